@@ -1,0 +1,1 @@
+"""Routers, presentation and security: parse, make one core call, present."""

@@ -1,0 +1,36 @@
+"""Process settings: environment variables `AI_STUDIO_*`. Nothing about a task or a run belongs here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """How this server runs. Each field can be set as `AI_STUDIO_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="AI_STUDIO_", extra="forbid")
+
+    workspace_root: Path = Field(Path("workspace"), description="Directory that holds all state.")
+    default_device: str | None = Field(None, description="Device preselected for new experiments; cpu or gpu:N.")
+    max_upload_size: int = Field(200 * 2**20, ge=1, description="Largest request body in bytes.")
+    host: str = Field("127.0.0.1", description="Address to listen on; any but loopback needs a token.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
+    token: str | None = Field(None, min_length=8, description="Secret that every request must carry as a bearer token.")
+    allowed_hosts: str = Field("", description="Further host names that requests may address, separated by commas.")
+    weights_dir: Path | None = Field(None, description="Store of pretrained weights; inside the workspace by default.")
+    max_pixels: int = Field(100_000_000, ge=1, description="Largest image in pixels.")
+    max_import_bytes: int = Field(200 * 2**30, ge=1, description="Largest unpacked import in bytes.")
+    jobs_per_device: int = Field(1, ge=1, le=8, description="Runs that share one device at the same time.")
+    concurrent_imports: int = Field(2, ge=1, le=16, description="Imports that run at the same time.")
+    cancel_ask_s: float = Field(4.0, gt=0, le=60, description="Seconds a job has to end after it was asked.")
+    cancel_terminate_s: float = Field(2.0, gt=0, le=60, description="Seconds a job has to end after SIGTERM.")
+    silent_after_s: float = Field(600.0, gt=0, description="Seconds without a sign of life after which a job has failed.")
+    max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
+
+    @property
+    def resolved_weights_dir(self) -> Path:
+        """The weight store as an absolute path."""
+        return (self.weights_dir or self.workspace_root / "weights").resolve()

@@ -1,0 +1,1 @@
+"""One service per noun. Knows no HTTP and no torch."""

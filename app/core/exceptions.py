@@ -1,0 +1,107 @@
+"""Everything that `core` can refuse, each with its stable code. `api` alone knows what HTTP makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.schemas.envelope import FieldProblem
+
+
+class AIStudioError(Exception):
+    """Base of every error that a client sees; the message is for a person."""
+
+    code = "INTERNAL_ERROR"
+
+    def __init__(self, message: str, details: list[FieldProblem] | dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+
+class NotFoundError(AIStudioError):
+    """Nothing has this id or name."""
+
+    code = "NOT_FOUND"
+
+
+class SplitNotFoundError(NotFoundError):
+    """No split has this name."""
+
+    code = "SPLIT_NOT_FOUND"
+
+
+class ExperimentNotFoundError(NotFoundError):
+    """No experiment has this id."""
+
+    code = "EXPERIMENT_NOT_FOUND"
+
+
+class RunNotFoundError(NotFoundError):
+    """No run has this id, or the experiment has none."""
+
+    code = "RUN_NOT_FOUND"
+
+
+class CheckpointNotFoundError(NotFoundError):
+    """The checkpoint does not exist on disk."""
+
+    code = "CHECKPOINT_NOT_FOUND"
+
+
+class ConflictError(AIStudioError):
+    """The state of things does not allow it now."""
+
+    code = "CONFLICT"
+
+
+class TrainingInProgressError(ConflictError):
+    """A run is pending or running."""
+
+    code = "TRAINING_IN_PROGRESS"
+
+
+class ValidationFailedError(AIStudioError):
+    """A value is not acceptable; details name the fields."""
+
+    code = "VALIDATION_ERROR"
+
+
+class DatasetNotImportedError(AIStudioError):
+    """The project has no dataset yet."""
+
+    code = "DATASET_NOT_IMPORTED"
+
+
+class ExportFormatUnavailableError(AIStudioError):
+    """The format is unknown or what it needs is not installed."""
+
+    code = "EXPORT_FORMAT_UNAVAILABLE"
+
+
+class GpuNotAvailableError(AIStudioError):
+    """The device does not exist on this machine."""
+
+    code = "GPU_NOT_AVAILABLE"
+
+
+class PayloadTooLargeError(AIStudioError):
+    """More bytes than the limit allows."""
+
+    code = "PAYLOAD_TOO_LARGE"
+
+
+class InsufficientStorageError(AIStudioError):
+    """The disk is full."""
+
+    code = "INSUFFICIENT_STORAGE"
+
+
+class StorageUnavailableError(AIStudioError):
+    """The disk cannot be written; reading still works."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+
+def invalid_field(field: str, message: str) -> ValidationFailedError:
+    """Return the error for one unacceptable field."""
+    return ValidationFailedError("Request validation failed.", [FieldProblem(field=field, message=message)])

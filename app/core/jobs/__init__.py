@@ -1,0 +1,1 @@
+"""Queue, scheduler and child process. Knows nothing of machine learning."""

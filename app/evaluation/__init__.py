@@ -1,0 +1,1 @@
+"""The evaluation engine, the same for every task."""

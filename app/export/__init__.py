@@ -1,0 +1,1 @@
+"""The export engine: formats, parity certificate, bundle."""

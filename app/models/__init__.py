@@ -1,0 +1,1 @@
+"""Backbones, heads and pretrained weights: plain torch modules."""

@@ -1,0 +1,1 @@
+"""Records, inputs, events and the envelope, as pydantic models."""

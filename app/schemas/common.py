@@ -1,0 +1,71 @@
+"""What every schema shares: strict models, ids, names and times. No rule of any one noun belongs here."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,79}$"
+
+
+class StrictModel(BaseModel):
+    """Refuses unknown keys, coercion of types, and NaN or infinite numbers."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class FrozenModel(StrictModel):
+    """A strict model that cannot be changed once made."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class QueryModel(BaseModel):
+    """Query parameters: text on the wire, so types are parsed, but unknown keys are still refused."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def id_pattern(prefix: str) -> str:
+    """Return the regular expression that an id with this prefix matches in full."""
+    return rf"^{prefix}-[0-9a-f]{{8}}$"
+
+
+def new_id(prefix: str) -> str:
+    """Return a fresh id `{prefix}-{8 hex}`."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+def utc_now() -> str:
+    """Return the present time as UTC ISO-8601 with microseconds and a trailing Z."""
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def without_non_finite(value: Any) -> Any:
+    """Return the JSON-like value with every NaN or infinite float replaced by None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_non_finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_non_finite(item) for item in value]
+    return value
+
+
+def _stripped(value: str | None) -> str | None:
+    return value.strip() if value is not None else None
+
+
+ProjectId = Annotated[str, StringConstraints(pattern=id_pattern("proj"))]
+DatasetId = Annotated[str, StringConstraints(pattern=id_pattern("dataset"))]
+ExperimentId = Annotated[str, StringConstraints(pattern=id_pattern("exp"))]
+RunId = Annotated[str, StringConstraints(pattern=id_pattern("run"))]
+ExportId = Annotated[str, StringConstraints(pattern=id_pattern("export"))]
+JobId = Annotated[str, StringConstraints(pattern=id_pattern("job"))]
+UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upload"))]
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Description = Annotated[str | None, StringConstraints(max_length=280), AfterValidator(_stripped)]

@@ -1,0 +1,164 @@
+"""Datasets: summary, import requests, dry-run report, pages of images."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
+
+ImportMode = Literal["copy", "link", "reference"]
+SplitValue = Literal["train", "val", "test", "none"]
+
+
+class ImageStats(StrictModel):
+    """Extent of the images of a dataset; sides in pixels."""
+
+    num_images: int
+    min_width: int
+    max_width: int
+    min_height: int
+    max_height: int
+    formats: list[str]
+
+
+class ImportProblem(StrictModel):
+    """One thing that is wrong in a source, and how to mend it."""
+
+    file: str = Field(description="Path inside the source, with a JSON pointer or a row number where one helps.")
+    message: str
+    fix: str
+    severity: Literal["error", "warning"] = "error"
+
+
+class DatasetSummary(StrictModel):
+    """A dataset without its list of images."""
+
+    project_id: ProjectId
+    id: DatasetId
+    task: str
+    source_format: str
+    source_path: str
+    import_mode: ImportMode = "copy"
+    imported_at: str
+    classes: list[str]
+    class_counts: dict[str, int] = Field(default_factory=dict, description="Images per class.")
+    split_names: list[str]
+    image_stats: ImageStats
+    num_problems: int = 0
+    problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
+    content_hash: str = Field(description="Hash of file contents and annotations.")
+
+
+class ImportOptions(StrictModel):
+    """Choices of a format; what a format has no use for is ignored by it."""
+
+    filename_column: str | None = Field(None, description="CSV column with file names; found by itself when left out.")
+    target_columns: list[str] | None = Field(None, description="CSV columns with the label or the values.")
+    annotation_file: str | None = Field(None, description="Annotation file inside the source, when there are several.")
+
+
+class ImportLocal(StrictModel):
+    """Import from a folder, or a zip or annotation file, on this machine."""
+
+    source_path: str = Field(min_length=1, max_length=4096)
+    source_format: str | None = Field(None, description="Found from the content when left out.")
+    mode: ImportMode = Field("copy", description="copy the files, hard-link them, or refer to them where they lie.")
+    options: ImportOptions = Field(default_factory=lambda: ImportOptions())
+
+
+class ImportCheck(StrictModel):
+    """A dry run over a local source or over files that were uploaded before; exactly one of the two."""
+
+    source_path: str | None = Field(None, min_length=1, max_length=4096)
+    upload_id: UploadId | None = None
+    source_format: str | None = None
+    options: ImportOptions = Field(default_factory=lambda: ImportOptions())
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ImportCheck:
+        if (self.source_path is None) == (self.upload_id is None):
+            msg = "Give exactly one of source_path and upload_id."
+            raise ValueError(msg)
+        return self
+
+
+class ImportReport(StrictModel):
+    """What a dry run found."""
+
+    source_format: str
+    num_images: int
+    num_annotations: int
+    classes: list[str]
+    class_counts: dict[str, int]
+    split_counts: dict[str, int] = Field(description="Images per subset, when the source is divided into subsets.")
+    value_names: list[str] = Field(default_factory=list)
+    num_problems: int
+    problems: list[ImportProblem] = Field(description="The first of them.")
+    notes: list[str] = Field(default_factory=list, description="What was found out, e.g. encoding and delimiter.")
+    can_import: bool
+
+
+class ImportStarted(StrictModel):
+    """An import that runs as a job."""
+
+    job_id: JobId
+
+
+class UploadReceived(StrictModel):
+    """A batch of files that was stored; the import starts with the batch that says final."""
+
+    upload_id: UploadId
+    num_files: int = Field(description="Files received under this upload so far.")
+    job_id: JobId | None = None
+
+
+class DatasetCleared(StrictModel):
+    """Answer to a deletion."""
+
+    project_id: ProjectId
+    cleared: Literal[True] = True
+
+
+class ImageItem(StrictModel):
+    """One image in a page of images; sides in pixels."""
+
+    filename: str
+    width: int
+    height: int
+    class_name: str | None
+    values: list[float] | None = None
+    split: list[SplitValue]
+    selected_split_value: SplitValue | None
+    annotation_count: int
+
+
+class ImagePage(StrictModel):
+    """A page of images."""
+
+    page: int
+    page_size: int
+    total_items: int
+    total_pages: int
+    selected_split_name: str | None
+    items: list[ImageItem]
+
+
+class ImageInfo(StrictModel):
+    """Everything known of one image."""
+
+    image: dict[str, Any]
+
+
+class ImageQuery(QueryModel):
+    """Which images a page holds and in which order."""
+
+    page: Annotated[int, Field(ge=1)] = 1
+    page_size: Annotated[int, Field(ge=1, le=500)] = 50
+    sort_by: Literal["filename", "class", "size"] = "filename"
+    sort_order: Literal["asc", "desc"] = "asc"
+    filter_class: str | None = None
+    search: str | None = None
+    split_name: str | None = None
+    subset: SplitValue | None = None

@@ -1,0 +1,114 @@
+"""Evaluation: record, request and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from app.schemas.common import ExperimentId, JobId, ProjectId, QueryModel, StrictModel
+from app.schemas.experiments import CheckpointInfo, CheckpointName, DeviceId, ErrorInfo
+
+Subset = Literal["train", "val", "test"]
+EvaluationStatus = Literal["pending", "running", "completed", "failed", "cancelled", "interrupted"]
+
+
+class EvaluationRequest(StrictModel):
+    """Which checkpoint is measured on which images."""
+
+    checkpoint: CheckpointName = "best"
+    split_subsets: list[Subset] = Field(default_factory=lambda: ["test"], min_length=1, max_length=3)
+    batch_size: int = Field(32, ge=1, le=256)
+    device: DeviceId = "cpu"
+
+
+class Progress(StrictModel):
+    """How far something is."""
+
+    processed: int = 0
+    total: int = 0
+
+
+class EvaluationRecord(StrictModel):
+    """evaluation.json."""
+
+    version: int = 1
+    checkpoint: CheckpointName
+    split_name: str
+    split_subsets: list[Subset]
+    batch_size: int
+    device: DeviceId
+    status: EvaluationStatus = "pending"
+    progress: Progress = Field(default_factory=lambda: Progress())
+    created_at: str
+    started_at: str | None = None
+    completed_at: str | None = None
+    job_id: JobId | None = None
+    run_id: str | None = None
+    error: ErrorInfo | None = None
+
+
+class EvaluationView(StrictModel):
+    """The evaluation of an experiment, null where there is none; aggregate is null until it has completed."""
+
+    evaluation: EvaluationRecord | None
+    aggregate: dict[str, Any] | None
+
+
+class EvaluationDeleted(StrictModel):
+    """Answer to a reset."""
+
+    project_id: ProjectId
+    experiment_id: ExperimentId
+    deleted: Literal[True] = True
+
+
+class ResultQuery(QueryModel):
+    """Which results a page holds and in which order."""
+
+    page: Annotated[int, Field(ge=1)] = 1
+    page_size: Annotated[int, Field(ge=1, le=500)] = 50
+    sort_by: Literal["filename", "confidence", "error"] = "filename"
+    sort_order: Literal["asc", "desc"] = "asc"
+    filter_correct: bool | None = None
+    filter_class: str | None = None
+    filter_predicted: str | None = None
+    filter_subset: Subset | None = None
+
+
+class ResultPage(StrictModel):
+    """A page of per-image results."""
+
+    page: int
+    page_size: int
+    total_items: int
+    total_pages: int
+    items: list[dict[str, Any]]
+
+
+class ResultNavigation(StrictModel):
+    """The neighbours of a result in the order of file names."""
+
+    prev: str | None
+    next: str | None
+
+
+class ResultInfo(StrictModel):
+    """One result with its image."""
+
+    result: dict[str, Any]
+    image: dict[str, Any]
+    dataset: dict[str, Any]
+    navigation: ResultNavigation
+
+
+class NamedCheckpoint(CheckpointInfo):
+    """A checkpoint with the name that requests use."""
+
+    name: CheckpointName
+
+
+class CheckpointList(StrictModel):
+    """The checkpoints that exist."""
+
+    checkpoints: list[NamedCheckpoint]

@@ -1,0 +1,244 @@
+"""Experiments and their runs: records, requests and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from app.schemas.common import Description, ExperimentId, JobId, Name, ProjectId, RunId, StrictModel
+from app.schemas.tasks import AugmentationEntry
+
+ExperimentStatus = Literal[
+    "created", "pending", "training", "paused", "completed", "failed", "cancelled", "interrupted"
+]
+RunStatus = Literal["pending", "running", "paused", "completed", "failed", "cancelled", "interrupted"]
+Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
+CheckpointName = Literal["best", "last"]
+DeviceId = Annotated[str, Field(pattern=r"^(cpu|gpu:[0-9]{1,2})$")]
+
+
+class ModelSettings(StrictModel):
+    """Which model is trained, and from where it starts."""
+
+    backbone: str = Field(description="Id of an architecture of the task.", max_length=128)
+    head: str = Field("default", description="Head on top of the backbone.", max_length=64)
+    pretrained: bool = Field(True, description="Start from published weights; they are downloaded once.")
+    freeze_backbone: bool = Field(False, description="Train the head only.")
+    dropout: float = Field(0.2, ge=0.0, le=0.9, description="Share of features dropped before the head.")
+
+
+class HardwareSettings(StrictModel):
+    """Where and in which arithmetic a run computes."""
+
+    selected_devices: list[DeviceId] = Field(default_factory=lambda: ["cpu"], min_length=1, max_length=16)
+    precision: Precision = "auto"
+
+
+class AugmentationSettings(StrictModel):
+    """Transforms of the training images, and of every other image."""
+
+    train: list[AugmentationEntry] = Field(default_factory=list, max_length=32)
+    val: list[AugmentationEntry] = Field(default_factory=list, max_length=32)
+
+
+class CheckpointInfo(StrictModel):
+    """A checkpoint that exists."""
+
+    path: str = Field(description="Relative to the experiment.")
+    size_mb: float
+    epoch: int
+
+
+class ErrorInfo(StrictModel):
+    """Why something failed."""
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class ExperimentRecord(StrictModel):
+    """experiment.json."""
+
+    version: int = 1
+    id: ExperimentId
+    name: Name
+    description: Description = None
+    created_at: str
+    updated_at: str
+    status: ExperimentStatus = "created"
+    started_at: str | None = None
+    completed_at: str | None = None
+    split_name: str
+    model: ModelSettings
+    hyperparameters: dict[str, Any]
+    augmentations: AugmentationSettings
+    hardware: HardwareSettings
+    current_run_id: RunId | None = None
+    best_epoch: int | None = None
+    best_metric: dict[str, float] = Field(default_factory=dict)
+    final_metrics: dict[str, float] = Field(default_factory=dict)
+    error: ErrorInfo | None = None
+    checkpoints: dict[CheckpointName, CheckpointInfo] = Field(default_factory=dict)
+    parent: dict[str, str] | None = Field(None, description="Where a fork began: experiment, run and checkpoint.")
+
+
+class ExperimentIndexEntry(StrictModel):
+    """One line of experiments_index.json."""
+
+    id: ExperimentId
+    name: Name
+    created_at: str
+    status: ExperimentStatus
+    best_metric_value: float | None = None
+
+
+class ExperimentsIndex(StrictModel):
+    """experiments_index.json; derived from the records, rebuilt when it is missing."""
+
+    version: int = 1
+    experiments: list[ExperimentIndexEntry] = Field(default_factory=list)
+
+
+class ExperimentCreate(StrictModel):
+    """A new experiment; what is left out takes the task's default."""
+
+    name: Name
+    description: Description = None
+    split_name: str = Field(min_length=1, max_length=80)
+    model: dict[str, Any] = Field(default_factory=dict)
+    hyperparameters: dict[str, Any] = Field(default_factory=dict)
+    augmentations: AugmentationSettings | None = None
+    hardware: HardwareSettings | None = None
+
+
+class ExperimentUpdate(StrictModel):
+    """Changes: objects are merged by key, lists are replaced."""
+
+    name: Name | None = None
+    description: Description = None
+    split_name: str | None = Field(None, min_length=1, max_length=80)
+    model: dict[str, Any] | None = None
+    hyperparameters: dict[str, Any] | None = None
+    augmentations: dict[str, list[AugmentationEntry]] | None = None
+    hardware: dict[str, Any] | None = None
+
+
+class RunRecord(StrictModel):
+    """run.json: one execution of an experiment."""
+
+    version: int = 1
+    id: RunId
+    experiment_id: ExperimentId
+    job_id: JobId | None = None
+    status: RunStatus = "pending"
+    created_at: str
+    started_at: str | None = None
+    completed_at: str | None = None
+    resumed_count: int = 0
+    best_epoch: int | None = None
+    best_metric: dict[str, float] = Field(default_factory=dict)
+    final_metrics: dict[str, float] = Field(default_factory=dict)
+    error: ErrorInfo | None = None
+
+
+class EpochMetrics(StrictModel):
+    """One epoch of metrics.json; further keys are the metrics `val_*`."""
+
+    model_config = StrictModel.model_config | {"extra": "allow"}
+    __pydantic_extra__: dict[str, float | None]
+
+    epoch: int = Field(ge=1)
+    train_loss: float | None
+    val_loss: float | None = None
+    lr: float
+    duration_s: float
+
+
+class MetricsRecord(StrictModel):
+    """metrics.json of a run."""
+
+    version: int = 1
+    epochs: list[EpochMetrics] = Field(default_factory=list)
+
+
+class ExperimentList(StrictModel):
+    """The experiments of a project."""
+
+    experiments: list[ExperimentRecord]
+
+
+class ExperimentDeleted(StrictModel):
+    """Answer to a deletion."""
+
+    project_id: ProjectId
+    experiment_id: ExperimentId
+    deleted: Literal[True] = True
+
+
+class RunStarted(StrictModel):
+    """Answer to everything that changes what a run does."""
+
+    experiment_id: ExperimentId
+    run_id: RunId
+    status: ExperimentStatus
+    job_id: JobId | None = None
+
+
+class StopRequest(StrictModel):
+    """How to stop a run."""
+
+    keep: bool = Field(False, description="End as completed, on the best checkpoint so far.")
+
+
+class ForkRequest(StrictModel):
+    """A new experiment that starts from the weights of this one."""
+
+    checkpoint: CheckpointName = "best"
+    name: Name
+    changes: ExperimentUpdate = Field(default_factory=lambda: ExperimentUpdate())
+
+
+class DuplicateRequest(StrictModel):
+    """A new experiment with the same settings."""
+
+    name: Name | None = None
+
+
+class RunList(StrictModel):
+    """The runs of an experiment, newest first."""
+
+    runs: list[RunRecord]
+
+
+class LogChunk(StrictModel):
+    """A piece of a log, and where the next one begins."""
+
+    text: str
+    offset: int = Field(description="Byte at which the text begins.")
+    next_offset: int
+    is_complete: bool = Field(description="The run has ended and the text reaches its end.")
+
+
+class QueueEntry(StrictModel):
+    """A run that waits."""
+
+    run_id: RunId
+    experiment_id: ExperimentId
+    experiment_name: str
+    job_id: JobId
+    position: int
+    created_at: str
+
+
+class QueueList(StrictModel):
+    """The runs that wait, first one next."""
+
+    queue: list[QueueEntry]
+
+
+class QueueMove(StrictModel):
+    """A new place in the queue, 0 is next."""
+
+    position: int = Field(ge=0, le=10_000)

@@ -1,0 +1,162 @@
+"""Exports: formats, options, record, certificate, metadata."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.schemas.common import ExperimentId, ExportId, JobId, ProjectId, StrictModel
+from app.schemas.experiments import CheckpointName, ErrorInfo
+
+ExportStatus = Literal["pending", "running", "completed", "failed", "cancelled", "interrupted"]
+
+
+class ExportFormat(StrictModel):
+    """A format that a model can be exported to."""
+
+    name: str
+    display_name: str
+    description: str
+    available: bool
+    reason: str | None = None
+
+
+class ExportFormatList(StrictModel):
+    """Every format, the unavailable ones with their reason."""
+
+    formats: list[ExportFormat]
+
+
+class ExportOptions(StrictModel):
+    """Options of an export."""
+
+    opset_version: int = Field(17, ge=13, le=21, description="ONNX operator set.")
+    input_shape: list[int] | None = Field(
+        None, min_length=4, max_length=4, description="(1, 3, height, width); the size of training when left out."
+    )
+    dynamic_axes: bool = Field(True, description="Accept any number of images at once.")
+    simplify: bool = Field(True, description="Fold constants and remove what has no effect.")
+
+
+class ExportRequest(StrictModel):
+    """What to export."""
+
+    experiment_id: ExperimentId
+    checkpoint: CheckpointName = "best"
+    format: str = Field("onnx", max_length=32)
+    options: ExportOptions = Field(default_factory=lambda: ExportOptions())
+
+
+class ExportValidation(StrictModel):
+    """The short form of the certificate."""
+
+    passed: bool
+    max_diff: float
+    mean_diff: float
+
+
+class ExportRecord(StrictModel):
+    """export.json."""
+
+    version: int = 1
+    id: ExportId
+    experiment_id: ExperimentId
+    run_id: str | None = None
+    checkpoint: CheckpointName
+    format: str
+    options: ExportOptions
+    status: ExportStatus = "pending"
+    created_at: str
+    started_at: str | None = None
+    completed_at: str | None = None
+    job_id: JobId | None = None
+    output_file: str | None = None
+    output_size_mb: float | None = None
+    validation: ExportValidation | None = None
+    error: ErrorInfo | None = None
+
+
+class ExportIndexEntry(StrictModel):
+    """One line of exports_index.json."""
+
+    id: ExportId
+    experiment_id: ExperimentId
+    checkpoint: CheckpointName
+    format: str
+    status: ExportStatus
+    created_at: str
+    output_size_mb: float | None = None
+
+
+class ExportsIndex(StrictModel):
+    """exports_index.json; derived from the records, rebuilt when it is missing."""
+
+    version: int = 1
+    exports: list[ExportIndexEntry] = Field(default_factory=list)
+
+
+class ExportList(StrictModel):
+    """The exports of a project."""
+
+    exports: list[ExportRecord]
+
+
+class ExportDeleted(StrictModel):
+    """Answer to a deletion."""
+
+    project_id: ProjectId
+    export_id: ExportId
+    deleted: Literal[True] = True
+
+
+class WorstImage(StrictModel):
+    """An image on which the exported file differs most."""
+
+    filename: str
+    diff: float
+
+
+class ParityCertificate(StrictModel):
+    """parity.json: the exported file beside the PyTorch model on real images."""
+
+    passed: bool
+    tolerance: float
+    num_images: int
+    max_diff: float
+    mean_diff: float
+    agreement: float = Field(description="Share of images with the same answer; for values, within tolerance.")
+    metric_torch: dict[str, float]
+    metric_exported: dict[str, float]
+    worst: list[WorstImage]
+    runtime: str = Field(description="What ran the exported file, with its version.")
+    subsets: list[str] = Field(default_factory=list)
+    differences: dict[str, float] = Field(default_factory=dict, description="Difference of each image by file name.")
+    reason: str | None = Field(None, description="Why it did not pass.")
+
+
+class ResizeRecipe(StrictModel):
+    """How an image of any size becomes one of the model's size."""
+
+    mode: Literal["stretch", "crop", "letterbox"]
+    size: list[int] = Field(description="[height, width], or for crop [side that the shorter side becomes].")
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+
+
+class ModelMetadata(StrictModel):
+    """The property `ai_studio` of an exported file."""
+
+    version: int = 1
+    task: str
+    annotation_kind: str
+    classes: list[str]
+    input_size: list[int] = Field(description="[height, width] in pixels.")
+    resize: ResizeRecipe
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    architecture: str
+    licence: str
+    experiment_id: str
+    run_id: str
+    created_at: str
+    details: dict[str, Any] = Field(default_factory=dict)

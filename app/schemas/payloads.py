@@ -1,0 +1,108 @@
+"""The payload of each kind of job: what `core` writes into request.json and an engine reads from it.
+
+Every path is absolute and was resolved by storage.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from app.schemas.common import StrictModel
+from app.schemas.datasets import ImportMode, ImportOptions
+from app.schemas.evaluation import Subset
+from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.export import ExportOptions
+from app.schemas.tasks import AnnotationKind
+
+
+class ImportLimits(StrictModel):
+    """Caps that hold for everything that comes from outside."""
+
+    max_entries: int = 1_000_000
+    max_total_bytes: int = 200 * 2**30
+    max_ratio: float = 200.0
+    max_side_px: int = 30_000
+    max_pixels: int = 100_000_000
+    max_named_problems: int = 200
+
+
+class ImportPayload(StrictModel):
+    """Kind `import`. Writes dataset.json, images/ and .thumbs/ into the output directory."""
+
+    dataset_id: str
+    task: str
+    annotation_kind: AnnotationKind
+    allowed_formats: list[str]
+    source_path: str
+    source_label: str = Field(description="What the record says of the source, e.g. the name of the uploaded file.")
+    source_format: str | None
+    mode: ImportMode
+    options: ImportOptions
+    limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
+
+
+class DatasetLocation(StrictModel):
+    """Where a dataset lies."""
+
+    dataset_json: str
+    images_dir: str
+    cache_dir: str
+
+
+class TrainPayload(StrictModel):
+    """Kind `train`. Writes checkpoints/ and logs/ into the run's directory."""
+
+    task: str
+    experiment_id: str
+    run_id: str
+    dataset: DatasetLocation
+    split_name: str
+    model: ModelSettings
+    hyperparameters: dict[str, Any]
+    augmentations: AugmentationSettings
+    hardware: HardwareSettings
+    weights_dir: str = Field(description="Where pretrained weights are kept.")
+    resume_from: str | None = Field(None, description="A last.ckpt of this run.")
+    initial_weights: str | None = Field(None, description="A checkpoint whose weights a fork starts from.")
+
+
+class EvaluatePayload(StrictModel):
+    """Kind `evaluate`. Writes results.json and aggregate.json into the output directory."""
+
+    task: str
+    experiment_id: str
+    run_id: str
+    checkpoint_path: str
+    dataset: DatasetLocation
+    split_name: str
+    split_subsets: list[Subset]
+    batch_size: int
+    device: str
+
+
+class ExportPayload(StrictModel):
+    """Kind `export`. Writes the model, parity.json, metadata and the bundle into the output directory."""
+
+    task: str
+    experiment_id: str
+    run_id: str
+    export_id: str
+    checkpoint_path: str
+    dataset: DatasetLocation
+    split_name: str
+    split_subsets: list[Subset]
+    format: str
+    options: ExportOptions
+    metrics: dict[str, float] = Field(description="Headline metrics of the evaluation, or of validation.")
+    licence: str
+
+
+class PredictPayload(StrictModel):
+    """Kind `predict`. A process that answers: each message {id, image_path} becomes `<id>.json` in the output directory."""
+
+    task: str
+    experiment_id: str
+    checkpoint_path: str
+    idle_timeout_s: float = 300.0

@@ -1,0 +1,72 @@
+"""Projects: the record, its inputs and its summary."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.schemas.common import Description, Name, ProjectId, StrictModel
+
+
+class WorkspaceRecord(StrictModel):
+    """workspace.json."""
+
+    version: int = 1
+    created_at: str
+    projects: list[ProjectId] = Field(default_factory=list)
+
+
+class ProjectRecord(StrictModel):
+    """project.json."""
+
+    version: int = 1
+    id: ProjectId
+    name: Name
+    task: str
+    description: Description = None
+    created_at: str
+    updated_at: str
+
+
+class ProjectCreate(StrictModel):
+    """What a new project needs."""
+
+    name: Name
+    task: str = Field(description="Id of a task, one of GET /api/tasks.", max_length=64)
+    description: Description = None
+
+
+class ProjectUpdate(StrictModel):
+    """What can be changed of a project; a field that is left out stays."""
+
+    name: Name | None = None
+    description: Description = None
+
+
+class ProjectSummary(ProjectRecord):
+    """A project with the counts that a list shows."""
+
+    num_images: int = 0
+    num_experiments: int = 0
+
+
+class CorruptDocument(StrictModel):
+    """A document that could not be read and was set aside."""
+
+    path: str = Field(description="Where it was set aside, relative to the workspace.")
+    reason: str
+
+
+class ProjectList(StrictModel):
+    """Every project, and the documents that could not be read."""
+
+    projects: list[ProjectSummary]
+    corrupt: list[CorruptDocument] = Field(default_factory=list)
+
+
+class ProjectDeleted(StrictModel):
+    """Answer to a deletion."""
+
+    project_id: ProjectId
+    deleted: Literal[True] = True

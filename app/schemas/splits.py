@@ -1,0 +1,89 @@
+"""Splits: requests, statistics and answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from app.schemas.common import Name, ProjectId, StrictModel
+
+Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
+RATIO_TOLERANCE = 1e-6
+
+
+class SplitRatios(StrictModel):
+    """Share of each subset; they sum to 1."""
+
+    train: Ratio = 0.7
+    val: Ratio = 0.15
+    test: Ratio = 0.15
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> SplitRatios:
+        total = self.train + self.val + self.test
+        if abs(total - 1.0) > RATIO_TOLERANCE:
+            msg = f"Ratios must sum to 1, these sum to {total:g}."
+            raise ValueError(msg)
+        if self.train == 0.0:
+            msg = "The train ratio must be above 0."
+            raise ValueError(msg)
+        return self
+
+
+class SplitPreviewRequest(StrictModel):
+    """How to draw a split."""
+
+    ratios: SplitRatios = Field(default_factory=lambda: SplitRatios())
+    seed: int = Field(42, ge=0, le=2**31 - 1)
+
+
+class SplitCreate(SplitPreviewRequest):
+    """A split to be drawn and kept."""
+
+    name: Name
+
+
+class SplitCounts(StrictModel):
+    """Images per subset."""
+
+    train: int = 0
+    val: int = 0
+    test: int = 0
+    none: int = 0
+
+
+class SplitPreview(StrictModel):
+    """What a split would be."""
+
+    ratios: SplitRatios
+    seed: int
+    stats: SplitCounts
+    class_distribution: dict[str, SplitCounts]
+    warnings: list[str]
+
+
+class SplitInfo(StrictModel):
+    """A split that exists; it never changes."""
+
+    name: str
+    index: int
+    immutable: Literal[True] = True
+    stats: SplitCounts
+    class_distribution: dict[str, SplitCounts]
+    warnings: list[str] = Field(default_factory=list)
+
+
+class SplitList(StrictModel):
+    """The splits of a dataset."""
+
+    splits: list[SplitInfo]
+
+
+class SplitDeleted(StrictModel):
+    """Answer to a deletion; names the experiments that used the split."""
+
+    project_id: ProjectId
+    split_name: str
+    deleted: Literal[True] = True
+    warnings: list[str] = Field(default_factory=list)

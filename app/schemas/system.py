@@ -1,0 +1,50 @@
+"""What the installation says of itself."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.schemas.common import StrictModel
+from app.schemas.projects import CorruptDocument
+
+
+class Health(StrictModel):
+    """Sign of life."""
+
+    version: str
+    workspace: str
+    uptime_s: float
+    pid: int
+    memory_mb: float
+
+
+class Device(StrictModel):
+    """Something that a run can compute on."""
+
+    id: str = Field(description="cpu or gpu:N.")
+    name: str
+    type: Literal["cpu", "cuda"]
+    memory_total_mb: int
+    memory_free_mb: int
+
+
+class DeviceList(StrictModel):
+    """The devices of this machine."""
+
+    devices: list[Device]
+    cuda_available: bool
+    cuda_version: str | None
+    default_selected: list[str]
+
+
+class WorkspaceHealth(StrictModel):
+    """State of the workspace on disk."""
+
+    path: str
+    num_projects: int
+    disk_total_mb: int
+    disk_free_mb: int
+    is_writable: bool
+    corrupt: list[CorruptDocument]

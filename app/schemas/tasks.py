@@ -1,0 +1,83 @@
+"""What the API says of a task: the presentation of its spec."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from app.schemas.common import FrozenModel
+
+AnnotationKind = Literal["label", "boxes", "mask", "instances", "rotated_boxes", "score_map", "values"]
+Direction = Literal["max", "min"]
+
+
+class MetricSpec(FrozenModel):
+    """A metric, its direction and its title for people."""
+
+    name: str
+    title: str
+    direction: Direction
+
+
+class ArchitectureSpec(FrozenModel):
+    """A model that can be trained, with what is published about it."""
+
+    id: str
+    title: str
+    parameters_m: float = Field(description="Parameters in millions, with the published head.")
+    published_score: float = Field(description="Published score of the pretrained weights, in percent.")
+    published_metric: str
+    source: str = Field(description="Where the score was published.")
+    licence: str
+    profile: Literal["fast", "balanced", "accurate"]
+    default_image_size: int = Field(224, description="Side in pixels that the published weights were trained at.")
+    learns_by: Literal["gradient", "fill"] = Field(
+        "gradient", description="fill: one pass over the training images fills a memory, no step is descended."
+    )
+
+
+class AugmentationEntry(FrozenModel):
+    """One transform by its torchvision v2 name, with its parameters."""
+
+    name: str
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class ResultView(FrozenModel):
+    """Where a result row holds what lists are sorted and filtered by; dotted paths into the row."""
+
+    class_path: str | None = None
+    correct_path: str | None = None
+    sort_paths: dict[Literal["confidence", "error"], str] = Field(default_factory=dict)
+
+
+class TaskInfo(FrozenModel):
+    """A task as the API lists it."""
+
+    id: str
+    title: str
+    description: str
+    annotation_kind: AnnotationKind
+    import_formats: tuple[str, ...]
+    architectures: tuple[ArchitectureSpec, ...]
+    default_architecture: str
+    losses: tuple[str, ...]
+    epoch_metrics: tuple[MetricSpec, ...]
+    headline_metrics: tuple[MetricSpec, ...]
+    primary_metric: str
+    default_augmentations: dict[str, tuple[AugmentationEntry, ...]]
+
+
+class TaskList(FrozenModel):
+    """Every task that this installation knows."""
+
+    tasks: list[TaskInfo]
+
+
+class TaskSchema(FrozenModel):
+    """The JSON Schema of a task's hyperparameters."""
+
+    task: str
+    hyperparameters: dict[str, Any]
+    defaults: dict[str, Any]

@@ -1,0 +1,1 @@
+"""Locations, documents, locks and logs of a workspace."""

@@ -1,0 +1,1 @@
+"""One folder per task, found by the registry."""

@@ -1,0 +1,215 @@
+"""What a task is. This module is torch-free at run time; the protocols below say what the torch side must offer.
+
+A task is a folder `app/tasks/<id>/` with five modules of fixed names:
+
+- `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
+- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
+- `module.py`   `build_model`                                                          (ModulePart)
+- `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `aggregate` (MetricsPart)
+- `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `decode`                    (ExportPart)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import Field
+
+from app.datasets.table import ImageRecord
+from app.schemas.common import StrictModel
+from app.schemas.experiments import ModelSettings
+from app.schemas.tasks import ResultView, TaskInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor, nn
+
+    Outputs = dict[str, Tensor]
+    ArrayOutputs = dict[str, np.ndarray[Any, Any]]
+
+
+class Hyperparameters(StrictModel):
+    """The keys that every task shares. A task subclasses it, narrows `loss` and sets its own defaults."""
+
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Rule that turns gradients into steps.")
+    learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size after warm-up.")
+    weight_decay: float = Field(1e-4, ge=0.0, le=1.0, description="Pull of the weights towards zero.")
+    momentum: float = Field(0.9, ge=0.0, lt=1.0, description="Momentum of sgd; the others ignore it.")
+    scheduler: Literal["cosine", "step", "multistep", "poly", "none"] = Field(
+        "cosine", description="How the learning rate falls after warm-up."
+    )
+    warmup_epochs: int = Field(5, ge=0, le=100, description="Epochs in which the learning rate rises from near zero.")
+    step_size: int = Field(10, ge=1, le=1000, description="step: epochs between two decays.")
+    milestones: list[int] = Field(default_factory=lambda: [30, 40], max_length=32, description="multistep: epochs.")
+    gamma: float = Field(0.1, gt=0.0, le=1.0, description="step and multistep: factor of a decay.")
+    poly_power: float = Field(0.9, gt=0.0, le=10.0, description="poly: exponent of the decay.")
+    batch_size: int = Field(32, ge=1, le=256, description="Images per device and step.")
+    batch_multiplier: int = Field(1, ge=1, le=64, description="Batches whose gradients are added before a step.")
+    max_epochs: int = Field(50, ge=1, le=1000, description="Passes over the training images.")
+    early_stopping_patience: int = Field(10, ge=0, le=100, description="Epochs without improvement; 0 turns it off.")
+    early_stopping_metric: str = Field("val_loss", max_length=64, description="Metric that early stopping watches.")
+    loss: str = Field("", max_length=64, description="What training minimises.")
+    gradient_clip: float = Field(0.0, ge=0.0, le=1000.0, description="Largest norm of the gradient; 0 turns it off.")
+    ema: bool = Field(False, description="Evaluate and keep an exponential moving average of the weights.")
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="Start of every random number.")
+    deterministic: bool = Field(True, description="Refuse operations whose result can differ between runs.")
+    image_size: int = Field(224, ge=16, le=2048, description="Side in pixels that images are resized to.")
+    resize_mode: Literal["stretch", "crop", "letterbox"] = Field(
+        "stretch", description="How an image that is not square becomes square."
+    )
+    num_workers: int = Field(-1, ge=-1, le=64, description="Processes that read images; -1 chooses.")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """The torch-free face of a task."""
+
+    info: TaskInfo
+    hyperparameters: type[Hyperparameters]
+    result_view: ResultView
+
+
+    @property
+    def id(self) -> str:
+        """Id of the task."""
+        return self.info.id
+
+    def direction(self, metric: str) -> Literal["max", "min"]:
+        """Return in which direction a monitored metric improves; val_loss is min. Raises KeyError when unknown."""
+        if metric in {"val_loss", "train_loss"}:
+            return "min"
+        return {spec.name: spec.direction for spec in self.info.epoch_metrics}[metric]
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """Everything that the torch side of a task is built from; plain data, saved in every checkpoint.
+
+    `statistics` is what `fit_statistics` learned from the training images. `image_size` is (height, width) in pixels.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    statistics: Mapping[str, Any]
+    model: ModelSettings
+    hyperparameters: Mapping[str, Any]
+    image_size: tuple[int, int]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class DataPart(Protocol):
+    """data.py: annotations to tensors."""
+
+    def fit_statistics(self, rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
+        """Return what has to be learned from the training images before training, as plain JSON data."""
+        ...
+
+    def encode_target(self, row: ImageRecord, context: TaskContext) -> Any:
+        """Return the target of one image as a tensor or a dictionary of tensors."""
+        ...
+
+    def collate_targets(self, targets: Sequence[Any]) -> Any:
+        """Return the targets of a batch."""
+        ...
+
+
+class TaskModel(Protocol):
+    """A torch module whose preprocessing is inside.
+
+    `forward` takes (batch, 3, height, width) RGB in 0..255, uint8 or float, and returns the named outputs of the
+    contract's "Exported models", as a dictionary in the order of `export.OUTPUT_NAMES`.
+    """
+
+    def __call__(self, images: Tensor) -> Outputs:
+        """Return the named outputs."""
+        ...
+
+    def loss(self, images: Tensor, targets: Any) -> tuple[Tensor, Outputs]:
+        """Return the scalar loss of a batch and its outputs; targets may be soft after MixUp or CutMix."""
+        ...
+
+    def fill(self, images: Tensor, targets: Any) -> None:
+        """Take a batch into the memory (architectures that learn by fill; others raise NotImplementedError)."""
+        ...
+
+    def finish_fill(self) -> None:
+        """Called once after the last batch of a fill."""
+        ...
+
+
+class ModulePart(Protocol):
+    """module.py: the model."""
+
+    def build_model(self, context: TaskContext, weights_dir: Path | None) -> nn.Module:
+        """Return a TaskModel. `weights_dir` None: never look for pretrained weights (a checkpoint will be loaded)."""
+        ...
+
+
+class EpochMetrics(Protocol):
+    """A torchmetrics collection over one epoch."""
+
+    def update(self, outputs: Outputs, targets: Any) -> None:
+        """Take a batch."""
+        ...
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the metrics of the epoch, without the prefix `val_`."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything."""
+        ...
+
+    def to(self, device: torch.device) -> Any:
+        """Move to a device."""
+        ...
+
+
+class MetricsPart(Protocol):
+    """metrics.py: numbers per epoch, per image and over a pool of images."""
+
+    def build_epoch_metrics(self, context: TaskContext) -> EpochMetrics:
+        """Return the metrics of `spec.info.epoch_metrics`."""
+        ...
+
+    def result_rows(
+        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext
+    ) -> list[dict[str, Any]]:
+        """Return the task's fields of results.json for a batch."""
+        ...
+
+    def resampled_headline(
+        self, results: Sequence[Mapping[str, Any]], indices: np.ndarray[Any, Any], context: TaskContext
+    ) -> dict[str, np.ndarray[Any, Any]]:
+        """Return each headline metric (float64, shape (resamples,)) over result rows drawn by `indices`
+        (int64, shape (resamples, images))."""
+        ...
+
+    def aggregate(self, results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
+        """Return the task's part of aggregate.json; the engine adds intervals."""
+        ...
+
+
+class ExportPart(Protocol):
+    """export.py: named outputs, comparison and post-processing. Torch is not needed here."""
+
+    OUTPUT_NAMES: tuple[str, ...]
+
+    def difference(
+        self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext
+    ) -> np.ndarray[Any, Any]:
+        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible."""
+        ...
+
+    def agreement(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
+        """Return for each image whether both give the same answer (bool, shape (batch,))."""
+        ...
+
+    def decode(self, outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names of results.json."""
+        ...

@@ -1,0 +1,68 @@
+"""Finds the tasks: every folder of `app/tasks` that has a `spec.py`. Imports no torch until a part is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import cast
+
+import app.tasks
+from app.tasks.base import DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
+
+
+class UnknownTaskError(LookupError):
+    """No task has this id; the message lists those that exist."""
+
+
+def index_specs(specs: Iterable[TaskSpec]) -> Mapping[str, TaskSpec]:
+    """Return specs by id; raises ValueError when two tasks share one."""
+    found: dict[str, TaskSpec] = {}
+    for spec in specs:
+        if spec.id in found:
+            msg = f"Two tasks have the id {spec.id!r}."
+            raise ValueError(msg)
+        found[spec.id] = spec
+    return MappingProxyType(found)
+
+
+@cache
+def list_specs() -> Mapping[str, TaskSpec]:
+    """Return every task by its id, in order of the folders' names."""
+    folders = sorted(item.name for item in pkgutil.iter_modules(app.tasks.__path__) if item.ispkg)
+    return index_specs(importlib.import_module(f"app.tasks.{name}.spec").SPEC for name in folders)
+
+
+def get_spec(task_id: str) -> TaskSpec:
+    """Return one task; raises UnknownTaskError with the ids that exist."""
+    try:
+        return list_specs()[task_id]
+    except KeyError:
+        msg = f"No task {task_id!r}. Known tasks: {', '.join(list_specs())}."
+        raise UnknownTaskError(msg) from None
+
+
+def load_data(task_id: str) -> DataPart:
+    """Return data.py of a task."""
+    return cast("DataPart", _load(task_id, "data"))
+
+
+def load_module(task_id: str) -> ModulePart:
+    """Return module.py of a task."""
+    return cast("ModulePart", _load(task_id, "module"))
+
+
+def load_metrics(task_id: str) -> MetricsPart:
+    """Return metrics.py of a task."""
+    return cast("MetricsPart", _load(task_id, "metrics"))
+
+
+def load_export(task_id: str) -> ExportPart:
+    """Return export.py of a task."""
+    return cast("ExportPart", _load(task_id, "export"))
+
+
+def _load(task_id: str, part: str) -> object:
+    return importlib.import_module(f"app.tasks.{get_spec(task_id).id}.{part}")
