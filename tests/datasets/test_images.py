@@ -1,0 +1,219 @@
+"""Reading: every mode and depth gives the pixels that an independent reading gives. Resizing: exact sizes."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
+from app.schemas.export import ResizeRecipe
+from app.schemas.payloads import ImportLimits
+from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_truncated_jpeg
+
+LIMITS = ImportLimits()
+
+
+def largest_difference(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> int:
+    assert left.shape == right.shape
+    return int(np.abs(left.astype(int) - right.astype(int)).max())
+
+
+@pytest.mark.parametrize("ending", ["png", "bmp", "tif", "webp"])
+def test_lossless_formats_are_read_exactly(tmp_path: Path, ending: str) -> None:
+    options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+    path = write_image(tmp_path / f"a.{ending}", **options)
+    assert np.array_equal(read_rgb(path), gradient())
+
+
+def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    assert read_header(path, LIMITS) == (32, 24, "png", "RGB")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_16_bit_png_is_scaled_and_not_clipped_to_white(tmp_path: Path, channels: int) -> None:
+    samples = np.random.default_rng(1).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
+    colours = samples[..., :3] if channels >= 3 else np.repeat(samples[..., :1], 3, axis=2)
+    expected = np.rint(colours / 257).astype(np.uint8)
+    assert largest_difference(read_rgb(write_png(tmp_path / "a.png", samples)), expected) <= 2
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+def test_16_bit_grey_tiff_is_scaled(tmp_path: Path, big_endian: bool) -> None:
+    samples = np.linspace(0, 65535, 600).reshape(20, 30).astype(">u2" if big_endian else "<u2")
+    path = write_image(tmp_path / "a.tif", samples)
+    expected = np.repeat(np.rint(samples / 257.0).astype(np.uint8)[..., None], 3, axis=2)
+    assert largest_difference(read_rgb(path), expected) <= 1
+
+
+def test_16_bit_tiff_in_which_zero_is_white_is_inverted(tmp_path: Path) -> None:
+    samples = np.linspace(0, 65535, 600).reshape(20, 30).astype("<u2")
+    path = write_image(tmp_path / "a.tif", samples, tiffinfo={262: 0})
+    expected = 255 - np.rint(samples / 257.0).astype(np.uint8)
+    assert largest_difference(read_rgb(path)[..., 0], expected) <= 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.0, 255.0), (-3.0, 9.0)])
+def test_float_tiff_keeps_its_contrast(tmp_path: Path, low: float, high: float) -> None:
+    samples = np.linspace(low, high, 256, dtype=np.float32).reshape(16, 16)
+    grey = read_rgb(write_image(tmp_path / "a.tif", samples))[..., 0].ravel()
+    assert largest_difference(grey, np.arange(256)) <= 1
+
+
+def test_float_tiff_with_nan_is_read(tmp_path: Path) -> None:
+    samples = np.full((4, 4), np.nan, dtype=np.float32)
+    assert not read_rgb(write_image(tmp_path / "a.tif", samples)).any()
+
+
+@pytest.mark.parametrize("ending", ["tif", "jpg"])
+def test_cmyk_is_converted(tmp_path: Path, ending: str) -> None:
+    inks = np.zeros((32, 32, 4), dtype=np.uint8)
+    inks[..., 0], inks[..., 3] = 200, 100
+    Image.fromarray(inks, mode="CMYK").save(tmp_path / f"a.{ending}")
+    expected = (255 - inks[..., :3].astype(float)) * (255 - inks[..., 3:].astype(float)) / 255
+    assert largest_difference(read_rgb(tmp_path / f"a.{ending}"), np.rint(expected)) <= 2
+
+
+@pytest.mark.filterwarnings("error")
+def test_palette_with_transparency_keeps_its_colours(tmp_path: Path) -> None:
+    picture = Image.fromarray(gradient()).quantize(32)
+    picture.save(tmp_path / "a.png", transparency=bytes(range(32)))
+    assert np.array_equal(read_rgb(tmp_path / "a.png"), np.asarray(picture.convert("RGB")))
+
+
+def test_alpha_is_dropped_and_not_blended(tmp_path: Path) -> None:
+    alpha = np.zeros((24, 32, 1), dtype=np.uint8)
+    path = write_png(tmp_path / "a.png", np.concatenate([gradient(), alpha], axis=2))
+    assert np.array_equal(read_rgb(path), gradient())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_grey_modes_become_three_equal_channels(tmp_path: Path, mode: str) -> None:
+    Image.fromarray(gradient()).convert(mode).save(tmp_path / "a.png")
+    rgb = read_rgb(tmp_path / "a.png")
+    assert rgb.shape == (24, 32, 3)
+    assert np.array_equal(rgb[..., 0], rgb[..., 2])
+
+
+# What each orientation makes of the stored rows, by the EXIF definition of where row 0 and column 0 are.
+ORIENTED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a.transpose(1, 0, 2)[:, ::-1],
+    7: lambda a: a.transpose(1, 0, 2)[::-1, ::-1],
+    8: lambda a: a.transpose(1, 0, 2)[::-1],
+}
+
+
+@pytest.mark.parametrize("value", range(1, 9))
+@pytest.mark.parametrize("ending", ["png", "webp", "tif"])
+def test_orientation_is_applied_to_pixels_and_header(tmp_path: Path, value: int, ending: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+    path = write_image(tmp_path / f"a.{ending}", exif=exif, **options)
+    expected = ORIENTED[value](gradient())
+    assert np.array_equal(read_rgb(path), expected)
+    assert read_header(path, LIMITS)[:2] == (expected.shape[1], expected.shape[0])
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_applied(tmp_path: Path) -> None:
+    path = write_png(tmp_path / "a.png", gradient(), ((b"eXIf", exif_orientation(6)),))
+    assert np.array_equal(read_rgb(path), ORIENTED[6](gradient()))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_is_ignored(tmp_path: Path) -> None:
+    path = write_image(tmp_path / "a.png", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert read_rgb(path).shape == (24, 32, 3)
+
+
+def test_only_the_first_frame_is_read(tmp_path: Path) -> None:
+    first, second = Image.fromarray(gradient()), Image.new("RGB", (32, 24))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    assert np.array_equal(read_rgb(tmp_path / "a.tif"), gradient())
+
+
+def test_a_truncated_jpeg_has_a_header_and_no_pixels(tmp_path: Path) -> None:
+    path = write_truncated_jpeg(tmp_path / "a.jpg")
+    assert read_header(path, LIMITS).format == "jpeg"
+    with pytest.raises(UnreadableImageError, match="truncated"):
+        read_rgb(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a\1\0\1\0\0\0\0;"])
+def test_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match="none of JPEG, PNG"):
+        read_header(tmp_path / "a.png", LIMITS)
+
+
+def test_a_missing_file_is_named_as_missing(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match="does not exist"):
+        read_rgb(tmp_path / "a.png")
+
+
+def test_limits_are_decided_on_the_header(tmp_path: Path) -> None:
+    limits = ImportLimits(max_side_px=100, max_pixels=1000)
+    with pytest.raises(UnreadableImageError, match="side may have 100") as wide:
+        read_header(write_image(tmp_path / "wide.png", gradient(2, 101)), limits)
+    with pytest.raises(UnreadableImageError, match="megapixels"):
+        read_header(write_image(tmp_path / "large.png", gradient(40, 40)), limits)
+    assert wide.value.fix
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_forged_header_of_many_gigapixels_is_refused_without_decoding(tmp_path: Path) -> None:
+    path = write_png(tmp_path / "a.png", gradient())
+    data = bytearray(path.read_bytes())
+    data[16:24] = (2_000_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(UnreadableImageError, match="side may have 30,000"):
+        read_rgb(path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_large_image_within_the_limits_gives_no_warning(tmp_path: Path) -> None:
+    Image.new("1", (20_000, 4_999)).save(tmp_path / "a.png")
+    assert read_header(tmp_path / "a.png", LIMITS).width == 20_000
+
+
+def test_stretch_is_pillow_s_antialiased_resize() -> None:
+    recipe = ResizeRecipe(mode="stretch", size=[10, 12])
+    expected = np.asarray(Image.fromarray(gradient()).resize((12, 10), Image.Resampling.BILINEAR))
+    assert np.array_equal(resize_image(gradient(), recipe, (10, 12)), expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 32), (32, 24), (7, 100), (16, 16)])
+def test_crop_keeps_the_centre(height: int, width: int) -> None:
+    picture = np.zeros((height, width, 3), dtype=np.uint8)
+    picture[height // 2 - 1 : height // 2 + 1, width // 2 - 1 : width // 2 + 1] = 255
+    result = resize_image(picture, ResizeRecipe(mode="crop", size=[16]), (14, 14))
+    assert result.shape == (14, 14, 3)
+    rows, columns = np.nonzero(result[..., 0] >= result.max() - 1)
+    assert abs(rows.mean() - 6.5) <= 1
+    assert abs(columns.mean() - 6.5) <= 1
+
+
+def test_letterbox_keeps_the_aspect_ratio_and_pads_with_grey() -> None:
+    white = np.full((20, 40, 3), 255, dtype=np.uint8)
+    result = resize_image(white, ResizeRecipe(mode="letterbox", size=[16, 16]), (16, 16))
+    assert (result[:4] == 114).all()
+    assert (result[4:12] == 255).all()
+    assert (result[12:] == 114).all()
+
+
+def test_a_recipe_that_does_not_give_the_input_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="the model takes 8 x 8"):
+        resize_image(gradient(), ResizeRecipe(mode="stretch", size=[10, 12]), (8, 8))
+    with pytest.raises(ValueError, match="does not fit"):
+        resize_image(gradient(), ResizeRecipe(mode="crop", size=[8]), (9, 9))
