@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     concurrent_imports: int = Field(2, ge=1, le=16, description="Imports that run at the same time.")
     cancel_ask_s: float = Field(4.0, gt=0, le=60, description="Seconds a job has to end after it was asked.")
     cancel_terminate_s: float = Field(2.0, gt=0, le=60, description="Seconds a job has to end after SIGTERM.")
-    silent_after_s: float = Field(600.0, gt=0, description="Seconds without a sign of life after which a job has failed.")
+    silent_after_s: float = Field(
+        600.0, gt=0, description="Seconds without a sign of life after which a job has failed."
+    )
     max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
 
     @property

@@ -17,7 +17,7 @@ class EvaluationRequest(StrictModel):
     """Which checkpoint is measured on which images."""
 
     checkpoint: CheckpointName = "best"
-    split_subsets: list[Subset] = Field(default_factory=lambda: ["test"], min_length=1, max_length=3)
+    split_subsets: list[Subset] = Field(default=["test"], min_length=1, max_length=3)
     batch_size: int = Field(32, ge=1, le=256)
     device: DeviceId = "cpu"
 

@@ -457,7 +457,7 @@ class JobResult(Event):
 
 
 AnyEvent = Annotated[
-    Union[
+    Union[  # noqa: UP007 - one name a line reads better than a line of bars
         StageStatus,
         WaitingConfirmation,
         PlanProposed,

@@ -143,6 +143,17 @@ class RunRecord(StrictModel):
     error: ErrorInfo | None = None
 
 
+class RunConfigRecord(StrictModel):
+    """config.json: the frozen record of a run, everything resolved."""
+
+    version: int = 1
+    run_id: str
+    experiment_id: str
+    created_at: str
+    requested: dict[str, Any]
+    resolved: dict[str, Any]
+
+
 class EpochMetrics(StrictModel):
     """One epoch of metrics.json; further keys are the metrics `val_*`."""
 

@@ -100,7 +100,7 @@ class ExportPayload(StrictModel):
 
 
 class PredictPayload(StrictModel):
-    """Kind `predict`. A process that answers: each message {id, image_path} becomes `<id>.json` in the output directory."""
+    """Kind `predict`. Stays and answers: each message {id, image_path} becomes `<id>.json` in the output directory."""
 
     task: str
     experiment_id: str

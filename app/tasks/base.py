@@ -72,7 +72,6 @@ class TaskSpec:
     hyperparameters: type[Hyperparameters]
     result_view: ResultView
 
-
     @property
     def id(self) -> str:
         """Id of the task."""
@@ -200,9 +199,7 @@ class ExportPart(Protocol):
 
     OUTPUT_NAMES: tuple[str, ...]
 
-    def difference(
-        self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext
-    ) -> np.ndarray[Any, Any]:
+    def difference(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
         """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible."""
         ...
 

@@ -1,0 +1,114 @@
+"""dataset.json and the files around it. The decoded table is kept as long as the file's signature stays the same."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from app.datasets.table import DATASET_VERSION, DatasetTable, ImageRecord, decode_dataset, encode_dataset
+from app.storage.documents import DocumentStore, Signature, sign_file
+from app.storage.json_store import (
+    CorruptDocumentError,
+    make_directory,
+    move_to_trash,
+    sync_directory,
+    write_bytes_durably,
+)
+from app.storage.paths import contained
+
+CACHED_TABLES = 4
+
+
+class DatasetRepository:
+    """Reads, publishes, changes and clears the dataset of a project."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._paths = store.paths
+        self._mutex = threading.Lock()
+        self._tables: OrderedDict[str, tuple[Signature, DatasetTable]] = OrderedDict()
+
+    def has_dataset(self, project_id: str) -> bool:
+        """Return whether a dataset was imported."""
+        return self._paths.dataset_file(project_id).is_file()
+
+    def read_table(self, project_id: str) -> DatasetTable:
+        """Return the decoded dataset, shared and not to be changed; raises FileNotFoundError, CorruptDocumentError."""
+        path = self._paths.dataset_file(project_id)
+        signature = sign_file(path)
+        with self._mutex:
+            cached = self._tables.get(project_id)
+            if cached is not None and cached[0] == signature:
+                self._tables.move_to_end(project_id)
+                return cached[1]
+        table = self._decode(path)
+        self._remember(project_id, signature, table)
+        return table
+
+    def change_table(self, project_id: str, change: Callable[[DatasetTable], DatasetTable]) -> DatasetTable:
+        """Replace the table by a changed copy under its lock; return the copy."""
+        path = self._paths.dataset_file(project_id)
+        with self._store.locked(path):
+            table = change(self.read_table(project_id))
+            write_bytes_durably(path, encode_dataset(table))
+            self._remember(project_id, sign_file(path), table)
+        return table
+
+    def publish(self, project_id: str, staging_dir: Path) -> None:
+        """Move a finished import into place in one step; raises FileExistsError when a dataset is there already."""
+        target = self._paths.dataset_dir(project_id)
+        with self._store.locked(self._paths.dataset_file(project_id)):
+            if target.exists():
+                if self.has_dataset(project_id):
+                    raise FileExistsError(target)
+                move_to_trash(target, self._paths.trash_dir)
+            make_directory(target.parent)
+            staging_dir.rename(target)
+            sync_directory(target.parent)
+
+    def clear(self, project_id: str) -> None:
+        """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
+        directory = self._paths.dataset_dir(project_id)
+        with self._store.locked(self._paths.dataset_file(project_id)):
+            trashed = move_to_trash(directory, self._paths.trash_dir)
+        self.forget(project_id)
+        shutil.rmtree(trashed, ignore_errors=True)
+
+    def forget(self, project_id: str) -> None:
+        """Drop the cached table of a project."""
+        with self._mutex:
+            self._tables.pop(project_id, None)
+
+    def image_path(self, project_id: str, image: ImageRecord) -> Path:
+        """Return where an image lies; raises UnsafePathError when its name leads elsewhere."""
+        if image.source is not None:
+            return Path(image.source)
+        return contained(self._paths.images_dir(project_id), image.filename)
+
+    def thumbnail_path(self, project_id: str, image: ImageRecord) -> Path:
+        """Return where the thumbnail of an image lies or will lie."""
+        return contained(self._paths.thumbnails_dir(project_id), f"{image.filename}.jpg")
+
+    def _decode(self, path: Path) -> DatasetTable:
+        try:
+            table = decode_dataset(path.read_bytes())
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._store.quarantine(path, str(error))
+            raise CorruptDocumentError(path, str(error)) from error
+        if table.version > DATASET_VERSION:
+            reason = f"it has version {table.version}, this application knows versions up to {DATASET_VERSION}"
+            self._store.quarantine(path, reason)
+            raise CorruptDocumentError(path, reason)
+        return table
+
+    def _remember(self, project_id: str, signature: Signature, table: DatasetTable) -> None:
+        with self._mutex:
+            self._tables[project_id] = (signature, table)
+            self._tables.move_to_end(project_id)
+            while len(self._tables) > CACHED_TABLES:
+                self._tables.popitem(last=False)

@@ -1,0 +1,162 @@
+"""experiment.json, runs and their metrics, and the index that is derived from them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.schemas.common import utc_now
+from app.schemas.experiments import (
+    CheckpointInfo,
+    CheckpointName,
+    EpochMetrics,
+    ExperimentIndexEntry,
+    ExperimentRecord,
+    ExperimentsIndex,
+    MetricsRecord,
+    RunConfigRecord,
+    RunRecord,
+)
+from app.storage.documents import DocumentStore
+from app.storage.json_store import CorruptDocumentError, make_directory, move_to_trash
+
+CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
+
+
+class ExperimentRepository:
+    """Creates, reads, changes and deletes experiments and their runs."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._paths = store.paths
+
+    def create(self, project_id: str, record: ExperimentRecord) -> None:
+        """Store a new experiment."""
+        self._store.write(self._paths.experiment_file(project_id, record.id), record)
+        self.refresh_index(project_id)
+
+    def read(self, project_id: str, experiment_id: str) -> ExperimentRecord:
+        """Return an experiment; raises FileNotFoundError or CorruptDocumentError."""
+        return self._store.read(self._paths.experiment_file(project_id, experiment_id), ExperimentRecord)
+
+    def read_all(self, project_id: str) -> list[ExperimentRecord]:
+        """Return every readable experiment, oldest first."""
+        records = []
+        for path in self._paths.experiments_dir(project_id).glob("exp-*/experiment.json"):
+            try:
+                records.append(self._store.read(path, ExperimentRecord))
+            except (FileNotFoundError, CorruptDocumentError):
+                continue
+        return sorted(records, key=lambda record: (record.created_at, record.id))
+
+    def count(self, project_id: str) -> int:
+        """Return the number of experiments without reading them."""
+        return sum(1 for _ in self._paths.experiments_dir(project_id).glob("exp-*/experiment.json"))
+
+    def update(
+        self, project_id: str, experiment_id: str, change: Callable[[ExperimentRecord], ExperimentRecord]
+    ) -> ExperimentRecord:
+        """Change an experiment under its lock; `updated_at` and the index follow."""
+
+        def stamped(record: ExperimentRecord) -> ExperimentRecord:
+            return change(record).model_copy(update={"updated_at": utc_now()})
+
+        path = self._paths.experiment_file(project_id, experiment_id)
+        record = self._store.update(path, ExperimentRecord, stamped)
+        self.refresh_index(project_id)
+        return record
+
+    def delete(self, project_id: str, experiment_id: str) -> None:
+        """Take an experiment away in one step and remove its files."""
+        directory = self._paths.experiment_dir(project_id, experiment_id)
+        trashed = move_to_trash(directory, self._paths.trash_dir)
+        self._store.forget(directory)
+        self.refresh_index(project_id)
+        shutil.rmtree(trashed, ignore_errors=True)
+
+    def refresh_index(self, project_id: str) -> None:
+        """Derive experiments_index.json from the records."""
+        path = self._paths.experiments_index_file(project_id)
+
+        def derive(_: ExperimentsIndex) -> ExperimentsIndex:
+            return ExperimentsIndex(experiments=[_index_entry(record) for record in self.read_all(project_id)])
+
+        self._store.update(path, ExperimentsIndex, derive, ExperimentsIndex)
+
+    def create_run(self, project_id: str, record: RunRecord) -> Path:
+        """Store a new run; return its directory."""
+        directory = self._paths.run_dir(project_id, record.experiment_id, record.id)
+        make_directory(directory / "checkpoints")
+        make_directory(directory / "logs")
+        self._store.write(directory / "run.json", record)
+        return directory
+
+    def read_run(self, project_id: str, experiment_id: str, run_id: str) -> RunRecord:
+        """Return a run; raises FileNotFoundError or CorruptDocumentError."""
+        return self._store.read(self._paths.run_dir(project_id, experiment_id, run_id) / "run.json", RunRecord)
+
+    def read_runs(self, project_id: str, experiment_id: str) -> list[RunRecord]:
+        """Return every readable run, newest first."""
+        records = []
+        for path in (self._paths.experiment_dir(project_id, experiment_id) / "runs").glob("run-*/run.json"):
+            try:
+                records.append(self._store.read(path, RunRecord))
+            except (FileNotFoundError, CorruptDocumentError):
+                continue
+        return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)
+
+    def update_run(self, project_id: str, experiment_id: str, run_id: str, changes: dict[str, Any]) -> RunRecord:
+        """Change fields of a run under its lock."""
+        path = self._paths.run_dir(project_id, experiment_id, run_id) / "run.json"
+        return self._store.update(path, RunRecord, lambda record: record.model_copy(update=changes))
+
+    def write_run_config(self, project_id: str, record: RunConfigRecord) -> None:
+        """Freeze config.json of a run; a resumption does not overwrite it."""
+        path = self._paths.run_dir(project_id, record.experiment_id, record.run_id) / "config.json"
+        if not path.exists():
+            self._store.write(path, record)
+
+    def read_metrics(self, project_id: str, experiment_id: str, run_id: str) -> MetricsRecord:
+        """Return metrics.json of a run, empty before the first epoch."""
+        path = self._paths.run_dir(project_id, experiment_id, run_id) / "metrics.json"
+        try:
+            return self._store.read(path, MetricsRecord)
+        except (FileNotFoundError, CorruptDocumentError):
+            return MetricsRecord()
+
+    def add_epoch(self, project_id: str, experiment_id: str, run_id: str, epoch: EpochMetrics) -> None:
+        """Add an epoch to metrics.json; the same epoch again replaces the earlier one and all after it."""
+        path = self._paths.run_dir(project_id, experiment_id, run_id) / "metrics.json"
+
+        def add(record: MetricsRecord) -> MetricsRecord:
+            kept = [earlier for earlier in record.epochs if earlier.epoch < epoch.epoch]
+            return MetricsRecord(epochs=[*kept, epoch])
+
+        self._store.update(path, MetricsRecord, add, MetricsRecord)
+
+    def list_checkpoints(self, project_id: str, record: ExperimentRecord) -> dict[CheckpointName, CheckpointInfo]:
+        """Return the checkpoints of the current run whose files exist."""
+        return {
+            name: info
+            for name, info in record.checkpoints.items()
+            if self.checkpoint_path(project_id, record, name) is not None
+        }
+
+    def checkpoint_path(self, project_id: str, record: ExperimentRecord, name: CheckpointName) -> Path | None:
+        """Return the file of a checkpoint of the current run, None when it does not exist."""
+        if record.current_run_id is None:
+            return None
+        path = self._paths.run_dir(project_id, record.id, record.current_run_id) / "checkpoints" / f"{name}.ckpt"
+        return path if path.is_file() else None
+
+
+def _index_entry(record: ExperimentRecord) -> ExperimentIndexEntry:
+    return ExperimentIndexEntry(
+        id=record.id,
+        name=record.name,
+        created_at=record.created_at,
+        status=record.status,
+        best_metric_value=next(iter(record.best_metric.values()), None),
+    )

@@ -1,0 +1,79 @@
+"""export.json and the files of an export, and the index that is derived from the records."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from app.schemas.export import ExportIndexEntry, ExportRecord, ExportsIndex, ParityCertificate
+from app.storage.documents import DocumentStore
+from app.storage.json_store import CorruptDocumentError, make_directory, move_to_trash
+from app.storage.paths import contained
+
+
+class ExportRepository:
+    """Creates, reads, changes and deletes exports."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._paths = store.paths
+
+    def create(self, project_id: str, record: ExportRecord) -> Path:
+        """Store a new export; return its directory."""
+        directory = self._paths.export_dir(project_id, record.id)
+        make_directory(directory)
+        self._store.write(directory / "export.json", record)
+        self.refresh_index(project_id)
+        return directory
+
+    def read(self, project_id: str, export_id: str) -> ExportRecord:
+        """Return an export; raises FileNotFoundError or CorruptDocumentError."""
+        return self._store.read(self._paths.export_dir(project_id, export_id) / "export.json", ExportRecord)
+
+    def read_all(self, project_id: str) -> list[ExportRecord]:
+        """Return every readable export, newest first."""
+        records = []
+        for path in self._paths.exports_dir(project_id).glob("export-*/export.json"):
+            try:
+                records.append(self._store.read(path, ExportRecord))
+            except (FileNotFoundError, CorruptDocumentError):
+                continue
+        return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)
+
+    def update(self, project_id: str, export_id: str, changes: dict[str, Any]) -> ExportRecord:
+        """Change fields of an export; the index follows."""
+        path = self._paths.export_dir(project_id, export_id) / "export.json"
+        record = self._store.update(path, ExportRecord, lambda current: current.model_copy(update=changes))
+        self.refresh_index(project_id)
+        return record
+
+    def delete(self, project_id: str, export_id: str) -> None:
+        """Take an export away in one step and remove its files."""
+        directory = self._paths.export_dir(project_id, export_id)
+        trashed = move_to_trash(directory, self._paths.trash_dir)
+        self._store.forget(directory)
+        self.refresh_index(project_id)
+        shutil.rmtree(trashed, ignore_errors=True)
+
+    def file_path(self, project_id: str, export_id: str, name: str) -> Path:
+        """Return the path of a file of an export; raises UnsafePathError when the name leads elsewhere."""
+        return contained(self._paths.export_dir(project_id, export_id), name)
+
+    def read_certificate(self, project_id: str, export_id: str) -> ParityCertificate | None:
+        """Return parity.json, None when there is none."""
+        path = self._paths.export_dir(project_id, export_id) / "parity.json"
+        try:
+            return self._store.read(path, ParityCertificate)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
+
+    def refresh_index(self, project_id: str) -> None:
+        """Derive exports_index.json from the records."""
+        fields = set(ExportIndexEntry.model_fields)
+
+        def derive(_: ExportsIndex) -> ExportsIndex:
+            records = self.read_all(project_id)
+            return ExportsIndex(exports=[ExportIndexEntry(**record.model_dump(include=fields)) for record in records])
+
+        self._store.update(self._paths.exports_index_file(project_id), ExportsIndex, derive, ExportsIndex)

@@ -1,0 +1,128 @@
+"""Documents on disk: durable atomic writes, reading, and setting aside what cannot be read. Knows no noun.
+
+A write goes to a temporary file in the same directory, is synced, replaces the old file, and the directory is synced.
+Readers take no lock and never see half a document.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+logger = logging.getLogger(__name__)
+M = TypeVar("M", bound=BaseModel)
+
+
+class CorruptDocumentError(Exception):
+    """A document exists but cannot be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path.name} cannot be read: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def sync_directory(path: Path) -> None:
+    """Make the entries of a directory durable, where the system can do it (Windows cannot open directories)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory with its parents; every new entry is durable when this returns."""
+    missing: list[Path] = []
+    current = path
+    while not current.exists():
+        missing.append(current)
+        current = current.parent
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def write_bytes_durably(path: Path, data: bytes) -> None:
+    """Replace the file by these bytes: afterwards either the old or the new content is there, whatever happens."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def write_model(path: Path, model: BaseModel) -> None:
+    """Write a record durably; its directory must exist."""
+    data = json.dumps(model.model_dump(mode="json"), ensure_ascii=False, allow_nan=False, indent=1)
+    write_bytes_durably(path, data.encode("utf-8"))
+
+
+def read_model(path: Path, model: type[M]) -> M:
+    """Read a record; raises FileNotFoundError, or CorruptDocumentError for anything that is not this record."""
+    data = path.read_bytes()
+    try:
+        record = model.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CorruptDocumentError(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
+    check_version(path, record)
+    return record
+
+
+def check_version(path: Path, record: BaseModel) -> None:
+    """Refuse a record that a later version of the application wrote; raises CorruptDocumentError."""
+    newest = type(record).model_fields["version"].default if "version" in type(record).model_fields else None
+    version = getattr(record, "version", None)
+    if newest is not None and isinstance(version, int) and version > newest:
+        raise CorruptDocumentError(path, f"it has version {version}, this application knows versions up to {newest}")
+
+
+def set_aside(path: Path, root: Path, corrupt_dir: Path, reason: str) -> Path:
+    """Move an unreadable document to the corrupt directory, named after where it lay; return the new path."""
+    corrupt_dir.mkdir(parents=True, exist_ok=True)
+    name = "+".join(path.relative_to(root).parts)
+    target = corrupt_dir / f"{name}.{secrets.token_hex(4)}"
+    path.replace(target)
+    write_bytes_durably(target.with_name(f"{target.name}.reason"), reason.encode("utf-8"))
+    sync_directory(path.parent)
+    logger.error("Set aside %s as %s: %s", path, target, reason)
+    return target
+
+
+def move_to_trash(path: Path, trash_dir: Path) -> Path:
+    """Take a directory out of sight in one step, so that a deletion is never half done; return where it lies now."""
+    make_directory(trash_dir)
+    target = trash_dir / f"{path.name}.{secrets.token_hex(4)}"
+    path.replace(target)
+    sync_directory(path.parent)
+    return target
+
+
+def empty_directory(path: Path) -> None:
+    """Remove everything inside a directory; what cannot be removed now is left for the next time."""
+    if path.is_dir():
+        for child in path.iterdir():
+            if child.is_dir() and not child.is_symlink():
+                shutil.rmtree(child, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    child.unlink()

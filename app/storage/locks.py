@@ -1,0 +1,128 @@
+"""Locks: first come first served inside the process, with a lock file behind it for everybody else.
+
+A file lock alone starves: it is polled, so whoever polls luckily wins. Lock files live in `.locks/`, outside of
+everything that can be deleted, and are never deleted.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from app.schemas.common import StrictModel, utc_now
+from app.storage.json_store import CorruptDocumentError, make_directory, read_model, write_model
+from app.storage.paths import WorkspacePaths
+
+
+class FifoLock:
+    """A mutual exclusion, not reentrant, that serves waiters in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._waiters: deque[threading.Event] = deque()
+        self._is_held = False
+
+    def acquire(self) -> None:
+        """Wait for the turn."""
+        with self._mutex:
+            if not self._is_held and not self._waiters:
+                self._is_held = True
+                return
+            turn = threading.Event()
+            self._waiters.append(turn)
+        turn.wait()
+
+    def release(self) -> None:
+        """Hand over to the next waiter."""
+        with self._mutex:
+            if self._waiters:
+                self._waiters.popleft().set()
+            else:
+                self._is_held = False
+
+
+class DocumentLocks:
+    """One lock per document of a workspace."""
+
+    def __init__(self, paths: WorkspacePaths) -> None:
+        self._paths = paths
+        self._mutex = threading.Lock()
+        self._locks: dict[Path, FifoLock] = {}
+        self._file_locks: dict[Path, FileLock] = {}
+
+    @contextmanager
+    def hold(self, document: Path) -> Iterator[None]:
+        """Hold the lock of a document; not reentrant."""
+        with self._mutex:
+            lock = self._locks.setdefault(document, FifoLock())
+            if document not in self._file_locks:
+                lock_file = self._paths.lock_file(document)
+                make_directory(lock_file.parent)
+                self._file_locks[document] = FileLock(lock_file, poll_interval=0.005, thread_local=False)
+            file_lock = self._file_locks[document]
+        lock.acquire()
+        try:
+            with file_lock:
+                yield
+        finally:
+            lock.release()
+
+
+class ServerInfo(StrictModel):
+    """Which process holds the workspace."""
+
+    version: int = 1
+    pid: int
+    started_at: str
+
+
+class WorkspaceInUseError(Exception):
+    """Another server holds this workspace; the message says which process."""
+
+
+class ServerLock:
+    """Held from start to stop by the one server of a workspace; the system frees it when the process dies."""
+
+    def __init__(self, paths: WorkspacePaths) -> None:
+        self._paths = paths
+        self._lock = FileLock(paths.server_lock_file, thread_local=False)
+
+    def acquire(self) -> None:
+        """Take the workspace; raises WorkspaceInUseError when a living process has it."""
+        make_directory(self._paths.server_lock_file.parent)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise WorkspaceInUseError(self._describe_holder()) from error
+        write_model(self._paths.server_info_file, ServerInfo(pid=os.getpid(), started_at=utc_now()))
+
+    def release(self) -> None:
+        """Give the workspace back."""
+        self._lock.release()
+
+    def _describe_holder(self) -> str:
+        place = f"The workspace {self._paths.root} is in use"
+        holder = read_server_info(self._paths)
+        if holder is None:
+            return f"{place} by another server. Stop it first, or choose another workspace."
+        name = psutil.Process(holder.pid).name() if psutil.pid_exists(holder.pid) else "unknown"
+        return (
+            f"{place} by process {holder.pid} ({name}), started {holder.started_at}. "
+            "Stop it first, or choose another workspace."
+        )
+
+
+def read_server_info(paths: WorkspacePaths) -> ServerInfo | None:
+    """Return what the holder of the workspace said of itself, if it can be read."""
+    try:
+        return read_model(paths.server_info_file, ServerInfo)
+    except (OSError, CorruptDocumentError, ValidationError):
+        return None

@@ -1,0 +1,78 @@
+"""workspace.json and project.json: which projects there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from app.schemas.common import utc_now
+from app.schemas.projects import ProjectRecord, WorkspaceRecord
+from app.storage.documents import DocumentStore
+from app.storage.json_store import CorruptDocumentError, empty_directory, make_directory, move_to_trash
+
+
+class ProjectRepository:
+    """Creates, reads, changes and deletes projects."""
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        self._paths = store.paths
+
+    def open_workspace(self) -> None:
+        """Create or repair workspace.json so that it lists exactly the project directories that exist."""
+        make_directory(self._paths.projects_dir)
+        present = sorted(path.parent.name for path in self._paths.projects_dir.glob("proj-*/project.json"))
+
+        def reconcile(record: WorkspaceRecord) -> WorkspaceRecord:
+            kept = [pid for pid in record.projects if (self._paths.projects_dir / pid).is_dir()]
+            return record.model_copy(update={"projects": kept + [pid for pid in present if pid not in kept]})
+
+        self._update_workspace(reconcile)
+
+    def clean_up(self) -> None:
+        """Remove what earlier deletions left behind."""
+        empty_directory(self._paths.trash_dir)
+
+    def list_ids(self) -> list[str]:
+        """Return the ids of all projects in the order of their creation."""
+        return list(self._store.read(self._paths.workspace_file, WorkspaceRecord).projects)
+
+    def create(self, record: ProjectRecord) -> None:
+        """Store a new project; it exists as soon as workspace.json lists it."""
+        self._store.write(self._paths.project_file(record.id), record)
+        self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+
+    def read(self, project_id: str) -> ProjectRecord:
+        """Return a project; raises FileNotFoundError or CorruptDocumentError."""
+        return self._store.read(self._paths.project_file(project_id), ProjectRecord)
+
+    def read_all(self) -> list[ProjectRecord]:
+        """Return every project that can be read; the others have been set aside."""
+        records = []
+        for project_id in self.list_ids():
+            try:
+                records.append(self.read(project_id))
+            except (FileNotFoundError, CorruptDocumentError):
+                continue
+        return records
+
+    def update(self, project_id: str, changes: dict[str, object]) -> ProjectRecord:
+        """Change fields of a project; `updated_at` follows."""
+        stamped = {**changes, "updated_at": utc_now()}
+        path = self._paths.project_file(project_id)
+        return self._store.update(path, ProjectRecord, lambda record: record.model_copy(update=stamped))
+
+    def delete(self, project_id: str) -> Path:
+        """Take a project out of the workspace in one step; return the directory to be removed."""
+        directory = self._paths.project_dir(project_id)
+        trashed = move_to_trash(directory, self._paths.trash_dir)
+        self._update_workspace(
+            lambda ws: ws.model_copy(update={"projects": [pid for pid in ws.projects if pid != project_id]})
+        )
+        self._store.forget(directory)
+        return trashed
+
+    def _update_workspace(self, change: Callable[[WorkspaceRecord], WorkspaceRecord]) -> None:
+        self._store.update(
+            self._paths.workspace_file, WorkspaceRecord, change, lambda: WorkspaceRecord(created_at=utc_now())
+        )
