@@ -1,0 +1,63 @@
+"""Installation, jobs and tasks over REST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.remote.transport import Transport, join_path
+from app.schemas.jobs import JobCancelled, JobList, JobSummary
+from app.schemas.system import DeviceList, Health, WorkspaceHealth
+from app.schemas.tasks import TaskInfo, TaskList, TaskSchema
+
+
+class System:
+    """What `/api/system` offers."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def health(self) -> Health:
+        """Return the server's sign of life."""
+        return self._http.get(Health, join_path("system", "health"))
+
+    def devices(self) -> DeviceList:
+        """Return what runs can compute on."""
+        return self._http.get(DeviceList, join_path("system", "devices"))
+
+    def workspace(self) -> WorkspaceHealth:
+        """Return the state of the workspace on disk."""
+        return self._http.get(WorkspaceHealth, join_path("system", "workspace"))
+
+
+class Jobs:
+    """What `/api/jobs` and `/api/system/jobs` offer."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def all(self) -> Sequence[JobSummary]:
+        """Return the jobs, newest first."""
+        return self._http.get(JobList, join_path("system", "jobs")).jobs
+
+    def get(self, job_id: str) -> JobSummary:
+        """Return one job."""
+        return self._http.get(JobSummary, join_path("jobs", job_id))
+
+    def cancel(self, job_id: str) -> JobCancelled:
+        """Cancel a job."""
+        return self._http.send("POST", JobCancelled, join_path("jobs", job_id, "cancel"))
+
+
+class Tasks:
+    """What `/api/tasks` offers."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def all(self) -> Sequence[TaskInfo]:
+        """Return every task that the server knows."""
+        return self._http.get(TaskList, join_path("tasks")).tasks
+
+    def schema(self, task_id: str) -> TaskSchema:
+        """Return the JSON Schema and the defaults of a task's hyperparameters."""
+        return self._http.get(TaskSchema, join_path("tasks", task_id, "schema"))
