@@ -1,0 +1,186 @@
+"""Draws splits: which image is for training, validation and testing. Pure functions over a dataset's table.
+
+Nothing here writes. scikit-learn is imported when the first split is drawn, so that the web process starts without it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
+from app.schemas.datasets import SplitValue
+from app.schemas.splits import SplitCounts, SplitRatios
+from app.schemas.tasks import AnnotationKind
+
+Indices: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Sizes: TypeAlias = "tuple[int, int, int]"
+
+_MAX_BINS = 10
+_IMAGES_PER_BIN = 10
+_NO_CLASS = ""
+# With fewer images than this the shares of a class round to nothing, so one of them is kept for training first.
+_TINY_CLASS = 4
+_MAX_NAMED_CLASSES = 10
+
+
+@dataclass(frozen=True)
+class DrawnSplit:
+    """The subset of each image, in the order of the table, and what a person should know about it."""
+
+    values: list[SplitValue]
+    warnings: list[str]
+
+
+def draw_split(table: DatasetTable, annotation_kind: AnnotationKind, ratios: SplitRatios, seed: int) -> DrawnSplit:
+    """Divide the images by the ratios, stratified; the same table, ratios and seed give the same split.
+
+    Strata are classes, or bins of equal size for values. Sizes are the ratios rounded to whole images, but every
+    subset with a ratio above 0 gets an image as long as there are enough of them.
+    """
+    is_by_value = annotation_kind == "values"
+    strata = _bin_values(table.images) if is_by_value else [_dominant_class(image) for image in table.images]
+    subsets = _assign(
+        np.unique(strata, return_inverse=True)[1].astype(np.int64), _subset_sizes(len(strata), ratios), seed
+    )
+    names = [] if is_by_value else strata
+    return DrawnSplit(subsets, [*_warn_of_size(len(strata), ratios), *_warn_of_classes(names, subsets, ratios)])
+
+
+def count_split(values: Sequence[str], class_names: Sequence[str | None]) -> tuple[SplitCounts, dict[str, SplitCounts]]:
+    """Return the images per subset, in all and per class; images without a class are in the first figure only."""
+    pairs = Counter(zip(class_names, values, strict=True))
+    classes = sorted({name for name in class_names if name is not None})
+    by_class = {
+        name: SplitCounts(**{value: pairs[name, value] for value in ("train", "val", "test", "none")})
+        for name in classes
+    }
+    return SplitCounts(**Counter(values)), by_class
+
+
+def list_class_names(table: DatasetTable) -> list[str | None]:
+    """Return the class of each image in the order of the table, None where it has none."""
+    return [class_name_of(image) for image in table.images]
+
+
+def _subset_sizes(num_images: int, ratios: SplitRatios) -> Sizes:
+    """Round the ratios to whole images by the largest remainder; no wanted subset stays empty if it can be helped."""
+    shares = (ratios.train, ratios.val, ratios.test)
+    quotas = [round(share * num_images, 6) for share in shares]
+    sizes = [int(quota) for quota in quotas]
+    by_remainder = sorted(range(3), key=lambda i: (sizes[i] - quotas[i], i))
+    for i in by_remainder[: num_images - sum(sizes)]:
+        sizes[i] += 1
+    wanted = [i for i in range(3) if shares[i] > 0.0]
+    if num_images >= len(wanted):
+        for i in wanted:
+            if sizes[i] == 0:
+                sizes[sizes.index(max(sizes))] -= 1
+                sizes[i] = 1
+    elif num_images:
+        sizes = [num_images, 0, 0]
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _assign(strata: Indices, sizes: Sizes, seed: int) -> list[SplitValue]:
+    """Draw the test images, then the validation images from the rest; what is left is for training."""
+    _, num_val, num_test = sizes
+    pool = _without_reserved(strata, num_val + num_test, seed)
+    test = _draw(pool, strata, num_test, seed)
+    rest = np.setdiff1d(pool, test)
+    val = _draw(rest, strata, num_val, seed)
+    values: list[SplitValue] = ["train"] * len(strata)
+    for i in test:
+        values[i] = "test"
+    for i in val:
+        values[i] = "val"
+    return values
+
+
+def _without_reserved(strata: Indices, num_needed: int, seed: int) -> Indices:
+    """Return the images that may leave training: all but one of each tiny class, as far as the sizes allow."""
+    generator = np.random.default_rng(seed)
+    counts = np.bincount(strata)
+    reserved = [
+        generator.choice(np.flatnonzero(strata == i)) for i in np.flatnonzero((counts > 0) & (counts < _TINY_CLASS))
+    ]
+    num_spare = len(strata) - num_needed
+    return np.setdiff1d(np.arange(len(strata)), np.asarray(reserved[:num_spare], dtype=np.int64))
+
+
+def _draw(pool: Indices, strata: Indices, size: int, seed: int) -> Indices:
+    """Return `size` images of the pool in which each stratum has its share, as far as so few images can show it."""
+    if size == 0:
+        return pool[:0]
+    if size == len(pool):
+        return pool
+    from sklearn.model_selection import train_test_split
+
+    drawn: Indices = train_test_split(
+        pool, test_size=size, random_state=seed, stratify=_usable_strata(pool, strata, size)
+    )[1]
+    return np.sort(drawn)
+
+
+def _usable_strata(pool: Indices, strata: Indices, size: int) -> Indices | None:
+    """Return the strata of the pool with the single ones put together; None when there are more of them than images.
+
+    scikit-learn refuses a stratum with one member, and a subset that is smaller than the number of strata.
+    """
+    labels = strata[pool].copy()
+    counts = np.bincount(labels)
+    single = counts[labels] == 1
+    if single.any():
+        labels[single] = len(counts) if single.sum() > 1 else int(counts.argmax())
+    num_strata = len(np.unique(labels))
+    return labels if num_strata <= min(size, len(pool) - size) and np.bincount(labels)[labels].min() > 1 else None
+
+
+def _bin_values(images: Sequence[ImageRecord]) -> list[str]:
+    """Return a bin for each image, all about equally full; several values are ordered by the mean of their ranks."""
+    rows = [next((a.values for a in image.annotations if isinstance(a, Value)), []) for image in images]
+    width = max((len(row) for row in rows), default=0)
+    if width == 0:
+        return [_NO_CLASS] * len(rows)
+    numbers = np.array([row if len(row) == width else [np.nan] * width for row in rows], dtype=np.float64)
+    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in numbers.T]).mean(axis=0)
+    num_bins = max(1, min(_MAX_BINS, len(rows) // _IMAGES_PER_BIN))
+    edges = np.unique(np.quantile(ranks, np.linspace(0.0, 1.0, num_bins + 1)[1:-1]))
+    return [str(i) for i in np.searchsorted(edges, ranks, side="right")]
+
+
+def _dominant_class(image: ImageRecord) -> str:
+    names = Counter(name for a in image.annotations if (name := getattr(a, "class_name", None)) is not None)
+    return names.most_common(1)[0][0] if names else _NO_CLASS
+
+
+def _warn_of_size(num_images: int, ratios: SplitRatios) -> list[str]:
+    wanted = sum(share > 0.0 for share in (ratios.train, ratios.val, ratios.test))
+    if num_images < 3:
+        return [f"The dataset has fewer than 3 images ({num_images}); a split needs one for each subset."]
+    return [f"There are fewer images ({num_images}) than subsets."] if num_images < wanted else []
+
+
+def _warn_of_classes(names: Sequence[str], subsets: Sequence[SplitValue], ratios: SplitRatios) -> list[str]:
+    counts = Counter(name for name in names if name != _NO_CLASS)
+    warnings = []
+    if len(counts) == 1:
+        warnings.append(f"There is only one class ({next(iter(counts))}); a model has nothing to tell apart.")
+    if single := sorted(name for name, count in counts.items() if count == 1):
+        warnings.append(f"A class with one image goes to train: {_join(single)}.")
+    present = set(zip(names, subsets, strict=True)) if names else set()
+    shares: tuple[tuple[SplitValue, float], ...] = (("train", ratios.train), ("val", ratios.val), ("test", ratios.test))
+    for subset, share in shares:
+        missing = sorted(name for name, count in counts.items() if count > 1 and (name, subset) not in present)
+        if share > 0.0 and missing:
+            warnings.append(f"No image in {subset} of: {_join(missing)}.")
+    return warnings
+
+
+def _join(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMED_CLASSES
+    return ", ".join(names[:_MAX_NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")
