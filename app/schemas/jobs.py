@@ -36,6 +36,11 @@ class JobRecord(StrictModel):
     started_at: str | None = None
     completed_at: str | None = None
     pid: int | None = None
+    process_created: float | None = Field(
+        None, description="Start of the process in unix seconds; tells it from a later one with the same pid."
+    )
+    queue_order: int = Field(0, description="Pending jobs start in this order.")
+    is_service: bool = Field(False, description="Runs outside of the capacity and may be silent.")
     progress: JobProgress = Field(default_factory=lambda: JobProgress())
     result: dict[str, Any] | None = None
     error: ErrorInfo | None = None

@@ -1,0 +1,338 @@
+"""The event bus: writes each event to its project's log, then hands it to whoever follows the project. Knows no HTTP.
+
+A publisher never waits for a subscriber. A subscriber first reads the log, in threads, and joins the live events only
+when it is nearly level with them; the log decides what it has seen, so there is neither a gap nor a duplicate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Union
+
+from app.core.exceptions import ConflictError, NotFoundError
+from app.schemas.common import without_non_finite
+from app.schemas.events import Event, EventLine
+from app.storage.event_log import EventLogClosedError, ProjectEventLog
+
+REPLAY_PAGE = 500
+QUEUE_LIMIT = 1000
+# Facts that the next one supersedes; a power cut may take them, a crash of the process may not.
+TRANSIENT_TYPES = frozenset(
+    {
+        "EVALUATION_PROGRESS",
+        "EXPORT_PROGRESS",
+        "JOB_PROGRESS",
+        "LOG_LINE",
+        "METRIC_SCALAR",
+        "PROFILE_PROGRESS",
+        "RESOURCE_STATS",
+        "TRAIN_PROGRESS",
+    }
+)
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """Replay ended; what follows is live. `seq` is the last event before it."""
+
+    seq: int
+
+
+@dataclass(frozen=True)
+class Resync:
+    """The subscriber was too slow and its subscription ends; it should come back with `seq`, the last it was given."""
+
+    seq: int
+
+
+StreamItem = Union[EventLine, CaughtUp, Resync]  # noqa: UP007 - evaluated at run time on Python 3.10
+
+
+class EventBus:
+    """All logs of a workspace and everyone who follows them."""
+
+    def __init__(self, open_log: Callable[[str], ProjectEventLog], max_subscriptions: int = 2000) -> None:
+        self._open_log = open_log
+        self._max_subscriptions = max_subscriptions
+        self._lock = threading.Lock()
+        self._streams: dict[str, _ProjectStream] = {}
+        self._opening: dict[str, threading.Lock] = {}
+        self._num_subscriptions = 0
+
+    def publish(
+        self,
+        project_id: str,
+        event: Event,
+        *,
+        run_id: str | None = None,
+        stage_id: str | None = None,
+        node_id: str | None = None,
+        job_id: str | None = None,
+        job_seq: int | None = None,
+    ) -> EventLine:
+        """Write the event to the log and hand it on; raises NotFoundError for a deleted project, OSError."""
+        payload = without_non_finite(event.model_dump(mode="json"))
+        event_type = payload.pop("type")
+        envelope = {
+            "run_id": run_id or payload.get("run_id"),
+            "stage_id": stage_id or payload.get("stage_id"),
+            "node_id": node_id,
+            "job_id": job_id,
+            "job_seq": job_seq,
+        }
+        stream = self._stream(project_id)
+        with stream.publishing:  # the order of the log is the order on every queue
+            try:
+                line = stream.log.append(event_type, payload, durable=event_type not in TRANSIENT_TYPES, **envelope)
+            except (EventLogClosedError, FileNotFoundError) as error:
+                raise _no_project(project_id) from error
+            stream.fan_out(line)
+        return line
+
+    def read(self, project_id: str, after: int, limit: int) -> list[EventLine]:
+        """Return up to `limit` events after a sequence number, oldest first."""
+        return self._stream(project_id).log.read(after, limit)
+
+    def last_seq(self, project_id: str) -> int:
+        """Number of the newest event of the project, 0 for none."""
+        return self._stream(project_id).log.last_seq
+
+    def last_job_seq(self, project_id: str, job_id: str) -> int:
+        """The newest line of the job's own log that was published, 0 for none."""
+        return self._stream(project_id).log.last_job_seq(job_id)
+
+    def subscribe(self, project_id: str, after: int) -> Subscription:
+        """Follow a project from the event after `after`; to be iterated in the running event loop and then closed.
+
+        Raises ConflictError when too many streams are open.
+        """
+        with self._lock:
+            if self._num_subscriptions >= self._max_subscriptions:
+                msg = f"{self._max_subscriptions} event streams are open already; close one or raise the limit."
+                raise ConflictError(msg)
+            self._num_subscriptions += 1
+        return Subscription(lambda: self._stream(project_id), after, self._release)
+
+    def close_project(self, project_id: str) -> None:
+        """Close the log of a project and end everyone who follows it; before its directory is moved away."""
+        with self._lock:
+            stream = self._streams.pop(project_id, None)
+            self._opening.pop(project_id, None)
+        if stream is not None:
+            stream.close()
+
+    def close(self) -> None:
+        """Close every log and end every subscription."""
+        with self._lock:
+            streams = list(self._streams.values())
+            self._streams.clear()
+        for stream in streams:
+            stream.close()
+
+    def _stream(self, project_id: str) -> _ProjectStream:
+        stream = self._streams.get(project_id)
+        if stream is not None:
+            return stream
+        with self._lock:
+            opening = self._opening.setdefault(project_id, threading.Lock())
+        with opening:  # indexing a long log must not hold up the other projects
+            stream = self._streams.get(project_id)
+            if stream is None:
+                try:
+                    stream = _ProjectStream(self._open_log(project_id))
+                except FileNotFoundError as error:
+                    raise _no_project(project_id) from error
+                with self._lock:
+                    self._streams[project_id] = stream
+            return stream
+
+    def _release(self) -> None:
+        with self._lock:
+            self._num_subscriptions -= 1
+
+
+def _no_project(project_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no project {project_id}.")
+
+
+class _ProjectStream:
+    """One log and, per event loop, the subscriptions that are live on it."""
+
+    def __init__(self, log: ProjectEventLog) -> None:
+        self.log = log
+        self.publishing = threading.Lock()
+        self.is_closed = False
+        self._lock = threading.Lock()
+        self._channels: dict[asyncio.AbstractEventLoop, _LoopChannel] = {}
+
+    def channel(self, loop: asyncio.AbstractEventLoop) -> _LoopChannel:
+        """Return the channel of the running loop."""
+        with self._lock:
+            if loop not in self._channels:
+                self._channels[loop] = _LoopChannel()
+            return self._channels[loop]
+
+    def fan_out(self, line: EventLine) -> None:
+        """Hand a line to each loop, once per loop and not once per subscriber."""
+        self._call_each(lambda channel: channel.deliver(line))
+
+    def close(self) -> None:
+        """Close the log and end all subscriptions."""
+        self.is_closed = True
+        with self.publishing:
+            self.log.close()
+        self._call_each(lambda channel: channel.end())
+
+    def _call_each(self, call: Callable[[_LoopChannel], None]) -> None:
+        with self._lock:
+            channels = list(self._channels.items())
+        for loop, channel in channels:
+            try:
+                loop.call_soon_threadsafe(call, channel)
+            except RuntimeError:  # that loop was closed and its subscribers with it
+                with self._lock:
+                    self._channels.pop(loop, None)
+
+
+class _LoopChannel:
+    """The live subscriptions of one loop; touched in that loop's thread only."""
+
+    def __init__(self) -> None:
+        self.members: set[Subscription] = set()
+        self.is_ended = False
+
+    def deliver(self, line: EventLine) -> None:
+        for member in tuple(self.members):
+            member.offer(line)
+
+    def end(self) -> None:
+        self.is_ended = True
+        for member in tuple(self.members):
+            member.end()
+
+
+class Subscription:
+    """What one client sees: replayed lines, one CaughtUp, live lines; at its end perhaps a Resync.
+
+    Belongs to the event loop that iterates it. Always close it, or use it in `async with`.
+    """
+
+    def __init__(self, find_stream: Callable[[], _ProjectStream], after: int, release: Callable[[], None]) -> None:
+        self._find_stream = find_stream
+        self._release: Callable[[], None] | None = release
+        self._stream: _ProjectStream | None = None
+        self._channel: _LoopChannel | None = None
+        self._cursor = max(after, 0)  # the newest event that was handed out
+        self._read_upto = self._cursor
+        self._joined_at = 0
+        self._replay: deque[EventLine] = deque()
+        self._live: deque[EventLine] = deque()
+        self._has_caught_up = False
+        self._has_lagged = False
+        self._is_ended = False
+        self._wake = asyncio.Event()
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> StreamItem:
+        """Return the next item; raises NotFoundError at the first when there is no such project."""
+        if self._release is None:
+            raise StopAsyncIteration
+        if not self._has_caught_up:
+            return await self._next_replayed()
+        while not self._live:
+            if self._has_lagged:
+                self.close()
+                return Resync(self._cursor)
+            if self._is_ended:
+                self.close()
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        line = self._live.popleft()
+        self._cursor = line.seq
+        return line
+
+    async def __aenter__(self) -> Subscription:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave; may be called twice."""
+        if self._release is None:
+            return
+        if self._channel is not None:
+            self._channel.members.discard(self)
+        self._live.clear()
+        self._is_ended = True
+        self._wake.set()
+        release, self._release = self._release, None
+        release()
+
+    def offer(self, line: EventLine) -> None:
+        """Queue a live line; a subscriber whose queue is full loses it and is told to come back."""
+        if line.seq <= self._joined_at:
+            return
+        if len(self._live) >= QUEUE_LIMIT:
+            self._has_lagged = True
+            self._live.clear()
+            if self._channel is not None:
+                self._channel.members.discard(self)
+        else:
+            self._live.append(line)
+        self._wake.set()
+
+    def end(self) -> None:
+        """Let the subscriber finish what is queued and then stop."""
+        self._is_ended = True
+        self._wake.set()
+
+    async def _next_replayed(self) -> StreamItem:
+        if not self._replay:
+            await self._refill()
+        if self._replay:
+            line = self._replay.popleft()
+            self._cursor = line.seq
+            return line
+        self._has_caught_up = True
+        return CaughtUp(self._joined_at)
+
+    async def _refill(self) -> None:
+        """Read the next page, and go live when it was the last; afterwards nothing to replay means being level."""
+        if self._stream is None:
+            self._stream = await asyncio.to_thread(self._find_stream)
+        if self._channel is not None:
+            return
+        page = await self._read(self._stream, REPLAY_PAGE)
+        self._replay.extend(page)
+        if len(page) < REPLAY_PAGE:
+            self._join(self._stream)
+            missed = await self._read(self._stream, self._joined_at - self._read_upto)
+            self._replay.extend(line for line in missed if line.seq <= self._joined_at)
+
+    def _join(self, stream: _ProjectStream) -> None:
+        """Go live: every line after `_joined_at` is delivered from now on, the ones before are in the log already."""
+        self._channel = stream.channel(asyncio.get_running_loop())
+        self._channel.members.add(self)
+        self._joined_at = stream.log.last_seq
+        self._is_ended = stream.is_closed
+
+    async def _read(self, stream: _ProjectStream, limit: int) -> list[EventLine]:
+        try:
+            page = await asyncio.to_thread(stream.log.read, self._read_upto, limit)
+        except FileNotFoundError:  # the project was deleted while it was read
+            self.close()
+            raise StopAsyncIteration from None
+        if page:
+            self._read_upto = page[-1].seq
+        return page

@@ -1,0 +1,210 @@
+"""The append-only event log of one project: JSON lines on disk, an index of offsets in memory, no subscribers.
+
+Line N of a healthy log has seq N. A torn last line (a crash in the middle of a write) is cut off at open. A corrupt
+line in the middle keeps its number and is left out when reading, so clients that saw it go on from where they were.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import secrets
+import threading
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from app.schemas.common import utc_now
+from app.schemas.events import EventLine
+
+logger = logging.getLogger(__name__)
+_CHUNK_BYTES = 1 << 20
+
+
+def _open_existing(path: str, flags: int) -> int:
+    """Open for appending without creating: the log of a deleted project must not come back."""
+    return os.open(path, flags & ~os.O_CREAT)
+
+
+class EventLogClosedError(Exception):
+    """The log was closed, because its project was deleted or the server stops."""
+
+
+class _LineHead(msgspec.Struct):
+    """What opening a log needs of a line; everything else is skipped by the decoder."""
+
+    seq: int
+    job_id: str | None = None
+    job_seq: int | None = None
+
+
+class ProjectEventLog:
+    """One open log. Thread-safe; only one may be open per file.
+
+    No file stays open between two calls: a workspace has more projects than a process may have files, and a deleted
+    directory must neither be held nor come back.
+    """
+
+    def __init__(self, path: Path, project_id: str) -> None:
+        """Open or create the file, repair its end, and index it; raises OSError, e.g. when its directory is gone."""
+        self._path = path
+        self._project_id = project_id
+        self._lock = threading.Lock()
+        self._offsets = array("Q")  # entry seq - 1: where the line begins
+        self._end = 0
+        self._has_torn_end = False
+        self._job_seqs: dict[str, int] = {}
+        self._is_closed = False
+        with path.open("ab+", buffering=0) as stream:
+            self._index_file(stream)
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest event, 0 for an empty log."""
+        return len(self._offsets)
+
+    def last_job_seq(self, job_id: str) -> int:
+        """The newest line of this job's own log that was forwarded to here, 0 for none."""
+        with self._lock:
+            return self._job_seqs.get(job_id, 0)
+
+    def append(
+        self,
+        event_type: str,
+        payload: dict[str, Any],
+        *,
+        durable: bool = True,
+        **envelope: Any,
+    ) -> EventLine:
+        """Write one event and return its line; with `durable` it survives a power cut as well.
+
+        `envelope` takes run_id, stage_id, node_id, job_id and job_seq. Raises EventLogClosedError, FileNotFoundError
+        when the log was deleted, or another OSError, after which the log is as it was.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise EventLogClosedError(self._project_id)
+            line = EventLine(
+                id=f"evt-{secrets.token_hex(8)}",
+                seq=len(self._offsets) + 1,
+                ts=utc_now(),
+                type=event_type,
+                project_id=self._project_id,
+                payload=payload,
+                **envelope,
+            )
+            self._write(line.model_dump_json().encode("utf-8") + b"\n", durable)
+            self._note_job(line.job_id, line.job_seq)
+            return line
+
+    def read(self, after: int, limit: int) -> list[EventLine]:
+        """Return up to `limit` events with a seq above `after`, oldest first."""
+        cursor = max(after, 0)
+        lines: list[EventLine] = []
+        while len(lines) < limit and cursor < self.last_seq:
+            upto = min(cursor + limit - len(lines), self.last_seq)
+            lines += self._read_range(cursor, upto)
+            cursor = upto
+        return lines
+
+    def close(self) -> None:
+        """Refuse to append from now on; a write that is under way ends first."""
+        with self._lock:
+            self._is_closed = True
+
+    def _read_range(self, after: int, upto: int) -> Iterator[EventLine]:
+        """Read the events after < seq <= upto through a handle of its own, so that no writer waits."""
+        with self._lock:
+            start = self._offsets[after]
+            end = self._offsets[upto] if upto < len(self._offsets) else self._end
+        with self._path.open("rb") as stream:
+            stream.seek(start)
+            data = stream.read(end - start)
+        for raw in data.split(b"\n"):
+            line = self._parse(raw) if raw else None
+            if line is not None and after < line.seq <= upto:
+                after = line.seq
+                yield line
+
+    def _parse(self, raw: bytes) -> EventLine | None:
+        try:
+            return EventLine.model_validate_json(raw)
+        except ValidationError:
+            logger.warning("Skipped an unreadable line of %s", self._path)
+            return None
+
+    def _write(self, data: bytes, durable: bool) -> None:
+        with open(self._path, "ab", buffering=0, opener=_open_existing) as stream:
+            self._cut_torn_end(stream)
+            self._has_torn_end = True
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[stream.write(view) or 0 :]
+                if durable:
+                    os.fsync(stream.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):  # tried again before the next line
+                    self._cut_torn_end(stream)
+                raise
+        self._has_torn_end = False
+        self._offsets.append(self._end)
+        self._end += len(data)
+
+    def _cut_torn_end(self, stream: io.FileIO) -> None:
+        if self._has_torn_end:
+            stream.truncate(self._end)
+            self._has_torn_end = False
+
+    def _note_job(self, job_id: str | None, job_seq: int | None) -> None:
+        if job_id is not None and job_seq is not None:
+            self._job_seqs[job_id] = max(job_seq, self._job_seqs.get(job_id, 0))
+
+    def _index_file(self, stream: io.FileIO) -> None:
+        corrupt: list[int] = []  # offsets of unreadable lines since the last readable one
+        for offset, raw in self._full_lines(stream):
+            try:
+                head = msgspec.json.decode(raw, type=_LineHead)
+            except msgspec.DecodeError:
+                corrupt.append(offset)
+                continue
+            self._index_line(head, offset, corrupt)
+        for offset in corrupt:
+            logger.warning("An event of %s at byte %d is unreadable", self._path, offset)
+            self._offsets.append(offset)
+
+    def _index_line(self, head: _LineHead, offset: int, corrupt: list[int]) -> None:
+        expected = len(self._offsets) + 1
+        if head.seq < expected:
+            logger.warning("Ignored a second event %d of %s at byte %d", head.seq, self._path, offset)
+            return
+        if head.seq > expected:
+            logger.warning("Events %d to %d of %s are unreadable", expected, head.seq - 1, self._path)
+            first_lost = corrupt[0] if corrupt else offset
+            self._offsets.extend([first_lost] * (head.seq - expected))
+        self._offsets.append(offset)
+        self._note_job(head.job_id, head.job_seq)
+        corrupt.clear()
+
+    def _full_lines(self, stream: io.FileIO) -> Iterator[tuple[int, bytes]]:
+        """Yield (offset, line) for each complete line, then cut off what follows the last of them."""
+        offset = 0
+        rest = b""
+        stream.seek(0)
+        while chunk := stream.read(_CHUNK_BYTES):
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()
+            for raw in lines:
+                yield offset, raw
+                offset += len(raw) + 1
+        if rest:
+            logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
+            stream.truncate(offset)
+            os.fsync(stream.fileno())
+        self._end = offset

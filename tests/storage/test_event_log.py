@@ -1,0 +1,153 @@
+"""The event log: numbers without gaps, repair, reading by number, what each job forwarded."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app.storage.event_log import EventLogClosedError, ProjectEventLog
+
+PROJECT = "proj-00000001"
+
+
+def open_log(tmp_path: Path) -> ProjectEventLog:
+    return ProjectEventLog(tmp_path / "events.jsonl", PROJECT)
+
+
+def append_many(log: ProjectEventLog, count: int) -> None:
+    for index in range(count):
+        log.append("SPLIT_SUMMARY", {"index": index}, durable=False)
+
+
+def seqs(log: ProjectEventLog, after: int = 0, limit: int = 1000) -> list[int]:
+    return [line.seq for line in log.read(after, limit)]
+
+
+def test_numbers_start_at_one_and_have_no_gap_over_a_reopening(tmp_path: Path) -> None:
+    append_many(open_log(tmp_path), 3)
+    log = open_log(tmp_path)
+    assert log.append("STAGE_STATUS", {"a": "ä\n"}, stage_id="TRAIN").seq == 4
+    lines = log.read(0, 100)
+    assert [line.seq for line in lines] == [1, 2, 3, 4]
+    assert lines[3].payload == {"a": "ä\n"}
+    assert lines[3].stage_id == "TRAIN"
+    assert len({line.id for line in lines}) == 4
+
+
+@pytest.mark.parametrize(
+    ("after", "limit", "expected"),
+    [(0, 2, [1, 2]), (3, 2, [4, 5]), (5, 9, []), (99, 9, []), (-1, 1, [1]), (0, 0, [])],
+)
+def test_reads_after_a_number(tmp_path: Path, after: int, limit: int, expected: list[int]) -> None:
+    log = open_log(tmp_path)
+    append_many(log, 5)
+    assert seqs(log, after, limit) == expected
+
+
+@pytest.mark.parametrize("cut", [1, 7, 60])
+def test_cuts_off_a_torn_last_line(tmp_path: Path, cut: int) -> None:
+    append_many(open_log(tmp_path), 3)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(path.read_bytes()[:-cut])
+    log = open_log(tmp_path)
+    assert log.last_seq == 2
+    append_many(log, 1)
+    assert seqs(open_log(tmp_path)) == [1, 2, 3]
+
+
+def test_skips_a_corrupt_line_and_keeps_its_number(tmp_path: Path) -> None:
+    append_many(open_log(tmp_path), 5)
+    path = tmp_path / "events.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = b'{"seq": 2, "broken'
+    lines[2] = b"\x00\xff\x00"
+    path.write_bytes(b"\n".join(lines))
+    log = open_log(tmp_path)
+    assert log.last_seq == 5
+    assert seqs(log) == [1, 4, 5]
+    assert seqs(log, after=2, limit=1) == [4]
+    assert log.append("X", {}).seq == 6
+
+
+def test_a_corrupt_last_line_keeps_its_number(tmp_path: Path) -> None:
+    append_many(open_log(tmp_path), 2)
+    with (tmp_path / "events.jsonl").open("ab") as stream:
+        stream.write(b"garbage\n")
+    log = open_log(tmp_path)
+    assert log.append("X", {}).seq == 4
+    assert seqs(open_log(tmp_path)) == [1, 2, 4]
+
+
+def test_a_repeated_line_is_read_once(tmp_path: Path) -> None:
+    append_many(open_log(tmp_path), 2)
+    path = tmp_path / "events.jsonl"
+    first, second, _ = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([first, second, second, first, b""]))
+    log = open_log(tmp_path)
+    append_many(log, 1)
+    assert seqs(log) == [1, 2, 3]
+
+
+def test_remembers_what_each_job_forwarded(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    log.append("X", {}, job_id="job-00000001", job_seq=3)
+    log.append("X", {}, job_id="job-00000002", job_seq=9)
+    log.append("X", {}, job_id="job-00000001")
+    reopened = open_log(tmp_path)
+    assert [reopened.last_job_seq(f"job-0000000{n}") for n in (1, 2, 3)] == [3, 9, 0]
+
+
+def test_a_failed_write_leaves_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = open_log(tmp_path)
+    append_many(log, 2)
+    size = (tmp_path / "events.jsonl").stat().st_size
+
+    def fail(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="No space left"):
+            log.append("X", {}, durable=True)
+    assert (tmp_path / "events.jsonl").stat().st_size == size
+    assert log.append("X", {}).seq == 3
+    assert seqs(open_log(tmp_path)) == [1, 2, 3]
+
+
+def test_a_deleted_log_does_not_come_back(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    (tmp_path / "events.jsonl").unlink()
+    with pytest.raises(FileNotFoundError):
+        log.append("X", {})
+    assert not (tmp_path / "events.jsonl").exists()
+    log.close()
+    with pytest.raises(EventLogClosedError):
+        log.append("X", {})
+
+
+def test_writers_in_threads_get_one_number_each(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    threads = [threading.Thread(target=append_many, args=(log, 200)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seqs(log, limit=5000) == list(range(1, 1001))
+
+
+def test_reading_near_the_end_of_a_long_log_is_fast(tmp_path: Path) -> None:
+    line = {"id": "evt-1", "ts": "2026-01-01T00:00:00Z", "type": "X", "project_id": PROJECT, "payload": {"a": 1}}
+    text = "".join(json.dumps({**line, "seq": seq}) + "\n" for seq in range(1, 100_001))
+    (tmp_path / "events.jsonl").write_text(text)
+    began = time.perf_counter()
+    log = open_log(tmp_path)
+    assert time.perf_counter() - began < 2.0
+    began = time.perf_counter()
+    for _ in range(100):
+        assert seqs(log, after=99_990) == list(range(99_991, 100_001))
+    assert (time.perf_counter() - began) / 100 < 0.01  # parsing everything would take half a second
