@@ -1,0 +1,292 @@
+"""The transforms that a user can choose, with their parameters: for forms, and to check what was chosen.
+
+Torch-free, because the web process reads it; `augmentations.py` builds the transforms. Names and parameters are those
+of torchvision.transforms.v2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from app.schemas.envelope import FieldProblem
+from app.schemas.experiments import AugmentationSettings
+
+Kind = Literal["int", "float", "bool", "choice", "range", "floats", "size"]
+"""range: two rising numbers. floats: a list of `length` numbers. size: one side, or [height, width], in pixels."""
+
+_KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
+    {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "choice": "one of",
+        "range": "two rising numbers",
+        "floats": "numbers",
+        "size": "a side in pixels or [height, width]",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter; default None means that the model's size or nothing is taken."""
+
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    choices: tuple[str, ...] = ()
+    length: int = 0
+
+    @property
+    def allowed(self) -> str:
+        """What it may be, as words for a message."""
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        words = f"{self.length} numbers" if self.kind == "floats" else _KIND_NAMES[self.kind]
+        if self.kind == "bool" or self.minimum == -math.inf:
+            return words
+        return f"{words}, from {self.minimum:g} to {self.maximum:g}"
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One transform. A random one is for training only; a batch transform mixes the images of a batch."""
+
+    name: str
+    title: str
+    help: str
+    parameters: tuple[Parameter, ...] = ()
+    is_random: bool = True
+    is_batch: bool = False
+
+    def parameter(self, name: str) -> Parameter | None:
+        """Return a parameter, or None."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+
+def _p(default: float = 0.5) -> Parameter:
+    return Parameter("p", "float", default, "Share of the images that it changes.", 0.0, 1.0)
+
+
+def _interpolation(default: str) -> Parameter:
+    help_text = "How pixels between pixels are found."
+    return Parameter("interpolation", "choice", default, help_text, choices=("nearest", "bilinear", "bicubic"))
+
+
+def _size(help_text: str = "Size in pixels; the model's size when left out.") -> Parameter:
+    return Parameter("size", "size", None, help_text, 8, 4096)
+
+
+def _fill() -> Parameter:
+    return Parameter("fill", "int", 0, "Grey level of the pixels that come in from outside.", 0, 255)
+
+
+def _strength(name: str, default: float, maximum: float, help_text: str) -> Parameter:
+    return Parameter(name, "float", default, help_text, 0.0, maximum)
+
+
+_ENTRIES = (
+    Transform("Resize", "Resize", "Brings images to one size.", (_size(), _interpolation("bilinear")), is_random=False),
+    Transform("CenterCrop", "Centre crop", "Keeps the middle of the image.", (_size(),), is_random=False),
+    Transform(
+        "Normalize",
+        "Normalise",
+        "Shifts and scales each channel; the exported model does the same.",
+        (
+            Parameter("mean", "floats", [0.485, 0.456, 0.406], "Mean of each channel, on 0 to 1.", 0.0, 1.0, length=3),
+            Parameter("std", "floats", [0.229, 0.224, 0.225], "Deviation of each channel.", 1e-3, 10.0, length=3),
+        ),
+        is_random=False,
+    ),
+    Transform(
+        "RandomResizedCrop",
+        "Random resized crop",
+        "Cuts a random part and brings it to the model's size.",
+        (
+            _size(),
+            Parameter("scale", "range", [0.08, 1.0], "Share of the area that is kept.", 0.01, 1.0),
+            Parameter("ratio", "range", [0.75, 1.3333], "Width over height of the part.", 0.1, 10.0),
+            _interpolation("bilinear"),
+        ),
+    ),
+    Transform("RandomHorizontalFlip", "Horizontal flip", "Mirrors left and right.", (_p(),)),
+    Transform("RandomVerticalFlip", "Vertical flip", "Mirrors top and bottom.", (_p(),)),
+    Transform(
+        "RandomRotation",
+        "Rotation",
+        "Turns the image by a random angle.",
+        (
+            Parameter("degrees", "float", 15.0, "Largest angle in either direction.", 0.0, 180.0),
+            _interpolation("bilinear"),
+            _fill(),
+        ),
+    ),
+    Transform(
+        "RandomAffine",
+        "Shift, turn, scale and shear",
+        "Moves the image as a whole.",
+        (
+            Parameter("degrees", "float", 10.0, "Largest angle in either direction.", 0.0, 180.0),
+            Parameter("translate", "floats", None, "Largest shift as share of [width, height].", 0.0, 1.0, length=2),
+            Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0),
+            Parameter("shear", "float", None, "Largest shear in degrees.", 0.0, 89.0),
+            _interpolation("bilinear"),
+            _fill(),
+        ),
+    ),
+    Transform(
+        "RandomPerspective",
+        "Perspective",
+        "Looks at the image from the side.",
+        (
+            Parameter("distortion_scale", "float", 0.3, "How far the corners move.", 0.0, 1.0),
+            _p(),
+            _interpolation("bilinear"),
+            _fill(),
+        ),
+    ),
+    Transform(
+        "RandomCrop",
+        "Random crop",
+        "Cuts a random window of fixed size, after padding the image.",
+        (
+            _size(),
+            Parameter("padding", "int", 4, "Pixels that are added on every side first.", 0, 512),
+            _fill(),
+            Parameter(
+                "padding_mode",
+                "choice",
+                "constant",
+                "What the added pixels show.",
+                choices=("constant", "edge", "reflect", "symmetric"),
+            ),
+        ),
+    ),
+    Transform(
+        "ColorJitter",
+        "Colour jitter",
+        "Changes light and colours a little.",
+        (
+            _strength("brightness", 0.2, 2.0, "Largest change of brightness."),
+            _strength("contrast", 0.2, 2.0, "Largest change of contrast."),
+            _strength("saturation", 0.2, 2.0, "Largest change of saturation."),
+            _strength("hue", 0.0, 0.5, "Largest shift of hue, in turns."),
+        ),
+    ),
+    Transform("RandomGrayscale", "Greyscale", "Takes the colours away.", (_p(0.1),)),
+    Transform(
+        "GaussianBlur",
+        "Blur",
+        "Blurs every image by a random amount.",
+        (
+            Parameter("kernel_size", "int", 5, "Side of the kernel in pixels, an odd number.", 1, 101),
+            Parameter("sigma", "range", [0.1, 2.0], "Smallest and largest deviation in pixels.", 0.01, 20.0),
+        ),
+    ),
+    Transform("RandomAutocontrast", "Auto contrast", "Stretches grey levels to the full range.", (_p(),)),
+    Transform("RandomEqualize", "Equalise", "Levels the histogram.", (_p(),)),
+    Transform(
+        "RandomPosterize",
+        "Posterise",
+        "Keeps fewer bits of each channel.",
+        (Parameter("bits", "int", 4, "Bits that are kept.", 1, 8), _p()),
+    ),
+    Transform(
+        "RandomSolarize",
+        "Solarise",
+        "Inverts bright pixels.",
+        (Parameter("threshold", "float", 128.0, "Grey level from which pixels are inverted.", 0.0, 255.0), _p()),
+    ),
+    Transform(
+        "MixUp",
+        "MixUp",
+        "Blends pairs of images and their labels.",
+        (Parameter("alpha", "float", 0.2, "Strength of the blending.", 0.01, 10.0),),
+        is_batch=True,
+    ),
+    Transform(
+        "CutMix",
+        "CutMix",
+        "Pastes a part of one image into another and blends the labels.",
+        (Parameter("alpha", "float", 1.0, "Spread of the sizes of the parts.", 0.01, 10.0),),
+        is_batch=True,
+    ),
+)
+TRANSFORMS: Mapping[str, Transform] = MappingProxyType({transform.name: transform for transform in _ENTRIES})
+
+
+def find_augmentation_problems(settings: AugmentationSettings) -> list[FieldProblem]:
+    """Return everything that is wrong with the chosen transforms; each message says what is allowed."""
+    problems = []
+    for subset, entries in (("train", settings.train), ("val", settings.val)):
+        for number, entry in enumerate(entries):
+            field = f"augmentations.{subset}.{number}"
+            transform = TRANSFORMS.get(entry.name)
+            if transform is None or (subset == "val" and transform.is_random):
+                problems.append(FieldProblem(field=f"{field}.name", message=_refuse_name(entry.name, subset)))
+            else:
+                problems += _find_parameter_problems(transform, entry.params, f"{field}.params")
+    return problems
+
+
+def _refuse_name(name: str, subset: str) -> str:
+    fixed = [known.name for known in _ENTRIES if not known.is_random]
+    if name not in TRANSFORMS:
+        allowed = fixed if subset == "val" else list(TRANSFORMS)
+        return f"No transform {name!r}. Known: {', '.join(allowed)}."
+    return f"{name} is random and only for training. Allowed here: {', '.join(fixed)}."
+
+
+def _find_parameter_problems(transform: Transform, params: Mapping[str, Any], field: str) -> list[FieldProblem]:
+    problems = []
+    for name, value in params.items():
+        parameter = transform.parameter(name)
+        if parameter is None:
+            known = ", ".join(known.name for known in transform.parameters)
+            problems.append(FieldProblem(field=f"{field}.{name}", message=f"{transform.name} takes: {known}."))
+        elif not (value is None and parameter.default is None) and not _is_allowed(parameter, value):
+            message = f"{name} must be {parameter.allowed}; this is {_shorten(value)}."
+            problems.append(FieldProblem(field=f"{field}.{name}", message=message))
+    if transform.name == "GaussianBlur" and _is_even(params.get("kernel_size")):
+        problems.append(FieldProblem(field=f"{field}.kernel_size", message="kernel_size must be an odd number."))
+    return problems
+
+
+def _is_allowed(parameter: Parameter, value: Any) -> bool:
+    if parameter.kind == "bool":
+        return isinstance(value, bool)
+    if parameter.kind == "choice":
+        return isinstance(value, str) and value in parameter.choices
+    if parameter.kind in {"int", "float"}:
+        return _is_number_within(parameter, value)
+    if parameter.kind == "size" and not isinstance(value, list):
+        return _is_number_within(parameter, value)
+    length = parameter.length or 2
+    if not isinstance(value, list) or len(value) != length:
+        return False
+    if not all(_is_number_within(parameter, item) for item in value):
+        return False
+    return parameter.kind != "range" or value[0] <= value[1]
+
+
+def _is_number_within(parameter: Parameter, value: Any) -> bool:
+    needs_int = parameter.kind in {"int", "size"}
+    if isinstance(value, bool) or not isinstance(value, int if needs_int else (int, float)):
+        return False
+    return parameter.minimum <= value <= parameter.maximum
+
+
+def _is_even(value: Any) -> bool:
+    return isinstance(value, int) and value % 2 == 0
+
+
+def _shorten(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

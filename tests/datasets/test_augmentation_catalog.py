@@ -1,0 +1,75 @@
+"""The catalog of transforms and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.datasets.augmentation_catalog import TRANSFORMS, find_augmentation_problems
+from app.schemas.experiments import AugmentationSettings
+from app.schemas.tasks import AugmentationEntry
+
+
+def entry(name: str, **params: Any) -> AugmentationEntry:
+    return AugmentationEntry(name=name, params=params)
+
+
+def messages(*train: AugmentationEntry, val: tuple[AugmentationEntry, ...] = ()) -> dict[str, str]:
+    found = find_augmentation_problems(AugmentationSettings(train=list(train), val=list(val)))
+    return {problem.field: problem.message for problem in found}
+
+
+def test_every_default_is_acceptable() -> None:
+    entries = [
+        entry(transform.name, **{parameter.name: parameter.default for parameter in transform.parameters})
+        for transform in TRANSFORMS.values()
+    ]
+    assert len(entries) == 19
+    assert messages(*entries) == {}
+
+
+def test_every_parameter_has_help_and_a_unique_name() -> None:
+    count = 0
+    for transform in TRANSFORMS.values():
+        names = [parameter.name for parameter in transform.parameters]
+        assert len(set(names)) == len(names)
+        assert all(parameter.help.endswith(".") for parameter in transform.parameters)
+        count += len(names)
+    assert count > 40
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("RandomHorizontalFlip", {"p": 1.5}, "p must be a number, from 0 to 1; this is 1.5."),
+        ("RandomHorizontalFlip", {"p": True}, "p must be a number, from 0 to 1; this is True."),
+        ("RandomHorizontalFlip", {"q": 0.5}, "RandomHorizontalFlip takes: p."),
+        ("RandomResizedCrop", {"scale": [0.9, 0.2]}, "scale must be two rising numbers"),
+        ("RandomResizedCrop", {"scale": [0.2]}, "scale must be two rising numbers"),
+        ("RandomResizedCrop", {"size": [32, 32.5]}, "size must be a side in pixels or"),
+        ("RandomRotation", {"interpolation": "lanczos"}, "one of nearest, bilinear, bicubic; this is 'lanczos'."),
+        ("Normalize", {"std": [0, 1, 1]}, "std must be 3 numbers, from 0.001 to 10"),
+        ("GaussianBlur", {"kernel_size": 4}, "kernel_size must be an odd number."),
+        ("RandomPosterize", {"bits": "x" * 500}, "bits must be a whole number, from 1 to 8"),
+        ("ColorJitter", {"hue": float("nan")}, "hue must be a number, from 0 to 0.5"),
+    ],
+)
+def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, params: dict[str, Any], message: str) -> None:
+    found = messages(entry("RandomVerticalFlip"), entry(name, **params))
+    assert list(found) == [f"augmentations.train.1.params.{next(iter(params))}"]
+    text = next(iter(found.values()))
+    assert message in text
+    assert len(text) < 200
+
+
+def test_an_unknown_transform_is_refused_with_those_that_exist() -> None:
+    found = messages(entry("Mosaic"))
+    assert found["augmentations.train.0.name"].startswith("No transform 'Mosaic'. Known: Resize, CenterCrop,")
+
+
+@pytest.mark.parametrize("name", ["RandomHorizontalFlip", "MixUp", "CutMix"])
+def test_what_is_random_is_for_training_only(name: str) -> None:
+    found = messages(val=(entry("Resize", size=64), entry(name)))
+    message = f"{name} is random and only for training. Allowed here: Resize, CenterCrop, Normalize."
+    assert found == {"augmentations.val.1.name": message}
