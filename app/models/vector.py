@@ -1,0 +1,80 @@
+"""A plain torch module from pixels to a vector: normalisation, backbone, dropout, head. No loss, no Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from app.models.backbones import build_backbone
+from app.models.weights import load_weights
+from app.schemas.experiments import ModelSettings
+
+PIXEL_MAX = 255.0
+
+
+class Normalize(nn.Module):
+    """(batch, 3, height, width) RGB in 0..255, uint8 or float, to normalised floats.
+
+    `mean` and `std` are per channel on the scale 0..1.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (image / 255 - mean) / std in the memory format of the input."""
+        return (images.to(self.mean.dtype) / PIXEL_MAX - self.mean) / self.std
+
+
+class VectorModel(nn.Module):
+    """Images to a vector of `num_outputs` numbers each."""
+
+    def __init__(self, backbone: nn.Module, normalize: Normalize, head: nn.Module, *, is_frozen: bool) -> None:
+        super().__init__()
+        self.normalize = normalize
+        self.backbone = backbone
+        self.head = head
+        self.is_frozen = is_frozen
+        if is_frozen:
+            backbone.requires_grad_(requires_grad=False)
+            backbone.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (batch, num_outputs) for (batch, 3, height, width) RGB in 0..255."""
+        features: Tensor = self.head(self.backbone(self.normalize(images)))
+        return features
+
+    def train(self, mode: bool = True) -> VectorModel:
+        """Switch the mode; a frozen backbone stays as it is in evaluation, or its BatchNorm would still learn."""
+        super().train(mode)
+        if self.is_frozen:
+            self.backbone.eval()
+        return self
+
+
+def build_vector_model(
+    settings: ModelSettings,
+    num_outputs: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+    weights_dir: Path | None,
+) -> VectorModel:
+    """Return the model of these settings; `weights_dir` None: without published weights, a checkpoint will be loaded.
+
+    Raises ValueError for an unknown architecture or head, and WeightsUnavailable.
+    """
+    if settings.head != "default":
+        msg = f"No head {settings.head!r}. Known heads: default."
+        raise ValueError(msg)
+    state = load_weights(settings.backbone, weights_dir) if settings.pretrained and weights_dir is not None else None
+    backbone, num_features = build_backbone(settings.backbone, pretrained=settings.pretrained, state=state)
+    head = nn.Sequential(nn.Dropout(settings.dropout), nn.Linear(num_features, num_outputs))
+    return VectorModel(backbone, Normalize(mean, std), head, is_frozen=settings.freeze_backbone)

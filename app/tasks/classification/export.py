@@ -1,0 +1,43 @@
+"""The named outputs of an exported classifier: how they are compared and read. NumPy only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.tasks.base import TaskContext
+
+if TYPE_CHECKING:
+    from app.tasks.base import ArrayOutputs
+
+OUTPUT_NAMES: tuple[str, ...] = ("logits", "probabilities")
+UNDEFINED_DIFFERENCE = 1e9
+"""Stands for the difference to something that is not a number: JSON has no infinity."""
+
+
+def difference(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> NDArray[np.float64]:
+    """Return the largest absolute difference of each image over logits and probabilities, (batch,)."""
+    expected, found = (
+        np.concatenate([outputs[name] for name in OUTPUT_NAMES], axis=1, dtype=np.float64)
+        for outputs in (reference, exported)
+    )
+    gap: NDArray[np.float64] = np.abs(expected - found).max(axis=1)
+    return np.nan_to_num(gap, nan=UNDEFINED_DIFFERENCE, posinf=UNDEFINED_DIFFERENCE)
+
+
+def agreement(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> NDArray[np.bool_]:
+    """Return for each image whether both put the same class first, (batch,)."""
+    same: NDArray[np.bool_] = reference["probabilities"].argmax(axis=1) == exported["probabilities"].argmax(axis=1)
+    return same
+
+
+def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
+    """Return for each image its predicted class and the probability of every class."""
+    probabilities = outputs["probabilities"].astype(np.float64)
+    decoded = []
+    for row, best in zip(probabilities.tolist(), probabilities.argmax(axis=1).tolist(), strict=True):
+        prediction = {"class_id": best, "class_name": context.classes[best], "confidence": row[best]}
+        decoded.append({"prediction": prediction, "probabilities": dict(zip(context.classes, row, strict=True))})
+    return decoded

@@ -1,0 +1,198 @@
+"""Numbers of a classifier: per epoch, per image, and over a pool of images.
+
+Macro averages run over the classes that occur in the truth or the predictions, as scikit-learn's do by default, and a
+quotient without a denominator counts as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassF1Score,
+    MulticlassPrecision,
+    MulticlassRecall,
+)
+
+from app.datasets.table import ImageRecord
+from app.schemas.job_context import JobFailure
+from app.tasks.base import TaskContext
+from app.tasks.classification.calibration import measure_calibration
+from app.tasks.classification.data import read_label
+from app.tasks.classification.export import decode
+
+if TYPE_CHECKING:
+    from app.tasks.base import ArrayOutputs, Outputs
+
+TOP_K = (1, 3, 5)
+CHUNK_ITEMS = 1 << 21
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class ClassificationEpochMetrics(nn.Module):
+    """Metrics over one epoch, from outputs and class ids (batch,) or shares of classes (batch, classes)."""
+
+    def __init__(self, num_classes: int) -> None:
+        settings: dict[str, Any] = {"num_classes": max(2, num_classes), "validate_args": False}
+        super().__init__()
+        self.collection = MetricCollection(
+            {
+                "accuracy": MulticlassAccuracy(average="micro", **settings),
+                "f1": MulticlassF1Score(average="macro", **settings),
+                "precision": MulticlassPrecision(average="macro", **settings),
+                "recall": MulticlassRecall(average="macro", **settings),
+            }
+        )
+
+    def update(self, outputs: Outputs, targets: Tensor) -> None:
+        """Take a batch."""
+        truth = targets.argmax(dim=1) if targets.is_floating_point() else targets
+        self.collection.update(outputs["probabilities"].argmax(dim=1), truth)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return accuracy, f1, precision and recall."""
+        figures: dict[str, Tensor] = self.collection.compute()
+        return figures
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.collection.reset()
+
+
+def build_epoch_metrics(context: TaskContext) -> ClassificationEpochMetrics:
+    """Return the metrics of an epoch."""
+    return ClassificationEpochMetrics(len(context.classes))
+
+
+def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext) -> list[dict[str, Any]]:
+    """Return truth, prediction, probabilities and `loss`, -log of the probability of the truth, of each image.
+
+    Raises JobFailure when the model answers with something that is not a finite number.
+    """
+    logits = outputs["logits"].astype(np.float64)
+    if not np.isfinite(logits).all():
+        worst = rows[int(np.argmin(np.isfinite(logits).all(axis=1)))].filename
+        msg = f"The model gives no finite numbers for {worst}: its training has diverged."
+        raise JobFailure(msg)
+    highest = logits.max(axis=1)
+    log_sums = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    results = []
+    for index, (row, decoded) in enumerate(zip(rows, decode(outputs, context), strict=True)):
+        label = read_label(row, context.classes)
+        results.append(
+            {
+                "ground_truth": {"class_id": label.class_id, "class_name": label.class_name},
+                **decoded,
+                "correct": decoded["prediction"]["class_id"] == label.class_id,
+                "loss": max(0.0, float(log_sums[index] - logits[index, label.class_id])),
+            }
+        )
+    return results
+
+
+def resampled_headline(
+    results: Sequence[Mapping[str, Any]], indices: Integers, context: TaskContext
+) -> dict[str, Floats]:
+    """Return accuracy, f1_macro, precision_macro and recall_macro of each row of `indices` (resamples, images)."""
+    truth, predicted = _read_classes(results)
+    size = max(1, CHUNK_ITEMS // max(indices.shape[1], len(context.classes)))
+    parts = [
+        _headline(*_count(truth, predicted, indices[start : start + size], len(context.classes)))
+        for start in range(0, len(indices), size)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
+    """Return the headline metrics, the confusion matrix, and figures per class, per rank and per confidence.
+
+    Raises ValueError when there are no results.
+    """
+    if not results:
+        msg = "There are no results to aggregate."
+        raise ValueError(msg)
+    everything = np.arange(len(results), dtype=np.int64)[None, :]
+    headline = resampled_headline(results, everything, context)
+    truth, predicted = _read_classes(results)
+    num_classes = len(context.classes)
+    confusion = np.bincount(truth * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+    probabilities = np.array([[row["probabilities"][name] for name in context.classes] for row in results])
+    confidence = np.array([row["prediction"]["confidence"] for row in results])
+    return {
+        **{name: float(values[0]) for name, values in headline.items()},
+        "num_images": len(results),
+        "classes": list(context.classes),
+        "confusion_matrix": confusion.tolist(),
+        "per_class": _describe_classes(confusion, context.classes),
+        "top_k": _measure_top_k(probabilities, truth),
+        "calibration": measure_calibration(confidence, truth == predicted),
+    }
+
+
+def _read_classes(results: Sequence[Mapping[str, Any]]) -> tuple[Integers, Integers]:
+    truth = np.array([row["ground_truth"]["class_id"] for row in results], dtype=np.int64)
+    predicted = np.array([row["prediction"]["class_id"] for row in results], dtype=np.int64)
+    return truth, predicted
+
+
+def _count(truth: Integers, predicted: Integers, indices: Integers, num_classes: int) -> tuple[Floats, Floats, Floats]:
+    """Return hits, images and predictions of each class, (resamples, classes) each."""
+    offsets = (np.arange(len(indices), dtype=np.int64) * (num_classes + 1))[:, None]
+
+    def tally(classes: Integers) -> Floats:
+        cells = np.bincount((classes[indices] + offsets).ravel(), minlength=len(indices) * (num_classes + 1))
+        return cells.reshape(len(indices), num_classes + 1)[:, :num_classes].astype(np.float64)
+
+    # The further class holds what is no hit.
+    hits = tally(np.where(truth == predicted, truth, num_classes))
+    return hits, tally(truth), tally(predicted)
+
+
+def _headline(hits: Floats, images: Floats, predictions: Floats) -> dict[str, Floats]:
+    occurring = np.maximum(((images + predictions) > 0).sum(axis=1), 1)
+    precision, recall, f1 = _score(hits, images, predictions)
+    return {
+        "accuracy": hits.sum(axis=1) / images.sum(axis=1),
+        "f1_macro": f1.sum(axis=1) / occurring,
+        "precision_macro": precision.sum(axis=1) / occurring,
+        "recall_macro": recall.sum(axis=1) / occurring,
+    }
+
+
+def _score(hits: Floats, images: Floats, predictions: Floats) -> tuple[Floats, Floats, Floats]:
+    # Where a denominator is 0, so are the hits: dividing by 1 gives the 0 that is wanted.
+    precision = hits / np.maximum(predictions, 1)
+    recall = hits / np.maximum(images, 1)
+    return precision, recall, 2 * hits / np.maximum(images + predictions, 1)
+
+
+def _describe_classes(confusion: Integers, classes: Sequence[str]) -> dict[str, dict[str, float | int]]:
+    support = confusion.sum(axis=1)
+    scores = _score(
+        np.diag(confusion).astype(np.float64), support.astype(np.float64), confusion.sum(axis=0).astype(np.float64)
+    )
+    return {
+        name: {
+            "precision": float(scores[0][index]),
+            "recall": float(scores[1][index]),
+            "f1": float(scores[2][index]),
+            "support": int(support[index]),
+        }
+        for index, name in enumerate(classes)
+    }
+
+
+def _measure_top_k(probabilities: Floats, truth: Integers) -> dict[str, float]:
+    """Return the share of images whose class is among the k most probable ones; of equal ones the first counts."""
+    own = probabilities[np.arange(len(truth)), truth][:, None]
+    is_before = np.arange(probabilities.shape[1])[None, :] < truth[:, None]
+    rank = ((probabilities > own) | ((probabilities == own) & is_before)).sum(axis=1)
+    return {str(k): float((rank < k).mean()) for k in TOP_K if k <= probabilities.shape[1]}

@@ -1,0 +1,83 @@
+"""The classifier and its losses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.models.vector import VectorModel, build_vector_model
+from app.tasks.base import TaskContext
+
+if TYPE_CHECKING:
+    from app.tasks.base import Outputs
+
+FOCAL_GAMMA = 2.0
+
+
+class ClassifierModel(nn.Module):
+    """A network with its loss; outputs `logits` and `probabilities`, float (batch, classes)."""
+
+    class_weights: Tensor
+
+    def __init__(self, network: VectorModel, class_weights: Tensor, loss_name: str, label_smoothing: float) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("class_weights", class_weights)
+        self.loss_name = loss_name
+        self.label_smoothing = label_smoothing if loss_name == "label_smoothing_cross_entropy" else 0.0
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Return the outputs for (batch, 3, height, width) RGB in 0..255."""
+        logits = self.network(images).float()
+        return {"logits": logits, "probabilities": functional.softmax(logits, dim=1)}
+
+    def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
+        """Return the loss and the outputs; targets are class ids (batch,) or shares of classes (batch, classes)."""
+        outputs = self(images)
+        # Half precision loses the small differences between good predictions.
+        with torch.autocast(device_type=images.device.type, enabled=False):
+            return self._loss_of(outputs["logits"], targets), outputs
+
+    def fill(self, images: Tensor, targets: Any) -> None:
+        """Not for a network that learns by gradient."""
+        raise NotImplementedError
+
+    def finish_fill(self) -> None:
+        """Not for a network that learns by gradient."""
+        raise NotImplementedError
+
+    def _loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
+        num_classes = logits.shape[1]
+        shares = targets if targets.is_floating_point() else functional.one_hot(targets, num_classes)
+        shares = shares.to(logits.dtype)
+        # Dividing by the weight of the batch keeps the scale of the loss, whatever classes are in it.
+        total_weight = (shares * self.class_weights).sum()
+        shares = shares * (1.0 - self.label_smoothing) + self.label_smoothing / num_classes
+        log_probabilities = functional.log_softmax(logits, dim=1)
+        losses = -log_probabilities
+        if self.loss_name == "focal":
+            losses = losses * (1.0 - log_probabilities.exp()) ** FOCAL_GAMMA
+        return (shares * self.class_weights * losses).sum() / total_weight
+
+
+def balance_weights(class_counts: list[int]) -> Tensor:
+    """Return weights inverse to the counts, 1 on average over the images; 1 for a class without images."""
+    present = sum(count > 0 for count in class_counts)
+    total = sum(class_counts)
+    weights = [total / (present * count) if count else 1.0 for count in class_counts]
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def build_model(context: TaskContext, weights_dir: Path | None) -> ClassifierModel:
+    """Return the classifier of a context; raises WeightsUnavailable when published weights cannot be had."""
+    num_classes = len(context.classes)
+    network = build_vector_model(context.model, num_classes, context.mean, context.std, weights_dir)
+    weights = torch.ones(num_classes)
+    if context.hyperparameters["class_weights"] == "balanced":
+        weights = balance_weights(context.statistics["class_counts"])
+    hyperparameters = context.hyperparameters
+    return ClassifierModel(network, weights, hyperparameters["loss"], hyperparameters["label_smoothing"])

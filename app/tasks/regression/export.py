@@ -1,0 +1,39 @@
+"""The named output of an exported regressor: how it is compared and read. NumPy only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.tasks.base import TaskContext
+
+if TYPE_CHECKING:
+    from app.tasks.base import ArrayOutputs
+
+OUTPUT_NAMES: tuple[str, ...] = ("values",)
+AGREEMENT_TOLERANCE = 1e-4
+UNDEFINED_DIFFERENCE = 1e9
+"""Stands for the difference to something that is not a number: JSON has no infinity."""
+
+
+def difference(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> NDArray[np.float64]:
+    """Return the largest difference of each image over its values, (batch,), in training deviations of the value.
+
+    The user's units are arbitrary: a length in metres or in nanometres has to meet the same tolerance.
+    """
+    deviation = np.asarray(context.statistics["deviation"], dtype=np.float64)
+    gaps = np.abs(reference["values"].astype(np.float64) - exported["values"].astype(np.float64)) / deviation
+    largest: NDArray[np.float64] = gaps.max(axis=1)
+    return np.nan_to_num(largest, nan=UNDEFINED_DIFFERENCE, posinf=UNDEFINED_DIFFERENCE)
+
+
+def agreement(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> NDArray[np.bool_]:
+    """Return for each image whether every value is the same within 1e-4 training deviations, (batch,)."""
+    return difference(reference, exported, context) <= AGREEMENT_TOLERANCE
+
+
+def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
+    """Return for each image its predicted values, in the user's units."""
+    return [{"prediction": row} for row in outputs["values"].astype(np.float64).tolist()]

@@ -1,0 +1,164 @@
+"""Numbers of a regressor: per epoch, per image, and over a pool of images, all in the user's units.
+
+With several values per image a metric is the mean of that metric over the values, as in scikit-learn's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics import Metric
+
+from app.datasets.table import ImageRecord
+from app.schemas.job_context import JobFailure
+from app.tasks.base import TaskContext
+from app.tasks.regression.data import read_values
+
+if TYPE_CHECKING:
+    from app.tasks.base import ArrayOutputs, Outputs
+
+CHUNK_ITEMS = 1 << 21
+
+Floats = NDArray[np.float64]
+
+
+class RegressionEpochMetrics(Metric):
+    """Sums over one epoch, in float64 and in standardised units so that no scale of values loses digits."""
+
+    full_state_update = False
+    count: Tensor
+    absolute: Tensor
+    squared: Tensor
+    truth: Tensor
+    truth_squared: Tensor
+
+    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+        super().__init__()
+        self.mean = torch.tensor(mean, dtype=torch.float64)
+        self.deviation = torch.tensor(deviation, dtype=torch.float64)
+        self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
+        for name in ("absolute", "squared", "truth", "truth_squared"):
+            self.add_state(name, torch.zeros(len(mean), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, outputs: Outputs, targets: Tensor) -> None:
+        """Take a batch; targets are values (batch, values) in the user's units."""
+        mean, deviation = self.mean.to(targets.device), self.deviation.to(targets.device)
+        error = (outputs["values"].double() - targets.double()) / deviation
+        truth = (targets.double() - mean) / deviation
+        self.count += len(targets)
+        self.absolute += error.abs().sum(dim=0)
+        self.squared += error.square().sum(dim=0)
+        self.truth += truth.sum(dim=0)
+        self.truth_squared += truth.square().sum(dim=0)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return mae, mse, rmse and r2 in the user's units."""
+        deviation = self.deviation.to(self.count.device)
+        mse = self.squared / self.count * deviation.square()
+        spread = self.truth_squared - self.truth.square() / self.count
+        # What rounding leaves of a spread that is 0.
+        has_spread = spread > 1e-12 * self.truth_squared.clamp(min=1e-300)
+        r2 = torch.where(has_spread, 1.0 - self.squared / spread.clamp(min=1e-300), (self.squared == 0).double())
+        return {
+            "mae": (self.absolute / self.count * deviation).mean(),
+            "mse": mse.mean(),
+            "rmse": mse.sqrt().mean(),
+            "r2": r2.mean(),
+        }
+
+
+def build_epoch_metrics(context: TaskContext) -> RegressionEpochMetrics:
+    """Return the metrics of an epoch."""
+    return RegressionEpochMetrics(context.statistics["mean"], context.statistics["deviation"])
+
+
+def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext) -> list[dict[str, Any]]:
+    """Return truth, prediction and error (prediction minus truth) of each image.
+
+    Raises JobFailure when the model answers with something that is not a finite number.
+    """
+    predictions = outputs["values"].astype(np.float64)
+    results = []
+    for row, prediction in zip(rows, predictions, strict=True):
+        if not np.isfinite(prediction).all():
+            msg = f"The model gives no finite numbers for {row.filename}: its training has diverged."
+            raise JobFailure(msg)
+        truth = np.array(read_values(row, context.statistics["num_values"]))
+        error = prediction - truth
+        results.append(
+            {
+                "ground_truth": truth.tolist(),
+                "prediction": prediction.tolist(),
+                "error": error.tolist(),
+                "absolute_error": np.abs(error).tolist(),
+                "max_absolute_error": float(np.abs(error).max()),
+            }
+        )
+    return results
+
+
+def resampled_headline(
+    results: Sequence[Mapping[str, Any]], indices: NDArray[np.int64], context: TaskContext
+) -> dict[str, Floats]:
+    """Return mae, mse, rmse and r_squared of each row of `indices` (resamples, images)."""
+    per_value = _resample(*_read_values(results), indices)
+    return {name: values.mean(axis=1) for name, values in per_value.items()}
+
+
+def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
+    """Return the headline metrics, the smallest, largest and median absolute error, and the same for each value.
+
+    `max_error` is the largest absolute error, `min_error` the smallest. Raises ValueError when there are no results.
+    """
+    if not results:
+        msg = "There are no results to aggregate."
+        raise ValueError(msg)
+    truth, predictions = _read_values(results)
+    everything = np.arange(len(results), dtype=np.int64)[None, :]
+    figures = {name: values[0] for name, values in _resample(truth, predictions, everything).items()}
+    absolute = np.abs(predictions - truth)
+    figures |= {"min_error": absolute.min(axis=0), "max_error": absolute.max(axis=0)}
+    figures["median_absolute_error"] = np.median(absolute, axis=0)
+    summary: dict[str, Any] = {name: float(values.mean()) for name, values in figures.items()}
+    summary |= {"min_error": float(absolute.min()), "max_error": float(absolute.max()), "num_images": len(results)}
+    if truth.shape[1] > 1:
+        summary["per_value"] = [
+            {name: float(values[index]) for name, values in figures.items()} for index in range(truth.shape[1])
+        ]
+    return summary
+
+
+def _read_values(results: Sequence[Mapping[str, Any]]) -> tuple[Floats, Floats]:
+    truth = np.array([row["ground_truth"] for row in results], dtype=np.float64)
+    return truth, np.array([row["prediction"] for row in results], dtype=np.float64)
+
+
+def _resample(truth: Floats, predictions: Floats, indices: NDArray[np.int64]) -> dict[str, Floats]:
+    """Return each headline metric of each value, (resamples, values)."""
+    size = max(1, CHUNK_ITEMS // indices.shape[1])
+    parts = [
+        [_measure(truth[chunk, value], predictions[chunk, value]) for value in range(truth.shape[1])]
+        for chunk in (indices[start : start + size] for start in range(0, len(indices), size))
+    ]
+    names = parts[0][0].keys()
+    return {
+        name: np.concatenate([np.stack([value[name] for value in part], axis=1) for part in parts]) for name in names
+    }
+
+
+def _measure(truth: Floats, predictions: Floats) -> dict[str, Floats]:
+    """Return each headline metric along the last axis."""
+    error = predictions - truth
+    mse = np.square(error).mean(axis=1)
+    spread = np.square(truth - truth.mean(axis=1, keepdims=True)).mean(axis=1)
+    # R² of a constant truth is 1 for perfect predictions and else 0, as scikit-learn has it. The range says whether
+    # it is constant: the spread alone does not, because the mean is rounded.
+    has_spread = (truth.max(axis=1) > truth.min(axis=1)) & (spread > 0.0)
+    quotient = np.divide(mse, spread, out=np.ones_like(mse), where=has_spread)
+    r_squared = np.where(has_spread, 1.0 - quotient, (mse == 0.0).astype(np.float64))
+    return {"mae": np.abs(error).mean(axis=1), "mse": mse, "rmse": np.sqrt(mse), "r_squared": r_squared}

@@ -1,0 +1,67 @@
+"""The regressor and its losses. It learns standardised values and answers in the user's units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from app.models.vector import VectorModel, build_vector_model
+from app.tasks.base import TaskContext
+
+if TYPE_CHECKING:
+    from app.tasks.base import Outputs
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": functional.mse_loss,
+    "l1": functional.l1_loss,
+    "smooth_l1": functional.smooth_l1_loss,
+}
+
+
+class RegressorModel(nn.Module):
+    """A network with its loss; output `values`, float (batch, values), in the user's units."""
+
+    value_mean: Tensor
+    value_deviation: Tensor
+
+    def __init__(self, network: VectorModel, mean: list[float], deviation: list[float], loss_name: str) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("value_mean", torch.tensor(mean, dtype=torch.float32))
+        self.register_buffer("value_deviation", torch.tensor(deviation, dtype=torch.float32))
+        self.loss_name = loss_name
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Return the outputs for (batch, 3, height, width) RGB in 0..255."""
+        return self._in_units(self.network(images).float())
+
+    def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
+        """Return the loss, in standardised units, and the outputs; targets are values (batch, values) in the user's."""
+        standardised = self.network(images).float()
+        # Half precision loses the small differences between good predictions.
+        with torch.autocast(device_type=images.device.type, enabled=False):
+            aim = (targets.float() - self.value_mean) / self.value_deviation
+            return LOSSES[self.loss_name](standardised, aim), self._in_units(standardised)
+
+    def fill(self, images: Tensor, targets: Any) -> None:
+        """Not for a network that learns by gradient."""
+        raise NotImplementedError
+
+    def finish_fill(self) -> None:
+        """Not for a network that learns by gradient."""
+        raise NotImplementedError
+
+    def _in_units(self, standardised: Tensor) -> Outputs:
+        return {"values": standardised * self.value_deviation + self.value_mean}
+
+
+def build_model(context: TaskContext, weights_dir: Path | None) -> RegressorModel:
+    """Return the regressor of a context; raises WeightsUnavailable when published weights cannot be had."""
+    statistics = context.statistics
+    network = build_vector_model(context.model, statistics["num_values"], context.mean, context.std, weights_dir)
+    return RegressorModel(network, statistics["mean"], statistics["deviation"], context.hyperparameters["loss"])

@@ -1,0 +1,135 @@
+"""A trained model with everything that is needed to use it: what a checkpoint carries beside its weights.
+
+The training engine puts `describe_checkpoint` under the key `ai_studio` of every checkpoint; evaluation, export and
+prediction read it back with `load_trained`. How a checkpoint is trained or resumed does not belong here.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from app.schemas.experiments import ModelSettings
+from app.schemas.export import ResizeRecipe
+from app.schemas.job_context import JobFailure
+from app.tasks.base import TaskContext
+from app.tasks.registry import UnknownTaskError, load_module
+
+CHECKPOINT_KEY = "ai_studio"
+CHECKPOINT_VERSION = 1
+MODEL_PREFIX = "model."
+AVERAGED_PREFIX = "ema_model.module."
+
+# Everything that torch.load raises for files that are damaged or something else.
+_UNREADABLE = (
+    pickle.UnpicklingError, RuntimeError, EOFError, OSError,
+    LookupError, ValueError, TypeError, AttributeError, AssertionError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model in evaluation mode with its context; `metadata` is what the engine added, as plain data."""
+
+    model: nn.Module
+    context: TaskContext
+    recipe: ResizeRecipe
+    metadata: dict[str, Any]
+
+
+def context_to_json(context: TaskContext) -> dict[str, Any]:
+    """Return a context as plain JSON data."""
+    return asdict(context) | {
+        "classes": list(context.classes),
+        "statistics": dict(context.statistics),
+        "model": context.model.model_dump(mode="json"),
+        "hyperparameters": dict(context.hyperparameters),
+        "image_size": list(context.image_size),
+        "mean": list(context.mean),
+        "std": list(context.std),
+    }
+
+
+def context_from_json(data: Mapping[str, Any]) -> TaskContext:
+    """Return the context that `context_to_json` wrote; raises KeyError, TypeError or ValueError on anything else."""
+    height, width = data["image_size"]
+    return TaskContext(
+        task=data["task"],
+        classes=tuple(data["classes"]),
+        statistics=dict(data["statistics"]),
+        model=ModelSettings.model_validate(data["model"]),
+        hyperparameters=dict(data["hyperparameters"]),
+        image_size=(int(height), int(width)),
+        mean=_channels(data["mean"]),
+        std=_channels(data["std"]),
+    )
+
+
+def describe_checkpoint(context: TaskContext, recipe: ResizeRecipe, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint carries under `ai_studio`: plain JSON data."""
+    return {
+        "version": CHECKPOINT_VERSION,
+        "context": context_to_json(context),
+        "recipe": recipe.model_dump(mode="json"),
+        "extra": dict(extra),
+    }
+
+
+def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """Return the whole content of a checkpoint of ours; no code in the file runs. Raises JobFailure."""
+    if not path.is_file():
+        msg = f"The checkpoint {path.name} does not exist."
+        raise JobFailure(msg)
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except _UNREADABLE as error:
+        msg = f"The file {path.name} is damaged or no checkpoint."
+        raise JobFailure(msg) from error
+    if not isinstance(content, dict) or not isinstance(content.get(CHECKPOINT_KEY), dict):
+        msg = f"The file {path.name} is no checkpoint of AI Studio."
+        raise JobFailure(msg)
+    version = content[CHECKPOINT_KEY].get("version")
+    if version != CHECKPOINT_VERSION:
+        msg = f"The checkpoint {path.name} has version {version}, this AI Studio reads version {CHECKPOINT_VERSION}."
+        raise JobFailure(msg)
+    return content
+
+
+def load_trained(path: Path, device: str = "cpu") -> TrainedModel:
+    """Return the model of a checkpoint on a torch device, in evaluation mode; averaged weights go before the last ones.
+
+    Raises JobFailure for a file that is missing, damaged, no checkpoint, or of another version.
+    """
+    content = read_checkpoint(path, device)
+    described = content[CHECKPOINT_KEY]
+    try:
+        context = context_from_json(described["context"])
+        recipe = ResizeRecipe.model_validate(described["recipe"])
+        model = load_module(context.task).build_model(context, None)
+        model.load_state_dict(select_weights(content["state_dict"]))
+    except UnknownTaskError as error:
+        raise JobFailure(str(error)) from error
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, ValidationError) as error:
+        msg = f"The checkpoint {path.name} does not fit this version of AI Studio: {error}"
+        raise JobFailure(msg) from error
+    metadata = dict(described.get("extra", {}))
+    return TrainedModel(model=model.to(device).eval(), context=context, recipe=recipe, metadata=metadata)
+
+
+def select_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights of the model alone from those of the whole training system: averaged ones when there are."""
+    is_averaged = any(name.startswith(AVERAGED_PREFIX) for name in state)
+    prefix = AVERAGED_PREFIX if is_averaged else MODEL_PREFIX
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _channels(values: Any) -> tuple[float, float, float]:
+    red, green, blue = values
+    return float(red), float(green), float(blue)
