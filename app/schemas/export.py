@@ -131,6 +131,10 @@ class ParityCertificate(StrictModel):
     worst: list[WorstImage]
     runtime: str = Field(description="What ran the exported file, with its version.")
     subsets: list[str] = Field(default_factory=list)
+    num_available: int = Field(0, description="Images of the subsets; num_images of them were compared.")
+    seed: int | None = Field(None, description="Seed that the compared images were drawn with, when not all were.")
+    num_skipped: int = Field(0, description="Images that could not be read.")
+    batch_sizes: list[int] = Field(default_factory=list, description="Numbers of images given to the file at once.")
     differences: dict[str, float] = Field(default_factory=dict, description="Difference of each image by file name.")
     reason: str | None = Field(None, description="Why it did not pass.")
 

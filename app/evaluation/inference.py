@@ -1,0 +1,140 @@
+"""Runs a model over images of a dataset: which images, on which device, and its outputs as numpy arrays.
+
+Metrics, files and events do not belong here. Evaluation, prediction and export share this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from app.datasets.reading import ImageReadError, ResizePlan, read_image
+from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, select_subset
+from app.schemas.export import ResizeRecipe
+from app.schemas.job_context import JobFailure
+from app.schemas.payloads import DatasetLocation
+
+if TYPE_CHECKING:
+    from app.tasks.base import ArrayOutputs
+
+MAX_READERS = 8
+
+
+@dataclass(frozen=True)
+class InputPlan:
+    """How an image becomes the model's input; `input_size` is (height, width) in pixels."""
+
+    input_size: tuple[int, int]
+    recipe: ResizeRecipe
+
+
+@dataclass(frozen=True)
+class PooledImage:
+    """An image and the subset that it comes from."""
+
+    row: ImageRecord
+    subset: str
+
+
+@dataclass(frozen=True)
+class SkippedImage:
+    """An image that could not be read, and why."""
+
+    filename: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images that could be read, uint8 (batch, 3, height, width), and those that could not."""
+
+    images: Tensor
+    pooled: list[PooledImage]
+    skipped: list[SkippedImage]
+
+
+def load_dataset(location: DatasetLocation) -> DatasetTable:
+    """Return dataset.json; raises JobFailure when it is missing or damaged."""
+    try:
+        return decode_dataset(Path(location.dataset_json).read_bytes())
+    except (OSError, msgspec.DecodeError) as error:
+        msg = f"The dataset cannot be read: {error}"
+        raise JobFailure(msg) from error
+
+
+def pool_subsets(table: DatasetTable, split_name: str, subsets: Sequence[str]) -> list[PooledImage]:
+    """Return the images of the subsets by file name; raises JobFailure for an unknown split or an empty subset."""
+    if split_name not in table.split_names:
+        msg = f"The dataset has no split {split_name!r}. Its splits: {', '.join(table.split_names) or 'none'}."
+        raise JobFailure(msg)
+    pooled: list[PooledImage] = []
+    for subset in dict.fromkeys(subsets):
+        rows = select_subset(table, split_name, subset)
+        if not rows:
+            msg = f"The subset {subset!r} of the split {split_name!r} has no images."
+            raise JobFailure(msg)
+        pooled.extend(PooledImage(row, subset) for row in rows)
+    return sorted(pooled, key=lambda image: image.row.filename)
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the device "cpu" or "gpu:N" stands for; raises JobFailure when this machine has no such GPU."""
+    if device == "cpu":
+        return torch.device("cpu")
+    index = int(device.removeprefix("gpu:"))
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index >= count:
+        msg = f"The device {device} does not exist; PyTorch sees {count} GPUs on this machine."
+        raise JobFailure(msg, kind="GpuNotAvailable")
+    return torch.device("cuda", index)
+
+
+def iterate_images(
+    pooled: Sequence[PooledImage], images_dir: Path, plan: ResizePlan, batch_size: int
+) -> Iterator[ImageBatch]:
+    """Yield the images in order, up to `batch_size` at a time; the next batch is read while one is worked on."""
+    readers = max(1, min(MAX_READERS, os.cpu_count() or 1))
+    chunks = [pooled[start : start + batch_size] for start in range(0, len(pooled), batch_size)]
+    with ThreadPoolExecutor(max_workers=readers, thread_name_prefix="read") as executor:
+
+        def submit(chunk: Sequence[PooledImage]) -> list[Future[Tensor | SkippedImage]]:
+            return [executor.submit(_read_or_skip, image.row, images_dir, plan) for image in chunk]
+
+        waiting = submit(chunks[0]) if chunks else []
+        for position, chunk in enumerate(chunks):
+            following = submit(chunks[position + 1]) if position + 1 < len(chunks) else []
+            yield _join(chunk, [future.result() for future in waiting])
+            waiting = following
+
+
+def run_model(model: nn.Module, images: Tensor, device: torch.device) -> ArrayOutputs:
+    """Return the named outputs of one batch as arrays; the model is in evaluation mode and on the device."""
+    if not len(images):
+        return {}
+    with torch.inference_mode():
+        outputs = model(images.to(device, non_blocking=True))
+    return {name: output.cpu().numpy() for name, output in outputs.items()}
+
+
+def _read_or_skip(row: ImageRecord, images_dir: Path, plan: ResizePlan) -> Tensor | SkippedImage:
+    try:
+        return read_image(row, images_dir, plan)
+    except (ImageReadError, ValueError) as error:
+        return SkippedImage(row.filename, str(error))
+
+
+def _join(chunk: Sequence[PooledImage], read: Sequence[Tensor | SkippedImage]) -> ImageBatch:
+    images = [item for item in read if isinstance(item, Tensor)]
+    return ImageBatch(
+        images=torch.stack(images) if images else torch.empty(0, dtype=torch.uint8),
+        pooled=[image for image, item in zip(chunk, read, strict=True) if isinstance(item, Tensor)],
+        skipped=[item for item in read if isinstance(item, SkippedImage)],
+    )

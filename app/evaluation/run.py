@@ -1,0 +1,109 @@
+"""The job `evaluate`: measures a checkpoint on pooled subsets and writes results.json and aggregate.json.
+
+What is measured, only the task knows. Nothing here asks which task it is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.evaluation.artefacts import write_json
+from app.evaluation.inference import (
+    InputPlan,
+    PooledImage,
+    SkippedImage,
+    iterate_images,
+    load_dataset,
+    pool_subsets,
+    resolve_device,
+    run_model,
+)
+from app.evaluation.intervals import bootstrap_intervals
+from app.evaluation.stages import Throttle, report_stage
+from app.schemas.events import EvaluationProgressed
+from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+from app.schemas.payloads import EvaluatePayload
+from app.tasks.registry import get_spec, load_metrics
+from app.tasks.trained import TrainedModel, load_trained
+
+MAX_NAMED_SKIPPED = 100
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Evaluate as the payload says; returns {"headline", "num_images"}.
+
+    Raises JobFailure for an empty subset, a missing device or images of which none can be read.
+    """
+    payload = EvaluatePayload.model_validate(context.request.payload)
+    with report_stage(context, "REVIEW_EDIT", "Evaluation"):
+        started_s = time.monotonic()
+        device = resolve_device(payload.device)
+        pooled = pool_subsets(load_dataset(payload.dataset), payload.split_name, payload.split_subsets)
+        context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=0, total=len(pooled)))
+        trained = load_trained(Path(payload.checkpoint_path), str(device))
+        results, skipped = measure(context, payload, trained, pooled)
+        aggregate = summarize(context, payload, trained, results)
+        aggregate["skipped"] = describe_skipped(skipped)
+        aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
+        # The aggregate comes last: where it exists, the results are complete.
+        write_json(context.output_dir / "results.json", {"results": results})
+        write_json(context.output_dir / "aggregate.json", aggregate)
+    return {"headline": pick_headline(payload.task, aggregate), "num_images": len(results)}
+
+
+def measure(
+    context: JobContext, payload: EvaluatePayload, trained: TrainedModel, pooled: Sequence[PooledImage]
+) -> tuple[list[dict[str, Any]], list[SkippedImage]]:
+    """Return the result rows in the order of `pooled`, and the images that could not be read."""
+    part, device, throttle = load_metrics(payload.task), resolve_device(payload.device), Throttle()
+    plan = InputPlan(trained.context.image_size, trained.recipe)
+    results: list[dict[str, Any]] = []
+    skipped: list[SkippedImage] = []
+    for batch in iterate_images(pooled, Path(payload.dataset.images_dir), plan, payload.batch_size):
+        raise_if_cancelled(context)
+        skipped.extend(batch.skipped)
+        if batch.pooled:
+            outputs = run_model(trained.model, batch.images, device)
+            fields = part.result_rows(outputs, [image.row for image in batch.pooled], trained.context)
+            for image, row in zip(batch.pooled, fields, strict=True):
+                results.append({"filename": image.row.filename, "subset": image.subset} | row)
+        processed = len(results) + len(skipped)
+        if throttle.is_due() or processed == len(pooled):
+            progress = EvaluationProgressed(experiment_id=payload.experiment_id, processed=processed, total=len(pooled))
+            context.report(progress)
+    if not results:
+        msg = f"None of the {len(pooled)} images can be read. The first: {skipped[0].message}"
+        raise JobFailure(msg)
+    return results, skipped
+
+
+def summarize(
+    context: JobContext, payload: EvaluatePayload, trained: TrainedModel, results: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return aggregate.json: the task's part, the intervals, and what was measured."""
+    part = load_metrics(payload.task)
+    aggregate = part.aggregate(results, trained.context)
+    aggregate["intervals"] = bootstrap_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
+    return aggregate | {
+        "num_images": len(results),
+        "subsets": list(dict.fromkeys(payload.split_subsets)),
+        "checkpoint": Path(payload.checkpoint_path).stem,
+        "split_name": payload.split_name,
+        "run_id": payload.run_id,
+        "device": payload.device,
+    }
+
+
+def describe_skipped(skipped: Sequence[SkippedImage]) -> dict[str, Any]:
+    """Return how many images were left out, and the first of them with the reason."""
+    named = [{"filename": image.filename, "message": image.message} for image in skipped[:MAX_NAMED_SKIPPED]]
+    return {"count": len(skipped), "images": named}
+
+
+def pick_headline(task: str, aggregate: dict[str, Any]) -> dict[str, float]:
+    """Return the headline metrics of a task that an aggregate has a number for."""
+    names = [metric.name for metric in get_spec(task).info.headline_metrics]
+    return {name: float(aggregate[name]) for name in names if aggregate.get(name) is not None}

@@ -1,0 +1,79 @@
+"""What an exported file says of itself: classes, size, resizing, metrics, licence, and where it comes from."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from app.evaluation.inference import InputPlan
+from app.schemas.common import utc_now
+from app.schemas.export import ExportOptions, ModelMetadata, ResizeRecipe
+from app.schemas.job_context import JobFailure
+from app.schemas.payloads import ExportPayload
+from app.tasks.registry import get_spec, load_export
+from app.tasks.trained import TrainedModel
+
+DISTRIBUTION = "ai-studio"
+
+
+def plan_input(trained: TrainedModel, options: ExportOptions) -> InputPlan:
+    """Return size and resizing of the exported file; raises JobFailure for a shape that is not (1, 3, h, w)."""
+    size = trained.context.image_size
+    if options.input_shape is None:
+        return InputPlan(size, trained.recipe)
+    batch, channels, height, width = options.input_shape
+    if batch != 1 or channels != 3 or height < 1 or width < 1:
+        msg = f"The input shape has to be (1, 3, height, width), not {tuple(options.input_shape)}."
+        raise JobFailure(msg)
+    return InputPlan((height, width), scale_recipe(trained.recipe, size, (height, width)))
+
+
+def scale_recipe(recipe: ResizeRecipe, old: tuple[int, int], new: tuple[int, int]) -> ResizeRecipe:
+    """Return the recipe for another input size (height, width); a crop keeps the share of the image that it shows."""
+    if old == new:
+        return recipe
+    if recipe.mode == "crop":
+        return recipe.model_copy(update={"size": [math.ceil(recipe.size[0] * max(new) / max(old))]})
+    return recipe.model_copy(update={"size": list(new)})
+
+
+def describe_model(
+    trained: TrainedModel, payload: ExportPayload, plan: InputPlan, value_names: list[str]
+) -> ModelMetadata:
+    """Return the metadata; metrics are left out when the file has another input size than they were measured at."""
+    context = trained.context
+    is_trained_size = plan.input_size == context.image_size
+    return ModelMetadata(
+        task=context.task,
+        annotation_kind=get_spec(context.task).info.annotation_kind,
+        classes=list(context.classes),
+        input_size=list(plan.input_size),
+        resize=plan.recipe,
+        metrics=payload.metrics if is_trained_size else {},
+        architecture=context.model.backbone,
+        licence=payload.licence,
+        experiment_id=payload.experiment_id,
+        run_id=payload.run_id,
+        created_at=utc_now(),
+        details=_describe_origin(trained, payload) | {"value_names": value_names},
+    )
+
+
+def _describe_origin(trained: TrainedModel, payload: ExportPayload) -> dict[str, Any]:
+    return {
+        "ai_studio_version": _own_version(),
+        "torch_version": str(torch.__version__),
+        "export_id": payload.export_id,
+        "trained_input_size": list(trained.context.image_size),
+        "output_names": list(load_export(trained.context.task).OUTPUT_NAMES),
+    }
+
+
+def _own_version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,167 @@
+"""The job `export`: writes a trained model in a format, certifies it on real images, and packs the bundle.
+
+The file gets its final name only after its certificate has passed. Nothing here asks which format or task it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.evaluation.artefacts import put_in_place, write_json
+from app.evaluation.inference import load_dataset, pool_subsets
+from app.evaluation.stages import Throttle, report_stage
+from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
+from app.export.catalog import FormatSpec, find_missing, get_format
+from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
+from app.export.metadata import describe_model, plan_input
+from app.export.parity import Sample, certify, draw_sample
+from app.schemas.events import ExportProgress
+from app.schemas.export import ModelMetadata, ParityCertificate
+from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+from app.schemas.payloads import ExportPayload
+from app.tasks.registry import load_export
+from app.tasks.trained import TrainedModel, load_trained
+
+# Where each step begins, in percent of the whole.
+STEPS = {
+    "load": 0.0,
+    "convert": 10.0,
+    "simplify": 40.0,
+    "describe": 50.0,
+    "certify": 55.0,
+    "bundle": 90.0,
+}
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Export as the payload says; returns the fields of export.json that only the job knows.
+
+    Raises JobFailure when the model cannot be written in the format, or the file does not do what the model does.
+    """
+    payload = ExportPayload.model_validate(context.request.payload)
+    spec = find_format(payload.format)
+    with report_stage(context, "EXPORT", f"Export to {spec.display_name}"):
+        return export_model(context, payload, spec)
+
+
+def find_format(name: str) -> FormatSpec:
+    """Return a format that is installed; raises JobFailure."""
+    spec = get_format(name)
+    if spec is None:
+        msg = f"There is no export format {name!r}."
+        raise JobFailure(msg, kind="ExportFormatUnavailable")
+    if missing := find_missing(spec):
+        msg = f"{spec.display_name} needs what is not installed: {', '.join(missing)}."
+        raise JobFailure(msg, kind="ExportFormatUnavailable")
+    return spec
+
+
+def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) -> dict[str, Any]:
+    """Write, certify and pack the model; returns the result of the job."""
+    report_step(context, "load")
+    table = load_dataset(payload.dataset)
+    pooled = pool_subsets(table, payload.split_name, payload.split_subsets)
+    trained = load_trained(Path(payload.checkpoint_path), "cpu")
+    plan = plan_input(trained, payload.options)
+    sample = draw_sample(pooled, Path(payload.dataset.images_dir), plan)
+    metadata = describe_model(trained, payload, plan, table.value_names)
+    temporary = context.output_dir / f".{spec.file_name}.tmp"
+    try:
+        write_model(context, payload, spec, trained, metadata, temporary)
+        certificate = certify_file(context, spec, trained, sample, temporary)
+        put_in_place(temporary, context.output_dir / spec.file_name)
+    finally:
+        temporary.unlink(missing_ok=True)
+    report_step(context, "bundle")
+    raise_if_cancelled(context)
+    write_json(context.output_dir / "metadata.json", metadata.model_dump())
+    golden = make_golden(trained, sample, certificate)
+    contents = write_bundle(context.output_dir / BUNDLE_NAME, spec, metadata, certificate, golden)
+    context.report(ExportProgress(pct=100.0, message="done"))
+    return describe_result(context.output_dir / spec.file_name, certificate, contents)
+
+
+def write_model(
+    context: JobContext,
+    payload: ExportPayload,
+    spec: FormatSpec,
+    trained: TrainedModel,
+    metadata: ModelMetadata,
+    path: Path,
+) -> None:
+    """Write the model to a file that has not its final name yet."""
+    height, width = metadata.input_size
+    conversion = Conversion(
+        model=trained.model.float().eval(),
+        output_names=load_export(payload.task).OUTPUT_NAMES,
+        input_size=(height, width),
+        options=payload.options,
+        metadata=metadata,
+    )
+    check_size(conversion)
+    writer: Writer = load_entry_point(spec.writer)
+    writer(conversion, path, lambda step: report_step(context, step))
+    raise_if_cancelled(context)
+
+
+def check_size(conversion: Conversion) -> None:
+    """Raise JobFailure when the model itself cannot take images of this size."""
+    height, width = conversion.input_size
+    try:
+        with torch.inference_mode():
+            conversion.model(conversion.example())
+    except RuntimeError as error:
+        msg = f"The model cannot take images of {height} x {width} pixels: {str(error).splitlines()[0]}"
+        raise JobFailure(msg) from error
+
+
+def certify_file(
+    context: JobContext, spec: FormatSpec, trained: TrainedModel, sample: Sample, path: Path
+) -> ParityCertificate:
+    """Write parity.json and return it; raises JobFailure with its reason when it has not passed."""
+    report_step(context, "certify")
+    opener: Opener = load_entry_point(spec.opener)
+    exported: ExportedModel = opener(path)
+    throttle = Throttle()
+
+    def between_batches(done: int, total: int) -> None:
+        raise_if_cancelled(context)
+        if throttle.is_due():
+            share = (STEPS["bundle"] - STEPS["certify"]) * done / total
+            context.report(ExportProgress(pct=STEPS["certify"] + share, message=f"certify: {done} of {total} images"))
+
+    certificate = certify(trained, exported, sample, between_batches)
+    write_json(context.output_dir / "parity.json", certificate.model_dump())
+    if not certificate.passed:
+        raise JobFailure(
+            certificate.reason or "The exported file does not do what the model does.", kind="ParityFailed"
+        )
+    return certificate
+
+
+def describe_result(path: Path, certificate: ParityCertificate, contents: list[str]) -> dict[str, Any]:
+    """Return what the job reports; the checksum is sha256 of the model file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return {
+        "output_file": path.name,
+        "output_size_mb": round(path.stat().st_size / 2**20, 3),
+        "validation": {
+            "passed": certificate.passed,
+            "max_diff": certificate.max_diff,
+            "mean_diff": certificate.mean_diff,
+        },
+        "checksum": digest.hexdigest(),
+        "contents": contents,
+    }
+
+
+def report_step(context: JobContext, step: str) -> None:
+    """Report that a step begins."""
+    context.report(ExportProgress(pct=STEPS[step], message=step))
