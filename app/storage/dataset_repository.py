@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.datasets.table import DATASET_VERSION, DatasetTable, ImageRecord, decode_dataset, encode_dataset
+from app.datasets.table import DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, decode_dataset, encode_dataset
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.json_store import (
     CorruptDocumentError,
@@ -24,6 +24,15 @@ from app.storage.paths import contained
 CACHED_TABLES = 4
 
 
+class _Extent(msgspec.Struct):
+    """The part of dataset.json that a list of projects needs; everything else is skipped while decoding."""
+
+    image_stats: StatsRecord
+
+
+_EXTENT_DECODER = msgspec.json.Decoder(_Extent)
+
+
 class DatasetRepository:
     """Reads, publishes, changes and clears the dataset of a project."""
 
@@ -32,6 +41,7 @@ class DatasetRepository:
         self._paths = store.paths
         self._mutex = threading.Lock()
         self._tables: OrderedDict[str, tuple[Signature, DatasetTable]] = OrderedDict()
+        self._counts: dict[str, tuple[Signature, int]] = {}
 
     def has_dataset(self, project_id: str) -> bool:
         """Return whether a dataset was imported."""
@@ -49,6 +59,19 @@ class DatasetRepository:
         table = self._decode(path)
         self._remember(project_id, signature, table)
         return table
+
+    def count_images(self, project_id: str) -> int:
+        """Return the number of images, 0 without a readable dataset; decodes no image."""
+        path = self._paths.dataset_file(project_id)
+        try:
+            signature = sign_file(path)
+            cached = self._counts.get(project_id)
+            if cached is None or cached[0] != signature:
+                cached = (signature, _EXTENT_DECODER.decode(path.read_bytes()).image_stats.num_images)
+                self._counts[project_id] = cached
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+            return 0
+        return cached[1]
 
     def change_table(self, project_id: str, change: Callable[[DatasetTable], DatasetTable]) -> DatasetTable:
         """Replace the table by a changed copy under its lock; return the copy."""
@@ -83,6 +106,7 @@ class DatasetRepository:
         """Drop the cached table of a project."""
         with self._mutex:
             self._tables.pop(project_id, None)
+            self._counts.pop(project_id, None)
 
     def image_path(self, project_id: str, image: ImageRecord) -> Path:
         """Return where an image lies; raises UnsafePathError when its name leads elsewhere."""

@@ -1,0 +1,156 @@
+"""Datasets: what was imported, and pages of it. Imports are in `imports.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
+from app.core.gate import ProjectGate
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.core.table_views import TableView, TableViews, values_of
+from app.datasets.images import UnreadableImageError
+from app.datasets.table import DatasetTable, ImageRecord, class_name_of, to_builtins
+from app.datasets.thumbnails import write_thumbnail
+from app.schemas.datasets import (
+    DatasetCleared,
+    DatasetSummary,
+    ImageInfo,
+    ImageItem,
+    ImagePage,
+    ImageQuery,
+    ImageStats,
+    ImportProblem,
+)
+from app.schemas.jobs import TERMINAL_JOB_STATUSES
+from app.schemas.payloads import ImportLimits
+from app.storage.json_store import make_directory
+from app.storage.paths import UnsafePathError
+
+
+class DatasetService:
+    """What can be seen of a dataset, and its removal."""
+
+    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, views: TableViews) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._scheduler = scheduler
+        self._gate = gate
+        self._views = views
+
+    def get_summary(self, project_id: str) -> DatasetSummary:
+        """Return a dataset without its images; raises DatasetNotImportedError."""
+        table = self._lookup.find_table(project_id)
+        return summarize_table(project_id, table, self._views.view(project_id, table))
+
+    def clear_dataset(self, project_id: str) -> DatasetCleared:
+        """Remove the dataset with its files; raises ConflictError while jobs use it."""
+        with self._gate.enter(project_id):
+            self._lookup.find_project(project_id)
+            if not self._stores.paths.dataset_dir(project_id).is_dir():
+                msg = "This project has no dataset."
+                raise DatasetNotImportedError(msg)
+            self._refuse_used(project_id)
+            self._stores.datasets.clear(project_id)
+        return DatasetCleared(project_id=project_id)
+
+    def list_images(self, project_id: str, query: ImageQuery) -> ImagePage:
+        """Return a page of images; raises SplitNotFoundError for an unknown split."""
+        table = self._lookup.find_table(project_id)
+        if query.split_name is not None and query.split_name not in table.split_names:
+            msg = f"There is no split {query.split_name!r}."
+            raise SplitNotFoundError(msg)
+        column = table.split_names.index(query.split_name) if query.split_name is not None else None
+        indices = self._views.view(project_id, table).order(query)
+        start = (query.page - 1) * query.page_size
+        return ImagePage(
+            page=query.page,
+            page_size=query.page_size,
+            total_items=len(indices),
+            total_pages=-(-len(indices) // query.page_size),
+            selected_split_name=query.split_name,
+            items=[_describe_image(table.images[i], column) for i in indices[start : start + query.page_size]],
+        )
+
+    def find_image(self, project_id: str, filename: str) -> ImageRecord:
+        """Return an image of the dataset; raises NotFoundError."""
+        table = self._lookup.find_table(project_id)
+        index = self._views.view(project_id, table).by_name.get(filename)
+        if index is None:
+            msg = f"There is no image {filename[:120]!r} in this dataset."
+            raise NotFoundError(msg)
+        return table.images[index]
+
+    def image_path(self, project_id: str, filename: str) -> Path:
+        """Return the file of an image; raises NotFoundError."""
+        image = self.find_image(project_id, filename)
+        try:
+            path = self._stores.datasets.image_path(project_id, image)
+        except UnsafePathError as error:
+            raise NotFoundError(str(error)) from error
+        if not path.is_file():
+            msg = f"The file of the image {filename[:120]!r} is not there any more: {path}"
+            raise NotFoundError(msg)
+        return path
+
+    def thumbnail_path(self, project_id: str, filename: str) -> Path:
+        """Return the thumbnail of an image, made now when it is missing; raises NotFoundError."""
+        source = self.image_path(project_id, filename)
+        target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
+        if not target.is_file():
+            make_directory(target.parent)
+            try:
+                write_thumbnail(source, target, ImportLimits())
+            except UnreadableImageError as error:
+                raise NotFoundError(str(error)) from error
+        return target
+
+    def image_info(self, project_id: str, filename: str) -> ImageInfo:
+        """Return everything known of one image; raises NotFoundError."""
+        table = self._lookup.find_table(project_id)
+        image = to_builtins(self.find_image(project_id, filename))
+        image.pop("source", None)
+        splits = dict(zip(table.split_names, image["split"], strict=True))
+        return ImageInfo(image={**image, "splits": splits})
+
+    def _refuse_used(self, project_id: str) -> None:
+        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and job.kind != "predict"]
+        if any(job.status not in TERMINAL_JOB_STATUSES for job in jobs):
+            msg = "The dataset is in use by a job of this project. Cancel it or wait for its end."
+            raise ConflictError(msg)
+
+
+def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> DatasetSummary:
+    """Return what is to be said of a dataset."""
+    return DatasetSummary(
+        project_id=project_id,
+        id=table.id,
+        task=table.task,
+        source_format=table.source_format,
+        source_path=table.source_path,
+        import_mode=table.import_mode,  # type: ignore[arg-type]  # validated by pydantic here
+        imported_at=table.imported_at,
+        classes=table.classes,
+        class_counts=view.class_counts,
+        split_names=table.split_names,
+        image_stats=ImageStats(**to_builtins(table.image_stats)),
+        num_problems=table.num_problems,
+        problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
+        content_hash=table.content_hash,
+    )
+
+
+def _describe_image(image: ImageRecord, column: int | None) -> ImageItem:
+    return ImageItem.model_validate(
+        {
+            "filename": image.filename,
+            "width": image.width,
+            "height": image.height,
+            "class_name": class_name_of(image),
+            "values": values_of(image),
+            "split": image.split,
+            "selected_split_value": image.split[column] if column is not None else None,
+            "annotation_count": len(image.annotations),
+        }
+    )

@@ -1,0 +1,220 @@
+"""Evaluations: one per experiment, each in a job of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.core.devices import require_devices
+from app.core.events import EventBus
+from app.core.exceptions import ConflictError, NotFoundError, invalid_field
+from app.core.gate import ProjectGate
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.paging import cut_page, select_rows
+from app.core.stores import Stores
+from app.core.table_views import TableViews
+from app.core.training import locate_dataset
+from app.datasets.table import to_builtins
+from app.schemas.common import new_id, utc_now
+from app.schemas.evaluation import (
+    CheckpointList,
+    EvaluationDeleted,
+    EvaluationRecord,
+    EvaluationRequest,
+    EvaluationView,
+    NamedCheckpoint,
+    Progress,
+    ResultInfo,
+    ResultNavigation,
+    ResultPage,
+    ResultQuery,
+)
+from app.schemas.events import AnyEvent, EvaluationProgressed, StageStatus
+from app.schemas.experiments import ExperimentRecord
+from app.schemas.jobs import JobRecord
+from app.schemas.payloads import EvaluatePayload
+
+ACTIVE_STATUSES = frozenset({"pending", "running"})
+
+
+class EvaluationService:
+    """Starts, shows and resets evaluations; observes jobs of the kind `evaluate`."""
+
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, views: TableViews
+    ) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._bus = bus
+        self._scheduler = scheduler
+        self._gate = gate
+        self._views = views
+        self._progress: dict[str, Progress] = {}
+        scheduler.register("evaluate", self)
+
+    def start_evaluation(self, project_id: str, experiment_id: str, request: EvaluationRequest) -> EvaluationRecord:
+        """Queue an evaluation in place of an earlier one; raises ConflictError, CheckpointNotFoundError."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            require_completed(record, "evaluated")
+            checkpoint = self._lookup.find_checkpoint(project_id, record, request.checkpoint)
+            self._refuse_active(project_id, experiment_id)
+            self._check_subsets(project_id, record, list(request.split_subsets))
+            require_devices([request.device])
+            evaluation = EvaluationRecord(
+                **request.model_dump(),
+                split_name=record.split_name,
+                created_at=utc_now(),
+                job_id=new_id("job"),
+                run_id=record.current_run_id,
+            )
+            directory = self._stores.evaluations.create(project_id, experiment_id, evaluation)
+            payload = EvaluatePayload(
+                task=self._lookup.find_spec(project_id).id,
+                experiment_id=experiment_id,
+                run_id=record.current_run_id or "",
+                checkpoint_path=str(checkpoint),
+                dataset=locate_dataset(self._stores, project_id),
+                split_name=record.split_name,
+                split_subsets=request.split_subsets,
+                batch_size=request.batch_size,
+                device=request.device,
+            )
+            self._scheduler.submit(
+                "evaluate",
+                project_id,
+                payload,
+                directory,
+                subject={"experiment_id": experiment_id, "run_id": record.current_run_id or ""},
+                devices=[request.device],
+                job_id=evaluation.job_id,
+            )
+        return evaluation
+
+    def get_evaluation(self, project_id: str, experiment_id: str) -> EvaluationView:
+        """Return the evaluation with its aggregate, nulls where there is none."""
+        self._lookup.find_experiment(project_id, experiment_id)
+        record = self._stores.evaluations.read(project_id, experiment_id)
+        if record is None:
+            return EvaluationView(evaluation=None, aggregate=None)
+        if record.status in ACTIVE_STATUSES:
+            live = self._progress.get(record.job_id or "", record.progress)
+            return EvaluationView(evaluation=record.model_copy(update={"progress": live}), aggregate=None)
+        has_result = record.status == "completed"
+        aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
+        return EvaluationView(evaluation=record, aggregate=aggregate)
+
+    def reset_evaluation(self, project_id: str, experiment_id: str) -> EvaluationDeleted:
+        """Delete the evaluation at once; one that runs is cancelled first."""
+        with self._gate.enter(project_id):
+            self._lookup.find_experiment(project_id, experiment_id)
+            record = self._stores.evaluations.read(project_id, experiment_id)
+            if record is not None and record.status in ACTIVE_STATUSES and record.job_id is not None:
+                self._scheduler.cancel(record.job_id)
+            self._stores.evaluations.reset(project_id, experiment_id)
+        return EvaluationDeleted(project_id=project_id, experiment_id=experiment_id)
+
+    def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultPage:
+        """Return a page of per-image results; raises NotFoundError without a completed evaluation."""
+        rows = self._rows(project_id, experiment_id)
+        view = self._lookup.find_spec(project_id).result_view
+        return cut_page(select_rows(rows, query, view), query.page, query.page_size)
+
+    def get_result(self, project_id: str, experiment_id: str, filename: str) -> ResultInfo:
+        """Return one result with its image and its neighbours; raises NotFoundError."""
+        rows = self._rows(project_id, experiment_id)
+        names = [row["filename"] for row in rows]
+        if filename not in names:
+            msg = f"The evaluation has no result for {filename[:120]!r}."
+            raise NotFoundError(msg)
+        index = names.index(filename)
+        table = self._lookup.find_table(project_id)
+        position = self._views.view(project_id, table).by_name.get(filename)
+        image = to_builtins(table.images[position]) if position is not None else {"filename": filename}
+        image.pop("source", None)
+        return ResultInfo(
+            result=rows[index],
+            image=image,
+            dataset={"id": table.id, "classes": table.classes, "split_names": table.split_names},
+            navigation=ResultNavigation(
+                prev=names[index - 1] if index > 0 else None,
+                next=names[index + 1] if index + 1 < len(names) else None,
+            ),
+        )
+
+    def list_checkpoints(self, project_id: str, experiment_id: str) -> CheckpointList:
+        """Return the checkpoints of the current run whose files exist."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        present = self._stores.experiments.list_checkpoints(project_id, record)
+        return CheckpointList(
+            checkpoints=[NamedCheckpoint(name=name, **info.model_dump()) for name, info in present.items()]
+        )
+
+    def on_started(self, job: JobRecord) -> None:
+        """The evaluation has begun."""
+        self._update(job, {"status": "running", "started_at": utc_now()})
+
+    def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
+        """Remember the progress; it is stored at the end only."""
+        if isinstance(event, EvaluationProgressed):
+            self._progress[job.id] = Progress(processed=event.processed, total=event.total)
+        return True
+
+    def on_finished(self, job: JobRecord) -> None:
+        """The evaluation has ended, one way or another."""
+        changes: dict[str, Any] = {"status": job.status, "completed_at": utc_now(), "error": job.error}
+        if job.id in self._progress:
+            changes["progress"] = self._progress.pop(job.id)
+        self._update(job, changes)
+        status = StageStatus(
+            stage_id="REVIEW_EDIT",
+            status="COMPLETED" if job.status == "completed" else "FAILED",
+            message=job.error.message if job.error is not None else "",
+        )
+        self._bus.publish(job.project_id, status, run_id=job.subject["run_id"] or None, job_id=job.id)
+
+    def recover_orphans(self, living_jobs: set[str]) -> None:
+        """Mark as interrupted what is pending or running although no job works on it."""
+        for project_id in self._stores.projects.list_ids():
+            for record in self._stores.experiments.read_all(project_id):
+                evaluation = self._stores.evaluations.read(project_id, record.id)
+                if evaluation is None or evaluation.status not in ACTIVE_STATUSES:
+                    continue
+                if evaluation.job_id not in living_jobs:
+                    self._stores.evaluations.update(project_id, record.id, {"status": "interrupted"})
+
+    def _update(self, job: JobRecord, changes: dict[str, Any]) -> None:
+        record = self._stores.evaluations.read(job.project_id, job.subject["experiment_id"])
+        if record is not None and record.job_id == job.id:  # else it was reset in the meantime
+            self._stores.evaluations.update(job.project_id, job.subject["experiment_id"], changes)
+
+    def _rows(self, project_id: str, experiment_id: str) -> list[dict[str, Any]]:
+        self._lookup.find_experiment(project_id, experiment_id)
+        record = self._stores.evaluations.read(project_id, experiment_id)
+        rows = self._stores.evaluations.read_results(project_id, experiment_id)
+        if record is None or record.status != "completed" or rows is None:
+            msg = "This experiment has no completed evaluation."
+            raise NotFoundError(msg)
+        return rows
+
+    def _refuse_active(self, project_id: str, experiment_id: str) -> None:
+        record = self._stores.evaluations.read(project_id, experiment_id)
+        if record is not None and record.status in ACTIVE_STATUSES:
+            msg = "This experiment is being evaluated already. Reset the evaluation to stop it."
+            raise ConflictError(msg)
+
+    def _check_subsets(self, project_id: str, record: ExperimentRecord, subsets: list[str]) -> None:
+        if len(set(subsets)) != len(subsets):
+            raise invalid_field("split_subsets", "A subset is named twice.")
+        table, index = self._lookup.find_split(project_id, record.split_name)
+        present = {image.split[index] for image in table.images}
+        for subset in subsets:
+            if subset not in present:
+                raise invalid_field("split_subsets", f"The split {record.split_name!r} has no {subset} images.")
+
+
+def require_completed(record: ExperimentRecord, verb: str) -> None:
+    """Raise ConflictError when the experiment is not completed."""
+    if record.status != "completed":
+        msg = f"The experiment {record.name!r} is {record.status}; only a completed one can be {verb}."
+        raise ConflictError(msg)

@@ -1,0 +1,90 @@
+"""Turns what a user asked for into settings that can be trained, or says field by field why not."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from app.core.exceptions import ValidationFailedError, invalid_field
+from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.schemas.envelope import FieldProblem
+from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.tasks import AugmentationEntry
+from app.tasks.base import TaskSpec
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def resolve_model(spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
+    """Return model settings over the task's defaults; raises ValidationFailedError."""
+    settings = _parse("model", ModelSettings, {"backbone": spec.info.default_architecture, **given})
+    known = [architecture.id for architecture in spec.info.architectures]
+    if settings.backbone not in known:
+        raise invalid_field("model.backbone", f"Unknown architecture {settings.backbone!r}. Known: {', '.join(known)}.")
+    if settings.head != "default":
+        raise invalid_field("model.head", f"Unknown head {settings.head!r}. Known: default.")
+    return settings
+
+
+def resolve_hyperparameters(spec: TaskSpec, given: dict[str, Any]) -> dict[str, Any]:
+    """Return every hyperparameter over the task's defaults; raises ValidationFailedError."""
+    settings = _parse("hyperparameters", spec.hyperparameters, given)
+    if settings.loss not in spec.info.losses:
+        raise invalid_field(
+            "hyperparameters.loss", f"Unknown loss {settings.loss!r}. Known: {', '.join(spec.info.losses)}."
+        )
+    watchable = ["val_loss", "train_loss", *(metric.name for metric in spec.info.epoch_metrics)]
+    if settings.early_stopping_metric not in watchable:
+        raise invalid_field(
+            "hyperparameters.early_stopping_metric",
+            f"Unknown metric {settings.early_stopping_metric!r}. Known: {', '.join(watchable)}.",
+        )
+    return settings.model_dump()
+
+
+def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) -> AugmentationSettings:
+    """Return augmentations, the task's own when none are given; raises ValidationFailedError."""
+    if given is None:
+        defaults = spec.info.default_augmentations
+        return AugmentationSettings(train=list(defaults["train"]), val=list(defaults["val"]))
+    problems = find_augmentation_problems(given)
+    if problems:
+        msg = "Request validation failed."
+        raise ValidationFailedError(msg, problems)
+    return given
+
+
+def merge_augmentations(
+    spec: TaskSpec, current: AugmentationSettings, given: dict[str, list[AugmentationEntry]]
+) -> AugmentationSettings:
+    """Return augmentations in which the lists that are given replace the present ones."""
+    unknown = sorted(set(given) - set(AugmentationSettings.model_fields))
+    if unknown:
+        raise invalid_field(f"augmentations.{unknown[0]}", "Unknown list. Known: train, val.")
+    return resolve_augmentations(spec, current.model_copy(update=dict(given)))
+
+
+def resolve_hardware(given: dict[str, Any]) -> HardwareSettings:
+    """Return hardware settings; raises ValidationFailedError for a mixture or a repetition of devices."""
+    settings = _parse("hardware", HardwareSettings, given)
+    devices = settings.selected_devices
+    if len(set(devices)) != len(devices):
+        raise invalid_field("hardware.selected_devices", "A device is named twice.")
+    if "cpu" in devices and len(devices) > 1:
+        raise invalid_field("hardware.selected_devices", "Choose the CPU or GPUs, not both.")
+    if devices == ["cpu"] and settings.precision == "16-mixed":
+        raise invalid_field("hardware.precision", "16-mixed needs a GPU. On the CPU choose auto, 32 or bf16-mixed.")
+    return settings
+
+
+def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [
+            FieldProblem(field=".".join([area, *(str(part) for part in item["loc"])]), message=item["msg"])
+            for item in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        msg = "Request validation failed."
+        raise ValidationFailedError(msg, problems) from error

@@ -1,0 +1,199 @@
+"""Experiments: what the user configures and compares. Running them is `training.py`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.config import Settings
+from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
+from app.core.experiment_settings import (
+    merge_augmentations,
+    resolve_augmentations,
+    resolve_hardware,
+    resolve_hyperparameters,
+    resolve_model,
+)
+from app.core.gate import ProjectGate
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.schemas.common import new_id, utc_now
+from app.schemas.experiments import (
+    DuplicateRequest,
+    ExperimentCreate,
+    ExperimentDeleted,
+    ExperimentList,
+    ExperimentRecord,
+    ExperimentUpdate,
+    ForkRequest,
+    MetricsRecord,
+    RunList,
+)
+from app.schemas.jobs import TERMINAL_JOB_STATUSES
+from app.storage.paths import UnsafePathError
+
+ACTIVE_STATUSES = frozenset({"pending", "training"})
+MAX_NAME_LENGTH = 80
+
+
+class ExperimentService:
+    """What can be done with experiments besides running them."""
+
+    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._scheduler = scheduler
+        self._gate = gate
+        self._settings = settings
+
+    def list_experiments(self, project_id: str) -> ExperimentList:
+        """Return the experiments of a project, oldest first."""
+        self._lookup.find_project(project_id)
+        return ExperimentList(experiments=self._stores.experiments.read_all(project_id))
+
+    def get_experiment(self, project_id: str, experiment_id: str) -> ExperimentRecord:
+        """Return an experiment; raises ExperimentNotFoundError."""
+        return self._lookup.find_experiment(project_id, experiment_id)
+
+    def create_experiment(self, project_id: str, request: ExperimentCreate) -> ExperimentRecord:
+        """Create an experiment over the task's defaults; raises SplitNotFoundError, DatasetNotImportedError."""
+        spec = self._lookup.find_spec(project_id)
+        with self._gate.enter(project_id):
+            self._lookup.find_split(project_id, request.split_name)
+            device = self._settings.default_device or "cpu"
+            hardware = request.hardware.model_dump() if request.hardware else {"selected_devices": [device]}
+            now = utc_now()
+            record = ExperimentRecord(
+                id=new_id("exp"),
+                name=request.name,
+                description=request.description,
+                created_at=now,
+                updated_at=now,
+                split_name=request.split_name,
+                model=resolve_model(spec, request.model),
+                hyperparameters=resolve_hyperparameters(spec, request.hyperparameters),
+                augmentations=resolve_augmentations(spec, request.augmentations),
+                hardware=resolve_hardware(hardware),
+            )
+            self._stores.experiments.create(project_id, record)
+        return record
+
+    def update_experiment(self, project_id: str, experiment_id: str, request: ExperimentUpdate) -> ExperimentRecord:
+        """Change an experiment; only name and description while a run is pending or running."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            changed = self._apply(project_id, record, request)
+            only_labels = request.model_fields_set <= {"name", "description"}
+            if record.status in ACTIVE_STATUSES and not only_labels:
+                msg = "A run of this experiment is pending or running; only name and description can be changed."
+                raise TrainingInProgressError(msg)
+            fields = changed.model_dump(include=request.model_fields_set)
+            copied = {name: getattr(changed, name) for name in fields}
+            return self._stores.experiments.update(
+                project_id, experiment_id, lambda current: current.model_copy(update=copied)
+            )
+
+    def delete_experiment(self, project_id: str, experiment_id: str) -> ExperimentDeleted:
+        """Delete an experiment with its runs and evaluation; refused while a job works on it."""
+        with self._gate.enter(project_id):
+            self._lookup.find_experiment(project_id, experiment_id)
+            for job in self._scheduler.list_jobs():
+                is_ours = job.project_id == project_id and job.subject.get("experiment_id") == experiment_id
+                if is_ours and job.kind == "predict":
+                    self._scheduler.cancel(job.id)
+                elif is_ours and job.status not in TERMINAL_JOB_STATUSES:
+                    msg = f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
+                    raise TrainingInProgressError(msg)
+            self._stores.experiments.delete(project_id, experiment_id)
+        return ExperimentDeleted(project_id=project_id, experiment_id=experiment_id)
+
+    def duplicate_experiment(self, project_id: str, experiment_id: str, request: DuplicateRequest) -> ExperimentRecord:
+        """Create an experiment with the same settings and no runs."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            name = request.name or self._free_name(project_id, record.name)
+            copy = _renew(record, name, parent=None)
+            self._stores.experiments.create(project_id, copy)
+        return copy
+
+    def fork_experiment(self, project_id: str, experiment_id: str, request: ForkRequest) -> ExperimentRecord:
+        """Create an experiment that will start from the weights of a checkpoint of this one."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            self._lookup.find_checkpoint(project_id, record, request.checkpoint)
+            parent = {
+                "experiment_id": record.id,
+                "run_id": record.current_run_id or "",
+                "checkpoint": request.checkpoint,
+            }
+            fork = self._apply(project_id, _renew(record, request.name, parent), request.changes)
+            if fork.model.backbone != record.model.backbone:
+                raise invalid_field("changes.model.backbone", "A fork keeps the architecture of its parent.")
+            self._stores.experiments.create(project_id, fork)
+        return fork
+
+    def read_metrics(self, project_id: str, experiment_id: str) -> MetricsRecord:
+        """Return the epochs of the current run, none before the first."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        if record.current_run_id is None:
+            return MetricsRecord()
+        return self._stores.experiments.read_metrics(project_id, experiment_id, record.current_run_id)
+
+    def list_runs(self, project_id: str, experiment_id: str) -> RunList:
+        """Return the runs of an experiment, newest first."""
+        self._lookup.find_experiment(project_id, experiment_id)
+        try:
+            return RunList(runs=self._stores.experiments.read_runs(project_id, experiment_id))
+        except UnsafePathError as error:
+            raise RunNotFoundError(str(error)) from error
+
+    def _apply(self, project_id: str, record: ExperimentRecord, request: ExperimentUpdate) -> ExperimentRecord:
+        spec = self._lookup.find_spec(project_id)
+        given = request.model_fields_set
+        changes: dict[str, Any] = {}
+        if "name" in given:
+            if request.name is None:
+                raise invalid_field("name", "An experiment needs a name.")
+            changes["name"] = request.name
+        if "description" in given:
+            changes["description"] = request.description
+        if request.split_name is not None:
+            self._lookup.find_split(project_id, request.split_name)
+            changes["split_name"] = request.split_name
+        if request.model is not None:
+            changes["model"] = resolve_model(spec, {**record.model.model_dump(), **request.model})
+        if request.hyperparameters is not None:
+            merged = {**record.hyperparameters, **request.hyperparameters}
+            changes["hyperparameters"] = resolve_hyperparameters(spec, merged)
+        if request.augmentations is not None:
+            changes["augmentations"] = merge_augmentations(spec, record.augmentations, request.augmentations)
+        if request.hardware is not None:
+            changes["hardware"] = resolve_hardware({**record.hardware.model_dump(), **request.hardware})
+        return record.model_copy(update=changes)
+
+    def _free_name(self, project_id: str, name: str) -> str:
+        taken = {record.name for record in self._stores.experiments.read_all(project_id)}
+        for number in range(1, len(taken) + 2):
+            suffix = " copy" if number == 1 else f" copy {number}"
+            candidate = name[: MAX_NAME_LENGTH - len(suffix)] + suffix
+            if candidate not in taken:
+                return candidate
+        msg = f"No free name could be found for a copy of {name!r}."
+        raise ConflictError(msg)
+
+
+def _renew(record: ExperimentRecord, name: str, parent: dict[str, str] | None) -> ExperimentRecord:
+    now = utc_now()
+    return ExperimentRecord(
+        id=new_id("exp"),
+        name=name,
+        description=record.description,
+        created_at=now,
+        updated_at=now,
+        split_name=record.split_name,
+        model=record.model,
+        hyperparameters=record.hyperparameters,
+        augmentations=record.augmentations,
+        hardware=record.hardware,
+        parent=parent,
+    )

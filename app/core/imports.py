@@ -1,0 +1,217 @@
+"""Imports: dry runs, uploads, and the job that builds a dataset beside the workspace and moves it into place."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from app.config import Settings
+from app.core.events import EventBus
+from app.core.exceptions import ConflictError, NotFoundError, invalid_field
+from app.core.gate import ProjectGate
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.datasets.formats.check import check_source
+from app.schemas.common import new_id
+from app.schemas.datasets import (
+    ImportCheck,
+    ImportLocal,
+    ImportMode,
+    ImportOptions,
+    ImportReport,
+    ImportStarted,
+    UploadReceived,
+)
+from app.schemas.events import AnyEvent, DatasetSelected, StageStatus
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.payloads import ImportLimits, ImportPayload
+from app.storage.json_store import make_directory
+from app.storage.paths import UnsafePathError
+from app.storage.uploads import UploadStore
+
+UPLOAD_AGE_S = 24 * 3600.0
+
+
+class ImportService:
+    """Starts imports and finishes them; observes jobs of the kind `import`."""
+
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+    ) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._uploads = UploadStore(stores.paths)
+        self._bus = bus
+        self._scheduler = scheduler
+        self._gate = gate
+        self._limits = ImportLimits(max_total_bytes=settings.max_import_bytes, max_pixels=settings.max_pixels)
+        scheduler.register("import", self)
+
+    def check_import(self, project_id: str, request: ImportCheck) -> ImportReport:
+        """Return what an import would find, without importing; raises ValidationFailedError for a missing source."""
+        spec = self._lookup.find_spec(project_id)
+        if request.upload_id is not None:
+            source = self._find_upload(project_id, request.upload_id)
+        else:
+            source = _resolve_source(request.source_path or "")
+        self._check_format(project_id, request.source_format)
+        return check_source(
+            source,
+            annotation_kind=spec.info.annotation_kind,
+            allowed_formats=spec.info.import_formats,
+            source_format=request.source_format,
+            options=request.options,
+            limits=self._limits,
+        )
+
+    def import_local(self, project_id: str, request: ImportLocal) -> ImportStarted:
+        """Start an import from this machine; raises ConflictError when there is a dataset or another import."""
+        self._lookup.find_project(project_id)
+        source = _resolve_source(request.source_path)
+        if source.is_relative_to(self._stores.paths.root):
+            raise invalid_field("source_path", "The source lies inside the workspace; choose a folder outside of it.")
+        with self._gate.enter(project_id):
+            return self._submit(
+                project_id, source, str(source), request.source_format, request.mode, request.options, {}
+            )
+
+    def receive_upload(
+        self,
+        project_id: str,
+        files: Iterable[tuple[str, BinaryIO]],
+        upload_id: str | None,
+        source_format: str | None,
+        is_final: bool,
+        options: ImportOptions,
+    ) -> UploadReceived:
+        """Store a batch of files; with `is_final` start the import of everything under this upload."""
+        self._lookup.find_project(project_id)
+        self._check_format(project_id, source_format)
+        if upload_id is not None:
+            self._find_upload(project_id, upload_id)
+        upload_id = upload_id or new_id("upload")
+        for name, stream in files:
+            try:
+                self._uploads.store_file(project_id, upload_id, name, stream)
+            except UnsafePathError as error:
+                raise invalid_field("files", str(error)) from error
+        num_files = self._uploads.count_files(project_id, upload_id)
+        if not is_final:
+            return UploadReceived(upload_id=upload_id, num_files=num_files)
+        if num_files == 0:
+            raise invalid_field("files", "The upload holds no file.")
+        source = self._uploads.find_source(project_id, upload_id)
+        label = source.name if source.is_file() else f"upload of {num_files} files"
+        with self._gate.enter(project_id):
+            started = self._submit(project_id, source, label, source_format, "copy", options, {"upload_id": upload_id})
+        return UploadReceived(upload_id=upload_id, num_files=num_files, job_id=started.job_id)
+
+    def on_started(self, job: JobRecord) -> None:
+        """Nothing to record: the dataset does not exist before the end."""
+
+    def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
+        """Let every event of the child into the project's log."""
+        return True
+
+    def on_finished(self, job: JobRecord) -> None:
+        """Move a finished dataset into place, or remove what a failed import left. Safe to be called twice."""
+        staging = self._stores.paths.staging_dir(job.project_id, job.id)
+        if job.status == "completed":
+            if staging.is_dir():
+                self._stores.datasets.publish(job.project_id, staging)
+            self._stores.projects.update(job.project_id, {})
+            self._bus.publish(job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
+        stage = StageStatus(
+            stage_id="DATA_SOURCE",
+            status="COMPLETED" if job.status == "completed" else "FAILED",
+            message=job.error.message if job.error is not None else "",
+        )
+        self._bus.publish(job.project_id, stage, job_id=job.id)
+        shutil.rmtree(staging, ignore_errors=True)
+        if "upload_id" in job.subject:
+            self._uploads.remove(job.project_id, job.subject["upload_id"])
+
+    def recover(self, living_jobs: set[str]) -> None:
+        """Remove what dead imports and forgotten uploads left behind."""
+        for project_id in self._stores.projects.list_ids():
+            self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
+            for staging in self._stores.paths.project_dir(project_id).glob("staging/job-*"):
+                if staging.name not in living_jobs:
+                    shutil.rmtree(staging, ignore_errors=True)
+
+    def _submit(
+        self,
+        project_id: str,
+        source: Path,
+        label: str,
+        source_format: str | None,
+        mode: ImportMode,
+        options: ImportOptions,
+        subject: dict[str, str],
+    ) -> ImportStarted:
+        self._check_format(project_id, source_format)
+        self._refuse_second(project_id)
+        spec = self._lookup.find_spec(project_id)
+        job_id, dataset_id = new_id("job"), new_id("dataset")
+        payload = ImportPayload(
+            dataset_id=dataset_id,
+            task=spec.id,
+            annotation_kind=spec.info.annotation_kind,
+            allowed_formats=list(spec.info.import_formats),
+            source_path=str(source),
+            source_label=label,
+            source_format=source_format,
+            mode=mode,
+            options=options,
+            limits=self._limits,
+        )
+        staging = self._stores.paths.staging_dir(project_id, job_id)
+        make_directory(staging)
+        self._scheduler.submit(
+            "import",
+            project_id,
+            payload,
+            staging,
+            subject={"dataset_id": dataset_id, **subject},
+            devices=[],
+            job_id=job_id,
+        )
+        return ImportStarted(job_id=job_id)
+
+    def _refuse_second(self, project_id: str) -> None:
+        if self._stores.datasets.has_dataset(project_id):
+            msg = "This project has a dataset already. Clear it first, then import again."
+            raise ConflictError(msg)
+        for job in self._scheduler.list_jobs():
+            if job.project_id == project_id and job.kind == "import" and job.status not in TERMINAL_JOB_STATUSES:
+                msg = f"An import is already running in this project ({job.id})."
+                raise ConflictError(msg)
+
+    def _check_format(self, project_id: str, source_format: str | None) -> None:
+        allowed = self._lookup.find_spec(project_id).info.import_formats
+        if source_format is not None and source_format not in allowed:
+            raise invalid_field(
+                "source_format", f"The format {source_format!r} does not fit this task. Formats: {', '.join(allowed)}."
+            )
+
+    def _find_upload(self, project_id: str, upload_id: str) -> Path:
+        try:
+            return self._uploads.find_source(project_id, upload_id)
+        except (FileNotFoundError, UnsafePathError):
+            msg = f"There is no upload {upload_id}; it may have been imported or removed."
+            raise NotFoundError(msg) from None
+
+
+def _resolve_source(text: str) -> Path:
+    if "\x00" in text:
+        raise invalid_field("source_path", "A path cannot contain a null character.")
+    try:
+        path = Path(text).expanduser()
+        if not path.is_absolute():
+            raise invalid_field("source_path", f"Give an absolute path; {text[:200]!r} is relative.")
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise invalid_field("source_path", f"{text[:200]!r} cannot be opened: {error}") from error

@@ -1,0 +1,84 @@
+"""Finding things by id, with the error that a client should see when they are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.core.exceptions import (
+    CheckpointNotFoundError,
+    DatasetNotImportedError,
+    ExperimentNotFoundError,
+    NotFoundError,
+    SplitNotFoundError,
+)
+from app.core.stores import Stores
+from app.datasets.table import DatasetTable
+from app.schemas.experiments import CheckpointName, ExperimentRecord
+from app.schemas.projects import ProjectRecord
+from app.storage.json_store import CorruptDocumentError
+from app.storage.paths import UnsafePathError
+from app.tasks.base import TaskSpec
+from app.tasks.registry import get_spec
+
+
+class Lookup:
+    """Turns ids into records or into the right error."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    def find_project(self, project_id: str) -> ProjectRecord:
+        """Return a project; raises NotFoundError."""
+        try:
+            return self._stores.projects.read(project_id)
+        except (FileNotFoundError, UnsafePathError):
+            msg = f"There is no project {project_id}."
+            raise NotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            msg = f"The project {project_id} cannot be read and was set aside: {error.reason}"
+            raise NotFoundError(msg) from error
+
+    def find_spec(self, project_id: str) -> TaskSpec:
+        """Return the task of a project; raises NotFoundError."""
+        return get_spec(self.find_project(project_id).task)
+
+    def find_table(self, project_id: str) -> DatasetTable:
+        """Return the dataset of a project; raises NotFoundError or DatasetNotImportedError."""
+        self.find_project(project_id)
+        try:
+            return self._stores.datasets.read_table(project_id)
+        except FileNotFoundError:
+            msg = "This project has no dataset yet. Import one first."
+            raise DatasetNotImportedError(msg) from None
+        except CorruptDocumentError as error:
+            msg = f"The dataset cannot be read and was set aside: {error.reason} Clear it and import it again."
+            raise DatasetNotImportedError(msg) from error
+
+    def find_split(self, project_id: str, split_name: str) -> tuple[DatasetTable, int]:
+        """Return the dataset and the index of a split in it; raises SplitNotFoundError."""
+        table = self.find_table(project_id)
+        if split_name not in table.split_names:
+            known = ", ".join(table.split_names) or "none yet"
+            msg = f"There is no split {split_name!r}. Splits of this dataset: {known}."
+            raise SplitNotFoundError(msg)
+        return table, table.split_names.index(split_name)
+
+    def find_experiment(self, project_id: str, experiment_id: str) -> ExperimentRecord:
+        """Return an experiment; raises NotFoundError or ExperimentNotFoundError."""
+        self.find_project(project_id)
+        try:
+            return self._stores.experiments.read(project_id, experiment_id)
+        except (FileNotFoundError, UnsafePathError):
+            msg = f"There is no experiment {experiment_id} in this project."
+            raise ExperimentNotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            msg = f"The experiment {experiment_id} cannot be read and was set aside: {error.reason}"
+            raise ExperimentNotFoundError(msg) from error
+
+    def find_checkpoint(self, project_id: str, record: ExperimentRecord, name: CheckpointName) -> Path:
+        """Return the file of a checkpoint; raises CheckpointNotFoundError."""
+        path = self._stores.experiments.checkpoint_path(project_id, record, name)
+        if path is None:
+            msg = f"The experiment {record.name!r} has no checkpoint {name!r}."
+            raise CheckpointNotFoundError(msg)
+        return path

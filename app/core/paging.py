@@ -1,0 +1,52 @@
+"""Filters, sorts and cuts rows of results by the dotted paths that a task's spec names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.schemas.evaluation import ResultPage, ResultQuery
+from app.schemas.tasks import ResultView
+
+
+def read_path(row: Mapping[str, Any], path: str) -> Any:
+    """Return the value at a dotted path, None where a part of it is missing."""
+    value: Any = row
+    for part in path.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def select_rows(rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView) -> list[Mapping[str, Any]]:
+    """Return the rows that match a query, in its order; rows without the value sorted by come last."""
+    tests: list[tuple[str | None, Any]] = [
+        ("subset", query.filter_subset),
+        (view.class_path, query.filter_class),
+        (view.predicted_path, query.filter_predicted),
+        (view.correct_path, query.filter_correct),
+    ]
+    for path, wanted in tests:
+        if wanted is not None:
+            rows = [row for row in rows if path is not None and read_path(row, path) == wanted]
+    ordered = sorted(rows, key=lambda row: str(row["filename"]))
+    path = "filename" if query.sort_by == "filename" else view.sort_paths.get(query.sort_by)
+    if path is None:
+        return ordered
+    present = [row for row in ordered if read_path(row, path) is not None]
+    absent = [row for row in ordered if read_path(row, path) is None]
+    present.sort(key=lambda row: read_path(row, path), reverse=query.sort_order == "desc")
+    return present + absent
+
+
+def cut_page(rows: Sequence[Mapping[str, Any]], page: int, page_size: int) -> ResultPage:
+    """Return one page of rows."""
+    start = (page - 1) * page_size
+    return ResultPage(
+        page=page,
+        page_size=page_size,
+        total_items=len(rows),
+        total_pages=-(-len(rows) // page_size),
+        items=[dict(row) for row in rows[start : start + page_size]],
+    )

@@ -1,0 +1,99 @@
+"""Projects: create, list, change, delete."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+from app.core.events import EventBus
+from app.core.exceptions import ConflictError, invalid_field
+from app.core.gate import ProjectGate
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.schemas.common import new_id, utc_now
+from app.schemas.jobs import TERMINAL_JOB_STATUSES
+from app.schemas.projects import (
+    ProjectCreate,
+    ProjectDeleted,
+    ProjectList,
+    ProjectRecord,
+    ProjectSummary,
+    ProjectUpdate,
+)
+from app.tasks.registry import list_specs
+
+
+class ProjectService:
+    """What can be done with projects."""
+
+    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._bus = bus
+        self._scheduler = scheduler
+        self._gate = gate
+        self._on_delete: list[Callable[[str], None]] = []
+
+    def on_delete(self, callback: Callable[[str], None]) -> None:
+        """Have a callback called with the id of each project before its files go."""
+        self._on_delete.append(callback)
+
+    def list_projects(self) -> ProjectList:
+        """Return every project, the last changed first, and the documents that were set aside."""
+        summaries = [self._summarize(record) for record in self._stores.projects.read_all()]
+        summaries.sort(key=lambda summary: summary.updated_at, reverse=True)
+        return ProjectList(projects=summaries, corrupt=self._stores.documents.list_corrupt())
+
+    def create_project(self, request: ProjectCreate) -> ProjectSummary:
+        """Create a project; raises ValidationFailedError for an unknown task."""
+        if request.task not in list_specs():
+            raise invalid_field("task", f"Unknown task {request.task!r}. Known tasks: {', '.join(list_specs())}.")
+        now = utc_now()
+        record = ProjectRecord(id=new_id("proj"), created_at=now, updated_at=now, **request.model_dump())
+        self._stores.projects.create(record)
+        return self._summarize(record)
+
+    def get_project(self, project_id: str) -> ProjectSummary:
+        """Return a project; raises NotFoundError."""
+        return self._summarize(self._lookup.find_project(project_id))
+
+    def update_project(self, project_id: str, request: ProjectUpdate) -> ProjectSummary:
+        """Rename or describe a project; raises NotFoundError."""
+        self._lookup.find_project(project_id)
+        changes = request.model_dump(exclude_unset=True)
+        if changes.get("name", "") is None:
+            raise invalid_field("name", "A project needs a name.")
+        with self._gate.enter(project_id):
+            return self._summarize(self._stores.projects.update(project_id, changes))
+
+    def delete_project(self, project_id: str) -> ProjectDeleted:
+        """Delete a project with all its files; raises ConflictError while jobs of it are pending or running."""
+        with self._gate.enter(project_id):
+            self._lookup.find_project(project_id)
+            self._refuse_active(project_id)
+            for callback in self._on_delete:
+                callback(project_id)
+            self._bus.close_project(project_id)
+            trashed = self._stores.projects.delete(project_id)
+            self._stores.datasets.forget(project_id)
+        shutil.rmtree(trashed, ignore_errors=True)
+        return ProjectDeleted(project_id=project_id)
+
+    def _refuse_active(self, project_id: str) -> None:
+        active = [
+            job
+            for job in self._scheduler.list_jobs()
+            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and job.kind != "predict"
+        ]
+        if active:
+            kinds = ", ".join(sorted({job.kind for job in active}))
+            msg = f"The project has work in progress ({kinds}). Cancel it or wait for its end, then delete."
+            raise ConflictError(msg)
+
+    def _summarize(self, record: ProjectRecord) -> ProjectSummary:
+        return ProjectSummary(
+            **record.model_dump(),
+            num_images=self._stores.datasets.count_images(record.id),
+            num_experiments=self._stores.experiments.count(record.id),
+        )

@@ -1,0 +1,154 @@
+"""Records what a run reports: experiment.json, run.json, config.json and metrics.json follow its events.
+
+Every handler can be repeated: after a crash of the server the rest of a job's log is handled again from where the
+project's log ends.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from app.core.events import EventBus
+from app.core.stores import Stores
+from app.schemas.common import utc_now
+from app.schemas.events import (
+    AnyEvent,
+    BestModelUpdated,
+    CheckpointSaved,
+    EpochFinished,
+    ExperimentStatusChanged,
+    FinishedStatus,
+    RunConfigResolved,
+    StageStatus,
+    StageStatusValue,
+    TrainRunFinished,
+)
+from app.schemas.experiments import CheckpointInfo, ExperimentRecord, ExperimentStatus, RunConfigRecord
+from app.schemas.jobs import JobRecord, JobStatus
+
+logger = logging.getLogger(__name__)
+MIB = 2**20
+FINISHED: dict[JobStatus, FinishedStatus] = {
+    "completed": "success",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "paused": "paused",
+    "interrupted": "interrupted",
+}
+STAGE: dict[JobStatus, StageStatusValue] = {"completed": "COMPLETED", "paused": "PENDING", "cancelled": "SKIPPED"}
+
+
+class RunObserver:
+    """Observes jobs of the kind `train`."""
+
+    def __init__(self, stores: Stores, bus: EventBus) -> None:
+        self._stores = stores
+        self._bus = bus
+
+    def on_started(self, job: JobRecord) -> None:
+        """The run has begun."""
+        now = utc_now()
+        self._update_run(job, {"status": "running", "started_at": now})
+        record = self._update_experiment(job, {"status": "training"}, only_missing={"started_at": now})
+        self._publish_status(job, record)
+
+    def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
+        """Let a fact of the run change the records that it concerns."""
+        if isinstance(event, EpochFinished):
+            ids = job.subject["experiment_id"], job.subject["run_id"]
+            self._stores.experiments.add_epoch(job.project_id, *ids, event.metrics)
+        elif isinstance(event, CheckpointSaved):
+            self._record_checkpoint(job, event)
+        elif isinstance(event, BestModelUpdated):
+            self._update_experiment(job, {"best_metric": event.metric})
+        elif isinstance(event, RunConfigResolved):
+            self._record_config(job, event)
+        return True
+
+    def on_finished(self, job: JobRecord) -> None:
+        """The run has ended, one way or another."""
+        result = job.result or {}
+        changes: dict[str, Any] = {"completed_at": utc_now(), "error": job.error}
+        for key in ("best_epoch", "best_metric", "final_metrics"):
+            if key in result:
+                changes[key] = result[key]
+        self._update_run(job, {**changes, "status": job.status})
+        record = self._update_experiment(job, {**changes, "status": _experiment_status(job.status)})
+        run_id = job.subject["run_id"]
+        finished = TrainRunFinished(
+            run_id=run_id, status=FINISHED[job.status], final_metrics=result.get("final_metrics", {})
+        )
+        stage = StageStatus(
+            stage_id="TRAIN",
+            status=STAGE.get(job.status, "FAILED"),
+            message=job.error.message if job.error is not None else "",
+        )
+        self._bus.publish(job.project_id, finished, run_id=run_id, stage_id="TRAIN", job_id=job.id)
+        self._bus.publish(job.project_id, stage, run_id=run_id, job_id=job.id)
+        self._publish_status(job, record)
+
+    def recover_orphans(self, living_jobs: set[str]) -> None:
+        """Mark as interrupted what is pending or training although no job works on it."""
+        for project_id in self._stores.projects.list_ids():
+            for record in self._stores.experiments.read_all(project_id):
+                if record.status in {"pending", "training"}:
+                    self._recover_orphan(project_id, record, living_jobs)
+
+    def _recover_orphan(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
+        experiments = self._stores.experiments
+        runs = [run for run in experiments.read_runs(project_id, record.id) if run.id == record.current_run_id]
+        if runs and runs[0].job_id in living_jobs:
+            return
+        logger.warning("The experiment %s is %s without a job; it is interrupted.", record.id, record.status)
+        for run in runs:
+            experiments.update_run(project_id, record.id, run.id, {"status": "interrupted"})
+        experiments.update(project_id, record.id, lambda current: current.model_copy(update={"status": "interrupted"}))
+
+    def _record_checkpoint(self, job: JobRecord, event: CheckpointSaved) -> None:
+        info = CheckpointInfo(
+            path=f"runs/{event.run_id}/{event.path}", size_mb=round(event.size_bytes / MIB, 3), epoch=event.epoch
+        )
+
+        def change(record: ExperimentRecord) -> ExperimentRecord:
+            update: dict[str, Any] = {"checkpoints": {**record.checkpoints, event.name: info}}
+            if event.name == "best":
+                update["best_epoch"] = event.epoch
+            return record.model_copy(update=update)
+
+        self._stores.experiments.update(job.project_id, job.subject["experiment_id"], change)
+
+    def _record_config(self, job: JobRecord, event: RunConfigResolved) -> None:
+        record = self._stores.experiments.read(job.project_id, job.subject["experiment_id"])
+        requested = record.model_dump(
+            mode="json", include={"model", "hyperparameters", "augmentations", "hardware", "split_name", "parent"}
+        )
+        config = RunConfigRecord(
+            run_id=event.run_id,
+            experiment_id=record.id,
+            created_at=utc_now(),
+            requested=requested,
+            resolved=event.resolved,
+        )
+        self._stores.experiments.write_run_config(job.project_id, config)
+
+    def _update_run(self, job: JobRecord, changes: dict[str, Any]) -> None:
+        ids = job.subject["experiment_id"], job.subject["run_id"]
+        self._stores.experiments.update_run(job.project_id, *ids, changes)
+
+    def _update_experiment(
+        self, job: JobRecord, changes: dict[str, Any], only_missing: dict[str, Any] | None = None
+    ) -> ExperimentRecord:
+        def change(record: ExperimentRecord) -> ExperimentRecord:
+            missing = {key: value for key, value in (only_missing or {}).items() if getattr(record, key) is None}
+            return record.model_copy(update={**changes, **missing})
+
+        return self._stores.experiments.update(job.project_id, job.subject["experiment_id"], change)
+
+    def _publish_status(self, job: JobRecord, record: ExperimentRecord) -> None:
+        event = ExperimentStatusChanged(experiment_id=record.id, status=record.status)
+        self._bus.publish(job.project_id, event, run_id=job.subject["run_id"], job_id=job.id)
+
+
+def _experiment_status(status: JobStatus) -> ExperimentStatus:
+    return "training" if status == "running" else status

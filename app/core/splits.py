@@ -1,0 +1,144 @@
+"""Splits: drawn once, stored inline per image, never changed afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from app.core.events import EventBus
+from app.core.exceptions import ConflictError, NotFoundError, TrainingInProgressError
+from app.core.gate import ProjectGate
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.core.table_views import TableViews
+from app.datasets.splits import DrawnSplit, count_split, draw_split
+from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
+from app.schemas.common import utc_now
+from app.schemas.events import SplitSummary
+from app.schemas.splits import (
+    SplitCreate,
+    SplitDeleted,
+    SplitInfo,
+    SplitList,
+    SplitPreview,
+    SplitPreviewRequest,
+)
+
+ACTIVE_STATUSES = frozenset({"pending", "training"})
+
+
+class SplitService:
+    """What can be done with splits."""
+
+    def __init__(self, stores: Stores, bus: EventBus, gate: ProjectGate, views: TableViews) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._bus = bus
+        self._gate = gate
+        self._views = views
+
+    def list_splits(self, project_id: str) -> SplitList:
+        """Return the splits of a dataset in the order of their columns."""
+        table = self._lookup.find_table(project_id)
+        return SplitList(splits=[self._describe(project_id, table, index) for index in range(len(table.split_names))])
+
+    def get_split(self, project_id: str, name: str) -> SplitInfo:
+        """Return a split; raises SplitNotFoundError."""
+        table, index = self._lookup.find_split(project_id, name)
+        return self._describe(project_id, table, index)
+
+    def preview_split(self, project_id: str, request: SplitPreviewRequest) -> SplitPreview:
+        """Return what a split would be, storing nothing."""
+        table = self._lookup.find_table(project_id)
+        drawn = self._draw(project_id, table, request)
+        stats, distribution = count_split(drawn.values, self._views.view(project_id, table).class_names)
+        return SplitPreview(
+            ratios=request.ratios,
+            seed=request.seed,
+            stats=stats,
+            class_distribution=distribution,
+            warnings=drawn.warnings,
+        )
+
+    def create_split(self, project_id: str, request: SplitCreate) -> SplitInfo:
+        """Draw a split and keep it; raises ConflictError when the name is taken."""
+        with self._gate.enter(project_id):
+            table = self._lookup.find_table(project_id)
+            if request.name in table.split_names:
+                msg = f"A split named {request.name!r} exists. Splits never change: choose another name or delete it."
+                raise ConflictError(msg)
+            drawn = self._draw(project_id, table, request)
+            record = SplitRecord(
+                name=request.name,
+                seed=request.seed,
+                ratios=request.ratios.model_dump(),
+                warnings=drawn.warnings,
+                created_at=utc_now(),
+            )
+            changed = self._stores.datasets.change_table(
+                project_id, lambda current: _add_column(current, drawn.values, record)
+            )
+            info = self._describe(project_id, changed, changed.split_names.index(request.name))
+        stats = info.stats
+        self._bus.publish(
+            project_id,
+            SplitSummary(
+                train_rows=stats.train, val_rows=stats.val, test_rows=stats.test, stratified=True, seed=request.seed
+            ),
+        )
+        return info
+
+    def delete_split(self, project_id: str, name: str) -> SplitDeleted:
+        """Remove the column of a split everywhere; raises TrainingInProgressError while a run uses it."""
+        with self._gate.enter(project_id):
+            self._lookup.find_split(project_id, name)
+            users = [e for e in self._stores.experiments.read_all(project_id) if e.split_name == name]
+            if any(user.status in ACTIVE_STATUSES for user in users):
+                msg = f"A run uses the split {name!r}. Stop it or wait for its end."
+                raise TrainingInProgressError(msg)
+            self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))
+        warnings = [f"The experiment {user.name!r} used this split and cannot be trained again." for user in users]
+        return SplitDeleted(project_id=project_id, split_name=name, warnings=warnings)
+
+    def _draw(self, project_id: str, table: DatasetTable, request: SplitPreviewRequest) -> DrawnSplit:
+        kind = self._lookup.find_spec(project_id).info.annotation_kind
+        return draw_split(table, kind, request.ratios, request.seed)
+
+    def _describe(self, project_id: str, table: DatasetTable, index: int) -> SplitInfo:
+        values = [image.split[index] for image in table.images]
+        stats, distribution = count_split(values, self._views.view(project_id, table).class_names)
+        name = table.split_names[index]
+        record = next((split for split in table.splits if split.name == name), None)
+        return SplitInfo(
+            name=name,
+            index=index,
+            stats=stats,
+            class_distribution=distribution,
+            warnings=record.warnings if record is not None else [],
+        )
+
+
+def _with_split(image: ImageRecord, split: list[str]) -> ImageRecord:
+    return msgspec.structs.replace(image, split=split)
+
+
+def _add_column(table: DatasetTable, values: Sequence[str], record: SplitRecord) -> DatasetTable:
+    images = [_with_split(image, [*image.split, value]) for image, value in zip(table.images, values, strict=True)]
+    return msgspec.structs.replace(
+        table, images=images, split_names=[*table.split_names, record.name], splits=[*table.splits, record]
+    )
+
+
+def _drop_column(table: DatasetTable, name: str) -> DatasetTable:
+    if name not in table.split_names:
+        msg = f"There is no split {name!r}."
+        raise NotFoundError(msg)
+    index = table.split_names.index(name)
+    images = [_with_split(image, [*image.split[:index], *image.split[index + 1 :]]) for image in table.images]
+    return msgspec.structs.replace(
+        table,
+        images=images,
+        split_names=[other for other in table.split_names if other != name],
+        splits=[split for split in table.splits if split.name != name],
+    )

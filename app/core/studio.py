@@ -1,0 +1,88 @@
+"""The composition root of the web process: makes every service once, takes and gives back the workspace."""
+
+from __future__ import annotations
+
+from app.config import Settings
+from app.core.datasets import DatasetService
+from app.core.evaluations import EvaluationService
+from app.core.events import EventBus
+from app.core.experiments import ExperimentService
+from app.core.exports import ExportService
+from app.core.gate import ProjectGate
+from app.core.imports import ImportService
+from app.core.job_views import JobService
+from app.core.jobs.scheduler import JobScheduler
+from app.core.predictions import PredictionService
+from app.core.projects import ProjectService
+from app.core.run_observer import RunObserver
+from app.core.splits import SplitService
+from app.core.states import StateService
+from app.core.stores import open_stores
+from app.core.system import SystemService
+from app.core.table_views import TableViews
+from app.core.tasks import TaskService
+from app.core.training import TrainingService
+from app.schemas.jobs import TERMINAL_JOB_STATUSES
+from app.storage.event_log import ProjectEventLog
+from app.storage.locks import ServerLock
+from app.storage.paths import WorkspacePaths
+
+STOP_TIMEOUT_S = 3.0
+
+
+class Studio:
+    """Everything that the API can ask for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._paths = WorkspacePaths(settings.workspace_root)
+        self._lock = ServerLock(self._paths)
+        self._stores = stores = open_stores(self._paths)
+        self.bus = bus = EventBus(self._open_log, settings.max_streams)
+        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings)
+        gate, views = ProjectGate(), TableViews()
+        self.projects = ProjectService(stores, bus, scheduler, gate)
+        self.datasets = DatasetService(stores, scheduler, gate, views)
+        self.imports = ImportService(stores, bus, scheduler, gate, settings)
+        self.splits = SplitService(stores, bus, gate, views)
+        self.experiments = ExperimentService(stores, scheduler, gate, settings)
+        self.training = TrainingService(stores, bus, scheduler, gate, settings)
+        self.evaluations = EvaluationService(stores, bus, scheduler, gate, views)
+        self.exports = ExportService(stores, bus, scheduler, gate)
+        self.predictions = PredictionService(stores, scheduler, gate)
+        self.states = StateService(stores, bus)
+        self.system = SystemService(stores, settings)
+        self.jobs = JobService(scheduler)
+        self.tasks = TaskService()
+        self._runs = RunObserver(stores, bus)
+        scheduler.register("train", self._runs)
+        self.projects.on_delete(self.predictions.stop_project)
+        self.projects.on_delete(self.states.forget)
+
+    def start(self) -> None:
+        """Take the workspace, repair what a crash left, and begin to work; raises WorkspaceInUseError."""
+        self._lock.acquire()
+        try:
+            self._stores.projects.open_workspace()
+            self._stores.projects.clean_up()
+            self.scheduler.start()
+            self._recover()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def stop(self) -> None:
+        """End children and streams, and give the workspace back."""
+        self.scheduler.stop(STOP_TIMEOUT_S)
+        self.bus.close()
+        self._lock.release()
+
+    def _recover(self) -> None:
+        living = {job.id for job in self.scheduler.list_jobs() if job.status not in TERMINAL_JOB_STATUSES}
+        self._runs.recover_orphans(living)
+        self.imports.recover(living)
+        self.evaluations.recover_orphans(living)
+        self.exports.recover_orphans(living)
+
+    def _open_log(self, project_id: str) -> ProjectEventLog:
+        return ProjectEventLog(self._paths.events_file(project_id), project_id)

@@ -1,0 +1,53 @@
+"""What the installation says of itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from importlib.metadata import version
+
+import psutil
+
+from app.config import Settings
+from app.core.devices import list_devices
+from app.core.stores import Stores
+from app.schemas.system import DeviceList, Health, WorkspaceHealth
+
+MIB = 2**20
+
+
+class SystemService:
+    """Health, devices and the state of the disk."""
+
+    def __init__(self, stores: Stores, settings: Settings) -> None:
+        self._stores = stores
+        self._settings = settings
+        self._started = time.monotonic()
+
+    def get_health(self) -> Health:
+        """Return a sign of life."""
+        return Health(
+            version=version("ai-studio"),
+            workspace=str(self._stores.paths.root),
+            uptime_s=round(time.monotonic() - self._started, 3),
+            pid=os.getpid(),
+            memory_mb=round(psutil.Process().memory_info().rss / MIB, 1),
+        )
+
+    def list_devices(self) -> DeviceList:
+        """Return the devices of this machine."""
+        return list_devices(self._settings.default_device)
+
+    def get_workspace(self) -> WorkspaceHealth:
+        """Return the state of the workspace on disk."""
+        root = self._stores.paths.root
+        usage = shutil.disk_usage(root)
+        return WorkspaceHealth(
+            path=str(root),
+            num_projects=len(self._stores.projects.list_ids()),
+            disk_total_mb=usage.total // MIB,
+            disk_free_mb=usage.free // MIB,
+            is_writable=os.access(root, os.W_OK),
+            corrupt=self._stores.documents.list_corrupt(),
+        )

@@ -1,0 +1,109 @@
+"""Counts and orders over a decoded dataset, computed once per table and kept while the table lives."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+
+from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
+from app.schemas.datasets import ImageQuery
+
+CACHED_ORDERS = 32
+CACHED_VIEWS = 4
+NO_CLASS = ""
+
+
+@dataclass
+class TableView:
+    """What pages need of one table: the class of each image, counts, and orders by query."""
+
+    table: DatasetTable
+    class_names: list[str]
+    class_counts: dict[str, int]
+    by_name: dict[str, int]
+    _orders: OrderedDict[tuple[object, ...], list[int]] = field(default_factory=OrderedDict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
+
+    def order(self, query: ImageQuery) -> list[int]:
+        """Return the indices of the images that match a query, in its order."""
+        key = (
+            query.sort_by,
+            query.sort_order,
+            query.filter_class,
+            (query.search or "").casefold(),
+            query.split_name,
+            query.subset,
+        )
+        with self._mutex:
+            if key in self._orders:
+                self._orders.move_to_end(key)
+                return self._orders[key]
+        indices = self._sort(self._match(query), query)
+        with self._mutex:
+            self._orders[key] = indices
+            while len(self._orders) > CACHED_ORDERS:
+                self._orders.popitem(last=False)
+        return indices
+
+    def _match(self, query: ImageQuery) -> list[int]:
+        images, classes = self.table.images, self.class_names
+        indices = list(range(len(images)))
+        if query.filter_class is not None:
+            indices = [i for i in indices if classes[i] == query.filter_class]
+        if query.search:
+            needle = query.search.casefold()
+            indices = [i for i in indices if needle in images[i].filename.casefold()]
+        if query.split_name is not None and query.subset is not None:
+            column = self.table.split_names.index(query.split_name)
+            indices = [i for i in indices if images[i].split[column] == query.subset]
+        return indices
+
+    def _sort(self, indices: list[int], query: ImageQuery) -> list[int]:
+        images, classes = self.table.images, self.class_names
+        is_descending = query.sort_order == "desc"
+        indices.sort(key=lambda i: images[i].filename, reverse=is_descending)
+        if query.sort_by == "class":
+            indices.sort(key=lambda i: classes[i], reverse=is_descending)
+        elif query.sort_by == "size":
+            indices.sort(key=lambda i: images[i].width * images[i].height, reverse=is_descending)
+        return indices
+
+
+class TableViews:
+    """Views of the tables that were used last; a table that was replaced gets a new view."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._views: OrderedDict[str, TableView] = OrderedDict()
+
+    def view(self, project_id: str, table: DatasetTable) -> TableView:
+        """Return the view of a table."""
+        with self._mutex:
+            cached = self._views.get(project_id)
+            if cached is not None and cached.table is table:
+                self._views.move_to_end(project_id)
+                return cached
+        view = build_view(table)
+        with self._mutex:
+            self._views[project_id] = view
+            while len(self._views) > CACHED_VIEWS:
+                self._views.popitem(last=False)
+        return view
+
+
+def build_view(table: DatasetTable) -> TableView:
+    """Count and index a table."""
+    class_names = [class_name_of(image) or NO_CLASS for image in table.images]
+    counted = Counter(class_names)
+    return TableView(
+        table=table,
+        class_names=class_names,
+        class_counts={name: counted[name] for name in table.classes},
+        by_name={image.filename: index for index, image in enumerate(table.images)},
+    )
+
+
+def values_of(image: ImageRecord) -> list[float] | None:
+    """Return the numbers that annotate an image, None when there are none."""
+    return next((annotation.values for annotation in image.annotations if isinstance(annotation, Value)), None)

@@ -1,0 +1,285 @@
+"""Runs: starts, stops, pauses and resumes them. What a run reports is recorded by `run_observer.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from app.config import Settings
+from app.core.devices import require_devices
+from app.core.events import EventBus
+from app.core.exceptions import (
+    CheckpointNotFoundError,
+    ConflictError,
+    RunNotFoundError,
+    TrainingInProgressError,
+    invalid_field,
+)
+from app.core.gate import ProjectGate
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.schemas.common import new_id, utc_now
+from app.schemas.events import ExperimentStatusChanged
+from app.schemas.experiments import (
+    ExperimentRecord,
+    LogChunk,
+    QueueEntry,
+    QueueList,
+    RunRecord,
+    RunStarted,
+)
+from app.schemas.payloads import DatasetLocation, TrainPayload
+
+ACTIVE_STATUSES = frozenset({"pending", "training"})
+STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
+RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
+LOG_CHUNK_BYTES = 256 * 1024
+
+
+class TrainingService:
+    """What can be done with runs."""
+
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+    ) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._bus = bus
+        self._scheduler = scheduler
+        self._gate = gate
+        self._settings = settings
+
+    def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
+        """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            self._refuse_unstartable(record)
+            self._check_data(project_id, record)
+            require_devices(list(record.hardware.selected_devices))
+            run = RunRecord(id=new_id("run"), experiment_id=experiment_id, job_id=new_id("job"), created_at=utc_now())
+            self._stores.experiments.create_run(project_id, run)
+            self._stores.evaluations.reset(project_id, experiment_id)
+            return self._launch(project_id, record, run, resume_from=None)
+
+    def resume_training(self, project_id: str, experiment_id: str) -> RunStarted:
+        """Queue the continuation of the current run; raises CheckpointNotFoundError, ConflictError."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            if record.status in ACTIVE_STATUSES:
+                msg = "This experiment is being trained already."
+                raise TrainingInProgressError(msg)
+            if record.status not in RESUMABLE_STATUSES:
+                msg = f"An experiment that is {record.status} cannot be resumed."
+                raise ConflictError(msg)
+            run = self._current_run(project_id, record)
+            checkpoint = self._stores.experiments.checkpoint_path(project_id, record, "last")
+            if checkpoint is None:
+                msg = "The run ended before its first checkpoint, so there is nothing to resume. Start it anew."
+                raise CheckpointNotFoundError(msg)
+            self._check_data(project_id, record)
+            require_devices(list(record.hardware.selected_devices))
+            changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1}
+            run = self._stores.experiments.update_run(project_id, experiment_id, run.id, changes)
+            return self._launch(project_id, record, run, resume_from=checkpoint)
+
+    def stop_training(self, project_id: str, experiment_id: str, keep: bool) -> RunStarted:
+        """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError."""
+        record, run = self._active(project_id, experiment_id)
+        job = self._scheduler.get(run.job_id or "")
+        if keep and job.status == "running":
+            if self._stores.experiments.checkpoint_path(project_id, record, "best") is None:
+                msg = "There is no checkpoint to keep yet. Wait for the end of the first epoch, or cancel."
+                raise CheckpointNotFoundError(msg)
+            self._scheduler.send(job.id, "stop_keep")
+        else:
+            self._scheduler.cancel(job.id)
+        return self._answer(project_id, experiment_id)
+
+    def pause_training(self, project_id: str, experiment_id: str) -> RunStarted:
+        """Ask the run to save its state and free the device; raises ConflictError when it is not running."""
+        _, run = self._active(project_id, experiment_id)
+        job = self._scheduler.get(run.job_id or "")
+        if job.status != "running":
+            msg = "The run waits in the queue. Cancel it, or wait until it has started."
+            raise ConflictError(msg)
+        self._scheduler.send(job.id, "pause")
+        return self._answer(project_id, experiment_id)
+
+    def restart_experiment(self, project_id: str, experiment_id: str) -> ExperimentRecord:
+        """Return the experiment to `created`; its earlier runs stay listed. Raises TrainingInProgressError."""
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            if record.status in ACTIVE_STATUSES:
+                msg = "A run of this experiment is pending or running. Stop it first."
+                raise TrainingInProgressError(msg)
+            self._stores.evaluations.reset(project_id, experiment_id)
+            changes: dict[str, Any] = {
+                "status": "created",
+                "started_at": None,
+                "completed_at": None,
+                "current_run_id": None,
+                "best_epoch": None,
+                "best_metric": {},
+                "final_metrics": {},
+                "error": None,
+                "checkpoints": {},
+            }
+            updated = self._stores.experiments.update(
+                project_id, experiment_id, lambda current: current.model_copy(update=changes)
+            )
+        self._publish_status(project_id, updated)
+        return updated
+
+    def read_log(self, project_id: str, experiment_id: str, offset: int) -> LogChunk:
+        """Return the log of the current run from a byte on; raises RunNotFoundError."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        run = self._current_run(project_id, record)
+        path = self._stores.paths.run_dir(project_id, experiment_id, run.id) / "logs" / "training.log"
+        data = b""
+        if path.is_file():
+            with path.open("rb") as stream:
+                stream.seek(offset)
+                data = stream.read(LOG_CHUNK_BYTES)
+        is_full = len(data) == LOG_CHUNK_BYTES
+        if is_full and b"\n" in data:
+            data = data[: data.rindex(b"\n") + 1]  # so that no character is cut in two
+        return LogChunk(
+            text=data.decode("utf-8", "replace"),
+            offset=offset,
+            next_offset=offset + len(data),
+            is_complete=not is_full and record.status not in ACTIVE_STATUSES,
+        )
+
+    def list_queue(self, project_id: str) -> QueueList:
+        """Return the runs of a project that wait, in their order."""
+        self._lookup.find_project(project_id)
+        entries: list[QueueEntry] = []
+        for job in self._scheduler.list_queue(project_id, "train"):
+            record = self._lookup.find_experiment(project_id, job.subject["experiment_id"])
+            entries.append(
+                QueueEntry(
+                    run_id=job.subject["run_id"],
+                    experiment_id=record.id,
+                    experiment_name=record.name,
+                    job_id=job.id,
+                    position=len(entries),
+                    created_at=job.created_at,
+                )
+            )
+        return QueueList(queue=entries)
+
+    def move_in_queue(self, project_id: str, run_id: str, position: int) -> QueueList:
+        """Give a waiting run another place among the runs of its project; raises RunNotFoundError."""
+        self._lookup.find_project(project_id)
+        for job in self._scheduler.list_queue(project_id, "train"):
+            if job.subject["run_id"] == run_id:
+                self._scheduler.move(job.id, position)
+                return self.list_queue(project_id)
+        msg = f"The run {run_id} does not wait in the queue."
+        raise RunNotFoundError(msg)
+
+    def _refuse_unstartable(self, record: ExperimentRecord) -> None:
+        if record.status in ACTIVE_STATUSES:
+            msg = "This experiment is being trained already."
+            raise TrainingInProgressError(msg)
+        if record.status not in STARTABLE_STATUSES:
+            advice = "Resume or restart it." if record.status == "paused" else "Restart or duplicate it."
+            msg = f"An experiment that is {record.status} cannot be trained again. {advice}"
+            raise ConflictError(msg)
+
+    def _check_data(self, project_id: str, record: ExperimentRecord) -> None:
+        table, index = self._lookup.find_split(project_id, record.split_name)
+        if not any(image.split[index] == "train" for image in table.images):
+            raise invalid_field("split_name", f"The split {record.split_name!r} has no training image.")
+
+    def _launch(
+        self, project_id: str, record: ExperimentRecord, run: RunRecord, resume_from: Path | None
+    ) -> RunStarted:
+        experiments, paths = self._stores.experiments, self._stores.paths
+        run = experiments.update_run(
+            project_id, record.id, run.id, {"status": "pending", "completed_at": None, "error": None}
+        )
+        changes: dict[str, Any] = {
+            "status": "pending",
+            "current_run_id": run.id,
+            "error": None,
+            "completed_at": None,
+        }
+        if resume_from is None:
+            changes |= {"best_epoch": None, "best_metric": {}, "final_metrics": {}, "checkpoints": {}}
+            changes["started_at"] = None
+        updated = experiments.update(project_id, record.id, lambda current: current.model_copy(update=changes))
+        payload = TrainPayload(
+            task=self._lookup.find_spec(project_id).id,
+            experiment_id=record.id,
+            run_id=run.id,
+            dataset=locate_dataset(self._stores, project_id),
+            split_name=record.split_name,
+            model=record.model,
+            hyperparameters=record.hyperparameters,
+            augmentations=record.augmentations,
+            hardware=record.hardware,
+            weights_dir=str(self._settings.resolved_weights_dir),
+            resume_from=str(resume_from) if resume_from else None,
+            initial_weights=self._find_initial_weights(project_id, record),
+        )
+        self._publish_status(project_id, updated)
+        self._scheduler.submit(
+            "train",
+            project_id,
+            payload,
+            paths.run_dir(project_id, record.id, run.id),
+            subject={"experiment_id": record.id, "run_id": run.id},
+            devices=list(record.hardware.selected_devices),
+            job_id=run.job_id,
+        )
+        return RunStarted(experiment_id=record.id, run_id=run.id, status="pending", job_id=run.job_id)
+
+    def _find_initial_weights(self, project_id: str, record: ExperimentRecord) -> str | None:
+        if record.parent is None:
+            return None
+        run_dir = self._stores.paths.run_dir(project_id, record.parent["experiment_id"], record.parent["run_id"])
+        path = run_dir / "checkpoints" / f"{record.parent['checkpoint']}.ckpt"
+        if not path.is_file():
+            msg = "The checkpoint that this fork starts from was deleted. Duplicate the experiment instead."
+            raise CheckpointNotFoundError(msg)
+        return str(path)
+
+    def _current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
+        if record.current_run_id is None:
+            msg = "This experiment has no run yet."
+            raise RunNotFoundError(msg)
+        try:
+            return self._stores.experiments.read_run(project_id, record.id, record.current_run_id)
+        except FileNotFoundError:
+            msg = f"The run {record.current_run_id} is not there any more."
+            raise RunNotFoundError(msg) from None
+
+    def _active(self, project_id: str, experiment_id: str) -> tuple[ExperimentRecord, RunRecord]:
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        if record.status not in ACTIVE_STATUSES:
+            msg = f"No run of this experiment is pending or running; it is {record.status}."
+            raise ConflictError(msg)
+        return record, self._current_run(project_id, record)
+
+    def _answer(self, project_id: str, experiment_id: str) -> RunStarted:
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        run = self._current_run(project_id, record)
+        return RunStarted(experiment_id=experiment_id, run_id=run.id, status=record.status, job_id=run.job_id)
+
+    def _publish_status(self, project_id: str, record: ExperimentRecord) -> None:
+        self._bus.publish(
+            project_id,
+            ExperimentStatusChanged(experiment_id=record.id, status=record.status),
+            run_id=record.current_run_id,
+        )
+
+
+def locate_dataset(stores: Stores, project_id: str) -> DatasetLocation:
+    """Return where a job process finds the dataset."""
+    return DatasetLocation(
+        dataset_json=str(stores.paths.dataset_file(project_id)),
+        images_dir=str(stores.paths.images_dir(project_id)),
+        cache_dir=str(stores.paths.cache_dir(project_id)),
+    )

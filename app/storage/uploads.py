@@ -1,0 +1,72 @@
+"""Files received by upload, kept until they were imported."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from app.storage.json_store import make_directory
+from app.storage.paths import UnsafePathError, WorkspacePaths, check_name, contained
+
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+MAX_DEPTH = 8
+
+
+class UploadStore:
+    """Stores files under `uploads/<id>/files/`, with the folders that their names carry."""
+
+    def __init__(self, paths: WorkspacePaths) -> None:
+        self._paths = paths
+
+    def store_file(self, project_id: str, upload_id: str, name: str, stream: BinaryIO) -> Path:
+        """Store one file; raises UnsafePathError for a name that leads elsewhere or is taken already."""
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if not parts or len(parts) > MAX_DEPTH:
+            msg = f"{name[:80]!r} is not the name of a file."
+            raise UnsafePathError(msg)
+        directory = self._paths.upload_dir(project_id, upload_id) / "files"
+        make_directory(directory)
+        for part in parts[:-1]:
+            directory = contained(directory, part)
+            directory.mkdir(exist_ok=True)
+        target = contained(directory, check_name(parts[-1]))
+        try:
+            with target.open("xb") as copy:
+                shutil.copyfileobj(stream, copy, 1 << 20)
+                copy.flush()
+                os.fsync(copy.fileno())
+        except FileExistsError:
+            msg = f"{name[:80]!r} was uploaded twice under this upload."
+            raise UnsafePathError(msg) from None
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
+        return target
+
+    def count_files(self, project_id: str, upload_id: str) -> int:
+        """Return the number of files under an upload."""
+        directory = self._paths.upload_dir(project_id, upload_id) / "files"
+        return sum(1 for path in directory.rglob("*") if path.is_file())
+
+    def find_source(self, project_id: str, upload_id: str) -> Path:
+        """Return what is to be imported: the zip when it is the only file, else the folder; FileNotFoundError."""
+        directory = self._paths.upload_dir(project_id, upload_id) / "files"
+        entries = list(directory.iterdir())
+        if len(entries) == 1 and entries[0].is_file():
+            with entries[0].open("rb") as stream:
+                if stream.read(4) in ZIP_MAGIC or entries[0].suffix.lower() == ".zip":
+                    return entries[0]
+        return directory
+
+    def remove(self, project_id: str, upload_id: str) -> None:
+        """Remove the files of an upload."""
+        shutil.rmtree(self._paths.upload_dir(project_id, upload_id), ignore_errors=True)
+
+    def remove_older_than(self, project_id: str, age_s: float) -> None:
+        """Remove uploads that nobody imported for so long."""
+        for directory in (self._paths.project_dir(project_id) / "uploads").glob("upload-*"):
+            if time.time() - directory.stat().st_mtime > age_s:
+                shutil.rmtree(directory, ignore_errors=True)
