@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import pickle
 import re
 import tempfile
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from app.schemas.job_context import JobFailure
 
 MIRROR_VARIABLE = "AI_STUDIO_WEIGHTS_URL"
 CHUNK_BYTES = 1 << 20
-TIMEOUT_S = 30.0
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes expected, 0 when the server does not say."""
@@ -65,9 +66,16 @@ def find_weights_file(architecture: str) -> WeightsFile:
 def ensure_weights(architecture: str, weights_dir: Path, progress: Progress | None = None) -> Path:
     """Return the path of an architecture's weights in the store, after a download if they are not there.
 
+    Raises WeightsUnavailable, and ValueError when the architecture is unknown.
+    """
+    return ensure_file(find_weights_file(architecture), weights_dir, progress)
+
+
+def ensure_file(file: WeightsFile, weights_dir: Path, progress: Progress | None = None) -> Path:
+    """Return the path of a file in the store, after a download if it is not there.
+
     A file whose content does not have the hash of its name is removed. Raises WeightsUnavailable.
     """
-    file = find_weights_file(architecture)
     path = weights_dir / file.name
     if path.is_file():
         if _hash_file(path).startswith(file.hash_prefix):
@@ -77,7 +85,7 @@ def ensure_weights(architecture: str, weights_dir: Path, progress: Progress | No
     try:
         _download(file, path, progress)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unavailable(file, weights_dir, f"The download failed ({error or type(error).__name__}).") from error
+        raise _unavailable(file, weights_dir, f"The download failed ({_first_line(error)}).") from error
     except OSError as error:
         raise _unavailable(file, weights_dir, f"The file could not be written ({error}).") from error
     return path
@@ -86,7 +94,11 @@ def ensure_weights(architecture: str, weights_dir: Path, progress: Progress | No
 def load_weights(architecture: str, weights_dir: Path, progress: Progress | None = None) -> dict[str, Tensor]:
     """Return an architecture's published weights on the CPU; raises WeightsUnavailable."""
     path = ensure_weights(architecture, weights_dir, progress)
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = f"A file of that name is there and cannot be read ({_first_line(error)})."
+        raise _unavailable(find_weights_file(architecture), weights_dir, reason) from error
     return state
 
 
@@ -112,7 +124,7 @@ def _download(file: WeightsFile, path: Path, progress: Progress | None) -> None:
 
 def _receive(url: str, target: IO[bytes], progress: Progress | None) -> str:
     digest = hashlib.sha256()
-    with httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT_S) as response:
+    with httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT) as response:
         response.raise_for_status()
         total = int(response.headers.get("Content-Length", 0))
         received = 0
@@ -125,6 +137,10 @@ def _receive(url: str, target: IO[bytes], progress: Progress | None) -> str:
     return digest.hexdigest()
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
 def _hash_file(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as stream:
@@ -135,6 +151,6 @@ def _hash_file(path: Path) -> str:
 
 def _unavailable(file: WeightsFile, weights_dir: Path, reason: str) -> WeightsUnavailable:
     return WeightsUnavailable(
-        f"The pretrained weights {file.name} are not in {weights_dir}. {reason} "
+        f"The pretrained weights {file.name} are not usable from {weights_dir}. {reason} "
         f"Put the file from {file.url} into that folder, or train from scratch with pretrained=false."
     )
