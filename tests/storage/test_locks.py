@@ -1,0 +1,94 @@
+"""Locks are fair, hold across processes, and a workspace has one server."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from app.schemas.projects import WorkspaceRecord
+from app.storage.documents import DocumentStore
+from app.storage.locks import FifoLock, ServerLock, WorkspaceInUseError, read_server_info
+from app.storage.paths import WorkspacePaths
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from app.storage.locks import ServerLock
+from app.storage.paths import WorkspacePaths
+lock = ServerLock(WorkspacePaths(Path(sys.argv[1])))
+lock.acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def make_workspace() -> WorkspaceRecord:
+    return WorkspaceRecord(created_at="now")
+
+
+def add_project(name: str, record: WorkspaceRecord) -> WorkspaceRecord:
+    return record.model_copy(update={"projects": [*record.projects, name]})
+
+
+def test_waiters_are_served_in_their_order() -> None:
+    lock, served = FifoLock(), list[int]()
+
+    def serve(number: int) -> None:
+        lock.acquire()
+        served.append(number)
+        lock.release()
+
+    lock.acquire()
+    threads = []
+    for number in range(10):
+        thread = threading.Thread(target=serve, args=(number,))
+        thread.start()
+        threads.append(thread)
+        time.sleep(0.005)
+    lock.release()
+    for thread in threads:
+        thread.join()
+    assert served == list(range(10))
+
+
+def test_fifty_writers_lose_nothing(tmp_path: Path) -> None:
+    paths = WorkspacePaths(tmp_path)
+    store = DocumentStore(paths)
+    per_writer = 4
+
+    def write(number: int) -> None:
+        for turn in range(per_writer):
+            name = f"proj-{number:04x}{turn:04x}"
+            store.update(paths.workspace_file, WorkspaceRecord, partial(add_project, name), make_workspace)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(store.read(paths.workspace_file, WorkspaceRecord).projects)) == 50 * per_writer
+
+
+def test_a_second_server_is_refused_and_the_first_is_named(tmp_path: Path) -> None:
+    paths = WorkspacePaths(tmp_path)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline().strip() == "held"
+        with pytest.raises(WorkspaceInUseError, match=f"process {holder.pid} "):
+            ServerLock(paths).acquire()
+        info = read_server_info(paths)
+        assert info is not None
+        assert info.pid == holder.pid
+    finally:
+        holder.kill()
+        holder.communicate()
+    lock = ServerLock(paths)
+    lock.acquire()
+    lock.release()
