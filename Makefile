@@ -1,0 +1,64 @@
+# Everything a user or a developer types. Each target does its own set-up; nothing else has to be installed by hand
+# but Python 3.10 or newer.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help install run demo test check format docs bench clean
+
+help:
+	@echo "make demo      train, evaluate and export a model on real images, then keep serving"
+	@echo "make run       run the server on http://127.0.0.1:8000"
+	@echo "make test      run the tests"
+	@echo "make check     format, lint, types, layers, documents, tests"
+	@echo "make bench     measure, as ratios against plain baselines"
+	@echo "make docs      bring generated tables in plan/ up to date"
+	@echo "make clean     remove caches and the demo's workspace"
+
+install: $(STAMP)
+
+# Repeated only when pyproject.toml changes. A python in the environment variable PYTHON goes first.
+$(STAMP): pyproject.toml
+	@python=""; \
+	for name in "$${PYTHON:-}" python3.12 python3.13 python3.11 python3.10 python3.14 python3 python; do \
+		if [ -n "$$name" ] && "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; \
+		then python="$$name"; break; fi; \
+	done; \
+	if [ -x $(BIN)/python ]; then :; \
+	elif [ -n "$$python" ]; then echo "Making $(VENV) with $$python"; "$$python" -m venv $(VENV); \
+	else echo "Python 3.10 or newer with its venv module is needed (Debian: apt-get install python3-venv)." >&2; exit 1; fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+run: install
+	$(BIN)/ai-studio serve
+
+demo: install
+	$(BIN)/ai-studio demo $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff format --check app tests
+	$(BIN)/ruff check app tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 0 tests/test_docs.py
+	$(BIN)/python -m pytest
+
+format: install
+	$(BIN)/ruff check --fix app tests
+	$(BIN)/ruff format app tests
+
+docs: install
+	$(BIN)/python -m app.schemas.event_table plan/events.md
+
+bench: install
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf demo-workspace build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench.json
+	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The commands of `ai-studio`, one module per group. Each is a thin layer over `app.client`."""

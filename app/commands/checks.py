@@ -1,0 +1,203 @@
+"""What `ai-studio doctor` looks at. Every check only looks: nothing is written, set aside or repaired."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any, Literal
+
+from app.config import Settings
+
+State = Literal["ok", "note", "broken"]
+MIN_PYTHON = (3, 10)
+MIN_FREE_DISK_MB = 1024
+MIB = 2**20
+TORCH_TIMEOUT_S = 180
+TORCH_QUESTION = """
+import json, torch
+cuda = torch.cuda.is_available()
+names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())] if cuda else []
+print(json.dumps({"torch": torch.__version__, "cuda_available": cuda, "cuda_version": torch.version.cuda,
+                  "gpus": names, "threads": torch.get_num_threads()}))
+"""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. Only `broken` makes the doctor end with an error."""
+
+    name: str
+    state: State
+    text: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def run_checks(settings: Settings) -> Iterator[Check]:
+    """Yield every check, the quick ones first."""
+    yield check_python()
+    yield check_packages()
+    yield check_torch()
+    yield from check_devices(settings)
+    yield check_weights(settings)
+    yield from check_formats()
+    yield check_disk(settings)
+    yield check_documents(settings)
+    yield check_lock(settings)
+
+
+def check_python() -> Check:
+    """Look at the interpreter."""
+    state: State = "ok" if sys.version_info >= MIN_PYTHON else "broken"
+    return Check("python", state, f"{platform.python_version()} on {platform.platform()}", {"path": sys.executable})
+
+
+def check_packages() -> Check:
+    """Look at every package that this one requires."""
+    try:
+        names = [_name_of(line) for line in requires("ai-studio") or [] if "extra ==" not in line]
+    except PackageNotFoundError:
+        return Check("packages", "broken", "ai-studio is not installed; run `make install`.")
+    found = {name: _version_of(name) for name in sorted(names)}
+    missing = [name for name, number in found.items() if number is None]
+    if missing:
+        return Check("packages", "broken", f"Missing: {', '.join(missing)}; run `make install`.", dict(found))
+    return Check("packages", "ok", f"ai-studio {version('ai-studio')} and {len(found)} packages", dict(found))
+
+
+def check_torch() -> Check:
+    """Ask PyTorch, in a process of its own: this one stays light, and a broken build cannot end it."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - our own interpreter and text
+            [sys.executable, "-c", TORCH_QUESTION], capture_output=True, text=True, timeout=TORCH_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Check("torch", "broken", f"PyTorch did not answer within {TORCH_TIMEOUT_S} s.")
+    if answer.returncode:
+        reason = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
+        return Check("torch", "broken", f"PyTorch cannot be imported: {reason}")
+    details = json.loads(answer.stdout.strip().splitlines()[-1])
+    gpus = ", ".join(details["gpus"]) if details["cuda_available"] else "no CUDA device"
+    return Check("torch", "ok", f"{details['torch']}, {gpus}, {details['threads']} threads", details)
+
+
+def check_devices(settings: Settings) -> Iterator[Check]:
+    """Look at what runs can compute on."""
+    from app.core.devices import list_devices
+
+    found = list_devices(settings.default_device)
+    for device in found.devices:
+        memory = f"{device.memory_free_mb} of {device.memory_total_mb} MiB free"
+        yield Check(f"device {device.id}", "ok", f"{device.name}, {memory}", device.model_dump())
+    wanted = settings.default_device
+    if wanted and wanted not in {device.id for device in found.devices}:
+        yield Check(
+            f"device {wanted}", "broken", "AI_STUDIO_DEFAULT_DEVICE names it, and this machine has no such device."
+        )
+
+
+def check_weights(settings: Settings) -> Check:
+    """Look at the pretrained weights that are here."""
+    store = settings.resolved_weights_dir
+    files = sorted(path for path in store.rglob("*.pth") if path.is_file()) if store.is_dir() else []
+    size_mb = sum(path.stat().st_size for path in files) / MIB
+    details = {"path": str(store), "files": [path.name for path in files]}
+    if not files:
+        return Check("weights", "note", f"None in {store}; pretrained ones are downloaded on first use.", details)
+    return Check("weights", "ok", f"{len(files)} files, {size_mb:.0f} MiB in {store}", details)
+
+
+def check_formats() -> Iterator[Check]:
+    """Look at the formats that models can be exported to."""
+    from app.export.catalog import list_formats
+
+    for item in list_formats():
+        state: State = "ok" if item.available else "note"
+        yield Check(f"export {item.name}", state, item.display_name if item.available else item.reason or "missing")
+
+
+def check_disk(settings: Settings) -> Check:
+    """Look at the disk that the workspace is on, or would be on."""
+    root = settings.workspace_root.resolve()
+    place = next(path for path in (root, *root.parents) if path.exists())
+    free_mb = shutil.disk_usage(place).free // MIB
+    details = {"path": str(root), "free_mb": free_mb}
+    if not os.access(place, os.W_OK):
+        return Check("disk", "broken", f"{place} cannot be written.", details)
+    state: State = "ok" if free_mb >= MIN_FREE_DISK_MB else "broken"
+    return Check("disk", state, f"{free_mb} MiB free for {root}", details)
+
+
+def check_documents(settings: Settings) -> Check:
+    """Look for documents that were set aside, and for others that cannot be read."""
+    from app.storage.documents import DocumentStore
+    from app.storage.paths import WorkspacePaths
+
+    root = settings.workspace_root.resolve()
+    if not root.is_dir():
+        return Check("workspace", "note", f"{root} does not exist yet; the first `ai-studio serve` makes it.")
+    aside = {item.path: item.reason for item in DocumentStore(WorkspacePaths(root)).list_corrupt()}
+    unreadable = find_unreadable(root)
+    num_projects = sum(1 for _ in root.glob("projects/*/project.json"))
+    details = {"path": str(root), "num_projects": num_projects, "set_aside": aside, "unreadable": unreadable}
+    if aside or unreadable:
+        names = ", ".join([*aside, *unreadable][:5])
+        text = f"{len(aside)} documents were set aside and {len(unreadable)} cannot be read: {names}"
+        return Check("workspace", "broken", text, details)
+    return Check("workspace", "ok", f"{num_projects} projects in {root}", details)
+
+
+def find_unreadable(root: Path) -> dict[str, str]:
+    """Return the JSON documents of a workspace that are no JSON, with the reason."""
+    import msgspec
+
+    found = {}
+    for pattern in ("workspace.json", "projects/*/*.json", "projects/*/*/*.json", "projects/*/*/*/*.json"):
+        for path in sorted(root.glob(pattern)):
+            try:
+                msgspec.json.decode(path.read_bytes())
+            except FileNotFoundError:
+                continue  # a running server may just have replaced it
+            except (OSError, msgspec.DecodeError) as error:
+                found[path.relative_to(root).as_posix()] = str(error)
+    return found
+
+
+def check_lock(settings: Settings) -> Check:
+    """Look at which server holds the workspace."""
+    from filelock import FileLock, Timeout
+
+    from app.storage.locks import read_server_info
+    from app.storage.paths import WorkspacePaths
+
+    paths = WorkspacePaths(settings.workspace_root)
+    if not paths.server_lock_file.exists():
+        return Check("server", "note", "No server has used this workspace.")
+    try:
+        with FileLock(paths.server_lock_file).acquire(timeout=0):
+            return Check("server", "ok", "No server holds this workspace.")
+    except Timeout:
+        holder = read_server_info(paths)
+        text = f"Process {holder.pid}, started {holder.started_at}" if holder else "A process that did not say its name"
+        return Check("server", "ok", f"{text}, holds this workspace.", holder.model_dump() if holder else {})
+
+
+def _version_of(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _name_of(requirement: str) -> str:
+    for index, character in enumerate(requirement):
+        if not (character.isalnum() or character in "-_."):
+            return requirement[:index]
+    return requirement

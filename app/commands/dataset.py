@@ -1,0 +1,173 @@
+"""`ai-studio dataset`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from app.commands.arguments import Detach, Project, Settings, SourceFormat
+from app.commands.context import CommandLine, command_line, find_project
+from app.commands.output import Output, show
+from app.commands.settings import parse_assignments
+from app.remote.transport import LOOPBACK_HOSTS
+from app.schemas.datasets import DatasetSummary, ImportProblem, ImportReport, ImportStarted
+
+MAX_SHOWN_PROBLEMS = 20
+MAX_SHOWN_CLASSES = 30
+
+app = typer.Typer(no_args_is_help=True, help="Import images and look at them.")
+Source = Annotated[Path, typer.Argument(help="Folder, zip or annotation file.", exists=True)]
+
+
+@app.command("import")
+def import_dataset(
+    ctx: typer.Context,
+    project: Project,
+    source: Source,
+    source_format: SourceFormat = None,
+    mode: Annotated[str, typer.Option(help="copy, link (hard link), reference, or upload: send the files.")] = "",
+    settings: Settings = None,
+    detach: Detach = False,
+) -> None:
+    """Import images; --set takes filename_column, target_columns and annotation_file.
+
+    Files are copied by the server when it runs on this machine, else uploaded.
+    """
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    options = parse_assignments(settings or [])
+    if mode == "upload" or not (mode or _is_local(line.url)):
+        job_id = _upload(line, project_id, source, source_format, options)
+    else:
+        started = line.client.datasets.import_local(
+            project_id, source, source_format=source_format, mode=mode or "copy", options=options or None
+        )
+        job_id = started.job_id if isinstance(started, ImportStarted) else None
+    if detach:
+        line.out.document({"job_id": job_id})
+        line.out.text(f"Importing in the server as {job_id}.")
+        return
+    line.wait_for_job(job_id, "Import")
+    print_dataset(line.out, line.client.datasets.get(project_id))
+
+
+@app.command("check")
+def check_dataset(
+    ctx: typer.Context, project: Project, source: Source, source_format: SourceFormat = None, settings: Settings = None
+) -> None:
+    """Look at a source without importing it; ends with code 1 when it cannot be imported."""
+    line = command_line(ctx)
+    options = parse_assignments(settings or [])
+    report = line.client.datasets.check(
+        find_project(line, project), source, source_format=source_format, options=options or None
+    )
+    print_report(line.out, report)
+    if not report.can_import:
+        raise typer.Exit(1)
+
+
+@app.command("show")
+def show_dataset(ctx: typer.Context, project: Project) -> None:
+    """Show the dataset of a project."""
+    line = command_line(ctx)
+    print_dataset(line.out, line.client.datasets.get(find_project(line, project)))
+
+
+@app.command("clear")
+def clear_dataset(
+    ctx: typer.Context, project: Project, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> None:
+    """Delete the dataset of a project."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    if not yes:
+        typer.confirm(f"Delete the dataset of {project_id}?", abort=True, err=True)
+    line.out.document(line.client.datasets.clear(project_id))
+    line.out.text(f"Deleted the dataset of {project_id}.")
+
+
+@app.command("images")
+def list_images(
+    ctx: typer.Context,
+    project: Project,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    filter_class: Annotated[str | None, typer.Option("--class", help="Images of one class.")] = None,
+    search: Annotated[str | None, typer.Option(help="Part of the file name.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split whose subsets are shown.")] = None,
+    subset: Annotated[str | None, typer.Option(help="train, val, test or none of --split.")] = None,
+) -> None:
+    """List images, 50 to a page."""
+    line = command_line(ctx)
+    found = line.client.datasets.images(
+        find_project(line, project),
+        page=page,
+        filter_class=filter_class,
+        search=search,
+        split_name=split,
+        subset=subset,
+    )
+    line.out.document(found)
+    rows = [
+        (item.filename, item.width, item.height, item.class_name or show(item.values), item.selected_split_value)
+        for item in found.items
+    ]
+    line.out.table(["file", "width", "height", "class or values", "subset"], rows)
+    line.out.text(f"Page {found.page} of {found.total_pages}, {found.total_items} images.")
+
+
+def print_dataset(out: Output, dataset: DatasetSummary) -> None:
+    """Print a dataset with its classes and problems."""
+    out.document(dataset)
+    stats = dataset.image_stats
+    size = f"{stats.min_width}x{stats.min_height} to {stats.max_width}x{stats.max_height} px"
+    out.text(f"{stats.num_images} images, {size}, {show(stats.formats)}; from {dataset.source_format}.")
+    _print_classes(out, dataset.class_counts)
+    if dataset.split_names:
+        out.text(f"Splits: {show(dataset.split_names)}")
+    _print_problems(out, dataset.problems, dataset.num_problems)
+
+
+def print_report(out: Output, report: ImportReport) -> None:
+    """Print what a dry run found."""
+    out.document(report)
+    out.text(f"Format {report.source_format}: {report.num_images} images, {report.num_annotations} annotations.")
+    _print_classes(out, report.class_counts)
+    for note in report.notes:
+        out.text(note)
+    _print_problems(out, report.problems, report.num_problems)
+    out.text("It can be imported." if report.can_import else "It cannot be imported.")
+
+
+def _print_classes(out: Output, counts: dict[str, int]) -> None:
+    if counts:
+        out.table(["class", "images"], list(counts.items())[:MAX_SHOWN_CLASSES])
+    if len(counts) > MAX_SHOWN_CLASSES:
+        out.text(f"... and {len(counts) - MAX_SHOWN_CLASSES} more classes.")
+
+
+def _print_problems(out: Output, problems: list[ImportProblem], num_problems: int) -> None:
+    if not num_problems:
+        return
+    rows = [(item.severity, item.file, item.message, item.fix) for item in problems[:MAX_SHOWN_PROBLEMS]]
+    out.table(["", "file", "problem", "fix"], rows, f"{num_problems} problems")
+
+
+def _upload(
+    line: CommandLine, project_id: str, source: Path, source_format: str | None, options: dict[str, object]
+) -> str | None:
+    with line.progress("Upload") as display:
+        received = line.client.datasets.upload(
+            project_id,
+            source,
+            source_format=source_format,
+            options=options or None,
+            on_progress=lambda done, total: display.update(done, total, "files"),
+        )
+    return received.job_id
+
+
+def _is_local(url: str) -> bool:
+    return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS

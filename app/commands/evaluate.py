@@ -1,0 +1,131 @@
+"""`ai-studio evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.arguments import Checkpoint, Detach, Experiment, Project
+from app.commands.context import CommandError, command_line, find_experiment, find_project
+from app.commands.output import Output, show
+from app.schemas.evaluation import EvaluationView
+
+app = typer.Typer(no_args_is_help=True, help="Measure a trained model on images that it has not seen.")
+
+
+@app.command("run")
+def run_evaluation(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    subset: Annotated[list[str] | None, typer.Option(help="test, val or train; repeat to pool.")] = None,
+    checkpoint: Checkpoint = "best",
+    device: Annotated[str, typer.Option(help="cpu or gpu:N.")] = "cpu",
+    detach: Detach = False,
+) -> None:
+    """Evaluate an experiment and print its figures."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    experiment_id = find_experiment(line, project_id, experiment)
+    record = line.client.evaluations.start(
+        project_id, experiment_id, split_subsets=subset or ["test"], checkpoint=checkpoint, device=device
+    )
+    if detach:
+        line.out.document(record)
+        line.out.text(f"Evaluating in the server as {record.job_id}.")
+        return
+    line.wait_for_job(record.job_id, "Evaluation")
+    print_evaluation(line.out, line.client.evaluations.get(project_id, experiment_id))
+
+
+@app.command("show")
+def show_evaluation(ctx: typer.Context, project: Project, experiment: Experiment) -> None:
+    """Show the evaluation of an experiment."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    view = line.client.evaluations.get(project_id, find_experiment(line, project_id, experiment))
+    if view.evaluation is None:
+        raise CommandError("This experiment has not been evaluated: ai-studio evaluate run PROJECT EXPERIMENT.")
+    print_evaluation(line.out, view)
+
+
+@app.command("results")
+def list_results(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    wrong: Annotated[bool, typer.Option("--wrong", help="Only what the model got wrong.")] = False,
+    filter_class: Annotated[str | None, typer.Option("--class", help="Images of one class.")] = None,
+    sort_by: Annotated[str, typer.Option("--sort", help="filename, confidence or error.")] = "filename",
+    page: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """List results image by image, 50 to a page; confidence rises and error falls."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    results = line.client.evaluations.results(
+        project_id,
+        find_experiment(line, project_id, experiment),
+        filter_correct=False if wrong else None,
+        filter_class=filter_class,
+        sort_by=sort_by,
+        sort_order="desc" if sort_by == "error" else "asc",
+        page=page,
+    )
+    line.out.document(results)
+    rows = [
+        (item.get("filename"), item.get("subset"), describe(item.get("ground_truth")), describe(item.get("prediction")))
+        for item in results.items
+    ]
+    line.out.table(["file", "subset", "truth", "prediction"], rows)
+    line.out.text(f"Page {results.page} of {results.total_pages}, {results.total_items} images.")
+
+
+def print_evaluation(out: Output, view: EvaluationView) -> None:
+    """Print an evaluation: its figures with their intervals, and the figures per class."""
+    out.document(view)
+    if view.evaluation is None or view.aggregate is None:
+        out.text(f"Evaluation: {view.evaluation.status if view.evaluation else 'none'}")
+        return
+    subsets = ", ".join(view.evaluation.split_subsets)
+    out.text(f"{view.aggregate.get('num_images', '?')} images of {subsets}, checkpoint {view.evaluation.checkpoint}.")
+    out.table(["metric", "value", "95 % interval"], metric_rows(view.aggregate))
+    for name, table in view.aggregate.items():
+        if name.startswith("per_class") and isinstance(table, dict):
+            _print_per_class(out, table)
+
+
+def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
+    """Return metric, value and interval: what has an interval first, then the other numbers."""
+    intervals = aggregate.get("intervals") or {}
+    numbers = {
+        name: value
+        for name, value in aggregate.items()
+        if isinstance(value, float) and not isinstance(value, bool) and name != "duration_s"
+    }
+    names = sorted(numbers, key=lambda name: name not in intervals)
+    return [(name, numbers[name], describe_interval(intervals.get(name))) for name in names]
+
+
+def describe_interval(interval: Mapping[str, Any] | None) -> str:
+    """Return an interval as text, empty where there is none."""
+    return f"{show(interval['low'])} to {show(interval['high'])}" if interval else ""
+
+
+def describe(value: Any) -> str:
+    """Return a truth or a prediction of any kind as text."""
+    if isinstance(value, dict):
+        name = value.get("class_name")
+        if name is not None:
+            confidence = value.get("confidence")
+            return f"{name} ({confidence:.3f})" if isinstance(confidence, float) else str(name)
+        return ", ".join(f"{key} {show(item)}" for key, item in value.items())
+    return show(value)
+
+
+def _print_per_class(out: Output, table: Mapping[str, Any]) -> None:
+    rows = {name: item for name, item in table.items() if isinstance(item, dict)}
+    columns = list(dict.fromkeys(key for item in rows.values() for key in item))
+    if columns:
+        out.table(["class", *columns], [[name, *(item.get(key) for key in columns)] for name, item in rows.items()])

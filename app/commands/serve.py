@@ -1,0 +1,49 @@
+"""`ai-studio serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.context import CommandError
+
+if TYPE_CHECKING:
+    from app.config import Settings
+
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")]
+PortOption = Annotated[int | None, typer.Option(help="Port; 0 chooses a free one [default: 8000].", min=0, max=65535)]
+WorkspaceOption = Annotated[
+    Path | None, typer.Option(help="Directory of all state [default: workspace].", file_okay=False)
+]
+
+
+def run_server(host: HostOption = None, port: PortOption = None, workspace: WorkspaceOption = None) -> None:
+    """Run the server until Ctrl-C.
+
+    Options go before the settings AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that other
+    addresses than loopback need comes from AI_STUDIO_TOKEN only: a command line can be read by other users.
+    """
+    from app.api.security.addresses import UnsafeListenError, check_listen_address
+    from app.api.server import serve
+
+    settings = read_settings(host=host, port=port, workspace_root=workspace)
+    try:
+        check_listen_address(settings)
+    except UnsafeListenError as error:
+        raise CommandError(str(error)) from error
+    serve(settings)
+
+
+def read_settings(**changes: Any) -> Settings:
+    """Return the settings of the environment with these changes; raises CommandError for a value that is refused."""
+    from pydantic import ValidationError
+
+    from app.config import Settings
+
+    try:
+        return Settings(**{key: value for key, value in changes.items() if value is not None})
+    except ValidationError as error:
+        problems = [f"AI_STUDIO_{item['loc'][0]}: {item['msg']}".replace("\n", " ") for item in error.errors()]
+        raise CommandError("Settings are not acceptable:\n  " + "\n  ".join(problems)) from None

@@ -1,0 +1,204 @@
+"""`ai-studio train`: experiments and their runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
+from app.commands.context import CommandLine, command_line, find_experiment, find_project
+from app.commands.following import follow
+from app.commands.settings import parse_assignments, sort_settings
+from app.schemas.experiments import ExperimentRecord
+
+LOG_PAUSE_S = 1.0
+
+app = typer.Typer(no_args_is_help=True, help="Train models and follow their runs.")
+NewName = Annotated[str, typer.Argument(help="Name of the new experiment.", metavar="NAME")]
+Split = Annotated[str, typer.Option("--split", help="Split to train on.")]
+
+
+@app.command("create")
+def create_experiment(
+    ctx: typer.Context,
+    project: Project,
+    name: NewName,
+    split: Split,
+    settings: Settings = None,
+    augmentations: Augmentations = None,
+) -> None:
+    """Create an experiment: --set backbone=resnet18 --set max_epochs=20 --set device=gpu:0."""
+    line = command_line(ctx)
+    record = _create(line, find_project(line, project), name, split, settings, augmentations)
+    line.out.document(record)
+    line.out.text(f"Created {record.id} ({record.name}).")
+
+
+@app.command("run")
+def run_experiment(
+    ctx: typer.Context,
+    project: Project,
+    name: NewName,
+    split: Split,
+    settings: Settings = None,
+    augmentations: Augmentations = None,
+    detach: Detach = False,
+) -> None:
+    """Create an experiment, train it and follow it to its end."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    record = _create(line, project_id, name, split, settings, augmentations)
+    line.out.text(f"Created {record.id} ({record.name}).")
+    _begin(line, project_id, record.id, "train", detach)
+
+
+@app.command("start")
+def start_training(ctx: typer.Context, project: Project, experiment: Experiment, detach: Detach = False) -> None:
+    """Train an experiment and follow it to its end."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    _begin(line, project_id, find_experiment(line, project_id, experiment), "train", detach)
+
+
+@app.command("resume")
+def resume_training(ctx: typer.Context, project: Project, experiment: Experiment, detach: Detach = False) -> None:
+    """Go on with a paused, failed or interrupted run."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    _begin(line, project_id, find_experiment(line, project_id, experiment), "resume", detach)
+
+
+@app.command("stop")
+def stop_training(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    keep: Annotated[bool, typer.Option("--keep", help="End as completed on the best checkpoint so far.")] = False,
+) -> None:
+    """Cancel a run."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    answer = line.client.experiments.stop(project_id, find_experiment(line, project_id, experiment), keep=keep)
+    line.out.document(answer)
+    line.out.text(f"Asked {answer.run_id} to stop.")
+
+
+@app.command("pause")
+def pause_training(ctx: typer.Context, project: Project, experiment: Experiment) -> None:
+    """Pause a run at a checkpoint."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    answer = line.client.experiments.pause(project_id, find_experiment(line, project_id, experiment))
+    line.out.document(answer)
+    line.out.text(f"Asked {answer.run_id} to pause.")
+
+
+@app.command("status")
+def show_experiment(ctx: typer.Context, project: Project, experiment: Experiment) -> None:
+    """Show an experiment."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    print_experiment(line, line.client.experiments.get(project_id, find_experiment(line, project_id, experiment)))
+
+
+@app.command("list")
+def list_experiments(ctx: typer.Context, project: Project) -> None:
+    """List the experiments of a project."""
+    line = command_line(ctx)
+    experiments = line.client.experiments.all(find_project(line, project))
+    line.out.document({"experiments": list(experiments)})
+    rows = [
+        (item.id, item.name, item.status, item.model.backbone, _show_metrics(item.best_metric)) for item in experiments
+    ]
+    line.out.table(["id", "name", "status", "model", "best"], rows)
+
+
+@app.command("metrics")
+def show_metrics(ctx: typer.Context, project: Project, experiment: Experiment) -> None:
+    """Show every epoch of the current run."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    record = line.client.experiments.metrics(project_id, find_experiment(line, project_id, experiment))
+    line.out.document(record)
+    epochs = [epoch.model_dump() for epoch in record.epochs]
+    columns = list(dict.fromkeys(key for epoch in epochs for key in epoch))
+    line.out.table(columns, [[epoch.get(column) for column in columns] for epoch in epochs])
+
+
+@app.command("logs")
+def show_logs(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    follow_end: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+) -> None:
+    """Print the log of the current run."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    experiment_id = find_experiment(line, project_id, experiment)
+    offset = 0
+    while True:
+        chunk = line.client.experiments.logs(project_id, experiment_id, offset)
+        line.out.document(chunk)
+        if chunk.text:
+            line.out.text(chunk.text.rstrip("\n"))
+        if chunk.is_complete or (not follow_end and chunk.next_offset == offset):
+            return
+        if chunk.next_offset == offset:
+            time.sleep(LOG_PAUSE_S)
+        offset = chunk.next_offset
+
+
+def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
+    """Print an experiment with its figures."""
+    line.out.document(record)
+    rows = [
+        ("id", record.id),
+        ("name", record.name),
+        ("status", record.status),
+        ("model", record.model.backbone),
+        ("split", record.split_name),
+        ("best epoch", record.best_epoch),
+        *record.final_metrics.items(),
+        *(
+            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MB")
+            for name, item in record.checkpoints.items()
+        ),
+    ]
+    line.out.pairs(rows)
+    if record.error:
+        line.out.note(f"{record.error.type}: {record.error.message}")
+
+
+def _create(
+    line: CommandLine,
+    project_id: str,
+    name: str,
+    split: str,
+    settings: list[str] | None,
+    augmentations: Path | None,
+) -> ExperimentRecord:
+    values = sort_settings(parse_assignments(settings or []))
+    chosen = json.loads(augmentations.read_text("utf-8")) if augmentations else None
+    return line.client.experiments.create(project_id, name, split, **values, augmentations=chosen)
+
+
+def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
+    start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
+    started = start(project_id, experiment_id)
+    if detach:
+        line.out.document(started)
+        line.out.text(f"Training in the server as {started.run_id}.")
+        return
+    record = follow(line, project_id, experiment_id)
+    print_experiment(line, record)
+    if record.status not in {"completed", "paused"}:
+        raise typer.Exit(1)
+
+
+def _show_metrics(metrics: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()) or "-"
