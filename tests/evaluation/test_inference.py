@@ -1,0 +1,61 @@
+"""Reading pooled images in batches, and running a model over them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from app.datasets.images import read_rgb, resize_image
+from app.evaluation.inference import InputPlan, iterate_images, pool_subsets, resolve_device, run_model
+from app.schemas.export import ResizeRecipe
+from app.schemas.job_context import JobFailure
+from tests.evaluation.factory import World
+
+PLAN = InputPlan((32, 48), ResizeRecipe(mode="stretch", size=[32, 48]))
+pytestmark = pytest.mark.xdist_group("evaluation")
+
+
+class Brightness(nn.Module):
+    """A model whose answer is known."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return the mean of each image."""
+        return {"brightness": images.float().mean(dim=(1, 2, 3))}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8, 64])
+def test_batches_hold_every_image_in_order(label_world: World, batch_size: int) -> None:
+    pooled = pool_subsets(label_world.table, "main", ["test"])
+    batches = list(iterate_images(pooled, Path(label_world.location.images_dir), PLAN, batch_size))
+    assert [image for batch in batches for image in batch.pooled] == pooled
+    assert sum(len(batch.images) for batch in batches) == 8
+    assert all(batch.images.shape[1:] == (3, 32, 48) for batch in batches)
+    assert all(batch.images.dtype == torch.uint8 for batch in batches)
+
+
+def test_pixels_are_those_of_the_recipe(label_world: World) -> None:
+    images_dir = Path(label_world.location.images_dir)
+    pooled = pool_subsets(label_world.table, "main", ["val"])
+    batch = next(iterate_images(pooled, images_dir, PLAN, 4))
+    expected = resize_image(read_rgb(images_dir / pooled[2].row.filename), PLAN.recipe, PLAN.input_size)
+    np.testing.assert_array_equal(batch.images[2].numpy().transpose(1, 2, 0), expected)
+
+
+def test_outputs_are_arrays_by_name() -> None:
+    images = torch.full((2, 3, 4, 4), 7, dtype=torch.uint8)
+    outputs = run_model(Brightness().eval(), images, torch.device("cpu"))
+    np.testing.assert_array_equal(outputs["brightness"], np.array([7.0, 7.0], dtype=np.float32))
+
+
+def test_a_subset_that_is_asked_for_twice_counts_once(label_world: World) -> None:
+    assert len(pool_subsets(label_world.table, "main", ["val", "val"])) == 4
+
+
+def test_the_cpu_is_always_there_and_other_devices_are_checked() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    with pytest.raises(JobFailure, match="gpu:99 does not exist"):
+        resolve_device("gpu:99")

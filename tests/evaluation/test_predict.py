@@ -1,0 +1,73 @@
+"""The process that answers predictions, one file per message."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.evaluation.predict import run
+from app.evaluation.run import run as run_evaluation
+from app.schemas.job_context import JobCancelled
+from tests.evaluation.factory import FakeContext, World
+
+ID = "0123456789abcdef"
+pytestmark = pytest.mark.xdist_group("evaluation")
+
+
+def make_context(world: World, folder: Path, *messages: dict[str, Any], idle_s: float = 0.3) -> FakeContext:
+    """Return a context in which these messages wait."""
+    shared = world.payload()
+    payload = {name: shared[name] for name in ("task", "experiment_id", "checkpoint_path")}
+    context = FakeContext(folder, "predict", payload | {"idle_timeout_s": idle_s})
+    context.messages.extend(messages)
+    return context
+
+
+def test_answers_are_those_of_the_evaluation(world: World, tmp_path: Path) -> None:
+    run_evaluation(FakeContext(tmp_path / "e", "evaluate", world.payload(batch_size=1, device="cpu")))
+    row = json.loads((tmp_path / "e" / "results.json").read_text())["results"][0]
+    path = Path(world.location.images_dir) / row["filename"]
+    context = make_context(world, tmp_path / "p", {"id": ID, "image_path": str(path)})
+    assert run(context) == {"num_answered": 1}
+    answer = json.loads((tmp_path / "p" / f"{ID}.json").read_text())
+    assert answer["status"] == "ok"
+    assert (answer["width"], answer["height"]) == (70, 60)
+    assert answer["predictions"]["prediction"] == row["prediction"]
+    assert answer["duration_ms"] > 0
+    assert answer["runtime"].startswith("torch ")
+
+
+def test_it_says_ready_before_it_answers(label_world: World, tmp_path: Path) -> None:
+    context = make_context(label_world, tmp_path)
+    run(context)
+    assert [event.message for event in context.of_type("JOB_PROGRESS")] == ["ready"]
+
+
+def test_an_unreadable_image_is_answered_with_the_reason(label_world: World, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8 broken")
+    messages = [
+        {"id": "0" * 8, "image_path": str(tmp_path / "broken.jpg")},
+        {"id": "1" * 32, "image_path": str(tmp_path / "missing.jpg")},
+    ]
+    assert run(make_context(label_world, tmp_path / "out", *messages)) == {"num_answered": 2}
+    answers = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").iterdir())]
+    assert [answer["status"] for answer in answers] == ["error", "error"]
+    assert "does not exist" in answers[1]["message"]
+
+
+@pytest.mark.parametrize("message_id", ["../escape1", "0123456", "0" * 33, "ABCDEF01", "01234567\n", None, 12345678])
+def test_an_id_that_is_none_writes_nothing(label_world: World, tmp_path: Path, message_id: Any) -> None:
+    image = str(Path(label_world.location.images_dir) / "image_00.png")
+    context = make_context(label_world, tmp_path / "out", {"id": message_id, "image_path": image}, idle_s=0.05)
+    assert run(context) == {"num_answered": 0}
+    assert list(tmp_path.rglob("*.json")) == []
+
+
+def test_cancel_ends_it(label_world: World, tmp_path: Path) -> None:
+    context = make_context(label_world, tmp_path, idle_s=60.0)
+    context._command = lambda _context: "cancel"
+    with pytest.raises(JobCancelled):
+        run(context)
