@@ -1,0 +1,133 @@
+"""Puts the web application together. The only place that knows every router and every middleware."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+from starlette.staticfiles import StaticFiles
+
+from app.api.dependencies import ERROR_RESPONSES
+from app.api.errors import install_error_handlers
+from app.api.pages import projects as projects_page
+from app.api.pages import reference as reference_page
+from app.api.routes import (
+    datasets,
+    evaluations,
+    experiments,
+    exports,
+    jobs,
+    predictions,
+    projects,
+    splits,
+    states,
+    system,
+    tasks,
+    training,
+    uploads,
+)
+from app.api.security.addresses import allowed_host_names
+from app.api.security.bodies import BodyMiddleware
+from app.api.security.crashes import CrashMiddleware
+from app.api.security.headers import SecurityHeadersMiddleware
+from app.api.security.hosts import HostMiddleware
+from app.api.security.origins import OriginMiddleware
+from app.api.security.tokens import TokenMiddleware
+from app.api.streams import experiment_stream, project_events, websocket
+from app.api.templating import STATIC_DIR
+from app.config import Settings
+
+if TYPE_CHECKING:
+    from app.core.studio import Studio
+
+API_ROUTERS: tuple[APIRouter, ...] = (
+    projects.router,
+    states.router,
+    project_events.router,
+    datasets.router,
+    uploads.router,
+    splits.router,
+    experiments.router,
+    training.router,
+    experiment_stream.router,
+    evaluations.router,
+    exports.router,
+    predictions.router,
+    tasks.router,
+    jobs.router,
+    system.router,
+)
+DESCRIPTION = """From a folder of images to a trained, evaluated and exported model.
+
+Every answer is `{"status": "ok", "data": ...}` or `{"status": "error", "error": {"code", "message", "details"?}}`.
+"""
+
+
+def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] | None = None) -> FastAPI:
+    """Return the application; its services start and stop with it. `open_studio` is for tests."""
+    app = FastAPI(
+        title="AI Studio",
+        version=_installed_version(),
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        lifespan=_lifespan_of(settings, open_studio or _open_studio),
+    )
+    for router in API_ROUTERS:
+        app.include_router(router, responses=ERROR_RESPONSES)
+    for router in (websocket.router, projects_page.router, reference_page.router):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")
+    install_error_handlers(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    # The last one added is the first to see a request.
+    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size)
+    app.add_middleware(TokenMiddleware, token=settings.token)
+    app.add_middleware(OriginMiddleware)
+    app.add_middleware(HostMiddleware, names=allowed_host_names(settings))
+    app.add_middleware(CrashMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware)
+
+
+def _lifespan_of(
+    settings: Settings, open_studio: Callable[[Settings], Studio]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def run_studio(app: FastAPI) -> AsyncIterator[None]:
+        studio = open_studio(settings)
+        await run_sync(studio.start)
+        app.state.studio = studio
+        try:
+            yield
+        finally:
+            await run_sync(studio.stop)
+
+    return run_studio
+
+
+def _open_studio(settings: Settings) -> Studio:
+    from app.core.studio import Studio
+
+    return Studio(settings)
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _installed_version() -> str:
+    try:
+        return version("ai-studio")
+    except PackageNotFoundError:
+        return "0"

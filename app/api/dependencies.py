@@ -1,0 +1,69 @@
+"""What handlers ask for: the studio, ids of the path, names of files. Holds no rule beyond their form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Path
+from pydantic import AfterValidator
+from starlette.requests import HTTPConnection
+
+from app.schemas import common
+from app.schemas.envelope import ErrorEnvelope
+
+if TYPE_CHECKING:
+    from app.core.studio import Studio
+
+MAX_FILENAME_LENGTH = 1024
+
+
+def get_studio(connection: HTTPConnection) -> Studio:
+    """Return the services of this process."""
+    studio: Studio = connection.app.state.studio
+    return studio
+
+
+def _without_control_characters(value: str) -> str:
+    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
+        msg = "Control characters are not part of a file name."
+        raise ValueError(msg)
+    return value
+
+
+if TYPE_CHECKING:
+    StudioDep = Annotated[Studio, Depends(get_studio)]
+else:
+    StudioDep = Annotated[Any, Depends(get_studio)]
+
+ProjectPath = Annotated[common.ProjectId, Path(alias="pid", description="Id of a project.")]
+ExperimentPath = Annotated[common.ExperimentId, Path(alias="eid", description="Id of an experiment.")]
+RunPath = Annotated[common.RunId, Path(alias="run_id", description="Id of a run.")]
+ExportPath = Annotated[common.ExportId, Path(alias="xid", description="Id of an export.")]
+JobPath = Annotated[common.JobId, Path(alias="job_id", description="Id of a job.")]
+SplitPath = Annotated[common.Name, Path(alias="split_name", description="Name of a split.")]
+FilenamePath = Annotated[
+    str,
+    Path(
+        alias="filename",
+        min_length=1,
+        max_length=MAX_FILENAME_LENGTH,
+        description="Name of an image as lists give it; it may hold slashes.",
+    ),
+    AfterValidator(_without_control_characters),
+]
+
+# Documented once for every operation; which of them can happen is in the error's code.
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorEnvelope, "description": description}
+    for status, description in {
+        401: "A token is set and the request does not carry it.",
+        403: "The request comes from another site or names another host.",
+        404: "Nothing has this id or name.",
+        409: "The state of things does not allow it now.",
+        413: "The body is larger than the limit.",
+        422: "A value is not acceptable; details name the fields.",
+        500: "A defect; the log of the server has the traceback.",
+        503: "The disk cannot be written, or too many streams are open.",
+        507: "The disk is full.",
+    }.items()
+}

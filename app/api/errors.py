@@ -1,0 +1,154 @@
+"""The one table from error codes to HTTP, and the one shape of every failure. Raises nothing of its own accord."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, Response
+
+from app.api.templating import Fragment, render_fragment
+from app.core.exceptions import AIStudioError
+from app.schemas.envelope import ErrorBody, ErrorEnvelope, FieldProblem
+
+logger = logging.getLogger(__name__)
+
+STATUS_BY_CODE: Mapping[str, int] = {
+    "NOT_FOUND": 404,
+    "SPLIT_NOT_FOUND": 404,
+    "EXPERIMENT_NOT_FOUND": 404,
+    "RUN_NOT_FOUND": 404,
+    "CHECKPOINT_NOT_FOUND": 404,
+    "CONFLICT": 409,
+    "TRAINING_IN_PROGRESS": 409,
+    "VALIDATION_ERROR": 422,
+    "DATASET_NOT_IMPORTED": 422,
+    "EXPORT_FORMAT_UNAVAILABLE": 422,
+    "GPU_NOT_AVAILABLE": 422,
+    "PAYLOAD_TOO_LARGE": 413,
+    "INSUFFICIENT_STORAGE": 507,
+    "STORAGE_UNAVAILABLE": 503,
+    "FORBIDDEN_ORIGIN": 403,
+    "UNAUTHORIZED": 401,
+    "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TIMEOUT": 408,
+    "TOO_MANY_STREAMS": 503,
+    "INTERNAL_ERROR": 500,
+}
+
+# What the framework raises by itself, in the vocabulary above.
+_FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
+    400: ("VALIDATION_ERROR", "Request validation failed."),
+    401: ("UNAUTHORIZED", "A bearer token is needed."),
+    403: ("FORBIDDEN_ORIGIN", "This request is not allowed."),
+    404: ("NOT_FOUND", "There is nothing at this path."),
+    405: ("METHOD_NOT_ALLOWED", "This path does not take this method."),
+    413: ("PAYLOAD_TOO_LARGE", "The request is larger than the limit."),
+}
+
+_DISK_ERRORS: Mapping[int, tuple[str, str]] = {
+    errno.ENOSPC: ("INSUFFICIENT_STORAGE", "The disk is full. Nothing was changed; free some space and try again."),
+    errno.EDQUOT: ("INSUFFICIENT_STORAGE", "The disk quota is used up. Nothing was changed."),
+    errno.EROFS: ("STORAGE_UNAVAILABLE", "The disk is read-only. Reading still works."),
+    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports a failure. Reading may still work."),
+    errno.ENAMETOOLONG: ("VALIDATION_ERROR", "A name in this request is too long."),
+}
+
+INTERNAL_ERROR = ErrorBody(code="INTERNAL_ERROR", message="Something went wrong here; the log of the server says what.")
+
+
+class BodyError(HTTPException):
+    """A body that could not be read; passes through the framework's own body parsing unchanged."""
+
+    def __init__(self, code: str, message: str, details: list[FieldProblem] | None = None) -> None:
+        super().__init__(STATUS_BY_CODE[code], message)
+        self.body = ErrorBody(code=code, message=message, details=details)
+
+
+class TooManyStreamsError(AIStudioError):
+    """As many event streams are open as the settings allow."""
+
+    code = "TOO_MANY_STREAMS"
+
+
+@dataclass(frozen=True)
+class ErrorContext:
+    """What the fragment of a failure shows."""
+
+    code: str
+    message: str
+    problems: Sequence[FieldProblem]
+
+
+def error_response(headers: Headers, body: ErrorBody, extra_headers: Mapping[str, str] | None = None) -> Response:
+    """Return the failure as JSON, or as HTML for a request with `HX-Request: true`."""
+    status = STATUS_BY_CODE[body.code]
+    if headers.get("hx-request") == "true":
+        problems = body.details if isinstance(body.details, list) else []
+        fragment = Fragment("_error.html", ErrorContext(body.code, body.message, problems))
+        return HTMLResponse(render_fragment(fragment), status, extra_headers)
+    content = ErrorEnvelope(error=body).model_dump_json(exclude_none=True)
+    return Response(content, status, extra_headers, media_type="application/json")
+
+
+def disk_error(error: OSError) -> ErrorBody | None:
+    """Return what a failing disk means to the client, or None when the error is of another kind."""
+    known = _DISK_ERRORS.get(error.errno or 0)
+    return ErrorBody(code=known[0], message=known[1]) if known else None
+
+
+def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
+    """Return pydantic's list of errors as field and message, without the refused values."""
+    problems = []
+    for error in errors:
+        location = [str(part) for part in error["loc"]]
+        is_whole = len(location) == 1 or error["type"] == "json_invalid"
+        path = location[:1] if is_whole else location[1:]
+        message = str(error["msg"]).removeprefix("Value error, ")
+        problems.append(FieldProblem(field=".".join(path), message=message))
+    return problems
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every error that a route or the framework raises in the one shape."""
+    app.add_exception_handler(AIStudioError, _answer_core_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid_request)
+    app.add_exception_handler(HTTPException, _answer_framework_error)
+    app.add_exception_handler(OSError, _answer_os_error)
+
+
+async def _answer_core_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AIStudioError)  # noqa: S101 - registered for this class
+    return error_response(request.headers, ErrorBody(code=error.code, message=error.message, details=error.details))
+
+
+async def _answer_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    problems = field_problems(error.errors())
+    body = ErrorBody(code="VALIDATION_ERROR", message="Request validation failed.", details=problems)
+    return error_response(request.headers, body)
+
+
+async def _answer_framework_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    if isinstance(error, BodyError):
+        is_unread = error.status_code != STATUS_BY_CODE["VALIDATION_ERROR"]
+        return error_response(request.headers, error.body, {"connection": "close"} if is_unread else None)
+    code, message = _FRAMEWORK_ERRORS.get(error.status_code, ("INTERNAL_ERROR", INTERNAL_ERROR.message))
+    return error_response(request.headers, ErrorBody(code=code, message=message), error.headers)
+
+
+async def _answer_os_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, OSError)  # noqa: S101 - registered for this class
+    body = disk_error(error)
+    if body is None:
+        raise error
+    logger.error("%s %s: %s", request.method, request.url.path, error)
+    return error_response(request.headers, body)

@@ -1,0 +1,43 @@
+"""The reference of the API as a page, made from the same document that tools read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse
+
+from app.api.errors import STATUS_BY_CODE
+from app.api.pages.openapi_view import Group, Schema, list_groups, list_schemas
+from app.api.templating import Fragment, render_fragment
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(frozen=True)
+class ErrorCode:
+    """A code and the status that it comes with."""
+
+    code: str
+    status: int
+
+
+@dataclass(frozen=True)
+class ReferenceContext:
+    """Names for `reference/index.html`."""
+
+    version: str
+    groups: list[Group]
+    schemas: list[Schema]
+    error_codes: list[ErrorCode]
+    section: str = "docs"
+
+
+@router.head("/docs")
+@router.get("/docs")
+def show_reference(request: Request) -> HTMLResponse:
+    """Every route, by subject."""
+    document = request.app.openapi()
+    codes = [ErrorCode(code, status) for code, status in sorted(STATUS_BY_CODE.items(), key=lambda item: item[1])]
+    context = ReferenceContext(document["info"]["version"], list_groups(document), list_schemas(document), codes)
+    return HTMLResponse(render_fragment(Fragment("reference/index.html", context)))

@@ -1,0 +1,22 @@
+"""Turns what core returned into an answer: JSON, or the fragment where one exists. No handler branches by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, Response
+
+from app.api.templating import Fragment, render_fragment
+from app.schemas.envelope import Ok
+
+
+def present(
+    request: Request, data: BaseModel, fragment: Callable[[], Fragment] | None = None, *, status_code: int = 200
+) -> Response:
+    """Return `data` in the success envelope, or rendered when the request asks for HTML and a fragment exists."""
+    if fragment is not None and request.headers.get("hx-request") == "true":
+        return HTMLResponse(render_fragment(fragment()), status_code, {"vary": "HX-Request"})
+    content = Ok(data=data).model_dump_json()
+    return Response(content, status_code, media_type="application/json")

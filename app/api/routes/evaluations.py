@@ -1,0 +1,75 @@
+"""Evaluations and their results over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from app.api.dependencies import ExperimentPath, FilenamePath, ProjectPath, StudioDep
+from app.api.json_body import StrictRoute
+from app.api.present import present
+from app.schemas.envelope import Ok
+from app.schemas.evaluation import (
+    CheckpointList,
+    EvaluationDeleted,
+    EvaluationRecord,
+    EvaluationRequest,
+    EvaluationView,
+    ResultInfo,
+    ResultPage,
+    ResultQuery,
+)
+
+router = APIRouter(prefix="/api/evaluation/{pid}/{eid}", tags=["Evaluation"], route_class=StrictRoute)
+
+
+@router.post("", response_model=Ok[EvaluationRecord], summary="Evaluate an experiment")
+def start_evaluation(
+    request: Request,
+    pid: ProjectPath,
+    eid: ExperimentPath,
+    studio: StudioDep,
+    body: EvaluationRequest | None = None,
+) -> Response:
+    """Runs as a job over the pooled subsets of the experiment's split; replaces an earlier evaluation."""
+    return present(request, studio.evaluations.start_evaluation(pid, eid, body or EvaluationRequest()))
+
+
+@router.get("", response_model=Ok[EvaluationView], summary="Get the evaluation of an experiment")
+def get_evaluation(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Its state, and the aggregate once it has completed."""
+    return present(request, studio.evaluations.get_evaluation(pid, eid))
+
+
+@router.delete("", response_model=Ok[EvaluationDeleted], summary="Reset the evaluation of an experiment")
+def reset_evaluation(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Removes the record and the results."""
+    return present(request, studio.evaluations.reset_evaluation(pid, eid))
+
+
+@router.get("/results", response_model=Ok[ResultPage], summary="List results image by image")
+def list_results(
+    request: Request,
+    pid: ProjectPath,
+    eid: ExperimentPath,
+    query: Annotated[ResultQuery, Query()],
+    studio: StudioDep,
+) -> Response:
+    """A page of results, filtered and sorted."""
+    return present(request, studio.evaluations.list_results(pid, eid, query))
+
+
+@router.get("/results/{filename:path}/info", response_model=Ok[ResultInfo], summary="Get the result of an image")
+def get_result(
+    request: Request, pid: ProjectPath, eid: ExperimentPath, filename: FilenamePath, studio: StudioDep
+) -> Response:
+    """The result with its image, and the names of its neighbours."""
+    return present(request, studio.evaluations.get_result(pid, eid, filename))
+
+
+@router.get("/checkpoints", response_model=Ok[CheckpointList], summary="List the checkpoints that exist")
+def list_checkpoints(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Those that an evaluation or an export can use."""
+    return present(request, studio.evaluations.list_checkpoints(pid, eid))

@@ -1,0 +1,46 @@
+"""Projects over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.dependencies import ProjectPath, StudioDep
+from app.api.json_body import StrictRoute
+from app.api.pages.projects import project_list_fragment
+from app.api.present import present
+from app.schemas.envelope import Ok
+from app.schemas.projects import ProjectCreate, ProjectDeleted, ProjectList, ProjectSummary, ProjectUpdate
+
+router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=StrictRoute)
+
+
+@router.get("", response_model=Ok[ProjectList], summary="List projects")
+def list_projects(request: Request, studio: StudioDep) -> Response:
+    """Every project, the last changed first, and documents that could not be read."""
+    projects = studio.projects.list_projects()
+    return present(request, projects, lambda: project_list_fragment(projects, studio.tasks.list_tasks()))
+
+
+@router.post("", response_model=Ok[ProjectSummary], summary="Create a project")
+def create_project(request: Request, body: ProjectCreate, studio: StudioDep) -> Response:
+    """A project holds one dataset of one task, its splits, experiments and exports."""
+    return present(request, studio.projects.create_project(body))
+
+
+@router.get("/{pid}", response_model=Ok[ProjectSummary], summary="Get a project")
+def get_project(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
+    """The project with its counts."""
+    return present(request, studio.projects.get_project(pid))
+
+
+@router.patch("/{pid}", response_model=Ok[ProjectSummary], summary="Rename or describe a project")
+def update_project(request: Request, pid: ProjectPath, body: ProjectUpdate, studio: StudioDep) -> Response:
+    """Fields that are left out stay as they are."""
+    return present(request, studio.projects.update_project(pid, body))
+
+
+@router.delete("/{pid}", response_model=Ok[ProjectDeleted], summary="Delete a project")
+def delete_project(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
+    """Its files go with it. Refused while work of it is pending or running."""
+    return present(request, studio.projects.delete_project(pid))

@@ -1,0 +1,53 @@
+"""Where a project stands, over HTTP: its stages and what can be fetched. The event log is in `streams`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from app.api.dependencies import ProjectPath, StudioDep
+from app.api.files import OCTET_STREAM, document_file, serve_file
+from app.api.json_body import StrictRoute
+from app.api.present import present
+from app.schemas.common import StrictModel
+from app.schemas.envelope import Ok
+from app.schemas.events import Artifact, ProjectState
+
+router = APIRouter(prefix="/api/projects/{pid}", tags=["Events"], route_class=StrictRoute)
+AssetPath = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._-]+$", description="Its id.")]
+
+
+class ArtifactList(StrictModel):
+    """What can be fetched of a project."""
+
+    artifacts: list[Artifact]
+
+
+@router.get("/state", response_model=Ok[ProjectState], summary="Get where a project stands")
+def get_state(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
+    """Its stages, what waits for a person, and the sequence number to follow the events from."""
+    return present(request, studio.states.get_state(pid))
+
+
+@router.post("/confirm", response_model=Ok[ProjectState], summary="Confirm what waits for a person")
+def confirm(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
+    """409 where nothing waits."""
+    studio.states.confirm(pid)
+    return present(request, studio.states.get_state(pid))
+
+
+@router.get("/assets", response_model=Ok[ArtifactList], summary="List what can be fetched")
+def list_assets(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
+    """Results of the project, each with its address."""
+    return present(request, ArtifactList(artifacts=studio.states.list_assets(pid)))
+
+
+@router.head("/assets/{asset_id}", include_in_schema=False)
+@router.get(
+    "/assets/{asset_id}", response_class=Response, responses=document_file(OCTET_STREAM), summary="Fetch an asset"
+)
+def get_asset(request: Request, pid: ProjectPath, asset_id: AssetPath, studio: StudioDep) -> Response:
+    """Its bytes."""
+    return serve_file(request, studio.states.asset_path(pid, asset_id))

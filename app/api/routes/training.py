@@ -1,0 +1,69 @@
+"""Running experiments over HTTP, and the queue of runs that wait."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from app.api.dependencies import ExperimentPath, ProjectPath, RunPath, StudioDep
+from app.api.json_body import StrictRoute
+from app.api.present import present
+from app.schemas.envelope import Ok
+from app.schemas.experiments import ExperimentRecord, LogChunk, QueueList, QueueMove, RunStarted, StopRequest
+
+router = APIRouter(prefix="/api/training/{pid}", tags=["Training"], route_class=StrictRoute)
+LogOffset = Annotated[int, Query(ge=0, le=2**53, description="Byte to read from; next_offset of the last answer.")]
+
+
+@router.post("/experiments/{eid}/train", response_model=Ok[RunStarted], summary="Train an experiment")
+def start_training(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Puts a run in the queue; it starts when its device is free."""
+    return present(request, studio.training.start_training(pid, eid))
+
+
+@router.post("/experiments/{eid}/stop", response_model=Ok[RunStarted], summary="Stop a run")
+def stop_training(
+    request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: StopRequest | None = None
+) -> Response:
+    """Ends as cancelled, or with `keep` as completed on the best checkpoint so far."""
+    return present(request, studio.training.stop_training(pid, eid, body.keep if body else False))
+
+
+@router.post("/experiments/{eid}/pause", response_model=Ok[RunStarted], summary="Pause a run")
+def pause_training(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Saves a checkpoint and frees the device."""
+    return present(request, studio.training.pause_training(pid, eid))
+
+
+@router.post("/experiments/{eid}/resume", response_model=Ok[RunStarted], summary="Resume a run")
+def resume_training(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Goes on with the same curve from the last checkpoint, after a pause or an interruption."""
+    return present(request, studio.training.resume_training(pid, eid))
+
+
+@router.post("/experiments/{eid}/restart", response_model=Ok[ExperimentRecord], summary="Restart an experiment")
+def restart_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Back to `created`, so that it can be changed and trained again; earlier runs stay listed."""
+    return present(request, studio.training.restart_experiment(pid, eid))
+
+
+@router.get("/experiments/{eid}/logs", response_model=Ok[LogChunk], summary="Read the log of the current run")
+def read_log(
+    request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, offset: LogOffset = 0
+) -> Response:
+    """Text from a byte offset on."""
+    return present(request, studio.training.read_log(pid, eid, offset))
+
+
+@router.get("/queue", response_model=Ok[QueueList], summary="List the runs that wait")
+def list_queue(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
+    """The first is the next to start."""
+    return present(request, studio.training.list_queue(pid))
+
+
+@router.post("/queue/{run_id}/move", response_model=Ok[QueueList], summary="Move a run in the queue")
+def move_in_queue(request: Request, pid: ProjectPath, run_id: RunPath, body: QueueMove, studio: StudioDep) -> Response:
+    """Position 0 is next."""
+    return present(request, studio.training.move_in_queue(pid, run_id, body.position))

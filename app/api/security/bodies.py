@@ -1,0 +1,99 @@
+"""Limits request bodies: size before and while they arrive, and the time that a silent client is waited for."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.errors import BodyError, error_response
+from app.schemas.envelope import ErrorBody
+
+MAX_JSON_BYTES = 4 * 2**20
+READ_TIMEOUT_S = 15.0
+_DRAIN_S = 2.0
+_DRAIN_BYTES = 64 * 2**20
+_FILE_PATHS = ("/import/upload",)
+_FILE_PREFIXES = ("/api/predict/",)
+
+
+class BodyMiddleware:
+    """Counts what arrives. `max_file_bytes` is for the routes that take files, all others take small JSON."""
+
+    def __init__(self, app: ASGIApp, max_file_bytes: int, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+        self._app = app
+        self._max_file_bytes = max_file_bytes
+        self._read_timeout_s = read_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on with a counting `receive`, or answer 413 before any of the body is read."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limit_of(scope["path"])
+        declared = Headers(scope=scope).get("content-length", "0")
+        if not declared.isascii() or not declared.isdigit() or int(declared[:20]) > limit:
+            await _refuse_body(scope, receive, send, _too_large(limit))
+            return
+        await self._app(scope, _CountingReceive(receive, limit, self._read_timeout_s), send)
+
+    def _limit_of(self, path: str) -> int:
+        takes_files = path.endswith(_FILE_PATHS) or path.startswith(_FILE_PREFIXES)
+        return self._max_file_bytes if takes_files else min(MAX_JSON_BYTES, self._max_file_bytes)
+
+
+class _CountingReceive:
+    """The `receive` of one request."""
+
+    def __init__(self, receive: Receive, limit: int, timeout_s: float) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._timeout_s = timeout_s
+        self._num_bytes = 0
+        self._is_complete = False
+
+    async def __call__(self) -> Message:
+        """Return the next message; raises BodyError for too many bytes or too long a silence."""
+        if self._is_complete:
+            return await self._receive()
+        with anyio.move_on_after(self._timeout_s):
+            message = await self._receive()
+            self._count(message)
+            return message
+        raise BodyError("REQUEST_TIMEOUT", f"Nothing arrived for {self._timeout_s:g} s; the request was given up.")
+
+    def _count(self, message: Message) -> None:
+        self._is_complete = message["type"] != "http.request" or not message.get("more_body", False)
+        self._num_bytes += len(message.get("body", b""))
+        if self._num_bytes > self._limit:
+            body = _too_large(self._limit)
+            raise BodyError(body.code, body.message)
+
+
+def _too_large(limit: int) -> ErrorBody:
+    return ErrorBody(code="PAYLOAD_TOO_LARGE", message=f"The request is larger than the limit of {limit} bytes.")
+
+
+async def _refuse_body(scope: Scope, receive: Receive, send: Send, body: ErrorBody) -> None:
+    """Answer at once, then let the client finish sending for a moment, or it would see a reset and no answer."""
+
+    async def send_then_drain(message: Message) -> None:
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        await _drain(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    response = error_response(Headers(scope=scope), body, {"connection": "close"})
+    await response(scope, receive, send_then_drain)
+
+
+async def _drain(receive: Receive) -> None:
+    num_bytes = 0
+    with anyio.move_on_after(_DRAIN_S):
+        while num_bytes <= _DRAIN_BYTES:
+            message = await receive()
+            num_bytes += len(message.get("body", b""))
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                return

@@ -1,0 +1,96 @@
+"""Runs the application under uvicorn, as the command line does. Prints nothing and parses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from app.api.application import create_app
+from app.api.security.addresses import check_listen_address
+from app.api.security.bodies import READ_TIMEOUT_S
+from app.api.streams.commands import MAX_MESSAGE_BYTES
+from app.config import Settings
+
+GRACEFUL_STOP_S = 2
+KEEP_ALIVE_S = 15
+
+
+class ImpatientProtocol(H11Protocol):
+    """Closes a connection on which no complete request head arrives in time; uvicorn itself would wait for ever."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+    _previous_cycle: RequestResponseCycle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start to wait for the first request."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Start to wait anew at the first bytes of a further request, and not again at each that trickles in."""
+        if self.cycle is not None and self.cycle.response_complete and self.cycle is not self._previous_cycle:
+            self._previous_cycle = self.cycle
+            self._await_head()
+        super().data_received(data)
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """The connection now belongs to another protocol."""
+        self._stop_timer()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _await_head(self) -> None:
+        self._stop_timer()
+        self._head_timer = self.loop.call_later(READ_TIMEOUT_S, self._close_if_headless)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _close_if_headless(self) -> None:
+        if self.cycle is self._previous_cycle and not self.transport.is_closing():
+            self.transport.close()
+
+
+def build_server(settings: Settings) -> uvicorn.Server:
+    """Return the server; raises UnsafeListenError for an address that needs a token."""
+    check_listen_address(settings)
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        workers=1,
+        http=ImpatientProtocol,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        server_header=False,
+        log_level="info",
+    )
+    return uvicorn.Server(config)
+
+
+def serve(settings: Settings, on_listening: Callable[[int], None] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM; `on_listening` is given the port, which matters where the settings say 0."""
+    server = build_server(settings)
+    listener = _listen(settings)
+    with listener:
+        if on_listening is not None:
+            on_listening(listener.getsockname()[1])
+        server.run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Return the listening socket; raises OSError when the address is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=2048)

@@ -1,0 +1,1 @@
+"""Live views of the event log: SSE and WebSocket."""
