@@ -23,6 +23,7 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION_TAG = 0x0112
 _PHOTOMETRIC_TAG = 262
 _TRANSPOSE = {
@@ -102,6 +103,16 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
             raise UnreadableImageError(msg, "Check the permissions and the disk.") from error
         msg = f"The image cannot be decoded: {str(error) or type(error).__name__}."
         raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from error
+
+
+def looks_like_image(path: Path) -> bool:
+    """Say whether the first bytes of a file are those of a format that can be read; opens no decoder."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
 
 
 def read_header(path: Path, limits: ImportLimits) -> ImageHeader:

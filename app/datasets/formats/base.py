@@ -1,0 +1,159 @@
+"""What an import format is, and what it hands back. No format of its own and no decoding of images belongs here.
+
+A format is a module of this package with a constant `FORMAT`. It lists what a folder holds without opening images;
+reading them is the same for every format and is done by the dry run and by the import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from app.datasets.table import Annotation
+from app.schemas.datasets import ImportOptions, ImportProblem, SplitValue
+from app.schemas.payloads import ImportLimits
+from app.schemas.tasks import AnnotationKind
+
+SUBSET_FOLDERS: dict[str, SplitValue] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+class SourceError(ValueError):
+    """A source cannot be imported at all; `fix` says what to do about it."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+
+class ProblemList:
+    """Counts every problem and keeps the first of them by name. The errors are kept before the warnings."""
+
+    def __init__(self, max_named: int) -> None:
+        self._max_named = max_named
+        self._errors: list[ImportProblem] = []
+        self._warnings: list[ImportProblem] = []
+        self.num_problems = 0
+
+    def add(self, file: str, message: str, fix: str) -> None:
+        """Note something that keeps a file, an entry or a row from being imported."""
+        self._keep(self._errors, ImportProblem(file=_printable(file), message=_printable(message), fix=fix))
+
+    def warn(self, file: str, message: str, fix: str) -> None:
+        """Note something that a person should know of and that loses no annotated image."""
+        problem = ImportProblem(file=_printable(file), message=_printable(message), fix=fix, severity="warning")
+        self._keep(self._warnings, problem)
+
+    @property
+    def named(self) -> list[ImportProblem]:
+        """The first problems, errors before warnings."""
+        return [*self._errors, *self._warnings][: self._max_named]
+
+    def _keep(self, problems: list[ImportProblem], problem: ImportProblem) -> None:
+        self.num_problems += 1
+        if len(problems) < self._max_named:
+            problems.append(problem)
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """A file that a source says is an image: its resolved path, its name inside the source, what is said of it."""
+
+    path: Path
+    name: str
+    annotations: tuple[Annotation, ...]
+    split: SplitValue | None = None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a source says that it holds. Class ids of labels are positions in `classes`."""
+
+    images: Sequence[FoundImage]
+    classes: tuple[str, ...]
+    problems: ProblemList
+    notes: tuple[str, ...] = ()
+    value_names: tuple[str, ...] = field(default=())
+
+    @property
+    def has_split(self) -> bool:
+        """Whether the source is divided into subsets."""
+        return any(image.split is not None for image in self.images)
+
+
+class ImportFormat(Protocol):
+    """One way in which images and annotations lie in a folder.
+
+    `rank` is the place in the order of detection; the lower ones are asked first.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name as in `source_format`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        ...
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of detection."""
+        ...
+
+    @property
+    def document_endings(self) -> tuple[str, ...]:
+        """Endings, in lower case, of an annotation file that can be given as the source itself."""
+        ...
+
+    @property
+    def annotation_kinds(self) -> frozenset[AnnotationKind]:
+        """What it can annotate."""
+        ...
+
+    def is_match(self, root: Path, options: ImportOptions) -> bool:
+        """Say whether a resolved folder looks like this format; reads little."""
+        ...
+
+    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, limits: ImportLimits) -> Scan:
+        """List the images of a resolved folder; raises SourceError when there is nothing to list."""
+        ...
+
+
+def subset_of(folder: Path) -> SplitValue | None:
+    """Return the subset that a folder's name stands for."""
+    return SUBSET_FOLDERS.get(folder.name.casefold())
+
+
+def sort_classes(names: Iterable[str]) -> list[str]:
+    """Return the names in order: by number when all of them are whole numbers, else by their characters."""
+    unique = set(names)
+    if all(name.isascii() and name.isdigit() and len(name) < 19 for name in unique):
+        return sorted(unique, key=lambda name: (int(name), name))
+    return sorted(unique)
+
+
+def shorten(text: str, max_characters: int = 80) -> str:
+    """Return the text, or its beginning and three dots, so that a message stays readable."""
+    return text if len(text) <= max_characters else f"{text[: max_characters - 3]}..."
+
+
+def clean_text(text: str) -> str:
+    """Return a name from the file system as text that JSON can hold: bytes that are no UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _printable(text: str) -> str:
+    """Return text that every terminal, page and JSON document can hold: no control characters, no lone surrogates."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shorten(text, 500))

@@ -1,0 +1,186 @@
+"""Finds out how a table is written: encoding, delimiter, header, and which columns mean what. No images, no labels."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from app.datasets.formats.base import SourceError
+from app.schemas.datasets import ImportOptions
+from app.schemas.tasks import AnnotationKind
+
+FILENAME_NAMES = (
+    *("filename", "file_name", "file name", "file", "image", "image_name", "image name", "image_file", "img"),
+    *("image_path", "filepath", "file_path", "path", "name", "image_id", "id"),
+)
+LABEL_NAMES = ("label", "labels", "class", "class_name", "classname", "category", "target", "y")
+VALUE_NAMES = ("value", "target", "y", "label", "score")
+_IMAGE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+# In order of preference when several divide the first rows equally well: a comma can also be a decimal comma.
+_DELIMITERS = {"\t": "tab", ";": "semicolon", "|": "vertical bar", ",": "comma"}
+_PEEKED_ROWS = 50
+_MAX_CELL_CHARACTERS = 100_000
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the table is written."""
+
+    encoding: str
+    delimiter: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The same in words."""
+        return (f"Encoding: {self.encoding}. Delimiter: {_DELIMITERS[self.delimiter]}.",)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns are used, counted from 0, and whether the first row is a header."""
+
+    filename: int
+    targets: tuple[int, ...]
+    names: tuple[str, ...]
+    has_header: bool
+
+    @property
+    def value_names(self) -> tuple[str, ...]:
+        """Names of the target columns."""
+        if self.has_header:
+            return tuple(self.names[i] for i in self.targets)
+        return ("value",) if len(self.targets) == 1 else tuple(f"value_{i}" for i in range(len(self.targets)))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The choice in words."""
+        if not self.has_header:
+            return ("There is no header; the first column is the file name, the others are the target.",)
+        targets = ", ".join(self.names[i] for i in self.targets)
+        return (f"File name: column {self.names[self.filename]!r}. Target: {targets}.",)
+
+
+def find_dialect(path: Path) -> Dialect:
+    """Find out encoding and delimiter from the content; raises SourceError for an empty or unreadable file."""
+    encoding = _find_encoding(path)
+    best, best_score = ",", (0.0, 0)
+    for delimiter in _DELIMITERS:
+        widths = [len(row) for _, row in islice(read_rows(path, Dialect(encoding, delimiter)), _PEEKED_ROWS) if row]
+        if not widths:
+            raise SourceError("The CSV file is empty.", "Write one row per image: its file name and its target.")
+        width, count = Counter(widths).most_common(1)[0]
+        score = (count / len(widths), width)
+        if width > 1 and score > best_score:
+            best, best_score = delimiter, score
+    return Dialect(encoding, best)
+
+
+def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each row, from 1, and its cells; raises csv.Error and SourceError."""
+    csv.field_size_limit(_MAX_CELL_CHARACTERS)
+    try:
+        with path.open(encoding=dialect.encoding, newline="") as file:
+            yield from enumerate(csv.reader(file, delimiter=dialect.delimiter), start=1)
+    except (OSError, UnicodeError) as error:
+        msg = f"The CSV file cannot be read: {error}."
+        raise SourceError(msg, "Save it as UTF-8.") from error
+
+
+def choose_columns(path: Path, dialect: Dialect, kind: AnnotationKind, options: ImportOptions) -> Columns:
+    """Find the columns by the options, by their names, or by their places when there is no header.
+
+    Raises SourceError that lists the columns which are there.
+    """
+    first = _first_row(path, dialect)
+    if not _is_header(first, options):
+        if len(first) < 2:
+            raise _missing("target", first)
+        return Columns(0, tuple(range(1, len(first))) if kind == "values" else (1,), tuple(first), has_header=False)
+    names = [cell.strip() for cell in first]
+    filename = _index(names, [options.filename_column] if options.filename_column else FILENAME_NAMES)
+    if filename is None:
+        raise _missing(options.filename_column or "filename", names)
+    targets = _find_targets(names, filename, kind, options)
+    return Columns(filename, tuple(targets), tuple(names), has_header=True)
+
+
+def _find_targets(names: Sequence[str], filename: int, kind: AnnotationKind, options: ImportOptions) -> list[int]:
+    if options.target_columns:
+        found = [_index(names, [name]) for name in options.target_columns]
+        if None in found:
+            raise _missing(options.target_columns[found.index(None)], names)
+        return [index for index in found if index is not None]
+    others = [index for index in range(len(names)) if index != filename]
+    if kind == "values":
+        numbered = [index for index in others if _is_numbered_value(names[index])]
+        if numbered:
+            return sorted(numbered, key=lambda index: int(names[index].rpartition("_")[2]))
+    named = _index(names, VALUE_NAMES if kind == "values" else LABEL_NAMES, skipped=filename)
+    if named is not None:
+        return [named]
+    if len(others) == 1:
+        return others
+    raise _missing("value" if kind == "values" else "label", names)
+
+
+def _first_row(path: Path, dialect: Dialect) -> list[str]:
+    rows = (row for _, row in read_rows(path, dialect) if row)
+    return next(rows)
+
+
+def _is_header(row: Sequence[str], options: ImportOptions) -> bool:
+    """A row in which a cell is the name of an image file is data; every other first row names the columns."""
+    if options.filename_column or options.target_columns:
+        return True
+    return not any(PurePosixPath(cell.strip().replace("\\", "/")).suffix.lower() in _IMAGE_ENDINGS for cell in row)
+
+
+def _is_numbered_value(name: str) -> bool:
+    head, _, digits = name.casefold().rpartition("_")
+    return head == "value" and digits.isascii() and digits.isdigit() and len(digits) < 6
+
+
+def _index(names: Sequence[str], wanted: Sequence[str], skipped: int = -1) -> int | None:
+    folded = [name.casefold() for name in names]
+    for name in wanted:
+        for index, known in enumerate(folded):
+            if known == name.strip().casefold() and index != skipped:
+                return index
+    return None
+
+
+def _missing(column: str, names: Sequence[str]) -> SourceError:
+    there = ", ".join(names[:20])
+    msg = f"The CSV file has no column {column!r}. Its columns are: {there}."
+    return SourceError(msg, "Name the columns with the options filename_column and target_columns.")
+
+
+def _find_encoding(path: Path) -> str:
+    """Return utf-8-sig, utf-16, utf-8, or cp1252 and latin-1 for what is none of these."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if len(start) >= 4 and start[1] == 0 and start[3] == 0 and start[0] != 0:
+        return "utf-16-le"
+    return next(name for name in ("utf-8", "cp1252", "latin-1") if _is_encoded_as(path, name))
+
+
+def _is_encoded_as(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

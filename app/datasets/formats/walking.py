@@ -1,0 +1,144 @@
+"""Finds files under a root and keeps every path from outside inside of it. Knows nothing of images or annotations.
+
+`resolve_inside` is the one place in which a name from a document becomes a path.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from app.datasets.formats.base import ProblemList, SourceError, shorten
+
+_JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+def is_junk(name: str) -> bool:
+    """Say whether a file or folder is none of the user's: hidden, or left behind by an operating system."""
+    return name.startswith(".") or name.casefold() in _JUNK
+
+
+def resolve_inside(root: Path, name: str) -> Path:
+    """Return the resolved path of a name inside a resolved root; it need not exist.
+
+    Raises SourceError for an absolute name, one with `..` or a NUL, and for a symbolic link that leads outside.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not name.strip() or any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise SourceError("The file name is empty or has characters that no file name has.", "Write a plain file name.")
+    if parts[0] == "" or _DRIVE.match(name):
+        msg = f"The name {shorten(name)!r} is absolute."
+        raise SourceError(msg, "Write the name relative to the folder that is imported.")
+    if ".." in parts:
+        msg = f"The name {shorten(name)!r} leads out of its folder with '..'."
+        raise SourceError(msg, "Write the name without '..', and put the file inside the folder that is imported.")
+    try:
+        path = root.joinpath(*parts).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a name longer than any file's
+        msg = f"The name {shorten(name)!r} is no usable path."
+        raise SourceError(msg, "Rename the file.") from error
+    if not path.is_relative_to(root):
+        msg = f"The name {shorten(name)!r} is a link that leads out of the imported folder."
+        raise SourceError(msg, "Put the file itself there instead of a link to it.")
+    return path
+
+
+def find_file(root: Path, folders: Sequence[str], name: str) -> Path | None:
+    """Return the regular file of this name in the first of some folders of the root, or None.
+
+    Raises SourceError as resolve_inside does.
+    """
+    for folder in folders:
+        path = resolve_inside(root, f"{folder}/{name}" if folder else name)
+        if is_regular_file(path):
+            return path
+    return None
+
+
+def is_regular_file(path: Path) -> bool:
+    """Say whether a resolved path is an ordinary file; a name too long for the file system is none."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders and the other entries of a folder, each sorted by name, without junk.
+
+    Raises SourceError when the folder cannot be read.
+    """
+    try:
+        entries = sorted((entry for entry in folder.iterdir() if not is_junk(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        msg = f"The folder {folder.name!r} cannot be read: {error.strerror}."
+        raise SourceError(msg, "Check the path and its permissions.") from error
+    folders = [entry for entry in entries if entry.is_dir()]
+    known = set(folders)
+    return folders, [entry for entry in entries if entry not in known]
+
+
+def list_files(root: Path, folder: Path, problems: ProblemList) -> Iterator[tuple[Path, str]]:
+    """Yield resolved path and name inside the root of each ordinary file that lies directly in a folder.
+
+    What cannot be used is added to the problems by name: links that lead outside, pipes and devices, folders.
+    """
+    folder_name = folder.relative_to(root).as_posix()
+    try:
+        folders, entries = list_folder(resolve_inside(root, folder_name))
+    except SourceError as error:
+        problems.add(folder_name, error.message, error.fix)
+        return
+    for path in folders:
+        name = f"{folder_name}/{path.name}"
+        problems.warn(name, "A folder inside the folder of a class is not read.", "Move its images one level up.")
+    for path in entries:
+        name = f"{folder_name}/{path.name}"
+        try:
+            resolved = resolve_inside(root, path.relative_to(root).as_posix()) if path.is_symlink() else path
+        except SourceError as error:
+            problems.add(name, error.message, error.fix)
+            continue
+        if is_regular_file(resolved):
+            yield resolved, name
+        else:
+            problems.add(name, "This is not an ordinary file.", "Remove it, or put an image in its place.")
+
+
+def find_documents(root: Path, endings: Sequence[str], folders: Sequence[str] = ("",)) -> list[str]:
+    """Return the names inside the root of all ordinary files with one of some endings in some of its folders."""
+    found = []
+    for folder in folders:
+        place = root / folder
+        if place.is_dir() and place.resolve().is_relative_to(root):
+            names = [path.name for path in list_folder(place)[1] if path.suffix.lower() in endings]
+            found += [f"{folder}/{name}" if folder else name for name in names]
+    return [name for name in found if is_inside_file(root, name)]
+
+
+def is_inside_file(root: Path, name: str) -> bool:
+    """Say whether a name is an ordinary file that lies inside the root, links followed."""
+    try:
+        return is_regular_file(resolve_inside(root, name))
+    except SourceError:
+        return False
+
+
+def choose_document(root: Path, found: Sequence[str], chosen: str | None, what: str) -> Path:
+    """Return the annotation file that the user chose, or the only one; raises SourceError for none or several."""
+    if chosen is not None:
+        path = resolve_inside(root, chosen)
+        if not is_regular_file(path):
+            msg = f"There is no file {shorten(chosen)!r} in the source."
+            raise SourceError(msg, f"Choose one of: {', '.join(found[:10]) or 'none is there'}.")
+        return path
+    if not found:
+        msg = f"There is no {what} in the source."
+        raise SourceError(msg, f"Put the {what} into the top folder, or choose another format.")
+    if len(found) > 1:
+        msg = f"There are several files that could be the {what}: {', '.join(found[:10])}."
+        raise SourceError(msg, "Name the one to read with the option annotation_file.")
+    return resolve_inside(root, found[0])
