@@ -1,0 +1,70 @@
+"""Worlds and finished exports that the tests of this folder share; a conversion takes seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.export.run import run
+from tests.evaluation.factory import FakeContext, World, make_world
+
+
+@dataclass
+class Export:
+    """A finished export: its world, its directory, what the job reported and returned."""
+
+    world: World
+    folder: Path
+    context: FakeContext
+    result: dict[str, Any]
+
+
+def make_export_context(world: World, folder: Path, format_name: str = "onnx", **options: Any) -> FakeContext:
+    """Return the context of an export of the subset test."""
+    payload = world.payload(
+        export_id="export-00000001",
+        format=format_name,
+        options=options,
+        metrics={"score": 0.5},
+        licence="BSD-3-Clause",
+    )
+    return FakeContext(folder, "export", payload)
+
+
+def export(world: World, folder: Path, format_name: str = "onnx", **options: Any) -> Export:
+    """Run an export."""
+    context = make_export_context(world, folder, format_name, **options)
+    return Export(world, folder, context, run(context))
+
+
+@pytest.fixture(scope="package")
+def label_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A task with one label per image."""
+    return make_world(tmp_path_factory.mktemp("label"), "label", "resnet18")
+
+
+@pytest.fixture(scope="package")
+def values_world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A task with several values per image."""
+    return make_world(tmp_path_factory.mktemp("values"), "values", "mobilenet_v3_small")
+
+
+@pytest.fixture(scope="package")
+def label_export(label_world: World, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """An ONNX export with the default options."""
+    return export(label_world, tmp_path_factory.mktemp("label_export"))
+
+
+@pytest.fixture(scope="package")
+def values_export(values_world: World, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The same for values."""
+    return export(values_world, tmp_path_factory.mktemp("values_export"))
+
+
+@pytest.fixture(params=["label", "values"])
+def exported(request: pytest.FixtureRequest, label_export: Export, values_export: Export) -> Export:
+    """Each of them in turn."""
+    return label_export if request.param == "label" else values_export
