@@ -1,0 +1,106 @@
+"""How a job ended, in plain words: from its explicit result, its exit and what the server did to it. Pure."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.schemas.events import JobResult
+from app.schemas.experiments import ErrorInfo
+from app.schemas.jobs import JobStatus
+
+EndCause = Literal["cancel", "shutdown", "silent", "server_gone"]
+_MEMORY_HINTS = (
+    "out of memory",
+    "outofmemory",
+    "memoryerror",
+    "cannot allocate memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "killed by signal: killed",
+)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is known of a child that is gone. `cause`: why the server ended it, if it did."""
+
+    result: JobResult | None
+    exit_code: int | None
+    cause: EndCause | None
+    log_tail: str = ""
+    silent_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The terminal state of a job."""
+
+    status: JobStatus
+    result: dict[str, Any] | None = field(default=None)
+    error: ErrorInfo | None = field(default=None)
+
+
+def decide_outcome(ending: Ending) -> Outcome:
+    """Success needs the explicit result; an exit code alone is never one."""
+    if ending.result is not None:
+        return _outcome_of_result(ending.result, ending.cause)
+    if ending.cause == "cancel":
+        return Outcome("cancelled")
+    if ending.cause in ("shutdown", "server_gone"):
+        return interrupted()
+    if ending.cause == "silent":
+        message = f"The job gave no sign of life for {ending.silent_s:.0f} s and was stopped."
+        return failed("Silent", message, ending.log_tail)
+    return _outcome_of_exit(ending.exit_code, ending.log_tail)
+
+
+def failed(kind: str, message: str, log_tail: str = "") -> Outcome:
+    """A failure with the last lines of the job's log."""
+    return Outcome("failed", error=ErrorInfo(type=kind, message=message, traceback=log_tail))
+
+
+def interrupted() -> Outcome:
+    """The end of a job whose server went away."""
+    message = "The server stopped while this job was running."
+    return Outcome("interrupted", error=ErrorInfo(type="Interrupted", message=message))
+
+
+def _outcome_of_result(result: JobResult, cause: EndCause | None) -> Outcome:
+    if result.outcome in ("completed", "paused"):
+        return Outcome(result.outcome, result=result.result)
+    if cause == "shutdown":  # it was asked to end, and whatever it says now comes of that
+        return interrupted()
+    if cause == "cancel" or result.outcome == "cancelled":
+        return Outcome("cancelled", result=result.result or None)
+    error = result.error or ErrorInfo(type="Unknown", message="The job failed without saying why.")
+    return Outcome("failed", result=result.result or None, error=error)
+
+
+def _outcome_of_exit(exit_code: int | None, log_tail: str) -> Outcome:
+    if exit_code == 0:
+        return failed("NoResult", "The job's process ended without reporting a result.", log_tail)
+    if any(hint in log_tail.lower() for hint in _MEMORY_HINTS):
+        message = "The job probably ran out of memory. Use a smaller batch, smaller images or fewer workers."
+        return failed("OutOfMemory", message, log_tail)
+    if exit_code is not None and exit_code < 0:
+        return _outcome_of_signal(-exit_code, log_tail)
+    return failed("ProcessExit", f"The job's process ended with exit code {exit_code}.", log_tail)
+
+
+def _outcome_of_signal(number: int, log_tail: str) -> Outcome:
+    name = _signal_name(number)
+    if name == "SIGKILL":
+        message = "The job's process was killed (SIGKILL) by the system, probably because memory ran out."
+        return failed("OutOfMemory", message, log_tail)
+    if name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"):
+        return failed("Crash", f"The job's process crashed ({name}) in a native library.", log_tail)
+    return failed("Signal", f"The job's process was ended from outside by {name}.", log_tail)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,150 @@
+"""Kinds of jobs that end in every way a real one can. Runs in the job process; imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from app.schemas.events import JobProgressed, LogLine
+from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def report_step(context: JobContext, done: int, total: int) -> None:
+    context.report(JobProgressed(job_id=context.request.job_id, done=done, total=total))
+
+
+def succeed(context: JobContext) -> dict[str, Any]:
+    total = context.request.payload.get("steps", 3)
+    for done in range(1, total + 1):
+        report_step(context, done, total)
+    (context.output_dir / "result.txt").write_text("made")
+    return {
+        "steps": total,
+        "score": float("nan"),
+        "tmp": os.environ["TMPDIR"],
+        "token": os.environ.get("AI_STUDIO_TOKEN"),
+    }
+
+
+def exit_without_result(context: JobContext) -> dict[str, Any]:
+    os._exit(0)
+
+
+def exit_with_code(context: JobContext) -> dict[str, Any]:
+    os.write(2, b"first line\nthe last words\n")
+    os._exit(7)
+
+
+def raise_error(context: JobContext) -> dict[str, Any]:
+    raise ValueError("three is not four")
+
+
+def raise_failure(context: JobContext) -> dict[str, Any]:
+    raise JobFailure("The split has no test images.", "EmptySubset")
+
+
+def raise_memory_error(context: JobContext) -> dict[str, Any]:
+    raise MemoryError
+
+
+def return_nonsense(context: JobContext) -> dict[str, Any]:
+    return {"value": object()}
+
+
+def crash(context: JobContext) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return {}
+
+
+def be_killed(context: JobContext) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def wait_for_command(context: JobContext) -> dict[str, Any]:
+    report_step(context, 0, 0)
+    while (command := context.command()) is None:
+        time.sleep(0.01)
+    raise_if_cancelled(context)
+    return {"outcome": "paused"} if command == "pause" else {"command": command}
+
+
+def ignore_everything(context: JobContext) -> dict[str, Any]:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    report_step(context, 0, 0)
+    time.sleep(600)
+    return {}
+
+
+def have_grandchildren(context: JobContext) -> dict[str, Any]:
+    children = [subprocess.Popen(SLEEP), subprocess.Popen(SLEEP, start_new_session=True)]
+    pids = " ".join(str(child.pid) for child in children)
+    context.report(LogLine(run_id="run-00000001", level="info", text=pids))
+    if context.request.payload.get("leave"):
+        return {"pids": pids}
+    time.sleep(600)
+    return {}
+
+
+def print_a_lot(context: JobContext) -> dict[str, Any]:
+    line = b"x" * 1023 + b"\n"
+    for _ in range(50):
+        os.write(1, line * 1024)
+    os.write(1, b"the very last line\n")
+    os._exit(5)
+
+
+def hang_after_result(context: JobContext) -> dict[str, Any]:
+    import threading
+
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return {"done": True}
+
+
+def answer(context: JobContext) -> dict[str, Any]:
+    count = 0
+    while context.command() is None:
+        message = context.next_message(0.05)
+        if message is not None:
+            count += 1
+            (context.output_dir / message["id"]).write_text(str(message["value"] * 2))
+    return {"answered": count}
+
+
+def wait_for_file(context: JobContext) -> dict[str, Any]:
+    from pathlib import Path
+
+    report_step(context, 1, 2)
+    while not Path(context.request.payload["path"]).exists():
+        time.sleep(0.01)
+    report_step(context, 2, 2)
+    return {"waited": True}
+
+
+TABLE = {
+    function.__name__: f"{__name__}:{function.__name__}"
+    for function in (
+        succeed,
+        exit_without_result,
+        exit_with_code,
+        raise_error,
+        raise_failure,
+        raise_memory_error,
+        return_nonsense,
+        crash,
+        be_killed,
+        wait_for_command,
+        ignore_everything,
+        have_grandchildren,
+        print_a_lot,
+        hang_after_result,
+        answer,
+        wait_for_file,
+    )
+}
