@@ -36,6 +36,8 @@ class RegressionEpochMetrics(Metric):
     squared: Tensor
     truth: Tensor
     truth_squared: Tensor
+    lowest: Tensor
+    highest: Tensor
 
     def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
         super().__init__()
@@ -44,6 +46,9 @@ class RegressionEpochMetrics(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         for name in ("absolute", "squared", "truth", "truth_squared"):
             self.add_state(name, torch.zeros(len(mean), dtype=torch.float64), dist_reduce_fx="sum")
+        infinite = torch.full((len(mean),), torch.inf, dtype=torch.float64)
+        self.add_state("lowest", infinite, dist_reduce_fx="min")
+        self.add_state("highest", -infinite, dist_reduce_fx="max")
 
     def update(self, outputs: Outputs, targets: Tensor) -> None:
         """Take a batch; targets are values (batch, values) in the user's units."""
@@ -55,15 +60,18 @@ class RegressionEpochMetrics(Metric):
         self.squared += error.square().sum(dim=0)
         self.truth += truth.sum(dim=0)
         self.truth_squared += truth.square().sum(dim=0)
+        self.lowest = torch.minimum(self.lowest, truth.amin(dim=0))
+        self.highest = torch.maximum(self.highest, truth.amax(dim=0))
 
     def compute(self) -> dict[str, Tensor]:
         """Return mae, mse, rmse and r2 in the user's units."""
         deviation = self.deviation.to(self.count.device)
         mse = self.squared / self.count * deviation.square()
         spread = self.truth_squared - self.truth.square() / self.count
-        # What rounding leaves of a spread that is 0.
-        has_spread = spread > 1e-12 * self.truth_squared.clamp(min=1e-300)
-        r2 = torch.where(has_spread, 1.0 - self.squared / spread.clamp(min=1e-300), (self.squared == 0).double())
+        # The range says whether the truth is constant: rounding leaves something of a spread that is 0.
+        has_spread = (self.highest > self.lowest) & (spread > 0)
+        quotient = self.squared / torch.where(has_spread, spread, 1.0)
+        r2 = torch.where(has_spread, 1.0 - quotient, (self.squared == 0).double())
         return {
             "mae": (self.absolute / self.count * deviation).mean(),
             "mse": mse.mean(),

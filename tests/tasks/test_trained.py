@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from app.schemas.export import ResizeRecipe
+from app.schemas.job_context import JobFailure
+from app.tasks import registry
+from app.tasks.trained import (
+    CHECKPOINT_KEY,
+    context_from_json,
+    context_to_json,
+    describe_checkpoint,
+    load_trained,
+    read_checkpoint,
+)
+from tests.tasks.samples import make_context, make_images
+
+RECIPE = ResizeRecipe(mode="letterbox", size=[32, 32])
+TASKS = tuple(registry.list_specs())
+SETTINGS = {"backbone": "mobilenet_v3_small", "pretrained": True}
+
+
+class _System(nn.Module):
+    """Holds a model as the training engine does."""
+
+    def __init__(self, model: nn.Module, *, is_averaged: bool) -> None:
+        super().__init__()
+        self.model = model
+        self.ema_model = AveragedModel(model) if is_averaged else None
+
+
+def _save(path: Path, task: str, *, is_averaged: bool = False, **changes: Any) -> nn.Module:
+    """Write a checkpoint and return the model that it should give back."""
+    context = make_context(task, model=SETTINGS)
+    system = _System(registry.load_module(task).build_model(context, None), is_averaged=is_averaged)
+    if system.ema_model is not None:
+        with torch.no_grad():
+            for parameter in system.model.parameters():
+                parameter.add_(1.0)
+    content = {
+        "epoch": 3,
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(1.0)}}}],
+        "state_dict": system.state_dict(),
+        CHECKPOINT_KEY: describe_checkpoint(context, RECIPE, {"epoch": 3, "metrics": {"val_loss": 0.5}}),
+    }
+    torch.save(content | changes, path)
+    return system.model if system.ema_model is None else system.ema_model.module
+
+
+def _answer(model: nn.Module) -> list[Tensor]:
+    with torch.no_grad():
+        return list(model.eval()(make_images(2)).values())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_context_survives_json(task: str) -> None:
+    context = make_context(task, {"max_epochs": 3}, {"freeze_backbone": True})
+    assert context_from_json(json.loads(json.dumps(context_to_json(context), allow_nan=False))) == context
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("is_averaged", [False, True])
+def test_a_checkpoint_gives_the_model_back(task: str, is_averaged: bool, tmp_path: Path) -> None:
+    saved = _save(tmp_path / "best.ckpt", task, is_averaged=is_averaged)
+    trained = load_trained(tmp_path / "best.ckpt")
+    assert not trained.model.training
+    for found, wanted in zip(_answer(trained.model), _answer(saved), strict=True):
+        assert torch.equal(found, wanted)
+    assert trained.context == make_context(task, model=SETTINGS)
+    assert trained.recipe == RECIPE
+    assert trained.metadata == {"epoch": 3, "metrics": {"val_loss": 0.5}}
+
+
+def test_a_missing_checkpoint_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JobFailure, match=r"best\.ckpt does not exist"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04" + b"\0" * 60, b"\x80\x02N.", b"{}"])
+def test_what_is_no_checkpoint_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "best.ckpt").write_bytes(content)
+    with pytest.raises(JobFailure, match="damaged or no checkpoint"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_half_a_checkpoint_is_refused(share: float, tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", TASKS[0])
+    content = (tmp_path / "best.ckpt").read_bytes()
+    (tmp_path / "best.ckpt").write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(JobFailure, match="damaged or no checkpoint"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(3)])
+def test_a_checkpoint_of_another_program_is_refused(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "best.ckpt")
+    with pytest.raises(JobFailure, match="no checkpoint of AI Studio"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio={"version": 2})
+    with pytest.raises(JobFailure, match="has version 2, this AI Studio reads version 1"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+def test_a_checkpoint_of_an_unknown_task_is_refused(tmp_path: Path) -> None:
+    described = describe_checkpoint(make_context(TASKS[0]), RECIPE, {})
+    described["context"]["task"] = "telepathy"
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio=described)
+    with pytest.raises(JobFailure, match="No task 'telepathy'"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", TASKS[0], state_dict={"model.head": torch.zeros(1)})
+    with pytest.raises(JobFailure, match="does not fit"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", TASKS[0], callbacks=_Trap(tmp_path / "sprung"))
+    with pytest.raises(JobFailure, match="damaged or no checkpoint"):
+        read_checkpoint(tmp_path / "best.ckpt")
+    assert not (tmp_path / "sprung").exists()
+
+
+class _Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
