@@ -30,6 +30,8 @@ class StudioGroup(TyperGroup):
         """Run the command; print what went wrong to stderr."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # the reader of a pipe has seen enough
         except (StudioError, OSError) as error:
             typer.echo(describe_error(error, is_json=bool(ctx.obj and ctx.obj.is_json)), err=True)
             raise typer.Exit(1) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,18 +23,28 @@ WorkspaceOption = Annotated[
 def run_server(host: HostOption = None, port: PortOption = None, workspace: WorkspaceOption = None) -> None:
     """Run the server until Ctrl-C.
 
-    Options go before the settings AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that other
-    addresses than loopback need comes from AI_STUDIO_TOKEN only: a command line can be read by other users.
+    Options count more than AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that addresses
+    other than loopback need comes from AI_STUDIO_TOKEN only: other users can read a command line.
     """
     from app.api.security.addresses import UnsafeListenError, check_listen_address
     from app.api.server import serve
 
     settings = read_settings(host=host, port=port, workspace_root=workspace)
+
+    def say_where(used_port: int) -> None:
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        typer.echo(f"AI Studio: http://{shown}:{used_port}  (workspace {settings.workspace_root.resolve()})", err=True)
+
     try:
         check_listen_address(settings)
+        serve(settings, say_where)
     except UnsafeListenError as error:
         raise CommandError(str(error)) from error
-    serve(settings)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        message = f"Port {settings.port} of {settings.host} is in use; choose another with --port, or 0 for a free one."
+        raise CommandError(message) from error
 
 
 def read_settings(**changes: Any) -> Settings:
@@ -45,5 +56,7 @@ def read_settings(**changes: Any) -> Settings:
     try:
         return Settings(**{key: value for key, value in changes.items() if value is not None})
     except ValidationError as error:
-        problems = [f"AI_STUDIO_{item['loc'][0]}: {item['msg']}".replace("\n", " ") for item in error.errors()]
+        problems = [
+            f"AI_STUDIO_{str(item['loc'][0]).upper()}: {item['msg']}".replace("\n", " ") for item in error.errors()
+        ]
         raise CommandError("Settings are not acceptable:\n  " + "\n  ".join(problems)) from None

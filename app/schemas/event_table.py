@@ -49,9 +49,9 @@ def _name_type(annotation: Any) -> str:
         return "object"
     if arguments:
         return " or ".join("null" if argument is type(None) else _name_type(argument) for argument in arguments)
-    return {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}.get(
-        annotation.__name__, annotation.__name__
-    )
+    names = {"str": "text", "int": "integer", "float": "number", "bool": "true or false"}
+    name: str = annotation.__name__
+    return names.get(name, name)
 
 
 if __name__ == "__main__":

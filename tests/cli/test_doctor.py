@@ -1,0 +1,92 @@
+"""`ai-studio doctor`: looks at everything, changes nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from app.commands import checks
+from app.commands.checks import Check
+from app.storage.paths import WorkspacePaths
+from tests.cli.conftest import CommandRunner, Outcome
+
+NO_TORCH = Check("torch", "ok", "not asked in this test")
+
+
+@pytest.fixture
+def doctor(studio: CommandRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(checks, "check_torch", lambda: NO_TORCH)
+
+    def run() -> Outcome:
+        return studio("doctor", "--json", "--workspace", str(tmp_path / "workspace"))
+
+    return run
+
+
+def states(outcome: Outcome) -> dict[str, str]:
+    return {item["name"]: item["state"] for item in outcome.document["checks"]}
+
+
+def test_a_new_installation_is_well_and_nothing_is_written(doctor: Any, tmp_path: Path) -> None:
+    outcome = doctor()
+    found = states(outcome)
+    assert (outcome.code, outcome.document["ok"]) == (0, True)
+    assert {"python", "packages", "torch", "device cpu", "weights", "disk", "workspace", "server"} <= set(found)
+    assert len([name for name in found if name.startswith("export ")]) >= 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_documents_that_cannot_be_read_are_named(doctor: Any, tmp_path: Path) -> None:
+    project = tmp_path / "workspace" / "projects" / "proj-00000001"
+    project.mkdir(parents=True)
+    (project / "project.json").write_text('{"half')
+    outcome = doctor()
+    assert (outcome.code, states(outcome)["workspace"]) == (1, "broken")
+    assert "projects/proj-00000001/project.json" in outcome.out
+    assert (project / "project.json").read_text() == '{"half'
+
+
+def test_documents_that_were_set_aside_are_named(doctor: Any, tmp_path: Path) -> None:
+    aside = WorkspacePaths(tmp_path / "workspace").corrupt_dir
+    aside.mkdir(parents=True)
+    (aside / "project.json").write_text("x")
+    (aside / "project.json.reason").write_text("Not JSON.")
+    outcome = doctor()
+    assert (outcome.code, states(outcome)["workspace"]) == (1, "broken")
+
+
+def test_a_server_that_holds_the_workspace_is_no_fault(doctor: Any, tmp_path: Path) -> None:
+    lock_file = WorkspacePaths(tmp_path / "workspace").server_lock_file
+    lock_file.parent.mkdir(parents=True)
+    with FileLock(lock_file):
+        outcome = doctor()
+    assert outcome.code == 0
+    assert "holds this workspace" in outcome.out
+    assert "No server holds" in doctor().out
+
+
+def test_settings_that_are_refused_are_named(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AI_STUDIO_PORT", "many")
+    outcome = doctor()
+    assert (outcome.code, "AI_STUDIO_PORT: " in outcome.err) == (1, True)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "requires", lambda _: ["httpx>=0.27", "no-such-package>=1", 'x; extra == "dev"'])
+    check = checks.check_packages()
+    assert (check.state, "no-such-package" in check.text) == ("broken", True)
+
+
+def test_torch_answers_from_a_process_of_its_own() -> None:
+    check = checks.check_torch()
+    assert check.state == "ok"
+    assert check.details["torch"]
+
+
+def test_a_torch_that_cannot_be_imported_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "TORCH_QUESTION", "raise ImportError('libcudart is missing')")
+    check = checks.check_torch()
+    assert (check.state, "libcudart is missing" in check.text) == ("broken", True)

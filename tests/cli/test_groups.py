@@ -1,0 +1,265 @@
+"""The groups of commands against a server in memory: what is asked, and what is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.client import StudioClient
+from tests.cli.conftest import CommandRunner
+from tests.client.fakes import (
+    EID,
+    JID,
+    PID,
+    RID,
+    XID,
+    certificate,
+    dataset,
+    evaluation,
+    experiment,
+    export,
+    job,
+    refused,
+    split,
+    sse,
+    stream,
+)
+
+EXPERIMENT = f"/api/training/{PID}/experiments/{EID}"
+RUN = {"experiment_id": EID, "run_id": RID, "status": "training", "job_id": JID}
+AGGREGATE = {
+    "accuracy": 0.975,
+    "loss": 0.5,
+    "num_images": 12,
+    "intervals": {"accuracy": {"low": 0.95, "high": 0.99, "level": 0.95, "resamples": 1000}},
+    "per_class": {"a": {"precision": 1.0, "support": 6}},
+}
+
+
+def test_an_import_waits_for_its_job_and_prints_what_is_there(studio: CommandRunner, tmp_path: Path) -> None:
+    studio.server.on(f"POST /api/datasets/{PID}/import/local", {"job_id": JID})
+    studio.server.on(f"GET /api/jobs/{JID}", job("running"), job("completed"))
+    problems = [{"file": "b/9.png", "message": "Broken.", "fix": "Replace it."}]
+    studio.server.on(f"GET /api/datasets/{PID}", dataset(problems=problems, num_problems=1))
+    outcome = studio("dataset", "import", PID, str(tmp_path))
+    assert outcome.code == 0
+    assert "12 images, 8x8 to 9x9 px, png; from image_folders." in outcome.out
+    assert "Replace it." in outcome.out
+    assert "Import: 1/2 Reading" in outcome.err
+
+
+def test_an_import_that_fails_says_why(studio: CommandRunner, tmp_path: Path) -> None:
+    error = {"type": "JobFailure", "message": "No images in it.", "traceback": ""}
+    studio.server.on(f"POST /api/datasets/{PID}/import/local", {"job_id": JID})
+    studio.server.on(f"GET /api/jobs/{JID}", job("failed", error=error))
+    outcome = studio("dataset", "import", PID, str(tmp_path))
+    assert outcome.code == 1
+    assert "No images in it." in outcome.err
+
+
+def test_a_server_elsewhere_gets_the_files(studio: CommandRunner, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"pixels")
+    received = {"upload_id": "upload-00000001", "num_files": 1, "job_id": JID}
+    studio.server.on(f"POST /api/datasets/{PID}/import/upload", received)
+    outcome = studio("--url", "http://studio.test", "dataset", "import", PID, str(tmp_path), "--detach", "--json")
+    assert outcome.document == {"job_id": JID}
+
+
+def test_a_source_that_cannot_be_imported_ends_with_code_1(studio: CommandRunner, tmp_path: Path) -> None:
+    report: dict[str, Any] = {"source_format": "csv", "num_images": 0, "num_annotations": 0, "classes": []}
+    report |= {"class_counts": {}, "split_counts": {}, "num_problems": 0, "problems": [], "can_import": False}
+    studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
+    outcome = studio("dataset", "check", PID, str(tmp_path), "--set", "filename_column=file")
+    assert (outcome.code, "It cannot be imported." in outcome.out) == (1, True)
+    assert studio.server.body()["options"] == {"filename_column": "file"}
+
+
+def test_images_are_listed(studio: CommandRunner) -> None:
+    item = {"filename": "a.png", "width": 8, "height": 9, "class_name": None, "values": [1.5], "split": ["test"]}
+    item |= {"selected_split_value": "test", "annotation_count": 1}
+    page = {"page": 1, "page_size": 50, "total_items": 1, "total_pages": 1, "selected_split_name": "main"}
+    studio.server.on(f"GET /api/datasets/{PID}/images", page | {"items": [item]})
+    outcome = studio("dataset", "images", PID, "--split", "main", "--subset", "test")
+    assert "a.png" in outcome.out
+    assert "1.5000" in outcome.out
+
+
+def test_a_split_is_created_by_its_ratios(studio: CommandRunner) -> None:
+    studio.server.on(f"POST /api/splits/{PID}", split(warnings=["Class b has one image."]))
+    outcome = studio("split", "create", PID, "main", "--ratios", "0.6,0.2,0.2", "--seed", "7")
+    assert studio.server.body() == {"name": "main", "ratios": {"train": 0.6, "val": 0.2, "test": 0.2}, "seed": 7}
+    assert "Class b has one image." in outcome.err
+
+
+def test_ratios_that_are_no_numbers_are_a_usage_error(studio: CommandRunner) -> None:
+    assert studio("split", "preview", PID, "--ratios", "most").code == 2
+
+
+def test_train_run_creates_starts_and_follows(studio: CommandRunner) -> None:
+    studio.server.on(f"POST /api/training/{PID}/experiments", experiment())
+    studio.server.on(f"POST {EXPERIMENT}/train", RUN)
+    epoch = {"epoch": 1, "train_loss": 0.5, "val_loss": 0.25, "val_f1": 0.75, "lr": 0.1, "duration_s": 1.5}
+    studio.server.on(f"GET {EXPERIMENT}/stream", stream(sse("epoch_end", 1, **epoch), sse("complete", 2)))
+    done = experiment(status="completed", best_epoch=1, final_metrics={"val_f1": 0.75})
+    studio.server.on(f"GET {EXPERIMENT}", done)
+    outcome = studio(
+        "train", "run", PID, "First", "--split", "main", "--set", "max_epochs=1", "--set", "pretrained=false"
+    )
+    assert outcome.code == 0
+    body = studio.server.body(0)
+    assert (body["hyperparameters"], body["model"]) == ({"max_epochs": 1}, {"pretrained": False})
+    assert "Epoch 1: train_loss 0.5000  val_loss 0.2500  val_f1 0.7500  1.5 s" in outcome.err
+    assert "completed" in outcome.out
+
+
+def test_a_failed_training_ends_with_code_1_and_its_reason(studio: CommandRunner) -> None:
+    error = {"type": "OutOfMemory", "message": "The memory was full.", "traceback": ""}
+    studio.server.on(f"POST {EXPERIMENT}/train", RUN).on(f"GET {EXPERIMENT}/stream", stream(sse("complete", 2)))
+    studio.server.on(f"GET {EXPERIMENT}", experiment(status="failed", error=error))
+    outcome = studio("train", "start", PID, EID)
+    assert outcome.code == 1
+    assert "OutOfMemory: The memory was full." in outcome.err
+
+
+def test_ctrl_c_leaves_the_run_alone_and_says_how_to_stop_it(
+    studio: CommandRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press_ctrl_c(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StudioClient, "follow_training", press_ctrl_c)
+    studio.server.on(f"POST {EXPERIMENT}/train", RUN)
+    outcome = studio("train", "start", PID, EID)
+    assert outcome.code == 130
+    assert f"goes on in the server. To stop it: ai-studio train stop {PID} {EID}" in outcome.err
+    assert len(studio.server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "route", "body"),
+    [
+        (["stop", "--keep"], "stop", {"keep": True}),
+        (["pause"], "pause", None),
+        (["resume", "--detach"], "resume", None),
+        (["start", "--detach"], "train", None),
+    ],
+)
+def test_commands_to_a_run(studio: CommandRunner, words: list[str], route: str, body: Any) -> None:
+    studio.server.on(f"POST {EXPERIMENT}/{route}", RUN)
+    assert studio("train", *words, PID, EID, "--json").document["run_id"] == RID
+    assert not body or studio.server.body() == body
+
+
+def test_metrics_and_logs_are_printed(studio: CommandRunner) -> None:
+    epoch = {"epoch": 1, "train_loss": 0.5, "val_loss": None, "val_f1": 0.75, "lr": 0.1, "duration_s": 1.5}
+    studio.server.on(f"GET {EXPERIMENT}/metrics", {"epochs": [epoch]})
+    first = {"text": "one\n", "offset": 0, "next_offset": 4, "is_complete": False}
+    second = {"text": "two [x]\n", "offset": 4, "next_offset": 12, "is_complete": True}
+    studio.server.on(f"GET {EXPERIMENT}/logs", first, second)
+    assert "val_f1" in studio("train", "metrics", PID, EID).out
+    assert studio("train", "logs", PID, EID).out == "one\ntwo [x]\n"
+
+
+def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None:
+    studio.server.on(f"GET /api/training/{PID}/experiments", {"experiments": [experiment(best_metric={"val_f1": 0.5})]})
+    studio.server.on(f"GET {EXPERIMENT}", experiment())
+    assert "val_f1 0.5000" in studio("train", "list", PID).out
+    assert studio("train", "status", PID, "First", "--json").document["id"] == EID
+
+
+def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> None:
+    studio.server.on(f"POST /api/evaluation/{PID}/{EID}", evaluation()).on(f"GET /api/jobs/{JID}", job())
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
+    outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
+    assert studio.server.body(0)["split_subsets"] == ["val", "test"]
+    assert "0.9500 to 0.9900" in outcome.out
+    assert outcome.out.index("accuracy") < outcome.out.index("loss")
+    assert "support" in outcome.out
+
+
+def test_an_experiment_without_evaluation_says_so(studio: CommandRunner) -> None:
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}", {"evaluation": None, "aggregate": None})
+    outcome = studio("evaluate", "show", PID, EID)
+    assert (outcome.code, "has not been evaluated" in outcome.err) == (1, True)
+
+
+def test_wrong_results_are_listed(studio: CommandRunner) -> None:
+    row = {"filename": "a.png", "subset": "test", "ground_truth": {"class_name": "a"}, "correct": False}
+    row["prediction"] = {"class_name": "b", "confidence": 0.625}
+    page = {"page": 1, "page_size": 50, "total_items": 1, "total_pages": 1, "items": [row]}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}/results", page)
+    outcome = studio("evaluate", "results", PID, EID, "--wrong", "--sort", "error")
+    assert "b (0.625)" in outcome.out
+    query = dict(studio.server.requests[0].url.params)
+    assert query == {"filter_correct": "false", "sort_by": "error", "sort_order": "desc", "page": "1"}
+
+
+def test_an_export_prints_its_certificate_and_stores_the_file(studio: CommandRunner, tmp_path: Path) -> None:
+    path = f"/api/export/{PID}/{XID}"
+    done = export(status="completed", output_file="model.onnx", output_size_mb=1.0)
+    studio.server.on(f"POST /api/export/{PID}", export()).on(f"GET /api/jobs/{JID}", job()).on(f"GET {path}", done)
+    studio.server.on(f"GET {path}/parity", certificate()).on(f"GET {path}/download", "model")
+    target = tmp_path / "m.onnx"
+    outcome = studio(
+        "export", "run", PID, EID, "--set", "opset_version=18", "--set", "checkpoint=last", "-o", str(target)
+    )
+    assert studio.server.body(0) == {
+        "experiment_id": EID,
+        "checkpoint": "last",
+        "format": "onnx",
+        "options": {"opset_version": 18},
+    }
+    assert "Certificate passed, over 12 images" in outcome.out
+    assert target.is_file()
+
+
+def test_an_export_that_its_certificate_refuses_shows_it_and_ends_with_code_1(studio: CommandRunner) -> None:
+    error = {"type": "JobFailure", "message": "The exported file differs.", "traceback": ""}
+    studio.server.on(f"POST /api/export/{PID}", export()).on(f"GET /api/jobs/{JID}", job("failed", error=error))
+    studio.server.on(f"GET /api/export/{PID}/{XID}/parity", certificate(passed=False, reason="Channels are swapped."))
+    outcome = studio("export", "run", PID, EID)
+    assert outcome.code == 1
+    assert "did not pass: Channels are swapped." in outcome.out
+    assert "The exported file differs." in outcome.err
+
+
+def test_exports_and_formats_are_listed(studio: CommandRunner) -> None:
+    validation = {"passed": True, "max_diff": 1e-6, "mean_diff": 1e-7}
+    studio.server.on(f"GET /api/export/{PID}", {"exports": [export(validation=validation)]})
+    described = {"name": "onnx", "display_name": "ONNX", "description": "", "available": False, "reason": "No onnx."}
+    studio.server.on("GET /api/export/formats", {"formats": [described]})
+    assert "yes" in studio("export", "list", PID).out
+    assert "No onnx." in studio("export", "formats").out
+
+
+def test_a_download_takes_the_name_of_the_file(
+    studio: CommandRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = f"/api/export/{PID}/{XID}"
+    studio.server.on(f"GET {path}", export(output_file="model.pt")).on(f"GET {path}/download", "x")
+    studio.server.on(f"GET {path}/bundle", "x")
+    assert studio("export", "download", PID, XID, "--json").document["path"] == "model.pt"
+    assert studio("export", "download", PID, XID, "--bundle", "--json").document["path"] == "bundle.zip"
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["bundle.zip", "model.pt"]
+
+
+def test_an_export_without_certificate_is_shown(studio: CommandRunner) -> None:
+    studio.server.on(f"GET /api/export/{PID}/{XID}", export())
+    studio.server.on(f"GET /api/export/{PID}/{XID}/parity", refused("NOT_FOUND", "None yet.", 404))
+    assert studio("export", "show", PID, XID, "--json").document["certificate"] is None
+
+
+def test_predictions_of_several_images(studio: CommandRunner, tmp_path: Path) -> None:
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for file in files:
+        file.write_bytes(b"pixels")
+    answer = {"experiment_id": EID, "annotation_kind": "label", "width": 1, "height": 1, "duration_ms": 1.5}
+    answer |= {"runtime": "x", "predictions": {"prediction": {"class_name": "a", "confidence": 0.875}}}
+    studio.server.on(f"POST /api/predict/{PID}/{EID}", answer)
+    words = ["predict", PID, EID, *map(str, files)]
+    assert studio(*words).out.count("a (0.875)") == 2
+    assert len(studio(*words, "--json").document["predictions"]) == 2

@@ -1,0 +1,46 @@
+"""`ai-studio serve` before it listens, and what the demo needs of it."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from app.commands.context import CommandError
+from app.commands.demo_server import DemoServer, choose_port
+from tests.cli.conftest import CommandRunner
+
+
+def test_another_address_than_loopback_needs_a_token(studio: CommandRunner, tmp_path: Path) -> None:
+    outcome = studio("serve", "--host", "0.0.0.0", "--port", "0", "--workspace", str(tmp_path / "w"))
+    assert outcome.code == 1
+    assert "AI_STUDIO_TOKEN" in outcome.err
+    assert not (tmp_path / "w").exists()
+
+
+def test_a_port_in_use_is_named(studio: CommandRunner, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        outcome = studio("serve", "--port", str(port), "--workspace", str(tmp_path / "w"))
+    assert outcome.code == 1
+    assert f"Port {port} of 127.0.0.1 is in use" in outcome.err
+
+
+def test_the_token_is_no_option(studio: CommandRunner) -> None:
+    assert studio("serve", "--token", "a-long-secret").code == 2
+
+
+def test_a_port_in_use_is_replaced_by_a_free_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        other = choose_port(port)
+    assert other != port
+    assert choose_port(port) == port
+
+
+def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AI_STUDIO_MAX_PIXELS", "none")
+    server = DemoServer(tmp_path / "w", choose_port(0), tmp_path / "server.log")
+    with pytest.raises(CommandError, match=r"(?s)did not start.*MAX_PIXELS"), server:
+        pytest.fail("It started.")
