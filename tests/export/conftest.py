@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
+from app.export.conversion import Conversion
 from app.export.run import run
+from app.schemas.export import ExportOptions, ModelMetadata
+from app.tasks.registry import load_export
+from app.tasks.trained import TrainedModel
 from tests.evaluation.factory import FakeContext, World, make_world
 
 
@@ -38,6 +42,25 @@ def export(world: World, folder: Path, format_name: str = "onnx", **options: Any
     """Run an export."""
     context = make_export_context(world, folder, format_name, **options)
     return Export(world, folder, context, run(context))
+
+
+def make_conversion(trained: TrainedModel, **options: Any) -> Conversion:
+    """Return what a format is given for a trained model."""
+    context = trained.context
+    metadata = ModelMetadata(
+        task=context.task,
+        annotation_kind="label",
+        classes=list(context.classes),
+        input_size=list(context.image_size),
+        resize=trained.recipe,
+        architecture=context.model.backbone,
+        licence="",
+        experiment_id="",
+        run_id="",
+        created_at="",
+    )
+    names = load_export(context.task).OUTPUT_NAMES
+    return Conversion(trained.model, names, context.image_size, ExportOptions(**options), metadata)
 
 
 @pytest.fixture(scope="package")

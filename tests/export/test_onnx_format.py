@@ -1,0 +1,154 @@
+"""ONNX files: their operator set, their input and outputs, their metadata, and every architecture in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from app.export.onnx_format import OnnxModel, open_exported, write
+from app.schemas.export import ExportOptions, ModelMetadata, ResizeRecipe
+from app.schemas.job_context import JobFailure
+from app.tasks.base import TaskContext
+from app.tasks.registry import list_specs, load_export
+from app.tasks.trained import load_trained
+from tests.evaluation.factory import World, make_context, make_model
+from tests.export.conftest import Export, export, make_conversion
+
+pytestmark = pytest.mark.xdist_group("export")
+OPSETS = range(13, 22)
+
+
+def differences(path: Path, model: torch.nn.Module, context: TaskContext, batch: int = 3) -> np.ndarray[Any, Any]:
+    """Return the task's differences between the file and the model over random images."""
+    height, width = context.image_size
+    images = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
+    with torch.inference_mode():
+        reference = {name: output.numpy() for name, output in model(images).items()}
+    return load_export(context.task).difference(reference, open_exported(path).run(images.numpy()), context)
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+def test_the_file_has_the_operator_set_that_was_asked_for(label_world: World, tmp_path: Path, opset: int) -> None:
+    trained = load_trained(label_world.checkpoint)
+    path = tmp_path / "model.onnx"
+    write(make_conversion(trained, opset_version=opset), path, lambda _step: None)
+    assert {entry.domain: entry.version for entry in onnx.load(path).opset_import} == {"": opset}
+    assert differences(path, trained.model, trained.context).max() < 1e-4
+
+
+def architectures() -> list[tuple[str, str]]:
+    """Return every architecture of the tasks under test with its task's annotation kind."""
+    found = []
+    for spec in list_specs().values():
+        if spec.info.annotation_kind in {"label", "values"}:
+            found += [(spec.info.annotation_kind, architecture.id) for architecture in spec.info.architectures]
+    return found
+
+
+def test_all_architectures_are_under_test() -> None:
+    assert len(architectures()) == 14
+
+
+@pytest.mark.parametrize(("kind", "architecture"), architectures())
+def test_every_architecture_equals_its_file(
+    kind: str, architecture: str, label_world: World, values_world: World, tmp_path: Path
+) -> None:
+    world = label_world if kind == "label" else values_world
+    context = make_context(world.task, world.table, architecture, {})
+    trained = load_trained(world.checkpoint)
+    trained = type(trained)(make_model(context), context, trained.recipe, {})
+    path = tmp_path / "model.onnx"
+    write(make_conversion(trained), path, lambda _step: None)
+    for batch in (1, 4):
+        assert differences(path, trained.model, context, batch).max() < 1e-4
+
+
+def test_input_and_outputs_are_named_and_the_batch_is_free(exported: Export) -> None:
+    graph = onnx.load(exported.folder / "model.onnx").graph
+    assert [value.name for value in graph.input] == ["images"]
+    shape = graph.input[0].type.tensor_type
+    assert shape.elem_type == onnx.TensorProto.UINT8
+    assert [size.dim_param or size.dim_value for size in shape.shape.dim] == ["batch", 3, 64, 64]
+    names = load_export(exported.world.task).OUTPUT_NAMES
+    assert tuple(value.name for value in graph.output) == names
+    model = OnnxModel(exported.folder / "model.onnx")
+    assert model.is_dynamic
+    for batch in (1, 2, 5):
+        outputs = model.run(np.zeros((batch, 3, 64, 64), dtype=np.uint8))
+        assert tuple(outputs) == names
+        assert {len(values) for values in outputs.values()} == {batch}
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_a_fixed_batch_is_one(values_world: World, tmp_path: Path, opset: int) -> None:
+    export(values_world, tmp_path, opset_version=opset, dynamic_axes=False)
+    model = OnnxModel(tmp_path / "model.onnx")
+    assert not model.is_dynamic
+    assert model._session.get_inputs()[0].shape == [1, 3, 64, 64]
+
+
+@pytest.mark.parametrize("opset", [17, 18])
+def test_simplifying_leaves_fewer_nodes_and_the_same_answers(label_world: World, tmp_path: Path, opset: int) -> None:
+    trained = load_trained(label_world.checkpoint)
+    counts = {}
+    for simplify in (False, True):
+        path = tmp_path / f"{simplify}.onnx"
+        write(make_conversion(trained, opset_version=opset, simplify=simplify), path, lambda _step: None)
+        counts[simplify] = len(onnx.load(path).graph.node)
+        assert differences(path, trained.model, trained.context).max() < 1e-4
+    assert counts[True] < counts[False]
+
+
+def test_everything_is_in_one_file(exported: Export) -> None:
+    model = onnx.load(exported.folder / "model.onnx", load_external_data=False)
+    assert len(model.graph.initializer) > 10
+    assert all(not tensor.external_data for tensor in model.graph.initializer)
+
+
+def test_the_metadata_is_inside(label_export: Export) -> None:
+    session = OnnxModel(label_export.folder / "model.onnx")._session
+    properties = session.get_modelmeta().custom_metadata_map
+    metadata = ModelMetadata.model_validate_json(properties["ai_studio"])
+    assert metadata.task == label_export.world.task
+    assert metadata.classes == ["bolt", "nut", "washer"]
+    assert metadata.input_size == [64, 64]
+    assert metadata.resize == ResizeRecipe(mode="stretch", size=[64, 64])
+    assert (metadata.architecture, metadata.licence) == ("resnet18", "BSD-3-Clause")
+    assert metadata.metrics == {"score": 0.5}
+    assert (metadata.experiment_id, metadata.run_id) == ("exp-00000001", "run-00000001")
+    assert json.loads(properties["classes"]) == metadata.classes
+    assert json.loads(properties["input_size"]) == [64, 64]
+    assert json.loads(properties["metrics"]) == {"score": 0.5}
+    assert properties["licence"] == "BSD-3-Clause"
+    assert properties["version"] == metadata.details["ai_studio_version"]
+
+
+def test_another_input_size_is_certified_and_described(label_world: World, tmp_path: Path) -> None:
+    export(label_world, tmp_path, input_shape=[1, 3, 96, 80])
+    session = OnnxModel(tmp_path / "model.onnx")._session
+    metadata = ModelMetadata.model_validate_json(session.get_modelmeta().custom_metadata_map["ai_studio"])
+    assert session.get_inputs()[0].shape[1:] == [3, 96, 80]
+    assert (metadata.input_size, metadata.resize.size) == ([96, 80], [96, 80])
+    assert metadata.metrics == {}
+    assert metadata.details["trained_input_size"] == [64, 64]
+
+
+def test_an_operator_set_that_pytorch_does_not_write_is_a_plain_failure(
+    label_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.export.onnx_format.LOWEST_OF_NEW_EXPORTER", 13)
+    conversion = make_conversion(load_trained(label_world.checkpoint), opset_version=15)
+    with pytest.raises(JobFailure, match="not with ONNX operator set 15"):
+        write(conversion, tmp_path / "model.onnx", lambda _step: None)
+
+
+def test_options_refuse_operator_sets_outside_the_range() -> None:
+    for opset in (12, 22):
+        with pytest.raises(ValueError, match="opset_version"):
+            ExportOptions(opset_version=opset)
