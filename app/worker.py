@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
     is_follower = int(os.environ.get("LOCAL_RANK") or 0) > 0
     inbox = Inbox()
     if is_follower:
-        _start_thread(_watch_parent)
+        _start_thread(_watch_parent, str(options.request))
     elif options.attached:
         _start_thread(_read_server, _take_over_stdin(), inbox)
     try:
@@ -292,14 +292,17 @@ def _read_server(pipe: int, inbox: Inbox) -> None:
             inbox.take(line)
 
 
-def _watch_parent() -> None:
-    """End when the first rank is gone: its stdin pipe is not ours to read."""
-    parent_pid = os.getppid()
+def _watch_parent(request: str) -> None:
+    """End when the first rank is gone: its stdin pipe is not ours to read.
+
+    The parent was started with the same request; one that was not has adopted this process already.
+    """
     try:
-        parent = psutil.Process(parent_pid)
+        parent = psutil.Process(os.getppid())
+        is_first_rank = any(request in argument for argument in parent.cmdline())
     except psutil.Error:
         _end_at_once()
-    while os.getppid() == parent_pid and parent.is_running():
+    while is_first_rank and os.getppid() == parent.pid and parent.is_running():
         time.sleep(PARENT_POLL_S)
     _end_at_once()
 

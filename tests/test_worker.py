@@ -1,0 +1,270 @@
+"""A job process from outside: its command line, its pipe, its ends, and what it does not import."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from app import worker
+from app.schemas.events import JobProgressed
+from app.schemas.jobs import JobRequest
+from tests.core.jobs.conftest import HANDLERS
+
+JOB = "job-00000001"
+HEAVY = ("torch", "torchvision", "lightning", "numpy", "PIL", "onnx", "onnxruntime", "sklearn", "msgspec", "fastapi")
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def write_request(tmp_path: Path) -> Callable[..., Path]:
+    """Write the request of a fake job; return its path."""
+
+    def write(kind: str, job_dir: Path | None = None, **payload: Any) -> Path:
+        directory = job_dir or tmp_path / "job"
+        directory.mkdir(parents=True, exist_ok=True)
+        request = JobRequest(
+            job_id=JOB,
+            kind=kind,
+            project_id="proj-00000001",
+            job_dir=str(directory),
+            output_dir=str(tmp_path / "output"),
+            payload=payload,
+        )
+        (directory / "request.json").write_text(request.model_dump_json())
+        return directory / "request.json"
+
+    return write
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a worker in a session of its own; whatever is left of it is killed at the end."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_worker(request: Path, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "app.worker", str(request), *options, *HANDLERS],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+        started.append(child)
+        return child
+
+    yield start_worker
+    for child in started:
+        child.kill()
+        child.wait()
+        for stream in (child.stdin, child.stderr):
+            assert stream is not None
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
+
+
+def read_events(tmp_path: Path) -> list[dict[str, Any]]:
+    path = tmp_path / "job" / "events.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for_event(tmp_path: Path, event_type: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        for line in read_events(tmp_path):
+            if line["event"]["type"] == event_type:
+                event: dict[str, Any] = line["event"]
+                return event
+        time.sleep(0.01)
+    raise AssertionError(event_type)
+
+
+def send(child: subprocess.Popen[bytes], *messages: object) -> None:
+    assert child.stdin is not None
+    child.stdin.write(b"".join(json.dumps(message).encode() + b"\n" for message in messages))
+    child.stdin.flush()
+
+
+def test_importing_the_front_door_loads_nothing_heavy() -> None:
+    code = f"import sys, app.worker; print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_each_kind_names_a_handler() -> None:
+    assert sorted(worker.HANDLERS) == ["evaluate", "export", "import", "predict", "train"]
+    for name in worker.HANDLERS.values():
+        module, _, function = name.partition(":")
+        assert module.startswith("app.")
+        assert function == "run"
+
+
+def test_a_saved_request_runs_from_a_shell(start: Start, write_request: Callable[..., Path], tmp_path: Path) -> None:
+    child = start(write_request("succeed", steps=2))
+    assert child.wait(10) == 0
+    lines = read_events(tmp_path)
+    assert [line["seq"] for line in lines] == [1, 2, 3]
+    assert [line["event"]["type"] for line in lines] == ["JOB_PROGRESS", "JOB_PROGRESS", "JOB_RESULT"]
+    assert lines[-1]["event"]["outcome"] == "completed"
+    assert (tmp_path / "output" / "result.txt").read_text() == "made"
+    assert sorted(path.name for path in (tmp_path / "job").iterdir()) == ["events.jsonl", "request.json"]
+
+
+def test_a_failure_has_exit_code_one_and_a_result(
+    start: Start, write_request: Callable[..., Path], tmp_path: Path
+) -> None:
+    assert start(write_request("raise_failure")).wait(10) == 1
+    assert read_events(tmp_path)[-1]["event"]["error"]["type"] == "EmptySubset"
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", None])
+def test_an_unreadable_request_is_named(start: Start, tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "request.json").write_text(content)
+    child = start(tmp_path / "request.json")
+    assert child.wait(10) == 1
+    assert child.stderr is not None
+    assert b"request.json cannot be read" in child.stderr.read()
+
+
+def test_a_detached_worker_does_not_read_stdin(
+    start: Start, write_request: Callable[..., Path], tmp_path: Path
+) -> None:
+    child = start(write_request("wait_for_file", path=str(tmp_path / "gate")))
+    assert child.stdin is not None
+    child.stdin.close()
+    wait_for_event(tmp_path, "JOB_PROGRESS")
+    (tmp_path / "gate").touch()
+    assert child.wait(10) == 0
+
+
+def test_the_end_of_the_pipe_ends_the_whole_tree(
+    start: Start, write_request: Callable[..., Path], tmp_path: Path
+) -> None:
+    child = start(write_request("have_grandchildren"), "--attached")
+    wait_for_event(tmp_path, "LOG_LINE")
+    family = psutil.Process(child.pid).children(recursive=True)
+    assert len(family) == 2
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(2) != 0
+    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert read_events(tmp_path)[-1]["event"]["type"] == "LOG_LINE"
+
+
+def test_sigterm_ends_the_whole_tree_quickly(start: Start, write_request: Callable[..., Path], tmp_path: Path) -> None:
+    child = start(write_request("have_grandchildren"), "--attached")
+    wait_for_event(tmp_path, "LOG_LINE")
+    family = psutil.Process(child.pid).children(recursive=True)
+    child.terminate()
+    assert child.wait(2) == -signal.SIGTERM
+    assert psutil.wait_procs(family, timeout=2)[1] == []
+
+
+def test_a_command_reaches_the_job(start: Start, write_request: Callable[..., Path], tmp_path: Path) -> None:
+    child = start(write_request("wait_for_command"), "--attached")
+    wait_for_event(tmp_path, "JOB_PROGRESS")
+    send(child, ["noise"], {"command": "pause"})
+    assert child.wait(5) == 0
+    assert read_events(tmp_path)[-1]["event"]["outcome"] == "paused"
+
+
+def test_the_strongest_command_wins_and_messages_keep_their_order() -> None:
+    inbox = worker.Inbox()
+    for message in ({"command": "pause"}, {"id": 1}, {"command": "stop_keep"}, {"command": "dance"}, "text"):
+        inbox.take(json.dumps(message).encode())
+    inbox.take(b"not json")
+    assert inbox.command() == "pause"
+    inbox.take(b'{"command": "cancel"}')
+    inbox.take(b'{"command": "pause"}')
+    assert inbox.command() == "cancel"
+    assert [inbox.next_message(0.0) for _ in range(3)] == [{"id": 1}, {"command": "dance"}, None]
+
+
+def test_a_further_rank_reports_nothing_and_leaves_stdin_alone(
+    start: Start, write_request: Callable[..., Path], tmp_path: Path
+) -> None:
+    child = start(write_request("succeed"), "--attached", LOCAL_RANK="1")
+    assert child.stdin is not None
+    child.stdin.close()
+    assert child.wait(10) == 0
+    assert (tmp_path / "output" / "result.txt").exists()
+    assert read_events(tmp_path) == []
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_a_further_rank_ends_with_the_first(write_request: Callable[..., Path], tmp_path: Path, is_up: bool) -> None:
+    request = write_request("wait_for_file", path=str(tmp_path / "never"))
+    code = (
+        "import subprocess, sys, time; "
+        f"rank = subprocess.Popen([sys.executable, '-m', 'app.worker', {str(request)!r}, *{HANDLERS!r}]); "
+        "print(rank.pid, flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "LOCAL_RANK": "1"}) as first:
+        assert first.stdout is not None
+        rank = psutil.Process(int(first.stdout.readline()))
+        while is_up and not (tmp_path / "output").exists():
+            time.sleep(0.02)
+        first.kill()
+    assert psutil.wait_procs([rank], timeout=10)[1] == []
+
+
+def test_sockets_get_a_short_directory_when_the_job_lies_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config: dict[str, Any] = {}
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", config)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.setenv(name, "")
+    deep = tmp_path / ("x" * 80)
+    created = worker.use_temporary_dir(deep)
+    assert created == [deep, Path(config["tempdir"])]
+    assert len(config["tempdir"]) < worker.MAX_SOCKET_DIR_BYTES
+    assert tempfile.gettempdir() == str(deep)
+    Path(config["tempdir"]).rmdir()
+
+
+def test_a_line_torn_by_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> None:
+    class FullDisk(io.FileIO):
+        is_full = False
+
+        def write(self, data: Any) -> int:
+            if self.is_full and len(data) < 50:
+                raise OSError(28, "No space left on device")
+            return super().write(bytes(data)[:-30] if self.is_full else data)
+
+    reporter = worker.Reporter(tmp_path / "events.jsonl")
+    assert reporter._file is not None
+    reporter._file.close()
+    reporter._file = disk = FullDisk(tmp_path / "events.jsonl", "wb")
+    event = JobProgressed(job_id=JOB, done=1, total=1)
+    reporter.report(event)
+    disk.is_full = True
+    with pytest.raises(OSError, match="No space left"):
+        reporter.report(event)
+    disk.is_full = False
+    reporter.report(event, is_last=True)
+    first, torn, last = (tmp_path / "events.jsonl").read_text().splitlines()
+    assert (json.loads(first)["seq"], json.loads(last)["seq"]) == (1, 2)
+    with pytest.raises(ValueError, match=r".+"):
+        json.loads(torn)
+
+
+def test_the_handler_table_can_be_replaced_by_name() -> None:
+    table = importlib.import_module("tests.core.jobs.fake_jobs").TABLE
+    assert worker.load_handlers(HANDLERS[1]) is table
+    assert worker.load_handlers(None) is worker.HANDLERS
