@@ -115,7 +115,7 @@ class DatasetService:
         return ImageInfo(image={**image, "splits": splits})
 
     def _refuse_used(self, project_id: str) -> None:
-        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and job.kind != "predict"]
+        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and not job.is_service]
         if any(job.status not in TERMINAL_JOB_STATUSES for job in jobs):
             msg = "The dataset is in use by a job of this project. Cancel it or wait for its end."
             raise ConflictError(msg)

@@ -35,6 +35,7 @@ from app.schemas.jobs import JobRecord
 from app.schemas.payloads import EvaluatePayload
 
 ACTIVE_STATUSES = frozenset({"pending", "running"})
+CANCEL_WAIT_S = 12.0
 
 
 class EvaluationService:
@@ -110,7 +111,7 @@ class EvaluationService:
             self._lookup.find_experiment(project_id, experiment_id)
             record = self._stores.evaluations.read(project_id, experiment_id)
             if record is not None and record.status in ACTIVE_STATUSES and record.job_id is not None:
-                self._scheduler.cancel(record.job_id)
+                cancel_and_wait(self._scheduler, record.job_id)
             self._stores.evaluations.reset(project_id, experiment_id)
         return EvaluationDeleted(project_id=project_id, experiment_id=experiment_id)
 
@@ -211,6 +212,16 @@ class EvaluationService:
         for subset in subsets:
             if subset not in present:
                 raise invalid_field("split_subsets", f"The split {record.split_name!r} has no {subset} images.")
+
+
+def cancel_and_wait(scheduler: JobScheduler, job_id: str) -> None:
+    """Cancel a job and wait for its end, so that it cannot write into what comes next; raises ConflictError."""
+    scheduler.cancel(job_id)
+    try:
+        scheduler.wait(job_id, CANCEL_WAIT_S)
+    except TimeoutError:
+        msg = f"The job {job_id} has not ended yet. Try again in a few seconds."
+        raise ConflictError(msg) from None
 
 
 def require_completed(record: ExperimentRecord, verb: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.config import Settings
+from app.core.evaluations import cancel_and_wait
 from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
 from app.core.experiment_settings import (
     merge_augmentations,
@@ -99,8 +100,8 @@ class ExperimentService:
             self._lookup.find_experiment(project_id, experiment_id)
             for job in self._scheduler.list_jobs():
                 is_ours = job.project_id == project_id and job.subject.get("experiment_id") == experiment_id
-                if is_ours and job.kind == "predict":
-                    self._scheduler.cancel(job.id)
+                if is_ours and job.is_service:
+                    cancel_and_wait(self._scheduler, job.id)
                 elif is_ours and job.status not in TERMINAL_JOB_STATUSES:
                     msg = f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
                     raise TrainingInProgressError(msg)

@@ -58,6 +58,8 @@ class ImportService:
         else:
             source = _resolve_source(request.source_path or "")
         self._check_format(project_id, request.source_format)
+        scratch = self._stores.paths.scratch_dir(project_id)
+        make_directory(scratch)
         return check_source(
             source,
             annotation_kind=spec.info.annotation_kind,
@@ -65,6 +67,7 @@ class ImportService:
             source_format=request.source_format,
             options=request.options,
             limits=self._limits,
+            scratch_dir=scratch,
         )
 
     def import_local(self, project_id: str, request: ImportLocal) -> ImportStarted:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.core.evaluations import cancel_and_wait
 from app.core.exceptions import AIStudioError, ConflictError, ValidationFailedError
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
@@ -68,7 +69,7 @@ class PredictionService:
             keys = [key for key in self._predictors if key[0] == project_id]
             jobs = [self._predictors.pop(key) for key in keys]
         for job_id in jobs:
-            self._scheduler.cancel(job_id)
+            cancel_and_wait(self._scheduler, job_id)
 
     def on_started(self, job: JobRecord) -> None:
         """Nothing to record."""

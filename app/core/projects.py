@@ -77,6 +77,7 @@ class ProjectService:
             self._bus.close_project(project_id)
             trashed = self._stores.projects.delete(project_id)
             self._stores.datasets.forget(project_id)
+            self._scheduler.forget_project(project_id)
         shutil.rmtree(trashed, ignore_errors=True)
         return ProjectDeleted(project_id=project_id)
 
@@ -84,7 +85,7 @@ class ProjectService:
         active = [
             job
             for job in self._scheduler.list_jobs()
-            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and job.kind != "predict"
+            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and not job.is_service
         ]
         if active:
             kinds = ", ".join(sorted({job.kind for job in active}))

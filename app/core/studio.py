@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.config import Settings
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
@@ -33,13 +35,14 @@ STOP_TIMEOUT_S = 3.0
 class Studio:
     """Everything that the API can ask for."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, worker_arguments: Sequence[str] = ()) -> None:
+        """Make the services; nothing is read or written before `start`. `worker_arguments` go to every child."""
         self.settings = settings
         self._paths = WorkspacePaths(settings.workspace_root)
         self._lock = ServerLock(self._paths)
         self._stores = stores = open_stores(self._paths)
         self.bus = bus = EventBus(self._open_log, settings.max_streams)
-        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings)
+        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments)
         gate, views = ProjectGate(), TableViews()
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, scheduler, gate, views)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,10 @@ from pydantic import ValidationError
 from app.schemas.common import StrictModel, utc_now
 from app.storage.json_store import CorruptDocumentError, make_directory, read_model, write_model
 from app.storage.paths import WorkspacePaths
+
+
+DEAD_HOLDER_WAIT_S = 5.0
+DEAD_HOLDER_POLL_S = 0.05
 
 
 class FifoLock:
@@ -98,15 +103,25 @@ class ServerLock:
     def acquire(self) -> None:
         """Take the workspace; raises WorkspaceInUseError when a living process has it."""
         make_directory(self._paths.server_lock_file.parent)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout as error:
-            raise WorkspaceInUseError(self._describe_holder()) from error
+        deadline = time.monotonic() + DEAD_HOLDER_WAIT_S
+        while True:
+            try:
+                self._lock.acquire(timeout=0)
+                break
+            except Timeout as error:
+                # A server that was killed while it started a child leaves its lock to that child for a moment.
+                if self._is_holder_alive() or time.monotonic() > deadline:
+                    raise WorkspaceInUseError(self._describe_holder()) from error
+                time.sleep(DEAD_HOLDER_POLL_S)
         write_model(self._paths.server_info_file, ServerInfo(pid=os.getpid(), started_at=utc_now()))
 
     def release(self) -> None:
         """Give the workspace back."""
         self._lock.release()
+
+    def _is_holder_alive(self) -> bool:
+        holder = read_server_info(self._paths)
+        return holder is None or psutil.pid_exists(holder.pid)
 
     def _describe_holder(self) -> str:
         place = f"The workspace {self._paths.root} is in use"

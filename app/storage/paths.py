@@ -135,6 +135,10 @@ class WorkspacePaths:
         """Where an import builds a dataset before it is moved into place."""
         return self.project_dir(project_id) / "staging" / check_id("job", job_id)
 
+    def scratch_dir(self, project_id: str) -> Path:
+        """Where a dry run unpacks what it looks at; nothing in it outlives the call."""
+        return self.project_dir(project_id) / "staging" / "checks"
+
     def upload_dir(self, project_id: str, upload_id: str) -> Path:
         """Files received by upload."""
         return self.project_dir(project_id) / "uploads" / check_id("upload", upload_id)

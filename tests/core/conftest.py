@@ -1,0 +1,74 @@
+"""A real studio on a temporary workspace, with real imports and with engines that need no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app.config import Settings
+from app.core.studio import Studio
+from app.schemas.datasets import ImportLocal
+from app.schemas.experiments import ExperimentCreate, ExperimentRecord
+from app.schemas.projects import ProjectCreate
+from app.schemas.splits import SplitCreate, SplitRatios
+
+FAKE_ENGINES = ("--handlers", "tests.core.fake_handlers:HANDLERS")
+WAIT_S = 60.0
+
+
+def make_studio(root: Path) -> Studio:
+    """Return a studio that was not started."""
+    settings = Settings(workspace_root=root, cancel_ask_s=1.0, cancel_terminate_s=1.0)
+    return Studio(settings, worker_arguments=FAKE_ENGINES)
+
+
+def draw_class_folders(root: Path, num_per_class: int = 10) -> Path:
+    """Draw plain images of two classes into folders."""
+    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+        (root / name).mkdir(parents=True)
+        for number in range(num_per_class):
+            Image.new("RGB", (12, 8), colour).save(root / name / f"{name}_{number}.png")
+    return root
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    """A running studio with an empty workspace."""
+    running = make_studio(tmp_path / "workspace")
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def project_id(studio: Studio) -> str:
+    """An empty project."""
+    return studio.projects.create_project(ProjectCreate(name="Bolts", task="classification")).id
+
+
+@pytest.fixture
+def imported_id(studio: Studio, project_id: str, tmp_path: Path) -> str:
+    """A project with twenty images and a split named main."""
+    source = draw_class_folders(tmp_path / "source")
+    job = studio.imports.import_local(project_id, ImportLocal(source_path=str(source)))
+    assert studio.scheduler.wait(job.job_id, WAIT_S).status == "completed"
+    studio.splits.create_split(project_id, SplitCreate(name="main", ratios=SplitRatios(train=0.6, val=0.2, test=0.2)))
+    return project_id
+
+
+def create_experiment(studio: Studio, project_id: str, name: str = "first", **hyperparameters: int) -> ExperimentRecord:
+    """Create an experiment of two epochs."""
+    settings = {"max_epochs": 2, **hyperparameters}
+    return studio.experiments.create_experiment(
+        project_id, ExperimentCreate(name=name, split_name="main", hyperparameters=settings)
+    )
+
+
+def train_to_end(studio: Studio, project_id: str, record: ExperimentRecord) -> ExperimentRecord:
+    """Train and return the experiment as it ended."""
+    started = studio.training.start_training(project_id, record.id)
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    return studio.experiments.get_experiment(project_id, record.id)

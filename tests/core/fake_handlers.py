@@ -1,0 +1,152 @@
+"""Engines that need no torch: they report and write what the real ones do, on tiny numbers that they make up."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from app.datasets.table import decode_dataset, select_subset
+from app.schemas.events import (
+    BestModelUpdated,
+    CheckpointSaved,
+    EpochFinished,
+    EvaluationProgressed,
+    RunConfigResolved,
+    TrainRunStarted,
+)
+from app.schemas.experiments import EpochMetrics
+from app.schemas.job_context import JobCancelled, JobContext, JobFailure
+from app.schemas.payloads import EvaluatePayload, ExportPayload, TrainPayload
+
+HANDLERS = {
+    "import": "app.datasets.importer:run",
+    "train": "tests.core.fake_handlers:train",
+    "evaluate": "tests.core.fake_handlers:evaluate",
+    "export": "tests.core.fake_handlers:export",
+    "predict": "tests.core.fake_handlers:predict",
+}
+EPOCH_S = 0.02
+
+
+def train(context: JobContext) -> dict[str, Any]:
+    """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself."""
+    payload = TrainPayload.model_validate(context.request.payload)
+    run_id, seed = payload.run_id, payload.hyperparameters["seed"]
+    config = {"batch_size": payload.hyperparameters["batch_size"]}
+    context.report(
+        TrainRunStarted(run_id=run_id, model_id=payload.model.backbone, metric_primary="val_accuracy", config=config)
+    )
+    context.report(RunConfigResolved(run_id=run_id, resolved={"seed": seed}))
+    if seed == 13:
+        msg = "The seed is unlucky."
+        raise JobFailure(msg)
+    epochs = 10**6 if seed == 14 else payload.hyperparameters["max_epochs"]
+    first = 1
+    if payload.resume_from is not None:
+        first += json.loads(Path(payload.resume_from).read_text())["epoch"]
+    epoch = first - 1
+    for epoch in range(first, epochs + 1):
+        if (command := context.command()) == "cancel":
+            raise JobCancelled
+        if command is not None:
+            break
+        _report_epoch(context, run_id, epoch)
+        time.sleep(EPOCH_S)
+    metric = {"val_accuracy": epoch / (epoch + 1)}
+    paused = {"outcome": "paused"} if context.command() == "pause" else {}
+    return {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}
+
+
+def evaluate(context: JobContext) -> dict[str, Any]:
+    """Call every image by its own class, but the last one."""
+    payload = EvaluatePayload.model_validate(context.request.payload)
+    table = decode_dataset(Path(payload.dataset.dataset_json).read_bytes())
+    rows: list[dict[str, Any]] = []
+    for subset in payload.split_subsets:
+        for image in select_subset(table, payload.split_name, subset):
+            name = image.annotations[0].class_name  # type: ignore[union-attr]
+            truth: dict[str, Any] = {"class_id": 0, "class_name": name}
+            prediction = {**truth, "confidence": 1 - len(rows) / 100}
+            rows.append({"filename": image.filename, "subset": subset, "ground_truth": truth})
+            rows[-1] |= {"prediction": prediction, "correct": True, "loss": len(rows) / 100}
+    rows[-1]["correct"] = False
+    context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=len(rows), total=len(rows)))
+    if context.command() == "cancel":
+        raise JobCancelled
+    aggregate = {"accuracy": 1 - 1 / len(rows), "num_images": len(rows)}
+    (context.output_dir / "results.json").write_text(json.dumps({"results": rows}))
+    (context.output_dir / "aggregate.json").write_text(json.dumps(aggregate))
+    return {"headline": aggregate, "num_images": len(rows)}
+
+
+def export(context: JobContext) -> dict[str, Any]:
+    """Write three bytes as a model; opset 13 does not pass its certificate."""
+    payload = ExportPayload.model_validate(context.request.payload)
+    passed = payload.options.opset_version != 13
+    certificate = {
+        "passed": passed,
+        "tolerance": 1e-4,
+        "num_images": 2,
+        "max_diff": 1e-6 if passed else 0.5,
+        "mean_diff": 1e-7,
+        "agreement": 1.0,
+        "metric_torch": payload.metrics,
+        "metric_exported": payload.metrics,
+        "worst": [],
+        "runtime": "fake",
+    }
+    (context.output_dir / "parity.json").write_text(json.dumps(certificate))
+    if not passed:
+        msg = "The exported file differs from the model by 0.5, more than the tolerance 0.0001."
+        raise JobFailure(msg, "ParityError")
+    (context.output_dir / "model.onnx").write_bytes(b"abc")
+    (context.output_dir / "bundle.zip").write_bytes(b"PK")
+    return {
+        "output_file": "model.onnx",
+        "output_size_mb": 0.001,
+        "validation": {key: certificate[key] for key in ("passed", "max_diff", "mean_diff")},
+        "checksum": "0" * 64,
+        "contents": ["model.onnx"],
+    }
+
+
+def predict(context: JobContext) -> dict[str, Any]:
+    """Answer with the number of bytes of each image; an empty one cannot be read."""
+    while context.command() != "cancel":
+        message = context.next_message(0.05)
+        if message is None:
+            continue
+        size = Path(message["image_path"]).stat().st_size
+        answer: dict[str, Any] = {"status": "error", "message": "This is not an image."}
+        if size:
+            answer = {"status": "ok", "width": size, "height": 1, "annotation_kind": "label"}
+            answer |= {"predictions": {"size": size}, "duration_ms": 0.1, "runtime": "fake"}
+        temporary = context.output_dir / "answer.tmp"
+        temporary.write_text(json.dumps(answer))
+        temporary.replace(context.output_dir / f"{message['id']}.json")
+    raise JobCancelled
+
+
+def _report_epoch(context: JobContext, run_id: str, epoch: int) -> None:
+    value = epoch / (epoch + 1)
+    metrics = {"epoch": epoch, "train_loss": 1 / epoch, "lr": 0.1, "duration_s": EPOCH_S, "val_accuracy": value}
+    context.report(EpochFinished(run_id=run_id, metrics=EpochMetrics.model_validate(metrics)))
+    for name in ("best", "last"):
+        path = context.output_dir / "checkpoints" / f"{name}.ckpt"
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps({"epoch": epoch}))
+        temporary.replace(path)
+        context.report(
+            CheckpointSaved.model_validate(
+                {
+                    "run_id": run_id,
+                    "name": name,
+                    "path": f"checkpoints/{name}.ckpt",
+                    "epoch": epoch,
+                    "size_bytes": 12,
+                }
+            )
+        )
+    context.report(BestModelUpdated(run_id=run_id, model_id="fake", metric={"val_accuracy": value}))

@@ -1,0 +1,68 @@
+"""Pages, files and thumbnails of an imported dataset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
+from app.core.studio import Studio
+from app.schemas.datasets import ImageQuery
+from tests.core.conftest import create_experiment
+
+
+def test_pages_hold_what_was_asked_for(studio: Studio, imported_id: str) -> None:
+    page = studio.datasets.list_images(imported_id, ImageQuery(page=2, page_size=8, split_name="main"))
+    assert (page.total_items, page.total_pages, len(page.items)) == (20, 3, 8)
+    assert all(item.selected_split_value in {"train", "val", "test"} for item in page.items)
+    train = ImageQuery(split_name="main", subset="train")
+    assert studio.datasets.list_images(imported_id, train).total_items == 12
+
+
+def test_an_unknown_split_is_refused(studio: Studio, imported_id: str) -> None:
+    with pytest.raises(SplitNotFoundError):
+        studio.datasets.list_images(imported_id, ImageQuery(split_name="other"))
+
+
+def test_files_are_found_by_name(studio: Studio, imported_id: str) -> None:
+    image = studio.datasets.image_path(imported_id, "red_0.png")
+    thumbnail = studio.datasets.thumbnail_path(imported_id, "red_0.png")
+    assert image.is_file()
+    thumbnail.unlink()
+    assert studio.datasets.thumbnail_path(imported_id, "red_0.png").is_file()
+    info = studio.datasets.image_info(imported_id, "red_0.png").image
+    assert info["splits"]["main"] in {"train", "val", "test"}
+    assert info["annotations"][0]["class_name"] == "red"
+
+
+@pytest.mark.parametrize("name", ["", "nobody.png", "../dataset.json", "/etc/passwd", "red_0.png\x00"])
+def test_names_of_no_image_are_not_found(studio: Studio, imported_id: str, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        studio.datasets.image_path(imported_id, name)
+
+
+def test_a_forged_name_in_the_document_leads_nowhere(studio: Studio, imported_id: str) -> None:
+    path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
+    path.write_text(path.read_text().replace('"red_0.png"', '"../dataset.json"'))
+    with pytest.raises(NotFoundError):
+        studio.datasets.image_path(imported_id, "../dataset.json")
+
+
+def test_a_dataset_in_use_is_not_cleared(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    studio.training.start_training(imported_id, record.id)
+    with pytest.raises(ConflictError):
+        studio.datasets.clear_dataset(imported_id)
+    studio.training.stop_training(imported_id, record.id, keep=False)
+
+
+def test_a_corrupt_document_is_named_and_can_be_replaced(studio: Studio, imported_id: str) -> None:
+    path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
+    path.write_text(json.dumps({"images": 3}))
+    with pytest.raises(DatasetNotImportedError, match="set aside"):
+        studio.datasets.get_summary(imported_id)
+    assert len(studio.system.get_workspace().corrupt) == 1
+    assert studio.projects.get_project(imported_id).num_images == 0
+    studio.datasets.clear_dataset(imported_id)

@@ -1,0 +1,121 @@
+"""Experiments are checked field by field, merged, copied and forked."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.exceptions import (
+    CheckpointNotFoundError,
+    ExperimentNotFoundError,
+    TrainingInProgressError,
+    ValidationFailedError,
+)
+from app.core.studio import Studio
+from app.schemas.experiments import (
+    AugmentationSettings,
+    DuplicateRequest,
+    ExperimentCreate,
+    ExperimentUpdate,
+    ForkRequest,
+)
+from app.schemas.tasks import AugmentationEntry
+from tests.core.conftest import create_experiment, train_to_end
+
+
+def test_defaults_come_from_the_task(studio: Studio, imported_id: str) -> None:
+    request = ExperimentCreate(name="plain", split_name="main")
+    record = studio.experiments.create_experiment(imported_id, request)
+    assert record.status == "created"
+    assert record.hyperparameters["batch_size"] == 32
+    assert record.augmentations.train
+    assert record.hardware.selected_devices == ["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"hyperparameters": {"learning_rate": -1.0}}, "hyperparameters.learning_rate"),
+        ({"hyperparameters": {"no_such_key": 1}}, "hyperparameters.no_such_key"),
+        ({"hyperparameters": {"batch_size": False}}, "hyperparameters.batch_size"),
+        ({"hyperparameters": {"loss": "luck"}}, "hyperparameters.loss"),
+        ({"hyperparameters": {"early_stopping_metric": "val_luck"}}, "hyperparameters.early_stopping_metric"),
+        ({"model": {"backbone": "resnet9000"}}, "model.backbone"),
+        ({"model": {"dropout": 1.5}}, "model.dropout"),
+        ({"hardware": {"selected_devices": ["cpu", "gpu:0"]}}, "hardware.selected_devices"),
+        ({"hardware": {"precision": "16-mixed"}}, "hardware.precision"),
+    ],
+)
+def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[str, object], field: str) -> None:
+    record = create_experiment(studio, imported_id)
+    update = ExperimentUpdate.model_validate(changes)
+    with pytest.raises(ValidationFailedError) as caught:
+        studio.experiments.update_experiment(imported_id, record.id, update)
+    assert isinstance(caught.value.details, list)
+    assert [problem.field for problem in caught.value.details] == [field]
+    assert studio.experiments.get_experiment(imported_id, record.id) == record
+
+
+def test_an_unknown_augmentation_is_named(studio: Studio, imported_id: str) -> None:
+    settings = AugmentationSettings(train=[AugmentationEntry(name="Telepathy")])
+    with pytest.raises(ValidationFailedError):
+        studio.experiments.create_experiment(
+            imported_id, ExperimentCreate(name="x", split_name="main", augmentations=settings)
+        )
+
+
+def test_objects_are_merged_and_lists_replaced(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    update = ExperimentUpdate(
+        hyperparameters={"batch_size": 8, "milestones": [1]}, augmentations={"train": []}, description="note"
+    )
+    changed = studio.experiments.update_experiment(imported_id, record.id, update)
+    assert changed.hyperparameters == {**record.hyperparameters, "batch_size": 8, "milestones": [1]}
+    assert (changed.augmentations.train, changed.augmentations.val) == ([], record.augmentations.val)
+    assert (changed.name, changed.description) == (record.name, "note")
+
+
+def test_only_labels_change_while_a_run_is_on(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    studio.training.start_training(imported_id, record.id)
+    renamed = studio.experiments.update_experiment(imported_id, record.id, ExperimentUpdate(name="new"))
+    assert renamed.name == "new"
+    with pytest.raises(TrainingInProgressError):
+        studio.experiments.update_experiment(
+            imported_id, record.id, ExperimentUpdate(hyperparameters={"batch_size": 2})
+        )
+    with pytest.raises(TrainingInProgressError):
+        studio.experiments.delete_experiment(imported_id, record.id)
+    studio.training.stop_training(imported_id, record.id, keep=False)
+
+
+def test_a_duplicate_has_the_settings_and_no_past(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id, batch_size=4))
+    copy = studio.experiments.duplicate_experiment(imported_id, record.id, DuplicateRequest())
+    assert (copy.name, copy.status, copy.current_run_id) == ("first copy", "created", None)
+    assert copy.hyperparameters == record.hyperparameters
+    again = studio.experiments.duplicate_experiment(imported_id, record.id, DuplicateRequest())
+    assert again.name == "first copy 2"
+
+
+def test_a_fork_starts_from_a_checkpoint(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    with pytest.raises(CheckpointNotFoundError):
+        studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+    trained = train_to_end(studio, imported_id, record)
+    changes = ExperimentUpdate(hyperparameters={"learning_rate": 0.5})
+    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork", changes=changes))
+    assert fork.parent == {
+        "experiment_id": record.id,
+        "run_id": trained.current_run_id or "",
+        "checkpoint": "best",
+    }
+    assert fork.hyperparameters["learning_rate"] == 0.5
+    assert train_to_end(studio, imported_id, fork).status == "completed"
+
+
+def test_a_deleted_experiment_is_gone(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    studio.experiments.delete_experiment(imported_id, record.id)
+    assert studio.experiments.list_experiments(imported_id).experiments == []
+    with pytest.raises(ExperimentNotFoundError):
+        studio.experiments.get_experiment(imported_id, record.id)

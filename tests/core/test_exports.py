@@ -1,0 +1,77 @@
+"""Exports end with a certificate or with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, ValidationFailedError
+from app.core.studio import Studio
+from app.schemas.evaluation import EvaluationRequest
+from app.schemas.experiments import ExperimentRecord
+from app.schemas.export import ExportOptions, ExportRecord, ExportRequest
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
+
+
+@pytest.fixture
+def trained(studio: Studio, imported_id: str) -> ExperimentRecord:
+    return train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+
+
+def export(studio: Studio, project_id: str, experiment_id: str, opset: int = 17) -> ExportRecord:
+    request = ExportRequest(experiment_id=experiment_id, options=ExportOptions(opset_version=opset))
+    record = studio.exports.create_export(project_id, request)
+    studio.scheduler.wait(record.job_id or "", WAIT_S)
+    return studio.exports.get_export(project_id, record.id)
+
+
+def test_a_file_comes_with_its_certificate(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    evaluation = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest())
+    studio.scheduler.wait(evaluation.job_id or "", WAIT_S)
+    record = export(studio, imported_id, trained.id)
+    assert (record.status, record.output_file) == ("completed", "model.onnx")
+    assert record.validation is not None
+    assert record.validation.passed
+    assert studio.exports.model_path(imported_id, record.id).read_bytes() == b"abc"
+    assert studio.exports.bundle_path(imported_id, record.id).is_file()
+    certificate = studio.exports.read_certificate(imported_id, record.id)
+    assert certificate.metric_torch == {"accuracy": 0.75}
+    assets = studio.states.list_assets(imported_id)
+    assert [asset.name for asset in assets] == ["model.onnx"]
+    assert studio.states.asset_path(imported_id, assets[0].id).read_bytes() == b"abc"
+
+
+def test_a_refused_export_says_why(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    record = export(studio, imported_id, trained.id, opset=13)
+    assert record.status == "failed"
+    assert record.error is not None
+    assert "tolerance" in record.error.message
+    assert record.validation is not None
+    assert not record.validation.passed
+    with pytest.raises(ConflictError):
+        studio.exports.model_path(imported_id, record.id)
+    assert studio.exports.read_certificate(imported_id, record.id).max_diff == 0.5
+
+
+def test_a_running_experiment_is_not_exported(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    studio.training.start_training(imported_id, record.id)
+    with pytest.raises(ConflictError, match="only a completed one"):
+        studio.exports.create_export(imported_id, ExportRequest(experiment_id=record.id))
+    studio.training.stop_training(imported_id, record.id, keep=False)
+
+
+def test_bad_requests_are_refused(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    with pytest.raises(ExportFormatUnavailableError, match="onnx"):
+        studio.exports.create_export(imported_id, ExportRequest(experiment_id=trained.id, format="coffee"))
+    options = ExportOptions(input_shape=[1, 4, 32, 32])
+    with pytest.raises(ValidationFailedError):
+        studio.exports.create_export(imported_id, ExportRequest(experiment_id=trained.id, options=options))
+    with pytest.raises(NotFoundError):
+        studio.exports.get_export(imported_id, "export-00000000")
+
+
+def test_a_deleted_export_is_gone(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    record = export(studio, imported_id, trained.id)
+    studio.exports.delete_export(imported_id, record.id)
+    assert studio.exports.list_exports(imported_id).exports == []
+    assert studio.states.list_assets(imported_id) == []

@@ -1,0 +1,63 @@
+"""Rows of results are filtered and sorted by the paths of a spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.core.paging import cut_page, read_path, select_rows
+from app.schemas.evaluation import ResultQuery
+from app.schemas.tasks import ResultView
+
+VIEW = ResultView(
+    class_path="truth.name",
+    predicted_path="prediction.name",
+    correct_path="correct",
+    sort_paths={"confidence": "prediction.confidence", "error": "loss"},
+)
+ROWS: list[dict[str, Any]] = [
+    {
+        "filename": f"{letter}.png",
+        "subset": "test" if index < 3 else "val",
+        "truth": {"name": "x"},
+        "prediction": {"name": "x" if index else "y", "confidence": [0.2, 0.9, 0.5, 0.7][index]},
+        "correct": index > 0,
+        "loss": [3.0, 0.1, None, 0.3][index],
+    }
+    for index, letter in enumerate("dcba")
+]
+
+
+def names(**query: Any) -> list[str]:
+    return [row["filename"][0] for row in select_rows(ROWS, ResultQuery(**query), VIEW)]
+
+
+def test_the_order_of_names_is_the_default() -> None:
+    assert names() == ["a", "b", "c", "d"]
+    assert names(sort_order="desc") == ["d", "c", "b", "a"]
+
+
+def test_worst_first_puts_rows_without_a_value_last() -> None:
+    assert names(sort_by="error", sort_order="desc") == ["d", "a", "c", "b"]
+    assert names(sort_by="confidence") == ["d", "b", "a", "c"]
+
+
+def test_filters_combine() -> None:
+    assert names(filter_correct=False) == ["d"]
+    assert names(filter_subset="val") == ["a"]
+    assert names(filter_class="x", filter_predicted="y") == ["d"]
+    assert names(filter_correct=True, filter_subset="test") == ["b", "c"]
+
+
+def test_a_filter_that_the_task_does_not_know_matches_nothing() -> None:
+    assert select_rows(ROWS, ResultQuery(filter_correct=True), ResultView()) == []
+
+
+def test_pages_are_counted() -> None:
+    page = cut_page(ROWS, page=2, page_size=3)
+    assert (page.total_items, page.total_pages, len(page.items)) == (4, 2, 1)
+    assert cut_page([], 1, 50).total_pages == 0
+
+
+def test_a_missing_part_of_a_path_is_none() -> None:
+    assert read_path({"a": {"b": 1}}, "a.b") == 1
+    assert read_path({"a": 1}, "a.b") is None

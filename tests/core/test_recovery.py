@@ -1,0 +1,114 @@
+"""What was answered is there after `kill -9` of the server, and no run is shown as what it is not."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.core.studio import Studio
+from app.storage.locks import WorkspaceInUseError
+from tests.core.conftest import WAIT_S, draw_class_folders, make_studio
+
+SERVER = """
+import json, sys, time
+from pathlib import Path
+from app.schemas.datasets import ImportLocal
+from app.schemas.projects import ProjectCreate
+from app.schemas.splits import SplitCreate
+from tests.core.conftest import create_experiment, make_studio
+
+root, source, phase = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+studio = make_studio(root)
+studio.start()
+pid = studio.projects.create_project(ProjectCreate(name="Bolts", task="classification")).id
+job = studio.imports.import_local(pid, ImportLocal(source_path=source)).job_id
+facts = {"project": pid, "job": job}
+if phase != "import":
+    studio.scheduler.wait(job, 60)
+    studio.splits.create_split(pid, SplitCreate(name="main"))
+    running = create_experiment(studio, pid, "running", seed=14)
+    waiting = create_experiment(studio, pid, "waiting")
+    facts["running"] = running.id
+    facts["job"] = studio.training.start_training(pid, running.id).job_id
+    facts["waiting"] = waiting.id
+    facts["waiting_job"] = studio.training.start_training(pid, waiting.id).job_id
+    while not studio.experiments.read_metrics(pid, running.id).epochs:
+        time.sleep(0.01)
+    facts["pid"] = studio.scheduler.get(facts["job"]).pid
+print(json.dumps(facts), flush=True)
+time.sleep(60)
+"""
+
+
+def run_server_and_kill_it(root: Path, source: Path, phase: str) -> dict[str, str]:
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(root), str(source), phase], stdout=subprocess.PIPE, text=True
+    )
+    assert server.stdout is not None
+    facts: dict[str, str] = json.loads(server.stdout.readline())
+    server.kill()
+    server.communicate()
+    return facts
+
+
+def is_running(pid: int) -> bool:
+    """A zombie does not run; where nobody reaps orphans it stays listed."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return draw_class_folders(tmp_path / "source")
+
+
+def test_a_killed_server_comes_back_with_the_truth(tmp_path: Path, source: Path) -> None:
+    facts = run_server_and_kill_it(tmp_path / "workspace", source, "training")
+    studio = make_studio(tmp_path / "workspace")
+    studio.start()
+    try:
+        check_training(studio, facts)
+    finally:
+        studio.stop()
+
+
+def check_training(studio: Studio, facts: dict[str, str]) -> None:
+    project_id = facts["project"]
+    record = studio.experiments.get_experiment(project_id, facts["running"])
+    assert record.status == "interrupted"
+    assert not is_running(int(facts["pid"]))
+    epochs = [epoch.epoch for epoch in studio.experiments.read_metrics(project_id, record.id).epochs]
+    assert epochs == list(range(1, len(epochs) + 1))
+    logged = [line for line in studio.bus.read(project_id, 0, 10_000) if line.type == "EPOCH_FINISHED"]
+    mine = [line.payload["metrics"]["epoch"] for line in logged if line.job_id == facts["job"]]
+    assert mine == epochs
+    waiting = studio.scheduler.wait(facts["waiting_job"], WAIT_S)
+    assert waiting.status == "completed"
+    assert studio.experiments.get_experiment(project_id, facts["waiting"]).status == "completed"
+    resumed = studio.training.resume_training(project_id, record.id)
+    studio.training.stop_training(project_id, record.id, keep=False)
+    assert studio.scheduler.wait(resumed.job_id or "", 20).status == "cancelled"
+
+
+def test_a_killed_import_leaves_the_project_and_no_half_dataset(tmp_path: Path, source: Path) -> None:
+    facts = run_server_and_kill_it(tmp_path / "workspace", source, "import")
+    studio = make_studio(tmp_path / "workspace")
+    studio.start()
+    try:
+        job = studio.scheduler.get(facts["job"])
+        has_dataset = studio.projects.get_project(facts["project"]).num_images == 20
+        assert (job.status == "completed") == has_dataset
+        assert job.status in {"completed", "interrupted"}
+        staging = list((tmp_path / "workspace" / "projects" / facts["project"]).glob("staging/job-*"))
+        assert staging == []
+    finally:
+        studio.stop()
+
+
+def test_two_servers_do_not_share_a_workspace(studio: Studio, tmp_path: Path) -> None:
+    with pytest.raises(WorkspaceInUseError):
+        make_studio(tmp_path / "workspace").start()

@@ -1,0 +1,70 @@
+"""Orders and counts over a decoded dataset."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.table_views import TableViews, build_view, values_of
+from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, Value
+from app.schemas.datasets import ImageQuery
+
+
+def make_table() -> DatasetTable:
+    names = ["b.png", "a.png", "C.png", "d.png"]
+    images = [
+        ImageRecord(
+            filename=name,
+            width=10 + index,
+            height=10,
+            split=["train" if index % 2 else "test"],
+            annotations=[Label(index % 2, "cat" if index % 2 else "ant")],
+        )
+        for index, name in enumerate(names)
+    ]
+    return DatasetTable(
+        id="dataset-0123abcd",
+        task="t",
+        source_format="image_folders",
+        source_path="/s",
+        imported_at="now",
+        classes=["ant", "cat", "cow"],
+        split_names=["main"],
+        image_stats=StatsRecord(4, 10, 13, 10, 10, ["PNG"]),
+        images=images,
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({}, ["C.png", "a.png", "b.png", "d.png"]),
+        ({"sort_order": "desc"}, ["d.png", "b.png", "a.png", "C.png"]),
+        ({"sort_by": "class"}, ["C.png", "b.png", "a.png", "d.png"]),
+        ({"sort_by": "size", "sort_order": "desc"}, ["d.png", "C.png", "a.png", "b.png"]),
+        ({"filter_class": "cat"}, ["a.png", "d.png"]),
+        ({"filter_class": "nobody"}, []),
+        ({"search": "c.P"}, ["C.png"]),
+        ({"split_name": "main", "subset": "test"}, ["C.png", "b.png"]),
+        ({"split_name": "main"}, ["C.png", "a.png", "b.png", "d.png"]),
+    ],
+)
+def test_queries(query: dict[str, str], expected: list[str]) -> None:
+    table = make_table()
+    indices = build_view(table).order(ImageQuery.model_validate(query))
+    assert [table.images[index].filename for index in indices] == expected
+
+
+def test_counts_name_classes_without_images_too() -> None:
+    assert build_view(make_table()).class_counts == {"ant": 2, "cat": 2, "cow": 0}
+
+
+def test_a_view_is_kept_until_the_table_is_replaced() -> None:
+    views, table = TableViews(), make_table()
+    assert views.view("p", table) is views.view("p", table)
+    assert views.view("p", make_table()).table is not table
+
+
+def test_values_of_an_image() -> None:
+    image = ImageRecord(filename="a", width=1, height=1, split=[], annotations=[Value([1.5, 2.0])])
+    assert values_of(image) == [1.5, 2.0]
+    assert values_of(make_table().images[0]) is None

@@ -1,0 +1,146 @@
+"""Runs: from start to end, and every way to end one early."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from app.core.exceptions import (
+    CheckpointNotFoundError,
+    ConflictError,
+    DatasetNotImportedError,
+    GpuNotAvailableError,
+    RunNotFoundError,
+    SplitNotFoundError,
+    TrainingInProgressError,
+)
+from app.core.studio import Studio
+from app.schemas.experiments import ExperimentCreate, ExperimentUpdate
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
+
+
+def wait_for_epochs(studio: Studio, project_id: str, experiment_id: str, count: int) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while len(studio.experiments.read_metrics(project_id, experiment_id).epochs) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_is_recorded(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    assert (record.status, record.best_epoch) == ("completed", 2)
+    assert record.best_metric == {"val_accuracy": pytest.approx(2 / 3)}
+    assert set(record.checkpoints) == {"best", "last"}
+    assert [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs] == [1, 2]
+    runs = studio.experiments.list_runs(imported_id, record.id).runs
+    assert [run.status for run in runs] == ["completed"]
+    types = [line.type for line in studio.bus.read(imported_id, 0, 1000)]
+    assert types.count("TRAIN_RUN_FINISHED") == 1
+    assert types.index("TRAIN_RUN_STARTED") < types.index("EPOCH_FINISHED") < types.index("TRAIN_RUN_FINISHED")
+
+
+def test_training_needs_a_dataset_and_a_split(studio: Studio, project_id: str) -> None:
+    with pytest.raises(DatasetNotImportedError):
+        create_experiment(studio, project_id)
+
+
+def test_training_without_its_split_is_refused(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    deleted = studio.splits.delete_split(imported_id, "main")
+    assert "first" in deleted.warnings[0]
+    with pytest.raises(SplitNotFoundError):
+        studio.training.start_training(imported_id, record.id)
+
+
+def test_a_missing_gpu_is_refused(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    update = ExperimentUpdate(hardware={"selected_devices": ["gpu:15"]})
+    studio.experiments.update_experiment(imported_id, record.id, update)
+    with pytest.raises(GpuNotAvailableError, match="gpu:15"):
+        studio.training.start_training(imported_id, record.id)
+
+
+def test_a_failed_run_says_why_and_can_be_started_again(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id, seed=13))
+    assert record.status == "failed"
+    assert record.error is not None
+    assert record.error.message == "The seed is unlucky."
+    studio.experiments.update_experiment(imported_id, record.id, ExperimentUpdate(hyperparameters={"seed": 1}))
+    assert train_to_end(studio, imported_id, record).status == "completed"
+    assert len(studio.experiments.list_runs(imported_id, record.id).runs) == 2
+
+
+def test_a_run_is_cancelled(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    started = studio.training.start_training(imported_id, record.id)
+    with pytest.raises(TrainingInProgressError):
+        studio.training.start_training(imported_id, record.id)
+    wait_for_epochs(studio, imported_id, record.id, 1)
+    studio.training.stop_training(imported_id, record.id, keep=False)
+    studio.scheduler.wait(started.job_id or "", 20)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "cancelled"
+    with pytest.raises(ConflictError):
+        studio.training.stop_training(imported_id, record.id, keep=False)
+
+
+def test_stop_and_keep_completes(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    started = studio.training.start_training(imported_id, record.id)
+    wait_for_epochs(studio, imported_id, record.id, 2)
+    studio.training.stop_training(imported_id, record.id, keep=True)
+    studio.scheduler.wait(started.job_id or "", 20)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
+
+
+def test_pause_and_resume_continue_the_same_curve(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, max_epochs=60)
+    started = studio.training.start_training(imported_id, record.id)
+    wait_for_epochs(studio, imported_id, record.id, 2)
+    studio.training.pause_training(imported_id, record.id)
+    studio.scheduler.wait(started.job_id or "", 20)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "paused"
+    resumed = studio.training.resume_training(imported_id, record.id)
+    assert resumed.run_id == started.run_id
+    studio.scheduler.wait(resumed.job_id or "", WAIT_S)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
+    epochs = [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs]
+    assert epochs == list(range(1, 61))
+
+
+def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=13)
+    with pytest.raises(ConflictError):
+        studio.training.resume_training(imported_id, record.id)
+    with pytest.raises(RunNotFoundError):
+        studio.training.read_log(imported_id, record.id, 0)
+    train_to_end(studio, imported_id, record)
+    with pytest.raises(CheckpointNotFoundError, match="Start it anew"):
+        studio.training.resume_training(imported_id, record.id)
+
+
+def test_runs_wait_in_a_queue_that_can_be_reordered(studio: Studio, imported_id: str) -> None:
+    running = create_experiment(studio, imported_id, "running", seed=14)
+    studio.training.start_training(imported_id, running.id)
+    waiting = [create_experiment(studio, imported_id, f"waiting {number}") for number in range(3)]
+    runs = [studio.training.start_training(imported_id, record.id).run_id for record in waiting]
+    assert [entry.run_id for entry in studio.training.list_queue(imported_id).queue] == runs
+    moved = studio.training.move_in_queue(imported_id, runs[2], 0)
+    assert [entry.run_id for entry in moved.queue] == [runs[2], runs[0], runs[1]]
+    studio.training.stop_training(imported_id, waiting[0].id, keep=False)
+    assert studio.experiments.get_experiment(imported_id, waiting[0].id).status == "cancelled"
+    studio.training.stop_training(imported_id, running.id, keep=False)
+
+
+def test_restart_returns_the_record_to_created(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    with pytest.raises(ConflictError, match="Restart"):
+        studio.training.start_training(imported_id, record.id)
+    fresh = studio.training.restart_experiment(imported_id, record.id)
+    assert (fresh.status, fresh.best_metric, fresh.checkpoints) == ("created", {}, {})
+    assert train_to_end(studio, imported_id, fresh).status == "completed"
+
+
+def test_an_experiment_needs_a_split_that_exists(studio: Studio, imported_id: str) -> None:
+    with pytest.raises(SplitNotFoundError, match="main"):
+        studio.experiments.create_experiment(imported_id, ExperimentCreate(name="x", split_name="other"))
