@@ -22,7 +22,6 @@ from app.schemas.common import StrictModel, utc_now
 from app.storage.json_store import CorruptDocumentError, make_directory, read_model, write_model
 from app.storage.paths import WorkspacePaths
 
-
 DEAD_HOLDER_WAIT_S = 5.0
 DEAD_HOLDER_POLL_S = 0.05
 
