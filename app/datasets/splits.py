@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
+from app.datasets.table import DatasetTable, ImageRecord, Value
 from app.schemas.datasets import SplitValue
 from app.schemas.splits import SplitCounts, SplitRatios
 from app.schemas.tasks import AnnotationKind
@@ -60,11 +60,6 @@ def count_split(values: Sequence[str], class_names: Sequence[str | None]) -> tup
         for name in classes
     }
     return SplitCounts(**Counter(values)), by_class
-
-
-def list_class_names(table: DatasetTable) -> list[str | None]:
-    """Return the class of each image in the order of the table, None where it has none."""
-    return [class_name_of(image) for image in table.images]
 
 
 def _subset_sizes(num_images: int, ratios: SplitRatios) -> Sizes:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.datasets.splits import count_split, draw_split, list_class_names
+from app.datasets.splits import count_split, draw_split
 from app.datasets.table import Annotation, DatasetTable, ImageRecord, Label, StatsRecord, Value
 from app.schemas.splits import SplitCounts, SplitRatios
 
@@ -133,11 +133,6 @@ def test_count_split_counts_per_class() -> None:
     counts, by_class = count_split(["train", "val", "train", "none"], ["a", "a", "b", None])
     assert counts == SplitCounts(train=2, val=1, none=1)
     assert by_class == {"a": SplitCounts(train=1, val=1), "b": SplitCounts(train=1)}
-
-
-def test_class_names_come_in_the_order_of_the_table() -> None:
-    assert list_class_names(labelled(["b", "a"])) == ["b", "a"]
-    assert list_class_names(valued([[1.0]])) == [None]
 
 
 @settings(max_examples=150, deadline=None)

@@ -54,6 +54,12 @@ class ProblemList:
         problem = ImportProblem(file=_printable(file), message=_printable(message), fix=fix, severity="warning")
         self._keep(self._warnings, problem)
 
+    def extend(self, other: ProblemList) -> None:
+        """Take over what another list counted and named."""
+        self._errors = [*self._errors, *other._errors][: self._max_named]
+        self._warnings = [*self._warnings, *other._warnings][: self._max_named]
+        self.num_problems += other.num_problems
+
     @property
     def named(self) -> list[ImportProblem]:
         """The first problems, errors before warnings."""

@@ -13,18 +13,29 @@ from app.datasets.formats.base import FoundImage, ProblemList, SourceError
 from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.images import UnreadableImageError, read_header
-from app.schemas.datasets import ImportReport
+from app.schemas.datasets import ImportOptions, ImportReport
 from app.schemas.payloads import ImportLimits
+from app.schemas.tasks import AnnotationKind
 
 MAX_HEADERS = 20_000
 
 
-def check_source(source: Source, scratch_dir: Path) -> ImportReport:
-    """Return what an import of the source would find; what is wrong is in the report and never raised.
+def check_source(
+    path: Path,
+    annotation_kind: AnnotationKind,
+    allowed_formats: Sequence[str],
+    source_format: str | None,
+    options: ImportOptions,
+    limits: ImportLimits,
+    scratch_dir: Path | None = None,
+) -> ImportReport:
+    """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
-    A zip is unpacked below `scratch_dir`, an existing directory, and removed again. Headers of the first images are
-    read, no pixels: a file that is damaged behind its header is found by the import.
+    A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
+    removed again. Headers of the first images are read, no pixels: a file that is damaged behind its header is found
+    by the import.
     """
+    source = Source(path, annotation_kind, allowed_formats, source_format, options, limits)
     refused = ProblemList(source.limits.max_named_problems)
     try:
         if not is_zip(source.path):

@@ -1,0 +1,253 @@
+"""The job `import`: from a source to dataset.json, images/ and .thumbs/ in the output directory.
+
+What a source looks like is the business of the formats, how one image is brought in that of `storing`. Runs in a job
+process and needs no torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.datasets.formats.archive import extract_zip
+from app.datasets.formats.base import FoundImage, ProblemList, SourceError
+from app.datasets.formats.findings import count_classes, drop_empty_classes
+from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
+from app.datasets.images import UnreadableImageError
+from app.datasets.naming import assign_filenames
+from app.datasets.storing import ImageStore, StoredImage, Transfer, sync_directory, write_durably
+from app.datasets.table import (
+    Annotation,
+    DatasetTable,
+    ImageRecord,
+    Label,
+    ProblemRecord,
+    SplitRecord,
+    StatsRecord,
+    encode_dataset,
+    hash_content,
+)
+from app.schemas.common import utc_now
+from app.schemas.events import JobProgressed, StageStatus
+from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+from app.schemas.payloads import ImportPayload
+
+ORIGINAL_SPLIT = "original"
+_UNPACKED_DIR = ".unpacked"
+_PROGRESS_INTERVAL_S = 0.3
+_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Enough that no core waits for another's file, few enough that a cancelled job ends at once.
+_WAITING_PER_WORKER = 8
+
+
+class Progress:
+    """Tells the job's log how far it is, at most every 0.3 s, and ends the work when it was cancelled."""
+
+    def __init__(self, context: JobContext, message: str) -> None:
+        self._context = context
+        self._message = message
+        self._next_s = 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        """Report and look for a command; raises JobCancelled."""
+        raise_if_cancelled(self._context)
+        now_s = time.monotonic()
+        if now_s >= self._next_s or (done == total and total):
+            self._next_s = now_s + _PROGRESS_INTERVAL_S
+            job_id = self._context.request.job_id
+            self._context.report(JobProgressed(job_id=job_id, done=done, total=total, message=self._message))
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """An image that is in the dataset now."""
+
+    filename: str
+    found: FoundImage
+    stored: StoredImage
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Import a dataset; raises JobFailure with what to do about it, and JobCancelled."""
+    payload = ImportPayload.model_validate(context.request.payload)
+    context.report(StageStatus(stage_id="DATA_SOURCE", status="IN_PROGRESS", message="Importing images."))
+    try:
+        return _import(context, payload)
+    except SourceError as error:
+        msg = f"{error.message} {error.fix}"
+        raise JobFailure(msg, kind="SourceError") from error
+    except OSError as error:
+        if error.errno not in _FULL_DISK:
+            raise
+        msg = "The disk is full. Free some space, or import with the mode link or reference."
+        raise JobFailure(msg, kind="InsufficientStorage") from error
+
+
+def _import(context: JobContext, payload: ImportPayload) -> dict[str, Any]:
+    images_dir, thumbs_dir = context.output_dir / "images", context.output_dir / ".thumbs"
+    for folder in (images_dir, thumbs_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    refused = ProblemList(payload.limits.max_named_problems)
+    source, transfer = Path(payload.source_path), _transfer(payload)
+    unpacked = context.output_dir / _UNPACKED_DIR
+    if is_zip(source):
+        unpacked.mkdir()
+        refused = extract_zip(source, unpacked, payload.limits, Progress(context, "Unpacking"))
+        source, transfer = unpacked, "move"
+    found = scan_source(_source(payload, source))
+    imported = list(_store_images(context, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
+    shutil.rmtree(unpacked, ignore_errors=True)
+    problems = _join_problems(refused, found.scan.problems, payload.limits.max_named_problems)
+    if not imported:
+        raise JobFailure(_explain(problems), kind="SourceError")
+    table = _build_table(payload, found, imported, problems)
+    sync_directory(images_dir)
+    write_durably(context.output_dir / "dataset.json", encode_dataset(table))
+    return _summarize(table, found)
+
+
+def _transfer(payload: ImportPayload) -> Transfer:
+    if payload.mode == "reference" and is_zip(Path(payload.source_path)):
+        msg = "The images inside a zip cannot be referred to. Unpack it first, or choose the mode copy."
+        raise JobFailure(msg, kind="SourceError")
+    return payload.mode
+
+
+def _source(payload: ImportPayload, path: Path) -> Source:
+    kind, allowed = payload.annotation_kind, payload.allowed_formats
+    return Source(path, kind, allowed, payload.source_format, payload.options, payload.limits)
+
+
+def _store_images(context: JobContext, found: SourceScan, store: ImageStore) -> Iterator[_Imported]:
+    """Bring in every image that can be read, in order; add the others to the problems."""
+    images, problems = found.scan.images, found.scan.problems
+    names = assign_filenames(image.name for image in images)
+    progress = Progress(context, "Importing images")
+    was_linked = True
+    with closing(_submit_all(store, images, names)) as work:
+        for done, (image, name, future) in enumerate(work):
+            progress(done, len(images))
+            try:
+                stored = future.result()
+            except UnreadableImageError as error:
+                problems.add(image.name, error.message, error.fix)
+                continue
+            if store.transfer == "link" and stored.transfer == "copy" and was_linked:
+                was_linked = False
+                msg = "Files could not be hard-linked here and were copied."
+                problems.warn(image.name, msg, "Keep the source on the same disk as the workspace to save space.")
+            yield _Imported(name, image, stored)
+    progress(len(images), len(images))
+
+
+def _submit_all(
+    store: ImageStore, images: Sequence[FoundImage], names: Sequence[str]
+) -> Generator[tuple[FoundImage, str, Future[StoredImage]], None, None]:
+    """Yield each image with its work, in order, a bounded number of them ahead. Decoding releases the GIL."""
+    num_workers = _count_cores()
+    pending: deque[tuple[FoundImage, str, Future[StoredImage]]] = deque()
+    with ThreadPoolExecutor(num_workers) as pool:
+        try:
+            for image, name in zip(images, names, strict=True):
+                pending.append((image, name, pool.submit(store.store, image.path, name)))
+                if len(pending) >= num_workers * _WAITING_PER_WORKER:
+                    yield pending.popleft()
+            while pending:
+                yield pending.popleft()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _count_cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def _build_table(
+    payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList
+) -> DatasetTable:
+    counts = count_classes(item.found.annotations for item in imported)
+    classes, labels = drop_empty_classes(found.scan.classes, counts, problems)
+    is_reference = payload.mode == "reference"
+    images = [
+        ImageRecord(
+            filename=item.filename,
+            width=item.stored.header.width,
+            height=item.stored.header.height,
+            split=[item.found.split or "none"] if found.scan.has_split else [],
+            annotations=[_relabel(annotation, labels) for annotation in item.found.annotations],
+            source=str(item.found.path) if is_reference else None,
+            content_hash=item.stored.content_hash,
+            size_bytes=item.stored.size_bytes,
+        )
+        for item in imported
+    ]
+    now = utc_now()
+    return DatasetTable(
+        id=payload.dataset_id,
+        task=payload.task,
+        source_format=found.format.name,
+        source_path=str(found.root) if is_reference else payload.source_label,
+        imported_at=now,
+        classes=list(classes),
+        split_names=[ORIGINAL_SPLIT] if found.scan.has_split else [],
+        image_stats=_measure(imported),
+        images=images,
+        import_mode=_recorded_mode(payload, imported),
+        content_hash=hash_content(images),
+        num_problems=problems.num_problems,
+        problems=[ProblemRecord(item.file, item.message, item.fix, item.severity) for item in problems.named],
+        value_names=list(found.scan.value_names),
+        splits=[SplitRecord(ORIGINAL_SPLIT, created_at=now)] if found.scan.has_split else [],
+    )
+
+
+def _relabel(annotation: Annotation, labels: dict[str, Label]) -> Annotation:
+    return labels[annotation.class_name] if isinstance(annotation, Label) else annotation
+
+
+def _recorded_mode(payload: ImportPayload, imported: Sequence[_Imported]) -> str:
+    """Return the mode that is true of the files: a link that had to become a copy is a copy."""
+    return payload.mode if any(item.stored.transfer == payload.mode for item in imported) else "copy"
+
+
+def _measure(imported: Sequence[_Imported]) -> StatsRecord:
+    headers = [item.stored.header for item in imported]
+    widths, heights = [header.width for header in headers], [header.height for header in headers]
+    formats = sorted({header.format for header in headers})
+    return StatsRecord(len(headers), min(widths), max(widths), min(heights), max(heights), formats)
+
+
+def _join_problems(first: ProblemList, second: ProblemList, max_named: int) -> ProblemList:
+    joined = ProblemList(max_named)
+    joined.extend(first)
+    joined.extend(second)
+    return joined
+
+
+def _explain(problems: ProblemList) -> str:
+    named = "; ".join(f"{item.file}: {item.message} {item.fix}" for item in problems.named[:3])
+    more = problems.num_problems - 3
+    return f"No image could be imported. {named}" + (f" And {more} more problems." if more > 0 else "")
+
+
+def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
+    return {
+        "dataset_id": table.id,
+        "num_images": len(table.images),
+        "num_problems": table.num_problems,
+        "classes": table.classes,
+        "source_format": table.source_format,
+        "split_names": table.split_names,
+        "value_names": table.value_names,
+        "notes": list(found.scan.notes),
+    }

@@ -1,0 +1,120 @@
+"""Brings one image into a dataset: checks that it decodes, makes its thumbnail, and copies, links or refers to it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from app.datasets.images import ImageHeader, UnreadableImageError
+from app.datasets.thumbnails import thumbnail_path, write_thumbnail
+from app.schemas.payloads import ImportLimits
+
+Transfer = Literal["copy", "link", "reference", "move"]
+
+_BLOCK_BYTES = 1 << 20
+# A hard link is impossible across devices, on some file systems, and beyond a number of links.
+_NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
+
+
+class StoredImage(NamedTuple):
+    """An image of the dataset: its header, the hash and size of its file, and how the file came there."""
+
+    header: ImageHeader
+    content_hash: str
+    size_bytes: int
+    transfer: Transfer
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """The two flat folders of a dataset and how files come into the first one."""
+
+    images_dir: Path
+    thumbs_dir: Path
+    transfer: Transfer
+    limits: ImportLimits
+
+    def store(self, source: Path, filename: str) -> StoredImage:
+        """Bring one image in; raises UnreadableImageError for the image and OSError for the disk."""
+        if self.transfer == "reference" and not _is_text(source):
+            msg = "The path has bytes that are no UTF-8, so it cannot be referred to."
+            raise UnreadableImageError(msg, "Rename the file, or choose the mode copy.")
+        header = write_thumbnail(source, thumbnail_path(self.thumbs_dir, filename), self.limits)
+        target = self.images_dir / filename
+        transfer = self._move(source, target)
+        if transfer == "copy":
+            digest, size_bytes = _copy(source, target)
+        else:
+            digest, size_bytes = hash_file(source if transfer == "reference" else target)
+        return StoredImage(header, digest, size_bytes, transfer)
+
+    def _move(self, source: Path, target: Path) -> Transfer:
+        """Link or rename where that is asked for; return `copy` when the bytes have still to be copied."""
+        if self.transfer == "move":
+            source.replace(target)
+        elif self.transfer == "link":
+            try:
+                target.hardlink_to(source)
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
+                return "copy"
+        return self.transfer
+
+
+def hash_file(path: Path) -> tuple[str, int]:
+    """Return the 64-bit BLAKE2b hash of a file in hexadecimal, and its size in bytes."""
+    digest, size_bytes = blake2b(digest_size=8), 0
+    for block in _read_blocks(path):
+        digest.update(block)
+        size_bytes += len(block)
+    return digest.hexdigest(), size_bytes
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory survive a power cut, where the system can do that."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that is there in full or not at all, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def _is_text(path: Path) -> bool:
+    return str(path).encode("utf-8", "replace").decode() == str(path)
+
+
+def _copy(source: Path, target: Path) -> tuple[str, int]:
+    digest, size_bytes = blake2b(digest_size=8), 0
+    with target.open("xb") as file:
+        for block in _read_blocks(source):
+            digest.update(block)
+            file.write(block)
+            size_bytes += len(block)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest(), size_bytes
+
+
+def _read_blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
