@@ -22,6 +22,7 @@ import pytest
 
 from app import worker
 from app.schemas.events import JobProgressed
+from app.schemas.job_context import JobFailure
 from app.schemas.jobs import JobRequest
 from tests.core.jobs.conftest import HANDLERS
 
@@ -83,7 +84,7 @@ def read_events(tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def wait_for_event(tmp_path: Path, event_type: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for line in read_events(tmp_path):
             if line["event"]["type"] == event_type:
@@ -115,7 +116,7 @@ def test_each_kind_names_a_handler() -> None:
 
 def test_a_saved_request_runs_from_a_shell(start: Start, write_request: Callable[..., Path], tmp_path: Path) -> None:
     child = start(write_request("succeed", steps=2))
-    assert child.wait(10) == 0
+    assert child.wait(20) == 0
     lines = read_events(tmp_path)
     assert [line["seq"] for line in lines] == [1, 2, 3]
     assert [line["event"]["type"] for line in lines] == ["JOB_PROGRESS", "JOB_PROGRESS", "JOB_RESULT"]
@@ -127,7 +128,7 @@ def test_a_saved_request_runs_from_a_shell(start: Start, write_request: Callable
 def test_a_failure_has_exit_code_one_and_a_result(
     start: Start, write_request: Callable[..., Path], tmp_path: Path
 ) -> None:
-    assert start(write_request("raise_failure")).wait(10) == 1
+    assert start(write_request("raise_failure")).wait(20) == 1
     assert read_events(tmp_path)[-1]["event"]["error"]["type"] == "EmptySubset"
 
 
@@ -136,7 +137,7 @@ def test_an_unreadable_request_is_named(start: Start, tmp_path: Path, content: s
     if content is not None:
         (tmp_path / "request.json").write_text(content)
     child = start(tmp_path / "request.json")
-    assert child.wait(10) == 1
+    assert child.wait(20) == 1
     assert child.stderr is not None
     assert b"request.json cannot be read" in child.stderr.read()
 
@@ -149,7 +150,7 @@ def test_a_detached_worker_does_not_read_stdin(
     child.stdin.close()
     wait_for_event(tmp_path, "JOB_PROGRESS")
     (tmp_path / "gate").touch()
-    assert child.wait(10) == 0
+    assert child.wait(20) == 0
 
 
 def test_the_end_of_the_pipe_ends_the_whole_tree(
@@ -161,8 +162,8 @@ def test_the_end_of_the_pipe_ends_the_whole_tree(
     assert len(family) == 2
     assert child.stdin is not None
     child.stdin.close()
-    assert child.wait(2) != 0
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert child.wait(20) != 0
+    assert psutil.wait_procs(family, timeout=20)[1] == []
     assert read_events(tmp_path)[-1]["event"]["type"] == "LOG_LINE"
 
 
@@ -171,15 +172,15 @@ def test_sigterm_ends_the_whole_tree_quickly(start: Start, write_request: Callab
     wait_for_event(tmp_path, "LOG_LINE")
     family = psutil.Process(child.pid).children(recursive=True)
     child.terminate()
-    assert child.wait(2) == -signal.SIGTERM
-    assert psutil.wait_procs(family, timeout=2)[1] == []
+    assert child.wait(20) == -signal.SIGTERM
+    assert psutil.wait_procs(family, timeout=20)[1] == []
 
 
 def test_a_command_reaches_the_job(start: Start, write_request: Callable[..., Path], tmp_path: Path) -> None:
     child = start(write_request("wait_for_command"), "--attached")
     wait_for_event(tmp_path, "JOB_PROGRESS")
     send(child, ["noise"], {"command": "pause"})
-    assert child.wait(5) == 0
+    assert child.wait(20) == 0
     assert read_events(tmp_path)[-1]["event"]["outcome"] == "paused"
 
 
@@ -201,7 +202,7 @@ def test_a_further_rank_reports_nothing_and_leaves_stdin_alone(
     child = start(write_request("succeed"), "--attached", LOCAL_RANK="1")
     assert child.stdin is not None
     child.stdin.close()
-    assert child.wait(10) == 0
+    assert child.wait(20) == 0
     assert (tmp_path / "output" / "result.txt").exists()
     assert read_events(tmp_path) == []
 
@@ -221,7 +222,7 @@ def test_a_further_rank_ends_with_the_first(write_request: Callable[..., Path], 
         while is_up and not (tmp_path / "output").exists():
             time.sleep(0.02)
         first.kill()
-    assert psutil.wait_procs([rank], timeout=10)[1] == []
+    assert psutil.wait_procs([rank], timeout=20)[1] == []
 
 
 def test_sockets_get_a_short_directory_when_the_job_lies_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +263,23 @@ def test_a_line_torn_by_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> N
     assert (json.loads(first)["seq"], json.loads(last)["seq"]) == (1, 2)
     with pytest.raises(ValueError, match=r".+"):
         json.loads(torn)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (MemoryError(), "OutOfMemory", "The computer ran out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "OutOfMemory", "The computer ran out"),
+        (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "OutOfMemory", "The GPU ran out of memory"),
+        (JobFailure("No images."), "JobFailure", "No images."),
+        (KeyError("a"), "KeyError", "'a'"),
+        (ZeroDivisionError(), "ZeroDivisionError", "ZeroDivisionError"),
+    ],
+)
+def test_errors_are_told_plainly(error: BaseException, kind: str, words: str) -> None:
+    told = worker.describe_error(error)
+    assert told.type == kind
+    assert words in told.message
 
 
 def test_the_handler_table_can_be_replaced_by_name() -> None:

@@ -146,6 +146,8 @@ class EventBus:
                 try:
                     stream = _ProjectStream(self._open_log(project_id))
                 except FileNotFoundError as error:
+                    with self._lock:
+                        self._opening.pop(project_id, None)
                     raise _no_project(project_id) from error
                 with self._lock:
                     self._streams[project_id] = stream

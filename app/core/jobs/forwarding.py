@@ -15,6 +15,7 @@ from app.schemas.jobs import JobRecord
 
 logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 1.0
+FORWARD_BUDGET_S = 0.25
 
 
 class EventForwarder:
@@ -43,25 +44,34 @@ class EventForwarder:
             elif reported.seq > self._forwarded_seq:
                 self._waiting.append(reported)
 
+    def has_backlog(self) -> bool:
+        """Whether events still wait to be passed on."""
+        return bool(self._waiting)
+
     def forward(self) -> bool:
-        """Pass on what waits; returns False when the disk refused, and tries again a second later at the earliest."""
-        if time.monotonic() < self._retry_at:
+        """Pass on what waits, for about FORWARD_BUDGET_S at a time, so that a flood holds up no cancel.
+
+        Returns whether nothing waits any more. After the disk refused an event, it is tried again a second later.
+        """
+        now = time.monotonic()
+        if now < self._retry_at:
             return not self._waiting
-        while self._waiting:
+        while self._waiting and time.monotonic() - now < FORWARD_BUDGET_S:
             if not self._pass_on(self._waiting[0]):
                 return False
             self._waiting.popleft()
             self._is_first_observed = False
-        return True
+        return not self._waiting
 
     def finish(self, wait_s: float) -> None:
-        """Pass on what waits, with some patience for a full disk."""
+        """Pass on everything that waits, with so many seconds of patience for a disk that refuses."""
         deadline = time.monotonic() + wait_s
         while not self.forward():
-            if time.monotonic() > deadline:
-                logger.error("%d events of job %s could not be written", len(self._waiting), self._job.id)
-                return
-            time.sleep(0.1)
+            if time.monotonic() < self._retry_at:
+                if time.monotonic() > deadline:
+                    logger.error("%d events of job %s could not be written", len(self._waiting), self._job.id)
+                    return
+                time.sleep(0.05)
 
     def _pass_on(self, reported: ReportedEvent) -> bool:
         if not self._is_first_observed:

@@ -100,7 +100,7 @@ class JobRun:
         """Return the exit code, or None for a process that even SIGKILL did not end."""
         self._alive_at = self._sampled_at = time.monotonic()
         while (exit_code := self._child.exit_code()) is None:
-            events = self._tail.read_new()
+            events = [] if self._forwarder.has_backlog() else self._tail.read_new()
             now = time.monotonic()
             if events:
                 self._alive_at = now
@@ -112,7 +112,7 @@ class JobRun:
                 self._end_after_result(now)
             if self._ladder is not None and not self._climb(self._ladder, now):
                 return None
-            if not events:
+            if not events and not self._forwarder.has_backlog():
                 self._wake.wait(POLL_S)
                 self._wake.clear()
         return exit_code

@@ -107,6 +107,19 @@ def hang_after_result(context: JobContext) -> dict[str, Any]:
     return {"done": True}
 
 
+def work_in_silence(context: JobContext) -> dict[str, Any]:
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        pass
+    return {}
+
+
+def flood(context: JobContext) -> dict[str, Any]:
+    while context.command() is None:
+        report_step(context, 1, 1)
+    return {}
+
+
 def answer(context: JobContext) -> dict[str, Any]:
     count = 0
     while context.command() is None:
@@ -144,6 +157,8 @@ TABLE = {
         have_grandchildren,
         print_a_lot,
         hang_after_result,
+        work_in_silence,
+        flood,
         answer,
         wait_for_file,
     )

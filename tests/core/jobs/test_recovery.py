@@ -51,11 +51,11 @@ def job_dirs(tmp_path: Path) -> list[Path]:
 
 
 def wait_for_text(path: Path, text: str) -> None:
-    wait_for(lambda: path.exists() and text in path.read_text(), 10)
+    wait_for(lambda: path.exists() and text in path.read_text(), 20)
 
 
 def wait_for_record(path: Path, status: str) -> JobRecord:
-    wait_for(lambda: read_model(path / "job.json", JobRecord).status == status, 10)
+    wait_for(lambda: read_model(path / "job.json", JobRecord).status == status, 20)
     return read_model(path / "job.json", JobRecord)
 
 
@@ -72,7 +72,7 @@ def test_a_child_ends_with_its_server_and_the_job_is_interrupted(
     family = psutil.Process(server.pid).children(recursive=True)
     assert len(family) == 3
     server.kill()
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=20)[1] == []
     studio = make_studio()
     job = studio.scheduler.get(directory.name)
     assert job.error is not None
@@ -111,7 +111,7 @@ def test_waiting_jobs_start_again_in_their_order(doomed: Doomed, make_studio: Ma
     (tmp_path / "gate").touch()
     studio = make_studio()
     jobs = sorted(studio.scheduler.list_jobs(), key=lambda job: job.queue_order)
-    assert [studio.scheduler.wait(job.id, 10).status for job in jobs] == ["interrupted", *["completed"] * 3]
+    assert [studio.scheduler.wait(job.id, 20).status for job in jobs] == ["interrupted", *["completed"] * 3]
     started = [job_id for job_id, call in studio.observer.calls if call == "started"]
     assert started == [job.id for job in jobs[1:]]
 

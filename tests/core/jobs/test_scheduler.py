@@ -29,7 +29,7 @@ def test_one_run_per_device_and_two_imports_at_a_time(studio: Studio, tmp_path: 
     assert statuses(studio, imports) == ["running", "running", "pending"]
     (tmp_path / "gate").touch()
     for job_id in runs + imports:
-        assert studio.scheduler.wait(job_id, 10).status == "completed"
+        assert studio.scheduler.wait(job_id, 20).status == "completed"
 
 
 def test_more_runs_share_a_device_when_allowed(make_studio: MakeStudio, tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_the_queue_runs_by_itself_in_the_order_that_was_chosen(studio: Studio, t
     assert [job.id for job in studio.scheduler.list_queue(PROJECT, "wait_for_file")] == expected
     (tmp_path / "gate").touch()
     for job_id in [first, *others]:
-        assert studio.scheduler.wait(job_id, 10).status == "completed"
+        assert studio.scheduler.wait(job_id, 20).status == "completed"
     started = [job_id for job_id, call in studio.observer.calls if call == "started"]
     assert started == [first, *expected]
 
@@ -92,7 +92,7 @@ def test_a_full_disk_during_a_job_delays_its_events_and_loses_none(
     monkeypatch.setattr("app.core.jobs.forwarding.RETRY_AFTER_S", 0.05)
     monkeypatch.setattr(ProjectEventLog, "_write", refuse_twice)
     (tmp_path / "gate").touch()
-    assert studio.scheduler.wait(job_id, 10).status == "completed"
+    assert studio.scheduler.wait(job_id, 20).status == "completed"
     assert len(refused) == 2
     assert [line.payload["done"] for line in studio.lines(job_id) if line.type == "JOB_PROGRESS"] == [1, 2]
     assert [call for call in studio.observer.calls if call[1] == "JOB_PROGRESS"] == [(job_id, "JOB_PROGRESS")] * 2

@@ -1,0 +1,71 @@
+"""What a job's end is called, from every combination of result, exit and cause."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from app.core.jobs.outcome import EndCause, Ending, decide_outcome
+from app.schemas.events import JobResult
+from app.schemas.experiments import ErrorInfo
+from app.schemas.jobs import JobStatus
+
+COMPLETED = JobResult(outcome="completed", result={"a": 1})
+PAUSED = JobResult(outcome="paused")
+CANCELLED = JobResult(outcome="cancelled")
+FAILED = JobResult(outcome="failed", error=ErrorInfo(type="ValueError", message="no"))
+
+
+@pytest.mark.parametrize(
+    ("result", "cause", "status"),
+    [
+        (COMPLETED, None, "completed"),
+        (COMPLETED, "cancel", "completed"),
+        (COMPLETED, "shutdown", "completed"),
+        (COMPLETED, "server_gone", "completed"),
+        (PAUSED, None, "paused"),
+        (PAUSED, "shutdown", "paused"),
+        (CANCELLED, None, "cancelled"),
+        (CANCELLED, "cancel", "cancelled"),
+        (CANCELLED, "shutdown", "interrupted"),
+        (FAILED, None, "failed"),
+        (FAILED, "cancel", "cancelled"),
+        (FAILED, "shutdown", "interrupted"),
+        (FAILED, "server_gone", "failed"),
+        (None, "cancel", "cancelled"),
+        (None, "shutdown", "interrupted"),
+        (None, "server_gone", "interrupted"),
+        (None, "silent", "failed"),
+        (None, None, "failed"),
+    ],
+)
+@pytest.mark.parametrize("exit_code", [0, 1, -9, None])
+def test_the_result_counts_before_the_exit_code(
+    result: JobResult | None, cause: EndCause | None, status: JobStatus, exit_code: int | None
+) -> None:
+    outcome = decide_outcome(Ending(result, exit_code, cause))
+    assert outcome.status == status
+    assert (outcome.error is not None) == (status in ("failed", "interrupted"))
+    assert (outcome.result == {"a": 1}) == (status == "completed")
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "log", "kind", "words"),
+    [
+        (0, "out of memory", "NoResult", "without reporting"),
+        (3, "", "ProcessExit", "exit code 3"),
+        (1, "RuntimeError: CUDA out of memory.", "OutOfMemory", "probably ran out of memory"),
+        (1, "DataLoader worker (pid 7) is killed by signal: Killed.", "OutOfMemory", "probably"),
+        (-signal.SIGKILL, "", "OutOfMemory", "SIGKILL"),
+        (-signal.SIGSEGV, "", "Crash", "SIGSEGV"),
+        (-signal.SIGABRT, "terminate called: std::bad_alloc", "OutOfMemory", "memory"),
+        (-signal.SIGTERM, "", "Signal", "SIGTERM"),
+        (-99, "", "Signal", "signal 99"),
+    ],
+)
+def test_an_end_without_a_result_says_what_is_known(exit_code: int, log: str, kind: str, words: str) -> None:
+    error = decide_outcome(Ending(None, exit_code, None, log)).error
+    assert error is not None
+    assert (error.type, error.traceback) == (kind, log)
+    assert words in error.message
