@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# Read by the client and the command line, not by the server.
+CLIENT_VARIABLES = frozenset({"AI_STUDIO_URL"})
 
 
 class Settings(BaseSettings):
@@ -20,6 +25,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
     token: str | None = Field(None, min_length=8, description="Secret that every request must carry as a bearer token.")
     allowed_hosts: str = Field("", description="Further host names that requests may address, separated by commas.")
+    weights_url: str | None = Field(None, description="Mirror to download pretrained weights from.")
     weights_dir: Path | None = Field(None, description="Store of pretrained weights; inside the workspace by default.")
     max_pixels: int = Field(100_000_000, ge=1, description="Largest image in pixels.")
     max_import_bytes: int = Field(200 * 2**30, ge=1, description="Largest unpacked import in bytes.")
@@ -31,6 +37,18 @@ class Settings(BaseSettings):
         600.0, gt=0, description="Seconds without a sign of life after which a job has failed."
     )
     max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_variables(cls, values: Any) -> Any:
+        """A misspelt variable would otherwise be ignored in silence."""
+        prefix = cls.model_config["env_prefix"]
+        known = {f"{prefix}{name}".upper() for name in cls.model_fields} | CLIENT_VARIABLES
+        unknown = sorted(name for name in os.environ if name.upper().startswith(prefix) and name.upper() not in known)
+        if unknown:
+            msg = f"Unknown setting {', '.join(unknown)}. Known: {', '.join(sorted(known))}."
+            raise ValueError(msg)
+        return values
 
     @property
     def resolved_weights_dir(self) -> Path:
