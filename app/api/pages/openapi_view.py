@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,10 @@ _RULES = {
     "exclusiveMinimum": "above {}",
     "maximum": "at most {}",
     "exclusiveMaximum": "below {}",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
+    "minLength": "length at least {}",
+    "maxLength": "length at most {}",
+    "minItems": "at least {} in number",
+    "maxItems": "at most {} in number",
     "pattern": "matches {}",
 }
 
@@ -103,7 +104,7 @@ def list_schemas(document: Node) -> list[Schema]:
 
 
 def _read_operation(document: Node, path: str, method: str, operation: Node) -> Operation:
-    text = str(operation.get("description", ""))
+    text = str(operation.get("description", "")).replace("`", "")
     return Operation(
         id=operation["operationId"],
         method=method.upper(),
@@ -173,7 +174,7 @@ def _type_text(schema: Node) -> str:
     if choices:
         return " or ".join(_type_text(choice) for choice in choices)
     if "const" in schema or "enum" in schema:
-        return " | ".join(str(value) for value in schema.get("enum", [schema.get("const")]))
+        return " | ".join(_value_text(value) for value in schema.get("enum", [schema.get("const")]))
     if schema.get("type") == "array":
         return f"list of {_type_text(schema.get('items', {}))}"
     if isinstance(schema.get("additionalProperties"), dict):
@@ -183,11 +184,17 @@ def _type_text(schema: Node) -> str:
     return str(schema.get("type", "any"))
 
 
+def _value_text(value: Any) -> str:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def _rules_text(schema: Node) -> str:
-    rules = [text.format(schema[key]) for key, text in _RULES.items() if key in schema]
+    rules = [text.format(_value_text(schema[key])) for key, text in _RULES.items() if key in schema]
     for choice in schema.get("anyOf", []):
-        rules += [text.format(choice[key]) for key, text in _RULES.items() if key in choice]
+        rules += [text.format(_value_text(choice[key])) for key, text in _RULES.items() if key in choice]
     default = schema.get("default")
-    if default is not None:
-        rules.append(f"default {default}")
+    if default not in (None, ""):
+        rules.append(f"default {_value_text(default)}")
     return "; ".join(rules)

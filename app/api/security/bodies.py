@@ -58,14 +58,16 @@ class _CountingReceive:
             return await self._receive()
         with anyio.move_on_after(self._timeout_s):
             message = await self._receive()
-            self._count(message)
+            await self._count(message)
             return message
         raise BodyError("REQUEST_TIMEOUT", f"Nothing arrived for {self._timeout_s:g} s; the request was given up.")
 
-    def _count(self, message: Message) -> None:
+    async def _count(self, message: Message) -> None:
         self._is_complete = message["type"] != "http.request" or not message.get("more_body", False)
         self._num_bytes += len(message.get("body", b""))
         if self._num_bytes > self._limit:
+            if not self._is_complete:
+                await _drain(self._receive)
             body = _too_large(self._limit)
             raise BodyError(body.code, body.message)
 

@@ -1,0 +1,60 @@
+"""The bearer token: asked for where it is set, and never shown."""
+
+from __future__ import annotations
+
+import logging
+
+import httpx
+import pytest
+
+from app.api.security.tokens import TokenMiddleware
+from app.config import Settings
+from tests.api.asgi import accepting_app, call_app
+from tests.api.live import run_server
+
+TOKEN = "correct horse battery"
+GUARD = TokenMiddleware(accepting_app, TOKEN)
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN}x", "Bearer \xff\xfe"]
+)
+async def test_wrong_token_is_refused(value: str) -> None:
+    sent = await call_app(GUARD, headers={"authorization": value})
+    assert (sent.status, sent.code) == (401, "UNAUTHORIZED")
+    assert (b"www-authenticate", b"Bearer") in sent.messages[0]["headers"]
+
+
+async def test_missing_and_double_token_are_refused() -> None:
+    assert (await call_app(GUARD)).status == 401
+    both = [("authorization", f"Bearer {TOKEN}"), ("authorization", "Bearer x")]
+    assert (await call_app(GUARD, headers=both)).status == 401
+
+
+async def test_right_token_passes_whatever_the_case_of_the_scheme() -> None:
+    assert (await call_app(GUARD, headers={"authorization": f"bearer {TOKEN}"})).status == 200
+
+
+async def test_websocket_needs_it_too() -> None:
+    assert (await call_app(GUARD, kind="websocket")).status == 401
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.168.1.5", 401), ("0.0.0.0", 401)])
+async def test_without_a_token_only_this_machine_is_served(host: str, status: int) -> None:
+    guard = TokenMiddleware(accepting_app, None)
+    assert (await call_app(guard, server=(host, 8000))).status == status
+
+
+def test_token_is_in_no_log_and_no_answer(
+    tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(workspace_root=tmp_path_factory.mktemp("workspace"), token=TOKEN)
+    with caplog.at_level(logging.DEBUG), run_server(settings) as live:
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        allowed = httpx.get(f"{live.url}/projects", headers=headers)
+        refused = httpx.get(f"{live.url}/projects")
+    assert (allowed.status_code, refused.status_code) == (200, 401)
+    assert TOKEN not in allowed.text + refused.text
+    ours = [record for record in caplog.records if not record.name.startswith(("httpcore", "httpx"))]
+    assert not any(TOKEN in record.getMessage() for record in ours)

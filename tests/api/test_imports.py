@@ -1,0 +1,50 @@
+"""The web process stays light: no heavy library, not even indirectly, and a start in about a second."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "lightning", "torchmetrics", "onnx", "onnxruntime", "onnxscript", "sklearn", "scipy")
+SCRIPT = f"""
+import json, sys, time
+started = time.process_time()
+from app.main import app
+routes = len(app.openapi()["paths"])
+import app.core.studio
+cpu_s = time.process_time() - started
+import psutil
+memory_mb = psutil.Process().memory_info().rss / 2**20
+heavy = sorted(set({HEAVY!r}) & set(sys.modules))
+print(json.dumps(dict(routes=routes, cpu_s=cpu_s, memory_mb=memory_mb, heavy=heavy)))
+"""
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a fresh interpreter says after it built the application."""
+    root = Path(__file__).resolve().parents[2]
+    environment = {"PYTHONPATH": str(root), "AI_STUDIO_WORKSPACE_ROOT": str(tmp_path_factory.mktemp("workspace"))}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_no_heavy_library_is_imported(report: dict[str, Any]) -> None:
+    assert report["routes"] == 52
+    assert report["heavy"] == []
+
+
+def test_process_is_small(report: dict[str, Any]) -> None:
+    assert report["memory_mb"] < 150
+
+
+def test_start_is_quick(report: dict[str, Any]) -> None:
+    # Processor time, because a busy machine stretches the clock; about 1 s on two idle cores.
+    assert report["cpu_s"] < 4
