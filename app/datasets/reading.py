@@ -51,11 +51,12 @@ class Augment(Protocol):
 
 
 class Sample(NamedTuple):
-    """One image, uint8 (3, height, width), its target and its place in the list of records."""
+    """One image, uint8 (3, height, width), its target, its place in the list of records, the epoch it is drawn for."""
 
     image: Tensor
     target: Any
     position: int
+    epoch: int = 0
 
 
 class SampleKey(NamedTuple):
@@ -91,10 +92,10 @@ class ImageDataset(Dataset[Sample]):
         row = self._rows[position]
         target = None if self._encode_target is None else self._encode_target(row)
         if self._augment is None or not isinstance(key, tuple):
-            return Sample(read_image(row, self._images_dir, self._plan), target, position)
+            return Sample(read_image(row, self._images_dir, self._plan), target, position, epoch)
         plan = None if self._augment.takes_original else self._plan
         image = read_image(row, self._images_dir, plan)
-        return Sample(*self._augment(image, target, epoch, position), position)
+        return Sample(*self._augment(image, target, epoch, position), position, epoch)
 
 
 def locate_image(row: ImageRecord, images_dir: Path) -> Path:

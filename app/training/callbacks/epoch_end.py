@@ -1,0 +1,141 @@
+"""Closes an epoch: validation, the best so far, early stopping, checkpoints, and only then the events."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from app.schemas.events import BestModelUpdated, EpochFinished, MetricScalar
+from app.schemas.experiments import EpochMetrics
+from app.training.callbacks.commands import CommandWatcher
+from app.training.live_run import LiveRun
+from app.training.state import MIN_DELTA, is_better
+from app.training.validation import validate
+
+
+class EpochCloser(Callback):
+    """Closes each epoch, and one that was trained but not closed when the run was paused."""
+
+    def __init__(self, live: LiveRun, commands: CommandWatcher) -> None:
+        self._live = live
+        self._commands = commands
+        self._metrics = live.inputs.parts.metrics.build_epoch_metrics(live.inputs.context)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close what an earlier process left open."""
+        if self._live.state.is_epoch_trained:
+            self.close(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Close the epoch that was just trained."""
+        if self._live.module.plan.learns_by == "fill":
+            self._live.module.task_model.finish_fill()
+        self.close(trainer)
+
+    def close(self, trainer: Trainer) -> None:
+        """Close the present epoch; afterwards the state stands at the first batch of the next one."""
+        live, state = self._live, self._live.state
+        state.is_epoch_trained = True
+        values = self._measure_training(trainer) | self._measure_validation(trainer)
+        values = {name: value for name, value in values.items() if math.isfinite(value)}
+        is_best = self._update_best(values)
+        self._update_early_stopping(values)
+        metrics = self._describe_epoch(values)
+        state.final_metrics = values
+        state.start_next_epoch()
+        live.module.reset_loss_sum()
+        saved = live.save(trainer, is_best)
+        self._report(metrics, values, is_best)
+        for event in saved:
+            live.reporter.report(event)
+        if state.is_stopped_early:
+            trainer.should_stop = True
+        live.meter.mark()
+
+    def _measure_training(self, trainer: Trainer) -> dict[str, float]:
+        live = self._live
+        if live.module.plan.learns_by == "fill":
+            return {}
+        total, count = live.module.check_loss(), float(live.state.images_in_epoch)
+        if trainer.world_size > 1:
+            device = trainer.strategy.root_device
+            pair = live.module.loss_sum.new_tensor([total, count]).to(device)
+            total, count = trainer.strategy.reduce(pair, reduce_op="sum").tolist()
+        return {"train_loss": total / max(count, 1.0)}
+
+    def _measure_validation(self, trainer: Trainer) -> dict[str, float]:
+        live = self._live
+        loader = live.data.validation_loader
+        if loader is None:
+            return {}
+        live.meter.mark()
+
+        def on_batch(number: int) -> None:
+            live.report_progress("eval", number, len(loader), live.estimate_eta_s(number))
+            self._commands.check_in_validation(trainer)
+
+        values = validate(trainer, live.module.evaluated_model, loader, self._metrics, on_batch)
+        live.state.epoch_duration_s += live.meter.count_evaluation()
+        return values
+
+    def _update_best(self, values: dict[str, float]) -> bool:
+        state, inputs = self._live.state, self._live.inputs
+        name = inputs.monitored_metric
+        value = values.get(name, math.nan)
+        has_improved = is_better(value, state.best_value, inputs.parts.spec.direction(name))
+        if not has_improved and state.best_epoch is not None:
+            return False
+        state.best_epoch = state.epoch
+        state.best_value = value if math.isfinite(value) else None
+        state.best_metric = {name: value} if math.isfinite(value) else {}
+        return True
+
+    def _update_early_stopping(self, values: dict[str, float]) -> None:
+        state, inputs = self._live.state, self._live.inputs
+        patience = int(inputs.hyperparameters["early_stopping_patience"])
+        name = inputs.early_stopping_metric
+        if patience == 0:
+            return
+        value = values.get(name, math.nan)
+        if is_better(value, state.watched_best, inputs.parts.spec.direction(name), MIN_DELTA):
+            state.watched_best, state.stale_epochs = value, 0
+            return
+        state.stale_epochs += 1
+        if state.stale_epochs >= patience and state.epoch < inputs.max_epochs:
+            state.is_stopped_early = True
+            text = f"Stopped early after epoch {state.epoch}: {name} did not improve for {patience} epochs."
+            self._live.reporter.log(text)
+
+    def _describe_epoch(self, values: dict[str, float]) -> EpochMetrics:
+        state, spec = self._live.state, self._live.inputs.parts.spec
+        extra: dict[str, Any] = {}
+        if self._live.data.validation_loader is not None:
+            extra = {metric.name: values.get(metric.name) for metric in spec.info.epoch_metrics}
+        return EpochMetrics(
+            epoch=state.epoch,
+            train_loss=values.get("train_loss"),
+            val_loss=values.get("val_loss"),
+            lr=state.last_lr,
+            duration_s=round(state.epoch_duration_s, 4),
+            **extra,
+        )
+
+    def _report(self, metrics: EpochMetrics, values: dict[str, float], is_best: bool) -> None:
+        live = self._live
+        run_id = live.reporter.run_id
+        for name, value in values.items():
+            split: Any = "train" if name.startswith("train_") else "val"
+            event = MetricScalar(run_id=run_id, name=name, split=split, step=metrics.epoch, value=value)
+            live.reporter.report(event)
+        live.reporter.report(EpochFinished(run_id=run_id, metrics=metrics))
+        text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        marker = ", best so far" if is_best else ""
+        live.reporter.write(
+            f"Epoch {metrics.epoch}/{live.inputs.max_epochs}: {text}, lr {metrics.lr:.3g}, "
+            f"{metrics.duration_s:.1f} s{marker}"
+        )
+        if is_best:
+            model_id = live.inputs.payload.model.backbone
+            live.reporter.report(BestModelUpdated(run_id=run_id, model_id=model_id, metric=live.state.best_metric))

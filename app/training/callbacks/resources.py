@@ -1,0 +1,110 @@
+"""What a run uses of the machine, reported every two seconds from a thread that never touches a tensor."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import psutil
+import pynvml
+
+from app.schemas.events import ResourceStats
+from app.training.hardware import Hardware
+from app.training.live_run import LiveRun
+
+INTERVAL_S = 2.0
+BYTES_PER_MB = 2**20
+
+
+class GpuProbe:
+    """Load and memory of the GPUs of a run, through the driver and not through torch."""
+
+    def __init__(self, numbers: tuple[int, ...]) -> None:
+        self._handles = []
+        if numbers:
+            try:
+                pynvml.nvmlInit()
+                self._handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in numbers]
+            except pynvml.NVMLError:
+                self._handles = []
+
+    def read(self) -> tuple[float | None, float | None]:
+        """Return the mean load in percent and the memory in use in MiB, None where the driver does not say."""
+        if not self._handles:
+            return None, None
+        try:
+            loads = [float(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu) for handle in self._handles]
+            used = sum(int(pynvml.nvmlDeviceGetMemoryInfo(handle).used) for handle in self._handles)
+        except pynvml.NVMLError:
+            return None, None
+        return sum(loads) / len(loads), used / BYTES_PER_MB
+
+
+class ProcessProbe:
+    """Processor and memory of this process and those below it."""
+
+    def __init__(self) -> None:
+        self._processes: dict[int, psutil.Process] = {}
+        self._cores = psutil.cpu_count() or 1
+        self.read()
+
+    def read(self) -> tuple[float, float]:
+        """Return the share of all cores in percent since the last call, and the resident memory in MiB."""
+        found = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        # The same objects are kept, because each remembers the times that the next share is counted from.
+        self._processes = {process.pid: self._processes.get(process.pid, process) for process in found}
+        load, memory = 0.0, 0
+        for process in self._processes.values():
+            try:
+                load += process.cpu_percent(None)
+                memory += process.memory_info().rss
+            except psutil.Error:
+                continue
+        return min(100.0, load / self._cores), memory / BYTES_PER_MB
+
+
+class ResourceMonitor:
+    """Reports as long as the block lasts, and once at its end."""
+
+    def __init__(self, live: LiveRun, hardware: Hardware, interval_s: float = INTERVAL_S) -> None:
+        self._live = live
+        self._interval_s = interval_s
+        self._gpus = GpuProbe(hardware.devices if isinstance(hardware.devices, tuple) else ())
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="resources", daemon=True)
+
+    def __enter__(self) -> ResourceMonitor:
+        if not self._live.reporter.is_silent:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=self._interval_s)
+
+    def _watch(self, clock: Callable[[], float] = time.monotonic) -> None:
+        probe = ProcessProbe()
+        steps, since_s = self._live.state.optimizer_steps, clock()
+        is_over = False
+        while not is_over:
+            is_over = self._ended.wait(self._interval_s)
+            cpu_pct, ram_mb = probe.read()
+            gpu_pct, vram_mb = self._gpus.read()
+            now_s, done = clock(), self._live.state.optimizer_steps
+            rate = (done - steps) / max(now_s - since_s, 1e-6)
+            steps, since_s = done, now_s
+            self._live.reporter.report(
+                ResourceStats(
+                    run_id=self._live.reporter.run_id,
+                    cpu_pct=round(cpu_pct, 1),
+                    ram_mb=round(ram_mb, 1),
+                    gpu_pct=gpu_pct,
+                    vram_mb=vram_mb,
+                    step_per_sec=round(rate, 3),
+                )
+            )

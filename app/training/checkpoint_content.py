@@ -1,0 +1,138 @@
+"""What a checkpoint holds, and how a run is put back to where a checkpoint was taken.
+
+Under `state_dict` and `ai_studio` lies what everybody needs to use the model; under `resume` what only this engine
+needs to continue exactly: optimizer, schedule, random numbers, position, and the gradients of a half-done step.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Trainer
+from torch import Tensor
+
+from app.schemas.job_context import JobFailure
+from app.tasks.trained import describe_checkpoint
+from app.training.inputs import TrainingInputs
+from app.training.lightning_module import TrainingModule
+from app.training.run_record import read_versions
+
+RESUME_KEY = "resume"
+
+_CHANGES = {
+    "dataset": "the images or annotations of the dataset",
+    "classes": "the list of classes",
+    "split": "the split",
+    "architecture": "the architecture",
+    "batches_per_epoch": "the number of batches in an epoch",
+    "processes": "the number of devices",
+}
+
+
+def identify_run(inputs: TrainingInputs, batches_per_epoch: int, num_processes: int) -> dict[str, Any]:
+    """Return what must not change when a run is resumed."""
+    return {
+        "dataset": inputs.dataset_hash,
+        "classes": list(inputs.context.classes),
+        "split": inputs.split_hash,
+        "architecture": f"{inputs.payload.model.backbone} with head {inputs.payload.model.head}",
+        "batches_per_epoch": batches_per_epoch,
+        "processes": num_processes,
+    }
+
+
+def check_identity(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
+    """Raise JobFailure that says what differs between the run that was saved and the one that would continue it."""
+    changed = [name for name in present if saved.get(name) != present[name]]
+    if changed:
+        details = "; ".join(
+            f"{_CHANGES[name]} ({_name_change(name, saved.get(name), present[name])})" for name in changed
+        )
+        msg = f"This run cannot be resumed, because something changed since its checkpoint: {details}. Restart it."
+        raise JobFailure(msg, "ResumeRefused")
+
+
+def build_checkpoint(
+    trainer: Trainer, module: TrainingModule, inputs: TrainingInputs, identity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the content of a checkpoint of this moment; plain data and tensors only."""
+    state = module.run_state
+    state.loss_sum = module.check_loss()
+    extra = {
+        "experiment_id": inputs.payload.experiment_id,
+        "run_id": inputs.payload.run_id,
+        "epoch": state.epochs_done,
+        "metrics": dict(state.final_metrics),
+        "dataset_hash": inputs.dataset_hash,
+        "split_name": inputs.payload.split_name,
+        "split_hash": inputs.split_hash,
+        "versions": read_versions(),
+    }
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    return {
+        "state_dict": module.state_dict(),
+        "ai_studio": describe_checkpoint(inputs.context, inputs.preprocessing.recipe, extra),
+        RESUME_KEY: {
+            "identity": dict(identity),
+            "state": state.to_json(),
+            "optimizer": module.optimizer.state_dict() if module.optimizer is not None else None,
+            "schedule": module.schedule.state_dict() if module.schedule is not None else None,
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "random": capture_random(),
+            "gradients": module.gradients(),
+        },
+    }
+
+
+def restore_checkpoint(trainer: Trainer, module: TrainingModule, saved: Mapping[str, Any]) -> None:
+    """Continue the optimizer, the schedule and a half-done step; weights and state were loaded before."""
+    if module.optimizer is not None and module.schedule is not None:
+        module.optimizer.load_state_dict(saved["optimizer"])
+        module.schedule.load_state_dict(saved["schedule"])
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    if scaler is not None and saved["scaler"]:
+        scaler.load_state_dict(saved["scaler"])
+    if saved["gradients"] is not None:
+        module.set_gradients(saved["gradients"])
+
+
+def capture_random() -> dict[str, Any]:
+    """Return the state of every global random number generator."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": random.getstate(),
+        "numpy": [kind, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, has_gauss, gauss],
+    }
+
+
+def restore_random(saved: Mapping[str, Any]) -> None:
+    """Put every global random number generator back."""
+    torch.set_rng_state(saved["torch"].cpu())
+    cuda: list[Tensor] = [state.cpu() for state in saved["cuda"]]
+    if cuda and torch.cuda.device_count() == len(cuda):
+        torch.cuda.set_rng_state_all(cuda)
+    version, numbers, gauss_next = saved["python"]
+    random.setstate((version, tuple(numbers), gauss_next))
+    kind, keys, position, has_gauss, gauss = saved["numpy"]
+    np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), position, has_gauss, gauss))
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every global random number generator."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _name_change(name: str, saved: Any, present: Any) -> str:
+    if name in {"dataset", "split"}:
+        return f"hash {saved} then, {present} now"
+    if name == "classes":
+        return f"{', '.join(saved or [])} then; {', '.join(present)} now"
+    return f"{saved} then, {present} now"

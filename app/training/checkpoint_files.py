@@ -1,0 +1,80 @@
+"""Checkpoint files: written whole or not at all, and read without running code. What is inside is decided elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.schemas.job_context import JobFailure
+
+LAST = "last.ckpt"
+BEST = "best.ckpt"
+
+
+def save_atomically(content: dict[str, Any], path: Path) -> int:
+    """Write a checkpoint under a temporary name beside it, then rename it; return its size in bytes.
+
+    A reader and a process killed at any moment see the old file or the new one. Raises JobFailure on a full disk.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise _explain(error, path) from error
+    _sync_directory(path.parent)
+    return path.stat().st_size
+
+
+def keep_as(source: Path, path: Path) -> None:
+    """Give a checkpoint a second name that stays when the first one is replaced; a copy where links do not exist."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        try:
+            temporary.hardlink_to(source)
+        except (OSError, NotImplementedError):
+            shutil.copy2(source, temporary)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _explain(error, path) from error
+    # Renaming a link onto another link of the same file does nothing and leaves the first name behind.
+    temporary.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a process that was killed left half written."""
+    for path in folder.glob(".*.ckpt.*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+def _sync_directory(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(error: OSError | RuntimeError, path: Path) -> JobFailure:
+    cause = error.__cause__ or error.__context__ or error
+    is_full = errno.ENOSPC in {getattr(error, "errno", None), getattr(cause, "errno", None)}
+    if is_full or "No space left" in str(error):
+        return JobFailure(
+            f"The disk is full: {path.name} could not be saved. Make room and resume the run.", "DiskFull"
+        )
+    return JobFailure(f"{path.name} could not be saved: {error}", "CheckpointNotSaved")

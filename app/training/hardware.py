@@ -1,0 +1,85 @@
+"""Which devices, precision and strategy a run really uses. Pure functions over what the machine can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from app.schemas.experiments import HardwareSettings, Precision
+from app.schemas.job_context import JobFailure
+
+UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
+_AS_USED: dict[Precision, UsedPrecision] = {"32": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What this machine offers; names of the GPUs in the order of their numbers."""
+
+    gpu_names: tuple[str, ...]
+    has_bf16: bool
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run uses. `devices` are GPU numbers, or for the CPU the number of processes."""
+
+    accelerator: Literal["cpu", "cuda"]
+    devices: tuple[int, ...] | int
+    names: tuple[str, ...]
+    precision: UsedPrecision
+    strategy: Literal["auto", "ddp"]
+
+    @property
+    def num_processes(self) -> int:
+        """Processes that train together."""
+        return self.devices if isinstance(self.devices, int) else len(self.devices)
+
+    def restricted_to_one(self) -> Hardware:
+        """Return the same with the first device alone."""
+        devices = 1 if isinstance(self.devices, int) else self.devices[:1]
+        return Hardware(self.accelerator, devices, self.names[:1], self.precision, "auto")
+
+
+def probe_capabilities() -> Capabilities:
+    """Return what this machine offers."""
+    if not torch.cuda.is_available():
+        return Capabilities((), has_bf16=False)
+    names = tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    return Capabilities(names, has_bf16=torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def resolve_hardware(settings: HardwareSettings, capabilities: Capabilities) -> Hardware:
+    """Return what a run with these settings uses; raises JobFailure for what this machine cannot do."""
+    selected = list(dict.fromkeys(settings.selected_devices))
+    if selected == ["cpu"]:
+        return Hardware("cpu", 1, ("cpu",), _resolve_cpu_precision(settings.precision), "auto")
+    if "cpu" in selected:
+        msg = f"Select the CPU or GPUs, not both: {', '.join(selected)}."
+        raise JobFailure(msg, "DeviceNotAvailable")
+    numbers = tuple(int(device.removeprefix("gpu:")) for device in selected)
+    missing = [f"gpu:{number}" for number in numbers if number >= len(capabilities.gpu_names)]
+    if missing:
+        found = ", ".join(f"gpu:{number}" for number in range(len(capabilities.gpu_names))) or "none"
+        msg = f"This machine has no {', '.join(missing)}. GPUs here: {found}."
+        raise JobFailure(msg, "DeviceNotAvailable")
+    names = tuple(capabilities.gpu_names[number] for number in numbers)
+    precision = _resolve_gpu_precision(settings.precision, capabilities)
+    return Hardware("cuda", numbers, names, precision, "ddp" if len(numbers) > 1 else "auto")
+
+
+def _resolve_cpu_precision(precision: Precision) -> UsedPrecision:
+    if precision == "auto":
+        return "32-true"
+    if precision == "16-mixed":
+        msg = "Precision 16-mixed needs a GPU: on the CPU choose auto, 32 or bf16-mixed."
+        raise JobFailure(msg, "PrecisionNotAvailable")
+    return _AS_USED[precision]
+
+
+def _resolve_gpu_precision(precision: Precision, capabilities: Capabilities) -> UsedPrecision:
+    if precision == "auto":
+        return "bf16-mixed" if capabilities.has_bf16 else "16-mixed"
+    return _AS_USED[precision]

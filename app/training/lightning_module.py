@@ -1,0 +1,183 @@
+"""The system around a task's model: optimizer steps, accumulation, averaging. It knows no events and no files.
+
+Optimisation is manual, because a run that is continued in the middle of an accumulation must take the same steps as
+one that never stopped; Lightning gives devices, precision and the synchronisation of several processes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.swa_utils import AveragedModel
+
+from app.schemas.job_context import JobFailure
+from app.tasks.base import TaskModel
+from app.training.data_module import Batch
+from app.training.optimization import build_optimizer, build_schedule
+from app.training.state import RunState
+
+EMA_DECAY = 0.999
+
+
+@dataclass(frozen=True)
+class StepPlan:
+    """What a step needs of the settings; batches are those of a whole epoch."""
+
+    hyperparameters: Mapping[str, Any]
+    batches_per_epoch: int
+    learns_by: Literal["gradient", "fill"] = "gradient"
+
+    @property
+    def batches_per_step(self) -> int:
+        """Batches whose gradients are added."""
+        return int(self.hyperparameters["batch_multiplier"])
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of a whole epoch."""
+        return math.ceil(self.batches_per_epoch / self.batches_per_step)
+
+    def group_size(self, batch: int) -> int:
+        """Return how many batches share the optimizer step of this one; the last group can be smaller."""
+        start = batch - batch % self.batches_per_step
+        return min(self.batches_per_step, self.batches_per_epoch - start)
+
+    def ends_group(self, batch: int) -> bool:
+        """Return whether an optimizer step follows this batch."""
+        return (batch + 1) % self.batches_per_step == 0 or batch + 1 == self.batches_per_epoch
+
+
+class TrainingModule(LightningModule):
+    """Trains `model`, and keeps `ema_model` beside it when averaging was chosen."""
+
+    def __init__(self, model: nn.Module, plan: StepPlan, run_state: RunState) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.model = model
+        self.ema_model: AveragedModel | None = None
+        if plan.hyperparameters["ema"] and plan.learns_by == "gradient":
+            self.ema_model = AveragedModel(model, multi_avg_fn=self._average, use_buffers=True)
+            self.ema_model.requires_grad_(requires_grad=False)
+        self.plan = plan
+        self.run_state = run_state
+        self.optimizer: Optimizer | None = None
+        self.schedule: LRScheduler | None = None
+        self._loss_sum: Tensor | None = None
+
+    @property
+    def task_model(self) -> TaskModel:
+        """The model that is trained."""
+        return cast("TaskModel", self.model)
+
+    @property
+    def evaluated_model(self) -> nn.Module:
+        """The model that is validated: the averaged one when there is one."""
+        return self.model if self.ema_model is None else self.ema_model.module
+
+    @property
+    def loss_sum(self) -> Tensor:
+        """Sum of the loss over the images of the epoch so far, float64, on the device."""
+        if self._loss_sum is None:
+            self._loss_sum = torch.tensor(self.run_state.loss_sum, dtype=torch.float64, device=self.device)
+        return self._loss_sum
+
+    def reset_loss_sum(self) -> None:
+        """Take the sum from the state again."""
+        self._loss_sum = None
+
+    def check_loss(self) -> float:
+        """Return the sum of the loss; waits for the device. Raises JobFailure when it is no longer finite."""
+        total = float(self.loss_sum)
+        if math.isfinite(total):
+            return total
+        state = self.run_state
+        rate = self.plan.hyperparameters["learning_rate"]
+        msg = (
+            f"The loss became infinite or not a number in epoch {state.epoch}, at batch {state.batch} at the latest. "
+            f"Try a learning rate below {rate:g} (a tenth of it), gradient_clip 1, or precision 32."
+        )
+        raise JobFailure(msg, "LossNotFinite")
+
+    def configure_optimizers(self) -> Optimizer | None:
+        """Build optimizer and schedule; none for a model that is filled."""
+        if self.plan.learns_by == "fill":
+            return None
+        if not any(parameter.requires_grad for parameter in self.model.parameters()):
+            msg = "Nothing of the model is left to train: every part of it is frozen."
+            raise JobFailure(msg)
+        self.optimizer = build_optimizer(self.model.parameters(), self.plan.hyperparameters)
+        self.schedule = build_schedule(self.optimizer, self.plan.hyperparameters, self.plan.steps_per_epoch)
+        return self.optimizer
+
+    def on_train_epoch_start(self) -> None:
+        """Put the model that is trained into training mode."""
+        self.model.train()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Learn from a batch and move on in the run's state; `batch_idx` counts from where this process began."""
+        if self.plan.learns_by == "fill":
+            with torch.no_grad():
+                self.task_model.fill(batch.images, batch.targets)
+        else:
+            self._descend(batch)
+        self.run_state.batch += 1
+        self.run_state.images_in_epoch += batch.size
+        self.run_state.images_total += batch.size
+
+    def gradients(self) -> list[Tensor | None] | None:
+        """Return the gradients added so far, None when no accumulation is under way."""
+        if self.optimizer is None or self.run_state.batch % self.plan.batches_per_step == 0:
+            return None
+        if self.run_state.batch == self.plan.batches_per_epoch:
+            return None
+        return [parameter.grad for parameter in self.model.parameters()]
+
+    def set_gradients(self, gradients: Sequence[Tensor | None]) -> None:
+        """Continue an accumulation."""
+        for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
+            parameter.grad = None if gradient is None else gradient.to(parameter.device)
+
+    def _descend(self, batch: Batch) -> None:
+        number = self.run_state.batch
+        loss, _ = self.task_model.loss(batch.images, batch.targets)
+        self.manual_backward(loss / self.plan.group_size(number))
+        self.loss_sum.add_(loss.detach().double() * batch.size)
+        if self.optimizer is not None and self.schedule is not None and self.plan.ends_group(number):
+            self._step(self.optimizer, self.schedule)
+
+    def _step(self, optimizer: Optimizer, schedule: LRScheduler) -> None:
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        clip = float(self.plan.hyperparameters["gradient_clip"])
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+        if clip > 0.0:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.run_state.last_lr = float(optimizer.param_groups[0]["lr"])
+        if scaler is not None:
+            scaler.step(optimizer)
+            scaler.update()
+        else:
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+        self.run_state.optimizer_steps += 1
+        if self.ema_model is not None:
+            self.ema_model.update_parameters(self.model)
+
+    def _average(self, averaged: Any, current: Any, _count: Any) -> None:
+        """Move averages towards the weights; quickly at first, or a short run would keep its random start."""
+        steps = self.run_state.optimizer_steps
+        decay = min(EMA_DECAY, (1 + steps) / (10 + steps))
+        for average, value in zip(averaged, current, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value.to(average.dtype), 1.0 - decay)
+            else:
+                average.copy_(value)

@@ -1,0 +1,69 @@
+"""The model that a run starts with: new, from published weights, from a checkpoint of another run, or from its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from app.schemas.job_context import JobFailure
+from app.tasks.trained import read_checkpoint, select_weights
+from app.training.checkpoint_content import RESUME_KEY, check_identity
+from app.training.inputs import TrainingInputs
+from app.training.lightning_module import TrainingModule
+
+
+def build_start_model(inputs: TrainingInputs) -> nn.Module:
+    """Return the model of a run before its first step; raises JobFailure when there are no weights that fit."""
+    payload = inputs.payload
+    has_checkpoint = payload.resume_from is not None or payload.initial_weights is not None
+    weights_dir = None if has_checkpoint else Path(payload.weights_dir)
+    try:
+        model = inputs.parts.module.build_model(inputs.context, weights_dir)
+    except ValueError as error:
+        raise JobFailure(str(error)) from error
+    if payload.initial_weights is not None and payload.resume_from is None:
+        _load_initial_weights(model, Path(payload.initial_weights))
+    return model
+
+
+def read_resume(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of the checkpoint that a run continues from.
+
+    Raises JobFailure when it cannot be read, or when what it was trained on is not what is there now.
+    """
+    content = read_checkpoint(path)
+    saved = content.get(RESUME_KEY)
+    if not isinstance(saved, dict):
+        msg = f"The checkpoint {path.name} holds a model only; a run cannot be resumed from it."
+        raise JobFailure(msg, "ResumeRefused")
+    check_identity(saved["identity"], identity)
+    return content
+
+
+def load_resumed_weights(module: TrainingModule, content: Mapping[str, Any]) -> None:
+    """Take the weights of a run's own checkpoint; raises JobFailure when settings of the model changed."""
+    try:
+        module.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        msg = f"This run cannot be resumed, because its model changed since the checkpoint. {_shorten(error)}"
+        raise JobFailure(msg, "ResumeRefused") from error
+
+
+def _load_initial_weights(model: nn.Module, path: Path) -> None:
+    weights = select_weights(read_checkpoint(path)["state_dict"])
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        msg = (
+            f"The weights of {path.name} do not fit this model; a fork keeps the architecture, the head and the "
+            f"classes. {_shorten(error)}"
+        )
+        raise JobFailure(msg, "WeightsDoNotFit") from error
+
+
+def _shorten(error: RuntimeError) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:4])[:500]

@@ -1,0 +1,75 @@
+"""Optimizers, and the learning rate as a function of optimizer steps. Knows no model and no Lightning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch.nn import Parameter
+from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    PolynomialLR,
+    SequentialLR,
+)
+
+WARMUP_START_FACTOR = 0.01
+
+
+def build_optimizer(parameters: Iterable[Parameter], hyperparameters: Mapping[str, Any]) -> Optimizer:
+    """Return the optimizer over those parameters that are trained."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    rate, decay = float(hyperparameters["learning_rate"]), float(hyperparameters["weight_decay"])
+    name = hyperparameters["optimizer"]
+    if name == "sgd":
+        return SGD(trained, lr=rate, momentum=float(hyperparameters["momentum"]), weight_decay=decay)
+    if name == "adamw":
+        return AdamW(trained, lr=rate, weight_decay=decay)
+    if name == "adam":
+        return Adam(trained, lr=rate, weight_decay=decay)
+    msg = f"No optimizer {name!r}; there are adam, adamw and sgd."
+    raise ValueError(msg)
+
+
+def plan_warmup_steps(hyperparameters: Mapping[str, Any], steps_per_epoch: int) -> int:
+    """Return the optimizer steps of warm-up, at most half of the run, so that a short run still reaches its rate."""
+    wanted = int(hyperparameters["warmup_epochs"]) * steps_per_epoch
+    return min(wanted, int(hyperparameters["max_epochs"]) * steps_per_epoch // 2)
+
+
+def build_schedule(optimizer: Optimizer, hyperparameters: Mapping[str, Any], steps_per_epoch: int) -> LRScheduler:
+    """Return the schedule, to be stepped after each optimizer step.
+
+    The rate rises linearly during warm-up. Epochs in `step_size` and `milestones` count from the start of the run.
+    """
+    warmup_steps = plan_warmup_steps(hyperparameters, steps_per_epoch)
+    decay = _build_decay(optimizer, hyperparameters, steps_per_epoch, warmup_steps)
+    if warmup_steps == 0:
+        return decay
+    warmup = LinearLR(optimizer, start_factor=WARMUP_START_FACTOR, total_iters=warmup_steps)
+    return SequentialLR(optimizer, [warmup, decay], milestones=[warmup_steps])
+
+
+def _build_decay(
+    optimizer: Optimizer, hyperparameters: Mapping[str, Any], steps_per_epoch: int, warmup_steps: int
+) -> LRScheduler:
+    max_epochs = int(hyperparameters["max_epochs"])
+    decay_steps = max(1, max_epochs * steps_per_epoch - warmup_steps)
+    name = hyperparameters["scheduler"]
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=decay_steps)
+    if name == "poly":
+        return PolynomialLR(optimizer, total_iters=decay_steps, power=float(hyperparameters["poly_power"]))
+    if name == "none":
+        return ConstantLR(optimizer, factor=1.0, total_iters=0)
+    if name not in {"step", "multistep"}:
+        msg = f"No scheduler {name!r}; there are cosine, step, multistep, poly and none."
+        raise ValueError(msg)
+    step_size = int(hyperparameters["step_size"])
+    epochs = hyperparameters["milestones"] if name == "multistep" else range(step_size, max_epochs, step_size)
+    milestones = [max(1, epoch * steps_per_epoch - warmup_steps) for epoch in epochs]
+    return MultiStepLR(optimizer, milestones=milestones, gamma=float(hyperparameters["gamma"]))

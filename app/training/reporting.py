@@ -1,0 +1,64 @@
+"""What a run tells the world: events, and the lines of training.log. Only the first process of several speaks."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+from app.schemas.common import utc_now
+from app.schemas.events import Event, LogLine
+from app.schemas.job_context import JobContext
+
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def read_local_rank() -> int:
+    """Return the number of this process among those that train together on this machine, before they are connected."""
+    return int(os.environ.get("LOCAL_RANK") or 0)
+
+
+class RunReporter:
+    """Reports the events of one run and writes its log; safe to use from several threads."""
+
+    def __init__(self, context: JobContext, run_id: str, is_silent: bool = False) -> None:
+        self.run_id = run_id
+        self.is_silent = is_silent
+        self._context = context
+        self._lock = threading.Lock()
+        self._path = context.output_dir / "logs" / "training.log"
+
+    def __enter__(self) -> RunReporter:
+        if not self.is_silent:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.write(f"Ended by {type(error).__name__}: {error}")
+
+    @property
+    def log_path(self) -> Path:
+        """The log that people read."""
+        return self._path
+
+    def report(self, event: Event) -> None:
+        """Report an event."""
+        if not self.is_silent:
+            self._context.report(event)
+
+    def log(self, text: str, level: Level = "info") -> None:
+        """Report something notable, and write it into the log."""
+        self.report(LogLine(run_id=self.run_id, level=level, text=text))
+        self.write(text if level == "info" else f"{level}: {text}")
+
+    def write(self, text: str) -> None:
+        """Write a line into the log."""
+        if self.is_silent:
+            return
+        with self._lock, self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{utc_now()} {text}\n")
