@@ -11,6 +11,8 @@ import psutil
 import pytest
 
 from app.core.studio import Studio
+from app.schemas.evaluation import EvaluationRequest
+from app.schemas.export import ExportRequest
 from app.storage.locks import WorkspaceInUseError
 from tests.core.conftest import WAIT_S, draw_class_folders, make_studio
 
@@ -18,9 +20,11 @@ SERVER = """
 import json, sys, time
 from pathlib import Path
 from app.schemas.datasets import ImportLocal
+from app.schemas.evaluation import EvaluationRequest
+from app.schemas.export import ExportOptions, ExportRequest
 from app.schemas.projects import ProjectCreate
 from app.schemas.splits import SplitCreate
-from tests.core.conftest import create_experiment, make_studio
+from tests.core.conftest import create_experiment, make_studio, train_to_end
 
 root, source, phase = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 studio = make_studio(root)
@@ -31,6 +35,19 @@ facts = {"project": pid, "job": job}
 if phase != "import":
     studio.scheduler.wait(job, 60)
     studio.splits.create_split(pid, SplitCreate(name="main"))
+if phase in {"evaluation", "export"}:
+    trained = train_to_end(studio, pid, create_experiment(studio, pid, "trained"))
+    facts["trained"] = trained.id
+    if phase == "evaluation":
+        begun = studio.evaluations.start_evaluation(pid, trained.id, EvaluationRequest(batch_size=13))
+    else:
+        options = ExportOptions(opset_version=21)
+        begun = studio.exports.create_export(pid, ExportRequest(experiment_id=trained.id, options=options))
+        facts["export"] = begun.id
+    facts["job"] = begun.job_id
+    while studio.scheduler.get(begun.job_id).pid is None:
+        time.sleep(0.01)
+if phase == "training":
     running = create_experiment(studio, pid, "running", seed=14)
     waiting = create_experiment(studio, pid, "waiting")
     facts["running"] = running.id
@@ -107,6 +124,34 @@ def test_a_killed_import_leaves_the_project_and_no_half_dataset(tmp_path: Path, 
         assert staging == []
     finally:
         studio.stop()
+
+
+@pytest.mark.parametrize("phase", ["evaluation", "export"])
+def test_a_killed_evaluation_or_export_is_interrupted_and_can_be_repeated(
+    tmp_path: Path, source: Path, phase: str
+) -> None:
+    facts = run_server_and_kill_it(tmp_path / "workspace", source, phase)
+    studio = make_studio(tmp_path / "workspace")
+    studio.start()
+    try:
+        assert studio.scheduler.get(facts["job"]).status == "interrupted"
+        assert studio.experiments.get_experiment(facts["project"], facts["trained"]).status == "completed"
+        repeat(studio, facts, phase)
+    finally:
+        studio.stop()
+
+
+def repeat(studio: Studio, facts: dict[str, str], phase: str) -> None:
+    project_id, experiment_id = facts["project"], facts["trained"]
+    if phase == "evaluation":
+        evaluation = studio.evaluations.get_evaluation(project_id, experiment_id).evaluation
+        assert evaluation is not None
+        assert evaluation.status == "interrupted"
+        job_id = studio.evaluations.start_evaluation(project_id, experiment_id, EvaluationRequest()).job_id
+    else:
+        assert studio.exports.get_export(project_id, facts["export"]).status == "interrupted"
+        job_id = studio.exports.create_export(project_id, ExportRequest(experiment_id=experiment_id)).job_id
+    assert studio.scheduler.wait(job_id or "", WAIT_S).status == "completed"
 
 
 def test_two_servers_do_not_share_a_workspace(studio: Studio, tmp_path: Path) -> None:
