@@ -45,7 +45,11 @@ if phase in {"evaluation", "export"}:
         begun = studio.exports.create_export(pid, ExportRequest(experiment_id=trained.id, options=options))
         facts["export"] = begun.id
     facts["job"] = begun.job_id
-    while studio.scheduler.get(begun.job_id).pid is None:
+    def has_begun():  # the record follows what is on disk of the job
+        if phase == "export":
+            return studio.exports.get_export(pid, begun.id).status == "running"
+        return studio.evaluations.get_evaluation(pid, trained.id).evaluation.status == "running"
+    while not has_begun():
         time.sleep(0.01)
 if phase == "training":
     running = create_experiment(studio, pid, "running", seed=14)
