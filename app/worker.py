@@ -7,6 +7,7 @@ an engine comes in with its handler. With --attached the process lives and dies 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import importlib
 import io
@@ -179,8 +180,8 @@ def main(arguments: list[str] | None = None) -> int:
     logger.info("The job ended as %s%s", result.outcome, f": {result.error.message}" if result.error else "")
     if not is_follower:
         kill_descendants()
-        for directory in temporary_dirs:
-            shutil.rmtree(directory, ignore_errors=True)
+    for directory in temporary_dirs[is_follower:]:  # the first is shared by all ranks
+        shutil.rmtree(directory, ignore_errors=True)
     return 1 if result.outcome == "failed" else 0
 
 
@@ -240,6 +241,8 @@ def use_temporary_dir(path: Path) -> list[Path]:
         short = tempfile.mkdtemp(prefix="pymp-")
         multiprocessing_config["tempdir"] = short
         created.append(Path(short))
+        with contextlib.suppress(OSError):  # tells the server what to remove should this process be killed
+            (path / "sockets").symlink_to(short)
     for name in ("TMPDIR", "TEMP", "TMP"):
         os.environ[name] = str(path)
     tempfile.tempdir = None

@@ -53,7 +53,7 @@ def write_request(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(tmp_path: Path) -> Iterator[Start]:
     """Start a worker in a session of its own; whatever is left of it is killed at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
@@ -62,7 +62,7 @@ def start() -> Iterator[Start]:
             [sys.executable, "-m", "app.worker", str(request), *options, *HANDLERS],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **environment},
+            env={**os.environ, "TMPDIR": str(tmp_path), **environment},
             start_new_session=True,
         )
         started.append(child)
@@ -196,13 +196,23 @@ def test_the_strongest_command_wins_and_messages_keep_their_order() -> None:
     assert [inbox.next_message(0.0) for _ in range(3)] == [{"id": 1}, {"command": "dance"}, None]
 
 
+def rank_command(request: Path, last: str) -> list[str]:
+    """A first rank that starts a second one as Lightning does, with its own arguments, and then does `last`."""
+    code = (
+        "import subprocess, sys, time; "
+        f"rank = subprocess.Popen([sys.executable, '-m', 'app.worker', *sys.argv[1:], *{HANDLERS!r}]); "
+        f"print(rank.pid, flush=True); {last}"
+    )
+    return [sys.executable, "-c", code, str(request), "--attached"]
+
+
 def test_a_further_rank_reports_nothing_and_leaves_stdin_alone(
-    start: Start, write_request: Callable[..., Path], tmp_path: Path
+    write_request: Callable[..., Path], tmp_path: Path
 ) -> None:
-    child = start(write_request("succeed"), "--attached", LOCAL_RANK="1")
-    assert child.stdin is not None
-    child.stdin.close()
-    assert child.wait(20) == 0
+    command = rank_command(write_request("succeed"), "sys.exit(rank.wait())")
+    environment = {**os.environ, "LOCAL_RANK": "1", "TMPDIR": str(tmp_path)}
+    result = subprocess.run(command, input=b"", capture_output=True, env=environment, timeout=30)
+    assert result.returncode == 0
     assert (tmp_path / "output" / "result.txt").exists()
     assert read_events(tmp_path) == []
 
@@ -210,13 +220,9 @@ def test_a_further_rank_reports_nothing_and_leaves_stdin_alone(
 @pytest.mark.parametrize("is_up", [True, False])
 def test_a_further_rank_ends_with_the_first(write_request: Callable[..., Path], tmp_path: Path, is_up: bool) -> None:
     request = write_request("wait_for_file", path=str(tmp_path / "never"))
-    code = (
-        "import subprocess, sys, time; "
-        f"rank = subprocess.Popen([sys.executable, '-m', 'app.worker', {str(request)!r}, *{HANDLERS!r}]); "
-        "print(rank.pid, flush=True); time.sleep(600)"
-    )
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "LOCAL_RANK": "1"}) as first:
+    command = rank_command(request, "time.sleep(600)")
+    environment = {**os.environ, "LOCAL_RANK": "1", "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as first:
         assert first.stdout is not None
         rank = psutil.Process(int(first.stdout.readline()))
         while is_up and not (tmp_path / "output").exists():

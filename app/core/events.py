@@ -63,6 +63,7 @@ class EventBus:
         self._streams: dict[str, _ProjectStream] = {}
         self._opening: dict[str, threading.Lock] = {}
         self._num_subscriptions = 0
+        self._is_closed = False
 
     def publish(
         self,
@@ -129,6 +130,7 @@ class EventBus:
     def close(self) -> None:
         """Close every log and end every subscription."""
         with self._lock:
+            self._is_closed = True
             streams = list(self._streams.values())
             self._streams.clear()
         for stream in streams:
@@ -140,6 +142,9 @@ class EventBus:
             return stream
         with self._lock:
             opening = self._opening.setdefault(project_id, threading.Lock())
+            if self._is_closed:  # another server may own the workspace by now
+                msg = "The server is stopping."
+                raise NotFoundError(msg)
         with opening:  # indexing a long log must not hold up the other projects
             stream = self._streams.get(project_id)
             if stream is None:

@@ -126,6 +126,14 @@ def test_closing_the_bus_ends_those_who_wait(bus: EventBus) -> None:
     assert asyncio.run(asyncio.wait_for(follow(), 5)) == [[CaughtUp(0)]] * 3
 
 
+def test_a_closed_bus_opens_no_log_again(bus: EventBus, tmp_path: Path) -> None:
+    publish_many(bus, 1)
+    bus.close()
+    with pytest.raises(NotFoundError, match="stopping"):
+        publish_many(bus, 1)
+    assert len(ProjectEventLog(tmp_path / f"{PROJECT}.jsonl", PROJECT).read(0, 10)) == 1
+
+
 def test_a_missing_project_is_not_found(tmp_path: Path) -> None:
     bus = EventBus(lambda project_id: ProjectEventLog(tmp_path / "gone" / "events.jsonl", project_id))
 

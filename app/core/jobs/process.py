@@ -6,7 +6,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ import psutil
 
 from app.core.jobs.child_log import ChildLog
 from app.core.jobs.process_tree import cpu_seconds, kill_tree, list_descendants, terminate_tree
+from app.core.jobs.temporary import remove_temporary_files
 
 logger = logging.getLogger(__name__)
 LOG_JOIN_S = 2.0
@@ -143,4 +143,4 @@ class ChildProcess:
                 self._popen.wait(LOG_JOIN_S)
         if self._log is not None:
             self._log.join(LOG_JOIN_S)
-        shutil.rmtree(self._job_dir / "tmp", ignore_errors=True)
+        remove_temporary_files(self._job_dir)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from pathlib import Path
 
 from app.core.exceptions import NotFoundError
@@ -12,6 +11,7 @@ from app.core.jobs.event_tail import EventTail
 from app.core.jobs.forwarding import EventForwarder
 from app.core.jobs.outcome import Ending, Outcome, decide_outcome
 from app.core.jobs.process_tree import find_process, kill_tree, list_descendants
+from app.core.jobs.temporary import remove_temporary_files
 from app.schemas.jobs import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def recover_outcome(job: JobRecord, job_dir: Path, forwarder: EventForwarder) ->
         forwarder.finish(FORWARD_WAIT_S)
     except (OSError, NotFoundError) as error:
         logger.error("What job %s reported cannot be read or passed on: %s", job.id, error)
-    shutil.rmtree(job_dir / "tmp", ignore_errors=True)
+    remove_temporary_files(job_dir)
     log_tail = last_lines_of_file(job_dir / "job.log", LOG_LINES)
     return decide_outcome(Ending(forwarder.result, None, "server_gone", log_tail))
 

@@ -56,6 +56,18 @@ def test_the_whole_tree_goes(studio: Studio) -> None:
     wait_until_gone([int(pid) for pid in pids.split()])
 
 
+def test_a_killed_job_leaves_no_temporary_files(studio: Studio) -> None:
+    job_id = studio.submit("ignore_everything")
+    wait_for_events(studio, job_id)
+    temporary = studio.paths.job_dir(PROJECT, job_id) / "tmp"
+    sockets = (temporary / "sockets").readlink()  # this workspace lies too deep for sockets
+    assert sockets.is_dir()
+    studio.scheduler.cancel(job_id)
+    assert studio.scheduler.wait(job_id, 20).status == "cancelled"
+    assert not sockets.exists()
+    assert not temporary.exists()
+
+
 def test_cancelling_twice_or_after_the_end_changes_nothing(studio: Studio) -> None:
     job_id = studio.submit("ignore_everything")
     wait_for_events(studio, job_id)
