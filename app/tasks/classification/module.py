@@ -26,7 +26,8 @@ class ClassifierModel(nn.Module):
     def __init__(self, network: VectorModel, class_weights: Tensor, loss_name: str, label_smoothing: float) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("class_weights", class_weights)
+        # A setting, not a weight: a model that starts from the weights of another one keeps its own.
+        self.register_buffer("class_weights", class_weights, persistent=False)
         self.loss_name = loss_name
         self.label_smoothing = label_smoothing if loss_name == "label_smoothing_cross_entropy" else 0.0
 

@@ -32,6 +32,7 @@ class RegressorModel(nn.Module):
     def __init__(self, network: VectorModel, mean: list[float], deviation: list[float], loss_name: str) -> None:
         super().__init__()
         self.network = network
+        # They belong to the weights of the head: with another scale the same weights would mean something else.
         self.register_buffer("value_mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("value_deviation", torch.tensor(deviation, dtype=torch.float32))
         self.loss_name = loss_name

@@ -141,6 +141,15 @@ def test_epoch_metrics_take_soft_targets() -> None:
     assert metrics.compute()["accuracy"].item() == pytest.approx(2 / 3)
 
 
+def test_a_single_class_has_figures_too() -> None:
+    context = TaskContext(**{**vars(CONTEXT), "classes": ("cat",)})
+    metrics = build_epoch_metrics(context)
+    metrics.update({"probabilities": torch.ones(4, 1)}, torch.zeros(4, dtype=torch.int64))
+    assert {value.item() for value in metrics.compute().values()} == {1.0}
+    found = aggregate(_rows([0] * 4, np.ones((4, 1), dtype=np.float32), context), context)
+    assert (found["accuracy"], found["f1_macro"], found["top_k"]) == (1.0, 1.0, {"1": 1.0})
+
+
 def test_a_thousand_resamples_of_ten_thousand_images_take_seconds() -> None:
     rows = _random_rows(10_000)
     indices = np.random.default_rng(0).integers(0, 10_000, (1000, 10_000))

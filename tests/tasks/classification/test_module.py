@@ -83,6 +83,12 @@ def test_balanced_weights_are_those_of_scikit_learn() -> None:
     assert balance_weights([3, 0, 1])[1] == 1.0
 
 
+def test_class_weights_are_a_setting_and_no_weight() -> None:
+    balanced = build_model(make_context("classification", {"class_weights": "balanced"}, num_rows=4), None)
+    balanced.load_state_dict(build_model(make_context("classification"), None).state_dict())
+    assert balanced.class_weights.tolist() == pytest.approx([2 / 3, 4 / 3, 4 / 3])
+
+
 def test_class_weights_follow_the_setting() -> None:
     context = make_context("classification", {"class_weights": "balanced"}, num_rows=4)
     assert context.statistics["class_counts"] == [2, 1, 1]

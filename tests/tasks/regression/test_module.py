@@ -32,6 +32,13 @@ def test_the_answer_is_in_the_units_of_the_user() -> None:
     torch.testing.assert_close(found, torch.tensor([[1000.0, 0.001], [900.0, 0.0005]]))
 
 
+def test_the_scale_of_the_values_goes_with_the_weights() -> None:
+    network: Any = _FixedAnswer()
+    other = RegressorModel(network, [0.0, 0.0], [1.0, 1.0], "mse")
+    other.load_state_dict(_model("mse").state_dict())
+    assert other(torch.zeros(2, 3, 1, 1))["values"][1, 0] == 900.0
+
+
 @pytest.mark.parametrize(
     ("loss_name", "function"),
     [("mse", functional.mse_loss), ("l1", functional.l1_loss), ("smooth_l1", functional.smooth_l1_loss)],
