@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
+from app.datasets.thumbnails import write_thumbnail
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
 from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_truncated_jpeg
@@ -185,6 +189,39 @@ def test_a_forged_header_of_many_gigapixels_is_refused_without_decoding(tmp_path
 def test_a_large_image_within_the_limits_gives_no_warning(tmp_path: Path) -> None:
     Image.new("1", (20_000, 4_999)).save(tmp_path / "a.png")
     assert read_header(tmp_path / "a.png", LIMITS).width == 20_000
+
+
+def encode(ending: str) -> bytes:
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(gradient(9, 11)).save(buffer, ending, exif=exif)
+    return buffer.getvalue()
+
+
+SAMPLES = {ending: encode(ending) for ending in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")}
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=300, deadline=None)
+@given(ending=st.sampled_from(sorted(SAMPLES)), data=st.data())
+def test_damage_of_any_kind_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, ending: str, data: st.DataObject
+) -> None:
+    content = bytearray(SAMPLES[ending])
+    places = st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255))
+    for place, value in data.draw(st.lists(places, min_size=1, max_size=8)):
+        content[place] = value
+    path = tmp_path_factory.getbasetemp() / "damaged"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    limits = ImportLimits(max_pixels=10_000)
+    try:
+        read_header(path, limits)
+        made = write_thumbnail(path, path.with_name("damaged.jpg"), limits)
+        pixels = read_rgb(path)
+    except UnreadableImageError:
+        return
+    assert pixels.shape == (made.height, made.width, 3)
 
 
 def test_stretch_is_pillow_s_antialiased_resize() -> None:

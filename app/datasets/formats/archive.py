@@ -54,7 +54,7 @@ def extract_zip(path: Path, target: Path, limits: ImportLimits, on_progress: Pro
     with _open_archive(path, limits.max_entries) as archive:
         entries = [entry for entry in archive.infolist() if not _is_junk(entry)]
         _check_declared_size(entries, limits)
-        accepted = _accept(entries, root, limits, problems)
+        accepted = _accept(entries, path.stat().st_size, root, limits, problems)
         budget = _Budget(limits)
         report = on_progress or _ignore
         for done, entry in enumerate(accepted):
@@ -116,17 +116,17 @@ class _Names:
 
 
 def _accept(
-    entries: Sequence[zipfile.ZipInfo], root: Path, limits: ImportLimits, problems: ProblemList
+    entries: Sequence[zipfile.ZipInfo], num_bytes: int, root: Path, limits: ImportLimits, problems: ProblemList
 ) -> list[zipfile.ZipInfo]:
     """Return the files that may be unpacked by what the directory says of them; report the others."""
-    overlapping = _find_overlapping(entries)
+    misplaced = _find_misplaced(entries, num_bytes)
     names = _Names()
     accepted = []
     for entry in entries:
         if entry.is_dir():
             continue
         try:
-            _check_entry(entry, limits, is_overlapping=entry in overlapping)
+            _check_entry(entry, limits, is_misplaced=entry in misplaced)
             resolve_inside(root, _entry_name(entry))
             names.take(_entry_name(entry))
         except (_EntryError, SourceError) as error:
@@ -136,7 +136,7 @@ def _accept(
     return accepted
 
 
-def _check_entry(entry: zipfile.ZipInfo, limits: ImportLimits, *, is_overlapping: bool) -> None:
+def _check_entry(entry: zipfile.ZipInfo, limits: ImportLimits, *, is_misplaced: bool) -> None:
     if "\0" in entry.orig_filename:
         raise _EntryError("The name has a NUL character.", "Rename the file and pack it again.")
     parts = _entry_name(entry).split("/")
@@ -153,8 +153,10 @@ def _check_entry(entry: zipfile.ZipInfo, limits: ImportLimits, *, is_overlapping
         raise _EntryError(
             "The entry is compressed by a method that is not supported.", "Use deflate, the usual method."
         )
-    if is_overlapping:
-        raise _EntryError("The entry shares its bytes with another one.", "Pack the files again.")
+    if is_misplaced:
+        raise _EntryError(
+            "Its bytes lie outside of the archive or belong to another entry too.", "Pack the files again."
+        )
     if _breaks_ratio(entry.file_size, entry.compress_size, limits.max_ratio):
         msg = f"The entry unpacks to more than {limits.max_ratio:g} times its size."
         raise _EntryError(msg, "Pack it with less compression, or import it from a folder.")
@@ -203,15 +205,18 @@ def _breaks_ratio(num_bytes: int, num_packed: int, max_ratio: float) -> bool:
     return num_bytes > _RATIO_FREE_BYTES and num_bytes > max_ratio * max(1, num_packed)
 
 
-def _find_overlapping(entries: Sequence[zipfile.ZipInfo]) -> set[zipfile.ZipInfo]:
-    """Return the entries that begin before the bytes of an earlier one end, with that earlier one."""
+def _find_misplaced(entries: Sequence[zipfile.ZipInfo], num_bytes: int) -> set[zipfile.ZipInfo]:
+    """Return the entries that lie outside of the file, and every two that share bytes."""
     found: set[zipfile.ZipInfo] = set()
     last: zipfile.ZipInfo | None = None
     end = 0
     for entry in sorted(entries, key=lambda item: item.header_offset):
+        own_end = entry.header_offset + _LOCAL_HEADER_BYTES + len(entry.orig_filename) + entry.compress_size
+        if entry.header_offset < 0 or own_end > num_bytes:
+            found.add(entry)
+            continue
         if last is not None and entry.header_offset < end:
             found |= {last, entry}
-        own_end = entry.header_offset + _LOCAL_HEADER_BYTES + len(entry.orig_filename) + entry.compress_size
         if own_end >= end:
             last, end = entry, own_end
     return found

@@ -71,7 +71,7 @@ def find_dialect(path: Path) -> Dialect:
     encoding = _find_encoding(path)
     best, best_score = ",", (0.0, 0)
     for delimiter in _DELIMITERS:
-        widths = [len(row) for _, row in islice(read_rows(path, Dialect(encoding, delimiter)), _PEEKED_ROWS) if row]
+        widths = _row_widths(path, Dialect(encoding, delimiter))
         if not widths:
             raise SourceError("The CSV file is empty.", "Write one row per image: its file name and its target.")
         width, count = Counter(widths).most_common(1)[0]
@@ -79,6 +79,14 @@ def find_dialect(path: Path) -> Dialect:
         if width > 1 and score > best_score:
             best, best_score = delimiter, score
     return Dialect(encoding, best)
+
+
+def _row_widths(path: Path, dialect: Dialect) -> list[int]:
+    """Return the number of cells of each of the first rows; one cell for a table that this delimiter does not read."""
+    try:
+        return [len(row) for _, row in islice(read_rows(path, dialect), _PEEKED_ROWS) if row]
+    except csv.Error:
+        return [1]
 
 
 def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
@@ -130,8 +138,11 @@ def _find_targets(names: Sequence[str], filename: int, kind: AnnotationKind, opt
 
 
 def _first_row(path: Path, dialect: Dialect) -> list[str]:
-    rows = (row for _, row in read_rows(path, dialect) if row)
-    return next(rows)
+    try:
+        return next(row for _, row in read_rows(path, dialect) if row)
+    except csv.Error as error:
+        msg = f"The CSV file cannot be read: {error}."
+        raise SourceError(msg, "Mend the quotes of its first row.") from error
 
 
 def _is_header(row: Sequence[str], options: ImportOptions) -> bool:

@@ -89,12 +89,14 @@ class _RowReader:
 
     def read(self, kind: AnnotationKind, max_rows: int) -> Iterator[tuple[Path, str, list[Cell]]]:
         """Yield path, name and target cells of each usable row."""
+        is_header = self._columns.has_header
         try:
             for number, row in read_rows(self._table, self._dialect):
                 if number > max_rows + 1:
                     msg = f"The table has more than {max_rows:,} rows."
                     raise SourceError(msg, "Import a part of it.")
-                if not row:
+                if not row or is_header:
+                    is_header = is_header and not row
                     continue
                 try:
                     yield from self._read_row(number, row, kind)

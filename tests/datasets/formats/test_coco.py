@@ -1,0 +1,159 @@
+"""COCO with one annotation per image: classes in order, and every bad entry by its JSON pointer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.datasets.formats.base import Scan, SourceError
+from app.datasets.formats.coco import FORMAT
+from app.datasets.table import Label
+from app.schemas.datasets import ImportOptions
+from app.schemas.payloads import ImportLimits
+from tests.datasets.pictures import write_image
+
+CATEGORIES = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for i in range(4):
+        write_image(tmp_path / "in" / "images" / f"{i}.png")
+    return (tmp_path / "in").resolve()
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    images = [{"id": i, "file_name": f"{i}.png", "width": 32, "height": 24} for i in range(3)]
+    annotations = [{"id": i, "image_id": i, "category_id": 7 if i else 3, "bbox": [0, 0, 1, 1]} for i in range(3)]
+    return {"images": images, "annotations": annotations, "categories": CATEGORIES, "info": {}} | changes
+
+
+def scan(root: Path, content: Any, name: str = "a.json", **options: Any) -> Scan:
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return FORMAT.scan(root, "label", ImportOptions(**options), ImportLimits())
+
+
+def pointers(found: Scan) -> list[str]:
+    return [item.file.removeprefix("a.json") for item in found.problems.named]
+
+
+def test_classes_are_in_the_order_of_their_ids(root: Path) -> None:
+    found = scan(root, document())
+    assert found.classes == ("cat", "dog")
+    assert [image.annotations for image in found.images] == [(Label(0, "cat"),), (Label(1, "dog"),), (Label(1, "dog"),)]
+    assert found.problems.num_problems == 0
+
+
+@pytest.mark.parametrize("name", ["annotations/instances_train2017.json", "labels.json"])
+def test_the_document_may_lie_in_the_folder_annotations(root: Path, name: str) -> None:
+    assert len(scan(root, document(), name).images) == 3
+
+
+def test_images_may_lie_in_the_folder_that_the_document_is_named_after(tmp_path: Path) -> None:
+    for i in range(3):
+        write_image(tmp_path / "train2017" / f"{i}.png")
+    assert len(scan(tmp_path.resolve(), document(), "annotations/instances_train2017.json").images) == 3
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "pointer", "message"),
+    [
+        ([1, 2], "/images/0", "no annotation"),
+        ([0, 1, 2, 0], "/images/0", "2 annotations (/annotations/0, /annotations/3)"),
+    ],
+)
+def test_an_image_needs_exactly_one_annotation(root: Path, image_ids: list[int], pointer: str, message: str) -> None:
+    found = scan(root, document(annotations=[{"image_id": i, "category_id": 3} for i in image_ids]))
+    assert len(found.images) == 2
+    assert pointers(found) == [pointer]
+    assert message in found.problems.named[0].message
+
+
+@pytest.mark.parametrize(
+    ("key", "index", "entry", "pointers_expected"),
+    [
+        ("images", 1, {"id": 1, "file_name": "../../x.png"}, ["/images/1/file_name"]),
+        ("images", 1, {"id": 1, "file_name": "/etc/passwd"}, ["/images/1/file_name"]),
+        ("images", 1, {"id": 1, "file_name": "missing.png"}, ["/images/1/file_name"]),
+        ("images", 1, {"id": 1, "file_name": "images/0.png"}, ["/images/1/file_name"]),
+        ("images", 1, {"id": 1, "file_name": 5}, ["/images/1", "/annotations/1/image_id"]),
+        ("images", 1, {"id": 0, "file_name": "1.png"}, ["/images/1/id", "/annotations/1/image_id"]),
+        ("images", 1, 17, ["/images/1", "/annotations/1/image_id"]),
+        ("annotations", 1, {"image_id": 1, "category_id": 99}, ["/annotations/1/category_id", "/images/1"]),
+        ("annotations", 1, {"image_id": 1, "category_id": None}, ["/annotations/1", "/images/1"]),
+        ("annotations", 1, {"image_id": 88, "category_id": 7}, ["/images/1", "/annotations/1/image_id"]),
+        ("categories", 0, {"id": 7, "name": ""}, ["/categories/0/name", "/annotations/1/category_id"]),
+        ("categories", 1, {"id": 3, "name": "dog"}, ["/categories/1/name", "/annotations/0/category_id"]),
+        ("categories", 1, {"id": 7, "name": "cat"}, ["/categories/1/id", "/annotations/0/category_id"]),
+    ],
+)
+def test_bad_entries_are_named_by_their_pointer(
+    root: Path, key: str, index: int, entry: Any, pointers_expected: list[str]
+) -> None:
+    content = document()
+    content[key] = [entry if i == index else item for i, item in enumerate(content[key])]
+    found = scan(root, content)
+    assert set(pointers_expected) <= set(pointers(found))
+    assert all(item.fix for item in found.problems.named)
+    assert len(found.images) in {1, 2}
+
+
+def test_a_link_that_leads_outside_is_refused(root: Path) -> None:
+    write_image(root.parent / "secret.png")
+    (root / "images" / "0.png").unlink()
+    (root / "images" / "0.png").symlink_to(root.parent / "secret.png")
+    found = scan(root, document())
+    assert pointers(found) == ["/images/0/file_name"]
+    assert "leads out" in found.problems.named[0].message
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"images": 5}',
+        b'{"images": [], "annotations": []}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"images": [NaN]}',
+    ],
+)
+def test_other_json_is_refused(root: Path, content: bytes) -> None:
+    with pytest.raises(SourceError, match="no COCO document"):
+        scan(root, content)
+
+
+def test_a_byte_order_mark_is_skipped(root: Path) -> None:
+    assert len(scan(root, b"\xef\xbb\xbf" + json.dumps(document()).encode()).images) == 3
+
+
+def test_ids_may_be_text(root: Path) -> None:
+    content = document(
+        images=[{"id": "a", "file_name": "0.png"}],
+        annotations=[{"image_id": "a", "category_id": "x"}],
+        categories=[{"id": "x", "name": "cat"}],
+    )
+    assert len(scan(root, content).images) == 1
+
+
+def test_several_documents_need_a_choice(root: Path) -> None:
+    (root / "b.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"a\.json, b\.json"):
+        scan(root, document())
+    assert len(scan(root, document(), annotation_file="a.json").images) == 3
+    with pytest.raises(SourceError, match=r"no file 'c\.json'"):
+        scan(root, document(), annotation_file="c.json")
+    with pytest.raises(SourceError, match=r"with '\.\.'"):
+        scan(root, document(), annotation_file="../a.json")
+
+
+def test_no_document_is_refused(root: Path) -> None:
+    assert not FORMAT.is_match(root, ImportOptions())
+    with pytest.raises(SourceError, match="no COCO JSON file"):
+        FORMAT.scan(root, "label", ImportOptions(), ImportLimits())
