@@ -37,10 +37,15 @@ class ImpatientProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Start to wait anew at the first bytes of a further request, and not again at each that trickles in."""
-        if self.cycle is not None and self.cycle.response_complete and self.cycle is not self._previous_cycle:
-            self._previous_cycle = self.cycle
-            self._await_head()
+        if self.cycle is not None and self.cycle.response_complete:
+            self._await_next_head()
         super().data_received(data)
+
+    def on_response_complete(self) -> None:
+        """Start to wait anew when the first bytes of a further request came while this one was answered."""
+        super().on_response_complete()
+        if self.cycle.response_complete and self.conn.trailing_data[0]:
+            self._await_next_head()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """The connection now belongs to another protocol."""
@@ -51,6 +56,11 @@ class ImpatientProtocol(H11Protocol):
         """Forget the timer."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def _await_next_head(self) -> None:
+        if self.cycle is not self._previous_cycle:
+            self._previous_cycle = self.cycle
+            self._await_head()
 
     def _await_head(self) -> None:
         self._stop_timer()

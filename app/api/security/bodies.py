@@ -20,10 +20,10 @@ _FILE_PREFIXES = ("/api/predict/",)
 class BodyMiddleware:
     """Counts what arrives. `max_file_bytes` is for the routes that take files, all others take small JSON."""
 
-    def __init__(self, app: ASGIApp, max_file_bytes: int, read_timeout_s: float = READ_TIMEOUT_S) -> None:
+    def __init__(self, app: ASGIApp, max_file_bytes: int, read_timeout_s: float | None = None) -> None:
         self._app = app
         self._max_file_bytes = max_file_bytes
-        self._read_timeout_s = read_timeout_s
+        self._read_timeout_s = READ_TIMEOUT_S if read_timeout_s is None else read_timeout_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on with a counting `receive`, or answer 413 before any of the body is read."""

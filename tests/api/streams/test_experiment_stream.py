@@ -73,7 +73,14 @@ async def follow(items: list[StreamItem | str], record_status: str = "training")
 
 
 async def test_live_run_from_start_to_end() -> None:
-    items = [CaughtUp(0), status(1, "pending"), status(2, "training"), progress(3), epoch(4), status(5, "completed")]
+    items: list[StreamItem | str] = [
+        CaughtUp(0),
+        status(1, "pending"),
+        status(2, "training"),
+        progress(3),
+        epoch(4),
+        status(5, "completed"),
+    ]
     sent = await follow([*items, "completed"], "created")
     assert [(event, seq) for event, seq, _ in sent] == [
         ("status", ""),
