@@ -79,7 +79,8 @@ def write_bundle(
     with zipfile.ZipFile(temporary, "w") as archive:
         for name, content in members:
             data = content.read_bytes() if isinstance(content, Path) else content
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), data, zipfile.ZIP_DEFLATED)
+            # Weights and pictures hardly shrink, so packing them would only take time.
+            archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), data, zipfile.ZIP_STORED)
     temporary.replace(path)
     return [name for name, _ in members]
 

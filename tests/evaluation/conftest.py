@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from tests.evaluation.factory import World, make_world
+
+
+@pytest.fixture(scope="package", autouse=True)
+def single_thread() -> Iterator[None]:
+    """Compute with one thread: several test processes with several threads each only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="package")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from app.export.conversion import Conversion
 from app.export.run import run
@@ -63,10 +65,19 @@ def make_conversion(trained: TrainedModel, **options: Any) -> Conversion:
     return Conversion(trained.model, names, context.image_size, ExportOptions(**options), metadata)
 
 
+@pytest.fixture(scope="package", autouse=True)
+def single_thread() -> Iterator[None]:
+    """Compute with one thread: several test processes with several threads each only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="package")
 def label_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """A task with one label per image."""
-    return make_world(tmp_path_factory.mktemp("label"), "label", "resnet18")
+    return make_world(tmp_path_factory.mktemp("label"), "label", "mobilenet_v3_small")
 
 
 @pytest.fixture(scope="package")

@@ -66,11 +66,6 @@ def test_every_step_is_reported_in_order(exported: Export) -> None:
     assert stages == [("EXPORT", "IN_PROGRESS"), ("EXPORT", "COMPLETED")]
 
 
-def test_nothing_is_printed(label_world: World, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    export(label_world, tmp_path, opset_version=18)
-    assert capfd.readouterr() == ("", "")
-
-
 class SwappedChannels(OrderedOutputs):
     """An exporter's mistake: it takes BGR for RGB."""
 

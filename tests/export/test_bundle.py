@@ -1,0 +1,146 @@
+"""The bundle, used as a stranger would: unpacked elsewhere and run by its own script."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from app.datasets.images import read_rgb, resize_image
+from app.schemas.export import ModelMetadata, ResizeRecipe
+from app.tasks.registry import load_export
+from app.tasks.trained import load_trained
+from tests.export.conftest import Export
+
+pytestmark = pytest.mark.xdist_group("export")
+
+
+def unpack(exported: Export, folder: Path) -> Path:
+    """Return the folder that the bundle was unpacked into."""
+    with zipfile.ZipFile(exported.folder / "bundle.zip") as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run_script(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the bundle's script in an interpreter that does not see this repository."""
+    command = [sys.executable, "-I", "predict.py", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def save_difficult_images(folder: Path) -> list[Path]:
+    """Write images of the modes that are easily read wrongly."""
+    random = np.random.default_rng(5)
+    colour = random.integers(0, 256, (50, 90, 3), dtype=np.uint8)
+    ramp = np.linspace(0, 65535, 60 * 80).reshape(60, 80).astype(np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(colour).save(folder / "turned.jpg", exif=exif)
+    Image.fromarray(ramp).save(folder / "deep.png")
+    Image.fromarray(colour).convert("CMYK").save(folder / "cmyk.jpg")
+    Image.fromarray(colour).convert("P").save(folder / "palette.png", transparency=3)
+    Image.fromarray(colour).convert("RGBA").save(folder / "alpha.webp", lossless=True)
+    Image.fromarray(colour[..., 0]).save(folder / "grey.bmp")
+    return sorted(folder.iterdir())
+
+
+def test_the_script_answers_as_pytorch_does(exported: Export, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    paths = save_difficult_images(tmp_path / "images")
+    done = run_script(unpack(exported, tmp_path / "bundle"), "--json", *[str(path) for path in paths])
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = json.loads(done.stdout)
+    assert len(answers) == len(paths) == 6
+    trained = load_trained(exported.world.checkpoint)
+    for path in paths:
+        pixels = resize_image(read_rgb(path), trained.recipe, trained.context.image_size)
+        with torch.inference_mode():
+            outputs = trained.model(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))
+        arrays = {name: output.numpy() for name, output in outputs.items()}
+        decoded = load_export(exported.world.task).decode(arrays, trained.context)[0]
+        assert flatten(answers[str(path)]) == pytest.approx(flatten(decoded), abs=1e-3)
+
+
+def flatten(value: Any) -> list[float]:
+    """Return the numbers in a prediction in order."""
+    if isinstance(value, dict):
+        return [number for key in sorted(value) for number in flatten(value[key])]
+    if isinstance(value, list):
+        return [number for item in value for number in flatten(item)]
+    return [float(value)] if isinstance(value, int | float) else []
+
+
+def test_the_golden_set_agrees_and_notices_a_change(exported: Export, tmp_path: Path) -> None:
+    folder = unpack(exported, tmp_path)
+    done = run_script(folder, "--check")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "8 of 8 golden images agree." in done.stdout
+    picture = np.array(Image.open(folder / "golden" / "image_2.png"))
+    Image.fromarray(picture[..., ::-1].copy()).save(folder / "golden" / "image_2.png")
+    done = run_script(folder, "--check")
+    assert done.returncode == 1
+    assert "image_2.png  FAILED" in done.stdout
+    assert "7 of 8 golden images agree." in done.stdout
+
+
+def test_the_check_notices_another_model(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    golden = dict(np.load(folder / "golden" / "golden.npz"))
+    golden["probabilities"][3] = golden["probabilities"][3][::-1]
+    np.savez(folder / "golden" / "golden.npz", **golden)
+    done = run_script(folder, "--check")
+    assert done.returncode == 1
+    assert "image_3.png  FAILED" in done.stdout
+
+
+def test_the_bundle_has_what_it_says(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert names == sorted(label_export.result["contents"])
+    assert (folder / "labels.txt").read_text() == "bolt\nnut\nwasher\n"
+    assert (folder / "model.onnx").read_bytes() == (label_export.folder / "model.onnx").read_bytes()
+    assert json.loads((folder / "parity.json").read_text())["passed"]
+    assert ModelMetadata.model_validate_json((folder / "metadata.json").read_text()).classes[1] == "nut"
+
+
+def test_plain_output_names_the_class(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    done = run_script(folder, "golden/image_0.png")
+    expected = json.loads((folder / "golden" / "expected.json").read_text())["images"][0]["predictions"]["prediction"]
+    name, label, confidence = done.stdout.split()
+    assert (name, label) == ("golden/image_0.png", expected["class_name"])
+    assert float(confidence) == pytest.approx(expected["confidence"], abs=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "letterbox"])
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+def test_the_script_resizes_as_training_does(mode: Any, interpolation: Any, tmp_path: Path) -> None:
+    script = load_script()
+    recipe = ResizeRecipe(mode=mode, size=[40] if mode == "crop" else [32, 36], interpolation=interpolation)
+    for width, height in ((90, 50), (31, 77), (64, 64)):
+        pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        expected = resize_image(pixels, recipe, (32, 36))
+        np.testing.assert_array_equal(script.resize_image(pixels, recipe.model_dump(), [32, 36]), expected)
+
+
+def load_script() -> Any:
+    """Return the bundle's script as a module."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    import app.export.run
+
+    path = Path(app.export.run.__file__).with_name("bundle") / "predict.py"
+    spec = spec_from_file_location("bundled_predict", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
