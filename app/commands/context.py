@@ -31,6 +31,7 @@ class CommandLine:
     token: str | None = field(default=None, repr=False)
     is_json: bool = False
     open_client: ClientFactory = StudioClient
+    owns_server: bool = False  # then nothing goes on in it after Ctrl-C
 
     @cached_property
     def client(self) -> StudioClient:
@@ -78,7 +79,7 @@ class interruptible:  # noqa: N801 - reads as a statement: with interruptible(..
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Say it when it was Ctrl-C."""
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+        if kind is not None and issubclass(kind, KeyboardInterrupt) and not self._line.owns_server:
             self._line.out.note(self._text)
             raise typer.Exit(130)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 import webbrowser
@@ -183,10 +184,11 @@ def run_demo(
     It starts a server of its own and drives it over REST.
     """
     options = command_line(ctx)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with the demo then, too
     folder = workspace.resolve()
     free_port = choose_port(port)
     with DemoServer(folder / "workspace", free_port, folder / "server.log", options.token) as server:
-        line = CommandLine(server.url, options.token, options.is_json)
+        line = CommandLine(server.url, options.token, options.is_json, owns_server=True)
         if port not in {0, free_port}:
             line.out.text(f"Port {port} is in use; this demo uses {free_port}.")
         line.out.text(f"Server at {server.url}, its log is {server.log_path}")

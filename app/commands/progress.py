@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-PLAIN_PAUSE_S = 2.0
+PLAIN_PAUSE_S = 5.0
 
 
 class ProgressDisplay:
