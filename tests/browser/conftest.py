@@ -1,0 +1,118 @@
+"""Chromium, and a page that notes everything that a user would be right to complain about."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, sync_playwright
+
+from app.config import Settings
+from tests.api.live import LiveServer, run_server
+
+ARGUMENTS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class Watched:
+    """A page and what went wrong on it."""
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def open(self, path: str) -> None:
+        """Go to a path of the server."""
+        answer = self.page.goto(self.url + path)
+        assert answer is not None
+        assert answer.status == 200
+
+    def watch(self) -> None:
+        """Note errors of scripts and policy, failed requests, and requests to anywhere else."""
+        self.page.on("console", self._note_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("dialog", self._note_dialog)
+        self.page.on("request", self._note_request)
+        self.page.on("response", self._note_response)
+
+    def _note_dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"console: {message.text}")
+
+    def _note_request(self, request: Request) -> None:
+        self.requests.append(request.url)
+        if not request.url.startswith(self.url):
+            self.complaints.append(f"another host: {request.url}")
+
+    def _note_response(self, response: Response) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status}: {response.url}")
+
+
+def find_chromium() -> str | None:
+    """Return the path of a browser, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; skips without one unless REQUIRE_BROWSER=1."""
+    path = find_chromium()
+    if path is None:
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail("REQUIRE_BROWSER=1 and no Chromium is installed")
+        pytest.skip("no Chromium is installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server with the real services and an empty workspace."""
+    with run_server(Settings(workspace_root=tmp_path_factory.mktemp("workspace"))) as live:
+        yield live
+
+
+@pytest.fixture
+def add_project(server: LiveServer) -> Iterator[list[str]]:
+    """Two projects, one with markup in its description; removed afterwards."""
+    task = httpx.get(f"{server.url}/api/tasks").json()["data"]["tasks"][0]["id"]
+    added = []
+    for name, description in (("Plain", None), ("Tricky", '"><script>alert(1)</script><img src=x onerror=alert(2)>')):
+        body = {"name": name, "task": task, "description": description}
+        added.append(httpx.post(f"{server.url}/api/projects", json=body).json()["data"]["id"])
+    yield added
+    for identifier in added:
+        httpx.delete(f"{server.url}/api/projects/{identifier}")
+
+
+@pytest.fixture(params=[("light", 1280), ("dark", 390)], ids=["light-1280", "dark-390"])
+def watched(request: pytest.FixtureRequest, browser: Browser, server: LiveServer) -> Iterator[Watched]:
+    """A page in two looks; a test fails when the page gave a reason to complain."""
+    scheme, width = request.param
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
+    watched = Watched(context.new_page(), server.url)
+    watched.watch()
+    yield watched
+    context.close()
+    assert watched.complaints == []
