@@ -203,7 +203,7 @@ SAMPLES = {ending: encode(ending) for ending in ("JPEG", "PNG", "TIFF", "WEBP", 
 
 
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(ending=st.sampled_from(sorted(SAMPLES)), data=st.data())
 def test_damage_of_any_kind_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, ending: str, data: st.DataObject

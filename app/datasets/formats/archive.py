@@ -123,7 +123,7 @@ def _accept(
     names = _Names()
     accepted = []
     for entry in entries:
-        if entry.is_dir():
+        if _entry_name(entry).endswith("/"):
             continue
         try:
             _check_entry(entry, limits, is_misplaced=entry in misplaced)

@@ -132,6 +132,7 @@ def forge(path: Path, offset_in_directory: int, value: bytes, name: bytes = b"ev
         (20, struct.pack("<I", 0x7FFFFFFF), "outside of the archive"),
         (20, struct.pack("<I", 1), "damaged"),
         (24, struct.pack("<I", 0x7FFFFFFF), "times its size"),
+        (46, b"\0", "NUL"),
     ],
 )
 def test_entries_that_lie_are_refused(tmp_path: Path, target: Path, offset: int, value: bytes, message: str) -> None:
@@ -140,7 +141,8 @@ def test_entries_that_lie_are_refused(tmp_path: Path, target: Path, offset: int,
     )
     forge(source, offset, value)
     problems = extract_zip(source, target, LIMITS)
-    assert message in refused(problems)["evil.png"]
+    (refusal,) = [text for name, text in refused(problems).items() if name.endswith("vil.png")]
+    assert message in refusal
     assert "evil.png" not in written(target)
     assert written(target)["last.png"] == b"last"
 
@@ -197,7 +199,7 @@ def sample_zip() -> bytes:
 SAMPLE = sample_zip()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(changes=st.lists(st.tuples(st.integers(0, len(SAMPLE) - 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_no_damage_leads_out_or_to_another_error(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, int]]
