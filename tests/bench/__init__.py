@@ -1,0 +1,1 @@
+"""Measurements as ratios against plain baselines. `python -m tests.bench` runs them; pytest does not."""
