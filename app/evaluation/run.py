@@ -22,8 +22,8 @@ from app.evaluation.inference import (
     run_model,
 )
 from app.evaluation.intervals import bootstrap_intervals
-from app.evaluation.stages import Throttle, report_stage
-from app.schemas.events import EvaluationProgressed
+from app.evaluation.progress import Throttle
+from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import EvaluatePayload
 from app.tasks.registry import get_spec, load_metrics
@@ -38,19 +38,20 @@ def run(context: JobContext) -> dict[str, Any]:
     Raises JobFailure for an empty subset, a missing device or images of which none can be read.
     """
     payload = EvaluatePayload.model_validate(context.request.payload)
-    with report_stage(context, "REVIEW_EDIT", "Evaluation"):
-        started_s = time.monotonic()
-        device = resolve_device(payload.device)
-        pooled = pool_subsets(load_dataset(payload.dataset), payload.split_name, payload.split_subsets)
-        context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=0, total=len(pooled)))
-        trained = load_trained(Path(payload.checkpoint_path), str(device))
-        results, skipped = measure(context, payload, trained, pooled)
-        aggregate = summarize(context, payload, trained, results)
-        aggregate["skipped"] = describe_skipped(skipped)
-        aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
-        # The aggregate comes last: where it exists, the results are complete.
-        write_json(context.output_dir / "results.json", {"results": results})
-        write_json(context.output_dir / "aggregate.json", aggregate)
+    # How the stage ended is reported by the server, which also knows of a process that was killed.
+    context.report(StageStatus(stage_id="REVIEW_EDIT", status="IN_PROGRESS", message="Evaluation"))
+    started_s = time.monotonic()
+    device = resolve_device(payload.device)
+    pooled = pool_subsets(load_dataset(payload.dataset), payload.split_name, payload.split_subsets)
+    context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=0, total=len(pooled)))
+    trained = load_trained(Path(payload.checkpoint_path), str(device))
+    results, skipped = measure(context, payload, trained, pooled)
+    aggregate = summarize(context, payload, trained, results)
+    aggregate["skipped"] = describe_skipped(skipped)
+    aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
+    # The aggregate comes last: where it exists, the results are complete.
+    write_json(context.output_dir / "results.json", {"results": results})
+    write_json(context.output_dir / "aggregate.json", aggregate)
     return {"headline": pick_headline(payload.task, aggregate), "num_images": len(results)}
 
 

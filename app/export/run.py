@@ -13,13 +13,13 @@ import torch
 
 from app.evaluation.artefacts import put_in_place, write_json
 from app.evaluation.inference import load_dataset, pool_subsets
-from app.evaluation.stages import Throttle, report_stage
+from app.evaluation.progress import Throttle
 from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
 from app.export.catalog import FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
 from app.export.metadata import describe_model, plan_input
 from app.export.parity import Sample, certify, draw_sample
-from app.schemas.events import ExportProgress
+from app.schemas.events import ExportProgress, StageStatus
 from app.schemas.export import ModelMetadata, ParityCertificate
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ExportPayload
@@ -44,8 +44,9 @@ def run(context: JobContext) -> dict[str, Any]:
     """
     payload = ExportPayload.model_validate(context.request.payload)
     spec = find_format(payload.format)
-    with report_stage(context, "EXPORT", f"Export to {spec.display_name}"):
-        return export_model(context, payload, spec)
+    # How the stage ended is reported by the server, which also knows of a process that was killed.
+    context.report(StageStatus(stage_id="EXPORT", status="IN_PROGRESS", message=f"Export to {spec.display_name}"))
+    return export_model(context, payload, spec)
 
 
 def find_format(name: str) -> FormatSpec:

@@ -100,7 +100,7 @@ def test_progress_begins_at_zero_and_ends_at_the_total(world: World, tmp_path: P
     assert progress[0] == (0, 8)
     assert progress[-1] == (8, 8)
     stages = [(event.stage_id, event.status) for event in context.of_type("STAGE_STATUS")]
-    assert stages == [("REVIEW_EDIT", "IN_PROGRESS"), ("REVIEW_EDIT", "COMPLETED")]
+    assert stages == [("REVIEW_EDIT", "IN_PROGRESS")]
 
 
 def test_unreadable_images_are_skipped_and_named(label_world: World, tmp_path: Path) -> None:
@@ -138,7 +138,6 @@ def test_foreseen_failures_say_why(label_world: World, tmp_path: Path, changes: 
     context = FakeContext(tmp_path, "evaluate", payload)
     with pytest.raises(JobFailure, match=message):
         run(context)
-    assert [event.status for event in context.of_type("STAGE_STATUS")] == ["IN_PROGRESS", "FAILED"]
 
 
 def test_an_empty_subset_is_named(label_world: World, tmp_path: Path) -> None:
@@ -159,7 +158,6 @@ def test_cancel_in_the_middle_leaves_no_result(label_world: World, tmp_path: Pat
     with pytest.raises(JobCancelled):
         run(context)
     assert 0 < max(event.processed for event in context.of_type("EVALUATION_PROGRESS")) < 8
-    assert [event.status for event in context.of_type("STAGE_STATUS")] == ["IN_PROGRESS", "SKIPPED"]
     assert list(tmp_path.iterdir()) == []
 
 
