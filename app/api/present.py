@@ -16,7 +16,8 @@ def present(
     request: Request, data: BaseModel, fragment: Callable[[], Fragment] | None = None, *, status_code: int = 200
 ) -> Response:
     """Return `data` in the success envelope, or rendered when the request asks for HTML and a fragment exists."""
+    headers = {"vary": "HX-Request"} if fragment is not None else None
     if fragment is not None and request.headers.get("hx-request") == "true":
-        return HTMLResponse(render_fragment(fragment()), status_code, {"vary": "HX-Request"})
+        return HTMLResponse(render_fragment(fragment()), status_code, headers)
     content = Ok(data=data).model_dump_json()
-    return Response(content, status_code, media_type="application/json")
+    return Response(content, status_code, headers, media_type="application/json")

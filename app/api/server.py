@@ -20,7 +20,7 @@ from app.config import Settings
 if TYPE_CHECKING:
     from app.core.studio import Studio
 
-GRACEFUL_STOP_S = 2
+GRACEFUL_STOP_S = 1
 KEEP_ALIVE_S = 15
 
 
