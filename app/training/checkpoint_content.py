@@ -89,15 +89,13 @@ def build_checkpoint(
 
 
 def restore_checkpoint(trainer: Trainer, module: TrainingModule, saved: Mapping[str, Any]) -> None:
-    """Continue the optimizer, the schedule and a half-done step; weights and state were loaded before."""
+    """Continue the optimizer and the schedule; weights and state were loaded before."""
     if module.optimizer is not None and module.schedule is not None:
         module.optimizer.load_state_dict(saved["optimizer"])
         module.schedule.load_state_dict(saved["schedule"])
     scaler = getattr(trainer.precision_plugin, "scaler", None)
     if scaler is not None and saved["scaler"]:
         scaler.load_state_dict(saved["scaler"])
-    if saved["gradients"] is not None:
-        module.set_gradients(saved["gradients"])
 
 
 def capture_random() -> dict[str, Any]:

@@ -26,7 +26,9 @@ class Resumption(Callback):
         self._restore_random(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Restore the random numbers again, whatever Lightning drew in between."""
+        """Restore the gradients of a half-done step, which Lightning has just cleared, and the random numbers again."""
+        if self._saved is not None and self._saved["gradients"] is not None:
+            self._live.module.set_gradients(self._saved["gradients"])
         self._restore_random(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,0 +1,185 @@
+"""A run that was interrupted ends bit for bit like one that never was."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.datasets.table import Label
+from app.schemas.events import EpochFinished
+from app.schemas.job_context import JobFailure
+from app.schemas.tasks import AugmentationEntry
+from tests.training.fakes import FakeContext, Workplace, command_after, load_checkpoint, run_fake
+
+FULL: dict[str, Any] = {
+    "max_epochs": 3,
+    "batch_multiplier": 4,
+    "ema": True,
+    "gradient_clip": 1.0,
+    "warmup_epochs": 1,
+    "scheduler": "cosine",
+    "optimizer": "adamw",
+}
+AUGMENTED = [
+    AugmentationEntry(name="RandomResizedCrop", params={"scale": [0.5, 1.0]}),
+    AugmentationEntry(name="ColorJitter"),
+    AugmentationEntry(name="MixUp"),
+]
+BATCHES = 6  # 22 training images in batches of 4
+VALIDATION_BATCHES = 3
+
+
+def tensors(value: Any, path: str = "") -> dict[str, Tensor]:
+    """Return every tensor of a nested value by its path."""
+    if isinstance(value, Tensor):
+        return {path: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    return {name: found for key, item in items for name, found in tensors(item, f"{path}/{key}").items()}
+
+
+def assert_same_end(first: Path, second: Path) -> None:
+    """Compare weights, averages, optimizer, random numbers and the state of the run, bit for bit."""
+    one, other = load_checkpoint(first), load_checkpoint(second)
+    found, expected = tensors(one), tensors(other)
+    assert found.keys() == expected.keys()
+    assert len(found) > 30
+    assert [name for name, value in found.items() if not torch.equal(value, expected[name])] == []
+    timing = {"epoch_duration_s", "fit_duration_s"}
+    states = [{k: v for k, v in content["resume"]["state"].items() if k not in timing} for content in (one, other)]
+    assert states[0] == states[1]
+    assert one["resume"]["schedule"] == other["resume"]["schedule"]
+
+
+def epochs_of(*contexts: FakeContext) -> list[dict[str, Any]]:
+    """Return what was reported of epochs, without the time that they took."""
+    events = [event for context in contexts for event in context.of(EpochFinished)]
+    return [event.metrics.model_dump(exclude={"duration_s"}) for event in events]
+
+
+def run_with_pauses(workplace: Workplace, name: str, pauses: list[int], **settings: Any) -> list[FakeContext]:
+    """Run to the end, paused after these numbers of batches; return the context of each part."""
+    contexts: list[FakeContext] = []
+    for batches in [*pauses, None]:
+        last = workplace.root / name / "checkpoints" / "last.ckpt"
+        payload = workplace.payload(**settings, resume_from=str(last) if contexts else None)
+        context = workplace.context(name, payload)
+        if batches is not None:
+            context.decide = command_after(batches, "pause")
+        result = run_fake(context, payload)
+        assert result.get("outcome") == (None if batches is None else "paused")
+        contexts.append(context)
+    return contexts
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_pauses_anywhere_change_nothing(workplace: Workplace, num_workers: int) -> None:
+    settings: dict[str, Any] = {"hyperparameters": FULL | {"num_workers": num_workers}, "train": AUGMENTED}
+    [whole] = run_with_pauses(workplace, "whole", [], **settings)
+    pauses = [random.randint(1, BATCHES - 1), 4] if num_workers == 0 else [3]
+    parts = run_with_pauses(workplace, "parts", pauses, **settings)
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+    assert epochs_of(*parts) == epochs_of(whole)
+    assert [epoch["epoch"] for epoch in epochs_of(*parts)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "pause",
+    [
+        pytest.param(BATCHES, id="after the last batch"),
+        pytest.param(BATCHES + 2, id="in the validation"),
+        pytest.param(BATCHES + VALIDATION_BATCHES + 1, id="after the first batch of an epoch"),
+        pytest.param(3 * (BATCHES + VALIDATION_BATCHES) - 1, id="in the last validation"),
+    ],
+)
+def test_a_pause_at_an_edge_changes_nothing(workplace: Workplace, pause: int) -> None:
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=FULL)
+    parts = run_with_pauses(workplace, "parts", [pause], hyperparameters=FULL)
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+    assert epochs_of(*parts) == epochs_of(whole)
+
+
+def test_a_run_that_was_killed_continues_from_its_last_epoch(workplace: Workplace) -> None:
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=FULL)
+    payload = workplace.payload(FULL)
+    killed = workplace.context("parts", payload)
+
+    def die(context: FakeContext) -> None:
+        if len(context.of(EpochFinished)) == 1:
+            raise KeyError("killed")
+
+    killed.decide = die
+    with pytest.raises(KeyError):
+        run_fake(killed, payload)
+    resumed = workplace.payload(FULL, resume_from=str(workplace.root / "parts/checkpoints/last.ckpt"))
+    context = workplace.context("parts", resumed)
+    run_fake(context, resumed)
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+    assert epochs_of(killed, context) == epochs_of(whole)
+
+
+def test_early_stopping_remembers(workplace: Workplace) -> None:
+    settings = {"max_epochs": 12, "early_stopping_patience": 2, "learning_rate": 1e-9, "warmup_epochs": 0}
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=settings)
+    parts = run_with_pauses(workplace, "parts", [2 * (BATCHES + VALIDATION_BATCHES) + 1], hyperparameters=settings)
+    assert epochs_of(*parts) == epochs_of(whole)
+    assert 2 < len(epochs_of(whole)) < 12
+
+
+def test_a_finished_run_has_nothing_left_to_do(workplace: Workplace) -> None:
+    run_with_pauses(workplace, "run", [])
+    payload = workplace.payload(resume_from=str(workplace.root / "run/checkpoints/last.ckpt"))
+    context = workplace.context("run", payload)
+    result = run_fake(context, payload)
+    assert (result["epochs_done"], context.of(EpochFinished)) == (3, [])
+    assert set(result["checkpoints"]) == {"best", "last"}
+
+
+def change_images(workplace: Workplace) -> dict[str, Any]:
+    workplace.rows[0].content_hash = "other"
+    workplace.write(workplace.rows)
+    return {}
+
+
+def change_classes(workplace: Workplace) -> dict[str, Any]:
+    workplace.write(workplace.rows, ["red", "green", "blue", "white"])
+    return {}
+
+
+def change_split(workplace: Workplace) -> dict[str, Any]:
+    first, last = workplace.rows[0], workplace.rows[-1]
+    first.split, last.split = last.split, first.split
+    workplace.write(workplace.rows)
+    return {}
+
+
+def change_labels(workplace: Workplace) -> dict[str, Any]:
+    workplace.rows[1].annotations = [Label(0, "red")]
+    workplace.write(workplace.rows)
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (change_images, "the images or annotations of the dataset"),
+        (change_labels, "the images or annotations of the dataset"),
+        (change_classes, "red, green, blue then; red, green, blue, white now"),
+        (change_split, "the split"),
+        (lambda _: {"model": {"backbone": "means"}}, "tiny with head default then, means with head default now"),
+        (lambda _: {"hyperparameters": {"batch_size": 5}}, "the number of batches in an epoch"),
+        (lambda _: {"hyperparameters": {"ema": True}}, "its model changed"),
+    ],
+)
+def test_a_run_is_not_resumed_on_something_else(workplace: Workplace, change: Any, message: str) -> None:
+    payload = workplace.payload({"max_epochs": 1})
+    run_fake(workplace.context("run", payload), payload)
+    changed = {"hyperparameters": {}} | change(workplace)
+    changed["hyperparameters"] = {"max_epochs": 1} | changed["hyperparameters"]
+    resumed = workplace.payload(**changed, resume_from=str(workplace.root / "run/checkpoints/last.ckpt"))
+    with pytest.raises(JobFailure, match=message):
+        run_fake(workplace.context("again", resumed), resumed)
