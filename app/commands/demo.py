@@ -76,8 +76,7 @@ class Demo:
     def run(self) -> DemoReport:
         """Walk from images to certificate."""
         images = self.folder / "digits"
-        count = self._step("images", "Digits of scikit-learn as PNG", lambda: write_digits(images))
-        self.line.out.text(f"{count} images in {images}")
+        self._step("images", "Digits of scikit-learn as PNG", lambda: self._write_images(images))
         task = self._find_task()
         project = self._step("project", "Project", lambda: self._create_project(task))
         self.report.project_id = project
@@ -97,6 +96,9 @@ class Demo:
         self.report.durations_s[name] = round(time.monotonic() - started, 2)
         self.line.out.text(f"      done in {self.report.durations_s[name]:.1f} s")
         return result
+
+    def _write_images(self, images: Path) -> None:
+        self.line.out.text(f"{write_digits(images)} images in {images}")
 
     def _find_task(self) -> TaskInfo:
         for task in self.line.client.tasks.all():
@@ -139,7 +141,8 @@ class Demo:
         if record.status != "completed":
             reason = record.error.message if record.error else "no reason given"
             raise CommandError(f"The training is {record.status}: {reason}")
-        self.line.out.text(f"Best epoch {record.best_epoch}: {record.best_metric}")
+        best = ", ".join(f"{name} {value:.4f}" for name, value in record.best_metric.items())
+        self.line.out.text(f"Best epoch {record.best_epoch}: {best}")
         return record
 
     def _evaluate(self, project: str, experiment: str) -> None:
@@ -184,7 +187,8 @@ def run_demo(
     It starts a server of its own and drives it over REST.
     """
     options = command_line(ctx)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server ends with the demo then, too
+    # The server ends with the demo, whichever signal ends that.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = workspace.resolve()
     free_port = choose_port(port)
     with DemoServer(folder / "workspace", free_port, folder / "server.log", options.token) as server:
@@ -203,6 +207,7 @@ def run_demo(
             line.out.note("Stopping the server.")
             raise typer.Exit(130) from None
         finally:
+            signal.signal(signal.SIGTERM, previous)
             line.close()
 
 

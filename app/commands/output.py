@@ -41,6 +41,7 @@ class Output:
 
         cells = [list(row) for row in rows]
         table = Table(title=title, box=None, title_justify="left", pad_edge=False, header_style="bold")
+        table.show_header = any(columns)
         for index, column in enumerate(columns):
             is_number = bool(cells) and all(isinstance(row[index], int | float) for row in cells)
             table.add_column(column, justify="right" if is_number else "left", overflow="fold")
