@@ -25,12 +25,16 @@ print(json.dumps(dict(routes=routes, cpu_s=cpu_s, memory_mb=memory_mb, heavy=hea
 """
 
 
+def run_script(workspace: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).resolve().parents[2]
+    environment = {"PYTHONPATH": str(root), "AI_STUDIO_WORKSPACE_ROOT": str(workspace), **settings}
+    return subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What a fresh interpreter says after it built the application."""
-    root = Path(__file__).resolve().parents[2]
-    environment = {"PYTHONPATH": str(root), "AI_STUDIO_WORKSPACE_ROOT": str(tmp_path_factory.mktemp("workspace"))}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+    done = run_script(tmp_path_factory.mktemp("workspace"))
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -48,3 +52,10 @@ def test_process_is_small(report: dict[str, Any]) -> None:
 def test_start_is_quick(report: dict[str, Any]) -> None:
     # Processor time, because a busy machine stretches the clock; about 1 s on two idle cores.
     assert report["cpu_s"] < 4
+
+
+def test_application_refuses_an_open_address_without_a_token(tmp_path: Path) -> None:
+    done = run_script(tmp_path, AI_STUDIO_HOST="0.0.0.0")
+    assert done.returncode != 0
+    assert "AI_STUDIO_TOKEN" in done.stderr
+    assert run_script(tmp_path, AI_STUDIO_HOST="0.0.0.0", AI_STUDIO_TOKEN="long enough").returncode == 0

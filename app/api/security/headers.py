@@ -43,8 +43,8 @@ class SecurityHeadersMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
-                if scope["path"].startswith("/api/"):
-                    headers.setdefault("cache-control", "no-store")
+                # Pages and styles are asked for anew after an update; what the API says is kept nowhere.
+                headers.setdefault("cache-control", "no-store" if scope["path"].startswith("/api/") else "no-cache")
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] != "lifespan" else send)

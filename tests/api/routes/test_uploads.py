@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import starlette.requests
 from PIL import Image
 
 from app.api.routes.uploads import parse_options
@@ -128,6 +130,23 @@ def test_odd_file_names_never_crash(client: httpx.Client, url: str, name: str) -
 def test_upload_beyond_the_limit_is_refused(client: httpx.Client, url: str) -> None:
     answer = client.post(url, files={"file": ("a.zip", b"x" * (9 * 2**20))})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [(errno.ENOSPC, 507, "INSUFFICIENT_STORAGE"), (errno.EROFS, 503, "STORAGE_UNAVAILABLE")],
+)
+def test_full_disk_while_files_arrive(
+    client: httpx.Client, url: str, monkeypatch: pytest.MonkeyPatch, number: int, status: int, code: str
+) -> None:
+    async def fail(_request: object, **_limits: object) -> None:
+        raise OSError(number, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(starlette.requests.Request, "form", fail)
+        answer = client.post(url, files={"file": ("a.png", b"x")})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert client.post(url, files={"file": ("a.png", b"x")}, data={"final": "false"}).status_code == 200
 
 
 def test_options_name_the_field_that_is_wrong() -> None:

@@ -36,5 +36,7 @@ def test_policy_allows_no_inline_script_and_no_frame(client: httpx.Client) -> No
     assert "script-src 'self'" in policy
 
 
-def test_answers_of_the_api_are_not_stored(client: httpx.Client) -> None:
+def test_answers_of_the_api_are_not_stored_and_pages_are_revalidated(client: httpx.Client) -> None:
     assert client.get("/api/projects").headers["cache-control"] == "no-store"
+    for path in ("/projects", "/docs", "/static/css/app.css"):
+        assert client.get(path).headers["cache-control"] == "no-cache"
