@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings
+from app.schemas.tasks import AnnotationKind
 
 Kind = Literal["int", "float", "bool", "choice", "range", "floats", "size"]
 """range: two rising numbers. floats: a list of `length` numbers. size: one side, or [height, width], in pixels."""
@@ -222,8 +223,13 @@ _ENTRIES = (
 TRANSFORMS: Mapping[str, Transform] = MappingProxyType({transform.name: transform for transform in _ENTRIES})
 
 
-def find_augmentation_problems(settings: AugmentationSettings) -> list[FieldProblem]:
-    """Return everything that is wrong with the chosen transforms; each message says what is allowed."""
+def find_augmentation_problems(
+    settings: AugmentationSettings, annotation_kind: AnnotationKind = "label"
+) -> list[FieldProblem]:
+    """Return everything that is wrong with the chosen transforms; each message says what is allowed.
+
+    Only labels can be mixed, so transforms of batches are for images with one class each.
+    """
     problems = []
     for subset, entries in (("train", settings.train), ("val", settings.val)):
         for number, entry in enumerate(entries):
@@ -231,6 +237,9 @@ def find_augmentation_problems(settings: AugmentationSettings) -> list[FieldProb
             transform = TRANSFORMS.get(entry.name)
             if transform is None or (subset == "val" and transform.is_random):
                 problems.append(FieldProblem(field=f"{field}.name", message=_refuse_name(entry.name, subset)))
+            elif transform.is_batch and annotation_kind != "label":
+                message = f"{entry.name} mixes classes and is only for images that have one class each."
+                problems.append(FieldProblem(field=f"{field}.name", message=message))
             else:
                 problems += _find_parameter_problems(transform, entry.params, f"{field}.params")
     return problems

@@ -90,7 +90,7 @@ def load_parts(task_id: str) -> TaskParts:
 def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     """Read the dataset and check every setting; raises JobFailure with what is wrong and what is allowed."""
     hyperparameters = _complete_hyperparameters(payload, parts.spec)
-    _check_augmentations(payload)
+    _check_augmentations(payload, parts.spec)
     table = _read_dataset(Path(payload.dataset.dataset_json))
     subsets = _select_subsets(table, payload.split_name)
     try:
@@ -134,8 +134,8 @@ def _complete_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> dict[str
     return hyperparameters
 
 
-def _check_augmentations(payload: TrainPayload) -> None:
-    problems = find_augmentation_problems(payload.augmentations)
+def _check_augmentations(payload: TrainPayload, spec: TaskSpec) -> None:
+    problems = find_augmentation_problems(payload.augmentations, spec.info.annotation_kind)
     if problems:
         raise JobFailure(" ".join(f"{problem.field}: {problem.message}" for problem in problems))
 

@@ -73,3 +73,12 @@ def test_what_is_random_is_for_training_only(name: str) -> None:
     found = messages(val=(entry("Resize", size=64), entry(name)))
     message = f"{name} is random and only for training. Allowed here: Resize, CenterCrop, Normalize."
     assert found == {"augmentations.val.1.name": message}
+
+
+@pytest.mark.parametrize("name", ["MixUp", "CutMix"])
+def test_only_labels_are_mixed(name: str) -> None:
+    settings = AugmentationSettings(train=[entry(name)])
+    assert find_augmentation_problems(settings, "label") == []
+    [problem] = find_augmentation_problems(settings, "values")
+    assert problem.field == "augmentations.train.0.name"
+    assert "one class each" in problem.message
