@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from starlette.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from app.core.exceptions import NotFoundError
 
@@ -19,6 +21,7 @@ _IMAGE_MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
 )
+_ONE_RANGE = re.compile(rb"bytes=([0-9]{0,15})-([0-9]{0,15})")
 OCTET_STREAM = "application/octet-stream"
 
 
@@ -34,6 +37,16 @@ def sniff_content_type(head: bytes) -> str:
     return next((kind for magic, kind in _IMAGE_MAGIC if head.startswith(magic)), OCTET_STREAM)
 
 
+class StoredFileResponse(FileResponse):
+    """A file, whole or one range of it; a range that makes no sense is left aside, as the protocol allows."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the file."""
+        size = self.stat_result.st_size if self.stat_result is not None else 0
+        headers = [item for item in scope["headers"] if item[0] != b"range" or _is_range_within(item[1], size)]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
 def serve_file(request: Request, path: Path) -> Response:
     """Return an image or a JSON document to be shown, anything else to be saved; raises NotFoundError.
 
@@ -42,7 +55,7 @@ def serve_file(request: Request, path: Path) -> Response:
     head = _read_head(path)
     is_json = path.suffix == ".json" and head[:1] in (b"{", b"[")
     content_type = "application/json" if is_json else sniff_content_type(head)
-    response = FileResponse(path, media_type=content_type, stat_result=path.stat())
+    response = StoredFileResponse(path, media_type=content_type, stat_result=path.stat())
     response.headers["cache-control"] = "private, max-age=0, must-revalidate"
     if content_type == OCTET_STREAM:
         response.headers["content-disposition"] = "attachment"
@@ -55,7 +68,17 @@ def serve_file(request: Request, path: Path) -> Response:
 def serve_download(path: Path, filename: str, media_type: str = OCTET_STREAM) -> Response:
     """Return a file to be saved under a name; raises NotFoundError."""
     _read_head(path)
-    return FileResponse(path, media_type=media_type, filename=filename, stat_result=path.stat())
+    return StoredFileResponse(path, media_type=media_type, filename=filename, stat_result=path.stat())
+
+
+def _is_range_within(value: bytes, size: int) -> bool:
+    match = _ONE_RANGE.fullmatch(value)
+    if match is None:
+        return False
+    first, last = (int(part) if part else None for part in match.groups())
+    if first is None:
+        return last is not None and last > 0 and size > 0
+    return first < size and (last is None or first <= last)
 
 
 def _read_head(path: Path) -> bytes:

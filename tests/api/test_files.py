@@ -64,6 +64,28 @@ def test_images_over_http(folder: Path) -> None:
             assert client.get(URL + "none.png").json()["error"]["code"] == "NOT_FOUND"
 
 
+@pytest.mark.parametrize(
+    ("value", "status", "length"),
+    [
+        ("bytes=0-3", 206, 4),
+        ("bytes=40-", 206, 8),
+        ("bytes=-8", 206, 8),
+        ("bytes=-", 200, 48),
+        ("bytes=48-", 200, 48),
+        ("bytes=9-1", 200, 48),
+        ("bytes=0-1,4-5", 200, 48),
+        ("bytes=-0", 200, 48),
+        ("lines=1-2", 200, 48),
+        ("bytes=" + "9" * 50 + "-", 200, 48),
+    ],
+)
+def test_ranges(folder: Path, value: str, status: int, length: int) -> None:
+    images = {"image_path": lambda _pid, name: folder / name}
+    with run_server(Settings(workspace_root=folder), studio_with(datasets=images)) as live:
+        answer = httpx.get(f"{live.url}{URL}cats/one é.png", headers={"range": value})
+    assert (answer.status_code, len(answer.content)) == (status, length)
+
+
 def test_odd_names_are_answered_and_never_crash(client: httpx.Client, project_id: str) -> None:
     names = [
         "%00",
