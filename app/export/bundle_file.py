@@ -16,6 +16,7 @@ from PIL import Image
 
 from app.datasets.images import read_rgb, resize_image
 from app.datasets.reading import locate_image
+from app.evaluation.artefacts import put_in_place
 from app.evaluation.inference import run_model
 from app.export.catalog import FormatSpec
 from app.export.parity import TOLERANCE, Sample
@@ -81,7 +82,7 @@ def write_bundle(
             data = content.read_bytes() if isinstance(content, Path) else content
             # Weights and pictures hardly shrink, so packing them would only take time.
             archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), data, zipfile.ZIP_STORED)
-    temporary.replace(path)
+    put_in_place(temporary, path)
     return [name for name, _ in members]
 
 

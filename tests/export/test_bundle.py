@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
 import zipfile
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ import pytest
 import torch
 from PIL import Image
 
+import app.export.run
 from app.datasets.images import read_rgb, resize_image
 from app.schemas.export import ModelMetadata, ResizeRecipe
 from app.tasks.registry import load_export
 from app.tasks.trained import load_trained
 from tests.export.conftest import Export
 
+SCRIPT = Path(app.export.run.__file__).with_name("bundle") / "predict.py"
 pytestmark = pytest.mark.xdist_group("export")
 
 
@@ -131,14 +135,17 @@ def test_the_script_resizes_as_training_does(mode: Any, interpolation: Any, tmp_
         np.testing.assert_array_equal(script.resize_image(pixels, recipe.model_dump(), [32, 36]), expected)
 
 
+def test_the_script_needs_three_packages_only() -> None:
+    tree = ast.parse(SCRIPT.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    needed = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
+    assert needed == {"numpy", "PIL", "onnxruntime"}
+
+
 def load_script() -> Any:
     """Return the bundle's script as a module."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    import app.export.run
-
-    path = Path(app.export.run.__file__).with_name("bundle") / "predict.py"
-    spec = spec_from_file_location("bundled_predict", path)
+    spec = spec_from_file_location("bundled_predict", SCRIPT)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
