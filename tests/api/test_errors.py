@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -143,3 +145,11 @@ def test_fields_are_named_without_the_refused_values() -> None:
         ("body", "JSON decode error"),
         ("page", "Bad."),
     ]
+
+
+def test_documented_table_is_the_table() -> None:
+    text = (Path(__file__).parents[2] / "plan" / "api.md").read_text("utf-8")
+    documented = {
+        code: int(status) for code, status in re.findall(r"^\| `([A-Z_]+)` \| (\d{3}) \|$", text, re.MULTILINE)
+    }
+    assert documented == STATUS_BY_CODE
