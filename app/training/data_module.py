@@ -83,6 +83,7 @@ class TrainingData(LightningDataModule):
             rank,
             world_size,
         )
+        self._train_loader = self._build_train_loader()
         self._validation_loader = self._build_validation_loader()
 
     @property
@@ -97,6 +98,16 @@ class TrainingData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return the training batches; where they begin is the sampler's position."""
+        return self._train_loader
+
+    def close(self) -> None:
+        """End the processes that read images. Left to the garbage collector they end late, and one after the other."""
+        for loader in (self._train_loader, self._validation_loader):
+            iterator = getattr(loader, "_iterator", None)
+            if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+                iterator._shutdown_workers()
+
+    def _build_train_loader(self) -> DataLoader[Sample]:
         inputs = self._inputs
         seed = int(inputs.hyperparameters["seed"])
         entries = inputs.payload.augmentations.train if inputs.learns_by == "gradient" else []

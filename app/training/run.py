@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,8 @@ def _fit(live: LiveRun, hardware: Hardware, saved: dict[str, Any] | None) -> str
     arguments = plan_trainer(hardware, inputs.hyperparameters, live.context.output_dir, max(0, remaining))
     trainer = Trainer(**arguments, callbacks=callbacks)
     try:
-        trainer.fit(live.module, datamodule=live.data)
+        with closing(live.data):
+            trainer.fit(live.module, datamodule=live.data)
     except TrainingInterrupted as interruption:
         live.reporter.log(f"Obeyed {interruption.command} in epoch {state.epoch}, after {state.batch} batches.")
         if interruption.command == "cancel":
