@@ -13,6 +13,7 @@ from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.table import DatasetTable, ImageRecord, class_name_of, to_builtins
 from app.datasets.thumbnails import write_thumbnail
+from app.durable import make_directory
 from app.schemas.datasets import (
     DatasetCleared,
     DatasetSummary,
@@ -25,7 +26,6 @@ from app.schemas.datasets import (
 )
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
-from app.storage.json_store import make_directory
 from app.storage.paths import UnsafePathError
 
 

@@ -15,6 +15,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.formats.check import check_source
+from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.datasets import (
     ImportCheck,
@@ -28,7 +29,6 @@ from app.schemas.datasets import (
 from app.schemas.events import AnyEvent, DatasetSelected, StageStatus
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ImportLimits, ImportPayload
-from app.storage.json_store import make_directory
 from app.storage.paths import UnsafePathError
 from app.storage.uploads import UploadStore
 

@@ -16,12 +16,12 @@ from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
+from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.events import AnyEvent
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import PredictPayload
 from app.schemas.predict import Prediction
-from app.storage.json_store import make_directory
 
 ANSWER_TIMEOUT_S = 120.0
 POLL_S = 0.01

@@ -24,7 +24,7 @@ from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.images import UnreadableImageError
 from app.datasets.naming import assign_filenames
-from app.datasets.storing import ImageStore, StoredImage, Transfer, sync_directory, write_durably
+from app.datasets.storing import ImageStore, StoredImage, Transfer
 from app.datasets.table import (
     Annotation,
     DatasetTable,
@@ -36,6 +36,7 @@ from app.datasets.table import (
     encode_dataset,
     hash_content,
 )
+from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
@@ -111,7 +112,7 @@ def _import(context: JobContext, payload: ImportPayload) -> dict[str, Any]:
         raise JobFailure(_explain(problems), kind="SourceError")
     table = _build_table(payload, found, imported, problems)
     sync_directory(images_dir)
-    write_durably(context.output_dir / "dataset.json", encode_dataset(table))
+    write_bytes_durably(context.output_dir / "dataset.json", encode_dataset(table))
     return _summarize(table, found)
 
 

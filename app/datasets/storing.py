@@ -76,28 +76,6 @@ def hash_file(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), size_bytes
 
 
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a power cut, where the system can do that."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file that is there in full or not at all, also after a power cut."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)
-
-
 def _is_text(path: Path) -> bool:
     return str(path).encode("utf-8", "replace").decode() == str(path)
 

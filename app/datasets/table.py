@@ -6,7 +6,7 @@ A million images decode in about half a second, which is why this one document i
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, Union
+from typing import Any
 
 import msgspec
 
@@ -65,7 +65,7 @@ class Value(msgspec.Struct, tag_field="type", tag="value", frozen=True):
     values: list[float]
 
 
-Annotation = Union[Label, Anomaly, BBox, OrientedBBox, SegmentationMask, Instance, Value]
+Annotation = Label | Anomaly | BBox | OrientedBBox | SegmentationMask | Instance | Value
 
 
 class ImageRecord(msgspec.Struct, omit_defaults=True):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from app.datasets.images import read_rgb, resize_image
 from app.datasets.reading import locate_image
-from app.evaluation.artefacts import put_in_place
+from app.durable import put_in_place
 from app.evaluation.inference import run_model
 from app.export.catalog import FormatSpec
 from app.export.parity import TOLERANCE, Sample

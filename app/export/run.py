@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from app.evaluation.artefacts import put_in_place, write_json
+from app.durable import put_in_place
+from app.evaluation.artefacts import write_json
 from app.evaluation.inference import load_dataset, pool_subsets
 from app.evaluation.progress import Throttle
 from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle

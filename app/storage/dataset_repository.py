@@ -11,14 +11,9 @@ from pathlib import Path
 import msgspec
 
 from app.datasets.table import DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, decode_dataset, encode_dataset
+from app.durable import make_directory, sync_directory, write_bytes_durably
 from app.storage.documents import DocumentStore, Signature, sign_file
-from app.storage.json_store import (
-    CorruptDocumentError,
-    make_directory,
-    move_to_trash,
-    sync_directory,
-    write_bytes_durably,
-)
+from app.storage.json_store import CorruptDocumentError, move_to_trash
 from app.storage.paths import contained
 
 CACHED_TABLES = 4

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from app.durable import make_directory
 from app.schemas.projects import CorruptDocument
-from app.storage.json_store import CorruptDocumentError, make_directory, read_model, set_aside, write_model
+from app.storage.json_store import CorruptDocumentError, read_model, set_aside, write_model
 from app.storage.locks import DocumentLocks
 from app.storage.paths import WorkspacePaths
 

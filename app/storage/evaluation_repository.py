@@ -10,9 +10,10 @@ from typing import Any
 
 import msgspec
 
+from app.durable import make_directory
 from app.schemas.evaluation import EvaluationRecord
 from app.storage.documents import DocumentStore, Signature, sign_file
-from app.storage.json_store import CorruptDocumentError, make_directory, move_to_trash
+from app.storage.json_store import CorruptDocumentError, move_to_trash
 
 CACHED_RESULTS = 4
 

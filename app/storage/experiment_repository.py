@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.durable import make_directory
 from app.schemas.common import utc_now
 from app.schemas.experiments import (
     CheckpointInfo,
@@ -20,7 +21,7 @@ from app.schemas.experiments import (
     RunRecord,
 )
 from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, make_directory, move_to_trash
+from app.storage.json_store import CorruptDocumentError, move_to_trash
 
 CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
 

@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from app.durable import make_directory
 from app.schemas.export import ExportIndexEntry, ExportRecord, ExportsIndex, ParityCertificate
 from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, make_directory, move_to_trash
+from app.storage.json_store import CorruptDocumentError, move_to_trash
 from app.storage.paths import contained
 
 

@@ -1,21 +1,18 @@
-"""Documents on disk: durable atomic writes, reading, and setting aside what cannot be read. Knows no noun.
-
-A write goes to a temporary file in the same directory, is synced, replaces the old file, and the directory is synced.
-Readers take no lock and never see half a document.
-"""
+"""Documents on disk: writing and reading records, and setting aside what cannot be read. Knows no noun."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import os
 import secrets
 import shutil
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+
+from app.durable import make_directory, sync_directory, write_bytes_durably
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
@@ -28,45 +25,6 @@ class CorruptDocumentError(Exception):
         super().__init__(f"{path.name} cannot be read: {reason}")
         self.path = path
         self.reason = reason
-
-
-def sync_directory(path: Path) -> None:
-    """Make the entries of a directory durable, where the system can do it (Windows cannot open directories)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directory(path: Path) -> None:
-    """Create a directory with its parents; every new entry is durable when this returns."""
-    missing: list[Path] = []
-    current = path
-    while not current.exists():
-        missing.append(current)
-        current = current.parent
-    for directory in reversed(missing):
-        directory.mkdir(exist_ok=True)
-        sync_directory(directory.parent)
-
-
-def write_bytes_durably(path: Path, data: bytes) -> None:
-    """Replace the file by these bytes: afterwards either the old or the new content is there, whatever happens."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
 
 
 def write_model(path: Path, model: BaseModel) -> None:

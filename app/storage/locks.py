@@ -18,8 +18,9 @@ import psutil
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
+from app.durable import make_directory
 from app.schemas.common import StrictModel, utc_now
-from app.storage.json_store import CorruptDocumentError, make_directory, read_model, write_model
+from app.storage.json_store import CorruptDocumentError, read_model, write_model
 from app.storage.paths import WorkspacePaths
 
 DEAD_HOLDER_WAIT_S = 5.0

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from app.durable import make_directory
 from app.schemas.common import utc_now
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
 from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, empty_directory, make_directory, move_to_trash
+from app.storage.json_store import CorruptDocumentError, empty_directory, move_to_trash
 
 
 class ProjectRepository:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from app.storage.json_store import make_directory
+from app.durable import make_directory
 from app.storage.paths import UnsafePathError, WorkspacePaths, check_name, contained
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")

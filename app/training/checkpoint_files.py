@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from app.durable import sync_directory
 from app.schemas.job_context import JobFailure
 
 LAST = "last.ckpt"
@@ -32,7 +33,7 @@ def save_atomically(content: dict[str, Any], path: Path) -> int:
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         raise _explain(error, path) from error
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return path.stat().st_size
 
 
@@ -51,23 +52,13 @@ def keep_as(source: Path, path: Path) -> None:
         raise _explain(error, path) from error
     # Renaming a link onto another link of the same file does nothing and leaves the first name behind.
     temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a process that was killed left half written."""
     for path in folder.glob(".*.ckpt.*.tmp"):
         path.unlink(missing_ok=True)
-
-
-def _sync_directory(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _explain(error: OSError | RuntimeError, path: Path) -> JobFailure:

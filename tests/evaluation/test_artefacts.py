@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.evaluation.artefacts import put_in_place, write_bytes, write_json
+from app.durable import put_in_place
+from app.evaluation.artefacts import write_json
 
 
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_numbers_keep_every_digit(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    write_bytes(path, b"old")
+    path.write_bytes(b"old")
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert path.read_bytes() == b"old"

@@ -12,22 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from app.durable import make_directory, write_bytes_durably
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
 from app.storage import json_store
 from app.storage.json_store import (
     CorruptDocumentError,
-    make_directory,
     move_to_trash,
     read_model,
     set_aside,
-    write_bytes_durably,
     write_model,
 )
 
 WRITER = """
 import sys, itertools
 from pathlib import Path
-from app.storage.json_store import write_bytes_durably
+from app.durable import write_bytes_durably
 path = Path(sys.argv[1])
 for number in itertools.count():
     write_bytes_durably(path, str(number).encode() * 20000)

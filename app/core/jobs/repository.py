@@ -6,9 +6,10 @@ import logging
 import shutil
 from pathlib import Path
 
+from app.durable import make_directory
 from app.schemas.common import ProjectId
 from app.schemas.jobs import JobRecord, JobRequest
-from app.storage.json_store import CorruptDocumentError, make_directory, read_model, set_aside, write_model
+from app.storage.json_store import CorruptDocumentError, read_model, set_aside, write_model
 from app.storage.paths import UnsafePathError, WorkspacePaths, check_id
 
 logger = logging.getLogger(__name__)

@@ -1,0 +1,59 @@
+"""Files that are there whole or not at all, also after a power cut. Both sides use it: standard library only.
+
+A new content goes to a temporary file in the same directory, is synced, takes the name in one step, and the directory
+is synced. Readers take no lock and never see half a file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable, where the system can do it (Windows cannot open directories)."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory with its parents; every new name is durable when this returns."""
+    missing: list[Path] = []
+    current = path
+    while not current.exists():
+        missing.append(current)
+        current = current.parent
+    for directory in reversed(missing):
+        directory.mkdir(exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def write_bytes_durably(path: Path, data: bytes) -> None:
+    """Replace the file by these bytes: afterwards either the old or the new content is there, whatever happens."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Give a finished file of the same directory its name, synced to the disk first."""
+    with temporary.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
