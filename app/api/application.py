@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
@@ -41,9 +40,7 @@ from app.api.security.tokens import TokenMiddleware
 from app.api.streams import experiment_stream, project_events, websocket
 from app.api.templating import STATIC_DIR
 from app.config import Settings
-
-if TYPE_CHECKING:
-    from app.core.studio import Studio
+from app.core.studio import Studio
 
 API_ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
@@ -68,7 +65,7 @@ Every answer is `{"status": "ok", "data": ...}` or `{"status": "error", "error":
 """
 
 
-def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] | None = None) -> FastAPI:
+def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = Studio) -> FastAPI:
     """Return the application; its services start and stop with it. `open_studio` is for tests."""
     app = FastAPI(
         title="AI Studio",
@@ -78,7 +75,7 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] | N
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
-        lifespan=_lifespan_of(settings, open_studio or _open_studio),
+        lifespan=_lifespan_of(settings, open_studio),
     )
     for router in API_ROUTERS:
         app.include_router(router, responses=ERROR_RESPONSES)
@@ -114,12 +111,6 @@ def _lifespan_of(
             await run_sync(studio.stop)
 
     return run_studio
-
-
-def _open_studio(settings: Settings) -> Studio:
-    from app.core.studio import Studio
-
-    return Studio(settings)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import Depends, Path
 from pydantic import AfterValidator
 from starlette.requests import HTTPConnection
 
+from app.core.studio import Studio
 from app.schemas import common
 from app.schemas.envelope import ErrorEnvelope
-
-if TYPE_CHECKING:
-    from app.core.studio import Studio
 
 MAX_FILENAME_LENGTH = 1024
 
@@ -30,10 +28,7 @@ def _without_control_characters(value: str) -> str:
     return value
 
 
-if TYPE_CHECKING:
-    StudioDep = Annotated[Studio, Depends(get_studio)]
-else:
-    StudioDep = Annotated[Any, Depends(get_studio)]
+StudioDep = Annotated[Studio, Depends(get_studio)]
 
 ProjectPath = Annotated[common.ProjectId, Path(alias="pid", description="Id of a project.")]
 ExperimentPath = Annotated[common.ExperimentId, Path(alias="eid", description="Id of an experiment.")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import h11
 import uvicorn
@@ -16,9 +15,7 @@ from app.api.security.addresses import check_listen_address
 from app.api.security.bodies import READ_TIMEOUT_S
 from app.api.streams.commands import MAX_MESSAGE_BYTES
 from app.config import Settings
-
-if TYPE_CHECKING:
-    from app.core.studio import Studio
+from app.core.studio import Studio
 
 GRACEFUL_STOP_S = 1
 KEEP_ALIVE_S = 15
@@ -76,7 +73,7 @@ class ImpatientProtocol(H11Protocol):
             self.transport.close()
 
 
-def build_server(settings: Settings, open_studio: Callable[[Settings], Studio] | None = None) -> uvicorn.Server:
+def build_server(settings: Settings, open_studio: Callable[[Settings], Studio] = Studio) -> uvicorn.Server:
     """Return the server, not yet running; raises UnsafeListenError for an address that needs a token."""
     check_listen_address(settings)
     config = uvicorn.Config(

@@ -36,7 +36,7 @@ class LiveServer:
 
 
 @contextmanager
-def run_server(settings: Settings, open_studio: Callable[[Settings], Studio] | None = None) -> Iterator[LiveServer]:
+def run_server(settings: Settings, open_studio: Callable[[Settings], Studio] = Studio) -> Iterator[LiveServer]:
     """Serve until the block ends."""
     server = build_server(settings, open_studio)
     app = server.config.app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -12,11 +12,9 @@ from app.api.errors import INTERNAL_ERROR, disk_error, field_problems
 from app.api.json_body import UnacceptableJsonError, parse_json
 from app.api.streams.frames import error_frame
 from app.core.exceptions import AIStudioError, RunNotFoundError
+from app.core.studio import Studio
 from app.schemas.common import FrozenModel, RunId
 from app.schemas.events import StageId
-
-if TYPE_CHECKING:
-    from app.core.studio import Studio
 
 logger = logging.getLogger(__name__)
 MAX_MESSAGE_BYTES = 64 * 2**10

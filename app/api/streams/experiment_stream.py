@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from anyio.to_thread import run_sync
@@ -15,13 +15,10 @@ from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
 from app.api.streams.project_events import After, LastEventId
 from app.api.streams.sse import EventStreamResponse, format_message, format_retry, resume_point, subscribe
-from app.core.events import CaughtUp, Resync
+from app.core.events import CaughtUp, Resync, StreamItem, Subscription
+from app.core.studio import Studio
 from app.schemas.events import EventLine
-
-if TYPE_CHECKING:
-    from app.core.events import StreamItem, Subscription
-    from app.core.studio import Studio
-    from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import ExperimentRecord
 
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled", "interrupted"})
 _LAST_EVENT_WAIT_S = 2.0

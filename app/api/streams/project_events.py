@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
@@ -20,12 +20,9 @@ from app.api.streams.sse import (
     resume_point,
     subscribe,
 )
-from app.core.events import CaughtUp, Resync
+from app.core.events import CaughtUp, Resync, Subscription
 from app.schemas.envelope import Ok
 from app.schemas.events import EventPage
-
-if TYPE_CHECKING:
-    from app.core.events import Subscription
 
 DEFAULT_PAGE = 500
 router = APIRouter(prefix="/api/projects/{pid}", tags=["Events"], route_class=StrictRoute)

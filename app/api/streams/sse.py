@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import TooManyStreamsError
+from app.core.events import EventBus, Subscription
 from app.core.exceptions import ConflictError, invalid_field
 from app.schemas.events import EventLine
-
-if TYPE_CHECKING:
-    from app.core.events import EventBus, Subscription
 
 PING_S = 10
 RETRY_MS = 2000

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anyio
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, WebSocket
@@ -15,14 +13,11 @@ from app.api.errors import error_response
 from app.api.streams.commands import MAX_MESSAGE_BYTES, answer_message
 from app.api.streams.frames import StageTracker, error_frame, event_frame, hello_frame
 from app.api.streams.sse import resume_point, subscribe
-from app.core.events import CaughtUp, Resync
+from app.core.events import CaughtUp, Resync, Subscription
 from app.core.exceptions import AIStudioError, NotFoundError
+from app.core.studio import Studio
 from app.schemas.common import ProjectId
 from app.schemas.envelope import ErrorBody
-
-if TYPE_CHECKING:
-    from app.core.events import Subscription
-    from app.core.studio import Studio
 
 router = APIRouter()
 TRY_AGAIN_LATER = 1013
