@@ -96,6 +96,12 @@ class TrainingData(LightningDataModule):
         """This process's share of the validation images, None when there are none."""
         return self._validation_loader
 
+    @property
+    def validation_batches_everywhere(self) -> int:
+        """Validation batches that every process has; the first ones can have one more."""
+        rows = len(self._inputs.subsets["val"]) // self._world_size
+        return -(-rows // int(self._inputs.hyperparameters["batch_size"]))
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Return the training batches; where they begin is the sampler's position."""
         return self._train_loader

@@ -207,6 +207,13 @@ class Workplace:
     root: Path
     counts: Mapping[str, int] = field(default_factory=lambda: {"train": 22, "val": 9})
 
+    @classmethod
+    def existing(cls, root: Path) -> Workplace:
+        """Return a workplace that was drawn by another process."""
+        workplace = cls.__new__(cls)
+        workplace.root = root
+        return workplace
+
     def __post_init__(self) -> None:
         (self.root / "images").mkdir(parents=True, exist_ok=True)
         subsets = [subset for subset, count in self.counts.items() for _ in range(count)]

@@ -74,11 +74,15 @@ class EpochCloser(Callback):
 
         def on_batch(number: int) -> None:
             live.report_progress("eval", number, len(loader), live.estimate_eta_s(number))
-            self._commands.check_in_validation(trainer)
+            if number <= live.data.validation_batches_everywhere:
+                # Processes ask together, so none may ask more often than the others.
+                self._commands.check_in_validation(trainer)
 
         values = validate(trainer, live.module.evaluated_model, loader, self._metrics, on_batch)
         live.state.epoch_duration_s += live.meter.count_evaluation()
-        return values
+        # What follows is decided from these numbers in each process, so they must be the same to the last bit.
+        agreed: dict[str, float] = trainer.strategy.broadcast(values) if trainer.world_size > 1 else values
+        return agreed
 
     def _update_best(self, values: dict[str, float]) -> bool:
         state, inputs = self._live.state, self._live.inputs
