@@ -72,7 +72,7 @@ class TrainingData(LightningDataModule):
             "generator": torch.Generator(),
         }
         self._encoder = TargetEncoder(inputs.parts.data.encode_target, inputs.context)
-        self._rank, self._world_size = rank, world_size
+        self._rank, self.world_size = rank, world_size
         hyperparameters = inputs.hyperparameters
         order: Order = "sequential" if inputs.learns_by == "fill" else hyperparameters.get("sampler", "shuffle")
         self.sampler = EpochBatchSampler(
@@ -99,7 +99,7 @@ class TrainingData(LightningDataModule):
     @property
     def validation_batches_everywhere(self) -> int:
         """Validation batches that every process has; the first ones can have one more."""
-        rows = len(self._inputs.subsets["val"]) // self._world_size
+        rows = len(self._inputs.subsets["val"]) // self.world_size
         return -(-rows // int(self._inputs.hyperparameters["batch_size"]))
 
     def train_dataloader(self) -> DataLoader[Sample]:
@@ -132,7 +132,7 @@ class TrainingData(LightningDataModule):
         rows = self._inputs.subsets["val"]
         if not rows:
             return None
-        share = rows[self._rank :: self._world_size]
+        share = rows[self._rank :: self.world_size]
         dataset = ImageDataset(share, self._inputs.images_dir, self._inputs.preprocessing, self._encoder)
         return DataLoader(
             dataset,

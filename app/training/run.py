@@ -164,6 +164,7 @@ def _fit(live: LiveRun, hardware: Hardware, saved: dict[str, Any] | None) -> str
 
 def _summarise(live: LiveRun, outcome: str) -> dict[str, Any]:
     state = live.state
+    images = state.images_total * live.data.world_size
     result: dict[str, Any] = {
         "best_epoch": state.best_epoch,
         "best_metric": state.best_metric,
@@ -171,7 +172,7 @@ def _summarise(live: LiveRun, outcome: str) -> dict[str, Any]:
         "checkpoints": live.describe_checkpoints(),
         "epochs_done": state.epochs_done,
         "stopped_early": state.is_stopped_early,
-        "images_per_s": round(state.images_total / state.fit_duration_s, 2) if state.fit_duration_s else None,
+        "images_per_s": round(images / state.fit_duration_s, 2) if state.fit_duration_s else None,
     }
     best = ", ".join(f"{name} {value:.4g}" for name, value in state.best_metric.items()) or "not measured"
     live.reporter.write(f"Ended as {outcome} after {state.epochs_done} epochs; best epoch {state.best_epoch}: {best}")

@@ -14,6 +14,7 @@ from app.datasets.table import Label
 from app.schemas.events import EpochFinished
 from app.schemas.job_context import JobFailure
 from app.schemas.tasks import AugmentationEntry
+from app.training.callbacks import steps
 from tests.training.fakes import FakeContext, Workplace, command_after, load_checkpoint, run_fake
 
 FULL: dict[str, Any] = {
@@ -115,6 +116,29 @@ def test_a_run_that_was_killed_continues_from_its_last_epoch(workplace: Workplac
     killed.decide = die
     with pytest.raises(KeyError):
         run_fake(killed, payload)
+    resumed = workplace.payload(FULL, resume_from=str(workplace.root / "parts/checkpoints/last.ckpt"))
+    context = workplace.context("parts", resumed)
+    run_fake(context, resumed)
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+    assert epochs_of(killed, context) == epochs_of(whole)
+
+
+def test_a_run_that_was_killed_continues_from_the_middle_of_an_epoch(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=FULL)
+    monkeypatch.setattr(steps, "CHECKPOINT_INTERVAL_S", 0.0)
+    payload = workplace.payload(FULL)
+    killed = workplace.context("parts", payload)
+
+    def die(context: FakeContext) -> None:
+        if context.asked == BATCHES + VALIDATION_BATCHES + 5:
+            raise KeyError("killed")
+
+    killed.decide = die
+    with pytest.raises(KeyError):
+        run_fake(killed, payload)
+    assert load_checkpoint(killed.output_dir)["resume"]["state"]["batch"] == 3
     resumed = workplace.payload(FULL, resume_from=str(workplace.root / "parts/checkpoints/last.ckpt"))
     context = workplace.context("parts", resumed)
     run_fake(context, resumed)

@@ -42,9 +42,9 @@ class StepFollower(Callback):
 class TimedCheckpoint(Callback):
     """Saves in the middle of an epoch when the last checkpoint is some minutes old."""
 
-    def __init__(self, live: LiveRun, interval_s: float = CHECKPOINT_INTERVAL_S) -> None:
+    def __init__(self, live: LiveRun) -> None:
         self._live = live
-        self._throttle = Throttle(interval_s)
+        self._throttle = Throttle(CHECKPOINT_INTERVAL_S)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The end of the epoch before was saved."""
