@@ -153,7 +153,7 @@ class _StreamReader:
         self._last_id: str | None = None
 
     def read(self, project_id: str, experiment_id: str) -> bool:
-        """Read until the stream ends; returns whether it said that the run is over."""
+        """Read until the stream ends or the run pauses; returns whether it said that the run is over."""
         has_seen_end = False
         for event in self._experiments.stream(project_id, experiment_id, self._last_id):
             self._patience.heard()
@@ -161,5 +161,7 @@ class _StreamReader:
             has_seen_end = has_seen_end or event.event == "complete"
             if self._on_event:
                 self._on_event(event)
+            if event.event == "status" and event.data.get("status") == "paused":
+                return True  # the stream stays open for a resumption that may never come
             self._patience.check()
         return has_seen_end

@@ -50,6 +50,22 @@ def test_what_came_after_an_early_end_of_the_stream_is_read_before_the_end_is_be
     assert (record.status, seen) == ("interrupted", ["5", "6", "7"])
 
 
+def test_following_ends_when_the_run_pauses_though_the_stream_stays_open() -> None:
+    still_open = stream(sse("status", 4, status="paused"), break_with=httpx.ReadTimeout("nothing more came"))
+    server = FakeServer().on(STREAM, still_open).on(RECORD, experiment(status="paused"))
+    assert server.client().follow_training(PID, EID, reconnect_s=0.0).status == "paused"
+
+
+def test_a_pause_that_is_past_does_not_end_the_following() -> None:
+    first = stream(sse("status", 4, status="paused"), sse("status", 5, status="training"))
+    rest = stream(sse("status", 5, status="training"), sse("complete", 6))
+    server = FakeServer().on(STREAM, first, rest)
+    server.on(RECORD, experiment(status="training"), experiment(status="completed"))
+    seen: list[str | None] = []
+    record = server.client().follow_training(PID, EID, lambda event: seen.append(event.id))
+    assert (record.status, seen) == ("completed", ["4", "5", "6"])
+
+
 def test_following_gives_up_when_the_server_stays_away() -> None:
     server = FakeServer().on(STREAM, httpx.ConnectError("refused"))
     with pytest.raises(StudioConnectionError):
