@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.core.events import EventBus
-from app.core.exceptions import ConflictError, NotFoundError, TrainingInProgressError
+from app.core.exceptions import ConflictError, NotFoundError, TrainingInProgressError, invalid_field
 from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
 from app.core.stores import Stores
@@ -26,6 +26,7 @@ from app.schemas.splits import (
 )
 
 ACTIVE_STATUSES = frozenset({"pending", "training"})
+RESERVED_NAMES = frozenset({"preview"})
 
 
 class SplitService:
@@ -63,6 +64,8 @@ class SplitService:
 
     def create_split(self, project_id: str, request: SplitCreate) -> SplitInfo:
         """Draw a split and keep it; raises ConflictError when the name is taken."""
+        if request.name in RESERVED_NAMES:
+            raise invalid_field("name", f"{request.name!r} is the address of the preview; choose another name.")
         with self._gate.enter(project_id):
             table = self._lookup.find_table(project_id)
             if request.name in table.split_names:

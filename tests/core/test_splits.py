@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from app.core.exceptions import ConflictError, SplitNotFoundError, TrainingInProgressError
+from app.core.exceptions import ConflictError, SplitNotFoundError, TrainingInProgressError, ValidationFailedError
 from app.core.studio import Studio
 from app.schemas.splits import SplitCreate, SplitPreviewRequest, SplitRatios
 from tests.core.conftest import create_experiment
@@ -26,6 +26,11 @@ def test_what_is_previewed_is_what_is_drawn(studio: Studio, imported_id: str) ->
 def test_a_name_is_taken_once(studio: Studio, imported_id: str) -> None:
     with pytest.raises(ConflictError, match="never change"):
         studio.splits.create_split(imported_id, SplitCreate(name="main"))
+
+
+def test_a_name_that_is_an_address_is_refused(studio: Studio, imported_id: str) -> None:
+    with pytest.raises(ValidationFailedError):
+        studio.splits.create_split(imported_id, SplitCreate(name="preview"))
 
 
 def test_deleting_removes_the_column_everywhere(studio: Studio, imported_id: str) -> None:
