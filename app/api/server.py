@@ -15,7 +15,7 @@ from app.api.security.addresses import check_listen_address
 from app.api.security.bodies import READ_TIMEOUT_S
 from app.api.streams.commands import MAX_MESSAGE_BYTES
 from app.config import Settings
-from app.core.studio import Studio
+from app.core.studio import Studio, check_workspace_is_free
 
 GRACEFUL_STOP_S = 1
 KEEP_ALIVE_S = 15
@@ -92,7 +92,11 @@ def build_server(settings: Settings, open_studio: Callable[[Settings], Studio] =
 
 
 def serve(settings: Settings, on_listening: Callable[[int], None] | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; `on_listening` is given the port, which matters where the settings say 0."""
+    """Serve until SIGINT or SIGTERM; `on_listening` is given the port, which matters where the settings say 0.
+
+    Raises WorkspaceInUseError, UnsafeListenError, or OSError when the address is taken.
+    """
+    check_workspace_is_free(settings)
     server = build_server(settings)
     listener = _listen(settings)
     with listener:

@@ -28,6 +28,7 @@ def run_server(host: HostOption = None, port: PortOption = None, workspace: Work
     """
     from app.api.security.addresses import UnsafeListenError, check_listen_address
     from app.api.server import serve
+    from app.storage.locks import WorkspaceInUseError
 
     settings = read_settings(host=host, port=port, workspace_root=workspace)
 
@@ -38,7 +39,7 @@ def run_server(host: HostOption = None, port: PortOption = None, workspace: Work
     try:
         check_listen_address(settings)
         serve(settings, say_where)
-    except UnsafeListenError as error:
+    except (UnsafeListenError, WorkspaceInUseError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         if error.errno != errno.EADDRINUSE:

@@ -191,7 +191,8 @@ class ExportService:
         )
         aggregate = self._stores.evaluations.read_aggregate(project_id, record.id) if is_measured else None
         headline = [metric.name for metric in spec.info.headline_metrics]
-        metrics = {name: float(aggregate[name]) for name in headline if name in aggregate} if aggregate else {}
+        measured = aggregate or {}
+        metrics = {name: float(measured[name]) for name in headline if measured.get(name) is not None}
         subsets = list(evaluation.split_subsets) if evaluation is not None and is_measured else None
         return ExportPayload(
             task=spec.id,

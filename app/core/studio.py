@@ -32,6 +32,13 @@ from app.storage.paths import WorkspacePaths
 STOP_TIMEOUT_S = 3.0
 
 
+def check_workspace_is_free(settings: Settings) -> None:
+    """Raise WorkspaceInUseError, naming the process, when another server holds the workspace."""
+    lock = ServerLock(WorkspacePaths(settings.workspace_root))
+    lock.acquire()
+    lock.release()
+
+
 class Studio:
     """Everything that the API can ask for."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from app.commands.context import CommandError
 from app.commands.demo_server import DemoServer, choose_port
+from app.storage.locks import ServerLock
+from app.storage.paths import WorkspacePaths
 from tests.cli.conftest import CommandRunner
 
 
@@ -25,6 +28,15 @@ def test_a_port_in_use_is_named(studio: CommandRunner, tmp_path: Path) -> None:
         outcome = studio("serve", "--port", str(port), "--workspace", str(tmp_path / "w"))
     assert outcome.code == 1
     assert f"Port {port} of 127.0.0.1 is in use" in outcome.err
+
+
+def test_a_workspace_in_use_names_its_holder(studio: CommandRunner, tmp_path: Path) -> None:
+    lock = ServerLock(WorkspacePaths(tmp_path / "w"))
+    lock.acquire()
+    outcome = studio("serve", "--port", "0", "--workspace", str(tmp_path / "w"))
+    lock.release()
+    assert outcome.code == 1
+    assert f"process {os.getpid()} " in outcome.err
 
 
 def test_the_token_is_no_option(studio: CommandRunner) -> None:

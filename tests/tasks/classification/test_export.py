@@ -19,6 +19,17 @@ def test_a_difference_is_the_largest_over_both_outputs() -> None:
     assert found.tolist() == pytest.approx([0.5, 0.01])
 
 
+def test_rounding_of_huge_logits_is_no_difference_but_of_usual_ones_is() -> None:
+    exported = {"logits": LOGITS * 160 + 1e-3, "probabilities": PROBABILITIES}
+    reference = {"logits": LOGITS * 160, "probabilities": PROBABILITIES}
+    largest = np.abs(LOGITS * 160).max(axis=1)
+    found = difference(reference, exported, make_context("classification"))
+    assert found.tolist() == pytest.approx(list(1e-3 / np.maximum(1.0, largest / 16.0)))
+    reference["logits"], exported["logits"] = LOGITS, LOGITS + 1e-3
+    usual = difference(reference, exported, make_context("classification"))
+    assert usual.tolist() == pytest.approx([1e-3, 1e-3])
+
+
 def test_agreement_asks_for_the_same_first_class() -> None:
     reference = {"logits": LOGITS, "probabilities": PROBABILITIES}
     exported = {"logits": LOGITS, "probabilities": PROBABILITIES[:, [1, 0, 2]]}
