@@ -80,7 +80,8 @@ def move_global_options(args: list[str]) -> list[str]:
 def describe_error(error: Exception, *, is_json: bool) -> str:
     """Return an error as a sentence, or for scripts as the API's error envelope."""
     if not is_json:
-        return f"Error: {error}"
+        is_token_missing = isinstance(error, StudioApiError) and error.status == 401
+        return f"Error: {error}" + ("\nSet AI_STUDIO_TOKEN to the token of the server." if is_token_missing else "")
     if isinstance(error, StudioApiError):
         body = {"code": error.code, "message": error.message, "details": error.details}
     else:

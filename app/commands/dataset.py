@@ -133,7 +133,9 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
 def print_report(out: Output, report: ImportReport) -> None:
     """Print what a dry run found."""
     out.document(report)
-    out.text(f"Format {report.source_format}: {report.num_images} images, {report.num_annotations} annotations.")
+    out.text(
+        f"Format {report.source_format or 'unknown'}: {report.num_images} images, {report.num_annotations} annotations."
+    )
     _print_classes(out, report.class_counts)
     for note in report.notes:
         out.text(note)
@@ -152,7 +154,7 @@ def _print_problems(out: Output, problems: list[ImportProblem], num_problems: in
     if not num_problems:
         return
     rows = [(item.severity, item.file, item.message, item.fix) for item in problems[:MAX_SHOWN_PROBLEMS]]
-    out.table(["", "file", "problem", "fix"], rows, f"{num_problems} problems")
+    out.table(["", "file", "problem", "fix"], rows, f"Problems: {num_problems}")
 
 
 def _upload(

@@ -62,6 +62,12 @@ def test_the_token_comes_from_the_environment(studio: CommandRunner, monkeypatch
     assert studio.server.requests[0].headers["authorization"] == "Bearer a-long-secret"
 
 
+def test_a_missing_token_says_where_it_comes_from(studio: CommandRunner) -> None:
+    studio.server.on("GET /api/projects", refused("UNAUTHORIZED", "A bearer token is needed.", 401))
+    outcome = studio("project", "list")
+    assert (outcome.code, "Set AI_STUDIO_TOKEN" in outcome.err) == (1, True)
+
+
 def test_a_project_can_be_named_by_its_name(studio: CommandRunner) -> None:
     studio.server.on("GET /api/projects", {"projects": [project()]}).on(f"GET /api/projects/{PID}", project())
     assert studio("project", "show", "Screws", "--json").document["id"] == PID
