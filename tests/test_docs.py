@@ -16,8 +16,8 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from app.cli import app as cli
 from app.client import StudioClient, StudioError
+from app.commands.root import app as cli
 from app.config import Settings
 from app.schemas.event_table import list_event_classes, render_event_table, replace_table
 

@@ -10,17 +10,14 @@ from typing import Protocol, cast
 
 import typer
 
-from app.client import DEFAULT_URL, StudioClient, StudioError
+from app.client import DEFAULT_URL, StudioClient
+from app.commands.errors import CommandError
 from app.commands.output import Output
 from app.commands.progress import ProgressDisplay, open_progress
 from app.schemas.common import id_pattern
 from app.schemas.jobs import JobSummary
 
 ClientFactory = Callable[[str, str | None], StudioClient]
-
-
-class CommandError(StudioError):
-    """A command cannot do what was asked; the message is for the user."""
 
 
 @dataclass

@@ -14,10 +14,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from app.commands.context import CommandError, CommandLine, command_line
+from app.commands.context import CommandLine, command_line
 from app.commands.dataset import print_dataset
 from app.commands.demo_server import DemoServer, choose_port
 from app.commands.digits import write_digits
+from app.commands.errors import CommandError
 from app.commands.evaluate import print_evaluation
 from app.commands.export import finish_export, print_certificate, print_export
 from app.commands.following import follow

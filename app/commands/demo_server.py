@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO
 
 from app.client import StudioClient, StudioConnectionError
-from app.commands.context import CommandError
+from app.commands.errors import CommandError
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0

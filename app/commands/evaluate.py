@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.arguments import Checkpoint, Detach, Experiment, Project
-from app.commands.context import CommandError, command_line, find_experiment, find_project
+from app.commands.context import command_line, find_experiment, find_project
+from app.commands.errors import CommandError
 from app.commands.output import Output, show
 from app.schemas.evaluation import EvaluationView
 

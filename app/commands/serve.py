@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.commands.context import CommandError
+from app.commands.errors import CommandError
 
 if TYPE_CHECKING:
     from app.config import Settings
 
-HostOption = Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")]
-PortOption = Annotated[int | None, typer.Option(help="Port; 0 chooses a free one [default: 8000].", min=0, max=65535)]
+HostOption = Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")]
+PortOption = Annotated[int | None, typer.Option(help="Port; 0 chooses a free one (default: 8000).", min=0, max=65535)]
 WorkspaceOption = Annotated[
-    Path | None, typer.Option(help="Directory of all state [default: workspace].", file_okay=False)
+    Path | None, typer.Option(help="Directory of all state (default: workspace).", file_okay=False)
 ]
 
 
@@ -46,6 +46,19 @@ def run_server(host: HostOption = None, port: PortOption = None, workspace: Work
             raise
         message = f"Port {settings.port} of {settings.host} is in use; choose another with --port, or 0 for a free one."
         raise CommandError(message) from error
+
+
+serve_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@serve_app.command("serve", context_settings={"help_option_names": ["-h", "--help"]}, help=run_server.__doc__)
+def run_server_alone(host: HostOption = None, port: PortOption = None, workspace: WorkspaceOption = None) -> None:
+    """Run the server without the rest of the command line around it."""
+    try:
+        run_server(host, port, workspace)
+    except (CommandError, OSError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def read_settings(**changes: Any) -> Settings:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.commands.root import app
 from tests.client.fakes import FakeServer
 
 

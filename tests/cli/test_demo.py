@@ -9,9 +9,9 @@ import psutil
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
 from app.commands import demo
 from app.commands.demo import DemoReport
+from app.commands.root import app
 from tests.cli.conftest import Outcome
 from tests.cli.test_lifecycle import draw_bars
 

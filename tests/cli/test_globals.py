@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from app.cli import move_global_options
+from app.commands.root import move_global_options
 from tests.cli.conftest import CommandRunner
 from tests.client.fakes import PID, project, refused
 

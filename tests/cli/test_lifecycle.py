@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from app.cli import app
 from app.client import StudioClient
 from app.commands.demo_server import DemoServer, choose_port
+from app.commands.root import app
 from tests.cli.conftest import Outcome
 from tests.test_docs import find_blocks
 

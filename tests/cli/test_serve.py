@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from app.commands.context import CommandError
 from app.commands.demo_server import DemoServer, choose_port
+from app.commands.errors import CommandError
 from app.storage.locks import ServerLock
 from app.storage.paths import WorkspacePaths
 from tests.cli.conftest import CommandRunner
@@ -20,6 +22,24 @@ def test_another_address_than_loopback_needs_a_token(studio: CommandRunner, tmp_
     assert outcome.code == 1
     assert "AI_STUDIO_TOKEN" in outcome.err
     assert not (tmp_path / "w").exists()
+
+
+SERVE_ALONE = """
+import sys
+from app.cli import main
+sys.argv = ["ai-studio", "serve", "--host", "0.0.0.0"]
+try:
+    main()
+finally:
+    print([name for name in ("httpx", "app.client", "rich", "torch") if name in sys.modules])
+"""
+
+
+def test_the_server_starts_without_the_client() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AI_STUDIO_")}
+    answer = subprocess.run([sys.executable, "-c", SERVE_ALONE], capture_output=True, text=True, env=environment)
+    assert (answer.returncode, answer.stdout.strip()) == (1, "[]")
+    assert "AI_STUDIO_TOKEN" in answer.stderr
 
 
 def test_a_port_in_use_is_named(studio: CommandRunner, tmp_path: Path) -> None:
