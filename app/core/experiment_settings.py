@@ -48,7 +48,7 @@ def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) ->
     if given is None:
         defaults = spec.info.default_augmentations
         return AugmentationSettings(train=list(defaults["train"]), val=list(defaults["val"]))
-    problems = find_augmentation_problems(given)
+    problems = find_augmentation_problems(given, spec.info.annotation_kind)
     if problems:
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems)
