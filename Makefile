@@ -11,8 +11,8 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make demo      train, evaluate and export a model on real images, then keep serving"
 	@echo "make run       run the server on http://127.0.0.1:8000"
-	@echo "make test      run the tests"
-	@echo "make check     format, lint, types, layers, documents, tests"
+	@echo "make test      run the tests, about two minutes"
+	@echo "make check     format, lint, types, layers, documents, all tests"
 	@echo "make bench     measure, as ratios against plain baselines"
 	@echo "make docs      bring generated tables in plan/ up to date"
 	@echo "make clean     remove caches and the demo's workspace"
@@ -47,7 +47,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 0 tests/test_docs.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m ""
 
 format: install
 	$(BIN)/ruff check --fix app tests
