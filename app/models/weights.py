@@ -8,7 +8,9 @@ import os
 import pickle
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -29,6 +31,20 @@ Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes expected, 0 when the server does not say."""
 
 _log = logging.getLogger(__name__)
+_watcher: ContextVar[Progress | None] = ContextVar("download_watcher", default=None)
+
+
+@contextmanager
+def watch_downloads(progress: Progress) -> Iterator[None]:
+    """Have every download inside tell how far it is; what the callback raises ends the download.
+
+    A task builds its model without knowing of jobs, so the engine around it listens in this way.
+    """
+    token = _watcher.set(progress)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 class WeightsUnavailable(JobFailure):
@@ -63,15 +79,15 @@ def find_weights_file(architecture: str) -> WeightsFile:
     return WeightsFile(name=name, url=f"{mirror}/{name}" if mirror else published, hash_prefix=found[1])
 
 
-def ensure_weights(architecture: str, weights_dir: Path, progress: Progress | None = None) -> Path:
+def ensure_weights(architecture: str, weights_dir: Path) -> Path:
     """Return the path of an architecture's weights in the store, after a download if they are not there.
 
     Raises WeightsUnavailable, and ValueError when the architecture is unknown.
     """
-    return ensure_file(find_weights_file(architecture), weights_dir, progress)
+    return ensure_file(find_weights_file(architecture), weights_dir)
 
 
-def ensure_file(file: WeightsFile, weights_dir: Path, progress: Progress | None = None) -> Path:
+def ensure_file(file: WeightsFile, weights_dir: Path) -> Path:
     """Return the path of a file in the store, after a download if it is not there.
 
     A file whose content does not have the hash of its name is removed. Raises WeightsUnavailable.
@@ -83,7 +99,7 @@ def ensure_file(file: WeightsFile, weights_dir: Path, progress: Progress | None 
         _log.warning("%s does not have the hash that its name says; it is removed.", path)
         path.unlink()
     try:
-        _download(file, path, progress)
+        _download(file, path)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _unavailable(file, weights_dir, f"The download failed ({_first_line(error)}).") from error
     except OSError as error:
@@ -91,9 +107,9 @@ def ensure_file(file: WeightsFile, weights_dir: Path, progress: Progress | None 
     return path
 
 
-def load_weights(architecture: str, weights_dir: Path, progress: Progress | None = None) -> dict[str, Tensor]:
+def load_weights(architecture: str, weights_dir: Path) -> dict[str, Tensor]:
     """Return an architecture's published weights on the CPU; raises WeightsUnavailable."""
-    path = ensure_weights(architecture, weights_dir, progress)
+    path = ensure_weights(architecture, weights_dir)
     try:
         state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
@@ -102,13 +118,13 @@ def load_weights(architecture: str, weights_dir: Path, progress: Progress | None
     return state
 
 
-def _download(file: WeightsFile, path: Path, progress: Progress | None) -> None:
+def _download(file: WeightsFile, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _log.info("Downloading %s to %s", file.url, path)
     # Its own name for each process, so that two runs that start together do not write into one file.
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", delete=False) as partial:
         try:
-            digest = _receive(file.url, partial, progress)
+            digest = _receive(file.url, partial)
             if not digest.startswith(file.hash_prefix):
                 reason = f"What {file.url} sent has the wrong hash and was thrown away."
                 raise _unavailable(file, path.parent, reason)
@@ -122,7 +138,8 @@ def _download(file: WeightsFile, path: Path, progress: Progress | None) -> None:
             raise
 
 
-def _receive(url: str, target: IO[bytes], progress: Progress | None) -> str:
+def _receive(url: str, target: IO[bytes]) -> str:
+    progress = _watcher.get()
     digest = hashlib.sha256()
     with httpx.stream("GET", url, follow_redirects=True, timeout=TIMEOUT) as response:
         response.raise_for_status()

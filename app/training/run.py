@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from lightning.pytorch import Trainer
 from pydantic import ValidationError
 
 from app.datasets.reading import ImageReadError
-from app.schemas.events import RunConfigResolved, StageStatus, TrainRunStarted
+from app.models.weights import watch_downloads
+from app.schemas.events import JobProgressed, RunConfigResolved, StageStatus, TrainRunStarted
 from app.schemas.job_context import JobCancelled, JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
 from app.training.callbacks.commands import CommandWatcher
@@ -30,10 +31,14 @@ from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.live_run import LiveRun, TrainingInterrupted
 from app.training.model_start import build_start_model, load_resumed_weights, read_resume
 from app.training.optimization import plan_warmup_steps
+from app.training.progress import Throttle
 from app.training.reporting import RunReporter, read_local_rank
 from app.training.run_record import describe_run
 from app.training.state import RunState
 from app.training.trainer import KeepSignals, lightning_surroundings, plan_trainer
+
+DOWNLOAD_REPORT_S = 0.5
+MIB = 2**20
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -92,7 +97,8 @@ def _prepare(
     identity = identify_run(inputs, data.batches_per_epoch, hardware.num_processes)
     content = _read_content(inputs, identity)
     seed_everything(int(hyperparameters["seed"]))
-    model = build_start_model(inputs)
+    with watch_downloads(_report_downloads(context, reporter)):
+        model = build_start_model(inputs)
     state = RunState() if content is None else RunState.from_json(content[RESUME_KEY]["state"])
     plan = StepPlan(hyperparameters, data.batches_per_epoch, inputs.learns_by)
     module = TrainingModule(model, plan, state)
@@ -104,6 +110,20 @@ def _prepare(
     _log_start(live, hardware, num_workers)
     live.report_progress("init", 0, data.batches_per_epoch, None, is_forced=True)
     return live, content
+
+
+def _report_downloads(context: JobContext, reporter: RunReporter) -> Callable[[int, int], None]:
+    """Return what a download of weights calls: it shows how far it is and obeys a cancel."""
+    throttle = Throttle(DOWNLOAD_REPORT_S)
+
+    def report(received_bytes: int, total_bytes: int) -> None:
+        raise_if_cancelled(context)
+        if throttle.is_due() or received_bytes == total_bytes:
+            job_id = context.request.job_id
+            message = f"Downloading weights, {received_bytes / MIB:.0f} of {total_bytes / MIB:.0f} MiB"
+            reporter.report(JobProgressed(job_id=job_id, done=received_bytes, total=total_bytes, message=message))
+
+    return report
 
 
 def _read_content(inputs: TrainingInputs, identity: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,8 +15,16 @@ from app.models import weights
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.models.vector import build_vector_model
-from app.models.weights import WeightsFile, WeightsUnavailable, ensure_file, ensure_weights, find_weights_file
+from app.models.weights import (
+    WeightsFile,
+    WeightsUnavailable,
+    ensure_file,
+    ensure_weights,
+    find_weights_file,
+    watch_downloads,
+)
 from app.schemas.experiments import ModelSettings
+from app.schemas.job_context import JobCancelled
 
 CONTENT = bytes(range(256)) * 10_000
 
@@ -67,12 +75,25 @@ def test_a_download_reports_progress_and_happens_once(served: Path, mirror: str,
     file, store = _file(mirror), tmp_path / "store"
     (served / file.name).write_bytes(CONTENT)
     seen: list[tuple[int, int]] = []
-    path = ensure_file(file, store, lambda received, total: seen.append((received, total)))
+    with watch_downloads(lambda received, total: seen.append((received, total))):
+        path = ensure_file(file, store)
     assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert [item.name for item in store.iterdir()] == [file.name]
     (served / file.name).unlink()
     assert ensure_file(file, store) == path
+
+
+def test_a_watcher_can_end_a_download(served: Path, mirror: str, tmp_path: Path) -> None:
+    file, store = _file(mirror), tmp_path / "store"
+    (served / file.name).write_bytes(CONTENT)
+
+    def cancel(_received: int, _total: int) -> None:
+        raise JobCancelled
+
+    with watch_downloads(cancel), pytest.raises(JobCancelled):
+        ensure_file(file, store)
+    assert list(store.iterdir()) == []
 
 
 def test_a_download_with_the_wrong_hash_is_refused_and_removed(served: Path, mirror: str, tmp_path: Path) -> None:

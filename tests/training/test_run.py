@@ -15,6 +15,7 @@ from app.schemas.events import (
     BestModelUpdated,
     CheckpointSaved,
     EpochFinished,
+    JobProgressed,
     LogLine,
     MetricScalar,
     ResourceStats,
@@ -25,7 +26,8 @@ from app.schemas.events import (
 from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.jobs import JobCommand
 from app.schemas.tasks import AugmentationEntry
-from app.training.run import run
+from app.training.reporting import RunReporter
+from app.training.run import _report_downloads, run
 from tests.training.fakes import FakeContext, Workplace, build_parts, command_after, load_checkpoint, run_fake
 
 
@@ -249,3 +251,15 @@ def test_the_handler_refuses_an_unknown_task(workplace: Workplace) -> None:
     context = workplace.context("run", workplace.payload(task="no_such_task"))
     with pytest.raises(JobFailure, match="No task 'no_such_task'"):
         run(context)
+
+
+def test_a_download_of_weights_is_shown_and_can_be_cancelled(workplace: Workplace) -> None:
+    context = workplace.context("run", workplace.payload())
+    report = _report_downloads(context, RunReporter(context, "run-00000000"))
+    report(5, 10)
+    report(6, 10)  # too soon after the first
+    report(10, 10)
+    assert [(event.done, event.total) for event in context.of(JobProgressed)] == [(5, 10), (10, 10)]
+    context.decide = lambda _: "cancel"
+    with pytest.raises(JobCancelled):
+        report(10, 10)
