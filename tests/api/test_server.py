@@ -122,6 +122,22 @@ def test_answer_that_takes_longer_than_a_head_may_is_not_cut(tmp_path: Path, mon
         assert httpx.get(f"{live.url}/api/projects", timeout=10).status_code == 200
 
 
+def test_small_answers_are_not_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options: list[int] = []
+    await_head = server_module.ImpatientProtocol._await_head
+
+    def record(protocol: server_module.ImpatientProtocol) -> None:
+        connection = protocol.transport.get_extra_info("socket")
+        options.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        await_head(protocol)
+
+    monkeypatch.setattr(server_module.ImpatientProtocol, "_await_head", record)
+    with run_server(Settings(workspace_root=tmp_path), studio_with()) as live:
+        httpx.get(f"{live.url}/static/favicon.svg")
+    assert options
+    assert all(options)
+
+
 def test_half_a_body_is_answered_with_408(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.security.bodies.READ_TIMEOUT_S", 0.3)
     head = b"POST /api/projects HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -140,6 +140,7 @@ def check_export(run: Run, project: str, folder: Path) -> None:
     assert {"model.onnx", "parity.json", "predict.py"} <= names
 
 
+@pytest.mark.slow
 def test_the_example_in_the_readme_runs(
     server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

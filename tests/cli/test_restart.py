@@ -17,7 +17,7 @@ from tests.cli.test_lifecycle import draw_bars
 SETTINGS = {"image_size": 32, "batch_size": 14, "max_epochs": 500, "early_stopping_patience": 0}
 WAIT_S = 120.0
 
-pytestmark = pytest.mark.xdist_group("lifecycle")
+pytestmark = pytest.mark.xdist_group("restart")
 
 
 class Follower(threading.Thread):
