@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,9 +35,26 @@ def draw_class_folders(root: Path, num_per_class: int = 10) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def imported_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with one project of twenty images and a split named main; to be copied, never used itself."""
+    root = tmp_path_factory.mktemp("imported")
+    source = draw_class_folders(root / "source")
+    studio = make_studio(root / "workspace")
+    studio.start()
+    project_id = studio.projects.create_project(ProjectCreate(name="Bolts", task="classification")).id
+    job = studio.imports.import_local(project_id, ImportLocal(source_path=str(source)))
+    assert studio.scheduler.wait(job.job_id, WAIT_S).status == "completed"
+    studio.splits.create_split(project_id, SplitCreate(name="main", ratios=SplitRatios(train=0.6, val=0.2, test=0.2)))
+    studio.stop()
+    return root / "workspace"
+
+
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    """A running studio with an empty workspace."""
+def studio(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Studio]:
+    """A running studio; its workspace is empty, or holds the imported project for a test that asks for it."""
+    if "imported_id" in request.fixturenames:
+        shutil.copytree(request.getfixturevalue("imported_workspace"), tmp_path / "workspace")
     running = make_studio(tmp_path / "workspace")
     running.start()
     yield running
@@ -50,13 +68,9 @@ def project_id(studio: Studio) -> str:
 
 
 @pytest.fixture
-def imported_id(studio: Studio, project_id: str, tmp_path: Path) -> str:
-    """A project with twenty images and a split named main."""
-    source = draw_class_folders(tmp_path / "source")
-    job = studio.imports.import_local(project_id, ImportLocal(source_path=str(source)))
-    assert studio.scheduler.wait(job.job_id, WAIT_S).status == "completed"
-    studio.splits.create_split(project_id, SplitCreate(name="main", ratios=SplitRatios(train=0.6, val=0.2, test=0.2)))
-    return project_id
+def imported_id(studio: Studio) -> str:
+    """The imported project."""
+    return studio.projects.list_projects().projects[0].id
 
 
 def create_experiment(studio: Studio, project_id: str, name: str = "first", **hyperparameters: int) -> ExperimentRecord:

@@ -39,6 +39,7 @@ def test_a_folder_becomes_a_dataset(studio: Studio, project_id: str, tmp_path: P
 
 
 def test_a_second_import_is_refused(studio: Studio, imported_id: str, tmp_path: Path) -> None:
+    draw_class_folders(tmp_path / "source")
     with pytest.raises(ConflictError, match="Clear it first"):
         studio.imports.import_local(imported_id, ImportLocal(source_path=str(tmp_path / "source")))
     studio.datasets.clear_dataset(imported_id)

@@ -25,6 +25,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return content["result"], content["events"]
 
 
+@pytest.mark.slow
 def test_two_processes_train_one_model_and_report_once(workplace: Workplace) -> None:
     run_program(workplace.root)
     result, events = read(workplace.root / "ended.json")

@@ -89,6 +89,7 @@ def test_a_job_can_be_cancelled_while_it_starts(studio: Studio) -> None:
     assert len(studio.observer.finished) == 3
 
 
+@pytest.mark.slow
 def test_a_flood_of_events_holds_up_no_cancel(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     def watch_slowly(job: JobRecord, event: AnyEvent) -> bool:
         time.sleep(0.005 if job.status == "running" and not cancelled_at else 0.0)
