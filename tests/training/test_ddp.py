@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.training.fakes import Workplace, load_checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
