@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from starlette.responses import HTMLResponse, Response
 
 from app.api.templating import Fragment, render_fragment
-from app.schemas.envelope import Ok
+from app.schemas.envelope import encode_ok
 
 
 def present(
@@ -19,5 +19,4 @@ def present(
     headers = {"vary": "HX-Request"} if fragment is not None else None
     if fragment is not None and request.headers.get("hx-request") == "true":
         return HTMLResponse(render_fragment(fragment()), status_code, headers)
-    content = Ok(data=data).model_dump_json()
-    return Response(content, status_code, headers, media_type="application/json")
+    return Response(encode_ok(data), status_code, headers, media_type="application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 
 from app.core.events import EventBus
@@ -23,6 +24,9 @@ from app.schemas.projects import (
 )
 from app.tasks.registry import list_specs
 
+# The list is kept until this process changes a document; this long at most, for what is changed by hand.
+LIST_AGE_S = 2.0
+
 
 class ProjectService:
     """What can be done with projects."""
@@ -34,6 +38,7 @@ class ProjectService:
         self._scheduler = scheduler
         self._gate = gate
         self._on_delete: list[Callable[[str], None]] = []
+        self._listed: tuple[int, float, ProjectList] | None = None
 
     def on_delete(self, callback: Callable[[str], None]) -> None:
         """Have a callback called with the id of each project before its files go."""
@@ -41,9 +46,15 @@ class ProjectService:
 
     def list_projects(self) -> ProjectList:
         """Return every project, the last changed first, and the documents that were set aside."""
+        generation, now = self._stores.documents.generation, time.monotonic()
+        kept = self._listed
+        if kept is not None and kept[0] == generation and now - kept[1] < LIST_AGE_S:
+            return kept[2]
         summaries = [self._summarize(record) for record in self._stores.projects.read_all()]
         summaries.sort(key=lambda summary: summary.updated_at, reverse=True)
-        return ProjectList(projects=summaries, corrupt=self._stores.documents.list_corrupt())
+        listed = ProjectList(projects=summaries, corrupt=self._stores.documents.list_corrupt())
+        self._listed = generation, now, listed
+        return listed
 
     def create_project(self, request: ProjectCreate) -> ProjectSummary:
         """Create a project; raises ValidationFailedError for an unknown task."""

@@ -74,6 +74,7 @@ class DatasetRepository:
         with self._store.locked(path):
             table = change(self.read_table(project_id))
             write_bytes_durably(path, encode_dataset(table))
+            self._store.note_change()
             self._remember(project_id, sign_file(path), table)
         return table
 
@@ -88,6 +89,7 @@ class DatasetRepository:
             make_directory(target.parent)
             staging_dir.rename(target)
             sync_directory(target.parent)
+            self._store.note_change()
 
     def clear(self, project_id: str) -> None:
         """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
@@ -102,6 +104,7 @@ class DatasetRepository:
         with self._mutex:
             self._tables.pop(project_id, None)
             self._counts.pop(project_id, None)
+        self._store.note_change()
 
     def image_path(self, project_id: str, image: ImageRecord) -> Path:
         """Return where an image lies; raises UnsafePathError when its name leads elsewhere."""

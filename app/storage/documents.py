@@ -34,6 +34,17 @@ class DocumentStore:
         self._locks = DocumentLocks(paths)
         self._mutex = threading.Lock()
         self._cache: dict[Path, tuple[Signature, BaseModel]] = {}
+        self._generation = 0
+
+    @property
+    def generation(self) -> int:
+        """Rises with each change that this process makes to the workspace's documents."""
+        return self._generation
+
+    def note_change(self) -> None:
+        """Say that something was changed by other means than `write` and `update`."""
+        with self._mutex:
+            self._generation += 1
 
     def read(self, path: Path, model: type[M]) -> M:
         """Return a record; raises FileNotFoundError. A corrupt one is set aside and CorruptDocumentError is raised."""
@@ -55,6 +66,7 @@ class DocumentStore:
         """Write a record durably, creating its directory when needed."""
         make_directory(path.parent)
         write_model(path, record)
+        self.note_change()
 
     def update(self, path: Path, model: type[M], change: Callable[[M], M], default: Callable[[], M] | None = None) -> M:
         """Read, change and write under the record's lock; return what was written.
@@ -88,6 +100,7 @@ class DocumentStore:
         with self._mutex:
             for path in [path for path in self._cache if path.is_relative_to(directory)]:
                 del self._cache[path]
+            self._generation += 1
 
     def list_corrupt(self) -> list[CorruptDocument]:
         """Return every document that was set aside, with its reason."""

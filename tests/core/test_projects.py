@@ -46,6 +46,15 @@ def test_a_project_with_work_in_progress_is_not_deleted(studio: Studio, imported
     assert studio.jobs.list_jobs().jobs == []
 
 
+def test_the_list_is_kept_until_something_changes(studio: Studio, imported_id: str) -> None:
+    first = studio.projects.list_projects()
+    assert studio.projects.list_projects() is first
+    create_experiment(studio, imported_id)
+    assert studio.projects.list_projects().projects[0].num_experiments == 1
+    studio.datasets.clear_dataset(imported_id)
+    assert studio.projects.list_projects().projects[0].num_images == 0
+
+
 def test_counts_follow(studio: Studio, imported_id: str) -> None:
     create_experiment(studio, imported_id)
     project = studio.projects.get_project(imported_id)
