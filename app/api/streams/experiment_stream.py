@@ -42,7 +42,7 @@ def follow_experiment(
     start = resume_point(last_event_id, after)
     record = studio.experiments.get_experiment(pid, eid)
     subscription = subscribe(studio.bus, pid, start)
-    view = ExperimentView(studio, pid, record, subscription)
+    view = ExperimentView(studio, pid, record, subscription, is_resumed=start > 0)
     return EventStreamResponse(subscription, view.stream())
 
 
@@ -53,12 +53,20 @@ class ExperimentView:
     earlier runs, and a client closes at the first that it sees.
     """
 
-    def __init__(self, studio: Studio, project_id: str, record: ExperimentRecord, subscription: Subscription) -> None:
+    def __init__(
+        self,
+        studio: Studio,
+        project_id: str,
+        record: ExperimentRecord,
+        subscription: Subscription,
+        is_resumed: bool = False,
+    ) -> None:
         self._studio = studio
         self._project_id = project_id
         self._record = record
         self._subscription = subscription
         self._is_ours = {record.current_run_id: True}
+        self._is_resumed = is_resumed
         self._is_live = False
         self._is_over = False
         self._last_status: str | None = None
@@ -96,7 +104,7 @@ class ExperimentView:
         return await self._show_run_event(item)
 
     async def _show_status(self, seq: int, status: str) -> list[bytes]:
-        self._last_status = status
+        self._last_status, self._wait_s = status, None
         if status not in TERMINAL_STATUSES:
             return [self._format_status(seq, status)]
         return await self._finish(seq) if self._is_live else []
@@ -128,10 +136,13 @@ class ExperimentView:
                 return await self._finish(seq)
             self._wait_s = _LAST_EVENT_WAIT_S
             return []
-        self._wait_s = None
-        if self._last_status == status:
+        if self._last_status == status or self._is_resumed:
+            self._wait_s = None  # the client has it from the log
             return []
-        self._last_status = status
+        if not is_overdue and status != "created":  # no event tells of a creation, of everything else one is due
+            self._wait_s = _LAST_EVENT_WAIT_S
+            return []
+        self._wait_s, self._last_status = None, status
         return [self._format_status(seq, status)]
 
     async def _finish(self, seq: int) -> list[bytes]:

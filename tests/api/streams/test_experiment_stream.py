@@ -119,7 +119,7 @@ async def test_ends_of_earlier_runs_are_held_back() -> None:
 async def test_other_experiments_are_not_shown_and_a_new_run_is() -> None:
     foreign = [status(1, "training", OTHER), epoch(2, "run-99999999"), progress(3, "run-99999999")]
     sent = await follow([CaughtUp(0), *foreign, epoch(4, NEXT_RUN), "cancelled", status(5, "cancelled")])
-    assert [(event, seq) for event, seq, _ in sent][1:] == [("epoch_end", "4"), ("status", "5"), ("complete", "5")]
+    assert [(event, seq) for event, seq, _ in sent] == [("epoch_end", "4"), ("status", "5"), ("complete", "5")]
 
 
 async def test_record_that_is_ahead_of_the_log_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,12 @@ async def test_record_that_is_ahead_of_the_log_is_waited_for(monkeypatch: pytest
 
 async def test_pause_is_no_end() -> None:
     sent = await follow([CaughtUp(0), status(1, "paused"), status(2, "training"), "failed", status(3, "failed")])
-    assert [data.get("status") for _, _, data in sent] == ["training", "paused", "training", "failed", "failed"]
+    assert [data.get("status") for _, _, data in sent] == ["paused", "training", "failed", "failed"]
+
+
+async def test_status_whose_event_is_on_its_way_is_told_once() -> None:
+    sent = await follow([CaughtUp(0), status(1, "training"), "failed", status(2, "failed")])
+    assert [(event, seq) for event, seq, _ in sent] == [("status", "1"), ("status", "2"), ("complete", "2")]
 
 
 async def test_slow_client_is_told_to_come_back() -> None:
