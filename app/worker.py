@@ -174,8 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     job_dir.mkdir(parents=True, exist_ok=True)
     Path(request.output_dir).mkdir(parents=True, exist_ok=True)
     temporary_dirs = use_temporary_dir(job_dir / "tmp")
-    # Read when a handler loads OpenMP. Threads that spin while they wait cost a busy machine seven times the time.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    limit_spinning()
     reporter = Reporter(None if is_follower else job_dir / "events.jsonl")
     result = run_job(load_handlers(options.handlers), WorkerContext(request, reporter, inbox))
     reporter.report(result, is_last=True)
@@ -231,6 +230,16 @@ def describe_error(error: BaseException) -> ErrorInfo:
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
     message = str(error) or type(error).__name__
     return ErrorInfo(type=type(error).__name__, message=message, traceback=traceback.format_exc())
+
+
+def limit_spinning() -> None:
+    """Let threads of OpenMP spin only briefly while they wait; read when a handler loads the library.
+
+    Spinning long (the default) costs a busy machine three to seven times the time, not spinning at all an idle one up
+    to 40 %; a short spin is within 10 % of the better in both cases. What the user set stays.
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 def use_temporary_dir(path: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from app import worker
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobFailure
 from app.schemas.jobs import JobRequest
+from app.worker import limit_spinning
 from tests.core.jobs.conftest import HANDLERS
 
 JOB = "job-00000001"
@@ -292,3 +293,17 @@ def test_the_handler_table_can_be_replaced_by_name() -> None:
     table = importlib.import_module("tests.core.jobs.fake_jobs").TABLE
     assert worker.load_handlers(HANDLERS[1]) is table
     assert worker.load_handlers(None) is worker.HANDLERS
+
+
+def test_spinning_is_limited_unless_the_user_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "5")
+    limit_spinning()
+    assert os.environ["GOMP_SPINCOUNT"] == "5"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    limit_spinning()
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    limit_spinning()
+    assert "GOMP_SPINCOUNT" not in os.environ

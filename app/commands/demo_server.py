@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -35,11 +34,8 @@ class DemoServer:
         """Start it and wait until it answers; raises CommandError with the end of its log."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self._log = self.log_path.open("wb")
-        # Threads that spin while they wait: a fifth faster on an idle machine, several times slower on a busy one
-        # (0.15 and 5.5 s a step on two cores; passive 0.19 and 1.2 s). The demo is to end in time on both.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
         self._child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            self._command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, env=environment
+            self._command, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT
         )
         try:
             self._wait_until_it_answers(self._child)
