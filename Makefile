@@ -60,5 +60,5 @@ bench: install
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf demo-workspace build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench.json
+	rm -rf demo-workspace demo-workspace-files build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench.json
 	find app tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -179,7 +179,7 @@ def run_demo(
     exit_after: Annotated[
         bool, typer.Option("--exit", help="End after the report; code 1 when a step failed.")
     ] = False,
-    workspace: Annotated[Path, typer.Option(help="Folder of the demo.", file_okay=False)] = Path("demo-workspace"),
+    workspace: Annotated[Path, typer.Option(help="Workspace of the demo.", file_okay=False)] = Path("demo-workspace"),
     port: Annotated[int, typer.Option(help="Port; another one when it is in use.", min=0, max=65535)] = 8000,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
@@ -190,9 +190,10 @@ def run_demo(
     options = command_line(ctx)
     # The server ends with the demo, whichever signal ends that.
     previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    folder = workspace.resolve()
+    # Beside the workspace and not in it, as a user's images would be; `ai-studio serve` can then go on with it.
+    folder = workspace.resolve().with_name(f"{workspace.resolve().name}-files")
     free_port = choose_port(port)
-    with DemoServer(folder / "workspace", free_port, folder / "server.log", options.token) as server:
+    with DemoServer(workspace, free_port, folder / "server.log", options.token) as server:
         line = CommandLine(server.url, options.token, options.is_json, owns_server=True)
         if port not in {0, free_port}:
             line.out.text(f"Port {port} is in use; this demo uses {free_port}.")

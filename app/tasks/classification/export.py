@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +42,10 @@ def agreement(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskCont
 def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
     """Return for each image its predicted class and the probability of every class."""
     probabilities = outputs["probabilities"].astype(np.float64)
+    rows = cast("list[list[float]]", probabilities.tolist())
+    winners = cast("list[int]", probabilities.argmax(axis=1).tolist())
     decoded = []
-    for row, best in zip(probabilities.tolist(), probabilities.argmax(axis=1).tolist(), strict=True):
+    for row, best in zip(rows, winners, strict=True):
         prediction = {"class_id": best, "class_name": context.classes[best], "confidence": row[best]}
         decoded.append({"prediction": prediction, "probabilities": dict(zip(context.classes, row, strict=True))})
     return decoded

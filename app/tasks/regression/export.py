@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,4 +36,5 @@ def agreement(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskCont
 
 def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
     """Return for each image its predicted values, in the user's units."""
-    return [{"prediction": row} for row in outputs["values"].astype(np.float64).tolist()]
+    rows = cast("list[list[float]]", outputs["values"].astype(np.float64).tolist())
+    return [{"prediction": row} for row in rows]

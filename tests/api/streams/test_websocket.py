@@ -20,7 +20,8 @@ from tests.api.live import LiveServer
 @contextmanager
 def open_socket(server: LiveServer, project_id: str, query: str = "", **options: Any) -> Iterator[ClientConnection]:
     url = f"ws://127.0.0.1:{server.port}/ws/projects/{project_id}{query}"
-    with connect(url, open_timeout=15, **options) as socket:
+    socket = connect(url, open_timeout=15, **options)
+    with socket:
         yield socket
 
 
