@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.config import Settings
+from app.core.devices import list_devices
 from app.core.evaluations import cancel_and_wait
 from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
 from app.core.experiment_settings import (
@@ -61,8 +62,8 @@ class ExperimentService:
         spec = self._lookup.find_spec(project_id)
         with self._gate.enter(project_id):
             self._lookup.find_split(project_id, request.split_name)
-            device = self._settings.default_device or "cpu"
-            hardware = request.hardware.model_dump() if request.hardware else {"selected_devices": [device]}
+            devices = list_devices(self._settings.default_device).default_selected
+            hardware = request.hardware.model_dump() if request.hardware else {"selected_devices": devices}
             now = utc_now()
             record = ExperimentRecord(
                 id=new_id("exp"),
