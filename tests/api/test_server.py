@@ -20,6 +20,7 @@ from app.api import server as server_module
 from app.api.security.addresses import UnsafeListenError
 from app.api.server import build_server, serve
 from app.config import Settings
+from app.schemas.projects import ProjectList
 from tests.api.fakes import studio_with
 from tests.api.live import run_server
 
@@ -117,7 +118,12 @@ def test_half_open_connection_is_closed(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_answer_that_takes_longer_than_a_head_may_is_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "READ_TIMEOUT_S", 0.2)
-    slow = studio_with(projects={"list_projects": lambda: time.sleep(0.8)})
+
+    def list_slowly() -> ProjectList:
+        time.sleep(0.8)
+        return ProjectList(projects=[])
+
+    slow = studio_with(projects={"list_projects": list_slowly})
     with run_server(Settings(workspace_root=tmp_path), slow) as live:
         assert httpx.get(f"{live.url}/api/projects", timeout=10).status_code == 200
 
