@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from app.export.conversion import Conversion
 from app.export.run import run
 from app.schemas.export import ExportOptions, ModelMetadata
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel
-from tests.evaluation.factory import FakeContext, World, make_world
+from tests.evaluation.factory import FakeContext, World
+from tests.evaluation.worlds import label_world, values_world
+from tests.torch_fixtures import single_thread
+
+__all__ = ["label_world", "single_thread", "values_world"]
 
 
 @dataclass
@@ -63,27 +65,6 @@ def make_conversion(trained: TrainedModel, **options: Any) -> Conversion:
     )
     names = load_export(context.task).OUTPUT_NAMES
     return Conversion(trained.model, names, context.image_size, ExportOptions(**options), metadata)
-
-
-@pytest.fixture(scope="package", autouse=True)
-def single_thread() -> Iterator[None]:
-    """Compute with one thread: several test processes with several threads each only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="package")
-def label_world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A task with one label per image."""
-    return make_world(tmp_path_factory.mktemp("label"), "label", "mobilenet_v3_small")
-
-
-@pytest.fixture(scope="package")
-def values_world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A task with several values per image."""
-    return make_world(tmp_path_factory.mktemp("values"), "values", "mobilenet_v3_small")
 
 
 @pytest.fixture(scope="package")
