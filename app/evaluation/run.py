@@ -22,12 +22,12 @@ from app.evaluation.inference import (
     run_model,
 )
 from app.evaluation.intervals import bootstrap_intervals
-from app.evaluation.progress import Throttle
 from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import EvaluatePayload
 from app.tasks.registry import get_spec, load_metrics
 from app.tasks.trained import TrainedModel, load_trained
+from app.throttle import Throttle
 
 MAX_NAMED_SKIPPED = 100
 

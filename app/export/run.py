@@ -14,7 +14,6 @@ import torch
 from app.durable import put_in_place
 from app.evaluation.artefacts import write_json
 from app.evaluation.inference import load_dataset, pool_subsets
-from app.evaluation.progress import Throttle
 from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
 from app.export.catalog import FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
@@ -26,6 +25,7 @@ from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ExportPayload
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel, load_trained
+from app.throttle import Throttle
 
 # Where each step begins, in percent of the whole.
 STEPS = {

@@ -14,12 +14,13 @@ from lightning.pytorch import Trainer
 from app.schemas.events import CheckpointSaved, RunPhase, TrainProgress
 from app.schemas.job_context import JobContext
 from app.schemas.jobs import JobCommand
+from app.throttle import Throttle
 from app.training.checkpoint_content import build_checkpoint
 from app.training.checkpoint_files import BEST, LAST, keep_as, save_atomically
 from app.training.data_module import TrainingData
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
-from app.training.progress import ProgressMeter, Throttle
+from app.training.progress import ProgressMeter
 from app.training.reporting import RunReporter
 from app.training.state import RunState
 

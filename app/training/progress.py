@@ -51,24 +51,3 @@ class ProgressMeter:
             return None
         eval_s = self._batch_s * EVAL_SHARE * batches_per_evaluation if self._eval_s is None else self._eval_s
         return train_batches * self._batch_s + evaluations * eval_s
-
-
-class Throttle:
-    """Lets something happen at most once in an interval."""
-
-    def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._interval_s = interval_s
-        self._clock = clock
-        self._last_s: float | None = None
-
-    def is_due(self) -> bool:
-        """Return whether the interval is over, and begin it again when it is."""
-        now = self._clock()
-        if self._last_s is not None and now - self._last_s < self._interval_s:
-            return False
-        self._last_s = now
-        return True
-
-    def restart(self) -> None:
-        """Begin the interval here."""
-        self._last_s = self._clock()

@@ -17,6 +17,7 @@ from app.models.weights import watch_downloads
 from app.schemas.events import JobProgressed, RunConfigResolved, StageStatus, TrainRunStarted
 from app.schemas.job_context import JobCancelled, JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
+from app.throttle import Throttle
 from app.training.callbacks.commands import CommandWatcher
 from app.training.callbacks.epoch_end import EpochCloser
 from app.training.callbacks.resources import ResourceMonitor
@@ -31,7 +32,6 @@ from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.live_run import LiveRun, TrainingInterrupted
 from app.training.model_start import build_start_model, load_resumed_weights, read_resume
 from app.training.optimization import plan_warmup_steps
-from app.training.progress import Throttle
 from app.training.reporting import RunReporter, read_local_rank
 from app.training.run_record import describe_run
 from app.training.state import RunState

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.training.progress import ProgressMeter, Throttle
+from app.training.progress import ProgressMeter
 
 
 class Clock:
@@ -41,16 +41,3 @@ def test_evaluations_count_as_measured() -> None:
     clock.pass_s(8.0)
     assert meter.count_evaluation() == 8.0
     assert meter.estimate_remaining_s(1, 2.5, 5) == 3.0 + 20.0
-
-
-def test_a_throttle_lets_through_once_in_an_interval() -> None:
-    clock = Clock()
-    throttle = Throttle(1.0, clock)
-    passed = []
-    for _ in range(10):
-        passed.append(throttle.is_due())
-        clock.pass_s(0.5)
-    assert passed == [True, False] * 5
-    throttle.restart()
-    clock.pass_s(0.9)
-    assert not throttle.is_due()

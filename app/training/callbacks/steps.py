@@ -6,8 +6,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from app.throttle import Throttle
 from app.training.live_run import LiveRun
-from app.training.progress import Throttle
 
 CHECKPOINT_INTERVAL_S = 300.0
 LOSS_CHECK_INTERVAL_S = 0.5

@@ -1,4 +1,4 @@
-"""Keeps progress to about two events a second. What is reported, and by whom, does not belong here."""
+"""Lets an action through at most once in a while, so that progress does not flood. Standard library only."""
 
 from __future__ import annotations
 
@@ -23,3 +23,7 @@ class Throttle:
             return False
         self._last_s = now
         return True
+
+    def restart(self) -> None:
+        """Begin the interval here."""
+        self._last_s = self._clock()
