@@ -12,7 +12,7 @@ def test_it_lets_through_once_per_interval() -> None:
 
 
 def test_the_interval_can_begin_again() -> None:
-    times = iter([0.0, 0.9, 1.5, 1.9])
+    times = iter([0.0, 0.75, 1.5, 1.75])
     throttle = Throttle(1.0, lambda: next(times))
     assert throttle.is_due()
     throttle.restart()
