@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from app.config import Settings
 from app.core.evaluations import cancel_and_wait
 from app.core.exceptions import AIStudioError, ConflictError, ValidationFailedError
 from app.core.gate import ProjectGate
@@ -20,7 +21,7 @@ from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.events import AnyEvent
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
-from app.schemas.payloads import PredictPayload
+from app.schemas.payloads import ImportLimits, PredictPayload
 from app.schemas.predict import Prediction
 
 ANSWER_TIMEOUT_S = 120.0
@@ -38,11 +39,12 @@ class PredictorFailedError(AIStudioError):
 class PredictionService:
     """Answers images; observes jobs of the kind `predict`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate) -> None:
+    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._scheduler = scheduler
         self._gate = gate
+        self._limits = ImportLimits(max_pixels=settings.max_pixels)
         self._mutex = threading.Lock()
         self._predictors: dict[tuple[str, str, int], str] = {}
         scheduler.register("predict", self)
@@ -103,6 +105,7 @@ class PredictionService:
                 task=self._lookup.find_spec(project_id).id,
                 experiment_id=experiment_id,
                 checkpoint_path=str(checkpoint),
+                limits=self._limits,
             )
             job_id = new_id("job")
             with self._mutex:

@@ -59,7 +59,7 @@ class Studio:
         self.training = TrainingService(stores, bus, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views)
         self.exports = ExportService(stores, bus, scheduler, gate)
-        self.predictions = PredictionService(stores, scheduler, gate)
+        self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
         self.system = SystemService(stores, settings)
         self.jobs = JobService(scheduler)

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from app.datasets.images import UnreadableImageError, read_rgb, resize_image
+from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
 from app.evaluation.artefacts import write_json
 from app.evaluation.inference import run_model
 from app.schemas.events import JobProgressed
@@ -52,14 +52,15 @@ def answer(context: JobContext, payload: PredictPayload, trained: TrainedModel, 
     if not isinstance(message_id, str) or not _ID.fullmatch(message_id) or not isinstance(image_path, str):
         _report(context, 0, "a message without a usable id or image_path was ignored")
         return 0
-    write_json(context.output_dir / f"{message_id}.json", predict_image(payload.task, trained, Path(image_path)))
+    write_json(context.output_dir / f"{message_id}.json", predict_image(payload, trained, Path(image_path)))
     return 1
 
 
-def predict_image(task: str, trained: TrainedModel, path: Path) -> dict[str, Any]:
+def predict_image(payload: PredictPayload, trained: TrainedModel, path: Path) -> dict[str, Any]:
     """Return what the model says of one image, or why the image cannot be read."""
     started_s = time.perf_counter()
     try:
+        read_header(path, payload.limits)  # a small file can claim a size that takes all memory
         pixels = read_rgb(path)
         resized = resize_image(pixels, trained.recipe, trained.context.image_size)
     except UnreadableImageError as error:
@@ -72,8 +73,8 @@ def predict_image(task: str, trained: TrainedModel, path: Path) -> dict[str, Any
         "status": "ok",
         "width": pixels.shape[1],
         "height": pixels.shape[0],
-        "annotation_kind": get_spec(task).info.annotation_kind,
-        "predictions": load_export(task).decode(outputs, trained.context)[0],
+        "annotation_kind": get_spec(payload.task).info.annotation_kind,
+        "predictions": load_export(payload.task).decode(outputs, trained.context)[0],
         "duration_ms": round((time.perf_counter() - started_s) * 1000.0, 3),
         "runtime": f"torch {torch.__version__} (CPU)",
     }

@@ -106,3 +106,4 @@ class PredictPayload(StrictModel):
     experiment_id: str
     checkpoint_path: str
     idle_timeout_s: float = 300.0
+    limits: ImportLimits = Field(default_factory=lambda: ImportLimits())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from app.evaluation.predict import run
 from app.evaluation.run import run as run_evaluation
@@ -56,6 +57,15 @@ def test_an_unreadable_image_is_answered_with_the_reason(label_world: World, tmp
     answers = [json.loads(path.read_text()) for path in sorted((tmp_path / "out").iterdir())]
     assert [answer["status"] for answer in answers] == ["error", "error"]
     assert "does not exist" in answers[1]["message"]
+
+
+def test_an_image_that_would_take_all_memory_is_refused_by_its_header(label_world: World, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (12_000, 12_000)).save(bomb)
+    run(make_context(label_world, tmp_path / "out", {"id": ID, "image_path": str(bomb)}))
+    answer = json.loads((tmp_path / "out" / f"{ID}.json").read_text())
+    assert answer["status"] == "error"
+    assert "AI_STUDIO_MAX_PIXELS" in answer["message"]
 
 
 @pytest.mark.parametrize("message_id", ["../escape1", "0123456", "0" * 33, "ABCDEF01", "01234567\n", None, 12345678])
