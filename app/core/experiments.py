@@ -21,6 +21,7 @@ from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (
+    ACTIVE_EXPERIMENT_STATUSES,
     DuplicateRequest,
     ExperimentCreate,
     ExperimentDeleted,
@@ -34,7 +35,6 @@ from app.schemas.experiments import (
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.paths import UnsafePathError
 
-ACTIVE_STATUSES = frozenset({"pending", "training"})
 MAX_NAME_LENGTH = 80
 
 
@@ -86,7 +86,7 @@ class ExperimentService:
             record = self._lookup.find_experiment(project_id, experiment_id)
             changed = self._apply(project_id, record, request)
             only_labels = request.model_fields_set <= {"name", "description"}
-            if record.status in ACTIVE_STATUSES and not only_labels:
+            if record.status in ACTIVE_EXPERIMENT_STATUSES and not only_labels:
                 msg = "A run of this experiment is pending or running; only name and description can be changed."
                 raise TrainingInProgressError(msg)
             fields = changed.model_dump(include=request.model_fields_set)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.core.exceptions import NotFoundError
 from app.core.jobs.scheduler import JobScheduler
 from app.schemas.jobs import JobCancelled, JobList, JobRecord, JobSummary
 
@@ -20,20 +19,12 @@ class JobService:
 
     def get_job(self, job_id: str) -> JobSummary:
         """Return a job; raises NotFoundError."""
-        return summarize_job(self._find(job_id))
+        return summarize_job(self._scheduler.get(job_id))
 
     def cancel_job(self, job_id: str) -> JobCancelled:
         """Cancel a job; one that has ended stays as it is. Raises NotFoundError."""
-        self._find(job_id)
         job = self._scheduler.cancel(job_id)
         return JobCancelled(job_id=job.id, status=job.status)
-
-    def _find(self, job_id: str) -> JobRecord:
-        for job in self._scheduler.list_jobs():
-            if job.id == job_id:
-                return job
-        msg = f"There is no job {job_id}."
-        raise NotFoundError(msg)
 
 
 def summarize_job(job: JobRecord) -> JobSummary:

@@ -16,6 +16,7 @@ from app.datasets.splits import DrawnSplit, count_split, draw_split
 from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
 from app.schemas.common import utc_now
 from app.schemas.events import SplitSummary
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
 from app.schemas.splits import (
     SplitCreate,
     SplitDeleted,
@@ -25,7 +26,6 @@ from app.schemas.splits import (
     SplitPreviewRequest,
 )
 
-ACTIVE_STATUSES = frozenset({"pending", "training"})
 RESERVED_NAMES = frozenset({"preview"})
 
 
@@ -97,7 +97,7 @@ class SplitService:
         with self._gate.enter(project_id):
             self._lookup.find_split(project_id, name)
             users = [e for e in self._stores.experiments.read_all(project_id) if e.split_name == name]
-            if any(user.status in ACTIVE_STATUSES for user in users):
+            if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
             self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))

@@ -22,6 +22,7 @@ from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
 from app.schemas.events import ExperimentStatusChanged
 from app.schemas.experiments import (
+    ACTIVE_EXPERIMENT_STATUSES,
     ExperimentRecord,
     LogChunk,
     QueueEntry,
@@ -31,7 +32,6 @@ from app.schemas.experiments import (
 )
 from app.schemas.payloads import DatasetLocation, TrainPayload
 
-ACTIVE_STATUSES = frozenset({"pending", "training"})
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
 RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
 LOG_CHUNK_BYTES = 256 * 1024
@@ -66,7 +66,7 @@ class TrainingService:
         """Queue the continuation of the current run; raises CheckpointNotFoundError, ConflictError."""
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
-            if record.status in ACTIVE_STATUSES:
+            if record.status in ACTIVE_EXPERIMENT_STATUSES:
                 msg = "This experiment is being trained already."
                 raise TrainingInProgressError(msg)
             if record.status not in RESUMABLE_STATUSES:
@@ -110,7 +110,7 @@ class TrainingService:
         """Return the experiment to `created`; its earlier runs stay listed. Raises TrainingInProgressError."""
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
-            if record.status in ACTIVE_STATUSES:
+            if record.status in ACTIVE_EXPERIMENT_STATUSES:
                 msg = "A run of this experiment is pending or running. Stop it first."
                 raise TrainingInProgressError(msg)
             self._stores.evaluations.reset(project_id, experiment_id)
@@ -148,7 +148,7 @@ class TrainingService:
             text=data.decode("utf-8", "replace"),
             offset=offset,
             next_offset=offset + len(data),
-            is_complete=not is_full and record.status not in ACTIVE_STATUSES,
+            is_complete=not is_full and record.status not in ACTIVE_EXPERIMENT_STATUSES,
         )
 
     def list_queue(self, project_id: str) -> QueueList:
@@ -180,7 +180,7 @@ class TrainingService:
         raise RunNotFoundError(msg)
 
     def _refuse_unstartable(self, record: ExperimentRecord) -> None:
-        if record.status in ACTIVE_STATUSES:
+        if record.status in ACTIVE_EXPERIMENT_STATUSES:
             msg = "This experiment is being trained already."
             raise TrainingInProgressError(msg)
         if record.status not in STARTABLE_STATUSES:
@@ -258,7 +258,7 @@ class TrainingService:
 
     def _active(self, project_id: str, experiment_id: str) -> tuple[ExperimentRecord, RunRecord]:
         record = self._lookup.find_experiment(project_id, experiment_id)
-        if record.status not in ACTIVE_STATUSES:
+        if record.status not in ACTIVE_EXPERIMENT_STATUSES:
             msg = f"No run of this experiment is pending or running; it is {record.status}."
             raise ConflictError(msg)
         return record, self._current_run(project_id, record)

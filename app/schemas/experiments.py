@@ -12,6 +12,7 @@ from app.schemas.tasks import AugmentationEntry
 ExperimentStatus = Literal[
     "created", "pending", "training", "paused", "completed", "failed", "cancelled", "interrupted"
 ]
+ACTIVE_EXPERIMENT_STATUSES: frozenset[ExperimentStatus] = frozenset({"pending", "training"})
 RunStatus = Literal["pending", "running", "paused", "completed", "failed", "cancelled", "interrupted"]
 Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
 CheckpointName = Literal["best", "last"]

@@ -8,10 +8,10 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from app.datasets.formats.source import is_zip
 from app.durable import make_directory
 from app.storage.paths import UnsafePathError, WorkspacePaths, check_name, contained
 
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 MAX_DEPTH = 8
 
 
@@ -55,10 +55,8 @@ class UploadStore:
         """Return what is to be imported: the zip when it is the only file, else the folder; FileNotFoundError."""
         directory = self._paths.upload_dir(project_id, upload_id) / "files"
         entries = list(directory.iterdir())
-        if len(entries) == 1 and entries[0].is_file():
-            with entries[0].open("rb") as stream:
-                if stream.read(4) in ZIP_MAGIC or entries[0].suffix.lower() == ".zip":
-                    return entries[0]
+        if len(entries) == 1 and is_zip(entries[0]):
+            return entries[0]
         return directory
 
     def remove(self, project_id: str, upload_id: str) -> None:
