@@ -33,7 +33,14 @@ class HardwareSettings(StrictModel):
     """Where and in which arithmetic a run computes."""
 
     selected_devices: list[DeviceId] = Field(default_factory=lambda: ["cpu"], min_length=1, max_length=16)
-    precision: Precision = "auto"
+    precision: Precision = Field("auto", description="auto measures what is fastest here; anything else is obeyed.")
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="Order of the pixels in memory; auto measures which is faster."
+    )
+    fused_optimizer: Literal["auto", "on", "off"] = Field("auto", description="Update all weights in one operation.")
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="Compile the model; auto does when it pays within the length of the run."
+    )
 
 
 class AugmentationSettings(StrictModel):

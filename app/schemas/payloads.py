@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from app.schemas.arithmetic import RunMeasurement
 from app.schemas.common import StrictModel
 from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.evaluation import Subset
@@ -48,7 +49,8 @@ class DatasetLocation(StrictModel):
 
     dataset_json: str
     images_dir: str
-    cache_dir: str
+    cache_dir: str = Field(description="Where decoded images are kept; empty: nowhere.")
+    cache_budget_bytes: int = Field(16 * 2**30, ge=0, description="What the cache of this dataset may take at most.")
 
 
 class TrainPayload(StrictModel):
@@ -66,6 +68,10 @@ class TrainPayload(StrictModel):
     weights_dir: str = Field(description="Where pretrained weights are kept.")
     resume_from: str | None = Field(None, description="A last.ckpt of this run.")
     initial_weights: str | None = Field(None, description="A checkpoint whose weights a fork starts from.")
+    recorded_epochs: int = Field(
+        0, ge=0, description="Epochs that metrics.json has already; a resumed run adds the rest."
+    )
+    known: RunMeasurement | None = Field(None, description="What an earlier run or probe with the same key measured.")
 
 
 class EvaluatePayload(StrictModel):

@@ -48,6 +48,9 @@ class Hyperparameters(StrictModel):
     gamma: float = Field(0.1, gt=0.0, le=1.0, description="step and multistep: factor of a decay.")
     poly_power: float = Field(0.9, gt=0.0, le=10.0, description="poly: exponent of the decay.")
     batch_size: int = Field(32, ge=1, le=256, description="Images per device and step.")
+    auto_batch_size: bool = Field(
+        False, description="Raise batch_size as far as memory and speed allow; the record says to what."
+    )
     batch_multiplier: int = Field(1, ge=1, le=64, description="Batches whose gradients are added before a step.")
     max_epochs: int = Field(50, ge=1, le=1000, description="Passes over the training images.")
     early_stopping_patience: int = Field(10, ge=0, le=100, description="Epochs without improvement; 0 turns it off.")
@@ -61,7 +64,10 @@ class Hyperparameters(StrictModel):
     resize_mode: Literal["stretch", "crop", "letterbox"] = Field(
         "stretch", description="How an image that is not square becomes square."
     )
-    num_workers: int = Field(-1, ge=-1, le=64, description="Processes that read images; -1 chooses.")
+    num_workers: int = Field(-1, ge=-1, le=64, description="Threads that read images; -1 measures how many.")
+    feature_views: int = Field(
+        1, ge=1, le=32, description="Frozen backbone: views of each image that features are computed of; 1: unchanged."
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""In which arithmetic a run computes, how that was chosen, and what a run or a probe measured on this machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.schemas.common import FrozenModel
+
+UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
+UsedMemoryFormat = Literal["contiguous", "channels_last"]
+ChoiceSource = Literal["settings", "probe", "earlier_run", "default", "checkpoint"]
+
+
+class Arithmetic(FrozenModel):
+    """Everything that decides how fast a step is and how it rounds, but not what is learned."""
+
+    precision: UsedPrecision
+    memory_format: UsedMemoryFormat = "contiguous"
+    is_optimizer_fused: bool = False
+    is_compiled: bool = False
+    batch_size: int = Field(ge=1, description="Images per device and batch.")
+    micro_batch_size: int = Field(
+        ge=1, description="Images per forward and backward pass; gradients of a batch's parts are added."
+    )
+
+
+class Candidate(FrozenModel):
+    """What a probe found of one arithmetic; without figures it could not be measured, and `error` says why."""
+
+    arithmetic: Arithmetic
+    step_s: float | None = Field(None, description="Median seconds of an optimizer step.")
+    images_per_s: float | None = None
+    peak_memory_mb: float | None = Field(None, description="GPU: allocated at most. CPU: grown at most. MiB.")
+    error: str = ""
+
+
+class ArithmeticChoice(FrozenModel):
+    """The arithmetic of a run, where it comes from, and the figures of what it was chosen from."""
+
+    chosen: Arithmetic
+    source: ChoiceSource
+    reason: str = ""
+    candidates: tuple[Candidate, ...] = ()
+    probe_s: float = Field(0.0, description="Seconds that the choice took.")
+
+
+class MeasurementKey(FrozenModel):
+    """What speed and memory depend on. Two runs with the same key take the same time for an image."""
+
+    device_name: str
+    num_devices: int
+    task: str
+    backbone: str
+    freeze_backbone: bool
+    image_size: tuple[int, int] = Field(description="(height, width) in pixels.")
+    batch_size: int = Field(description="As asked for.")
+    optimizer: str
+    ema: bool
+    precision: str = Field(description="As asked for, with `auto`.")
+    memory_format: str = Field(description="As asked for, with `auto`.")
+    compile: str = Field(description="As asked for, with `auto`.")
+    augmentations: str = Field(description="Names of the random transforms in order, separated by commas.")
+    torch: str
+
+
+class RunMeasurement(FrozenModel):
+    """Speeds in images per second over all devices, times in seconds, memory in MiB."""
+
+    key: MeasurementKey
+    choice: ArithmeticChoice
+    source: Literal["run", "probe"]
+    measured_at: str
+    train_images_per_s: float = Field(gt=0.0, description="Training steps on images that are in the cache.")
+    eval_images_per_s: float | None = Field(None, description="Validation on images that are in the cache.")
+    decode_megapixels_per_s: float | None = Field(None, description="Reading images that are not in the cache.")
+    feature_images_per_s: float | None = Field(None, description="Frozen backbone: computing features, once per view.")
+    startup_s: float = Field(0.0, description="From the start of the job to the first step, without probe and reading.")
+    epoch_overhead_s: float = Field(0.0, description="Per epoch beside steps and validation, e.g. checkpoints.")
+    peak_ram_mb: float = Field(description="Resident memory of the job's processes at most.")
+    peak_vram_mb: float | None = None
