@@ -11,9 +11,9 @@ from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.paging import cut_page, select_rows
+from app.core.payloads import locate_dataset
 from app.core.stores import Stores
 from app.core.table_views import TableViews
-from app.core.training import locate_dataset
 from app.datasets.table import to_builtins
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (

@@ -11,8 +11,8 @@ from app.core.exceptions import ConflictError, ExportFormatUnavailableError, Not
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
+from app.core.payloads import locate_dataset
 from app.core.stores import Stores
-from app.core.training import locate_dataset
 from app.export.catalog import list_formats
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import Subset

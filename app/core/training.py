@@ -18,6 +18,7 @@ from app.core.exceptions import (
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
+from app.core.payloads import TrainPayloads
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
 from app.schemas.events import ExperimentStatusChanged
@@ -30,7 +31,6 @@ from app.schemas.experiments import (
     RunRecord,
     RunStarted,
 )
-from app.schemas.payloads import DatasetLocation, TrainPayload
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
 RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
@@ -48,7 +48,7 @@ class TrainingService:
         self._bus = bus
         self._scheduler = scheduler
         self._gate = gate
-        self._settings = settings
+        self._payloads = TrainPayloads(stores, settings)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
@@ -196,6 +196,7 @@ class TrainingService:
     def _launch(
         self, project_id: str, record: ExperimentRecord, run: RunRecord, resume_from: Path | None
     ) -> RunStarted:
+        payload = self._payloads.build(project_id, record, run.id, resume_from)  # may refuse, so before any change
         experiments, paths = self._stores.experiments, self._stores.paths
         run = experiments.update_run(
             project_id, record.id, run.id, {"status": "pending", "completed_at": None, "error": None}
@@ -210,20 +211,6 @@ class TrainingService:
             changes |= {"best_epoch": None, "best_metric": {}, "final_metrics": {}, "checkpoints": {}}
             changes["started_at"] = None
         updated = experiments.update(project_id, record.id, lambda current: current.model_copy(update=changes))
-        payload = TrainPayload(
-            task=self._lookup.find_spec(project_id).id,
-            experiment_id=record.id,
-            run_id=run.id,
-            dataset=locate_dataset(self._stores, project_id),
-            split_name=record.split_name,
-            model=record.model,
-            hyperparameters=record.hyperparameters,
-            augmentations=record.augmentations,
-            hardware=record.hardware,
-            weights_dir=str(self._settings.resolved_weights_dir),
-            resume_from=str(resume_from) if resume_from else None,
-            initial_weights=self._find_initial_weights(project_id, record),
-        )
         self._publish_status(project_id, updated)
         self._scheduler.submit(
             "train",
@@ -235,16 +222,6 @@ class TrainingService:
             job_id=run.job_id,
         )
         return RunStarted(experiment_id=record.id, run_id=run.id, status="pending", job_id=run.job_id)
-
-    def _find_initial_weights(self, project_id: str, record: ExperimentRecord) -> str | None:
-        if record.parent is None:
-            return None
-        run_dir = self._stores.paths.run_dir(project_id, record.parent["experiment_id"], record.parent["run_id"])
-        path = run_dir / "checkpoints" / f"{record.parent['checkpoint']}.ckpt"
-        if not path.is_file():
-            msg = "The checkpoint that this fork starts from was deleted. Duplicate the experiment instead."
-            raise CheckpointNotFoundError(msg)
-        return str(path)
 
     def _current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
         if record.current_run_id is None:
@@ -274,12 +251,3 @@ class TrainingService:
             ExperimentStatusChanged(experiment_id=record.id, status=record.status),
             run_id=record.current_run_id,
         )
-
-
-def locate_dataset(stores: Stores, project_id: str) -> DatasetLocation:
-    """Return where a job process finds the dataset."""
-    return DatasetLocation(
-        dataset_json=str(stores.paths.dataset_file(project_id)),
-        images_dir=str(stores.paths.images_dir(project_id)),
-        cache_dir=str(stores.paths.cache_dir(project_id)),
-    )

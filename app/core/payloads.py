@@ -1,0 +1,59 @@
+"""What job processes are told: where the data lies, and everything that a run needs to know. Starts nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.config import Settings
+from app.core.exceptions import CheckpointNotFoundError
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.schemas.experiments import ExperimentRecord
+from app.schemas.payloads import DatasetLocation, TrainPayload
+
+
+class TrainPayloads:
+    """Builds the payload of a run, which a probe of the same experiment gets as well."""
+
+    def __init__(self, stores: Stores, settings: Settings) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._settings = settings
+
+    def build(
+        self, project_id: str, record: ExperimentRecord, run_id: str, resume_from: Path | None = None
+    ) -> TrainPayload:
+        """Return the payload of a run; raises CheckpointNotFoundError for a fork whose parent is gone."""
+        return TrainPayload(
+            task=self._lookup.find_spec(project_id).id,
+            experiment_id=record.id,
+            run_id=run_id,
+            dataset=locate_dataset(self._stores, project_id),
+            split_name=record.split_name,
+            model=record.model,
+            hyperparameters=record.hyperparameters,
+            augmentations=record.augmentations,
+            hardware=record.hardware,
+            weights_dir=str(self._settings.resolved_weights_dir),
+            resume_from=str(resume_from) if resume_from else None,
+            initial_weights=self._find_initial_weights(project_id, record),
+        )
+
+    def _find_initial_weights(self, project_id: str, record: ExperimentRecord) -> str | None:
+        if record.parent is None:
+            return None
+        run_dir = self._stores.paths.run_dir(project_id, record.parent["experiment_id"], record.parent["run_id"])
+        path = run_dir / "checkpoints" / f"{record.parent['checkpoint']}.ckpt"
+        if not path.is_file():
+            msg = "The checkpoint that this fork starts from was deleted. Duplicate the experiment instead."
+            raise CheckpointNotFoundError(msg)
+        return str(path)
+
+
+def locate_dataset(stores: Stores, project_id: str) -> DatasetLocation:
+    """Return where a job process finds the dataset."""
+    return DatasetLocation(
+        dataset_json=str(stores.paths.dataset_file(project_id)),
+        images_dir=str(stores.paths.images_dir(project_id)),
+        cache_dir=str(stores.paths.cache_dir(project_id)),
+    )
