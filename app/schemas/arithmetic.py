@@ -42,7 +42,7 @@ class ArithmeticChoice(FrozenModel):
     chosen: Arithmetic
     source: ChoiceSource
     reason: str = ""
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[Candidate, ...] = Field((), strict=False)  # arrays of JSON are lists
     probe_s: float = Field(0.0, description="Seconds that the choice took.")
 
 
@@ -54,7 +54,7 @@ class MeasurementKey(FrozenModel):
     task: str
     backbone: str
     freeze_backbone: bool
-    image_size: tuple[int, int] = Field(description="(height, width) in pixels.")
+    image_size: tuple[int, int] = Field(strict=False, description="(height, width) in pixels.")
     batch_size: int = Field(description="As asked for.")
     optimizer: str
     ema: bool
