@@ -9,6 +9,7 @@ from app.storage.documents import DocumentStore
 from app.storage.evaluation_repository import EvaluationRepository
 from app.storage.experiment_repository import ExperimentRepository
 from app.storage.export_repository import ExportRepository
+from app.storage.measurement_repository import MeasurementRepository
 from app.storage.paths import WorkspacePaths
 from app.storage.project_repository import ProjectRepository
 
@@ -24,6 +25,7 @@ class Stores:
     experiments: ExperimentRepository
     evaluations: EvaluationRepository
     exports: ExportRepository
+    measurements: MeasurementRepository
 
 
 def open_stores(paths: WorkspacePaths) -> Stores:
@@ -37,4 +39,5 @@ def open_stores(paths: WorkspacePaths) -> Stores:
         experiments=ExperimentRepository(documents),
         evaluations=EvaluationRepository(documents),
         exports=ExportRepository(documents),
+        measurements=MeasurementRepository(documents),
     )

@@ -70,6 +70,11 @@ class WorkspacePaths:
         return self.root / "workspace.json"
 
     @property
+    def measurements_file(self) -> Path:
+        """measurements.json: what runs measured on this machine."""
+        return self.root / "measurements.json"
+
+    @property
     def server_lock_file(self) -> Path:
         """Held by the one server of this workspace."""
         return self.root / ".locks" / "server.lock"
