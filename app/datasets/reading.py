@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from app.datasets.images import UnreadableImageError, read_rgb, resize_image
+from app.datasets.images import Array, UnreadableImageError, read_rgb, resize_image
 from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
 
@@ -105,6 +105,11 @@ def locate_image(row: ImageRecord, images_dir: Path) -> Path:
 
 def read_image(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> Tensor:
     """Return an image as uint8 (3, height, width), resized unless the plan is None; raises ImageReadError."""
+    return torch.from_numpy(read_pixels(row, images_dir, plan)).permute(2, 0, 1).contiguous()
+
+
+def read_pixels(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> Array:
+    """Return an image as uint8 (height, width, 3), resized unless the plan is None; raises ImageReadError."""
     try:
         pixels = read_rgb(locate_image(row, images_dir))
     except UnreadableImageError as error:
@@ -112,7 +117,7 @@ def read_image(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> T
         raise ImageReadError(msg) from error
     if plan is not None:
         pixels = resize_image(pixels, plan.recipe, plan.input_size)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return pixels
 
 
 def iterate_batches(

@@ -1,0 +1,259 @@
+"""The files of the sample cache: an entry's name and layout, whether it is sound, and which entry has to go.
+
+An entry is a folder `samples/<key>/` of a dataset's cache directory. What is in its rows belongs in
+`sample_cache.py`; nothing here decodes an image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import PIL
+from PIL import features
+
+from app.datasets.reading import ResizePlan
+from app.datasets.table import DatasetTable, hash_content
+from app.durable import sync_directory, write_bytes_durably
+
+PIXELS_VERSION = 1
+"""Counts the changes of `images.read_rgb` and `images.resize_image` that change a pixel."""
+
+STATE_BYTES = 8
+MIN_FREE_BYTES = 2**30
+MIN_FREE_SHARE = 0.05
+_FOLDER = "samples"
+_PIXELS, _STATES, _META, _USED, _PROBLEMS = "pixels.u8", "states.u64", "meta.json", "used", "unreadable.jsonl"
+_LEFTOVER_S = 3600.0
+_GIB = 2**30
+
+
+class EntryFiles(NamedTuple):
+    """The files of one entry."""
+
+    folder: Path
+
+    @property
+    def pixels(self) -> Path:
+        """One row per image of the dataset, (height, width, 3) uint8; rows that were never written take no space."""
+        return self.folder / _PIXELS
+
+    @property
+    def states(self) -> Path:
+        """Eight bytes per image: what its row holds."""
+        return self.folder / _STATES
+
+    @property
+    def problems(self) -> Path:
+        """A line of JSON per image that cannot be decoded."""
+        return self.folder / _PROBLEMS
+
+    @property
+    def meta(self) -> Path:
+        """What the key is made of, for people and against mistakes."""
+        return self.folder / _META
+
+    def touch(self) -> None:
+        """Note that the entry is in use."""
+        with contextlib.suppress(OSError):
+            (self.folder / _USED).touch()
+
+
+class Demand(NamedTuple):
+    """What a job wants of an entry, in bytes."""
+
+    needed: int
+    """The rows that the job reads."""
+    added: int
+    """Those of them that are not there yet."""
+    kept: int
+    """Rows that are there and that the job does not read."""
+
+
+def describe_entry(table: DatasetTable, plan: ResizePlan) -> dict[str, Any]:
+    """Return everything that the pixels of an entry depend on."""
+    return {
+        "dataset": table.content_hash or hash_content(table.images),
+        "num_images": len(table.images),
+        "input_size": list(plan.input_size),
+        "resize": plan.recipe.model_dump(),
+        "pixels_version": PIXELS_VERSION,
+        "decoder": f"Pillow {PIL.__version__}, libjpeg {features.version('jpg')}",
+    }
+
+
+def locate_entry(cache_dir: Path, description: dict[str, Any]) -> EntryFiles:
+    """Return where the entry of a description lies or will lie."""
+    digest = blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16)
+    return EntryFiles(cache_dir / _FOLDER / digest.hexdigest())
+
+
+def prepare_entry(entry: EntryFiles, description: dict[str, Any]) -> None:
+    """Create the entry unless a sound one is there; a damaged one is discarded. Raises OSError."""
+    if _is_sound(entry, description):
+        return
+    discard_entry(entry)
+    samples = entry.folder.parent
+    # Not with its parents: the folder of a dataset that was removed meanwhile must not come back.
+    samples.parent.mkdir(exist_ok=True)
+    samples.mkdir(exist_ok=True)
+    draft = EntryFiles(samples / f".new-{secrets.token_hex(4)}")
+    draft.folder.mkdir()
+    try:
+        _write_empty(draft, description)
+        draft.folder.rename(entry.folder)
+    except OSError:
+        shutil.rmtree(draft.folder, ignore_errors=True)
+        # Another process may have been faster; what it made is as good.
+        if not _is_sound(entry, description):
+            raise
+    sync_directory(samples)
+
+
+def discard_entry(entry: EntryFiles) -> None:
+    """Take an entry away in one step and remove its files; a process that has them open goes on. Raises OSError."""
+    aside = entry.folder.with_name(f".old-{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):
+        entry.folder.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def make_room(entry: EntryFiles, demand: Demand, budget_bytes: int) -> str:
+    """Remove other entries, the least recently used first, until the demand fits; return why it does not, or ""."""
+    others = _list_others(entry)
+    evictable = sum(size for _, _, size in others)
+    free = measure_free(entry.folder)
+    reserve = reserve_of(entry.folder)
+    if demand.needed > budget_bytes:
+        return (
+            f"The decoded images take {format_gib(demand.needed)}, and the cache may take {format_gib(budget_bytes)} "
+            "(AI_STUDIO_CACHE_BUDGET)."
+        )
+    if free + evictable - demand.added < reserve:
+        return (
+            f"The decoded images take {format_gib(demand.added)} more, and of the {format_gib(free)} that the disk "
+            f"has free {format_gib(reserve)} are left alone."
+        )
+    if demand.needed + demand.kept > budget_bytes:
+        discard_entry(entry)
+        demand = Demand(demand.needed, demand.needed, 0)
+    total = demand.needed + demand.kept
+    while others and (total + evictable > budget_bytes or measure_free(entry.folder) - demand.added < reserve):
+        _, oldest, size = others.pop(0)
+        with contextlib.suppress(OSError):  # On Windows files that another process reads stay.
+            discard_entry(oldest)
+            evictable -= size
+    return ""
+
+
+def remove_leftovers(entry: EntryFiles) -> None:
+    """Remove what processes that were killed left beside the entries."""
+    with contextlib.suppress(OSError):
+        for folder in entry.folder.parent.glob(".*"):
+            if time.time() - folder.stat().st_mtime > _LEFTOVER_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure_free(path: Path) -> int:
+    """Return the free bytes of the disk that a path, there or not, lies on."""
+    return shutil.disk_usage(_existing(path)).free
+
+
+def reserve_of(path: Path) -> int:
+    """Return how many bytes of a disk the cache leaves free."""
+    return max(MIN_FREE_BYTES, int(MIN_FREE_SHARE * shutil.disk_usage(_existing(path)).total))
+
+
+def format_gib(num_bytes: int) -> str:
+    """Return a number of bytes for people."""
+    return f"{num_bytes / _GIB:.1f} GiB" if num_bytes >= _GIB / 10 else f"{num_bytes / 2**20:.1f} MiB"
+
+
+def flush_to_disk(descriptor: int) -> None:
+    """Return when what was written to a file is on the disk itself."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+    else:
+        os.fsync(descriptor)
+
+
+def _write_empty(entry: EntryFiles, description: dict[str, Any]) -> None:
+    with entry.pixels.open("wb") as file:
+        _make_sparse(file.fileno())
+        file.truncate(size_of_pixels(description))
+    with entry.states.open("wb") as file:
+        # Written out, not sparse: it is mapped, and a mapped file must not run out of disk.
+        file.write(bytes(STATE_BYTES * description["num_images"]))
+        file.flush()
+        os.fsync(file.fileno())
+    write_bytes_durably(entry.meta, json.dumps(description, indent=1).encode())
+    (entry.folder / _USED).touch()
+
+
+def size_of_pixels(description: dict[str, Any]) -> int:
+    """Return the length of an entry's pixels in bytes."""
+    height, width = description["input_size"]
+    return int(description["num_images"] * height * width * 3)
+
+
+def _is_sound(entry: EntryFiles, description: dict[str, Any]) -> bool:
+    try:
+        return (
+            json.loads(entry.meta.read_bytes()) == description
+            and entry.pixels.stat().st_size == size_of_pixels(description)
+            and entry.states.stat().st_size == STATE_BYTES * description["num_images"]
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def _list_others(entry: EntryFiles) -> list[tuple[float, EntryFiles, int]]:
+    """Return (last use, entry, bytes on the disk) of the other entries, the least recently used first."""
+    return sorted(_describe_others(entry), key=lambda other: other[0])
+
+
+def _describe_others(entry: EntryFiles) -> Iterator[tuple[float, EntryFiles, int]]:
+    if not entry.folder.parent.is_dir():
+        return
+    for folder in entry.folder.parent.iterdir():
+        if folder == entry.folder or folder.name.startswith(".") or not folder.is_dir():
+            continue
+        with contextlib.suppress(OSError):
+            used = folder / _USED
+            last_use_s = used.stat().st_mtime if used.exists() else 0.0
+            yield last_use_s, EntryFiles(folder), sum(_measure_file(file) for file in folder.iterdir())
+
+
+def _measure_file(path: Path) -> int:
+    """Return the bytes that a file takes on the disk; its length where the system does not tell."""
+    status = path.stat()
+    blocks: int | None = getattr(status, "st_blocks", None)
+    return status.st_size if blocks is None else 512 * blocks
+
+
+def _make_sparse(descriptor: int) -> None:
+    """Let rows that were never written take no space; only Windows has to be asked."""
+    if sys.platform == "win32":
+        import ctypes
+        import msvcrt
+
+        set_sparse, returned = 0x900C4, ctypes.c_ulong()
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+        ctypes.windll.kernel32.DeviceIoControl(handle, set_sparse, None, 0, None, 0, ctypes.byref(returned), None)
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path

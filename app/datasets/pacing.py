@@ -1,0 +1,112 @@
+"""How many threads read images, how far ahead, and whether into pinned memory: found by measuring, not assumed.
+
+Pure bookkeeping: nothing here reads, waits or looks at a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+SAMPLES_PER_WINDOW = 3
+WORTH_A_SECOND_LOOK = 1.15
+
+
+class Pace(NamedTuple):
+    """How a BatchReader works; `lookahead` is the number of batches that are read while one is worked on."""
+
+    num_threads: int
+    lookahead: int
+    pin_memory: bool = False
+
+
+class PaceMeasurement(NamedTuple):
+    """What a pace took: the median of its batches, waiting and working together."""
+
+    pace: Pace
+    seconds_per_image: float
+    num_batches: int
+
+
+def propose_paces(num_cores: int, has_gpu: bool) -> list[Pace]:
+    """Return the paces that are worth a try, the likeliest first.
+
+    Where the model computes on the same cores, decoding between the steps competes with nothing. Beside a GPU the
+    cores are free, so there images are always read ahead.
+    """
+    most = max(1, min(num_cores, 16))
+    half = max(1, most // 2)
+    if has_gpu:
+        paces = [Pace(most, 3, True), Pace(half, 3, True), Pace(most, 3, False), Pace(most, 6, True)]
+    else:
+        paces = [Pace(most, 0), Pace(half, 1), Pace(most, 1)]
+    return list(dict.fromkeys(paces))
+
+
+class PaceTuner:
+    """Tries paces in short alternating windows, drops those that are clearly slower, and keeps the fastest."""
+
+    def __init__(self, paces: Sequence[Pace], num_rounds: int = 2) -> None:
+        if not paces:
+            msg = "There must be at least one pace to choose from."
+            raise ValueError(msg)
+        self._candidates = list(paces)
+        self._num_rounds = num_rounds
+        self._seconds: dict[Pace, list[float]] = {pace: [] for pace in paces}
+        # Batches that the pace before had read already say nothing of the present one.
+        self._num_settling = 1 + max(pace.lookahead for pace in paces)
+        self._round, self._current, self._batch = 0, 0, 0
+        self._is_settled = len(self._candidates) == 1
+
+    @property
+    def pace(self) -> Pace:
+        """The pace to work at now."""
+        return self._candidates[self._current]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the choice is final."""
+        return self._is_settled
+
+    @property
+    def measurements(self) -> list[PaceMeasurement]:
+        """What each pace took, in the order of the candidates; those without a measured batch are left out."""
+        return [
+            PaceMeasurement(pace, median(seconds), len(seconds)) for pace, seconds in self._seconds.items() if seconds
+        ]
+
+    def record(self, num_images: int, num_decoded: int, waited_s: float, step_s: float) -> Pace:
+        """Take in one batch and return the pace for the next.
+
+        `waited_s` is the time until the batch was there, `step_s` the time from then until the next one was asked for.
+        Batches from the cache alone are left out of account.
+        """
+        if self._is_settled or not num_decoded or not num_images:
+            return self.pace
+        self._batch += 1
+        if self._batch > self._num_settling:
+            self._seconds[self.pace].append((waited_s + step_s) / num_images)
+        if self._batch >= self._num_settling + SAMPLES_PER_WINDOW:
+            self._advance()
+        return self.pace
+
+    def settle(self) -> Pace:
+        """End the trial early with what is known, e.g. because nothing is left to decode; return the choice."""
+        if not self._is_settled:
+            best = min(self.measurements, key=lambda found: found.seconds_per_image, default=None)
+            self._candidates, self._current = [self._candidates[0] if best is None else best.pace], 0
+            self._is_settled = True
+        return self.pace
+
+    def _advance(self) -> None:
+        self._batch, self._current = 0, self._current + 1
+        if self._current < len(self._candidates):
+            return
+        self._round, self._current = self._round + 1, 0
+        fastest = min(median(self._seconds[pace]) for pace in self._candidates)
+        self._candidates = [
+            pace for pace in self._candidates if median(self._seconds[pace]) <= WORTH_A_SECOND_LOOK * fastest
+        ]
+        if self._round >= self._num_rounds or len(self._candidates) == 1:
+            self.settle()
