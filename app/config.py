@@ -29,6 +29,9 @@ class Settings(BaseSettings):
     weights_dir: Path | None = Field(None, description="Store of pretrained weights; inside the workspace by default.")
     max_pixels: int = Field(100_000_000, ge=1, description="Largest image in pixels.")
     max_import_bytes: int = Field(200 * 2**30, ge=1, description="Largest unpacked import in bytes.")
+    cache_budget: int = Field(
+        16 * 2**30, ge=0, description="Largest cache of decoded images per dataset in bytes; 0 turns it off."
+    )
     jobs_per_device: int = Field(1, ge=1, le=8, description="Runs that share one device at the same time.")
     concurrent_imports: int = Field(2, ge=1, le=16, description="Imports that run at the same time.")
     cancel_ask_s: float = Field(4.0, gt=0, le=60, description="Seconds a job has to end after it was asked.")

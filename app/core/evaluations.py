@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.config import Settings
 from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
@@ -42,7 +43,13 @@ class EvaluationService:
     """Starts, shows and resets evaluations; observes jobs of the kind `evaluate`."""
 
     def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, views: TableViews
+        self,
+        stores: Stores,
+        bus: EventBus,
+        scheduler: JobScheduler,
+        gate: ProjectGate,
+        views: TableViews,
+        settings: Settings,
     ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
@@ -50,6 +57,7 @@ class EvaluationService:
         self._scheduler = scheduler
         self._gate = gate
         self._views = views
+        self._settings = settings
         self._progress: dict[str, Progress] = {}
         scheduler.register("evaluate", self)
 
@@ -75,7 +83,7 @@ class EvaluationService:
                 experiment_id=experiment_id,
                 run_id=record.current_run_id or "",
                 checkpoint_path=str(checkpoint),
-                dataset=locate_dataset(self._stores, project_id),
+                dataset=locate_dataset(self._stores, project_id, self._settings),
                 split_name=record.split_name,
                 split_subsets=request.split_subsets,
                 batch_size=request.batch_size,

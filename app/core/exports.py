@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.config import Settings
 from app.core.evaluations import require_completed
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, invalid_field
@@ -39,12 +40,15 @@ SUBSET_PREFERENCE: tuple[Subset, ...] = ("test", "val", "train")
 class ExportService:
     """Starts, shows and deletes exports; observes jobs of the kind `export`."""
 
-    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate) -> None:
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+    ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._bus = bus
         self._scheduler = scheduler
         self._gate = gate
+        self._settings = settings
         scheduler.register("export", self)
 
     def list_formats(self) -> ExportFormatList:
@@ -200,7 +204,7 @@ class ExportService:
             run_id=record.current_run_id or "",
             export_id=export.id,
             checkpoint_path=str(checkpoint),
-            dataset=locate_dataset(self._stores, project_id),
+            dataset=locate_dataset(self._stores, project_id, self._settings),
             split_name=record.split_name,
             split_subsets=subsets or self._choose_subsets(project_id, record),
             format=export.format,

@@ -28,7 +28,7 @@ class TrainPayloads:
             task=self._lookup.find_spec(project_id).id,
             experiment_id=record.id,
             run_id=run_id,
-            dataset=locate_dataset(self._stores, project_id),
+            dataset=locate_dataset(self._stores, project_id, self._settings),
             split_name=record.split_name,
             model=record.model,
             hyperparameters=record.hyperparameters,
@@ -50,10 +50,11 @@ class TrainPayloads:
         return str(path)
 
 
-def locate_dataset(stores: Stores, project_id: str) -> DatasetLocation:
-    """Return where a job process finds the dataset."""
+def locate_dataset(stores: Stores, project_id: str, settings: Settings) -> DatasetLocation:
+    """Return where a job process finds the dataset, and what it may keep beside it."""
     return DatasetLocation(
         dataset_json=str(stores.paths.dataset_file(project_id)),
         images_dir=str(stores.paths.images_dir(project_id)),
         cache_dir=str(stores.paths.cache_dir(project_id)),
+        cache_budget_bytes=settings.cache_budget,
     )
