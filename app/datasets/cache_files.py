@@ -1,7 +1,7 @@
 """The files of the sample cache: an entry's name and layout, whether it is sound, and which entry has to go.
 
 An entry is a folder `samples/<key>/` of a dataset's cache directory. What is in its rows belongs in
-`sample_cache.py`; nothing here decodes an image.
+`sample_cache.py`; nothing here decodes an image, and nothing needs torch.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import PIL
 from PIL import features
 
-from app.datasets.reading import ResizePlan
-from app.datasets.table import DatasetTable, hash_content
+from app.datasets.table import DatasetTable, ImageRecord, hash_content
 from app.durable import sync_directory, write_bytes_durably
+
+if TYPE_CHECKING:
+    from app.datasets.reading import ResizePlan  # torch; the web process counts what is cached
+
+if TYPE_CHECKING:
+    from app.datasets.reading import ResizePlan  # needs torch, which the web process has not
 
 PIXELS_VERSION = 1
 """Counts the changes of `images.read_rgb` and `images.resize_image` that change a pixel."""
@@ -95,6 +101,18 @@ def locate_entry(cache_dir: Path, description: dict[str, Any]) -> EntryFiles:
     """Return where the entry of a description lies or will lie."""
     digest = blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16)
     return EntryFiles(cache_dir / _FOLDER / digest.hexdigest())
+
+
+def count_cached(cache_dir: Path, table: DatasetTable, plan: ResizePlan, rows: Sequence[ImageRecord]) -> int:
+    """Return how many of these images a job with this plan would find in the cache now."""
+    description = describe_entry(table, plan)
+    entry = locate_entry(cache_dir, description)
+    if not _is_sound(entry, description):
+        return 0
+    wanted = {row.filename for row in rows}
+    states = np.fromfile(entry.states, dtype="<u8")
+    names = sorted(image.filename for image in table.images)
+    return sum(name in wanted and bool(state) for name, state in zip(names, states, strict=True))
 
 
 def prepare_entry(entry: EntryFiles, description: dict[str, Any]) -> None:
