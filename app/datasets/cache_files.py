@@ -26,9 +26,6 @@ from app.datasets.table import DatasetTable, ImageRecord, hash_content
 from app.durable import sync_directory, write_bytes_durably
 
 if TYPE_CHECKING:
-    from app.datasets.reading import ResizePlan  # torch; the web process counts what is cached
-
-if TYPE_CHECKING:
     from app.datasets.reading import ResizePlan  # needs torch, which the web process has not
 
 PIXELS_VERSION = 1
