@@ -50,7 +50,22 @@ class VectorModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (batch, num_outputs) for (batch, 3, height, width) RGB in 0..255."""
-        features: Tensor = self.head(self.backbone(self.normalize(images)))
+        vectors: Tensor = self.head(self.extract_features(images))
+        return vectors
+
+    @property
+    def has_frozen_features(self) -> bool:
+        """Whether no training step and no random number changes what `extract_features` returns."""
+        is_trained = any(parameter.requires_grad for parameter in self.backbone.parameters())
+        return self.is_frozen and not is_trained and not any(layer.training for layer in self.backbone.modules())
+
+    def feature_layers(self) -> tuple[nn.Module, ...]:
+        """Return everything before the head."""
+        return self.normalize, self.backbone
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Return what the head takes, (batch, features), before dropout."""
+        features: Tensor = self.backbone(self.normalize(images))
         return features
 
     def train(self, mode: bool = True) -> VectorModel:

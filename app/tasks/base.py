@@ -147,6 +147,31 @@ class TaskModel(Protocol):
         ...
 
 
+class FeatureModel(TaskModel, Protocol):
+    """A TaskModel that can learn from features computed once; what is optional for a task.
+
+    `loss(images, targets)` and `loss_of_features(extract_features(images), targets)` are the same function. A model
+    without these members is trained on images.
+    """
+
+    @property
+    def has_frozen_features(self) -> bool:
+        """Whether `extract_features` always gives the same for the same images while the rest is trained."""
+        ...
+
+    def feature_layers(self) -> Sequence[nn.Module]:
+        """Return the modules that `extract_features` runs; their weights, buffers and structure decide the features."""
+        ...
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Return float features (batch, ...) of images as `forward` takes them."""
+        ...
+
+    def loss_of_features(self, features: Tensor, targets: Any) -> tuple[Tensor, Outputs]:
+        """Return what `loss` returns, from features; dropout belongs to this part."""
+        ...
+
+
 class ModulePart(Protocol):
     """module.py: the model."""
 

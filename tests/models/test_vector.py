@@ -88,3 +88,35 @@ def test_unknown_architectures_and_heads_are_refused(tmp_path: Path) -> None:
         _build(backbone="resnet99")
     with pytest.raises(ValueError, match="Known heads: default"):
         _build(head="wide")
+
+
+def test_features_and_head_are_the_whole_network() -> None:
+    model, images = _build(dropout=0.5).eval(), torch.rand(3, 3, 32, 32) * 255
+    with torch.no_grad():
+        torch.testing.assert_close(model.head(model.extract_features(images)), model(images), atol=0.0, rtol=0.0)
+
+
+def test_features_of_a_frozen_backbone_stay_the_same_while_the_head_learns() -> None:
+    model, images = _build(freeze_backbone=True), torch.rand(2, 3, 32, 32) * 255
+    before = model.extract_features(images)
+    _train_once(model)
+    assert model.has_frozen_features
+    assert torch.equal(model.extract_features(images), before)
+
+
+def test_features_count_as_frozen_only_while_nothing_changes_them() -> None:
+    assert not _build().eval().has_frozen_features
+    thawed = _build(freeze_backbone=True)
+    next(thawed.backbone.parameters()).requires_grad_()
+    assert not thawed.has_frozen_features
+    learning = _build(freeze_backbone=True)
+    next(layer for layer in learning.backbone.modules() if isinstance(layer, nn.BatchNorm2d)).train()
+    assert not learning.has_frozen_features
+
+
+def test_what_features_depend_on_is_everything_but_the_head() -> None:
+    model = _build()
+    layers = {id(tensor) for layer in model.feature_layers() for tensor in layer.parameters()}
+    rest = [name for name, tensor in model.named_parameters() if id(tensor) not in layers]
+    assert rest == ["head.1.weight", "head.1.bias"]
+    assert {name for layer in model.feature_layers() for name, _ in layer.named_buffers()} >= {"mean", "std"}

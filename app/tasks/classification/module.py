@@ -33,15 +33,28 @@ class ClassifierModel(nn.Module):
 
     def forward(self, images: Tensor) -> Outputs:
         """Return the outputs for (batch, 3, height, width) RGB in 0..255."""
-        logits = self.network(images).float()
-        return {"logits": logits, "probabilities": functional.softmax(logits, dim=1)}
+        return self._outputs_of(self.network(images))
 
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
         """Return the loss and the outputs; targets are class ids (batch,) or shares of classes (batch, classes)."""
-        outputs = self(images)
-        # Half precision loses the small differences between good predictions.
-        with torch.autocast(device_type=images.device.type, enabled=False):
-            return self._loss_of(outputs["logits"], targets), outputs
+        return self._with_loss(self(images), targets)
+
+    @property
+    def has_frozen_features(self) -> bool:
+        """Whether features can be computed once for a whole training."""
+        return self.network.has_frozen_features
+
+    def feature_layers(self) -> tuple[nn.Module, ...]:
+        """Return what features depend on."""
+        return self.network.feature_layers()
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Return (batch, features) for images as `forward` takes them."""
+        return self.network.extract_features(images)
+
+    def loss_of_features(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
+        """Return the loss and the outputs from features (batch, features)."""
+        return self._with_loss(self._outputs_of(self.network.head(features)), targets)
 
     def fill(self, images: Tensor, targets: Any) -> None:
         """Not for a network that learns by gradient."""
@@ -50,6 +63,16 @@ class ClassifierModel(nn.Module):
     def finish_fill(self) -> None:
         """Not for a network that learns by gradient."""
         raise NotImplementedError
+
+    def _outputs_of(self, logits: Tensor) -> Outputs:
+        logits = logits.float()
+        return {"logits": logits, "probabilities": functional.softmax(logits, dim=1)}
+
+    def _with_loss(self, outputs: Outputs, targets: Tensor) -> tuple[Tensor, Outputs]:
+        logits = outputs["logits"]
+        # Half precision loses the small differences between good predictions.
+        with torch.autocast(device_type=logits.device.type, enabled=False):
+            return self._loss_of(logits, targets), outputs
 
     def _loss_of(self, logits: Tensor, targets: Tensor) -> Tensor:
         num_classes = logits.shape[1]

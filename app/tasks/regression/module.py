@@ -43,11 +43,24 @@ class RegressorModel(nn.Module):
 
     def loss(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
         """Return the loss, in standardised units, and the outputs; targets are values (batch, values) in the user's."""
-        standardised = self.network(images).float()
-        # Half precision loses the small differences between good predictions.
-        with torch.autocast(device_type=images.device.type, enabled=False):
-            aim = (targets.float() - self.value_mean) / self.value_deviation
-            return LOSSES[self.loss_name](standardised, aim), self._in_units(standardised)
+        return self._with_loss(self.network(images), targets)
+
+    @property
+    def has_frozen_features(self) -> bool:
+        """Whether features can be computed once for a whole training."""
+        return self.network.has_frozen_features
+
+    def feature_layers(self) -> tuple[nn.Module, ...]:
+        """Return what features depend on."""
+        return self.network.feature_layers()
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Return (batch, features) for images as `forward` takes them."""
+        return self.network.extract_features(images)
+
+    def loss_of_features(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
+        """Return the loss and the outputs from features (batch, features)."""
+        return self._with_loss(self.network.head(features), targets)
 
     def fill(self, images: Tensor, targets: Any) -> None:
         """Not for a network that learns by gradient."""
@@ -56,6 +69,13 @@ class RegressorModel(nn.Module):
     def finish_fill(self) -> None:
         """Not for a network that learns by gradient."""
         raise NotImplementedError
+
+    def _with_loss(self, standardised: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
+        standardised = standardised.float()
+        # Half precision loses the small differences between good predictions.
+        with torch.autocast(device_type=standardised.device.type, enabled=False):
+            aim = (targets.float() - self.value_mean) / self.value_deviation
+            return LOSSES[self.loss_name](standardised, aim), self._in_units(standardised)
 
     def _in_units(self, standardised: Tensor) -> Outputs:
         return {"values": standardised * self.value_deviation + self.value_mean}
