@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def run_server(command: list[str], port: int) -> Iterator[RunningServer]:
-    """Run a server until the block ends; raises RuntimeError when it does not answer."""
+def run_server(command: list[str], port: int, settings: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
+    """Run a server until the block ends; `settings` join its environment. Raises RuntimeError without an answer."""
     url = f"http://127.0.0.1:{port}"
     started = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, **(settings or {})}
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     try:
         _wait_for_page(url, child)
         yield RunningServer(url, child.pid, time.perf_counter() - started)

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from app.datasets.thumbnails import write_thumbnail
 from app.schemas.payloads import ImportLimits
-from tests.bench.measuring import Figure, measure_pairs, time_s
+from tests.bench.measuring import Figure, Scope, measure_pairs, time_s
 
 NUM_IMAGES, PAIRS = 60, 9
 SIZE = (640, 480)
@@ -39,7 +39,7 @@ def write_plain(source: Path, target: Path) -> None:
         image.save(target, "JPEG")
 
 
-def measure_thumbnails() -> list[Figure]:
+def measure_thumbnails(scope: Scope) -> list[Figure]:
     """Measure images per second, ours and plain, over the same files."""
     limits = ImportLimits()
     with tempfile.TemporaryDirectory() as name:

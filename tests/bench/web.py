@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from app.client import StudioClient
-from tests.bench.measuring import Figure, measure_pairs, rate_for
+from tests.bench.measuring import Figure, Scope, measure_pairs, rate_for
 from tests.bench.servers import free_port, hello_command, run_server, studio_command
 
 NUM_PROJECTS = 1000
@@ -79,7 +79,7 @@ def create_projects(url: str) -> None:
             client.projects.create(f"Project {number}", task)
 
 
-def measure_web() -> list[Figure]:
+def measure_web(scope: Scope) -> list[Figure]:
     """Measure everything in a workspace of its own."""
     with tempfile.TemporaryDirectory() as folder:
         return [*measure_start(Path(folder)), *measure_project_list(Path(folder))]
