@@ -5,9 +5,10 @@ Metrics, files and events do not belong here. Evaluation, prediction and export 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from app.datasets.reading import ImageReadError, ResizePlan, read_image
+from app.datasets.batch_reader import BatchReader
+from app.datasets.reading import ResizePlan
+from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, select_subset
 from app.schemas.export import ResizeRecipe
 from app.schemas.job_context import JobFailure
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
 
 MAX_READERS = 8
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -97,22 +102,38 @@ def resolve_device(device: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+@contextmanager
+def open_cache(
+    location: DatasetLocation, table: DatasetTable, plan: ResizePlan, pooled: Sequence[PooledImage]
+) -> Iterator[SampleCache | None]:
+    """Open the cache of decoded images for the time of the block; None where there cannot be one, which is logged."""
+    cache = open_sample_cache(location, table, plan, [image.row for image in pooled])
+    if isinstance(cache, CacheRefusal):
+        _logger.info(cache.reason)
+        yield None
+        return
+    with cache:
+        yield cache
+
+
 def iterate_images(
-    pooled: Sequence[PooledImage], images_dir: Path, plan: ResizePlan, batch_size: int
+    pooled: Sequence[PooledImage],
+    images_dir: Path,
+    plan: ResizePlan,
+    batch_size: int,
+    cache: SampleCache | None = None,
 ) -> Iterator[ImageBatch]:
     """Yield the images in order, up to `batch_size` at a time; the next batch is read while one is worked on."""
     readers = max(1, min(MAX_READERS, os.cpu_count() or 1))
-    chunks = [pooled[start : start + batch_size] for start in range(0, len(pooled), batch_size)]
-    with ThreadPoolExecutor(max_workers=readers, thread_name_prefix="read") as executor:
-
-        def submit(chunk: Sequence[PooledImage]) -> list[Future[Tensor | SkippedImage]]:
-            return [executor.submit(_read_or_skip, image.row, images_dir, plan) for image in chunk]
-
-        waiting = submit(chunks[0]) if chunks else []
-        for position, chunk in enumerate(chunks):
-            following = submit(chunks[position + 1]) if position + 1 < len(chunks) else []
-            yield _join(chunk, [future.result() for future in waiting])
-            waiting = following
+    rows = [image.row for image in pooled]
+    chunks = (range(start, min(start + batch_size, len(rows))) for start in range(0, len(rows), batch_size))
+    with BatchReader(rows, images_dir, plan, cache, num_threads=readers, lookahead=1) as reader:
+        for batch in reader.read(chunks):
+            yield ImageBatch(
+                images=batch.images.contiguous(),
+                pooled=[pooled[position] for position in batch.positions],
+                skipped=[SkippedImage(sample.filename, sample.message) for sample in batch.skipped],
+            )
 
 
 def run_model(model: nn.Module, images: Tensor, device: torch.device) -> ArrayOutputs:
@@ -122,19 +143,3 @@ def run_model(model: nn.Module, images: Tensor, device: torch.device) -> ArrayOu
     with torch.inference_mode():
         outputs = model(images.to(device, non_blocking=True))
     return {name: output.cpu().numpy() for name, output in outputs.items()}
-
-
-def _read_or_skip(row: ImageRecord, images_dir: Path, plan: ResizePlan) -> Tensor | SkippedImage:
-    try:
-        return read_image(row, images_dir, plan)
-    except (ImageReadError, ValueError) as error:
-        return SkippedImage(row.filename, str(error))
-
-
-def _join(chunk: Sequence[PooledImage], read: Sequence[Tensor | SkippedImage]) -> ImageBatch:
-    images = [item for item in read if isinstance(item, Tensor)]
-    return ImageBatch(
-        images=torch.stack(images) if images else torch.empty(0, dtype=torch.uint8),
-        pooled=[image for image, item in zip(chunk, read, strict=True) if isinstance(item, Tensor)],
-        skipped=[item for item in read if isinstance(item, SkippedImage)],
-    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.datasets.sample_cache import SampleCache
 from app.evaluation.artefacts import write_json
 from app.evaluation.inference import (
     InputPlan,
@@ -17,6 +18,7 @@ from app.evaluation.inference import (
     SkippedImage,
     iterate_images,
     load_dataset,
+    open_cache,
     pool_subsets,
     resolve_device,
     run_model,
@@ -42,10 +44,12 @@ def run(context: JobContext) -> dict[str, Any]:
     context.report(StageStatus(stage_id="REVIEW_EDIT", status="IN_PROGRESS", message="Evaluation"))
     started_s = time.monotonic()
     device = resolve_device(payload.device)
-    pooled = pool_subsets(load_dataset(payload.dataset), payload.split_name, payload.split_subsets)
+    table = load_dataset(payload.dataset)
+    pooled = pool_subsets(table, payload.split_name, payload.split_subsets)
     context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=0, total=len(pooled)))
     trained = load_trained(Path(payload.checkpoint_path), str(device))
-    results, skipped = measure(context, payload, trained, pooled)
+    with open_cache(payload.dataset, table, plan_input(trained), pooled) as cache:
+        results, skipped = measure(context, payload, trained, pooled, cache)
     aggregate = summarize(context, payload, trained, results)
     aggregate["skipped"] = describe_skipped(skipped)
     aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
@@ -56,14 +60,18 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def measure(
-    context: JobContext, payload: EvaluatePayload, trained: TrainedModel, pooled: Sequence[PooledImage]
+    context: JobContext,
+    payload: EvaluatePayload,
+    trained: TrainedModel,
+    pooled: Sequence[PooledImage],
+    cache: SampleCache | None = None,
 ) -> tuple[list[dict[str, Any]], list[SkippedImage]]:
     """Return the result rows in the order of `pooled`, and the images that could not be read."""
     part, device, throttle = load_metrics(payload.task), resolve_device(payload.device), Throttle()
-    plan = InputPlan(trained.context.image_size, trained.recipe)
+    images_dir, plan = Path(payload.dataset.images_dir), plan_input(trained)
     results: list[dict[str, Any]] = []
     skipped: list[SkippedImage] = []
-    for batch in iterate_images(pooled, Path(payload.dataset.images_dir), plan, payload.batch_size):
+    for batch in iterate_images(pooled, images_dir, plan, payload.batch_size, cache):
         raise_if_cancelled(context)
         skipped.extend(batch.skipped)
         if batch.pooled:
@@ -79,6 +87,11 @@ def measure(
         msg = f"None of the {len(pooled)} images can be read. The first: {skipped[0].message}"
         raise JobFailure(msg)
     return results, skipped
+
+
+def plan_input(trained: TrainedModel) -> InputPlan:
+    """Return how images become the input of a model."""
+    return InputPlan(trained.context.image_size, trained.recipe)
 
 
 def summarize(

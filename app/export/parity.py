@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord
 from app.evaluation.inference import InputPlan, PooledImage, iterate_images, run_model
 from app.evaluation.run import pick_headline
@@ -42,6 +43,7 @@ class Sample:
     num_available: int
     images_dir: Path
     plan: InputPlan
+    cache: SampleCache | None = None
 
     @property
     def is_drawn(self) -> bool:
@@ -116,7 +118,7 @@ def _iterate(sample: Sample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, l
     pooled = sample.pooled
     # A single image and several at once both have to work, so the first one is always alone.
     for part in (pooled[:1], pooled[1:]):
-        for batch in iterate_images(part, sample.images_dir, sample.plan, batch_size):
+        for batch in iterate_images(part, sample.images_dir, sample.plan, batch_size, sample.cache):
             yield batch.images, batch.pooled, len(batch.skipped)
 
 

@@ -6,6 +6,7 @@ The file gets its final name only after its certificate has passed. Nothing here
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from app.durable import put_in_place
 from app.evaluation.artefacts import write_json
-from app.evaluation.inference import load_dataset, pool_subsets
+from app.evaluation.inference import load_dataset, open_cache, pool_subsets
 from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
 from app.export.catalog import FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
@@ -74,7 +75,8 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     temporary = context.output_dir / f".{spec.file_name}.tmp"
     try:
         write_model(context, payload, spec, trained, metadata, temporary)
-        certificate = certify_file(context, spec, trained, sample, temporary)
+        with open_cache(payload.dataset, table, plan, sample.pooled) as cache:
+            certificate = certify_file(context, spec, trained, replace(sample, cache=cache), temporary)
         put_in_place(temporary, context.output_dir / spec.file_name)
     finally:
         temporary.unlink(missing_ok=True)

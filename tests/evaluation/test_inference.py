@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from app.datasets import batch_reader
 from app.datasets.images import read_rgb, resize_image
-from app.evaluation.inference import InputPlan, iterate_images, pool_subsets, resolve_device, run_model
+from app.evaluation.inference import InputPlan, iterate_images, open_cache, pool_subsets, resolve_device, run_model
 from app.schemas.export import ResizeRecipe
 from app.schemas.job_context import JobFailure
 from tests.evaluation.factory import World
@@ -59,3 +61,28 @@ def test_the_cpu_is_always_there_and_other_devices_are_checked() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
     with pytest.raises(JobFailure, match="gpu:99 does not exist"):
         resolve_device("gpu:99")
+
+
+def test_a_cache_gives_the_same_batches_without_decoding(
+    label_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = label_world.location.model_copy(update={"cache_dir": str(tmp_path / "cache")})
+    images_dir, pooled = Path(location.images_dir), pool_subsets(label_world.table, "main", ["test"])
+    expected = torch.cat([batch.images for batch in iterate_images(pooled, images_dir, PLAN, 3)])
+    with open_cache(location, label_world.table, PLAN, pooled) as cache:
+        assert cache is not None
+        assert len(list(iterate_images(pooled, images_dir, PLAN, 3, cache))) == 3
+    monkeypatch.setattr(batch_reader, "read_pixels", None)
+    with open_cache(location, label_world.table, PLAN, pooled) as cache:
+        batches = list(iterate_images(pooled, images_dir, PLAN, 5, cache))
+    assert [len(batch.images) for batch in batches] == [5, 3]
+    assert torch.equal(torch.cat([batch.images for batch in batches]), expected)
+    assert all(batch.images.is_contiguous() for batch in batches)
+
+
+def test_without_a_cache_the_reason_is_logged(label_world: World, caplog: pytest.LogCaptureFixture) -> None:
+    location = label_world.location.model_copy(update={"cache_budget_bytes": 1000})
+    pooled = pool_subsets(label_world.table, "main", ["test"])
+    with caplog.at_level(logging.INFO), open_cache(location, label_world.table, PLAN, pooled) as cache:
+        assert cache is None
+    assert "AI_STUDIO_CACHE_BUDGET" in caplog.text

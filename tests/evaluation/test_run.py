@@ -11,7 +11,10 @@ import msgspec
 import pytest
 from sklearn import metrics as reference
 
-from app.datasets.table import encode_dataset
+from app.datasets import batch_reader
+from app.datasets.images import Array
+from app.datasets.reading import ResizePlan, read_pixels
+from app.datasets.table import ImageRecord, encode_dataset
 from app.evaluation.run import run
 from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.payloads import DatasetLocation
@@ -171,3 +174,23 @@ def test_every_number_in_the_files_is_finite(world: World, tmp_path: Path) -> No
         json.loads((tmp_path / name).read_text(), parse_constant=refuse)
     _, aggregate = read(tmp_path)
     assert all(math.isfinite(value) for value in aggregate.values() if isinstance(value, float))
+
+
+def test_a_second_evaluation_and_one_of_more_images_decode_only_what_is_new(
+    label_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+
+    def count(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> Array:
+        decoded.append(row.filename)
+        return read_pixels(row, images_dir, plan)
+
+    monkeypatch.setattr(batch_reader, "read_pixels", count)
+    location = label_world.location.model_copy(update={"cache_dir": str(tmp_path / "cache")}).model_dump()
+    evaluate(label_world, tmp_path / "a", dataset=location)
+    assert len(decoded) == 8
+    evaluate(label_world, tmp_path / "b", dataset=location)
+    assert len(decoded) == 8
+    assert read(tmp_path / "a")[0] == read(tmp_path / "b")[0]
+    evaluate(label_world, tmp_path / "c", dataset=location, split_subsets=["test", "val"])
+    assert len(decoded) == len(set(decoded)) == 12
