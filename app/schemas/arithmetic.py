@@ -56,10 +56,12 @@ class MeasurementKey(FrozenModel):
     freeze_backbone: bool
     image_size: tuple[int, int] = Field(strict=False, description="(height, width) in pixels.")
     batch_size: int = Field(description="As asked for.")
+    auto_batch_size: bool = Field(False, description="Whether it may be raised.")
     optimizer: str
     ema: bool
     precision: str = Field(description="As asked for, with `auto`.")
     memory_format: str = Field(description="As asked for, with `auto`.")
+    fused_optimizer: str = Field("auto", description="As asked for, with `auto`.")
     compile: str = Field(description="As asked for, with `auto`.")
     augmentations: str = Field(description="Names of the random transforms in order, separated by commas.")
     torch: str
