@@ -160,6 +160,8 @@ def run_training(folder: Path, payload: TrainPayload) -> JobTrace:
             if child.poll() is None:
                 child.kill()
                 child.wait()
+    if not (folder / "events.jsonl").is_file():
+        raise RuntimeError(f"The job never began: {read_log_end(folder)}")
     trace = JobTrace(folder, read_events(folder / "events.jsonl"), peak_mb, peak_private_mb)
     _check_completed(trace)
     return trace
@@ -206,9 +208,13 @@ def _read_memory(pid: int) -> tuple[float, float]:
     return resident / MIB, private / MIB
 
 
+def read_log_end(folder: Path) -> str:
+    """Return the last lines of what a job printed."""
+    return " | ".join((folder / "job.log").read_text("utf-8", errors="replace").splitlines()[-3:])
+
+
 def _check_completed(trace: JobTrace) -> None:
     end = trace.of("JOB_RESULT")[0].content
     if end["outcome"] != "completed":
-        log = (trace.folder / "job.log").read_text("utf-8", errors="replace").splitlines()
         reason = (end["error"] or {}).get("message", "")
-        raise RuntimeError(f"The run ended as {end['outcome']}: {reason} {' | '.join(log[-3:])}")
+        raise RuntimeError(f"The run ended as {end['outcome']}: {reason} {read_log_end(trace.folder)}")
