@@ -206,6 +206,7 @@ def _fill(
             counter.add(len(block))
     finally:
         entry.sync()
+        entry.close()  # It opens again when it is read.
 
 
 def _check_readable(entry: FeatureEntry, num_images: int, subset: str) -> None:
