@@ -1,0 +1,197 @@
+"""The random transforms of a training run, in the user's order, for batches of uint8 images on any device.
+
+Each image draws its own parameters, all of them from seed, epoch and its position (`app/datasets/draws.py`), and on
+the CPU its pixels do not depend on threads or on the other images either. Only MixUp and CutMix look at the batch.
+Resizing, cropping to the centre and normalisation of every image are preprocessing and not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from app.datasets.augmentation_catalog import TRANSFORMS
+from app.datasets.augmenting.cropping import (
+    Flip,
+    HorizontalFlip,
+    PaddedCrop,
+    ResizedCrop,
+    VerticalFlip,
+    find_source_scale,
+    resize_images,
+)
+from app.datasets.augmenting.mixing import CutMix, Mixing, MixUp
+from app.datasets.augmenting.photometric import (
+    Autocontrast,
+    ColorJitter,
+    Equalize,
+    GaussianBlur,
+    Grayscale,
+    Posterize,
+    Solarize,
+)
+from app.datasets.augmenting.steps import (
+    GeometricStep,
+    PhotometricStep,
+    Settings,
+    Size,
+    identity_maps,
+    read_settings,
+)
+from app.datasets.augmenting.warping import Affine, Perspective, Rotation
+from app.datasets.draws import Floats, draw_uniforms
+from app.schemas.tasks import AugmentationEntry
+
+Step = GeometricStep | PhotometricStep
+_Segment = list[tuple[int, Step]]
+
+STEPS: Mapping[str, Callable[[Settings, Size], Step]] = MappingProxyType(
+    {
+        "RandomResizedCrop": ResizedCrop,
+        "RandomHorizontalFlip": HorizontalFlip,
+        "RandomVerticalFlip": VerticalFlip,
+        "RandomRotation": Rotation,
+        "RandomAffine": Affine,
+        "RandomPerspective": Perspective,
+        "RandomCrop": PaddedCrop,
+        "ColorJitter": ColorJitter,
+        "RandomGrayscale": Grayscale,
+        "GaussianBlur": GaussianBlur,
+        "RandomAutocontrast": Autocontrast,
+        "RandomEqualize": Equalize,
+        "RandomPosterize": Posterize,
+        "RandomSolarize": Solarize,
+    }
+)
+MIXINGS: Mapping[str, type[Mixing]] = MappingProxyType({"MixUp": MixUp, "CutMix": CutMix})
+
+
+class BatchAugmentation:
+    """What training images go through before the model; threads can share it."""
+
+    def __init__(
+        self, entries: Sequence[AugmentationEntry], input_size: tuple[int, int], seed: int, num_classes: int
+    ) -> None:
+        """`input_size` (height, width) is what every image has in the end. Raises LookupError for an unknown name.
+
+        Transforms that are not random are passed over. With several of MixUp and CutMix, each batch takes one.
+        """
+        chosen = [entry for entry in entries if _find_transform(entry.name).is_random]
+        built = [(entry, STEPS[entry.name]) for entry in chosen if entry.name in STEPS]
+        self._steps: list[Step] = [build(read_settings(entry), input_size) for entry, build in built]
+        mixed = [entry for entry in chosen if entry.name in MIXINGS]
+        self._mixings = [MIXINGS[entry.name](read_settings(entry), num_classes) for entry in mixed]
+        self._offsets = list(accumulate((step.num_draws for step in self._steps), initial=0))
+        self._segments = _join_steps(self._steps)
+        self._input_size = input_size
+        self._seed = seed
+        self.is_empty = not self._steps and not self._mixings
+        self.mixes_labels = bool(self._mixings)
+        is_crop_first = bool(self._steps) and isinstance(self._steps[0], ResizedCrop)
+        self.source_scale = find_source_scale(read_settings(built[0][0])["scale"]) if is_crop_first else 1.0
+
+    def __call__(self, images: Tensor, targets: Any, epoch: int, positions: Sequence[int]) -> tuple[Tensor, Any]:
+        """Return images (n, 3, *input_size) and their targets.
+
+        images: uint8 (n, 3, height, width) on any device, not changed. They come back there and in their memory
+        format as uint8, or as float 0..255 after MixUp. positions: of the images in their list, n of them.
+        targets: as they are, or class ids (n,) that MixUp and CutMix turn into shares (n, num_classes).
+        """
+        drawn = draw_uniforms(self._seed, epoch, positions, self._offsets[-1])
+        for segment in self._segments:
+            images = self._apply_segment(segment, images, drawn)
+        images = resize_images(images, self._input_size)
+        if not self._mixings:
+            return images, targets
+        return self._mix(images, targets, epoch, positions[0])
+
+    def find_maps(self, size: Size, epoch: int, positions: Sequence[int]) -> Floats:
+        """Return (n, 3, 3): where the pixels that `__call__` returns come from in images of `size`.
+
+        A map takes (x, y, 1) of the output, in pixels with (0, 0) at the outer corner of the first one, to the input;
+        a perspective one must be divided by its third number.
+        """
+        drawn = draw_uniforms(self._seed, epoch, positions, self._offsets[-1])
+        maps = identity_maps(len(positions))
+        for number, step in enumerate(self._steps):
+            if isinstance(step, GeometricStep):
+                maps = maps @ step.draw_maps(self._take(drawn, number), size)
+                size = step.find_output_size(size)
+        scale = np.diag([size[1] / self._input_size[1], size[0] / self._input_size[0], 1.0])
+        return np.asarray(maps @ scale)
+
+    def _take(self, drawn: Floats, number: int) -> Floats:
+        return drawn[:, self._offsets[number] : self._offsets[number + 1]]
+
+    def _apply_segment(self, segment: _Segment, images: Tensor, drawn: Floats) -> Tensor:
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        first = segment[0][1]
+        if isinstance(first, GeometricStep):
+            return first.render(images, self._draw_segment_maps(segment, size, drawn))
+        plan = [
+            (step, *step.draw_values(self._take(drawn, number), size))
+            for number, step in segment
+            if isinstance(step, PhotometricStep)
+        ]
+        is_changed = np.logical_or.reduce([changed for _, changed, _ in plan])
+        output = images.clone(memory_format=torch.preserve_format)
+        # On the CPU one image at a time stays in the processor's cache; a GPU wants them all at once.
+        rows = np.flatnonzero(is_changed)
+        for chunk in [rows] if images.is_cuda and len(rows) else rows[:, None]:
+            self._recolor(output, images, chunk, plan)
+        return output
+
+    def _draw_segment_maps(self, segment: _Segment, size: Size, drawn: Floats) -> Floats:
+        maps = identity_maps(len(drawn))
+        for number, step in segment:
+            if isinstance(step, GeometricStep):
+                maps = maps @ step.draw_maps(self._take(drawn, number), size)
+                size = step.find_output_size(size)
+        return np.asarray(maps)
+
+    @staticmethod
+    def _recolor(output: Tensor, images: Tensor, rows: Any, plan: list[tuple[PhotometricStep, Any, Floats]]) -> None:
+        """Write the changed images of `rows` into `output`."""
+        where = slice(int(rows[0]), int(rows[0]) + 1) if len(rows) == 1 else torch.from_numpy(rows).to(images.device)
+        levels = images[where].to(torch.float32, memory_format=torch.contiguous_format)
+        for step, is_changed, values in plan:
+            chosen = is_changed[rows]
+            if chosen.all():
+                levels = step.apply(levels, values[rows])
+            elif chosen.any():
+                some = torch.from_numpy(np.flatnonzero(chosen)).to(images.device)
+                levels[some] = step.apply(levels[some], values[rows[chosen]])
+        output[where] = levels.round_().to(torch.uint8)
+
+    def _mix(self, images: Tensor, targets: Tensor, epoch: int, first: int) -> tuple[Tensor, Tensor]:
+        # Beyond what the images of any chain draw: the counters of a batch are not those of its first image.
+        start = self._offsets[-1]
+        count = 1 + max(mixing.num_draws for mixing in self._mixings)
+        uniforms = draw_uniforms(self._seed, epoch, [first], start + count)[0, start:]
+        mixing = self._mixings[int(uniforms[0] * len(self._mixings))]
+        return mixing(images, targets, uniforms[1:])
+
+
+def _find_transform(name: str) -> Any:
+    if name not in TRANSFORMS:
+        raise LookupError(f"No transform {name!r}. Known: {', '.join(TRANSFORMS)}.")
+    return TRANSFORMS[name]
+
+
+def _join_steps(steps: Sequence[Step]) -> list[_Segment]:
+    """Put together what is done in one go: a geometric step with the mirrorings after it, photometric neighbours."""
+    segments: list[_Segment] = []
+    for number, step in enumerate(steps):
+        last = segments[-1][-1][1] if segments else None
+        is_joined = isinstance(last, GeometricStep) if isinstance(step, Flip) else isinstance(step, PhotometricStep)
+        if is_joined and isinstance(last, PhotometricStep if isinstance(step, PhotometricStep) else GeometricStep):
+            segments[-1].append((number, step))
+        else:
+            segments.append([(number, step)])
+    return segments
