@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.config import Settings
-from app.core.exceptions import CheckpointNotFoundError
+from app.core.exceptions import CheckpointNotFoundError, invalid_field
+from app.core.forecasting import Forecaster
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.schemas.experiments import ExperimentRecord
@@ -18,13 +19,20 @@ class TrainPayloads:
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
+        self._forecaster = Forecaster(stores)
         self._settings = settings
+
+    def check_data(self, project_id: str, record: ExperimentRecord) -> None:
+        """Raise DatasetNotImportedError, SplitNotFoundError or ValidationFailedError without images to train on."""
+        table, index = self._lookup.find_split(project_id, record.split_name)
+        if not any(image.split[index] == "train" for image in table.images):
+            raise invalid_field("split_name", f"The split {record.split_name!r} has no training image.")
 
     def build(
         self, project_id: str, record: ExperimentRecord, run_id: str, resume_from: Path | None = None
     ) -> TrainPayload:
         """Return the payload of a run; raises CheckpointNotFoundError for a fork whose parent is gone."""
-        return TrainPayload(
+        payload = TrainPayload(
             task=self._lookup.find_spec(project_id).id,
             experiment_id=record.id,
             run_id=run_id,
@@ -37,7 +45,12 @@ class TrainPayloads:
             weights_dir=str(self._settings.resolved_weights_dir),
             resume_from=str(resume_from) if resume_from else None,
             initial_weights=self._find_initial_weights(project_id, record),
+            recorded_epochs=self._count_epochs(project_id, record.id, run_id) if resume_from else 0,
         )
+        return payload.model_copy(update={"known": self._forecaster.find_known(payload)})
+
+    def _count_epochs(self, project_id: str, experiment_id: str, run_id: str) -> int:
+        return len(self._stores.experiments.read_metrics(project_id, experiment_id, run_id).epochs)
 
     def _find_initial_weights(self, project_id: str, record: ExperimentRecord) -> str | None:
         if record.parent is None:

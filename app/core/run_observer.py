@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from app.core.events import EventBus
+from app.core.measurements import keep_measurement
 from app.core.stores import Stores
 from app.schemas.common import utc_now
 from app.schemas.events import (
@@ -68,6 +69,7 @@ class RunObserver:
 
     def on_finished(self, job: JobRecord) -> None:
         """The run has ended, one way or another."""
+        keep_measurement(self._stores, job)
         result = job.result or {}
         changes: dict[str, Any] = {"completed_at": utc_now(), "error": job.error}
         for key in ("best_epoch", "best_metric", "final_metrics"):

@@ -10,6 +10,7 @@ from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
 from app.core.experiments import ExperimentService
 from app.core.exports import ExportService
+from app.core.forecasts import ForecastService
 from app.core.gate import ProjectGate
 from app.core.imports import ImportService
 from app.core.job_views import JobService
@@ -57,6 +58,7 @@ class Studio:
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, scheduler, gate, settings)
         self.training = TrainingService(stores, bus, scheduler, gate, settings)
+        self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.predictions = PredictionService(stores, scheduler, gate, settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from app.config import Settings
@@ -13,8 +12,8 @@ from app.core.exceptions import (
     ConflictError,
     RunNotFoundError,
     TrainingInProgressError,
-    invalid_field,
 )
+from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
@@ -31,6 +30,7 @@ from app.schemas.experiments import (
     RunRecord,
     RunStarted,
 )
+from app.schemas.payloads import TrainPayload
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
 RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
@@ -49,18 +49,24 @@ class TrainingService:
         self._scheduler = scheduler
         self._gate = gate
         self._payloads = TrainPayloads(stores, settings)
+        self._forecaster = Forecaster(stores)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             self._refuse_unstartable(record)
-            self._check_data(project_id, record)
+            self._payloads.check_data(project_id, record)
             require_devices(list(record.hardware.selected_devices))
             run = RunRecord(id=new_id("run"), experiment_id=experiment_id, job_id=new_id("job"), created_at=utc_now())
+            payload = self._payloads.build(project_id, record, run.id)
+            view = self._forecaster.forecast(project_id, record, payload)
+            if view.forecast is not None and view.status != "needs_probe":
+                forecast_s = view.forecast.duration_s
+                run = run.model_copy(update={"forecast_s": forecast_s, "forecast_status": view.status})
             self._stores.experiments.create_run(project_id, run)
             self._stores.evaluations.reset(project_id, experiment_id)
-            return self._launch(project_id, record, run, resume_from=None)
+            return self._launch(project_id, record, run, payload)
 
     def resume_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue the continuation of the current run; raises CheckpointNotFoundError, ConflictError."""
@@ -77,11 +83,12 @@ class TrainingService:
             if checkpoint is None:
                 msg = "The run ended before its first checkpoint, so there is nothing to resume. Start it anew."
                 raise CheckpointNotFoundError(msg)
-            self._check_data(project_id, record)
+            self._payloads.check_data(project_id, record)
             require_devices(list(record.hardware.selected_devices))
+            payload = self._payloads.build(project_id, record, run.id, checkpoint)
             changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1}
             run = self._stores.experiments.update_run(project_id, experiment_id, run.id, changes)
-            return self._launch(project_id, record, run, resume_from=checkpoint)
+            return self._launch(project_id, record, run, payload)
 
     def stop_training(self, project_id: str, experiment_id: str, keep: bool) -> RunStarted:
         """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError."""
@@ -188,15 +195,7 @@ class TrainingService:
             msg = f"An experiment that is {record.status} cannot be trained again. {advice}"
             raise ConflictError(msg)
 
-    def _check_data(self, project_id: str, record: ExperimentRecord) -> None:
-        table, index = self._lookup.find_split(project_id, record.split_name)
-        if not any(image.split[index] == "train" for image in table.images):
-            raise invalid_field("split_name", f"The split {record.split_name!r} has no training image.")
-
-    def _launch(
-        self, project_id: str, record: ExperimentRecord, run: RunRecord, resume_from: Path | None
-    ) -> RunStarted:
-        payload = self._payloads.build(project_id, record, run.id, resume_from)  # may refuse, so before any change
+    def _launch(self, project_id: str, record: ExperimentRecord, run: RunRecord, payload: TrainPayload) -> RunStarted:
         experiments, paths = self._stores.experiments, self._stores.paths
         run = experiments.update_run(
             project_id, record.id, run.id, {"status": "pending", "completed_at": None, "error": None}
@@ -207,7 +206,7 @@ class TrainingService:
             "error": None,
             "completed_at": None,
         }
-        if resume_from is None:
+        if payload.resume_from is None:
             changes |= {"best_epoch": None, "best_metric": {}, "final_metrics": {}, "checkpoints": {}}
             changes["started_at"] = None
         updated = experiments.update(project_id, record.id, lambda current: current.model_copy(update=changes))

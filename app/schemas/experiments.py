@@ -145,6 +145,12 @@ class RunRecord(StrictModel):
     started_at: str | None = None
     completed_at: str | None = None
     resumed_count: int = 0
+    forecast_s: float | None = Field(
+        None, description="Time that was forecast at the start; from started_at to completed_at if never resumed."
+    )
+    forecast_status: Literal["ready", "estimated"] | None = Field(
+        None, description="ready: from a measurement of these settings; estimated: of others."
+    )
     best_epoch: int | None = None
     best_metric: dict[str, float] = Field(default_factory=dict)
     final_metrics: dict[str, float] = Field(default_factory=dict)

@@ -10,7 +10,6 @@ from app.schemas.arithmetic import RunMeasurement
 from app.schemas.common import JobId, StrictModel
 
 ForecastStatus = Literal["ready", "estimated", "needs_probe"]
-UncachedSource = Literal["cache", "earlier_run", "assumed"]
 
 
 class MeasurementsRecord(StrictModel):
@@ -53,12 +52,9 @@ class Forecast(StrictModel):
     num_train: int
     num_val: int
     feature_views: int = Field(description="Views of each image that features are computed of; 0: no features.")
-    num_uncached: int = Field(description="Images that have to be read from their files.")
+    num_uncached: int = Field(description="Images that are not in the cache yet.")
     uncached_megapixels: float
-    uncached_source: UncachedSource = Field(
-        description="cache: counted in the cache. earlier_run: an earlier run read the same images at this size. "
-        "assumed: nothing is known of a cache, so every image counts."
-    )
+    has_cache: bool = Field(description="The decoded images fit the cache; else they are read anew in every epoch.")
     memory_mb: float = Field(description="Main memory of the run's processes at most.")
     vram_mb: float | None = Field(None, description="Memory of each GPU at most.")
     disk_cache_mb: float = Field(description="What the cache of images grows by.")

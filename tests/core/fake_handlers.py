@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from app.datasets.table import decode_dataset, select_subset
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
+from app.schemas.common import utc_now
 from app.schemas.events import (
     BestModelUpdated,
     CheckpointSaved,
     EpochFinished,
     EvaluationProgressed,
+    JobProgressed,
     RunConfigResolved,
     TrainRunStarted,
 )
 from app.schemas.experiments import EpochMetrics
 from app.schemas.job_context import JobCancelled, JobContext, JobFailure, raise_if_cancelled
+from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
 from app.schemas.payloads import EvaluatePayload, ExportPayload, TrainPayload
 
 HANDLERS = {
@@ -26,6 +30,7 @@ HANDLERS = {
     "evaluate": "tests.core.fake_handlers:evaluate",
     "export": "tests.core.fake_handlers:export",
     "predict": "tests.core.fake_handlers:predict",
+    "probe": "tests.core.fake_handlers:probe",
 }
 EPOCH_S = 0.02
 
@@ -56,7 +61,47 @@ def train(context: JobContext) -> dict[str, Any]:
         time.sleep(EPOCH_S)
     metric = {"val_accuracy": epoch / (epoch + 1)}
     paused = {"outcome": "paused"} if context.command() == "pause" else {}
-    return {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}
+    result = {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}
+    return {**result, "measurement": measure(payload, "run")}
+
+
+def probe(context: JobContext) -> dict[str, Any]:
+    """Measure at once; a seed of 13 fails, 14 never ends by itself, 15 measures nonsense."""
+    payload = TrainPayload.model_validate(context.request.payload)
+    seed = payload.hyperparameters["seed"]
+    context.report(JobProgressed(job_id=context.request.job_id, done=1, total=2, message="Measuring"))
+    if seed == 13:
+        msg = "The seed is unlucky."
+        raise JobFailure(msg)
+    while seed == 14:
+        raise_if_cancelled(context)
+        time.sleep(EPOCH_S)
+    context.report(TrainRunStarted(run_id="", model_id="", metric_primary="", config={}))  # must not be logged
+    return {"measurement": {"speed": "fast"} if seed == 15 else measure(payload, "probe")}
+
+
+def measure(payload: TrainPayload, source: Literal["run", "probe"]) -> dict[str, Any]:
+    """Return a measurement under the key that the web process looks for; a run is twice as fast as a probe."""
+    hyperparameters = payload.hyperparameters
+    selected = payload.hardware.selected_devices
+    size = (hyperparameters["image_size"],) * 2
+    name = find_device_name(selected, [])
+    assert name is not None
+    key = build_measurement_key(payload, hyperparameters, size, name, count_devices(selected))
+    chosen = Arithmetic(precision="32-true", batch_size=key.batch_size, micro_batch_size=key.batch_size)
+    measurement = RunMeasurement(
+        key=key,
+        choice=ArithmeticChoice(chosen=chosen, source="probe", probe_s=3.0),
+        source=source,
+        measured_at=utc_now(),
+        train_images_per_s=2.0 if source == "run" else 1.0,
+        eval_images_per_s=8.0,
+        decode_megapixels_per_s=0.001,
+        startup_s=5.0,
+        epoch_overhead_s=0.5,
+        peak_ram_mb=900.0,
+    )
+    return measurement.model_dump(mode="json")
 
 
 def evaluate(context: JobContext) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Forecasts of runs over HTTP: what an experiment would take on this machine."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
+from app.api.json_body import StrictRoute
+from app.api.present import present
+from app.schemas.envelope import Ok
+from app.schemas.forecasts import ForecastView
+
+router = APIRouter(prefix="/api/training/{pid}/experiments/{eid}/forecast", tags=["Training"], route_class=StrictRoute)
+
+
+@router.get("", response_model=Ok[ForecastView], summary="Forecast a run")
+def get_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Time, memory and disk from what was measured on this machine; of what is left for a run to be continued.
+
+    `ready`: measured with these settings. `estimated`: scaled from others. `needs_probe`: nothing fits yet.
+    """
+    return present(request, studio.forecasts.get_forecast(pid, eid))
+
+
+@router.post(
+    "",
+    response_model=Ok[ForecastView],
+    status_code=202,
+    responses={200: {"model": Ok[ForecastView], "description": "Measured already; nothing was started."}},
+    summary="Measure what a run would take",
+)
+def request_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Queues a probe of a few steps on the experiment's devices; GET /api/jobs/{job_id} follows it.
+
+    A forecast that is `ready` is answered at once, and a probe that waits or runs already is not started twice.
+    """
+    view = studio.forecasts.request_forecast(pid, eid)
+    return present(request, view, status_code=202 if view.job_id else 200)

@@ -1,0 +1,193 @@
+"""The arithmetic of a forecast: a workload and a measurement in, seconds and MiB out. Pure; reads nothing.
+
+A measurement of other settings of the same model on the same device is used as well, scaled by what is known to scale:
+images per second fall with the number of pixels, memory grows with pixels and batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.schemas.arithmetic import MeasurementKey, RunMeasurement
+from app.schemas.forecasts import ForecastParts
+
+FIXED_RAM_MB = 700.0
+"""What a job process holds before its first image: the interpreter and the libraries."""
+
+EVAL_PER_TRAIN = 3.0
+"""Images per second of a forward pass over those of a training step, where validation was never measured."""
+
+_SAME_MODEL = ("device_name", "num_devices", "task", "backbone", "freeze_backbone")
+_WEIGHTS = {
+    "image_size": 4.0,
+    "precision": 4.0,
+    "compile": 3.0,
+    "memory_format": 2.0,
+    "augmentations": 2.0,
+    "torch": 2.0,
+    "auto_batch_size": 1.0,
+    "fused_optimizer": 1.0,
+    "batch_size": 1.0,
+    "optimizer": 1.0,
+    "ema": 1.0,
+}
+_USED_PRECISION = {"32": "32-true"}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is to be computed, and how much of it the cache of decoded images spares."""
+
+    num_train: int
+    num_val: int
+    epochs: int
+    feature_views: int = 1
+    num_uncached: int = 0
+    uncached_megapixels: float = 0.0
+    has_cache: bool = True
+
+
+@dataclass(frozen=True)
+class Basis:
+    """A measurement and how it is scaled; without differences it is taken as it is."""
+
+    measurement: RunMeasurement
+    differences: tuple[str, ...] = ()
+    pixel_factor: float = 1.0
+    """Pixels of an image here over those measured."""
+    memory_factor: float = 1.0
+    """Pixels of a batch here over those measured."""
+    speed_factor: float = 1.0
+    """Speed of the arithmetic that is asked for over that of the one that was measured."""
+
+    @property
+    def has_features(self) -> bool:
+        """Whether a frozen backbone computes features once and epochs train the head alone."""
+        return self.measurement.feature_images_per_s is not None
+
+
+def choose_basis(key: MeasurementKey, measurements: Sequence[RunMeasurement]) -> Basis | None:
+    """Return what a forecast for a key is based on: the same settings, else the most similar ones, else None."""
+    newest_first = sorted(measurements, key=lambda known: known.measured_at, reverse=True)
+    bases = [_compare(key, known) for known in newest_first if _is_same_model(key, known.key)]
+    return min(bases, key=lambda basis: _rank(key, basis), default=None)
+
+
+def split_time(work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> ForecastParts:
+    """Return where the time goes. Frozen: features once per view, then the head alone."""
+    known = basis.measurement
+    speed = basis.speed_factor / basis.pixel_factor
+    step_speed = 1.0 if basis.has_features else speed  # the head sees features, however large the image was
+    train_images_per_s = known.train_images_per_s * step_speed
+    eval_images_per_s = (known.eval_images_per_s or known.train_images_per_s * EVAL_PER_TRAIN) * step_speed
+    num_views = work.num_train * work.feature_views + work.num_val
+    feature_images_per_s = (known.feature_images_per_s or 0.0) * speed
+    num_readings = 1 if work.has_cache or basis.has_features else work.epochs
+    return ForecastParts(
+        startup_s=known.startup_s,
+        probe_s=known.choice.probe_s if basis.differences else 0.0,
+        caching_s=_divide(num_readings * work.uncached_megapixels, decode_megapixels_per_s),
+        features_s=_divide(num_views, feature_images_per_s),
+        training_s=work.epochs * work.num_train / train_images_per_s,
+        validation_s=work.epochs * work.num_val / eval_images_per_s,
+        overhead_s=work.epochs * known.epoch_overhead_s,
+    )
+
+
+def find_assumptions(work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> list[str]:
+    """Return a sentence for each thing that was assumed because nothing was measured."""
+    known = basis.measurement
+    notes = []
+    if work.uncached_megapixels and not decode_megapixels_per_s:
+        notes.append("Reading the images that are not in the cache was never measured and is not counted.")
+    if not work.has_cache and not basis.has_features:
+        notes.append("The decoded images do not fit the cache, so they are read anew in every epoch.")
+    if work.num_val and known.eval_images_per_s is None:
+        notes.append(f"Validation was never measured; it is taken as {EVAL_PER_TRAIN:g} times as fast as training.")
+    if basis.has_features:
+        notes.append("Features are counted as if none were on the disk; those of an earlier run are used again.")
+    if basis.pixel_factor != 1.0:
+        notes.append("Speeds are scaled by the number of pixels.")
+    if basis.memory_factor > 1.0:
+        notes.append("Memory is scaled by the pixels of a batch, which is rather too much.")
+    return notes
+
+
+def scale_memory(basis: Basis) -> tuple[float, float | None]:
+    """Return main memory and the memory of a GPU at most, in MiB.
+
+    For less than was measured it stays as measured, because weights do not shrink with the batch.
+    """
+    known, factor = basis.measurement, max(1.0, basis.memory_factor)
+    if known.peak_vram_mb is not None:
+        return known.peak_ram_mb, known.peak_vram_mb * factor
+    return known.peak_ram_mb + (factor - 1.0) * max(0.0, known.peak_ram_mb - FIXED_RAM_MB), None
+
+
+def find_decode_rate(device_name: str, measurements: Sequence[RunMeasurement]) -> float | None:
+    """Return the latest megapixels per second of reading images, of this device if one was measured with it."""
+    rates = [item for item in measurements if item.decode_megapixels_per_s]
+    own = [item for item in rates if item.key.device_name == device_name]
+    latest = max(own or rates, key=lambda item: item.measured_at, default=None)
+    return latest.decode_megapixels_per_s if latest else None
+
+
+def _divide(amount: float, rate: float | None) -> float:
+    return amount / rate if rate else 0.0
+
+
+def _is_same_model(key: MeasurementKey, other: MeasurementKey) -> bool:
+    return all(getattr(key, name) == getattr(other, name) for name in _SAME_MODEL)
+
+
+def _compare(key: MeasurementKey, known: RunMeasurement) -> Basis:
+    other = known.key
+    names = [name for name in _WEIGHTS if getattr(key, name) != getattr(other, name)]
+    if not names:
+        return Basis(known)
+    pixel_factor = _count_pixels(key) / _count_pixels(other)
+    batch_factor = key.batch_size / other.batch_size
+    return Basis(
+        known,
+        differences=tuple(_describe(name, key, other) for name in names),
+        pixel_factor=pixel_factor,
+        memory_factor=pixel_factor * batch_factor,
+        speed_factor=_compare_speed(key, known),
+    )
+
+
+def _rank(key: MeasurementKey, basis: Basis) -> tuple[float, float, bool]:
+    known = basis.measurement
+    names = [name for name in _WEIGHTS if getattr(key, name) != getattr(known.key, name)]
+    weight = sum(_WEIGHTS[name] for name in names)
+    if "precision" in names and _USED_PRECISION.get(key.precision, key.precision) == known.choice.chosen.precision:
+        weight -= _WEIGHTS["precision"]  # asked for in another way, and the same in the end
+    far = max(basis.pixel_factor, 1.0 / basis.pixel_factor)
+    return weight, far, known.source != "run"
+
+
+def _compare_speed(key: MeasurementKey, known: RunMeasurement) -> float:
+    """Return how the asked precision compares with the measured one, by the candidates of a probe; 1 if unknown."""
+    asked, chosen = _USED_PRECISION.get(key.precision, key.precision), known.choice.chosen
+    if asked in ("auto", chosen.precision):
+        return 1.0
+    rates = {item.arithmetic: item.images_per_s for item in known.choice.candidates if item.images_per_s}
+    own = [rate for arithmetic, rate in rates.items() if arithmetic.precision == asked and rate]
+    base = rates.get(chosen)
+    return max(own) / base if own and base else 1.0
+
+
+def _count_pixels(key: MeasurementKey) -> int:
+    return key.image_size[0] * key.image_size[1]
+
+
+def _describe(name: str, key: MeasurementKey, other: MeasurementKey) -> str:
+    wanted, measured = (_show(getattr(item, name)) for item in (key, other))
+    return f"{name} is {wanted} here and was {measured} when it was measured."
+
+
+def _show(value: object) -> str:
+    if isinstance(value, tuple):
+        return " x ".join(str(side) for side in value) + " px"
+    return str(value) or "none"

@@ -1,0 +1,63 @@
+"""A forecast in words: one sentence that sums it up, and what may not fit. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.schemas.forecasts import Forecast
+
+MIB_PER_GIB = 1024
+
+
+@dataclass(frozen=True)
+class FreeSpace:
+    """What is free now, in MiB; of the GPUs that are chosen the fullest one, None without."""
+
+    ram_mb: float
+    disk_mb: float
+    vram_mb: float | None = None
+
+
+def describe_forecast(forecast: Forecast) -> str:
+    """Return the forecast as a sentence or two."""
+    basis = forecast.basis
+    origin = f"{'a run' if basis.source == 'run' else 'a probe'} of {basis.measured_at[:10]}"
+    settings = "other settings" if basis.differences else "the same settings"
+    verb = "estimated from" if basis.differences else "measured in"
+    text = f"About {format_duration(forecast.duration_s)}, {verb} {origin} with {settings}."
+    return f"{text} Early stopping may end it earlier." if forecast.can_end_earlier else text
+
+
+def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[str]:
+    """Return a sentence for everything that may not fit, with what to change."""
+    advice = "choose a smaller batch_size" if batch_size > 1 else "choose a smaller image_size"
+    advice_ram = "close other programs" if forecast.vram_mb is not None else advice
+    disk_mb = forecast.disk_cache_mb + (forecast.disk_checkpoints_mb or 0.0)
+    checks = (
+        ("memory", forecast.memory_mb, free.ram_mb, advice_ram),
+        ("GPU memory", forecast.vram_mb, free.vram_mb, advice),
+        ("disk", disk_mb, free.disk_mb, "make room first"),
+    )
+    return [
+        f"It needs about {format_size(needed_mb)} of {what}, {format_size(free_mb)} are free: {what_to_do}."
+        for what, needed_mb, free_mb, what_to_do in checks
+        if needed_mb is not None and free_mb is not None and needed_mb > free_mb
+    ]
+
+
+def format_duration(duration_s: float) -> str:
+    """Return a duration for people, in the two largest units that say something."""
+    if duration_s < 10:
+        return f"{duration_s:.1f} s"
+    if duration_s < 120:
+        return f"{duration_s:.0f} s"
+    minutes = round(duration_s / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 10 else f"{round(duration_s / 3600)} h"
+
+
+def format_size(size_mb: float) -> str:
+    """Return MiB for people."""
+    return f"{size_mb / MIB_PER_GIB:.1f} GiB" if size_mb >= MIB_PER_GIB / 10 else f"{size_mb:.0f} MiB"

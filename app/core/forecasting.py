@@ -1,0 +1,175 @@
+"""Forecasts of runs from what is remembered and what is on the disk. Starts nothing; the arithmetic is elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.cached_images import Uncached, count_uncached
+from app.core.devices import list_devices
+from app.core.forecast_formula import (
+    Basis,
+    Workload,
+    choose_basis,
+    find_assumptions,
+    find_decode_rate,
+    scale_memory,
+    split_time,
+)
+from app.core.forecast_wording import FreeSpace, describe_forecast, find_warnings
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
+from app.datasets.table import ImageRecord
+from app.schemas.arithmetic import MeasurementKey, RunMeasurement
+from app.schemas.experiments import ExperimentRecord
+from app.schemas.forecasts import Forecast, ForecastBasis, ForecastStatus, ForecastView
+from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
+from app.schemas.payloads import TrainPayload
+from app.tasks.base import TaskSpec
+from app.tasks.registry import get_spec
+
+MIB = 2**20
+NOTHING_KNOWN = "Nothing like this was measured on this machine yet. A probe of a few steps measures it."
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """The settings of a run, completed."""
+
+    spec: TaskSpec
+    hyperparameters: dict[str, Any]
+    preprocessing: Preprocessing
+    key: MeasurementKey
+
+
+class Forecaster:
+    """Answers what a run would take."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+
+    def find_known(self, payload: TrainPayload) -> RunMeasurement | None:
+        """Return what an earlier run or probe with the same key measured."""
+        settings = _complete(payload)
+        return self._stores.measurements.find(settings.key) if settings is not None else None
+
+    def forecast(self, project_id: str, record: ExperimentRecord, payload: TrainPayload) -> ForecastView:
+        """Return the forecast of a run with this payload; raises SplitNotFoundError, DatasetNotImportedError."""
+        table, index = self._lookup.find_split(project_id, record.split_name)
+        settings = _complete(payload)
+        measurements = self._stores.measurements.read_all()
+        basis = choose_basis(settings.key, measurements) if settings is not None else None
+        if settings is None or basis is None:
+            return ForecastView(status="needs_probe", message=NOTHING_KNOWN)
+        subsets: dict[str, list[ImageRecord]] = {"train": [], "val": []}
+        for image in table.images:
+            if image.split[index] in subsets:
+                subsets[image.split[index]].append(image)
+        images = subsets["train"] + subsets["val"]
+        uncached = count_uncached(payload.dataset, table, images, settings.preprocessing)
+        work = _plan_work(settings, payload, uncached, len(subsets["train"]), len(subsets["val"]))
+        forecast = _compute(work, basis, find_decode_rate(settings.key.device_name, measurements))
+        changes = {
+            "epochs_done": payload.recorded_epochs,
+            "can_end_earlier": bool(settings.hyperparameters["early_stopping_patience"]) and work.epochs > 1,
+            "disk_cache_mb": round(uncached.bytes_to_keep / MIB, 1),
+            "disk_checkpoints_mb": self._find_checkpoint_size(project_id, record),
+        }
+        forecast = forecast.model_copy(update=changes)
+        free = self._measure_free(payload)
+        warnings = find_warnings(forecast, free, settings.key.batch_size)
+        forecast = forecast.model_copy(update={"warnings": warnings})
+        status: ForecastStatus = "estimated" if basis.differences else "ready"
+        return ForecastView(status=status, forecast=forecast, message=describe_forecast(forecast))
+
+    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord) -> float | None:
+        """Return the MiB of the checkpoints of the latest experiment with the same model and optimizer."""
+        wanted = _describe_weights(record)
+        for other in reversed(self._stores.experiments.read_all(project_id)):
+            if other.checkpoints and _describe_weights(other) == wanted:
+                return round(sum(info.size_mb for info in other.checkpoints.values()), 1)
+        return None
+
+    def _measure_free(self, payload: TrainPayload) -> FreeSpace:
+        devices = list_devices(None).devices
+        chosen = payload.hardware.selected_devices
+        gpus = [device.memory_free_mb for device in devices if device.id in chosen and device.type == "cuda"]
+        return FreeSpace(
+            ram_mb=next(device.memory_free_mb for device in devices if device.type == "cpu"),
+            disk_mb=shutil.disk_usage(self._stores.paths.root).free / MIB,
+            vram_mb=min(gpus, default=None),
+        )
+
+
+def _complete(payload: TrainPayload) -> _Settings | None:
+    """Return the completed settings; None for those that a run would refuse, too."""
+    spec = get_spec(payload.task)
+    selected = payload.hardware.selected_devices
+    device_name = find_device_name(selected, _list_gpu_names(selected))
+    if device_name is None:
+        return None
+    try:
+        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
+        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val)
+    except ValueError:  # pydantic's ValidationError is one
+        return None
+    size = preprocessing.input_size
+    key = build_measurement_key(payload, hyperparameters, size, device_name, count_devices(selected))
+    return _Settings(spec, hyperparameters, preprocessing, key)
+
+
+def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
+    """Return the names of the GPUs in the order of their numbers; none is asked for where the CPU computes."""
+    if selected_devices[0] == "cpu":
+        return []
+    return [device.name for device in list_devices(None).devices if device.type == "cuda"]
+
+
+def _plan_work(
+    settings: _Settings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
+) -> Workload:
+    learns_by = {item.id: item.learns_by for item in settings.spec.info.architectures}
+    is_fill = learns_by.get(payload.model.backbone) == "fill"
+    epochs = 1 if is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
+    return Workload(
+        num_train=num_train,
+        num_val=num_val,
+        epochs=epochs,
+        feature_views=int(settings.hyperparameters["feature_views"]),
+        num_uncached=uncached.num_images,
+        uncached_megapixels=uncached.megapixels,
+        has_cache=uncached.has_cache,
+    )
+
+
+def _compute(work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
+    parts = split_time(work, basis, decode_megapixels_per_s)
+    memory_mb, vram_mb = scale_memory(basis)
+    known = basis.measurement
+    return Forecast(
+        duration_s=round(sum(parts.model_dump().values()), 3),
+        parts=parts,
+        epochs=work.epochs,
+        can_end_earlier=False,
+        num_train=work.num_train,
+        num_val=work.num_val,
+        feature_views=work.feature_views if basis.has_features else 0,
+        num_uncached=work.num_uncached,
+        uncached_megapixels=round(work.uncached_megapixels, 3),
+        has_cache=work.has_cache,
+        memory_mb=round(memory_mb, 1),
+        vram_mb=round(vram_mb, 1) if vram_mb is not None else None,
+        disk_cache_mb=0.0,
+        basis=ForecastBasis(source=known.source, measured_at=known.measured_at, differences=list(basis.differences)),
+        notes=find_assumptions(work, basis, decode_megapixels_per_s),
+    )
+
+
+def _describe_weights(record: ExperimentRecord) -> tuple[Any, ...]:
+    hyperparameters = record.hyperparameters
+    model = record.model
+    return model.backbone, model.freeze_backbone, hyperparameters.get("optimizer"), hyperparameters.get("ema")
