@@ -17,21 +17,33 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
+OPTIMIZERS = ("adam", "adamw", "sgd")
 WARMUP_START_FACTOR = 0.01
 
 
-def build_optimizer(parameters: Iterable[Parameter], hyperparameters: Mapping[str, Any]) -> Optimizer:
-    """Return the optimizer over those parameters that are trained."""
+def build_optimizer(
+    parameters: Iterable[Parameter],
+    hyperparameters: Mapping[str, Any],
+    is_fused: bool = False,
+    rate_scale: float = 1.0,
+) -> Optimizer:
+    """Return the optimizer over those parameters that are trained; `rate_scale` is a factor of the learning rate.
+
+    Raises RuntimeError when torch cannot update these parameters in one fused operation.
+    """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    rate, decay = float(hyperparameters["learning_rate"]), float(hyperparameters["weight_decay"])
+    rate = float(hyperparameters["learning_rate"]) * rate_scale
+    decay = float(hyperparameters["weight_decay"])
+    # Not False but None, which leaves torch its own choice of a loop.
+    fused = True if is_fused else None
     name = hyperparameters["optimizer"]
     if name == "sgd":
-        return SGD(trained, lr=rate, momentum=float(hyperparameters["momentum"]), weight_decay=decay)
+        return SGD(trained, lr=rate, momentum=float(hyperparameters["momentum"]), weight_decay=decay, fused=fused)
     if name == "adamw":
-        return AdamW(trained, lr=rate, weight_decay=decay)
+        return AdamW(trained, lr=rate, weight_decay=decay, fused=fused)
     if name == "adam":
-        return Adam(trained, lr=rate, weight_decay=decay)
-    msg = f"No optimizer {name!r}; there are adam, adamw and sgd."
+        return Adam(trained, lr=rate, weight_decay=decay, fused=fused)
+    msg = f"No optimizer {name!r}; there are {', '.join(OPTIMIZERS[:-1])} and {OPTIMIZERS[-1]}."
     raise ValueError(msg)
 
 
@@ -52,6 +64,28 @@ def build_schedule(optimizer: Optimizer, hyperparameters: Mapping[str, Any], ste
         return decay
     warmup = LinearLR(optimizer, start_factor=WARMUP_START_FACTOR, total_iters=warmup_steps)
     return SequentialLR(optimizer, [warmup, decay], milestones=[warmup_steps])
+
+
+def scale_rates(optimizer: Optimizer, schedule: LRScheduler, factor: float) -> None:
+    """Multiply the present rate and every later one by a factor; works on a restored schedule as on a fresh one.
+
+    Schedules of torch compute a rate from the one before it or from the base rate, so both have to follow.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * factor
+        if "initial_lr" in group:
+            group["initial_lr"] = group["initial_lr"] * factor
+    for part in _list_parts(schedule):
+        for name in ("base_lrs", "_last_lr"):
+            if hasattr(part, name):
+                setattr(part, name, [rate * factor for rate in getattr(part, name)])
+
+
+def _list_parts(schedule: LRScheduler) -> list[LRScheduler]:
+    parts = [schedule]
+    for part in getattr(schedule, "_schedulers", ()):
+        parts.extend(_list_parts(part))
+    return parts
 
 
 def _build_decay(

@@ -11,7 +11,7 @@ from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW
 
 from app.tasks.base import Hyperparameters
-from app.training.optimization import build_optimizer, build_schedule, plan_warmup_steps
+from app.training.optimization import build_optimizer, build_schedule, plan_warmup_steps, scale_rates
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -73,3 +73,65 @@ def test_unknown_names_are_refused() -> None:
         build_optimizer([Parameter(torch.zeros(1))], settings(optimizer="lion"))
     with pytest.raises(ValueError, match="there are cosine, step"):
         rates(scheduler="triangle")
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_a_fused_step_is_the_same_step(name: str) -> None:
+    ends = []
+    for is_fused in (False, True):
+        torch.manual_seed(0)
+        parameter = Parameter(torch.randn(50))
+        optimizer = build_optimizer([parameter], settings(optimizer=name, learning_rate=0.1), is_fused)
+        assert bool(optimizer.param_groups[0]["fused"]) is is_fused
+        for _ in range(3):
+            parameter.grad = parameter.detach() ** 2
+            optimizer.step()
+        ends.append(parameter.detach())
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-5, atol=1e-6)
+
+
+def course(chosen: dict[str, Any], scaled_at: int | None, is_restored: bool = False) -> list[float]:
+    """Return the rate of each of 20 steps; from `scaled_at` on it is halved, perhaps on a restored schedule."""
+    parameter = Parameter(torch.zeros(1))
+    optimizer = build_optimizer([parameter], chosen)
+    schedule = build_schedule(optimizer, chosen, 2)
+    found = []
+    for step in range(20):
+        if step == scaled_at:
+            saved = optimizer.state_dict(), schedule.state_dict()
+            if is_restored:
+                optimizer = build_optimizer([parameter], chosen)
+                schedule = build_schedule(optimizer, chosen, 2)
+                optimizer.load_state_dict(saved[0])
+                schedule.load_state_dict(saved[1])
+            scale_rates(optimizer, schedule, 0.5)
+        assert schedule.get_last_lr() == [optimizer.param_groups[0]["lr"]]
+        found.append(float(optimizer.param_groups[0]["lr"]))
+        parameter.grad = torch.zeros(1)
+        optimizer.step()
+        schedule.step()
+    return found
+
+
+@pytest.mark.parametrize("name", ["cosine", "step", "multistep", "poly", "none"])
+@pytest.mark.parametrize("warmup_epochs", [0, 3])
+@pytest.mark.parametrize("is_restored", [False, True])
+def test_scaled_rates_are_a_factor_of_every_later_rate(name: str, warmup_epochs: int, is_restored: bool) -> None:
+    chosen = settings(scheduler=name, warmup_epochs=warmup_epochs, step_size=2, milestones=[4, 6])
+    plain = course(chosen, None)
+    assert len(plain) == 20
+    for scaled_at in (0, 2, 5, 6, 7, 13):  # warm-up ends after six steps
+        wanted = plain[:scaled_at] + [rate * 0.5 for rate in plain[scaled_at:]]
+        assert course(chosen, scaled_at, is_restored) == pytest.approx(wanted, rel=1e-9, abs=1e-15)
+
+
+def test_scaling_twice_multiplies() -> None:
+    parameter = Parameter(torch.zeros(1))
+    optimizer = build_optimizer([parameter], settings(scheduler="none"), rate_scale=0.1)
+    schedule = build_schedule(optimizer, settings(scheduler="none"), 2)
+    scale_rates(optimizer, schedule, 0.5)
+    scale_rates(optimizer, schedule, 0.5)
+    parameter.grad = torch.zeros(1)
+    optimizer.step()
+    schedule.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
