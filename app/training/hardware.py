@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
+from app.schemas.arithmetic import UsedPrecision
 from app.schemas.experiments import HardwareSettings, Precision
 from app.schemas.job_context import JobFailure
 
-UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
+CPP_COMPILERS = ("cl",) if os.name == "nt" else ("g++", "clang++", "c++")
 _AS_USED: dict[Precision, UsedPrecision] = {"32": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
 
 
@@ -20,11 +24,16 @@ class Capabilities:
 
     gpu_names: tuple[str, ...]
     has_bf16: bool
+    has_cpp_compiler: bool = False
+    has_triton: bool = False
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run uses. `devices` are GPU numbers, or for the CPU the number of processes."""
+    """What a run uses. `devices` are GPU numbers, or for the CPU the number of processes.
+
+    `precision` is the one that was asked for; for `auto` a safe one, until measuring finds what is faster.
+    """
 
     accelerator: Literal["cpu", "cuda"]
     devices: tuple[int, ...] | int
@@ -42,13 +51,34 @@ class Hardware:
         devices = 1 if isinstance(self.devices, int) else self.devices[:1]
         return Hardware(self.accelerator, devices, self.names[:1], self.precision, "auto")
 
+    def with_precision(self, precision: UsedPrecision) -> Hardware:
+        """Return the same with the precision that was chosen."""
+        return replace(self, precision=precision)
+
+    @property
+    def first_device(self) -> torch.device:
+        """The device of the first process."""
+        return torch.device("cpu") if isinstance(self.devices, int) else torch.device("cuda", self.devices[0])
+
 
 def probe_capabilities() -> Capabilities:
     """Return what this machine offers."""
+    has_cpp_compiler = find_cpp_compiler() is not None
     if not torch.cuda.is_available():
-        return Capabilities((), has_bf16=False)
-    names = tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
-    return Capabilities(names, has_bf16=torch.cuda.is_bf16_supported(including_emulation=False))
+        return Capabilities((), has_bf16=False, has_cpp_compiler=has_cpp_compiler)
+    return Capabilities(
+        tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
+        has_bf16=torch.cuda.is_bf16_supported(including_emulation=False),
+        has_cpp_compiler=has_cpp_compiler,
+        has_triton=importlib.util.find_spec("triton") is not None,
+    )
+
+
+def find_cpp_compiler() -> str | None:
+    """Return the path of a C++ compiler, which compiling a model for the CPU needs, or None."""
+    wanted = os.environ.get("CXX")
+    found = (shutil.which(name) for name in ((wanted,) if wanted else CPP_COMPILERS))
+    return next((path for path in found if path), None)
 
 
 def resolve_hardware(settings: HardwareSettings, capabilities: Capabilities) -> Hardware:

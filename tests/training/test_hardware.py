@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobFailure
-from app.training.hardware import Capabilities, resolve_hardware
+from app.training.hardware import Capabilities, Hardware, find_cpp_compiler, probe_capabilities, resolve_hardware
 
 NO_GPU = Capabilities((), has_bf16=False)
 TWO_NEW = Capabilities(("New A", "New B"), has_bf16=True)
@@ -60,3 +61,21 @@ def test_what_the_machine_cannot_do_is_refused(devices: list[str], precision: st
 def test_a_machine_without_gpus_says_so() -> None:
     with pytest.raises(JobFailure, match="GPUs here: none"):
         resolve(NO_GPU, "gpu:0")
+
+
+def test_a_measured_precision_replaces_the_first_one() -> None:
+    found = resolve(TWO_NEW, "gpu:1")
+    assert found.with_precision("32-true") == Hardware("cuda", (1,), ("New B",), "32-true", "auto")
+    assert str(found.first_device) == "cuda:1"
+    assert str(resolve(NO_GPU, "cpu").first_device) == "cpu"
+
+
+def test_a_compiler_is_looked_for_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler = tmp_path / "own-compiler"
+    compiler.write_text("#!/bin/sh\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert find_cpp_compiler() == str(compiler)
+    monkeypatch.setenv("CXX", str(tmp_path / "missing"))
+    assert find_cpp_compiler() is None
+    assert not probe_capabilities().has_cpp_compiler
