@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from app.datasets.augmenting.sampling import choose_factor, sample_images
+from app.datasets.augmenting.sampling import Sampling, choose_factor, sample_images
 from app.datasets.augmenting.steps import (
     GeometricStep,
     Settings,
@@ -89,7 +89,7 @@ class ResizedCrop(GeometricStep):
     def render(self, images: Tensor, maps: Floats) -> Tensor:
         if images.is_cuda:
             factor = choose_factor((int(images.shape[-2]), int(images.shape[-1])), self._size)
-            return sample_images(images, maps, self._size, self._mode, factor=factor)
+            return sample_images(images, maps, self._size, Sampling(self._mode, factor=factor))
         output = empty_images(images, self._size)
         mirrored = dict(_find_mirrored(maps))
         for number, (left, top, right, bottom) in enumerate(find_boxes(maps, self._size).tolist()):

@@ -150,8 +150,8 @@ def change_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 def change_contrast(images: Tensor, factors: Tensor) -> Tensor:
     """Move away from or towards the mean brightness of the image."""
-    # Whole numbers: their sum is the same in any order.
-    sums = find_luma(images).floor_().sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64)
+    # Whole numbers, whose sum is the same in any order: a row of them fits into a float32.
+    sums = find_luma(images).floor_().sum(dim=3, keepdim=True).sum(dim=2, keepdim=True, dtype=torch.float64)
     means = (sums / (images.shape[-2] * images.shape[-1])).float()
     return images.mul_(factors).add_(means * (1.0 - factors)).clamp_(0.0, 255.0)
 

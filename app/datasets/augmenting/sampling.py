@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,44 +13,60 @@ from app.datasets.augmenting.steps import Size, empty_images, find_memory_format
 from app.datasets.draws import Floats
 
 _REDUCTION_WITHOUT_ALIASES = 1.25
+# So many images at a time occupy the cores and stay in their caches; torch gives each thread whole images.
+_CPU_IMAGES = 4
 
 
-def sample_images(
-    images: Tensor, maps: Floats, size: Size, mode: str, fill: float | None = None, factor: int = 1
-) -> Tensor:
-    """Return uint8 images of `size` whose pixels are those of `images` at maps @ (x, y, 1).
+@dataclass(frozen=True)
+class Sampling:
+    """How places between pixels, and those outside, get their levels.
 
     mode: nearest, bilinear or bicubic. Outside is the grey level `fill`, or for None the nearest pixel of the border.
     factor: so many samples per pixel and direction are averaged.
     """
-    height, width = size
-    grid = _build_grid(maps, (height * factor, width * factor), factor, images)
-    sampled = images.float()
-    if fill:
-        sampled = sampled.sub_(fill)
-    padding = "border" if fill is None else "zeros"
-    sampled = functional.grid_sample(sampled, grid, mode=mode, padding_mode=padding, align_corners=False)
-    if factor > 1:
-        sampled = functional.avg_pool2d(sampled, factor)
-    if fill:
-        sampled = sampled.add_(fill)
-    if mode == "bicubic":
-        sampled = sampled.clamp_(0.0, 255.0)
-    return sampled.round_().to(torch.uint8, memory_format=find_memory_format(images))
+
+    mode: str
+    fill: float | None = None
+    factor: int = 1
 
 
-def sample_moved(images: Tensor, maps: Floats, mode: str, fill: float) -> Tensor:
+def sample_images(images: Tensor, maps: Floats, size: Size, sampling: Sampling) -> Tensor:
+    """Return uint8 images of `size` whose pixels are those of `images` at maps @ (x, y, 1)."""
+    output = empty_images(images, size)
+    step = len(maps) if images.is_cuda else _CPU_IMAGES
+    for start in range(0, len(maps), step):
+        part = slice(start, start + step)
+        output[part] = _sample_levels(images[part], maps[part], size, sampling).round_()
+    return output
+
+
+def sample_moved(images: Tensor, maps: Floats, sampling: Sampling) -> Tensor:
     """Return uint8 images of the same size, sampled where their map moves anything and copied where not."""
     size = (int(images.shape[-2]), int(images.shape[-1]))
     moved = np.flatnonzero((maps != np.eye(3)).any(axis=(1, 2)))
     if len(moved) == len(maps):
-        return sample_images(images, maps, size, mode, fill)
+        return sample_images(images, maps, size, sampling)
     output = empty_images(images, size).copy_(images)
     if len(moved):
         rows = torch.from_numpy(moved).to(images.device)
         chosen = images[rows].contiguous(memory_format=find_memory_format(images))
-        output[rows] = sample_images(chosen, maps[moved], size, mode, fill)
+        output[rows] = sample_images(chosen, maps[moved], size, sampling)
     return output
+
+
+def _sample_levels(images: Tensor, maps: Floats, size: Size, sampling: Sampling) -> Tensor:
+    factor, fill = sampling.factor, sampling.fill
+    grid = _build_grid(maps, (size[0] * factor, size[1] * factor), factor, images)
+    levels = images.float()
+    if fill:
+        levels = levels.sub_(fill)
+    padding = "border" if fill is None else "zeros"
+    levels = functional.grid_sample(levels, grid, mode=sampling.mode, padding_mode=padding, align_corners=False)
+    if factor > 1:
+        levels = functional.avg_pool2d(levels, factor)
+    if fill:
+        levels = levels.add_(fill)
+    return levels.clamp_(0.0, 255.0) if sampling.mode == "bicubic" else levels
 
 
 def choose_factor(source: Size, size: Size) -> int:
@@ -70,10 +88,8 @@ def _build_grid(maps: Floats, size: Size, factor: int, images: Tensor) -> Tensor
     rows = (np.arange(size[0]) + 0.5) / factor
     along = scaled[:, :, 0, None] * columns + scaled[:, :, 2, None]
     across = scaled[:, :, 1, None] * rows
-    along_, across_ = (torch.from_numpy(part).float().to(images.device) for part in (along, across))
-    grid = torch.empty((len(maps), *size, 2), device=images.device)
-    for axis in (0, 1):
-        torch.add(along_[:, axis, None, :], across_[:, axis, :, None], out=grid[..., axis])
-    if np.any(maps[:, 2] != np.array([0.0, 0.0, 1.0])):
-        grid /= (along_[:, 2, None, :] + across_[:, 2, :, None]).unsqueeze(-1)
-    return grid
+    along_, across_ = (torch.from_numpy(part.transpose(0, 2, 1)).float().to(images.device) for part in (along, across))
+    places = along_[:, None] + across_[:, :, None]
+    grid = places[..., :2]
+    has_perspective = bool(np.any(maps[:, 2] != np.array([0.0, 0.0, 1.0])))
+    return grid / places[..., 2:] if has_perspective else grid

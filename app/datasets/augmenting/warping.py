@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from app.datasets.augmenting.sampling import sample_moved
+from app.datasets.augmenting.sampling import Sampling, sample_moved
 from app.datasets.augmenting.steps import (
     GeometricStep,
     Settings,
@@ -21,11 +21,10 @@ _SMALLEST_DETERMINANT = 1e-9
 
 class _Warp(GeometricStep):
     def __init__(self, settings: Settings, input_size: Size) -> None:
-        self._mode: str = settings["interpolation"]
-        self._fill = float(settings["fill"])
+        self._sampling = Sampling(settings["interpolation"], float(settings["fill"]))
 
     def render(self, images: Tensor, maps: Floats) -> Tensor:
-        return sample_moved(images, maps, self._mode, self._fill)
+        return sample_moved(images, maps, self._sampling)
 
 
 class Rotation(_Warp):
