@@ -113,6 +113,8 @@ class BatchReader:
         """
         waiting: deque[_Pending] = deque()
         source = iter(batches)
+        if self._cache is not None:
+            self._cache.mark_used()
         with self._hire() as crew:
             while True:
                 started_s = time.perf_counter()

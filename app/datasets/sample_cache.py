@@ -109,8 +109,8 @@ class SampleCache:
             self._state_writer = files.enter_context(entry.states.open("r+b", buffering=0))
             self._states = _map_states(entry.states)
             self._files = files.pop_all()
-        self._is_closed = False
-        entry.touch()
+        self._is_closing = self._is_closed = False
+        self.mark_used()
 
     def __enter__(self) -> SampleCache:
         return self
@@ -179,6 +179,10 @@ class SampleCache:
             self._messages[index] = message
             self._put(row, _pack(_UNREADABLE, stamp, 0), None)
 
+    def mark_used(self) -> None:
+        """Note that the entry is in use, so that others give way before it."""
+        self._entry.touch()
+
     def sync(self) -> None:
         """Put what was stored on the disk, so that other processes and later jobs use it."""
         with self._sync_lock:
@@ -195,11 +199,11 @@ class SampleCache:
                 with self._mutex:
                     self._pending.clear()  # Nobody knows which of these rows the disk has.
                 self._stop(error.strerror or str(error))
-            self._entry.touch()
 
     def close(self) -> None:
         """Sync, end the thread that syncs, and close the files. Safe to be called twice."""
         with self._mutex:
+            self._is_closing = True
             syncer, self._syncer = self._syncer, None
         if syncer is not None:
             syncer.shutdown(wait=True)
@@ -209,6 +213,7 @@ class SampleCache:
             self._pending.clear()
             self._states = np.zeros(len(self._indices), np.uint64)
             self._files.close()
+        self.mark_used()
 
     def _state_of(self, index: int) -> int:
         if index < 0:
@@ -237,7 +242,7 @@ class SampleCache:
         if index < 0:
             return
         with self._mutex:
-            if self._note or self._is_closed:
+            if self._note or self._is_closing:
                 return
             try:
                 if self._states[index]:

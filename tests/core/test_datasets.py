@@ -9,8 +9,8 @@ import pytest
 
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
 from app.core.studio import Studio
-from app.schemas.datasets import ImageQuery
-from tests.core.conftest import create_experiment
+from app.schemas.datasets import ImageQuery, ImportLocal
+from tests.core.conftest import WAIT_S, create_experiment, draw_class_folders
 
 
 def test_pages_hold_what_was_asked_for(studio: Studio, imported_id: str) -> None:
@@ -66,3 +66,14 @@ def test_a_corrupt_document_is_named_and_can_be_replaced(studio: Studio, importe
     assert len(studio.system.get_workspace().corrupt) == 1
     assert studio.projects.get_project(imported_id).num_images == 0
     studio.datasets.clear_dataset(imported_id)
+
+
+def test_the_cache_of_decoded_images_goes_with_the_dataset(studio: Studio, imported_id: str, tmp_path: Path) -> None:
+    dataset_dir = studio.datasets.image_path(imported_id, "red_0.png").parent.parent
+    (dataset_dir / ".cache" / "samples" / "entry").mkdir(parents=True)
+    studio.datasets.clear_dataset(imported_id)
+    assert not dataset_dir.exists()
+    job = studio.imports.import_local(imported_id, ImportLocal(source_path=str(draw_class_folders(tmp_path / "again"))))
+    assert studio.scheduler.wait(job.job_id, WAIT_S).status == "completed"
+    assert dataset_dir.is_dir()
+    assert not (dataset_dir / ".cache").exists()

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -216,6 +217,17 @@ def test_two_processes_may_fill_the_same_entry(dataset: CachedDataset) -> None:
         kept = [load(dataset, cache, position) for position in range(9)]
     expected = [dataset.expect(position).permute(1, 2, 0).numpy() for position in range(9)]
     assert all(np.array_equal(np.asarray(found), right) for found, right in zip(kept, expected, strict=True))
+
+
+def test_an_entry_is_in_use_as_long_as_it_is_read(dataset: CachedDataset) -> None:
+    with dataset.open() as cache:
+        used = dataset.entries()[0] / "used"
+        for leave_s in (7200, 3600):
+            os.utime(used, (time.time() - leave_s,) * 2)
+            dataset.read([0], cache)
+            assert time.time() - used.stat().st_mtime < 60
+        os.utime(used, (0, 0))
+    assert time.time() - used.stat().st_mtime < 60
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="files that are open cannot be removed there")
