@@ -45,6 +45,7 @@ class FeatureEntry:
         """Open what is there of this description and drop anything else; nothing is created before rows are written."""
         self._folder, self._description, self._num_rows = folder, dict(description), num_rows
         self._shape: tuple[int, ...] | None = None
+        self._row_bytes = 0
         self._num_done = 0
         self._unreadable: set[int] = set()
         self._writer: Any = None
@@ -144,25 +145,22 @@ class FeatureEntry:
                 file.close()
         self._writer = self._reader = None
 
-    @property
-    def _row_bytes(self) -> int:
-        return FLOAT_BYTES * int(np.prod(self._shape)) if self._shape is not None else 0
-
     def _read_progress(self) -> None:
         try:
             progress = json.loads((self._folder / _PROGRESS).read_bytes())
             is_ours = (progress["description"], progress["num_rows"]) == (self._description, self._num_rows)
             shape = None if progress["shape"] is None else tuple(map(int, progress["shape"]))
             num_done, unreadable = int(progress["num_done"]), set(map(int, progress["unreadable"]))
-            row_bytes = 0 if shape is None else FLOAT_BYTES * int(np.prod(shape))
+            row_bytes = _measure_row(shape)
             if is_ours and (shape is None or (self._folder / _ROWS).stat().st_size >= num_done * row_bytes):
-                self._shape, self._num_done, self._unreadable = shape, num_done, unreadable
+                self._shape, self._row_bytes = shape, row_bytes
+                self._num_done, self._unreadable = num_done, unreadable
         except (OSError, ValueError, KeyError, TypeError):
             return
 
     def _set_shape(self, shape: tuple[int, ...]) -> None:
         if self._shape is None:
-            self._shape = tuple(shape)
+            self._shape, self._row_bytes = tuple(shape), _measure_row(shape)
         if self._shape != tuple(shape):
             msg = f"Features of shape {tuple(shape)} do not belong to those of shape {self._shape}."
             raise ValueError(msg)
@@ -205,6 +203,10 @@ class FeatureEntry:
                 raise JobFailure(msg, "DiskFull") from error
             msg = f"Features could not be kept: {error.strerror or error}."
             raise JobFailure(msg, "FeaturesNotKept") from error
+
+
+def _measure_row(shape: Sequence[int] | None) -> int:
+    return 0 if shape is None else FLOAT_BYTES * int(np.prod(shape))
 
 
 def locate_entry(folder: Path, description: Mapping[str, Any]) -> Path:

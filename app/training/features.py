@@ -27,6 +27,7 @@ import torchvision
 from torch import Tensor, nn
 
 from app.datasets.augmentation_catalog import TRANSFORMS
+from app.datasets.augmenting.chain import BatchAugmentation
 from app.datasets.table import ImageRecord
 from app.schemas.arithmetic import UsedMemoryFormat, UsedPrecision
 from app.schemas.job_context import JobFailure
@@ -59,8 +60,9 @@ class ImageBatch(Protocol):
 ReadImages = Callable[[Iterable[Sequence[int]]], Iterator[ImageBatch]]
 """Yields one batch for each list of positions, in order; `BatchReader.read` is one."""
 
-Augment = Callable[[Tensor, int, Sequence[int]], Tensor]
-"""Changes uint8 images (n, 3, height, width) for (view, positions); a function of these, of entries and of the seed."""
+Augment = Callable[[Tensor, Any, int, Sequence[int]], tuple[Tensor, Any]]
+"""Changes uint8 images (n, 3, height, width): (images, targets, view, positions) to (images, targets). What comes out
+is a function of images, view, positions, the run's augmentations and its seed. Targets are not used here."""
 
 OnProgress = Callable[[int, int], None]
 """Called with (done, total), images times views, after each batch; what it raises ends computing, all done is kept."""
@@ -133,7 +135,7 @@ def explain_why_not(model: nn.Module, inputs: TrainingInputs, num_processes: int
 def compute_features(
     inputs: TrainingInputs,
     extractor: FeatureExtractor,
-    readers: Mapping[str, ReadImages],
+    open_reader: Callable[[TableKey], ReadImages],
     run_dir: Path,
     on_progress: OnProgress,
     augment: Augment | None = None,
@@ -141,7 +143,8 @@ def compute_features(
     """Return the complete features of the training images in each view and of the validation images in view 0.
 
     Only what is not on the disk is computed, and `on_progress` is called only then (first with what was there).
-    `readers` gives the unchanged images by subset; `augment` is needed for more than one view. Features lie under the
+    `open_reader` is asked only for tables that are not complete; view 0 wants images of the model's size, the others
+    as `augment` takes them (`build_augment` makes it; it is needed for more than one view). Features lie under the
     dataset's cache directory, or in `run_dir` when nothing may be kept there. The caller closes the entries. Raises
     JobFailure when the disk is full or no image can be read, and whatever `on_progress` raises.
     """
@@ -159,7 +162,7 @@ def compute_features(
             entry.touch()
             if missing[key]:
                 changed = None if key.view == 0 else _bind_view(augment, key.view)
-                _fill(entry, missing[key], readers[key.subset], extractor, changed, counter)
+                _fill(entry, missing[key], open_reader(key), extractor, changed, counter)
             _check_readable(entry, len(inputs.subsets[key.subset]), key.subset)
         evict_entries(folder, [locate_entry(folder, value) for value in described.values()], budget_bytes)
     except BaseException:
@@ -171,9 +174,25 @@ def compute_features(
 
 def list_tables(inputs: TrainingInputs) -> list[TableKey]:
     """Return the tables that a run needs."""
-    views = int(inputs.hyperparameters["feature_views"])
-    tables = [TableKey(TRAIN, view) for view in range(views)]
+    tables = [TableKey(TRAIN, view) for view in range(count_views(inputs))]
     return tables + ([TableKey(VALIDATION, 0)] if inputs.subsets[VALIDATION] else [])
+
+
+def count_views(inputs: TrainingInputs) -> int:
+    """Return in how many views the training images are seen; without random transforms all would be the same one."""
+    is_random = any(TRANSFORMS[entry.name].is_random for entry in inputs.payload.augmentations.train)
+    return int(inputs.hyperparameters["feature_views"]) if is_random else 1
+
+
+def build_augment(inputs: TrainingInputs) -> BatchAugmentation | None:
+    """Return what makes the views from 1 on, None when there is only the unchanged one.
+
+    Its `source_scale` says how large it wants the images, as a multiple of the model's size.
+    """
+    if count_views(inputs) == 1:
+        return None
+    entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
+    return BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
 
 
 @dataclass
@@ -219,7 +238,7 @@ def _bind_view(augment: Augment | None, view: int) -> Callable[[Tensor, Sequence
     if augment is None:
         msg = "More than one view of an image needs augmentation."
         raise ValueError(msg)
-    return lambda images, positions: augment(images, view, positions)
+    return lambda images, positions: augment(images, None, view, positions)[0]
 
 
 def _describe(inputs: TrainingInputs, computing: Mapping[str, Any], key: TableKey) -> dict[str, Any]:

@@ -86,10 +86,10 @@ class Reader:
         return read_image(row, self.inputs.images_dir, self.inputs.preprocessing)
 
 
-def darken(images: Tensor, view: int, positions: Sequence[int]) -> Tensor:
+def darken(images: Tensor, targets: Any, view: int, positions: Sequence[int]) -> tuple[Tensor, Any]:
     """Change images by their view and position alone."""
     factors = torch.tensor([1.0 / (1 + view + position % 3) for position in positions]).view(-1, 1, 1, 1)
-    return (images * factors).to(torch.uint8)
+    return (images * factors).to(torch.uint8), targets
 
 
 @dataclass
@@ -116,10 +116,12 @@ class FeatureWorld:
         **extractor: Any,
     ) -> dict[TableKey, FeatureEntry]:
         """Return the features of a model; `damaged` are training images that cannot be read."""
-        readers = {subset: Reader(inputs, subset) for subset in ("train", "val")}
-        readers["train"].damaged = damaged or set()
+
+        def open_reader(key: TableKey) -> Reader:
+            return Reader(inputs, key.subset, damaged or set() if key.subset == "train" else set())
+
         computing = FeatureExtractor(model, CPU, **extractor)
-        tables = compute_features(inputs, computing, readers, self.run_dir, on_progress, darken)
+        tables = compute_features(inputs, computing, open_reader, self.run_dir, on_progress, darken)
         self.opened.extend(tables.values())
         return tables
 

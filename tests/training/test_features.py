@@ -15,7 +15,14 @@ from app.schemas.job_context import JobFailure
 from app.schemas.tasks import AugmentationEntry
 from app.training import feature_files, features
 from app.training.feature_files import FeatureEntry
-from app.training.features import FeatureExtractor, TableKey, compute_features, explain_why_not
+from app.training.features import (
+    FeatureExtractor,
+    TableKey,
+    build_augment,
+    compute_features,
+    count_views,
+    explain_why_not,
+)
 from tests.training.fakes import TinyNet, Workplace
 from tests.training.feature_world import CPU, FeatureWorld, FrozenNet, Reader, darken
 
@@ -113,15 +120,42 @@ def test_further_views_are_augmented_and_view_0_is_not(world: FeatureWorld) -> N
     for view in range(3):
         image = reader.read(7)[None]
         with torch.no_grad():
-            wanted = model.eval().extract_features(darken(image, view, [7]) if view else image)
+            wanted = model.eval().extract_features(darken(image, None, view, [7])[0] if view else image)
         np.testing.assert_allclose(_read_all(tables[TableKey("train", view)])[7], wanted[0].numpy(), atol=1e-6)
 
 
 def test_views_without_augmentation_are_refused(world: FeatureWorld) -> None:
-    inputs = world.inputs({"feature_views": 2})
-    readers = {subset: Reader(inputs, subset) for subset in ("train", "val")}
+    inputs = world.inputs({"feature_views": 2}, train=[FLIP])
+    extractor = FeatureExtractor(FrozenNet(), CPU)
     with pytest.raises(ValueError, match="needs augmentation"):
-        compute_features(inputs, FeatureExtractor(FrozenNet(), CPU), readers, world.run_dir, lambda *_: None)
+        compute_features(inputs, extractor, lambda key: Reader(inputs, key.subset), world.run_dir, lambda *_: None)
+
+
+def test_views_that_would_all_be_the_same_are_one(world: FeatureWorld) -> None:
+    inputs = world.inputs({"feature_views": 4}, train=[AugmentationEntry(name="Normalize")])
+    assert count_views(inputs) == 1
+    assert build_augment(inputs) is None
+    assert count_views(world.inputs({"feature_views": 4}, train=[FLIP])) == 4
+
+
+def test_augmented_views_are_those_of_the_augmentation_of_the_run(world: FeatureWorld) -> None:
+    inputs, model = world.inputs({"feature_views": 2}, train=[FLIP]), FrozenNet().eval()
+    augment, reader = build_augment(inputs), Reader(inputs, "train")
+    assert augment is not None
+    tables = compute_features(
+        inputs, FeatureExtractor(model, CPU), lambda key: Reader(inputs, key.subset), world.run_dir, lambda *_: None,
+        augment,
+    )  # fmt: skip
+    world.opened.extend(tables.values())
+    mirrored = 0
+    for position in range(22):
+        image = reader.read(position)[None]
+        changed, _ = augment(image, None, 1, [position])
+        mirrored += torch.equal(changed, image.flip(3))
+        with torch.no_grad():
+            wanted = model.extract_features(changed)[0].numpy()
+        np.testing.assert_allclose(_read_all(tables[TableKey("train", 1)])[position], wanted, atol=1e-6)
+    assert 0 < mirrored < 22
 
 
 @pytest.mark.parametrize(
