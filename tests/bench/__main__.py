@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.bench.forecasting import measure_forecasting
 from tests.bench.frozen import measure_frozen
 from tests.bench.measuring import Figure, Scope
 from tests.bench.memory import measure_memory
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, tuple[Measure, ...]] = {
     "training": (measure_resnet18, measure_mobilenet),
     "frozen": (measure_frozen,),
     "start": (measure_starting,),
+    "forecast": (measure_forecasting,),
     "resume": (measure_resuming,),
     "memory": (measure_memory,),
 }

@@ -18,50 +18,24 @@ import httpx
 
 from app.client import StudioClient
 from app.config import Settings
-from app.schemas.experiments import ExperimentRecord
 from tests.bench.jobs import parse_time
 from tests.bench.measuring import Figure, Scope, list_values
-from tests.bench.photos import TASK, write_photos
+from tests.bench.projects import create_experiment, prepare_project, train_to_end
 from tests.bench.servers import free_port, run_server, studio_command
 
-BACKBONE = "mobilenet_v3_small"
-NUM_IMAGES, SIDE_PX, BATCH_SIZE, EPOCHS = 320, 32, 32, 2
+NUM_IMAGES, SIDE_PX, EPOCHS = 320, 32, 2
 SPARE_SETTING = "AI_STUDIO_WARM_SPARE"
 WARM_REPEATS, COLD_REPEATS, QUICK_REPEATS = 5, 3, 1
 SPARE_TIMEOUT_S, POLL_S = 60.0, 0.1
 MAX_WARM_S = 1.5
 
 
-def prepare_project(client: StudioClient, folder: Path) -> str:
-    """Return a project with images and a split."""
-    write_photos(folder, NUM_IMAGES, (SIDE_PX, SIDE_PX))
-    project = client.projects.create("Start", TASK)
-    started = client.datasets.import_local(project.id, folder)
-    client.wait_for_job(started.model_dump()["job_id"])
-    client.splits.create(project.id, "main", {"train": 0.8, "val": 0.1, "test": 0.1})
-    return project.id
-
-
-def create_experiment(client: StudioClient, project_id: str, name: str) -> ExperimentRecord:
-    """Return an experiment that only has to be started."""
-    return client.experiments.create(
-        project_id,
-        name,
-        "main",
-        model={"backbone": BACKBONE, "pretrained": False},
-        hyperparameters={"image_size": SIDE_PX, "batch_size": BATCH_SIZE, "max_epochs": EPOCHS},
-    )
-
-
 def time_click(client: StudioClient, project_id: str, name: str) -> float:
     """Return the seconds from the request to the first step; the run is over afterwards."""
-    experiment = create_experiment(client, project_id, name)
+    experiment = create_experiment(client, project_id, name, SIDE_PX, EPOCHS)
     clicked_s = time.time()
-    run = client.experiments.train(project_id, experiment.id)
-    ended = client.follow_training(project_id, experiment.id, timeout_s=120.0)
-    if ended.status != "completed":
-        raise RuntimeError(f"The run ended as {ended.status}: {ended.error}")
-    return find_first_step_s(client, project_id, run.run_id) - clicked_s
+    run = train_to_end(client, project_id, experiment.id)
+    return find_first_step_s(client, project_id, run.id) - clicked_s
 
 
 def find_first_step_s(client: StudioClient, project_id: str, run_id: str) -> float:
@@ -99,7 +73,7 @@ def measure_clicks(repeats: int, *, is_warm: bool) -> list[float]:
         run_server(studio_command(port, Path(name) / "workspace"), port, settings) as server,
         StudioClient(server.url) as client,
     ):
-        project_id = prepare_project(client, Path(name) / "photos")
+        project_id = prepare_project(client, Path(name) / "photos", NUM_IMAGES, (SIDE_PX, SIDE_PX))
         durations_s = []
         for number in range(repeats):
             if is_warm:
