@@ -1,4 +1,4 @@
-"""Image records to tensors: the dataset that training iterates, and batches without targets for everything else.
+"""Image records to pixels: one image as it enters a model, and the dataset that training iterates.
 
 Pixels leave this module as uint8 RGB at the model's size. Normalisation is inside the model; which images and in
 which order is decided elsewhere.
@@ -6,13 +6,13 @@ which order is decided elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from app.datasets.images import Array, UnreadableImageError, read_rgb, resize_image
 from app.datasets.table import ImageRecord
@@ -118,24 +118,3 @@ def read_pixels(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> 
     if plan is not None:
         pixels = resize_image(pixels, plan.recipe, plan.input_size)
     return pixels
-
-
-def iterate_batches(
-    rows: Sequence[ImageRecord], images_dir: Path, plan: ResizePlan, batch_size: int, num_workers: int = 0
-) -> Iterator[tuple[Tensor, Sequence[ImageRecord]]]:
-    """Yield (uint8 (batch, 3, height, width), the batch's records) in order; the last batch may be smaller."""
-    loader = DataLoader(
-        ImageDataset(rows, images_dir, plan),
-        batch_size=batch_size,
-        num_workers=num_workers,
-        collate_fn=_stack_images,
-        generator=torch.Generator(),
-    )
-    start = 0
-    for images in loader:
-        yield images, rows[start : start + len(images)]
-        start += len(images)
-
-
-def _stack_images(samples: Sequence[Sample]) -> Tensor:
-    return torch.stack([sample.image for sample in samples])

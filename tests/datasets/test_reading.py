@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from app.datasets.preprocessing import Preprocessing
-from app.datasets.reading import ImageDataset, ImageReadError, SampleKey, iterate_batches
+from app.datasets.reading import ImageDataset, ImageReadError, SampleKey
 from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
 
@@ -65,15 +65,6 @@ def test_an_image_may_lie_outside_the_dataset(tmp_path: Path) -> None:
     rows = draw(tmp_path, 1)
     rows[0].source = str(tmp_path / "0.png")
     assert ImageDataset(rows, tmp_path / "nowhere", PLAN)[0].image.shape == (3, 16, 24)
-
-
-@pytest.mark.parametrize("num_workers", [0, 2])
-def test_batches_come_in_order_with_their_records(tmp_path: Path, num_workers: int) -> None:
-    rows = draw(tmp_path, 5)
-    batches = list(iterate_batches(rows, tmp_path, PLAN, batch_size=2, num_workers=num_workers))
-    assert [len(images) for images, _ in batches] == [2, 2, 1]
-    assert [row.filename for _, part in batches for row in part] == [row.filename for row in rows]
-    assert [int(image[0, 0, 0]) for images, _ in batches for image in images] == [5, 15, 25, 35, 45]
 
 
 @pytest.mark.parametrize("content", [None, b"no image"])
