@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from app.datasets.augmentation_catalog import TRANSFORMS
@@ -36,6 +35,7 @@ from app.datasets.augmenting.photometric import (
     Posterize,
     Solarize,
 )
+from app.datasets.augmenting.recoloring import Recoloring, recolor_images
 from app.datasets.augmenting.steps import (
     GeometricStep,
     PhotometricStep,
@@ -135,17 +135,12 @@ class BatchAugmentation:
         if isinstance(first, GeometricStep):
             return first.render(images, self._draw_segment_maps(segment, size, drawn))
         plan = [
-            (step, *step.draw_values(self._take(drawn, number), size))
+            Recoloring(step, *step.draw_values(self._take(drawn, number), size))
             for number, step in segment
             if isinstance(step, PhotometricStep)
         ]
-        is_changed = np.logical_or.reduce([changed for _, changed, _ in plan])
-        output = images.clone(memory_format=torch.preserve_format)
         # On the CPU one image at a time stays in the processor's cache; a GPU wants them all at once.
-        rows = np.flatnonzero(is_changed)
-        for chunk in [rows] if images.is_cuda and len(rows) else rows[:, None]:
-            self._recolor(output, images, chunk, plan)
-        return output
+        return recolor_images(images, plan, at_once=1 if images.device.type == "cpu" else len(images))
 
     def _draw_segment_maps(self, segment: _Segment, size: Size, drawn: Floats) -> Floats:
         maps = identity_maps(len(drawn))
@@ -154,20 +149,6 @@ class BatchAugmentation:
                 maps = maps @ step.draw_maps(self._take(drawn, number), size)
                 size = step.find_output_size(size)
         return np.asarray(maps)
-
-    @staticmethod
-    def _recolor(output: Tensor, images: Tensor, rows: Any, plan: list[tuple[PhotometricStep, Any, Floats]]) -> None:
-        """Write the changed images of `rows` into `output`."""
-        where = slice(int(rows[0]), int(rows[0]) + 1) if len(rows) == 1 else torch.from_numpy(rows).to(images.device)
-        levels = images[where].to(torch.float32, memory_format=torch.contiguous_format)
-        for step, is_changed, values in plan:
-            chosen = is_changed[rows]
-            if chosen.all():
-                levels = step.apply(levels, values[rows])
-            elif chosen.any():
-                some = torch.from_numpy(np.flatnonzero(chosen)).to(images.device)
-                levels[some] = step.apply(levels[some], values[rows[chosen]])
-        output[where] = levels.round_().to(torch.uint8)
 
     def _mix(self, images: Tensor, targets: Tensor, epoch: int, first: int) -> tuple[Tensor, Tensor]:
         # Beyond what the images of any chain draw: the counters of a batch are not those of its first image.
@@ -189,9 +170,14 @@ def _join_steps(steps: Sequence[Step]) -> list[_Segment]:
     segments: list[_Segment] = []
     for number, step in enumerate(steps):
         last = segments[-1][-1][1] if segments else None
-        is_joined = isinstance(last, GeometricStep) if isinstance(step, Flip) else isinstance(step, PhotometricStep)
-        if is_joined and isinstance(last, PhotometricStep if isinstance(step, PhotometricStep) else GeometricStep):
+        if _is_joined(last, step):
             segments[-1].append((number, step))
         else:
             segments.append([(number, step)])
     return segments
+
+
+def _is_joined(last: Step | None, step: Step) -> bool:
+    if isinstance(step, PhotometricStep):
+        return isinstance(last, PhotometricStep)
+    return isinstance(step, Flip) and isinstance(last, GeometricStep)

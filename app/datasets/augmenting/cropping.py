@@ -87,7 +87,7 @@ class ResizedCrop(GeometricStep):
         return maps
 
     def render(self, images: Tensor, maps: Floats) -> Tensor:
-        if images.is_cuda:
+        if images.device.type != "cpu":
             factor = choose_factor((int(images.shape[-2]), int(images.shape[-1])), self._size)
             return sample_images(images, maps, self._size, Sampling(self._mode, factor=factor))
         output = empty_images(images, self._size)
@@ -192,7 +192,7 @@ def resize_images(images: Tensor, size: Size, mode: str = "bilinear") -> Tensor:
     if mode == "nearest":
         return functional.interpolate(images, size, mode=mode)
     memory_format = find_memory_format(images)
-    source = images.float() if images.is_cuda else images
+    source = images if images.device.type == "cpu" else images.float()
     resized = functional.interpolate(source, size, mode=mode, align_corners=False, antialias=True)
     if resized.dtype == torch.uint8:
         return resized

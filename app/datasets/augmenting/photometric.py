@@ -150,9 +150,9 @@ def change_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 def change_contrast(images: Tensor, factors: Tensor) -> Tensor:
     """Move away from or towards the mean brightness of the image."""
-    # Whole numbers, whose sum is the same in any order: a row of them fits into a float32.
-    sums = find_luma(images).floor_().sum(dim=3, keepdim=True).sum(dim=2, keepdim=True, dtype=torch.float64)
-    means = (sums / (images.shape[-2] * images.shape[-1])).float()
+    # Whole numbers, whose sum is the same in any order: that of a row fits into a float32.
+    sums = find_luma(images).floor_().sum(dim=3, keepdim=True).sum(dim=2, keepdim=True, dtype=torch.int64)
+    means = sums.float() / (images.shape[-2] * images.shape[-1])
     return images.mul_(factors).add_(means * (1.0 - factors)).clamp_(0.0, 255.0)
 
 

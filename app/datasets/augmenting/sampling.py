@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from app.datasets.augmenting.steps import Size, empty_images, find_memory_format
+from app.datasets.augmenting.steps import Size, empty_images, find_memory_format, write_levels
 from app.datasets.draws import Floats
 
 _REDUCTION_WITHOUT_ALIASES = 1.25
@@ -33,10 +33,10 @@ class Sampling:
 def sample_images(images: Tensor, maps: Floats, size: Size, sampling: Sampling) -> Tensor:
     """Return uint8 images of `size` whose pixels are those of `images` at maps @ (x, y, 1)."""
     output = empty_images(images, size)
-    step = len(maps) if images.is_cuda else _CPU_IMAGES
+    step = len(maps) if images.device.type != "cpu" else _CPU_IMAGES
     for start in range(0, len(maps), step):
         part = slice(start, start + step)
-        output[part] = _sample_levels(images[part], maps[part], size, sampling).round_()
+        write_levels(output, part, _sample_levels(images[part], maps[part], size, sampling))
     return output
 
 

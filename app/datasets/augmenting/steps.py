@@ -97,3 +97,15 @@ def find_memory_format(images: Tensor) -> torch.memory_format:
     """Return channels_last for images that are stored so and not contiguous as well."""
     is_channels_last = images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous()
     return torch.channels_last if is_channels_last else torch.contiguous_format
+
+
+def write_levels(output: Tensor, where: slice | Tensor, levels: Tensor) -> None:
+    """Round levels (m, 3, height, width) within 0..255 into the uint8 images of `output` at `where`."""
+    rounded = levels.round_()
+    if levels.device.type != "cpu":
+        output[where] = rounded.to(torch.uint8)
+        return
+    # Twice as fast as one assignment: float32 to uint8 is not vectorised in torch, nor is interleaving channels.
+    whole = rounded.to(torch.int16).to(torch.uint8)
+    for channel in range(output.shape[1]):
+        output[where, channel] = whole[:, channel]
