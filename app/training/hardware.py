@@ -26,6 +26,7 @@ class Capabilities:
     has_bf16: bool
     has_cpp_compiler: bool = False
     has_triton: bool = False
+    has_cpu_bf16: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,19 @@ def probe_capabilities() -> Capabilities:
     """Return what this machine offers."""
     has_cpp_compiler = find_cpp_compiler() is not None
     if not torch.cuda.is_available():
-        return Capabilities((), has_bf16=False, has_cpp_compiler=has_cpp_compiler)
+        return Capabilities((), False, has_cpp_compiler, has_cpu_bf16=has_cpu_bf16())
     return Capabilities(
         tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
         has_bf16=torch.cuda.is_bf16_supported(including_emulation=False),
         has_cpp_compiler=has_cpp_compiler,
         has_triton=importlib.util.find_spec("triton") is not None,
+        has_cpu_bf16=has_cpu_bf16(),
     )
+
+
+def has_cpu_bf16() -> bool:
+    """Return whether the processor computes convolutions in bf16; emulating them would be many times slower."""
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def find_cpp_compiler() -> str | None:
