@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     silent_after_s: float = Field(
         600.0, gt=0, description="Seconds without a sign of life after which a job has failed."
     )
+    warm_spare: bool = Field(
+        True, description="Keep a process with PyTorch loaded (about 0.8 GiB), so that a job starts at once; 1 or 0."
+    )
     max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
 
     @model_validator(mode="before")

@@ -1,41 +1,46 @@
-"""The front door of a job process: `python -m app.worker request.json [--attached]`.
+"""The front door of a job process: `python -m app.worker request.json [--attached]`, or `--spare --attached`.
 
 Reads one request, finds the handler of its kind, and reports into the job's directory. Nothing heavy is imported here:
-an engine comes in with its handler. With --attached the process lives and dies with the server behind its stdin.
+an engine comes in with its handler. With --attached the process lives and dies with the server behind its stdin. A
+spare loads the engines first, waits for the line `{"request": path}`, and from there on is what the path would start.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import faulthandler
 import importlib
 import io
 import json
 import logging
-import multiprocessing.process
 import os
 import queue
 import shutil
 import signal
 import sys
-import tempfile
 import threading
-import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
-import psutil
 from pydantic import TypeAdapter, ValidationError
 
+from app.job_process import (
+    end_at_once,
+    end_on_signal,
+    kill_descendants,
+    limit_spinning,
+    start_thread,
+    take_over_stdin,
+    use_temporary_dir,
+    watch_parent,
+)
 from app.schemas.common import utc_now, without_non_finite
 from app.schemas.events import Event, JobResult
 from app.schemas.experiments import ErrorInfo
 from app.schemas.job_context import JobCancelled, JobContext, JobFailure
-from app.schemas.jobs import JobCommand, JobRequest
+from app.schemas.jobs import SPARE_READY, JobCommand, JobRequest
 
 logger = logging.getLogger("app.worker")
 
@@ -46,11 +51,9 @@ HANDLERS = {
     "export": "app.export.run:run",
     "predict": "app.evaluation.predict:run",
 }
+WARM_UP = "app.warm_up:load_engines"
+SPARE_POLL_S = 3600.0
 COMMAND_STRENGTH: dict[JobCommand, int] = {"stop_keep": 1, "pause": 2, "cancel": 3}
-EXIT_SERVER_GONE = 3
-PARENT_POLL_S = 0.5
-# A UNIX socket's path has at most 108 bytes and multiprocessing appends about 40 to its directory.
-MAX_SOCKET_DIR_BYTES = 64
 _JSON_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 
@@ -113,6 +116,10 @@ class Inbox:
         """The strongest command so far."""
         return self._command
 
+    def has_message(self) -> bool:
+        """Whether a message waits."""
+        return not self._messages.empty()
+
     def next_message(self, timeout_s: float) -> dict[str, Any] | None:
         """The next message, or None after the timeout."""
         try:
@@ -158,25 +165,67 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     faulthandler.enable()
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _end_on_signal)
+        signal.signal(signal.SIGTERM, end_on_signal)
     is_follower = int(os.environ.get("LOCAL_RANK") or 0) > 0
     inbox = Inbox()
     if is_follower:
-        _start_thread(_watch_parent, str(options.request))
+        start_thread(watch_parent, str(options.request))
     elif options.attached:
-        _start_thread(_read_server, _take_over_stdin(), inbox)
+        start_thread(_read_server, take_over_stdin(), inbox)
+    limit_spinning()
+    path = wait_as_spare(options, inbox) if options.spare else options.request
     try:
-        request = JobRequest.model_validate_json(options.request.read_bytes())
+        request = JobRequest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        logger.error("The request %s cannot be read: %s", options.request, error)
+        logger.error("The request %s cannot be read: %s", path, error)
         return 1
+    return run_request(request, load_handlers(options.handlers), inbox, is_follower)
+
+
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line: request or spare, attached, handlers, warm-up."""
+    parser = argparse.ArgumentParser(prog="python -m app.worker", description="Run one job from its request.json.")
+    parser.add_argument("request", type=Path, nargs="?", help="the request.json of the job")
+    parser.add_argument("--spare", action="store_true", help="load the engines and wait for the request on stdin")
+    parser.add_argument("--attached", action="store_true", help="take commands on stdin and end when it is closed")
+    parser.add_argument("--handlers", metavar="MODULE:TABLE", help="another table from kind to MODULE:FUNCTION")
+    parser.add_argument("--warm-up", metavar="MODULE:FUNCTION", default=WARM_UP, help="what a spare does first")
+    options = parser.parse_args(arguments)
+    if (options.request is None) != options.spare:
+        parser.error("give either a request.json or --spare")
+    if options.spare and not options.attached:
+        parser.error("--spare needs --attached")
+    return options
+
+
+def wait_as_spare(options: argparse.Namespace, inbox: Inbox) -> Path:
+    """Warm up and return the path of the request once it comes; the process then stands where that path starts one."""
+    warm_up = cast("Callable[[dict[str, str]], Iterator[None]]", _load(options.warm_up))
+    try:
+        for _ in warm_up(load_handlers(options.handlers)):
+            if inbox.has_message():
+                break
+    except Exception:  # the job entry: the job that comes will meet the same error and report it
+        logger.exception("The spare is not warm")
+    if not inbox.has_message():
+        os.write(1, SPARE_READY)
+    while (message := inbox.next_message(SPARE_POLL_S)) is None:
+        continue
+    path = Path(message["request"])
+    os.chdir(path.parent)
+    # Lightning starts further ranks with these arguments.
+    sys.argv = [str(path) if argument == "--spare" else argument for argument in sys.argv]
+    return path
+
+
+def run_request(request: JobRequest, handlers: dict[str, str], inbox: Inbox, is_follower: bool) -> int:
+    """Run the job in its directory and report its end; returns the exit code."""
     job_dir = Path(request.job_dir)
     job_dir.mkdir(parents=True, exist_ok=True)
     Path(request.output_dir).mkdir(parents=True, exist_ok=True)
     temporary_dirs = use_temporary_dir(job_dir / "tmp")
-    limit_spinning()
     reporter = Reporter(None if is_follower else job_dir / "events.jsonl")
-    result = run_job(load_handlers(options.handlers), WorkerContext(request, reporter, inbox))
+    result = run_job(handlers, WorkerContext(request, reporter, inbox))
     reporter.report(result, is_last=True)
     logger.info("The job ended as %s%s", result.outcome, f": {result.error.message}" if result.error else "")
     if not is_follower:
@@ -184,15 +233,6 @@ def main(arguments: list[str] | None = None) -> int:
     for directory in temporary_dirs[is_follower:]:  # the first is shared by all ranks
         shutil.rmtree(directory, ignore_errors=True)
     return 1 if result.outcome == "failed" else 0
-
-
-def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line: request, attached, handlers."""
-    parser = argparse.ArgumentParser(prog="python -m app.worker", description="Run one job from its request.json.")
-    parser.add_argument("request", type=Path, help="the request.json of the job")
-    parser.add_argument("--attached", action="store_true", help="take commands on stdin and end when it is closed")
-    parser.add_argument("--handlers", metavar="MODULE:TABLE", help="another table from kind to MODULE:FUNCTION")
-    return parser.parse_args(arguments)
 
 
 def load_handlers(name: str | None) -> dict[str, str]:
@@ -232,63 +272,9 @@ def describe_error(error: BaseException) -> ErrorInfo:
     return ErrorInfo(type=type(error).__name__, message=message, traceback=traceback.format_exc())
 
 
-def limit_spinning() -> None:
-    """Let threads of OpenMP spin only briefly while they wait; read when a handler loads the library.
-
-    Spinning long (the default) costs a busy machine three to seven times the time, not spinning at all an idle one up
-    to 40 %; a short spin is within 10 % of the better in both cases. What the user set stays.
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-def use_temporary_dir(path: Path) -> list[Path]:
-    """Send temporary files into the job's directory; return what is to be removed at the end."""
-    path.mkdir(parents=True, exist_ok=True)
-    created = [path]
-    multiprocessing_config: dict[str, Any] = cast("Any", multiprocessing.process.current_process())._config
-    if os.name != "nt" and len(os.fsencode(path)) > MAX_SOCKET_DIR_BYTES and "tempdir" not in multiprocessing_config:
-        # Sockets between data loading processes would not fit; only they go to the system's short directory.
-        short = tempfile.mkdtemp(prefix="pymp-")
-        multiprocessing_config["tempdir"] = short
-        created.append(Path(short))
-        with contextlib.suppress(OSError):  # tells the server what to remove should this process be killed
-            (path / "sockets").symlink_to(short)
-    for name in ("TMPDIR", "TEMP", "TMP"):
-        os.environ[name] = str(path)
-    tempfile.tempdir = None
-    return created
-
-
-def kill_descendants() -> None:
-    """Kill every process below this one."""
-    try:
-        descendants = psutil.Process().children(recursive=True)
-    except psutil.Error:
-        return
-    for process in descendants:
-        try:
-            process.kill()
-        except psutil.Error:
-            continue
-
-
 def _load(name: str) -> Any:
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
-
-
-def _start_thread(target: Callable[..., None], *arguments: Any) -> None:
-    threading.Thread(target=target, args=arguments, daemon=True, name=target.__name__).start()
-
-
-def _take_over_stdin() -> int:
-    """Move the pipe away from descriptor 0, so that no library and no process started later reads from it."""
-    pipe = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return pipe
 
 
 def _read_server(pipe: int, inbox: Inbox) -> None:
@@ -300,38 +286,10 @@ def _read_server(pipe: int, inbox: Inbox) -> None:
         except OSError:
             chunk = b""
         if not chunk:
-            _end_at_once()
+            end_at_once()
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             inbox.take(line)
-
-
-def _watch_parent(request: str) -> None:
-    """End when the first rank is gone: its stdin pipe is not ours to read.
-
-    The parent was started with the same request; one that was not has adopted this process already.
-    """
-    try:
-        parent = psutil.Process(os.getppid())
-        is_first_rank = any(request in argument for argument in parent.cmdline())
-    except psutil.Error:
-        _end_at_once()
-    while is_first_rank and os.getppid() == parent.pid and parent.is_running():
-        time.sleep(PARENT_POLL_S)
-    _end_at_once()
-
-
-def _end_at_once() -> NoReturn:
-    kill_descendants()
-    if os.name != "nt" and os.getpgrp() == os.getpid():
-        os.killpg(os.getpid(), signal.SIGKILL)  # also what outlived its own parent
-    os._exit(EXIT_SERVER_GONE)
-
-
-def _end_on_signal(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the shape of a handler
-    kill_descendants()
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
 
 
 if __name__ == "__main__":

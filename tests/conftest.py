@@ -7,3 +7,5 @@ import os
 # Several processes with PyTorch share few cores here. Threads that spin while they wait take those cores from each
 # other (measured on two cores: 5.5 s for a step that takes 1.2 s without spinning). Child processes inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# A server in a test would otherwise load PyTorch into a process that no test asked for. Child processes inherit it.
+os.environ.setdefault("AI_STUDIO_WARM_SPARE", "0")

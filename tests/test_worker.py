@@ -20,11 +20,11 @@ from typing import Any
 import psutil
 import pytest
 
-from app import worker
+from app import job_process, worker
+from app.job_process import limit_spinning
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobFailure
 from app.schemas.jobs import JobRequest
-from app.worker import limit_spinning
 from tests.core.jobs.conftest import HANDLERS
 
 JOB = "job-00000001"
@@ -239,9 +239,9 @@ def test_sockets_get_a_short_directory_when_the_job_lies_deep(tmp_path: Path, mo
     for name in ("TMPDIR", "TEMP", "TMP"):
         monkeypatch.setenv(name, "")
     deep = tmp_path / ("x" * 80)
-    created = worker.use_temporary_dir(deep)
+    created = job_process.use_temporary_dir(deep)
     assert created == [deep, Path(config["tempdir"])]
-    assert len(config["tempdir"]) < worker.MAX_SOCKET_DIR_BYTES
+    assert len(config["tempdir"]) < job_process.MAX_SOCKET_DIR_BYTES
     assert tempfile.gettempdir() == str(deep)
     Path(config["tempdir"]).rmdir()
 

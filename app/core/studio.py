@@ -63,7 +63,7 @@ class Studio:
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
-        self.system = SystemService(stores, settings)
+        self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self._runs = RunObserver(stores, bus)

@@ -11,6 +11,7 @@ import psutil
 
 from app.config import Settings
 from app.core.devices import list_devices
+from app.core.jobs.scheduler import JobScheduler
 from app.core.stores import Stores
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
 
@@ -20,8 +21,9 @@ MIB = 2**20
 class SystemService:
     """Health, devices and the state of the disk."""
 
-    def __init__(self, stores: Stores, settings: Settings) -> None:
+    def __init__(self, stores: Stores, settings: Settings, scheduler: JobScheduler) -> None:
         self._stores = stores
+        self._scheduler = scheduler
         self._settings = settings
         self._started = time.monotonic()
 
@@ -33,6 +35,7 @@ class SystemService:
             uptime_s=round(time.monotonic() - self._started, 3),
             pid=os.getpid(),
             memory_mb=round(psutil.Process().memory_info().rss / MIB, 1),
+            spare=self._scheduler.describe_spare(),
         )
 
     def list_devices(self) -> DeviceList:

@@ -12,6 +12,8 @@ from app.schemas.experiments import ErrorInfo
 JobStatus = Literal["pending", "running", "completed", "paused", "failed", "cancelled", "interrupted"]
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "paused", "failed", "cancelled", "interrupted"})
 JobCommand = Literal["cancel", "pause", "stop_keep"]
+# A spare prints this line when it has loaded everything; it then waits on stdin for {"request": path}.
+SPARE_READY = b"This spare is warm.\n"
 
 
 class JobProgress(StrictModel):

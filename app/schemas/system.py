@@ -10,6 +10,15 @@ from app.schemas.common import StrictModel
 from app.schemas.projects import CorruptDocument
 
 
+class SpareHealth(StrictModel):
+    """The process that has loaded the engines and waits for the next job."""
+
+    state: Literal["off", "none", "warming", "ready"]
+    pid: int | None = None
+    memory_mb: float | None = Field(None, description="Resident memory in MiB.")
+    reason: str = Field("", description="Why there is none.")
+
+
 class Health(StrictModel):
     """Sign of life."""
 
@@ -18,6 +27,7 @@ class Health(StrictModel):
     uptime_s: float
     pid: int
     memory_mb: float
+    spare: SpareHealth = Field(default_factory=lambda: SpareHealth(state="none"))
 
 
 class Device(StrictModel):

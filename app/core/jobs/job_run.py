@@ -81,6 +81,10 @@ class JobRun:
         try:
             on_spawned(self._child)
             exit_code = self._watch()
+            if self._ladder is None and self._child.start_again():
+                logger.warning("The spare ended before it began the job in %s; a new process does it", self._job_dir)
+                on_spawned(self._child)
+                exit_code = self._watch()
         finally:
             self._child.close()
         self._forwarder.take(self._tail.read_rest())

@@ -24,12 +24,16 @@ from app.core.jobs.process import ChildProcess
 from app.core.jobs.queue import JobQueue, check_transition
 from app.core.jobs.recovery import recover_outcome
 from app.core.jobs.repository import JobRepository
+from app.core.jobs.spare import WarmSpare
 from app.schemas.common import StrictModel, new_id, utc_now
 from app.schemas.events import AnyEvent, JobProgressed, JobStatusChanged
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCommand, JobProgress, JobRecord, JobRequest
+from app.schemas.system import SpareHealth
 from app.storage.paths import WorkspacePaths
 
 logger = logging.getLogger(__name__)
+# Their engines need little of what a spare has loaded.
+COLD_KINDS = frozenset({"import"})
 
 
 class JobScheduler:
@@ -43,6 +47,7 @@ class JobScheduler:
         self._settings = settings
         self._worker_arguments = worker_arguments
         self._repository = JobRepository(paths)
+        self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments)
         self._observers = ObserverTable()
         self._changed = threading.Condition(threading.RLock())  # guards everything below
         self._records: dict[str, JobRecord] = {}
@@ -73,6 +78,7 @@ class JobScheduler:
                     self._queue.add(record)
         with self._changed:
             self._accepts_starts = True
+        self._spare.start()
         self._start_ready()
 
     def stop(self, timeout_s: float = 3.0) -> None:
@@ -80,6 +86,7 @@ class JobScheduler:
         with self._changed:
             self._accepts_starts = False
             runs, threads = list(self._runs.values()), list(self._threads.values())
+        self._spare.stop()
         for run in runs:
             run.end("shutdown", ask_s=0.5 * timeout_s, terminate_s=0.25 * timeout_s)
         deadline = time.monotonic() + timeout_s + 2.0
@@ -212,6 +219,10 @@ class JobScheduler:
                 if job.status in TERMINAL_JOB_STATUSES:
                     del self._records[job.id]
 
+    def describe_spare(self) -> SpareHealth:
+        """Return whether a process waits for the next job, and its memory."""
+        return self._spare.describe()
+
     def wait(self, job_id: str, timeout_s: float) -> JobRecord:
         """Return the job once it ended and everyone was told; raises TimeoutError, NotFoundError."""
         with self._changed:
@@ -248,12 +259,14 @@ class JobScheduler:
                 self._queue.remove(job.id)
                 silent_after_s = None if job.is_service else self._settings.silent_after_s
                 directory = self._job_dir(job)
-                child = ChildProcess(directory, self._worker_arguments)
+                spares = [] if job.kind in COLD_KINDS else [self._spare.take]
+                child = ChildProcess(directory, self._worker_arguments, *spares)
                 run = JobRun(directory, child, self._forwarder(job), silent_after_s)
                 thread = threading.Thread(target=self._run, args=(job.id, run), name=job.id, daemon=True)
                 self._runs[job.id], self._threads[job.id] = run, thread
                 self._update(job.id, status="running", started_at=utc_now())
                 thread.start()
+            self._spare.set_busy(any(not self._records[job_id].is_service for job_id in self._runs))
 
     def _next_job(self) -> JobRecord | None:
         running = [self._records[job_id] for job_id in self._runs]
