@@ -32,7 +32,7 @@ from app.remote.system import Jobs, System, Tasks
 from app.remote.transport import Transport
 from app.remote.waiting import RETRY_PAUSE_S, Patience
 from app.schemas.experiments import ExperimentRecord
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobSummary
+from app.schemas.jobs import JobSummary
 
 __all__ = [
     "DEFAULT_URL",
@@ -95,17 +95,7 @@ class StudioClient:
 
         Raises StudioJobError when it ended otherwise, StudioTimeoutError after `timeout_s`.
         """
-        patience = Patience(timeout_s, reconnect_s, f"The job {job_id}")
-        while True:
-            job = patience.ask(lambda: self.jobs.get(job_id))
-            if on_progress:
-                on_progress(job)
-            if job.status == "completed":
-                return job
-            if job.status in TERMINAL_JOB_STATUSES:
-                raise StudioJobError(job)
-            patience.check()
-            patience.pause(poll_s)
+        return self.jobs.wait(job_id, on_progress, poll_s=poll_s, timeout_s=timeout_s, reconnect_s=reconnect_s)
 
     def follow_training(
         self,

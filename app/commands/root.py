@@ -13,6 +13,7 @@ from app.commands import dataset, evaluate, export, project, split, train
 from app.commands.context import CommandLine
 from app.commands.demo import run_demo
 from app.commands.doctor import run_doctor
+from app.commands.forecast import forecast_experiment
 from app.commands.predict import predict_images
 from app.commands.serve import run_server
 
@@ -95,6 +96,7 @@ app.command("doctor")(run_doctor)
 app.add_typer(project.app, name="project")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(split.app, name="split")
+app.command("forecast")(forecast_experiment)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(export.app, name="export")

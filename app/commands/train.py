@@ -12,6 +12,7 @@ import typer
 from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.following import follow
+from app.commands.forecast import show_forecast_before_training
 from app.commands.settings import parse_assignments, sort_settings
 from app.schemas.experiments import ExperimentRecord
 
@@ -188,6 +189,7 @@ def _create(
 
 
 def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
+    show_forecast_before_training(line, project_id, experiment_id)
     start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
     started = start(project_id, experiment_id)
     if detach:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.remote.sse import StreamEvent
+from app.remote.system import Jobs
 from app.remote.transport import Transport, drop_none, join_path
 from app.schemas.experiments import (
     ExperimentDeleted,
@@ -19,6 +20,8 @@ from app.schemas.experiments import (
     RunRecord,
     RunStarted,
 )
+from app.schemas.forecasts import ForecastView
+from app.schemas.jobs import JobSummary
 
 
 class Experiments:
@@ -51,6 +54,30 @@ class Experiments:
     def delete(self, project_id: str, experiment_id: str) -> ExperimentDeleted:
         """Delete an experiment with its runs and its evaluation."""
         return self._http.send("DELETE", ExperimentDeleted, _path(project_id, experiment_id))
+
+    def read_forecast(self, project_id: str, experiment_id: str) -> ForecastView:
+        """Return what is known of the time, memory and disk that a run would take; starts nothing."""
+        return self._http.get(ForecastView, _path(project_id, experiment_id, "forecast"))
+
+    def forecast(
+        self,
+        project_id: str,
+        experiment_id: str,
+        *,
+        wait: bool = True,
+        on_progress: Callable[[JobSummary], None] | None = None,
+        timeout_s: float | None = None,
+    ) -> ForecastView:
+        """Return a measured forecast of a run; where there is none, queue a probe of a few steps and wait for it.
+
+        Without `wait` the answer may name a `job_id` to wait for. Raises StudioJobError when the probe fails,
+        StudioTimeoutError after `timeout_s`.
+        """
+        view = self._http.send("POST", ForecastView, _path(project_id, experiment_id, "forecast"))
+        if view.job_id is None or not wait:
+            return view
+        Jobs(self._http).wait(view.job_id, on_progress, timeout_s=timeout_s)
+        return self.read_forecast(project_id, experiment_id)
 
     def train(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a run."""

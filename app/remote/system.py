@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from app.remote.errors import StudioJobError
 from app.remote.transport import Transport, join_path
-from app.schemas.jobs import JobCancelled, JobList, JobSummary
+from app.remote.waiting import Patience
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCancelled, JobList, JobSummary
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
 from app.schemas.tasks import TaskInfo, TaskList, TaskSchema
 
@@ -42,6 +44,31 @@ class Jobs:
     def get(self, job_id: str) -> JobSummary:
         """Return one job."""
         return self._http.get(JobSummary, join_path("jobs", job_id))
+
+    def wait(
+        self,
+        job_id: str,
+        on_progress: Callable[[JobSummary], None] | None = None,
+        *,
+        poll_s: float = 0.5,
+        timeout_s: float | None = None,
+        reconnect_s: float = 60.0,
+    ) -> JobSummary:
+        """Wait until a job has completed; a restart of the server in between does no harm.
+
+        Raises StudioJobError when it ended otherwise, StudioTimeoutError after `timeout_s`.
+        """
+        patience = Patience(timeout_s, reconnect_s, f"The job {job_id}")
+        while True:
+            job = patience.ask(lambda: self.get(job_id))
+            if on_progress:
+                on_progress(job)
+            if job.status == "completed":
+                return job
+            if job.status in TERMINAL_JOB_STATUSES:
+                raise StudioJobError(job)
+            patience.check()
+            patience.pause(poll_s)
 
     def cancel(self, job_id: str) -> JobCancelled:
         """Cancel a job."""

@@ -157,3 +157,28 @@ def certificate(**changes: Any) -> dict[str, Any]:
     base = {"passed": True, "tolerance": 1e-4, "num_images": 12, "max_diff": 1e-6, "mean_diff": 1e-7, "agreement": 1.0}
     metrics = {"metric_torch": {"accuracy": 0.98}, "metric_exported": {"accuracy": 0.98}}
     return base | metrics | {"worst": [], "runtime": "onnxruntime"} | changes
+
+
+def forecast(status: str = "ready", **changes: Any) -> dict[str, Any]:
+    """Return the answer to a forecast as the API gives it; without a forecast where a probe is needed."""
+    parts = {"startup_s": 5.0, "caching_s": 0.0, "features_s": 0.0, "training_s": 700.0}
+    known: dict[str, Any] = {
+        "duration_s": 720.0,
+        "parts": parts | {"validation_s": 10.0, "overhead_s": 5.0},
+        "epochs": 3,
+        "can_end_earlier": False,
+        "num_train": 8,
+        "num_val": 2,
+        "feature_views": 0,
+        "num_uncached": 0,
+        "uncached_megapixels": 0.0,
+        "has_cache": True,
+        "memory_mb": 9318.4,
+        "disk_cache_mb": 1.0,
+        "basis": {"source": "run", "measured_at": NOW, "differences": []},
+        "warnings": ["It needs about 9.1 GiB of memory, 6.2 GiB are free: choose a smaller batch_size."],
+    }
+    is_known = status != "needs_probe"
+    message = "About 12 min." if is_known else "Nothing was measured yet."
+    base = {"status": status, "forecast": known if is_known else None, "message": message, "job_id": None}
+    return base | changes
