@@ -112,8 +112,9 @@ class StepTimer:
             candidate = Candidate(arithmetic=arithmetic, error=message)
             return Measured(candidate, is_out_of_memory=is_out_of_memory)
         finally:
-            gc.collect()
+            # Otherwise counting references frees the copy at once, and a collection takes longer than a short step.
             if arithmetic.is_compiled:
+                gc.collect()
                 torch._dynamo.reset()
             if self._device.type == "cuda":
                 torch.cuda.empty_cache()
