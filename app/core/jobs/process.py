@@ -130,10 +130,13 @@ class ChildProcess:
 
         Raises OSError.
         """
-        if not self._is_adopted or (self._job_dir / "events.jsonl").exists():
+        spare = self._worker
+        if spare is None or not self._is_adopted or (self._job_dir / "events.jsonl").exists():
             return False
-        self.kill()
         self._is_adopted = False
+        with self._outbox_lock:
+            _close_stdin(spare)
+        end_worker(spare, [])
         self._worker = self._spawn()
         return True
 

@@ -21,6 +21,7 @@ from tests.core.jobs.fake_jobs import TABLE
 
 PROJECT = "proj-00000001"
 HANDLERS = ("--handlers", "tests.core.jobs.fake_jobs:TABLE")
+WARM_UP = "tests.core.jobs.fake_jobs:warm_up"
 
 
 class FakePayload(StrictModel):
@@ -86,13 +87,13 @@ class Studio:
         return [line.payload["status"] for line in self.lines(job_id) if line.type == "JOB_STATUS"]
 
 
-def build_studio(root: Path, **settings: Any) -> Studio:
-    """Return a studio that is not started yet."""
+def build_studio(root: Path, warm_up: str = WARM_UP, **settings: Any) -> Studio:
+    """Return a studio that is not started yet; a spare of it, where settings want one, does `warm_up` first."""
     paths = WorkspacePaths(root)
     paths.project_dir(PROJECT).mkdir(parents=True, exist_ok=True)
     bus = EventBus(lambda project_id: ProjectEventLog(paths.events_file(project_id), project_id))
     values = {"cancel_ask_s": 0.4, "cancel_terminate_s": 0.4, "workspace_root": root, **settings}
-    scheduler = JobScheduler(paths, bus, Settings(**values), HANDLERS)
+    scheduler = JobScheduler(paths, bus, Settings(**values), [*HANDLERS, "--warm-up", warm_up])
     observer = RecordingObserver()
     for kind in TABLE:
         scheduler.register(kind, observer)

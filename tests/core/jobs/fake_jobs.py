@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from app.schemas.events import JobProgressed, LogLine
@@ -101,8 +106,6 @@ def print_a_lot(context: JobContext) -> dict[str, Any]:
 
 
 def hang_after_result(context: JobContext) -> dict[str, Any]:
-    import threading
-
     threading.Thread(target=time.sleep, args=(600,)).start()
     return {"done": True}
 
@@ -131,13 +134,54 @@ def answer(context: JobContext) -> dict[str, Any]:
 
 
 def wait_for_file(context: JobContext) -> dict[str, Any]:
-    from pathlib import Path
-
     report_step(context, 1, 2)
     while not Path(context.request.payload["path"]).exists():
         time.sleep(0.01)
     report_step(context, 2, 2)
     return {"waited": True}
+
+
+def describe_process(context: JobContext) -> dict[str, Any]:
+    """What a spare must share with a process that was started for the job."""
+    return {
+        "cwd": str(Path.cwd()),
+        "arguments": sys.argv[1:],
+        "tempdir": tempfile.gettempdir(),
+        "stdin": os.read(0, 1).hex(),
+        "sigterm": getattr(signal.getsignal(signal.SIGTERM), "__name__", ""),
+        "environment": sorted(os.environ.items()),
+        "has_faulthandler": faulthandler.is_enabled(),
+        "threads": sorted(thread.name for thread in threading.enumerate()),
+        "leads_group": os.getpgrp() == os.getpid(),
+    }
+
+
+def tell_pid(context: JobContext) -> dict[str, Any]:
+    return {"pid": os.getpid()}
+
+
+def warm_up(handlers: Mapping[str, str]) -> Iterator[None]:
+    print("warming up", len(handlers))
+    yield
+
+
+def warm_up_for_long(handlers: Mapping[str, str]) -> Iterator[None]:
+    while True:
+        yield
+        time.sleep(0.02)
+
+
+def warm_up_and_die(handlers: Mapping[str, str]) -> Iterator[None]:
+    time.sleep(1.0)
+    print("the spare dies", flush=True)
+    if handlers:
+        os._exit(9)
+    yield
+
+
+def warm_up_and_fail(handlers: Mapping[str, str]) -> Iterator[None]:
+    yield
+    raise ImportError("no such engine")
 
 
 TABLE = {
@@ -161,5 +205,7 @@ TABLE = {
         flood,
         answer,
         wait_for_file,
+        describe_process,
+        tell_pid,
     )
 }
