@@ -22,7 +22,12 @@ def apply_memory_format(model: M, memory_format: UsedMemoryFormat) -> M:
 
 
 def as_memory_format(images: Tensor, memory_format: UsedMemoryFormat) -> Tensor:
-    """Return images (batch, channels, height, width) in this order; the same tensor when they have it."""
+    """Return images (batch, channels, height, width) in this order; the same tensor when they have it.
+
+    Features, which have no height and width, are returned as they are.
+    """
+    if images.dim() != 4:
+        return images
     return images.contiguous(memory_format=_FORMATS[memory_format])
 
 

@@ -1,0 +1,250 @@
+"""Measures what a run would be like without running it: the handler of jobs of the kind `probe`.
+
+It reads one batch of the training images and trains copies of the model for some steps. No weights are downloaded,
+no checkpoint is written, nothing of a run changes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from app.datasets.augmenting.chain import BatchAugmentation
+from app.datasets.batch_reader import BatchReader
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
+from app.schemas.common import utc_now
+from app.schemas.events import JobProgressed
+from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+from app.schemas.payloads import TrainPayload
+from app.training.arithmetic import ArithmeticRequest, default_arithmetic, settle_without_measuring
+from app.training.checkpoint_content import seed_everything
+from app.training.computing import move_to
+from app.training.features import explain_why_not
+from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
+from app.training.inputs import TaskParts, TrainingInputs, load_parts, prepare_inputs
+from app.training.measuring import (
+    MIB,
+    Computing,
+    HeadModel,
+    build_key,
+    measure_evaluation,
+    measure_features,
+    measure_filling,
+    read_resident_mb,
+    time_calls,
+)
+from app.training.probing import probe_arithmetic
+from app.training.step_timer import StepTimer, undisturbed
+
+CHOICE_S = 12.0
+TRAINING_S = 4.0
+OTHER_S = 1.5
+MAX_TIMED_STEPS = 20
+MIN_IMAGES_READ = 16
+MAX_READERS = 8
+TOTAL = 5
+
+
+class Samples(NamedTuple):
+    """A batch of training images, uint8 (n, 3, height, width), and what reading them took."""
+
+    images: Tensor
+    targets: Any
+    positions: list[int]
+    megapixels_per_s: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Images per second of one device, and memory in MiB."""
+
+    train: float
+    evaluation: float
+    peak_ram_mb: float
+    peak_vram_mb: float | None
+    features: float | None = None
+
+
+def run(context: JobContext) -> dict[str, Any]:
+    """Measure and return {"measurement": RunMeasurement as JSON}.
+
+    Raises JobCancelled, or JobFailure for settings that a run would refuse too.
+    """
+    try:
+        payload = TrainPayload.model_validate(context.request.payload)
+    except ValidationError as error:
+        msg = f"The request of this probe cannot be read: {error}"
+        raise JobFailure(msg) from error
+    return measure_run(context, payload, load_parts(payload.task))
+
+
+def measure_run(
+    context: JobContext, payload: TrainPayload, parts: TaskParts, capabilities: Capabilities | None = None
+) -> dict[str, Any]:
+    """Measure with these parts of a task; `capabilities` are found out when they are not given."""
+    started_s = time.perf_counter()
+    capabilities = capabilities or probe_capabilities()
+    _report(context, 0, "Reading images")
+    inputs = prepare_inputs(payload, parts)
+    hardware = resolve_hardware(payload.hardware, capabilities)
+    if inputs.learns_by == "fill":
+        hardware = hardware.restricted_to_one()
+    samples = read_samples(inputs)
+    raise_if_cancelled(context)
+    seed_everything(int(inputs.hyperparameters["seed"]))
+    model = _build_model(inputs)
+    startup_s = time.perf_counter() - started_s - samples.seconds
+    probe = _ForecastProbe(context, inputs, hardware, capabilities, model, samples)
+    choice = probe.choose()
+    with undisturbed(bool(inputs.hyperparameters["deterministic"])):
+        speeds = probe.measure(choice.chosen)
+    _report(context, TOTAL, "Measured")
+    measurement = RunMeasurement(
+        key=build_key(inputs, hardware, capabilities),
+        choice=choice,
+        source="probe",
+        measured_at=utc_now(),
+        train_images_per_s=speeds.train * hardware.num_processes,
+        eval_images_per_s=speeds.evaluation * hardware.num_processes,
+        decode_megapixels_per_s=samples.megapixels_per_s,
+        feature_images_per_s=speeds.features,
+        startup_s=round(startup_s, 3),
+        peak_ram_mb=speeds.peak_ram_mb * hardware.num_processes,
+        peak_vram_mb=speeds.peak_vram_mb,
+    )
+    return {"measurement": measurement.model_dump(mode="json")}
+
+
+def read_samples(inputs: TrainingInputs) -> Samples:
+    """Read a batch of training images from their files; raises JobFailure when none of them can be read."""
+    rows = inputs.subsets["train"]
+    count = min(len(rows), max(MIN_IMAGES_READ, int(inputs.hyperparameters["batch_size"])))
+    wanted = [number * len(rows) // count for number in range(count)]
+    num_threads = max(1, min(MAX_READERS, os.cpu_count() or 1))
+    with BatchReader(rows, inputs.images_dir, inputs.preprocessing, num_threads=num_threads) as reader:
+        next(iter(reader.read([wanted[:1]])))  # the first image loads the decoder as well
+        started_s = time.perf_counter()
+        batch = next(iter(reader.read([wanted])))
+        seconds = max(time.perf_counter() - started_s, 1e-9)
+    if not batch.positions:
+        msg = f"None of {count} training images can be read. {batch.skipped[0].message}"
+        raise JobFailure(msg, "ImageReadError")
+    read = [rows[position] for position in batch.positions]
+    encoded = [inputs.parts.data.encode_target(row, inputs.context) for row in read]
+    megapixels = sum(row.width * row.height for row in read) / 1e6
+    targets = inputs.parts.data.collate_targets(encoded)
+    return Samples(batch.images, targets, batch.positions, megapixels / seconds, seconds)
+
+
+class _ForecastProbe:
+    """The measuring of one run."""
+
+    def __init__(
+        self,
+        context: JobContext,
+        inputs: TrainingInputs,
+        hardware: Hardware,
+        capabilities: Capabilities,
+        model: nn.Module,
+        samples: Samples,
+    ) -> None:
+        self._context, self._inputs, self._hardware = context, inputs, hardware
+        self._model, self._samples = model, samples
+        num_train = len(inputs.subsets["train"])
+        batches = max(1, num_train // (int(inputs.hyperparameters["batch_size"]) * hardware.num_processes))
+        self._request = ArithmeticRequest(
+            settings=inputs.payload.hardware,
+            hardware=hardware,
+            capabilities=capabilities,
+            hyperparameters=inputs.hyperparameters,
+            num_train_images=num_train,
+            num_steps=batches * inputs.max_epochs,
+        )
+        self._uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
+
+    def choose(self) -> ArithmeticChoice:
+        """Return the arithmetic that the run would use, measured however short the run is."""
+        if self._inputs.learns_by == "fill" or self._uses_features:
+            reason = "The images go through the model only once, so nothing was compared."
+            return ArithmeticChoice(chosen=default_arithmetic(self._request), source="default", reason=reason)
+        settled = settle_without_measuring(self._request, self._inputs.payload.known)
+        if settled is not None and (settled.source != "default" or self._hardware.num_processes > 1):
+            return settled
+        return probe_arithmetic(
+            self._request,
+            self._model,
+            self._samples.images,
+            self._samples.targets,
+            check=self._check,
+            report=lambda _done, _total, message: _report(self._context, 1, message),
+            budget_s=CHOICE_S,
+        )
+
+    def measure(self, arithmetic: Arithmetic) -> Speeds:
+        """Return the speeds in an arithmetic; raises JobFailure when the model cannot be trained in it."""
+        device = self._hardware.first_device
+        computing = Computing(arithmetic, device, self._check)
+        images, targets = self._samples.images, self._samples.targets
+        model, features = self._model, None
+        before_mb = read_resident_mb()
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        if self._uses_features:
+            _report(self._context, 2, "Computing features")
+            features, images = measure_features(model, images, computing, OTHER_S)
+            model = HeadModel(model)
+        _report(self._context, 3, "Measuring training")
+        train, grown_mb = self._measure_training(model, images, targets, computing)
+        peak_vram_mb = torch.cuda.max_memory_reserved(device) / MIB if device.type == "cuda" else None
+        _report(self._context, 4, "Measuring validation")
+        evaluation = measure_evaluation(model, images, targets, computing, OTHER_S)
+        peak_ram_mb = max(before_mb + grown_mb, read_resident_mb())
+        return Speeds(train, evaluation, peak_ram_mb, peak_vram_mb, features)
+
+    def _measure_training(
+        self, model: nn.Module, images: Tensor, targets: Any, computing: Computing
+    ) -> tuple[float, float]:
+        """Return images per second, and by how many MiB main memory grew."""
+        if self._inputs.learns_by == "fill":
+            return measure_filling(model, images, targets, computing, TRAINING_S), 0.0
+        timer = StepTimer(model, images, targets, computing.device, self._inputs.hyperparameters, self._check)
+        measured = timer.measure(computing.arithmetic, MAX_TIMED_STEPS, TRAINING_S)
+        if measured.candidate.error:
+            msg = f"The model could not be trained in this arithmetic. {measured.candidate.error}"
+            raise JobFailure(msg)
+        size = computing.arithmetic.batch_size
+        augment_s = 0.0 if self._uses_features else self._measure_augmentation(computing) * size
+        grown_mb = (measured.candidate.peak_memory_mb or 0.0) if computing.device.type == "cpu" else 0.0
+        return size / (measured.step_s + augment_s), grown_mb
+
+    def _measure_augmentation(self, computing: Computing) -> float:
+        """Return the seconds that the random transforms take for an image on the device."""
+        inputs, samples = self._inputs, self._samples
+        entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
+        augment = BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
+        images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)
+        seconds = time_calls(lambda: augment(images, targets, 0, samples.positions), computing, OTHER_S)
+        return seconds / len(images)
+
+    def _check(self) -> None:
+        raise_if_cancelled(self._context)
+
+
+def _build_model(inputs: TrainingInputs) -> nn.Module:
+    try:
+        # Speed does not depend on the weights, so a probe never downloads any.
+        return inputs.parts.module.build_model(inputs.context, None)
+    except ValueError as error:
+        raise JobFailure(str(error)) from error
+
+
+def _report(context: JobContext, done: int, message: str) -> None:
+    raise_if_cancelled(context)
+    context.report(JobProgressed(job_id=context.request.job_id, done=done, total=TOTAL, message=message))
