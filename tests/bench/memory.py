@@ -18,7 +18,7 @@ from tests.bench.photos import Photo, write_dataset, write_photos
 
 BACKBONE = "mobilenet_v3_small"
 FEW, MANY, QUICK_MANY = 1000, 10_000, 2000
-SIDE_PX, BATCH_SIZE = 96, 64
+SIDE_PX, BATCH_SIZE = 72, 64
 MAX_RATIO = 1.10
 
 

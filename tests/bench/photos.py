@@ -50,7 +50,8 @@ def write_photos(folder: Path, num_images: int, size: tuple[int, int] = PHOTO_SI
         top = int(random.integers(0, source.height - height + 1))
         path = folder / class_name(label) / f"photo_{number:05}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        cut = source.resize(size, Image.Resampling.BICUBIC, (left, top, left + width, top + height))
+        box = (left, top, left + width, top + height)
+        cut = source.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=1.1)
         cut.save(path, quality=JPEG_QUALITY)
         photos.append(Photo(path, label, size))
     return photos

@@ -17,6 +17,7 @@ import psutil
 
 START_TIMEOUT_S = 60.0
 MIB = 2**20
+WARM_SPARE = "AI_STUDIO_WARM_SPARE"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import httpx
 
 from app.client import StudioClient
 from tests.bench.measuring import Figure, Scope, measure_pairs, rate_for
-from tests.bench.servers import free_port, hello_command, run_server, studio_command
+from tests.bench.servers import WARM_SPARE, free_port, hello_command, run_server, studio_command
 
 NUM_PROJECTS = 1000
 START_PAIRS, RATE_PAIRS = 5, 5
@@ -53,7 +53,8 @@ def measure_project_list(folder: Path) -> list[Figure]:
     """Measure how often a list of a thousand projects is answered, beside a page that says hello."""
     port, hello_port = free_port(), free_port()
     with (
-        run_server(studio_command(port, folder / "list"), port) as studio,
+        # A spare that loads its libraries meanwhile would take one of the cores.
+        run_server(studio_command(port, folder / "list"), port, {WARM_SPARE: "0"}) as studio,
         run_server(hello_command(hello_port), hello_port) as hello,
         httpx.Client(trust_env=False) as http,
     ):
