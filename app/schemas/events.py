@@ -438,6 +438,35 @@ class RunConfigResolved(Event):
     resolved: dict[str, Any]
 
 
+class RunRecovered(Event):
+    """A run broke, went back to its last good checkpoint, and goes on with other settings."""
+
+    type: Literal["RUN_RECOVERED"] = "RUN_RECOVERED"
+    run_id: str
+    reason: Literal["loss_not_finite", "out_of_memory"]
+    message: str
+    epoch: int = Field(description="The epoch that it goes on in.")
+    batch: int = Field(description="The batches of it that were done before.")
+    learning_rate: float
+    micro_batch_size: int
+
+
+class SkippedSample(FrozenModel):
+    """An image that could not be read, and why."""
+
+    filename: str
+    message: str
+
+
+class SamplesSkipped(Event):
+    """Images that a run leaves out because they cannot be read; `count` is the total so far."""
+
+    type: Literal["SAMPLES_SKIPPED"] = "SAMPLES_SKIPPED"
+    run_id: str
+    count: int
+    images: list[SkippedSample] = Field(description="Those found since the last such event, the first ones named.")
+
+
 class EvaluationProgressed(Event):
     """An evaluation goes on."""
 
@@ -500,6 +529,8 @@ AnyEvent = Annotated[
         EpochFinished,
         CheckpointSaved,
         RunConfigResolved,
+        RunRecovered,
+        SamplesSkipped,
         EvaluationProgressed,
         JobResult,
     ],
