@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from app.datasets.reading import SampleKey
-
 Order = Literal["shuffle", "balanced", "sequential"]
+
+
+class SampleKey(NamedTuple):
+    """An image by its place in the list of records, and the epoch that it is drawn for."""
+
+    epoch: int
+    position: int
 
 
 def derive_seed(*parts: int) -> int:
@@ -45,7 +50,7 @@ class EpochBatchSampler(Sampler[list[SampleKey]]):
     ) -> None:
         """`groups` names for each image what balancing levels out; it gives the number of images, too."""
         self._groups = groups
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self._seed = seed
         self._order = order
         self._rank = rank
@@ -87,9 +92,9 @@ class EpochBatchSampler(Sampler[list[SampleKey]]):
     def _spans(self) -> list[tuple[int, int]]:
         count = -(-len(self._groups) // self._world_size)
         if self._order == "sequential":
-            return [(start, min(start + self._batch_size, count)) for start in range(0, count, self._batch_size)]
+            return [(start, min(start + self.batch_size, count)) for start in range(0, count, self.batch_size)]
         count = max(count, 2)
-        size = max(self._batch_size, 2) if count <= 2 else self._batch_size
+        size = max(self.batch_size, 2) if count <= 2 else self.batch_size
         spans = [(start, min(start + size, count)) for start in range(0, count, size)]
         has_single = size > 1 and spans[-1][1] - spans[-1][0] == 1
         return spans[:-1] if has_single else spans

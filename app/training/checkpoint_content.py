@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Trainer
 from torch import Tensor
+from torch.amp import GradScaler
 
 from app.schemas.job_context import JobFailure
 from app.tasks.trained import describe_checkpoint
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
+from app.training.optimization import scale_rates
 from app.training.run_record import read_versions
 
 RESUME_KEY = "resume"
@@ -57,11 +58,15 @@ def check_identity(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None
 
 
 def build_checkpoint(
-    trainer: Trainer, module: TrainingModule, inputs: TrainingInputs, identity: Mapping[str, Any]
+    scaler: GradScaler | None, module: TrainingModule, inputs: TrainingInputs, identity: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the content of a checkpoint of this moment; plain data and tensors only."""
+    """Return the content of a checkpoint of this moment; plain data and tensors only.
+
+    Raises RunBroken when the loss or a weight is not finite: what is saved is always good to go on from.
+    """
     state = module.run_state
     state.loss_sum = module.check_loss()
+    module.check_weights()
     extra = {
         "experiment_id": inputs.payload.experiment_id,
         "run_id": inputs.payload.run_id,
@@ -72,12 +77,12 @@ def build_checkpoint(
         "split_hash": inputs.split_hash,
         "versions": read_versions(),
     }
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
     return {
         "state_dict": module.state_dict(),
         "ai_studio": describe_checkpoint(inputs.context, inputs.preprocessing.recipe, extra),
         RESUME_KEY: {
             "identity": dict(identity),
+            "arithmetic": module.arithmetic.model_dump(mode="json"),
             "state": state.to_json(),
             "optimizer": module.optimizer.state_dict() if module.optimizer is not None else None,
             "schedule": module.schedule.state_dict() if module.schedule is not None else None,
@@ -88,12 +93,21 @@ def build_checkpoint(
     }
 
 
-def restore_checkpoint(trainer: Trainer, module: TrainingModule, saved: Mapping[str, Any]) -> None:
-    """Continue the optimizer and the schedule; weights and state were loaded before."""
-    if module.optimizer is not None and module.schedule is not None:
+def restore_checkpoint(scaler: GradScaler | None, module: TrainingModule, saved: Mapping[str, Any]) -> None:
+    """Continue the optimizer and the schedule; weights and state were loaded before.
+
+    A state with a smaller step than the checkpoint's makes all further steps smaller.
+    """
+    # A run that was paused before its first step has neither.
+    if module.optimizer is not None and module.schedule is not None and saved["optimizer"] is not None:
+        for group in saved["optimizer"]["param_groups"]:
+            # Resumed in the arithmetic that was chosen now, which can be another one.
+            group["fused"] = module.arithmetic.is_optimizer_fused or None
         module.optimizer.load_state_dict(saved["optimizer"])
         module.schedule.load_state_dict(saved["schedule"])
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
+        factor = module.run_state.rate_scale / float(saved["state"].get("rate_scale", 1.0))
+        if factor != 1.0:
+            scale_rates(module.optimizer, module.schedule, factor)
     if scaler is not None and saved["scaler"]:
         scaler.load_state_dict(saved["scaler"])
 

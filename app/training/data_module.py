@@ -1,90 +1,196 @@
-"""The batches of a run: loaders for training and validation over the records of a dataset."""
+"""The batches of a run: which images, read by which threads, with their targets; for training and for validation.
+
+Augmentation happens where the model computes, not here.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Protocol
 
-import torch
 from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader
 
-from app.datasets.augmentations import BatchAugmentation, ImageAugmentation
-from app.datasets.reading import ImageDataset, Sample
+from app.datasets.batch_reader import BatchReader, ReadBatch, ReadStatistics
+from app.datasets.pacing import Pace, PaceTuner, propose_paces
+from app.datasets.preprocessing import Preprocessing
+from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.sampling import EpochBatchSampler, Order
 from app.datasets.table import ImageRecord, class_name_of
-from app.tasks.base import TaskContext
+from app.schemas.events import SkippedSample
+from app.training.batch import Batch
 from app.training.inputs import TrainingInputs
 
-MEGAPIXELS_WORTH_WORKERS = 200.0
-MAX_WORKERS = 4
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of the work this process does."""
+
+    rank: int = 0
+    world_size: int = 1
 
 
-class Batch(NamedTuple):
-    """Images (size, 3, height, width), uint8 or float 0..255, and their collated targets."""
+@dataclass(frozen=True)
+class Reading:
+    """How images are read. `requested_threads` -1: as many as measuring says."""
 
-    images: Tensor
-    targets: Any
-    size: int
-
-
-class BatchCollator:
-    """Samples to a batch; can be sent to a worker process."""
-
-    def __init__(self, collate_targets: Callable[[Sequence[Any]], Any], mix: BatchAugmentation | None = None) -> None:
-        self._collate_targets = collate_targets
-        self._mix = mix
-
-    def __call__(self, samples: Sequence[Sample]) -> Batch:
-        """Return the batch, mixed when batch transforms were chosen."""
-        images = torch.stack([sample.image for sample in samples])
-        targets = self._collate_targets([sample.target for sample in samples])
-        if self._mix is not None:
-            images, targets = self._mix(images, targets, samples[0].epoch, samples[0].position)
-        return Batch(images, targets, len(samples))
+    requested_threads: int
+    is_on_gpu: bool
+    source_scale: float = 1.0
 
 
-class TargetEncoder:
-    """Encodes targets in the context of a run; can be sent to a worker process."""
+class BatchSource(Protocol):
+    """Batches that can be counted and iterated again and again."""
 
-    def __init__(self, encode: Callable[[ImageRecord, TaskContext], Any], context: TaskContext) -> None:
-        self._encode = encode
-        self._context = context
+    def __len__(self) -> int:
+        """Return the batches of a whole pass."""
+        ...
 
-    def __call__(self, row: ImageRecord) -> Any:
-        """Return the target of one image."""
-        return self._encode(row, self._context)
+    def __iter__(self) -> Iterator[Batch]: ...
+
+
+class RunData(Protocol):
+    """What the engine asks of its batches, wherever they come from."""
+
+    sampler: EpochBatchSampler
+    world_size: int
+    notes: list[str]
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Training batches of a whole epoch in each process."""
+        ...
+
+    @property
+    def validation_loader(self) -> BatchSource | None:
+        """This process's share of the validation images, None when there are none."""
+        ...
+
+    @property
+    def validation_batches_everywhere(self) -> int:
+        """Validation batches that every process has; the first ones can have one more."""
+        ...
+
+    @property
+    def statistics(self) -> ReadStatistics:
+        """What reading has cost so far."""
+        ...
+
+    def train_dataloader(self) -> BatchSource:
+        """Return the training batches; where they begin is the sampler's position."""
+        ...
+
+    def take_skipped(self) -> list[SkippedSample]:
+        """Return the images found unreadable since the last call."""
+        ...
+
+    def count_cached(self) -> tuple[int, int]:
+        """Return how many training images need no decoding any more, and how many there are."""
+        ...
+
+    def tune_pace(self, num_images: int, reading: ReadStatistics, step_s: float) -> None:
+        """Learn from one training batch at which pace to read; `step_s` is what came after the images were there."""
+        ...
+
+    def settle_pace(self) -> None:
+        """Stay with the pace that was fastest so far."""
+        ...
+
+    def describe_reading(self) -> dict[str, Any]:
+        """Return how images were read, as plain data."""
+        ...
+
+    def close(self) -> None:
+        """End the threads that read and close files."""
+        ...
+
+
+class SubsetBatches:
+    """The images of a subset as batches; in the sampler's order, or with None one after the other."""
+
+    def __init__(
+        self, inputs: TrainingInputs, rows: Sequence[ImageRecord], reader: BatchReader, order: EpochBatchSampler | int
+    ) -> None:
+        """`order` is a sampler, or the number of images in a batch."""
+        self._parts, self._context = inputs.parts, inputs.context
+        self._rows = rows
+        self._reader = reader
+        self._order = order
+        self._skipped: set[str] = set()
+        self._unreported: list[SkippedSample] = []
+
+    def __len__(self) -> int:
+        return -(-len(self._rows) // self._order) if isinstance(self._order, int) else len(self._order)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epochs: list[int] = []
+        for read in self.read(self._list_positions(epochs)):
+            yield self._collate(read, epochs[0])
+
+    def read(self, batches: Iterable[Sequence[int]]) -> Iterator[ReadBatch]:
+        """Yield the images of each batch of positions, without targets."""
+        for read in self._reader.read(batches):
+            self._note_skipped(read)
+            yield read
+
+    def take_skipped(self) -> list[SkippedSample]:
+        """Return the images found unreadable since the last call."""
+        found, self._unreported = self._unreported, []
+        return found
+
+    def _list_positions(self, epochs: list[int]) -> Iterator[Sequence[int]]:
+        """Yield the positions of each batch, and note the epoch that they are drawn for."""
+        if isinstance(self._order, int):
+            epochs.append(0)
+            for start in range(0, len(self._rows), self._order):
+                yield range(start, min(start + self._order, len(self._rows)))
+            return
+        for keys in self._order:
+            epochs.append(keys[0].epoch)
+            yield [key.position for key in keys]
+
+    def _note_skipped(self, read: ReadBatch) -> None:
+        for sample in read.skipped:
+            if sample.filename not in self._skipped:
+                self._skipped.add(sample.filename)
+                self._unreported.append(SkippedSample(filename=sample.filename, message=sample.message))
+
+    def _collate(self, read: ReadBatch, epoch: int) -> Batch:
+        encoded = [self._parts.data.encode_target(self._rows[position], self._context) for position in read.positions]
+        targets: Any = self._parts.data.collate_targets(encoded) if encoded else None
+        return Batch(read.images, targets, len(read.positions), tuple(read.positions), epoch)
 
 
 class TrainingData(LightningDataModule):
-    """The loaders of one process among `world_size`."""
+    """The images of one process among `share.world_size`."""
 
-    def __init__(self, inputs: TrainingInputs, num_workers: int, pin_memory: bool, rank: int, world_size: int) -> None:
+    def __init__(self, inputs: TrainingInputs, batch_size: int, reading: Reading, share: Share) -> None:
         super().__init__()
         self._inputs = inputs
-        self._loader_settings: dict[str, Any] = {
-            "num_workers": num_workers,
-            "persistent_workers": num_workers > 0,
-            "pin_memory": pin_memory,
-            # A generator of its own keeps the loaders from drawing a number from the one that the model draws from.
-            "generator": torch.Generator(),
-        }
-        self._encoder = TargetEncoder(inputs.parts.data.encode_target, inputs.context)
-        self._rank, self.world_size = rank, world_size
-        hyperparameters = inputs.hyperparameters
-        order: Order = "sequential" if inputs.learns_by == "fill" else hyperparameters.get("sampler", "shuffle")
-        self.sampler = EpochBatchSampler(
-            [class_name_of(row) or "" for row in inputs.subsets["train"]],
-            int(hyperparameters["batch_size"]),
-            int(hyperparameters["seed"]),
-            order,
-            rank,
-            world_size,
-        )
-        self._train_loader = self._build_train_loader()
-        self._validation_loader = self._build_validation_loader()
+        self._reading = reading
+        self.world_size = share.world_size
+        self.notes: list[str] = []
+        self._tuner = PaceTuner(plan_paces(reading))
+        self._pace = self._tuner.pace
+        self._caches: list[SampleCache] = []
+        self.sampler = build_sampler(inputs, batch_size, share)
+        rows = inputs.subsets["train"]
+        shown = inputs.subsets["val"][share.rank :: share.world_size]
+        plan = scale_preprocessing(inputs.preprocessing, reading.source_scale)
+        if plan == inputs.preprocessing:
+            train_cache = eval_cache = self._open_cache(plan, [*rows, *inputs.subsets["val"]])
+        else:
+            train_cache = self._open_cache(plan, rows)
+            eval_cache = self._open_cache(inputs.preprocessing, inputs.subsets["val"])
+        self._readers = [
+            self._build_reader(rows, plan, train_cache),
+            self._build_reader(shown, inputs.preprocessing, eval_cache),
+        ]
+        self._train = SubsetBatches(inputs, rows, self._readers[0], self.sampler)
+        self._validation = SubsetBatches(inputs, shown, self._readers[1], batch_size) if shown else None
+        self._subsets = [self._train] if self._validation is None else [self._train, self._validation]
+        self._train_cache = train_cache
 
     @property
     def batches_per_epoch(self) -> int:
@@ -92,66 +198,118 @@ class TrainingData(LightningDataModule):
         return len(self.sampler)
 
     @property
-    def validation_loader(self) -> DataLoader[Sample] | None:
+    def validation_loader(self) -> BatchSource | None:
         """This process's share of the validation images, None when there are none."""
-        return self._validation_loader
+        return self._validation
 
     @property
     def validation_batches_everywhere(self) -> int:
         """Validation batches that every process has; the first ones can have one more."""
         rows = len(self._inputs.subsets["val"]) // self.world_size
-        return -(-rows // int(self._inputs.hyperparameters["batch_size"]))
+        return -(-rows // self.sampler.batch_size)
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> BatchSource:
         """Return the training batches; where they begin is the sampler's position."""
-        return self._train_loader
+        return self._train
+
+    @property
+    def readers(self) -> Mapping[str, SubsetBatches]:
+        """The images of each subset, to be read in any order."""
+        named = {"train": self._train, "val": self._validation}
+        return {name: each for name, each in named.items() if each is not None}
 
     def close(self) -> None:
-        """End the processes that read images. Left to the garbage collector they end late, and one after the other."""
-        for loader in (self._train_loader, self._validation_loader):
-            iterator = getattr(loader, "_iterator", None)
-            if iterator is not None and hasattr(iterator, "_shutdown_workers"):
-                iterator._shutdown_workers()
+        """End the threads that read and close the cache."""
+        for reader in self._readers:
+            reader.close()
+        for cache in self._caches:
+            cache.close()
 
-    def _build_train_loader(self) -> DataLoader[Sample]:
-        inputs = self._inputs
-        seed = int(inputs.hyperparameters["seed"])
-        entries = inputs.payload.augmentations.train if inputs.learns_by == "gradient" else []
-        mix = BatchAugmentation(entries, len(inputs.context.classes), seed)
-        dataset = ImageDataset(
-            inputs.subsets["train"],
-            inputs.images_dir,
-            inputs.preprocessing,
-            self._encoder,
-            ImageAugmentation(entries, inputs.preprocessing.input_size, seed),
+    @property
+    def statistics(self) -> ReadStatistics:
+        """What reading has cost so far."""
+        return add_statistics([reader.statistics for reader in self._readers])
+
+    def take_skipped(self) -> list[SkippedSample]:
+        """Return the images found unreadable since the last call."""
+        return [sample for each in self._subsets for sample in each.take_skipped()]
+
+    def count_cached(self) -> tuple[int, int]:
+        """Return how many training images need no decoding any more, and how many there are."""
+        rows = self._inputs.subsets["train"]
+        return (0 if self._train_cache is None else self._train_cache.num_present(rows)), len(rows)
+
+    def tune_pace(self, num_images: int, reading: ReadStatistics, step_s: float) -> None:
+        """Learn from one training batch at which pace to read; `step_s` is what came after the images were there."""
+        self._set_pace(self._tuner.record(num_images, reading.num_decoded, reading.waited_s, step_s))
+
+    def settle_pace(self) -> None:
+        """Stay with the pace that was fastest so far."""
+        self._set_pace(self._tuner.settle())
+
+    def _set_pace(self, pace: Pace) -> None:
+        if pace != self._pace:
+            self._pace = pace
+            for reader in self._readers:
+                reader.set_pace(*pace)
+
+    def describe_reading(self) -> dict[str, Any]:
+        """Return the pace, what was measured of others, and what reading cost, as plain data."""
+        return {
+            "pace": self._tuner.pace._asdict(),
+            "measured": [
+                each.pace._asdict() | {"ms_per_image": round(1000 * each.seconds_per_image, 3)}
+                for each in self._tuner.measurements
+            ],
+            **{name: round(value, 3) for name, value in asdict(self.statistics).items()},
+        }
+
+    def _build_reader(self, rows: Sequence[ImageRecord], plan: Preprocessing, cache: SampleCache | None) -> BatchReader:
+        threads, lookahead, is_pinned = self._tuner.pace
+        images_dir = self._inputs.images_dir
+        return BatchReader(
+            rows, images_dir, plan, cache, num_threads=threads, lookahead=lookahead, pin_memory=is_pinned
         )
-        collator = BatchCollator(inputs.parts.data.collate_targets, None if mix.is_empty else mix)
-        return DataLoader(dataset, batch_sampler=self.sampler, collate_fn=collator, **self._loader_settings)
 
-    def _build_validation_loader(self) -> DataLoader[Sample] | None:
-        rows = self._inputs.subsets["val"]
-        if not rows:
+    def _open_cache(self, plan: Preprocessing, rows: Sequence[ImageRecord]) -> SampleCache | None:
+        opened = open_sample_cache(self._inputs.payload.dataset, self._inputs.table, plan, rows)
+        if isinstance(opened, CacheRefusal):
+            self.notes.append(opened.reason)
             return None
-        share = rows[self._rank :: self.world_size]
-        dataset = ImageDataset(share, self._inputs.images_dir, self._inputs.preprocessing, self._encoder)
-        return DataLoader(
-            dataset,
-            batch_size=int(self._inputs.hyperparameters["batch_size"]),
-            collate_fn=BatchCollator(self._inputs.parts.data.collate_targets),
-            **self._loader_settings,
-        )
+        self._caches.append(opened)
+        return opened
 
 
-def resolve_num_workers(requested: int, rows: Sequence[ImageRecord], cpu_count: int | None = None) -> int:
-    """Return the processes that read images: as asked for, or for -1 by the pixels that an epoch decodes.
+def build_sampler(inputs: TrainingInputs, batch_size: int, share: Share) -> EpochBatchSampler:
+    """Return the order of the training images: a function of seed and epoch."""
+    order: Order = "sequential" if inputs.learns_by == "fill" else inputs.hyperparameters.get("sampler", "shuffle")
+    groups = [class_name_of(row) or "" for row in inputs.subsets["train"]]
+    return EpochBatchSampler(
+        groups, batch_size, int(inputs.hyperparameters["seed"]), order, share.rank, share.world_size
+    )
 
-    Below 200 megapixels an epoch (some seconds of decoding) starting processes does not pay; above, one process for
-    each core, four at most.
-    """
-    if requested >= 0:
-        return requested
-    megapixels = sum(row.width * row.height for row in rows) / 1e6
-    cores = cpu_count or os.cpu_count() or 1
-    if megapixels < MEGAPIXELS_WORTH_WORKERS or cores < 2:
-        return 0
-    return min(cores, MAX_WORKERS)
+
+def scale_preprocessing(preprocessing: Preprocessing, factor: float) -> Preprocessing:
+    """Return the same with every size enlarged, so that what is cut out of an image keeps its detail."""
+    if factor == 1.0:
+        return preprocessing
+    height, width = (round(side * factor) for side in preprocessing.input_size)
+    recipe = preprocessing.recipe
+    sizes = [height, width] if len(recipe.size) == 2 else [round(side * factor) for side in recipe.size]
+    return replace(preprocessing, input_size=(height, width), recipe=recipe.model_copy(update={"size": sizes}))
+
+
+def plan_paces(reading: Reading, num_cores: int | None = None) -> list[Pace]:
+    """Return the paces to try; with a number of threads that was asked for only how far to read ahead is open."""
+    cores = num_cores or os.cpu_count() or 1
+    paces = propose_paces(cores, reading.is_on_gpu)
+    if reading.requested_threads >= 0:
+        threads = reading.requested_threads
+        paces = list(dict.fromkeys(pace._replace(num_threads=threads) for pace in paces)) if threads else [Pace(0, 0)]
+    return paces
+
+
+def add_statistics(parts: Sequence[ReadStatistics]) -> ReadStatistics:
+    """Return the sums of several readers."""
+    names = [item.name for item in fields(ReadStatistics)]
+    return ReadStatistics(**{name: sum(getattr(part, name) for part in parts) for name in names})

@@ -13,9 +13,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from app.datasets.sampling import EpochBatchSampler, Order
-from app.datasets.table import ImageRecord, class_name_of
-from app.training.data_module import Batch
+from app.datasets.batch_reader import ReadStatistics
+from app.datasets.sampling import EpochBatchSampler
+from app.datasets.table import ImageRecord
+from app.schemas.events import SkippedSample
+from app.training.batch import Batch
+from app.training.data_module import TrainingData
 from app.training.feature_files import FeatureEntry
 from app.training.features import TRAIN, VALIDATION, TableKey
 from app.training.inputs import TrainingInputs
@@ -103,7 +106,8 @@ class TrainingBatches:
             positions = self._keep_readable([key.position for key in keys])
             views = [choose_view(keys[0].epoch, position, num_views) for position in positions]
             features = self._features.read(views, positions)
-            yield Batch(features, self._targets.read(positions), len(positions))
+            targets = self._targets.read(positions)
+            yield Batch(features, targets, len(positions), tuple(positions), keys[0].epoch, is_features=True)
 
     def _keep_readable(self, positions: list[int]) -> list[int]:
         unreadable = self._features.unreadable
@@ -128,25 +132,25 @@ class ValidationBatches:
         for start in range(0, len(self._positions), self._batch_size):
             positions = self._positions[start : start + self._batch_size]
             features = self._features.read([0] * len(positions), positions)
-            yield Batch(features, self._targets.read(positions), len(positions))
+            yield Batch(features, self._targets.read(positions), len(positions), tuple(positions), is_features=True)
 
 
 class FeatureData(LightningDataModule):
     """The loaders of a run on one device that learns from features.
 
-    The number of batches depends on the images of the split alone, not on which of them could be read, so it can be
-    compared with a checkpoint before features exist.
+    The number and the order of the batches are those of the images, whichever of them could be read.
     """
 
     world_size = 1
 
-    def __init__(self, inputs: TrainingInputs, tables: Mapping[TableKey, FeatureEntry], batch_size: int) -> None:
-        """`tables` is what `compute_features` returned; closed by `close`. `batch_size` is in images."""
+    def __init__(self, inputs: TrainingInputs, tables: Mapping[TableKey, FeatureEntry], images: TrainingData) -> None:
+        """`tables` is what `compute_features` returned, read from `images`; `close` closes both."""
         super().__init__()
         rows = inputs.subsets[TRAIN]
-        order: Order = inputs.hyperparameters.get("sampler", "shuffle")
-        groups = [class_name_of(row) or "" for row in rows]
-        self.sampler = EpochBatchSampler(groups, batch_size, int(inputs.hyperparameters["seed"]), order)
+        self._images = images
+        self.sampler = images.sampler
+        self.notes = images.notes
+        batch_size = images.sampler.batch_size
         training = FeatureTable([tables[key] for key in sorted(tables) if key.subset == TRAIN])
         self._tables = [training]
         self._train_batches = TrainingBatches(self.sampler, training, TargetTable(inputs, rows), len(rows))
@@ -176,7 +180,31 @@ class FeatureData(LightningDataModule):
         """Return the training batches; where they begin is the sampler's position."""
         return self._train_batches
 
+    @property
+    def statistics(self) -> ReadStatistics:
+        """What reading the images has cost."""
+        return self._images.statistics
+
+    def take_skipped(self) -> list[SkippedSample]:
+        """Return the images found unreadable since the last call."""
+        return self._images.take_skipped()
+
+    def count_cached(self) -> tuple[int, int]:
+        """Return how many training images need no decoding any more, and how many there are."""
+        return self._images.count_cached()
+
+    def tune_pace(self, num_images: int, reading: ReadStatistics, step_s: float) -> None:
+        """Nothing is read from images while the head is trained."""
+
+    def settle_pace(self) -> None:
+        """Nothing is read from images while the head is trained."""
+
+    def describe_reading(self) -> dict[str, Any]:
+        """Return how the images were read, as plain data."""
+        return self._images.describe_reading()
+
     def close(self) -> None:
         """Close the files."""
+        self._images.close()
         for table in self._tables:
             table.close()

@@ -43,6 +43,7 @@ class TrainingInputs:
     payload: TrainPayload
     parts: TaskParts
     context: TaskContext
+    table: DatasetTable
     preprocessing: Preprocessing
     subsets: Mapping[str, list[ImageRecord]]
     dataset_hash: str
@@ -112,6 +113,7 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
         payload=payload,
         parts=parts,
         context=context,
+        table=table,
         preprocessing=preprocessing,
         subsets=subsets,
         dataset_hash=table.content_hash or hash_content(table.images),

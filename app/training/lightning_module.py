@@ -1,4 +1,4 @@
-"""The system around a task's model: optimizer steps, accumulation, averaging. It knows no events and no files.
+"""The system around a task's model: augmentation, optimizer steps, accumulation, averaging. No events, no files.
 
 Optimisation is manual, because a run that is continued in the middle of an accumulation must take the same steps as
 one that never stopped; Lightning gives devices, precision and the synchronisation of several processes.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -18,11 +18,18 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
 
+from app.datasets.augmenting.chain import BatchAugmentation
+from app.schemas.arithmetic import Arithmetic
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskModel
-from app.training.data_module import Batch
+from app.training.batch import Batch, split_batch
+from app.training.computing import apply_memory_format, as_memory_format, compile_model
 from app.training.optimization import build_optimizer, build_schedule
+from app.training.recovery import RunBroken
 from app.training.state import RunState
+
+if TYPE_CHECKING:
+    from app.tasks.base import Outputs
 
 EMA_DECAY = 0.999
 
@@ -56,12 +63,27 @@ class StepPlan:
 
 
 class TrainingModule(LightningModule):
-    """Trains `model`, and keeps `ema_model` beside it when averaging was chosen."""
+    """Trains `model`, and keeps `ema_model` beside it when averaging was chosen.
 
-    def __init__(self, model: nn.Module, plan: StepPlan, run_state: RunState) -> None:
+    `augment` changes the images of a batch on the device; with None they are learned from as they come.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: StepPlan,
+        run_state: RunState,
+        arithmetic: Arithmetic,
+        augment: BatchAugmentation | None = None,
+    ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        apply_memory_format(model, arithmetic.memory_format)
         self.model = model
+        self.arithmetic = arithmetic
+        self.augment = augment
+        if arithmetic.is_compiled:
+            compile_model(model)
         self.ema_model: AveragedModel | None = None
         if plan.hyperparameters["ema"] and plan.learns_by == "gradient":
             self.ema_model = AveragedModel(model, multi_avg_fn=self._average, use_buffers=True)
@@ -94,17 +116,26 @@ class TrainingModule(LightningModule):
         self._loss_sum = None
 
     def check_loss(self) -> float:
-        """Return the sum of the loss; waits for the device. Raises JobFailure when it is no longer finite."""
+        """Return the sum of the loss; waits for the device. Raises RunBroken when it is no longer finite."""
         total = float(self.loss_sum)
         if math.isfinite(total):
             return total
         state = self.run_state
-        rate = self.plan.hyperparameters["learning_rate"]
-        msg = (
-            f"The loss became infinite or not a number in epoch {state.epoch}, at batch {state.batch} at the latest. "
-            f"Try a learning rate below {rate:g} (a tenth of it), gradient_clip 1, or precision 32."
-        )
-        raise JobFailure(msg, "LossNotFinite")
+        msg = f"The loss became infinite or not a number in epoch {state.epoch}, at batch {state.batch} at the latest."
+        raise RunBroken("loss_not_finite", msg)
+
+    def check_weights(self) -> None:
+        """Raise RunBroken when a weight is no longer finite, so that no such weight is ever saved."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        if not all(bool(torch.isfinite(parameter).all()) for parameter in trained):
+            msg = f"Weights became infinite or not a number in epoch {self.run_state.epoch}."
+            raise RunBroken("loss_not_finite", msg)
+
+    def forget(self) -> None:
+        """Let go of everything that takes memory on a device; the module cannot be used afterwards."""
+        self.model = nn.Identity()
+        self.ema_model = None
+        self.optimizer, self.schedule, self._loss_sum = None, None, None
 
     def configure_optimizers(self) -> Optimizer | None:
         """Build optimizer and schedule; none for a model that is filled."""
@@ -113,7 +144,12 @@ class TrainingModule(LightningModule):
         if not any(parameter.requires_grad for parameter in self.model.parameters()):
             msg = "Nothing of the model is left to train: every part of it is frozen."
             raise JobFailure(msg)
-        self.optimizer = build_optimizer(self.model.parameters(), self.plan.hyperparameters)
+        self.optimizer = build_optimizer(
+            self.model.parameters(),
+            self.plan.hyperparameters,
+            is_fused=self.arithmetic.is_optimizer_fused,
+            rate_scale=self.run_state.rate_scale,
+        )
         self.schedule = build_schedule(self.optimizer, self.plan.hyperparameters, self.plan.steps_per_epoch)
         return self.optimizer
 
@@ -123,11 +159,11 @@ class TrainingModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Learn from a batch and move on in the run's state; `batch_idx` counts from where this process began."""
-        if self.plan.learns_by == "fill":
+        if batch.size and self.plan.learns_by == "fill":
             with torch.no_grad():
                 self.task_model.fill(batch.images, batch.targets)
-        else:
-            self._descend(batch)
+        elif self.plan.learns_by == "gradient":
+            self._descend(self.as_trained(batch))
         self.run_state.batch += 1
         self.run_state.images_in_epoch += batch.size
         self.run_state.images_total += batch.size
@@ -145,11 +181,37 @@ class TrainingModule(LightningModule):
         for parameter, gradient in zip(self.model.parameters(), gradients, strict=True):
             parameter.grad = None if gradient is None else gradient.to(parameter.device)
 
+    def as_trained(self, batch: Batch) -> Batch:
+        """Return the batch as the model learns from it: augmented, in the memory format of the run."""
+        if self.augment is None or batch.is_features or not batch.size:
+            return self.as_evaluated(batch)
+        images, targets = self.augment(batch.images, batch.targets, batch.epoch, batch.positions)
+        return self.as_evaluated(batch._replace(images=images, targets=targets))
+
+    def as_evaluated(self, batch: Batch) -> Batch:
+        """Return the batch in the memory format of the run."""
+        if batch.is_features or not batch.size:
+            return batch
+        return batch._replace(images=as_memory_format(batch.images, self.arithmetic.memory_format))
+
+    def measure_loss(self, batch: Batch, model: nn.Module | None = None) -> tuple[Tensor, Outputs]:
+        """Return the loss of a part of a batch and the outputs, by another model than the trained one if given.
+
+        Where the backbone is frozen, the batch holds its features.
+        """
+        measured: Any = self.model if model is None else model
+        if batch.is_features:
+            loss, outputs = measured.loss_of_features(batch.images, batch.targets)
+        else:
+            loss, outputs = measured.loss(batch.images, batch.targets)
+        return loss, outputs
+
     def _descend(self, batch: Batch) -> None:
         number = self.run_state.batch
-        loss, _ = self.task_model.loss(batch.images, batch.targets)
-        self.manual_backward(loss / self.plan.group_size(number))
-        self.loss_sum.add_(loss.detach().double() * batch.size)
+        for part in split_batch(batch, self.arithmetic.micro_batch_size):
+            loss, _ = self.measure_loss(part)
+            self.manual_backward(loss * (part.size / batch.size / self.plan.group_size(number)))
+            self.loss_sum.add_(loss.detach().double() * part.size)
         if self.optimizer is not None and self.schedule is not None and self.plan.ends_group(number):
             self._step(self.optimizer, self.schedule)
 

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed
 from lightning.pytorch import Trainer
+from torch.amp import GradScaler
 
-from app.schemas.events import CheckpointSaved, RunPhase, TrainProgress
-from app.schemas.job_context import JobContext
+from app.schemas.arithmetic import ArithmeticChoice
+from app.schemas.events import (
+    EpochFinished,
+    JobProgressed,
+    MetricScalar,
+    RunPhase,
+    SamplesSkipped,
+    SkippedSample,
+    TrainProgress,
+)
+from app.schemas.experiments import EpochMetrics
+from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.jobs import JobCommand
 from app.throttle import Throttle
 from app.training.checkpoint_content import build_checkpoint
-from app.training.checkpoint_files import BEST, LAST, keep_as, save_atomically
-from app.training.data_module import TrainingData
+from app.training.data_module import RunData
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
+from app.training.measurement import SpeedMeter
 from app.training.progress import ProgressMeter
 from app.training.reporting import RunReporter
+from app.training.savings import Savings
 from app.training.state import RunState
 
 PROGRESS_INTERVAL_S = 0.35
+MAX_NAMED_SKIPPED = 20
+MAX_SKIPPED_SHARE = 0.5
 _COMMANDS: tuple[JobCommand | None, ...] = (None, "stop_keep", "pause", "cancel")
 
 
@@ -44,22 +58,31 @@ class LiveRun:
     inputs: TrainingInputs
     reporter: RunReporter
     module: TrainingModule
-    data: TrainingData
+    data: RunData
     identity: Mapping[str, Any]
+    choice: ArithmeticChoice
+    learns_from_features: bool = False
+    started_s: float = field(default_factory=time.monotonic)
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     progress_throttle: Throttle = field(default_factory=lambda: Throttle(PROGRESS_INTERVAL_S))
-    checkpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
+    speed: SpeedMeter = field(default_factory=SpeedMeter)
+    skipped: list[SkippedSample] = field(default_factory=list)
+    reported_epochs: int = 0
     _command_group: Any = None
+
+    def __post_init__(self) -> None:
+        self.savings = Savings(
+            self.context.output_dir / "checkpoints",
+            self.reporter.run_id,
+            self.inputs.payload.model.backbone,
+            lambda trainer: build_checkpoint(self.scaler(trainer), self.module, self.inputs, self.identity),
+            is_writer=not self.reporter.is_silent,
+        )
 
     @property
     def state(self) -> RunState:
         """Where the run stands."""
         return self.module.run_state
-
-    @property
-    def checkpoint_dir(self) -> Path:
-        """Where checkpoints lie."""
-        return self.context.output_dir / "checkpoints"
 
     def read_command(self) -> JobCommand | None:
         """Return the command so far; the first process reads it and tells the others."""
@@ -99,39 +122,50 @@ class LiveRun:
             evaluations -= eval_batches_done / eval_batches
         return self.meter.estimate_remaining_s(train_batches, evaluations, eval_batches)
 
-    def describe_checkpoints(self) -> dict[str, dict[str, Any]]:
-        """Return the checkpoints on disk by name: path relative to the run, size and epoch."""
-        found = dict(self.checkpoints)
-        for name, filename in (("last", LAST), ("best", BEST)):
-            path = self.checkpoint_dir / filename
-            if name not in found and path.is_file():
-                epoch = self.state.best_epoch if name == "best" else self.state.epochs_done
-                size_mb = round(path.stat().st_size / 2**20, 3)
-                found[name] = {"path": f"checkpoints/{filename}", "size_mb": size_mb, "epoch": epoch}
-        return found
+    def close(self) -> None:
+        """End the threads that read and close files."""
+        self.data.close()
 
-    def save(self, trainer: Trainer, is_best: bool = False) -> list[CheckpointSaved]:
-        """Write last.ckpt, and keep it as best.ckpt too; return the facts to report once all else is said."""
-        content = build_checkpoint(trainer, self.module, self.inputs, self.identity)
-        if self.reporter.is_silent:
-            return []
-        last = self.checkpoint_dir / LAST
-        size_bytes = save_atomically(content, last)
-        saved = [self._note("last", LAST, size_bytes)]
-        if is_best:
-            keep_as(last, self.checkpoint_dir / BEST)
-            saved.append(self._note("best", BEST, size_bytes))
-        return saved
+    def scaler(self, trainer: Trainer | None) -> GradScaler | None:
+        """Return what keeps the gradients of half precision from vanishing, None in any other arithmetic."""
+        return None if trainer is None else getattr(trainer.precision_plugin, "scaler", None)
 
-    def _note(self, name: Any, filename: str, size_bytes: int) -> CheckpointSaved:
-        epoch = self.state.epochs_done
-        path = f"checkpoints/{filename}"
-        self.checkpoints[name] = {"path": path, "size_mb": round(size_bytes / 2**20, 3), "epoch": epoch}
-        return CheckpointSaved(
-            run_id=self.reporter.run_id,
-            name=name,
-            path=path,
-            epoch=epoch,
-            size_bytes=size_bytes,
-            metric=dict(self.state.final_metrics),
-        )
+    def report_job_progress(self, done: int, total: int, message: str) -> None:
+        """Report how far something is that the job does beside its steps."""
+        job_id = self.context.request.job_id
+        self.reporter.report(JobProgressed(job_id=job_id, done=done, total=total, message=message))
+
+    def report_skipped(self) -> None:
+        """Report the images that turned out to be unreadable; raises JobFailure when most of them are."""
+        found = self.data.take_skipped()
+        if not found:
+            return
+        self.skipped.extend(found)
+        count = len(self.skipped)
+        for sample in found[:MAX_NAMED_SKIPPED]:
+            self.reporter.log(f"Left out {sample.filename}: {sample.message}", "warning")
+        named = found[:MAX_NAMED_SKIPPED]
+        self.reporter.report(SamplesSkipped(run_id=self.reporter.run_id, count=count, images=named))
+        total = sum(len(self.inputs.subsets[subset]) for subset in ("train", "val"))
+        if count > total * MAX_SKIPPED_SHARE:
+            msg = f"{count} of {total} images cannot be read. The first: {found[0].filename}: {found[0].message}"
+            raise JobFailure(msg, "ImageReadError")
+
+    def name_skipped(self, limit: int) -> list[dict[str, str]]:
+        """Return the first images that are left out, as plain data."""
+        return [sample.model_dump() for sample in self.skipped[:limit]]
+
+    def report_epochs(self) -> None:
+        """Report the closed epochs that were not reported yet, each once, in order."""
+        run_id = self.reporter.run_id
+        for epoch in self.state.history:
+            metrics = EpochMetrics.model_validate(epoch)
+            if metrics.epoch <= self.reported_epochs:
+                continue
+            self.reported_epochs = metrics.epoch
+            for name, value in epoch.items():
+                if value is not None and name.startswith(("train_", "val_")):
+                    split: Any = "train" if name.startswith("train_") else "val"
+                    scalar = MetricScalar(run_id=run_id, name=name, split=split, step=metrics.epoch, value=value)
+                    self.reporter.report(scalar)
+            self.reporter.report(EpochFinished(run_id=run_id, metrics=metrics))

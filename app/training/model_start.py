@@ -13,34 +13,43 @@ from app.tasks.trained import read_checkpoint, select_weights
 from app.training.checkpoint_content import RESUME_KEY, check_identity
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
+from app.training.state import RunState
 
 
-def build_start_model(inputs: TrainingInputs) -> nn.Module:
-    """Return the model of a run before its first step; raises JobFailure when there are no weights that fit."""
+def build_start_model(inputs: TrainingInputs, is_new: bool) -> nn.Module:
+    """Return the model of a run before its first step; raises JobFailure when there are no weights that fit.
+
+    A run that is not new gets the weights of its checkpoint afterwards.
+    """
     payload = inputs.payload
-    has_checkpoint = payload.resume_from is not None or payload.initial_weights is not None
-    weights_dir = None if has_checkpoint else Path(payload.weights_dir)
+    weights_dir = Path(payload.weights_dir) if is_new and payload.initial_weights is None else None
     try:
         model = inputs.parts.module.build_model(inputs.context, weights_dir)
     except ValueError as error:
         raise JobFailure(str(error)) from error
-    if payload.initial_weights is not None and payload.resume_from is None:
+    if payload.initial_weights is not None and is_new:
         _load_initial_weights(model, Path(payload.initial_weights))
     return model
 
 
-def read_resume(path: Path, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of the checkpoint that a run continues from.
-
-    Raises JobFailure when it cannot be read, or when what it was trained on is not what is there now.
-    """
+def read_resume(path: Path) -> dict[str, Any]:
+    """Return the content of the checkpoint that a run continues from; raises JobFailure when it cannot be read."""
     content = read_checkpoint(path)
-    saved = content.get(RESUME_KEY)
-    if not isinstance(saved, dict):
+    if not isinstance(content.get(RESUME_KEY), dict):
         msg = f"The checkpoint {path.name} holds a model only; a run cannot be resumed from it."
         raise JobFailure(msg, "ResumeRefused")
-    check_identity(saved["identity"], identity)
     return content
+
+
+def check_resume(content: dict[str, Any], identity: Mapping[str, Any], inputs: TrainingInputs) -> dict[str, Any] | None:
+    """Return what to continue from; raises JobFailure when what it was trained on is not what is there now.
+
+    Filling is one pass without random numbers, so one that was not finished begins again and comes to the same.
+    """
+    saved = content[RESUME_KEY]
+    check_identity(saved["identity"], identity)
+    is_half_filled = inputs.learns_by == "fill" and RunState.from_json(saved["state"]).epochs_done == 0
+    return None if is_half_filled else content
 
 
 def load_resumed_weights(module: TrainingModule, content: Mapping[str, Any]) -> None:

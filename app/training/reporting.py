@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -60,5 +61,6 @@ class RunReporter:
         """Write a line into the log."""
         if self.is_silent:
             return
-        with self._lock, self._path.open("a", encoding="utf-8") as file:
+        # A disk without room must not end a run that could still be paused; the events say the same.
+        with self._lock, suppress(OSError), self._path.open("a", encoding="utf-8") as file:
             file.write(f"{utc_now()} {text}\n")

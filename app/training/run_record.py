@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from app.schemas.arithmetic import ArithmeticChoice
 from app.tasks.trained import context_to_json
 from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs
@@ -38,17 +39,19 @@ def read_versions() -> dict[str, str]:
 
 
 def describe_run(
-    inputs: TrainingInputs, hardware: Hardware, module: TrainingModule, num_workers: int
+    inputs: TrainingInputs, hardware: Hardware, module: TrainingModule, choice: ArithmeticChoice
 ) -> dict[str, Any]:
     """Return the resolved settings of a run as plain JSON data."""
     hyperparameters = inputs.hyperparameters
+    effective_batch = choice.chosen.batch_size * hyperparameters["batch_multiplier"] * hardware.num_processes
     context = context_to_json(inputs.context)
     return {
         "versions": read_versions(),
         "seed": hyperparameters["seed"],
-        "hardware": _describe_hardware(hardware, num_workers),
-        "precision": hardware.precision,
-        "effective_batch": hyperparameters["batch_size"] * hyperparameters["batch_multiplier"] * hardware.num_processes,
+        "hardware": _describe_hardware(hardware),
+        "precision": choice.chosen.precision,
+        "arithmetic": choice.model_dump(mode="json"),
+        "effective_batch": effective_batch,
         "hyperparameters": context["hyperparameters"],
         "schedule": _describe_schedule(module.plan, inputs),
         "dataset_hash": inputs.dataset_hash,
@@ -78,14 +81,13 @@ def count_parameters(module: TrainingModule) -> dict[str, int]:
     }
 
 
-def _describe_hardware(hardware: Hardware, num_workers: int) -> dict[str, Any]:
+def _describe_hardware(hardware: Hardware) -> dict[str, Any]:
     devices = ["cpu"] if isinstance(hardware.devices, int) else [f"gpu:{number}" for number in hardware.devices]
     return {
         "devices": devices,
         "device_names": list(hardware.names) if hardware.accelerator == "cuda" else [platform.processor() or "cpu"],
         "strategy": hardware.strategy if hardware.num_processes > 1 else "single device",
         "processes": hardware.num_processes,
-        "num_workers": num_workers,
         "cpu_threads": torch.get_num_threads(),
         "platform": platform.platform(),
     }

@@ -15,7 +15,9 @@ class RunState:
     """Position and memory of a run; plain data.
 
     `epoch` is being trained, from 1; `batch` of its batches are done (in each process). `is_epoch_trained` says that
-    all its batches are, but that it was not closed by a validation yet. Durations are in seconds.
+    all its batches are, but that it was not closed by a validation yet. Durations are in seconds. `rate_scale` and
+    `rollbacks` remember how often the run went back after a loss that was not finite; `history` are the closed epochs,
+    as they were or still have to be reported.
     """
 
     epoch: int = 1
@@ -35,6 +37,9 @@ class RunState:
     final_metrics: dict[str, float] = field(default_factory=dict)
     images_total: int = 0
     fit_duration_s: float = 0.0
+    rate_scale: float = 1.0
+    rollbacks: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def epochs_done(self) -> int:

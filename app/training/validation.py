@@ -6,34 +6,40 @@ from collections.abc import Callable, Iterable
 
 import torch
 from lightning.pytorch import Trainer
-from torch import nn
 
 from app.tasks.base import EpochMetrics
-from app.training.data_module import Batch
+from app.training.batch import Batch, split_batch
+from app.training.lightning_module import TrainingModule
 
 
 def validate(
     trainer: Trainer,
-    model: nn.Module,
+    module: TrainingModule,
     batches: Iterable[Batch],
     metrics: EpochMetrics,
     on_batch: Callable[[int], None],
 ) -> dict[str, float]:
     """Return `val_loss` (mean over images) and each metric as `val_*`, over all processes.
 
-    `on_batch` is called after each batch with their number so far. The model is left in evaluation mode.
+    `on_batch` is called after each batch with their number so far. The model is left in evaluation mode. Images that
+    cannot be read are left out; NaN comes out when none can.
     """
     device = trainer.strategy.root_device
+    model = module.evaluated_model
     model.eval()
     metrics.to(device)
     metrics.reset()
     totals = torch.zeros(2, dtype=torch.float64, device=device)
     with torch.no_grad(), trainer.precision_plugin.val_step_context():
         for number, batch in enumerate(batches, start=1):
-            images, targets, count = trainer.strategy.batch_to_device(batch, device)
-            loss, outputs = model.loss(images, targets)  # type: ignore[operator]
-            totals += torch.stack([loss.double() * count, torch.full_like(loss, count, dtype=torch.float64)])
-            metrics.update(outputs, targets)
+            for part in split_batch(
+                trainer.strategy.batch_to_device(batch, device), module.arithmetic.micro_batch_size
+            ):
+                loss, outputs = module.measure_loss(module.as_evaluated(part), model)
+                totals += torch.stack(
+                    [loss.double() * part.size, torch.full_like(loss, part.size, dtype=torch.float64)]
+                )
+                metrics.update(outputs, part.targets)
             on_batch(number)
         computed = metrics.compute()
     if trainer.world_size > 1:

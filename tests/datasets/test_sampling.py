@@ -6,8 +6,7 @@ from collections import Counter
 
 import pytest
 
-from app.datasets.reading import SampleKey
-from app.datasets.sampling import EpochBatchSampler, Order, derive_seed
+from app.datasets.sampling import EpochBatchSampler, Order, SampleKey, derive_seed
 
 
 def take(sampler: EpochBatchSampler, epoch: int, start: int = 0) -> list[list[SampleKey]]:

@@ -1,27 +1,131 @@
-"""How many processes read images."""
+"""Batches of images with their targets: which, in which order, at which size, and at which pace they are read."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
+from typing import Any
 
-from app.datasets.table import ImageRecord
-from app.training.data_module import resolve_num_workers
+import pytest
+import torch
+
+from app.datasets.batch_reader import ReadStatistics
+from app.datasets.pacing import Pace
+from app.datasets.preprocessing import Preprocessing
+from app.schemas.export import ResizeRecipe
+from app.training.data_module import Reading, Share, TrainingData, plan_paces, scale_preprocessing
+from app.training.inputs import prepare_inputs
+from tests.training.fakes import SIDE_PX, Workplace, build_parts
+
+
+def open_data(workplace: Workplace, share: Share | None = None, scale: float = 1.0, **settings: Any) -> TrainingData:
+    payload = workplace.payload(settings)
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    inputs = prepare_inputs(payload, build_parts())
+    return TrainingData(inputs, 4, Reading(0, is_on_gpu=False, source_scale=scale), share or Share())
+
+
+def test_an_epoch_has_every_image_once_with_its_target(workplace: Workplace) -> None:
+    data = open_data(workplace)
+    data.sampler.set_position(2)
+    batches = list(data.train_dataloader())
+    assert [batch.size for batch in batches] == [4, 4, 4, 4, 4, 2]
+    assert sorted(position for batch in batches for position in batch.positions) == list(range(22))
+    assert {batch.epoch for batch in batches} == {2}
+    for batch in batches:
+        assert batch.images.dtype == torch.uint8
+        assert batch.targets.tolist() == [position % 3 for position in batch.positions]
+    data.close()
+
+
+def test_an_epoch_can_begin_in_its_middle(workplace: Workplace) -> None:
+    data = open_data(workplace)
+    data.sampler.set_position(1)
+    whole = list(data.train_dataloader())
+    data.sampler.set_position(1, 4)
+    rest = list(data.train_dataloader())
+    assert len(data.train_dataloader()) == 6
+    assert [batch.positions for batch in rest] == [batch.positions for batch in whole[4:]]
+    assert all(torch.equal(one.images, other.images) for one, other in zip(rest, whole[4:], strict=True))
+    data.close()
+
+
+def test_two_processes_share_the_images(workplace: Workplace) -> None:
+    shares = [open_data(workplace, Share(rank, 2)) for rank in range(2)]
+    seen = [position for data in shares for batch in data.train_dataloader() for position in batch.positions]
+    assert sorted(seen) == list(range(22))
+    assert [len(data.validation_loader or []) for data in shares] == [2, 1]
+    assert {data.validation_batches_everywhere for data in shares} == {1}
+    for data in shares:
+        data.close()
+
+
+def test_the_second_epoch_decodes_nothing(workplace: Workplace) -> None:
+    data = open_data(workplace)
+    list(data.train_dataloader())
+    assert data.count_cached() == (22, 22)
+    assert data.statistics.num_decoded == 22
+    list(data.train_dataloader())
+    assert (data.statistics.num_decoded, data.statistics.num_cached) == (22, 22)
+    data.close()
+
+
+def test_training_images_can_be_read_larger_than_validation_images(workplace: Workplace) -> None:
+    data = open_data(workplace, scale=1.5)
+    assert next(iter(data.train_dataloader())).images.shape[-2:] == (SIDE_PX * 3 // 2, SIDE_PX * 3 // 2)
+    assert data.validation_loader is not None
+    assert next(iter(data.validation_loader)).images.shape[-2:] == (SIDE_PX, SIDE_PX)
+    data.close()
+
+
+def test_without_room_for_a_cache_the_run_is_told(workplace: Workplace) -> None:
+    payload = workplace.payload()
+    payload.dataset.cache_dir, payload.dataset.cache_budget_bytes = str(workplace.root / "cache"), 100
+    data = TrainingData(prepare_inputs(payload, build_parts()), 4, Reading(0, is_on_gpu=False), Share())
+    assert len(data.notes) == 1
+    assert "read from their files each time" in data.notes[0]
+    assert len(list(data.train_dataloader())) == 6
+    data.close()
 
 
 @pytest.mark.parametrize(
-    ("requested", "images", "side_px", "cores", "expected"),
+    ("requested", "is_on_gpu", "expected"),
     [
-        (-1, 1800, 8, 16, 0),
-        (-1, 199, 1000, 16, 0),
-        (-1, 201, 1000, 16, 4),
-        (-1, 10_000, 640, 2, 2),
-        (-1, 10_000, 640, 1, 0),
-        (0, 10_000, 640, 16, 0),
-        (7, 10, 8, 2, 7),
+        (0, False, [Pace(0, 0)]),
+        (0, True, [Pace(0, 0)]),
+        (3, False, [Pace(3, 0), Pace(3, 1)]),
+        (-1, False, [Pace(8, 0), Pace(4, 1), Pace(8, 1)]),
+        (-1, True, [Pace(8, 3, True), Pace(4, 3, True), Pace(8, 3, False), Pace(8, 6, True)]),
     ],
 )
-def test_processes_are_started_where_they_pay(
-    requested: int, images: int, side_px: int, cores: int, expected: int
-) -> None:
-    rows = [ImageRecord("a.png", side_px, side_px, [], [])] * images
-    assert resolve_num_workers(requested, rows, cores) == expected
+def test_paces_respect_the_threads_that_were_asked_for(requested: int, is_on_gpu: bool, expected: list[Pace]) -> None:
+    assert plan_paces(Reading(requested, is_on_gpu), num_cores=8) == expected
+
+
+def test_the_fastest_pace_is_kept_and_told(workplace: Workplace) -> None:
+    payload = workplace.payload()
+    data = TrainingData(prepare_inputs(payload, build_parts()), 4, Reading(2, is_on_gpu=False), Share())
+    for _ in range(40):
+        is_slow = data.describe_reading()["pace"]["lookahead"] == 0
+        data.tune_pace(4, ReadStatistics(num_decoded=4, waited_s=2.0 if is_slow else 0.1), 0.1)
+    described = data.describe_reading()
+    assert described["pace"] == {"num_threads": 2, "lookahead": 1, "pin_memory": False}
+    assert len(described["measured"]) == 2
+    data.close()
+
+
+@pytest.mark.parametrize(("mode", "size"), [("stretch", [30, 45]), ("letterbox", [30, 45]), ("crop", [51])])
+def test_every_size_is_scaled(mode: Any, size: list[int]) -> None:
+    plain = Preprocessing((20, 30), ResizeRecipe(mode=mode, size=[20, 30] if mode != "crop" else [34]))
+    scaled = scale_preprocessing(plain, 1.5)
+    assert (scaled.input_size, scaled.recipe.size, scaled.recipe.mode) == ((30, 45), size, mode)
+    assert scale_preprocessing(plain, 1.0) is plain
+
+
+def test_an_unreadable_image_is_told_once(workplace: Workplace, tmp_path: Path) -> None:
+    (workplace.root / "images/003.png").write_bytes(b"no image")
+    data = open_data(workplace)
+    for _ in range(2):
+        assert sum(batch.size for batch in data.train_dataloader()) == 21
+    assert [sample.filename for sample in data.take_skipped()] == ["003.png"]
+    assert data.take_skipped() == []
+    data.close()

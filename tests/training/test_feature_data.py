@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import torch
 from torch import Tensor
 
 from app.schemas.tasks import AugmentationEntry
+from app.training.data_module import Reading, Share, TrainingData
 from app.training.feature_data import FeatureData, TargetTable, choose_view
 from app.training.features import TableKey
+from app.training.inputs import TrainingInputs
 from tests.training.fakes import Workplace
 from tests.training.feature_world import FeatureWorld, FrozenNet, Reader
 
@@ -28,9 +31,16 @@ def world(tmp_path: Path) -> Iterator[FeatureWorld]:
     world.close()
 
 
+def open_images(inputs: TrainingInputs) -> TrainingData:
+    """Return the batches of images whose order those of features have; they are not read, so no cache is opened."""
+    location = inputs.payload.dataset.model_copy(update={"cache_dir": ""})
+    inputs = replace(inputs, payload=inputs.payload.model_copy(update={"dataset": location}))
+    return TrainingData(inputs, BATCH, Reading(requested_threads=0, is_on_gpu=False), Share())
+
+
 def _open(world: FeatureWorld, damaged: set[int] | None = None, **settings: Any) -> FeatureData:
     inputs = world.inputs(settings, train=[FLIP])
-    return FeatureData(inputs, world.compute(inputs, FrozenNet(), damaged), BATCH)
+    return FeatureData(inputs, world.compute(inputs, FrozenNet(), damaged), open_images(inputs))
 
 
 def _positions(data: FeatureData, epoch: int, start: int = 0) -> list[list[int]]:
@@ -54,7 +64,7 @@ def test_each_image_changes_its_view_with_each_epoch_and_an_epoch_mixes_them() -
 def test_batches_are_those_of_the_sampler_in_the_view_of_the_epoch(world: FeatureWorld) -> None:
     inputs = world.inputs({"feature_views": 2}, train=[FLIP])
     tables = world.compute(inputs, FrozenNet())
-    data = FeatureData(inputs, tables, BATCH)
+    data = FeatureData(inputs, tables, open_images(inputs))
     targets = TargetTable(inputs, inputs.subsets["train"])
     drawn = _positions(data, 3)
     data.sampler.set_position(3)
@@ -88,7 +98,7 @@ def test_a_batch_without_a_readable_image_takes_the_next_one(world: FeatureWorld
     drawn = _positions(_open(world, image_size=20), 1)[2]
     inputs = world.inputs()
     tables = world.compute(inputs, FrozenNet(), damaged=set(drawn))
-    lost = _features(FeatureData(inputs, tables, BATCH), 1)[2]
+    lost = _features(FeatureData(inputs, tables, open_images(inputs)), 1)[2]
     following = next(place % 22 for place in range(drawn[0], drawn[0] + 22) if place % 22 not in drawn)
     wanted = torch.empty(1, 5)
     tables[TableKey("train", 0)].read([following], wanted.numpy())
@@ -120,7 +130,7 @@ def test_without_validation_images_there_is_no_loader(tmp_path: Path) -> None:
 
 def test_a_step_on_features_is_a_step_on_images(world: FeatureWorld) -> None:
     inputs, model = world.inputs(), FrozenNet().eval()
-    data = FeatureData(inputs, world.compute(inputs, model), BATCH)
+    data = FeatureData(inputs, world.compute(inputs, model), open_images(inputs))
     reader = Reader(inputs, "train")
     for batch, positions in zip(data.train_dataloader(), _positions(data, 1), strict=True):
         images = torch.stack([reader.read(position) for position in positions])

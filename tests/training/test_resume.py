@@ -11,9 +11,11 @@ import torch
 from torch import Tensor
 
 from app.datasets.table import Label
-from app.schemas.events import EpochFinished
+from app.schemas.events import EpochFinished, Event
 from app.schemas.job_context import JobFailure
+from app.schemas.payloads import TrainPayload
 from app.schemas.tasks import AugmentationEntry
+from app.training import savings
 from app.training.callbacks import steps
 from tests.training.fakes import FakeContext, Workplace, command_after, load_checkpoint, run_fake
 
@@ -31,6 +33,29 @@ AUGMENTED = [
     AugmentationEntry(name="ColorJitter"),
     AugmentationEntry(name="MixUp"),
 ]
+
+
+class DyingContext(FakeContext):
+    """Dies instead of reporting an event of a kind for the n-th time, or after the end of an epoch."""
+
+    kind, number, die_at_epoch = "", 0, 0
+
+    @classmethod
+    def of_payload(cls, workplace: Workplace, name: str, payload: TrainPayload, kind: str, number: int) -> DyingContext:
+        context = cls(workplace.root / name, payload)
+        context.output_dir.mkdir()
+        context.kind, context.number = kind, number
+        return context
+
+    def report(self, event: Event) -> None:
+        self.number -= event.type == self.kind
+        if event.type == self.kind and self.number == 0:
+            raise KeyError("killed")
+        super().report(event)
+        if isinstance(event, EpochFinished) and event.metrics.epoch == self.die_at_epoch:
+            raise KeyError("killed")
+
+
 BATCHES = 6  # 22 training images in batches of 4
 VALIDATION_BATCHES = 3
 
@@ -43,6 +68,27 @@ def tensors(value: Any, path: str = "") -> dict[str, Tensor]:
     return {name: found for key, item in items for name, found in tensors(item, f"{path}/{key}").items()}
 
 
+def state_without_times(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the state of a run but for what a clock decides."""
+    timing = {"epoch_duration_s", "fit_duration_s", "history"}
+    state = content["resume"]["state"]
+    history = [{key: value for key, value in epoch.items() if key != "duration_s"} for epoch in state["history"]]
+    return {key: value for key, value in state.items() if key not in timing} | {"history": history}
+
+
+def resume(workplace: Workplace, name: str, *earlier: FakeContext, **settings: Any) -> FakeContext:
+    """Return the context of a run that goes on; the server has recorded the epochs of the earlier contexts."""
+    last = str(workplace.root / name / "checkpoints/last.ckpt")
+    recorded = len(epochs_of(*earlier))
+    payload = workplace.payload(**settings, resume_from=last, recorded_epochs=recorded)
+    return workplace.context(name, payload)
+
+
+def payload_of(context: FakeContext) -> TrainPayload:
+    """Return what a context asks for."""
+    return TrainPayload.model_validate(context.request.payload)
+
+
 def assert_same_end(first: Path, second: Path) -> None:
     """Compare weights, averages, optimizer, random numbers and the state of the run, bit for bit."""
     one, other = load_checkpoint(first), load_checkpoint(second)
@@ -50,9 +96,7 @@ def assert_same_end(first: Path, second: Path) -> None:
     assert found.keys() == expected.keys()
     assert len(found) > 30
     assert [name for name, value in found.items() if not torch.equal(value, expected[name])] == []
-    timing = {"epoch_duration_s", "fit_duration_s"}
-    states = [{k: v for k, v in content["resume"]["state"].items() if k not in timing} for content in (one, other)]
-    assert states[0] == states[1]
+    assert state_without_times(one) == state_without_times(other)
     assert one["resume"]["schedule"] == other["resume"]["schedule"]
 
 
@@ -66,12 +110,13 @@ def run_with_pauses(workplace: Workplace, name: str, pauses: list[int], **settin
     """Run to the end, paused after these numbers of batches; return the context of each part."""
     contexts: list[FakeContext] = []
     for batches in [*pauses, None]:
-        last = workplace.root / name / "checkpoints" / "last.ckpt"
-        payload = workplace.payload(**settings, resume_from=str(last) if contexts else None)
-        context = workplace.context(name, payload)
+        if contexts:
+            context = resume(workplace, name, *contexts, **settings)
+        else:
+            context = workplace.context(name, workplace.payload(**settings))
         if batches is not None:
             context.decide = command_after(batches, "pause")
-        result = run_fake(context, payload)
+        result = run_fake(context, payload_of(context))
         assert result.get("outcome") == (None if batches is None else "paused")
         contexts.append(context)
     return contexts
@@ -116,9 +161,8 @@ def test_a_run_that_was_killed_continues_from_its_last_epoch(workplace: Workplac
     killed.decide = die
     with pytest.raises(KeyError):
         run_fake(killed, payload)
-    resumed = workplace.payload(FULL, resume_from=str(workplace.root / "parts/checkpoints/last.ckpt"))
-    context = workplace.context("parts", resumed)
-    run_fake(context, resumed)
+    context = resume(workplace, "parts", killed, hyperparameters=FULL)
+    run_fake(context, payload_of(context))
     assert_same_end(workplace.root / "whole", workplace.root / "parts")
     assert epochs_of(killed, context) == epochs_of(whole)
 
@@ -139,11 +183,43 @@ def test_a_run_that_was_killed_continues_from_the_middle_of_an_epoch(
     with pytest.raises(KeyError):
         run_fake(killed, payload)
     assert load_checkpoint(killed.output_dir)["resume"]["state"]["batch"] == 3
-    resumed = workplace.payload(FULL, resume_from=str(workplace.root / "parts/checkpoints/last.ckpt"))
-    context = workplace.context("parts", resumed)
-    run_fake(context, resumed)
+    context = resume(workplace, "parts", killed, hyperparameters=FULL)
+    run_fake(context, payload_of(context))
     assert_same_end(workplace.root / "whole", workplace.root / "parts")
     assert epochs_of(killed, context) == epochs_of(whole)
+
+
+@pytest.mark.parametrize("event", ["METRIC_SCALAR", "EPOCH_FINISHED", "CHECKPOINT_SAVED"])
+def test_a_kill_between_a_checkpoint_and_its_events_loses_none_and_repeats_none(
+    workplace: Workplace, event: str
+) -> None:
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=FULL)
+    killed = DyingContext.of_payload(workplace, "parts", workplace.payload(FULL), event, number=1)
+    with pytest.raises(KeyError):
+        run_fake(killed, payload_of(killed))
+    context = resume(workplace, "parts", killed, hyperparameters=FULL)
+    run_fake(context, payload_of(context))
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+    assert epochs_of(killed, context) == epochs_of(whole)
+
+
+def test_epochs_without_a_checkpoint_are_trained_again_and_not_reported_again(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=FULL | {"max_epochs": 5})
+    monkeypatch.setattr(savings, "MAX_SAVE_SHARE", 1e-9)
+    killed = DyingContext.of_payload(workplace, "parts", workplace.payload(FULL | {"max_epochs": 5}), "STAGE_STATUS", 2)
+    killed.die_at_epoch = 3
+    with pytest.raises(KeyError):
+        run_fake(killed, payload_of(killed))
+    assert load_checkpoint(killed.output_dir)["resume"]["state"]["epoch"] == 2
+    context = resume(workplace, "parts", killed, hyperparameters=FULL | {"max_epochs": 5})
+    run_fake(context, payload_of(context))
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+    assert [epoch["epoch"] for epoch in epochs_of(killed, context)] == [1, 2, 3, 4, 5]
+    assert epochs_of(killed, context) == epochs_of(whole)
+    best = [load_checkpoint(workplace.root / name, "best")["ai_studio"]["extra"] for name in ("whole", "parts")]
+    assert best[0]["metrics"] == best[1]["metrics"]
 
 
 def test_early_stopping_remembers(workplace: Workplace) -> None:
@@ -155,10 +231,9 @@ def test_early_stopping_remembers(workplace: Workplace) -> None:
 
 
 def test_a_finished_run_has_nothing_left_to_do(workplace: Workplace) -> None:
-    run_with_pauses(workplace, "run", [])
-    payload = workplace.payload(resume_from=str(workplace.root / "run/checkpoints/last.ckpt"))
-    context = workplace.context("run", payload)
-    result = run_fake(context, payload)
+    whole = run_with_pauses(workplace, "run", [])
+    context = resume(workplace, "run", *whole)
+    result = run_fake(context, payload_of(context))
     assert (result["epochs_done"], context.of(EpochFinished)) == (3, [])
     assert set(result["checkpoints"]) == {"best", "last"}
 

@@ -8,7 +8,6 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from app.schemas.jobs import JobCommand
-from app.training.checkpoint_files import LAST
 from app.training.live_run import LiveRun, TrainingInterrupted
 
 
@@ -41,10 +40,11 @@ class CommandWatcher(Callback):
             self._obey(trainer, command)
 
     def _obey(self, trainer: Trainer, command: JobCommand) -> None:
-        has_last = (self._live.checkpoint_dir / LAST).is_file()
-        if command == "pause" or (command == "cancel" and not has_last):
-            for event in self._live.save(trainer):
-                self._live.reporter.report(event)
+        savings = self._live.savings
+        # A cancel leaves what there is, within its deadline; only a run without any checkpoint gets one.
+        is_saved = command == "pause" or (command == "cancel" and not savings.has_last)
+        for event in savings.save(trainer) if is_saved else savings.flush_best():
+            self._live.reporter.report(event)
         raise TrainingInterrupted(command)
 
     def _finish_fill_early(self) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from app.schemas.events import BestModelUpdated, EpochFinished, MetricScalar
 from app.schemas.experiments import EpochMetrics
 from app.training.callbacks.commands import CommandWatcher
 from app.training.live_run import LiveRun
+from app.training.measurement import subtract
 from app.training.state import MIN_DELTA, is_better
 from app.training.validation import validate
 
@@ -24,7 +24,8 @@ class EpochCloser(Callback):
         self._metrics = live.inputs.parts.metrics.build_epoch_metrics(live.inputs.context)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Close what an earlier process left open."""
+        """Report what an earlier process closed and could not report any more; close what it left open."""
+        self._live.report_epochs()
         if self._live.state.is_epoch_trained:
             self.close(trainer)
 
@@ -38,21 +39,26 @@ class EpochCloser(Callback):
         """Close the present epoch; afterwards the state stands at the first batch of the next one."""
         live, state = self._live, self._live.state
         state.is_epoch_trained = True
+        live.data.settle_pace()
         values = self._measure_training(trainer) | self._measure_validation(trainer)
+        live.meter.mark()
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         is_best = self._update_best(values)
         self._update_early_stopping(values)
         metrics = self._describe_epoch(values)
         state.final_metrics = values
+        state.history.append(metrics.model_dump(mode="json"))
         state.start_next_epoch()
         live.module.reset_loss_sum()
-        saved = live.save(trainer, is_best)
-        self._report(metrics, values, is_best)
+        is_over = state.is_stopped_early or state.epochs_done >= live.inputs.max_epochs
+        saved = live.savings.close_epoch(trainer, is_best, is_over)
+        self._write_line(metrics, values, is_best)
+        live.report_epochs()
         for event in saved:
             live.reporter.report(event)
         if state.is_stopped_early:
             trainer.should_stop = True
-        live.meter.mark()
+        live.speed.overheads_s.append(live.meter.lap())
 
     def _measure_training(self, trainer: Trainer) -> dict[str, float]:
         live = self._live
@@ -78,8 +84,14 @@ class EpochCloser(Callback):
                 # Processes ask together, so none may ask more often than the others.
                 self._commands.check_in_validation(trainer)
 
-        values = validate(trainer, live.module.evaluated_model, loader, self._metrics, on_batch)
-        live.state.epoch_duration_s += live.meter.count_evaluation()
+        before = live.data.statistics
+        values = validate(trainer, live.module, loader, self._metrics, on_batch)
+        elapsed_s = live.meter.count_evaluation()
+        live.state.epoch_duration_s += elapsed_s
+        live.speed.evaluations.add(
+            len(live.inputs.subsets["val"]) // live.data.world_size, elapsed_s, subtract(live.data.statistics, before)
+        )
+        live.report_skipped()
         # What follows is decided from these numbers in each process, so they must be the same to the last bit.
         agreed: dict[str, float] = trainer.strategy.broadcast(values) if trainer.world_size > 1 else values
         return agreed
@@ -126,20 +138,10 @@ class EpochCloser(Callback):
             **extra,
         )
 
-    def _report(self, metrics: EpochMetrics, values: dict[str, float], is_best: bool) -> None:
-        live = self._live
-        run_id = live.reporter.run_id
-        for name, value in values.items():
-            split: Any = "train" if name.startswith("train_") else "val"
-            event = MetricScalar(run_id=run_id, name=name, split=split, step=metrics.epoch, value=value)
-            live.reporter.report(event)
-        live.reporter.report(EpochFinished(run_id=run_id, metrics=metrics))
+    def _write_line(self, metrics: EpochMetrics, values: dict[str, float], is_best: bool) -> None:
         text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
         marker = ", best so far" if is_best else ""
-        live.reporter.write(
-            f"Epoch {metrics.epoch}/{live.inputs.max_epochs}: {text}, lr {metrics.lr:.3g}, "
+        self._live.reporter.write(
+            f"Epoch {metrics.epoch}/{self._live.inputs.max_epochs}: {text}, lr {metrics.lr:.3g}, "
             f"{metrics.duration_s:.1f} s{marker}"
         )
-        if is_best:
-            model_id = live.inputs.payload.model.backbone
-            live.reporter.report(BestModelUpdated(run_id=run_id, model_id=model_id, metric=live.state.best_metric))

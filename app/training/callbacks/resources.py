@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -63,6 +64,16 @@ class ProcessProbe:
             except psutil.Error:
                 continue
         return min(100.0, load / self._cores), memory / BYTES_PER_MB
+
+
+def read_peak_ram_mb() -> float:
+    """Return the most memory that this process ever had resident, in MiB."""
+    if sys.platform == "win32":
+        return float(psutil.Process().memory_info().peak_wset) / BYTES_PER_MB
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak) / BYTES_PER_MB if sys.platform == "darwin" else float(peak) / 1024
 
 
 class ResourceMonitor:

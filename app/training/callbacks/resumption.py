@@ -22,7 +22,7 @@ class Resumption(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore what hangs on the optimizer, and the random numbers."""
         if self._saved is not None:
-            restore_checkpoint(trainer, self._live.module, self._saved)
+            restore_checkpoint(self._live.scaler(trainer), self._live.module, self._saved)
         self._restore_random(trainer)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -1,0 +1,102 @@
+"""Settles in which arithmetic a run computes: as its checkpoint did, as its settings say, as measured before or now."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from app.datasets.batch_reader import BatchReader
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice
+from app.training.arithmetic import (
+    ArithmeticRequest,
+    default_arithmetic,
+    is_obeyed,
+    settle_without_measuring,
+)
+from app.training.hardware import Hardware, probe_capabilities
+from app.training.inputs import TrainingInputs
+from app.training.probing import probe_arithmetic
+from app.training.recovery import Adjustment
+
+Follow = Callable[[int, int, str], None]
+"""Called with (done, total, message); without a message it is only asked whether to go on."""
+
+
+def build_request(inputs: TrainingInputs, hardware: Hardware) -> ArithmeticRequest:
+    """Return what a choice depends on; with a frozen backbone an image goes through the model once per view."""
+    hyperparameters = inputs.hyperparameters
+    num_images = len(inputs.subsets["train"])
+    batches = -(-num_images // (int(hyperparameters["batch_size"]) * hardware.num_processes))
+    passes = int(hyperparameters["feature_views"]) if inputs.payload.model.freeze_backbone else inputs.max_epochs
+    return ArithmeticRequest(
+        settings=inputs.payload.hardware,
+        hardware=hardware,
+        capabilities=probe_capabilities(),
+        hyperparameters=hyperparameters,
+        num_train_images=num_images,
+        num_steps=batches * passes,
+    )
+
+
+def choose_arithmetic(
+    inputs: TrainingInputs,
+    hardware: Hardware,
+    model: nn.Module,
+    saved: Mapping[str, Any] | None,
+    adjusted: Adjustment | None,
+    follow: Follow,
+) -> ArithmeticChoice:
+    """Return the arithmetic of a run; `saved` is that of the checkpoint that it goes on from.
+
+    `follow` learns of each step of a measurement and may raise to end it. Raises JobFailure for an explicit setting
+    that this machine cannot obey.
+    """
+    request = build_request(inputs, hardware)
+    choice = _take_saved(request, saved) if saved is not None else None
+    if choice is None and inputs.learns_by == "fill":
+        plain = default_arithmetic(request).model_copy(update={"is_compiled": False, "is_optimizer_fused": False})
+        choice = ArithmeticChoice(chosen=plain, source="default")
+    choice = (
+        choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
+    )
+    if adjusted is None or adjusted.micro_batch_size is None:
+        return choice
+    smaller = choice.chosen.model_copy(update={"micro_batch_size": adjusted.micro_batch_size})
+    return choice.model_copy(update={"chosen": smaller})
+
+
+def _take_saved(request: ArithmeticRequest, saved: Mapping[str, Any]) -> ArithmeticChoice | None:
+    """Return what the checkpoint was trained in, so that the run goes on as if it had never stopped.
+
+    Where the settings have been made explicit since, they are obeyed.
+    """
+    arithmetic = Arithmetic.model_validate(saved)
+    if not request.can_grow and arithmetic.batch_size != request.batch_size:
+        # Another number of batches in an epoch cannot be continued; the check of the checkpoint says so.
+        return None
+    if is_obeyed(request.settings, arithmetic):
+        return ArithmeticChoice(chosen=arithmetic, source="checkpoint")
+    asked = default_arithmetic(request)
+    sizes = {"batch_size": arithmetic.batch_size, "micro_batch_size": arithmetic.micro_batch_size}
+    reason = "The settings were changed since the checkpoint, so the run goes on in another arithmetic."
+    return ArithmeticChoice(chosen=asked.model_copy(update=sizes), source="settings", reason=reason)
+
+
+def _measure(request: ArithmeticRequest, inputs: TrainingInputs, model: nn.Module, follow: Follow) -> ArithmeticChoice:
+    images, targets = read_sample(inputs, request.batch_size)
+    if not len(images):
+        reason = "No image could be read to measure with."
+        return ArithmeticChoice(chosen=default_arithmetic(request), source="default", reason=reason)
+    return probe_arithmetic(request, model, images, targets, check=lambda: follow(0, 0, ""), report=follow)
+
+
+def read_sample(inputs: TrainingInputs, count: int) -> tuple[Tensor, Any]:
+    """Return the first training images that can be read, uint8 (n, 3, height, width), and their targets."""
+    rows = inputs.subsets["train"][:count]
+    with BatchReader(rows, inputs.images_dir, inputs.preprocessing, num_threads=os.cpu_count() or 1) as reader:
+        [read] = reader.read([range(len(rows))])
+    encoded = [inputs.parts.data.encode_target(rows[position], inputs.context) for position in read.positions]
+    return read.images, inputs.parts.data.collate_targets(encoded) if encoded else None

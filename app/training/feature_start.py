@@ -1,0 +1,74 @@
+"""Turns a run on images into one on features: computes what is not on the disk yet, and swaps the batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from app.schemas.job_context import JobCancelled
+from app.throttle import Throttle
+from app.training.data_module import TrainingData
+from app.training.feature_data import FeatureData
+from app.training.features import FeatureExtractor, compute_features
+from app.training.live_run import LiveRun, TrainingInterrupted
+from app.training.measurement import subtract
+from app.training.start import RunStart
+
+REPORT_S = 0.5
+
+
+def switch_to_features(start: RunStart, live: LiveRun) -> None:
+    """Give a run that has a frozen backbone its features for batches; what was computed is kept whatever happens.
+
+    Raises TrainingInterrupted for a pause, JobCancelled, and JobFailure for what was foreseen.
+    """
+    images = live.data
+    if not isinstance(images, TrainingData):
+        return
+    arithmetic = live.module.arithmetic
+    device = start.hardware.first_device
+    live.module.model.to(device)
+    extractor = FeatureExtractor(live.module.model, device, arithmetic.precision, arithmetic.memory_format)
+    readers = images.readers
+    started_s, before = time.monotonic(), images.statistics
+    follow = _Follower(live)
+    tables = compute_features(
+        live.inputs,
+        extractor,
+        lambda key: readers[key.subset].read,
+        live.context.output_dir,
+        follow,
+        live.module.augment or _leave_unchanged,
+    )
+    live.speed.features.add(follow.computed, time.monotonic() - started_s, subtract(images.statistics, before))
+    live.data = FeatureData(live.inputs, tables, images)
+    live.report_skipped()
+
+
+class _Follower:
+    """Shows how many features there are, and obeys commands between two batches."""
+
+    def __init__(self, live: LiveRun) -> None:
+        self._live = live
+        self._throttle = Throttle(REPORT_S)
+        self._first: int | None = None
+        self.computed = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self._first = done if self._first is None else self._first
+        self.computed = done - self._first
+        command = self._live.read_command()
+        if command == "cancel":
+            raise JobCancelled
+        if command == "pause":
+            raise TrainingInterrupted(command)
+        if self._throttle.is_due() or done == total:
+            self._live.report_job_progress(done, total, f"Computing features, {done:,} of {total:,}")
+
+
+def _leave_unchanged(images: Tensor, targets: Any, _view: int, _positions: Sequence[int]) -> tuple[Tensor, Any]:
+    """Without any random transform every view is the same."""
+    return images, targets

@@ -1,0 +1,52 @@
+"""What a run found out about the speed of this machine, in the form that the next forecast starts from."""
+
+from __future__ import annotations
+
+import torch
+
+from app.schemas.arithmetic import RunMeasurement
+from app.schemas.common import utc_now
+from app.schemas.measurement_keys import build_measurement_key, find_device_name
+from app.training.callbacks.resources import read_peak_ram_mb
+from app.training.hardware import Hardware
+from app.training.live_run import LiveRun
+
+MIB = 2**20
+
+
+def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
+    """Return the speeds and the memory of a run, None when it was too short to say."""
+    inputs, speed = live.inputs, live.speed
+    train_images_per_s = speed.steps.images_per_s
+    selected = inputs.payload.hardware.selected_devices
+    device_name = find_device_name(selected, hardware.names)
+    if train_images_per_s is None or device_name is None or inputs.learns_by == "fill":
+        return None
+    processes = live.data.world_size
+    eval_images_per_s = speed.evaluations.images_per_s
+    reading = live.data.statistics
+    threads = max(1, int(live.data.describe_reading()["pace"]["num_threads"]))
+    decoding_s = reading.decode_s / threads
+    key = build_measurement_key(
+        inputs.payload, inputs.hyperparameters, inputs.context.image_size, device_name, hardware.num_processes
+    )
+    return RunMeasurement(
+        key=key,
+        choice=live.choice,
+        source="run",
+        measured_at=utc_now(),
+        train_images_per_s=train_images_per_s * processes,
+        eval_images_per_s=None if eval_images_per_s is None else eval_images_per_s * processes,
+        decode_megapixels_per_s=reading.decoded_megapixels / decoding_s if decoding_s else None,
+        feature_images_per_s=speed.features.images_per_s,
+        startup_s=speed.startup_s or 0.0,
+        epoch_overhead_s=speed.epoch_overhead_s,
+        peak_ram_mb=round(read_peak_ram_mb(), 1),
+        peak_vram_mb=_read_peak_vram_mb(hardware),
+    )
+
+
+def _read_peak_vram_mb(hardware: Hardware) -> float | None:
+    if not isinstance(hardware.devices, tuple):
+        return None
+    return round(max(torch.cuda.max_memory_reserved(number) for number in hardware.devices) / MIB, 1)

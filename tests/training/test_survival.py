@@ -1,0 +1,218 @@
+"""A run goes on after it ran out of memory, lost its loss, met bad images, or found the disk full."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from app.schemas.events import CheckpointSaved, EpochFinished, LogLine, RunConfigResolved, RunRecovered, SamplesSkipped
+from app.schemas.job_context import JobFailure
+from app.training import savings
+from app.training.lightning_module import TrainingModule
+from tests.training.fakes import FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
+
+
+@pytest.fixture
+def save_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(savings, "MAX_SAVE_SHARE", 1e9)
+
+
+def train(workplace: Workplace, name: str = "run", **settings: Any) -> tuple[FakeContext, dict[str, Any]]:
+    payload = workplace.payload(**settings)
+    context = workplace.context(name, payload)
+    return context, run_fake(context, payload)
+
+
+def limit_memory(monkeypatch: pytest.MonkeyPatch, images: int, error: type[Exception]) -> list[int]:
+    """Let the model take so many images at once; return the sizes that it was given in training."""
+    seen: list[int] = []
+    plain = TinyNet.forward
+
+    def forward(self: TinyNet, batch: Tensor) -> Any:
+        if self.training:
+            seen.append(len(batch))
+        if len(batch) > images:
+            raise error("DefaultCPUAllocator: can't allocate memory")
+        return plain(self, batch)
+
+    monkeypatch.setattr(TinyNet, "forward", forward)
+    return seen
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError, RuntimeError])
+def test_out_of_memory_halves_the_batch_and_keeps_the_effective_one(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    seen = limit_memory(monkeypatch, 2, error)
+    context, result = train(workplace, hyperparameters={"batch_size": 8, "max_epochs": 2})
+    assert seen[:2] == [8, 4]
+    assert max(seen[2:]) == 2
+    assert result["epochs_done"] == 2
+    assert [event.micro_batch_size for event in context.of(RunRecovered)] == [4, 2]
+    records = [event.resolved for event in context.of(RunConfigResolved)]
+    assert [record["arithmetic"]["chosen"]["micro_batch_size"] for record in records] == [8, 4, 2]
+    assert {record["effective_batch"] for record in records} == {8}
+    assert load_checkpoint(context.output_dir)["resume"]["state"]["optimizer_steps"] == 2 * 3
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what looks at the whole batch (normalisation, dropout) the weights come out the same."""
+    monkeypatch.setattr(TinyNet, "train", lambda self, mode=True: torch.nn.Module.train(self, mode=False))
+    settings: dict[str, Any] = {"hyperparameters": {"batch_size": 8, "max_epochs": 1, "optimizer": "sgd"}}
+    settings["model"] = {"dropout": 0.0}
+    train(workplace, "whole", **settings)
+    limit_memory(monkeypatch, 5, MemoryError)
+    train(workplace, "parts", **settings)
+    whole, parts = (load_checkpoint(workplace.root / name)["state_dict"] for name in ("whole", "parts"))
+    assert len(whole) > 3
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_that_takes_no_image_fails_with_a_reason(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit_memory(monkeypatch, 0, MemoryError)
+    with pytest.raises(JobFailure, match="Not even a single image") as caught:
+        train(workplace)
+    assert caught.value.kind == "OutOfMemory"
+
+
+def break_loss(monkeypatch: pytest.MonkeyPatch, at_steps: set[int]) -> list[float]:
+    """Make the loss NaN at these calls in training; return the learning rates of the steps that followed."""
+    rates: list[float] = []
+    plain_loss, plain_step = TinyNet.loss, TrainingModule._step
+    calls = 0
+
+    def loss(self: TinyNet, images: Tensor, targets: Tensor) -> Any:
+        nonlocal calls
+        value, outputs = plain_loss(self, images, targets)
+        if self.training:
+            calls += 1
+            value = value * float("nan") if calls in at_steps else value
+        return value, outputs
+
+    def step(self: TrainingModule, optimizer: Any, schedule: Any) -> None:
+        rates.append(optimizer.param_groups[0]["lr"])
+        plain_step(self, optimizer, schedule)
+
+    monkeypatch.setattr(TinyNet, "loss", loss)
+    monkeypatch.setattr(TrainingModule, "_step", step)
+    return rates
+
+
+NO_SCHEDULE = {"scheduler": "none", "warmup_epochs": 0, "learning_rate": 0.02, "max_epochs": 3}
+
+
+@pytest.mark.usefixtures("save_each_epoch")
+def test_a_loss_that_is_not_finite_goes_back_with_a_smaller_step(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates = break_loss(monkeypatch, {8})  # the second batch of the second epoch
+    context, result = train(workplace, hyperparameters=NO_SCHEDULE)
+    [event] = context.of(RunRecovered)
+    assert (event.reason, event.epoch, event.batch) == ("loss_not_finite", 2, 0)
+    assert event.learning_rate == pytest.approx(0.005)
+    assert rates[:7] == pytest.approx([0.02] * 7)
+    assert rates[8:] == pytest.approx([0.005] * 12)
+    assert [each.metrics.epoch for each in context.of(EpochFinished)] == [1, 2, 3]
+    assert result["epochs_done"] == 3
+    state = load_checkpoint(context.output_dir)["resume"]["state"]
+    assert (state["rate_scale"], state["rollbacks"]) == (0.25, 1)
+
+
+def test_a_loss_that_breaks_at_once_begins_anew_and_at_last_fails(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_loss(monkeypatch, set(range(1, 100)))
+    payload = workplace.payload(NO_SCHEDULE)
+    context = workplace.context("run", payload)
+    with pytest.raises(JobFailure, match=r"Try a learning rate below 0\.02") as caught:
+        run_fake(context, payload)
+    assert caught.value.kind == "LossNotFinite"
+    assert [event.learning_rate for event in context.of(RunRecovered)] == pytest.approx([0.005, 0.00125])
+
+
+def test_weights_that_are_not_finite_are_never_saved(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = TrainingModule._step
+    done = []
+
+    def step(self: TrainingModule, optimizer: Any, schedule: Any) -> None:
+        plain(self, optimizer, schedule)
+        done.append(1)
+        if len(done) == 6:  # the last step of the first epoch: no loss is computed from it before the checkpoint
+            torch.nn.init.constant_(self.task_model.head.bias, float("inf"))  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(TrainingModule, "_step", step)
+    context, _ = train(workplace, hyperparameters=NO_SCHEDULE)
+    [event] = context.of(RunRecovered)
+    assert "Weights became infinite" in event.message
+    weights = load_checkpoint(context.output_dir)["state_dict"].values()
+    assert all(bool(torch.isfinite(value).all()) for value in weights)
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_bad_images_are_left_out_counted_and_named(workplace: Workplace, num_workers: int) -> None:
+    for name in ("003.png", "025.png"):
+        (workplace.root / "images" / name).write_bytes(b"no image")
+    context, result = train(workplace, hyperparameters={"num_workers": num_workers})
+    assert result["skipped"]["count"] == 2
+    assert {image["filename"] for image in result["skipped"]["images"]} == {"003.png", "025.png"}
+    assert "The content is none of" in result["skipped"]["images"][0]["message"]
+    assert sum(len(event.images) for event in context.of(SamplesSkipped)) == 2
+    assert sum("Left out" in event.text for event in context.of(LogLine)) == 2
+    state = load_checkpoint(context.output_dir)["resume"]["state"]
+    assert (state["images_total"], result["epochs_done"]) == (3 * 21, 3)
+
+
+def test_a_batch_without_any_good_image_is_passed_over(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path, {"train": 22, "val": 9})
+    for number in range(9):
+        (workplace.root / f"images/{number:03}.png").write_bytes(b"no image")
+    _, result = train(workplace, hyperparameters={"batch_size": 2})
+    assert result["skipped"]["count"] == 9
+    assert result["epochs_done"] == 3
+
+
+def test_a_run_with_mostly_bad_images_fails_with_the_first_reason(workplace: Workplace) -> None:
+    for path in (workplace.root / "images").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(JobFailure, match=r"of 31 images cannot be read\. The first: \d+\.png") as caught:
+        train(workplace)
+    assert caught.value.kind == "ImageReadError"
+
+
+@pytest.mark.usefixtures("save_each_epoch")
+def test_a_full_disk_pauses_the_run_and_keeps_the_old_checkpoint(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, saves = torch.save, []
+
+    def save(content: Any, file: Any) -> None:
+        saves.append(1)
+        if len(saves) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(content, file)
+
+    monkeypatch.setattr(torch, "save", save)
+    context, result = train(workplace)
+    assert result["outcome"] == "paused"
+    assert result["error"]["type"] == "DiskFull"
+    assert "Make room and resume" in result["error"]["message"]
+    assert load_checkpoint(context.output_dir)["resume"]["state"]["epoch"] == 2
+    assert [event.epoch for event in context.of(CheckpointSaved)][-1] == 1
+    last = str(context.output_dir / "checkpoints/last.ckpt")
+    resumed, result = train(workplace, resume_from=last, recorded_epochs=1)
+    assert [event.metrics.epoch for event in resumed.of(EpochFinished)] == [2, 3]
+
+
+def test_a_full_disk_before_the_first_checkpoint_fails(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(content: Any, file: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", save)
+    with pytest.raises(JobFailure, match="The disk is full"):
+        train(workplace)
