@@ -7,7 +7,7 @@ images per second fall with the number of pixels, memory grows with pixels and b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.forecasts import ForecastParts
@@ -74,6 +74,23 @@ def choose_basis(key: MeasurementKey, measurements: Sequence[RunMeasurement]) ->
     return min(bases, key=lambda basis: _rank(key, basis), default=None)
 
 
+def borrow_overheads(basis: Basis, measurements: Sequence[RunMeasurement]) -> Basis:
+    """Return the basis of a probe with what only runs can measure: their start, and what an epoch takes beside steps.
+
+    Both hardly depend on the settings, so they are those of the latest run on the same device.
+    """
+    known = basis.measurement
+    runs = [item for item in measurements if item.source == "run" and item.key.device_name == known.key.device_name]
+    latest = max(runs, key=lambda item: item.measured_at, default=None)
+    if known.source == "run" or latest is None:
+        return basis
+    overheads = {
+        "startup_s": max(known.startup_s, latest.startup_s),
+        "epoch_overhead_s": max(known.epoch_overhead_s, latest.epoch_overhead_s),
+    }
+    return replace(basis, measurement=known.model_copy(update=overheads))
+
+
 def split_time(work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> ForecastParts:
     """Return where the time goes. Frozen: features once per view, then the head alone."""
     known = basis.measurement
@@ -105,6 +122,8 @@ def find_assumptions(work: Workload, basis: Basis, decode_megapixels_per_s: floa
         notes.append("The decoded images do not fit the cache, so they are read anew in every epoch.")
     if work.num_val and known.eval_images_per_s is None:
         notes.append(f"Validation was never measured; it is taken as {EVAL_PER_TRAIN:g} times as fast as training.")
+    if known.source == "probe" and not known.epoch_overhead_s:
+        notes.append("No run has ended here yet; the time of starting and of checkpoints is not known.")
     if basis.has_features:
         notes.append("Features are counted as if none were on the disk; those of an earlier run are used again.")
     if basis.pixel_factor != 1.0:

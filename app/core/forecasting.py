@@ -12,6 +12,7 @@ from app.core.devices import list_devices
 from app.core.forecast_formula import (
     Basis,
     Workload,
+    borrow_overheads,
     choose_basis,
     find_assumptions,
     find_decode_rate,
@@ -39,10 +40,10 @@ NOTHING_KNOWN = "Nothing like this was measured on this machine yet. A probe of 
 class _Settings:
     """The settings of a run, completed."""
 
-    spec: TaskSpec
     hyperparameters: dict[str, Any]
     preprocessing: Preprocessing
     key: MeasurementKey
+    is_fill: bool
 
 
 class Forecaster:
@@ -65,6 +66,7 @@ class Forecaster:
         basis = choose_basis(settings.key, measurements) if settings is not None else None
         if settings is None or basis is None:
             return ForecastView(status="needs_probe", message=NOTHING_KNOWN)
+        basis = borrow_overheads(basis, measurements)
         subsets: dict[str, list[ImageRecord]] = {"train": [], "val": []}
         for image in table.images:
             if image.split[index] in subsets:
@@ -118,8 +120,14 @@ def _complete(payload: TrainPayload) -> _Settings | None:
     except ValueError:  # pydantic's ValidationError is one
         return None
     size = preprocessing.input_size
-    key = build_measurement_key(payload, hyperparameters, size, device_name, count_devices(selected))
-    return _Settings(spec, hyperparameters, preprocessing, key)
+    is_fill = _learns_by_fill(spec, payload.model.backbone)
+    num_devices = 1 if is_fill else count_devices(selected)  # a memory is filled by one device
+    key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices)
+    return _Settings(hyperparameters, preprocessing, key, is_fill)
+
+
+def _learns_by_fill(spec: TaskSpec, backbone: str) -> bool:
+    return any(item.id == backbone and item.learns_by == "fill" for item in spec.info.architectures)
 
 
 def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
@@ -132,9 +140,7 @@ def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
 def _plan_work(
     settings: _Settings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
 ) -> Workload:
-    learns_by = {item.id: item.learns_by for item in settings.spec.info.architectures}
-    is_fill = learns_by.get(payload.model.backbone) == "fill"
-    epochs = 1 if is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
+    epochs = 1 if settings.is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
     return Workload(
         num_train=num_train,
         num_val=num_val,

@@ -9,6 +9,7 @@ import pytest
 from app.core.forecast_formula import (
     Basis,
     Workload,
+    borrow_overheads,
     choose_basis,
     find_assumptions,
     find_decode_rate,
@@ -155,3 +156,16 @@ def test_what_was_never_measured_is_said() -> None:
     assert "never measured and is not counted" in notes[0]
     assert "3 times as fast" in notes[1]
     assert find_assumptions(work, choose(make_key(), make_measurement()), 10.0) == []
+
+
+def test_a_probe_takes_what_only_runs_measure_from_the_latest_run_on_the_device() -> None:
+    probe = make_measurement(source="probe", startup_s=0.5, epoch_overhead_s=0.0)
+    run = make_measurement(make_key(backbone="other"), startup_s=7.0, epoch_overhead_s=0.25)
+    elsewhere = make_measurement(make_key(device_name="B"), startup_s=99.0, measured_at="2027")
+    basis = borrow_overheads(choose(make_key(), probe), [probe, run, elsewhere])
+    assert (basis.measurement.startup_s, basis.measurement.epoch_overhead_s) == (7.0, 0.25)
+    alone = choose(make_key(), probe)
+    assert borrow_overheads(alone, [probe, elsewhere]) == alone
+    assert any("No run has ended here" in note for note in find_assumptions(Workload(1, 1, 1), alone, None))
+    own = choose(make_key(), make_measurement())
+    assert borrow_overheads(own, [run]) == own
