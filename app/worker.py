@@ -50,6 +50,7 @@ HANDLERS = {
     "evaluate": "app.evaluation.run:run",
     "export": "app.export.run:run",
     "predict": "app.evaluation.predict:run",
+    "probe": "app.training.forecast_probe:run",
 }
 WARM_UP = "app.warm_up:load_engines"
 SPARE_POLL_S = 3600.0
