@@ -34,6 +34,8 @@ MAX_TIMED_STEPS = 5
 FIRST_LIMIT_S = 0.3
 # How much slower a first step may be than the best so far; it is always slower than those that follow.
 GIVE_UP_FACTOR = 5.0
+# A lead that noise does not explain.
+DECISIVE = 1.5
 GPU_MEMORY_SHARE = 0.85
 CPU_MEMORY_SHARE = 0.50
 
@@ -106,7 +108,7 @@ class Probe:
         if first.candidate.images_per_s is None:
             reason = f"The default could not be measured, so it was kept: {first.candidate.error}"
             return self._finish(default_arithmetic(self._request), "default", reason)
-        if self._allowed_s - self._spent_s < 2 * first.step_s:
+        if self._left_s < 2 * first.step_s:
             reason = (
                 f"The run is too short to compare: it is predicted to take {self._predict_run_s(first):.0f} s, "
                 f"of which measuring may take {self._allowed_s:.1f} s."
@@ -114,11 +116,15 @@ class Probe:
             return self._finish(self._fit_memory(first), "default", reason)
         size = first.candidate.arithmetic.batch_size
         rest = [_resized(arithmetic, size) for arithmetic in formats[1:]]
-        winner = self._try_all(rest, first)
-        winner = self._try_all(list_optimizers(self._request, winner.candidate.arithmetic), winner)
+        first, winner = self._compare(first, rest)
+        _, winner = self._compare(winner, list_optimizers(self._request, winner.candidate.arithmetic))
         winner = self._try_compiled(winner)
         chosen = self._fit_memory(winner)
         return self._finish(self._grow(chosen, winner), "probe", self._describe(first, winner))
+
+    @property
+    def _left_s(self) -> float:
+        return self._allowed_s - self._spent_s
 
     @property
     def _spent_s(self) -> float:
@@ -144,19 +150,36 @@ class Probe:
     def _predict_run_s(self, measured: Measured) -> float:
         return self._request.num_images / measured.images_per_s
 
-    def _try_all(self, arithmetics: Sequence[Arithmetic], winner: Measured) -> Measured:
-        """Return the winner among these and the one so far, as far as the time reaches."""
-        rivals = [winner]
+    def _compare(self, first: Measured, arithmetics: Sequence[Arithmetic]) -> tuple[Measured, Measured]:
+        """Measure more of them, as far as the time reaches; return the first one and the winner."""
+        rivals = [first]
         for number, arithmetic in enumerate(arithmetics):
-            left_s = self._allowed_s - self._spent_s
             best_s = min(rival.step_s for rival in rivals)
-            if left_s < 2 * best_s:
+            if self._left_s < 2 * best_s:
                 self._notes.append("The time for measuring ended before everything was tried.")
                 break
-            # One part is kept for the optimizer, which is tried last.
-            share_s = left_s / (len(arithmetics) - number + 1)
+            # Half of the time is kept for measuring again, and one part for the optimizer.
+            share_s = self._left_s / (2 * (len(arithmetics) - number + 1))
             rivals.append(self._try(arithmetic, share_s, GIVE_UP_FACTOR * best_s))
-        return _pick(rivals)
+        self._measure_again(rivals)
+        return rivals[0], _pick(rivals)
+
+    def _measure_again(self, rivals: list[Measured]) -> None:
+        """Measure those once more that are close to each other, and keep the faster figure of each.
+
+        On a machine that does something else as well, steps take longer now and then, but never shorter.
+        """
+        best = max(rival.images_per_s for rival in rivals)
+        close = [number for number, rival in enumerate(rivals) if rival.images_per_s * DECISIVE >= best]
+        if len(close) < 2 or self._left_s < 2 * sum(rivals[number].step_s for number in close):
+            return
+        share_s = self._left_s / (2 * len(close))
+        for number in close:
+            before = rivals[number]
+            again = self._measure(before.candidate.arithmetic, MAX_TIMED_STEPS, share_s)
+            if again.images_per_s > before.images_per_s:
+                rivals[number] = again
+                self._tried = [again if item is before else item for item in self._tried]
 
     def _try_compiled(self, winner: Measured) -> Measured:
         remaining_s = self._predict_run_s(winner)
@@ -202,7 +225,7 @@ class Probe:
         if best.candidate.arithmetic.batch_size != chosen.batch_size:
             best = self._try(chosen, LONG_STEP_S)
         for size in list_batch_sizes(self._request):
-            if self._allowed_s - self._spent_s < 4 * best.step_s:
+            if self._left_s < 4 * best.step_s:
                 self._notes.append(f"The time for measuring ended before a batch of {size} was tried.")
                 break
             if 2 * (best.candidate.peak_memory_mb or 0.0) > self._free_memory_mb:
