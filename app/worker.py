@@ -29,6 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.job_process import (
     end_at_once,
     end_on_signal,
+    forget_temporary_dir,
     kill_descendants,
     limit_spinning,
     start_thread,
@@ -203,9 +204,10 @@ def wait_as_spare(options: argparse.Namespace, inbox: Inbox) -> Path:
     """Warm up and return the path of the request once it comes; the process then stands where that path starts one."""
     warm_up = cast("Callable[[dict[str, str]], Iterator[None]]", _load(options.warm_up))
     try:
-        for _ in warm_up(load_handlers(options.handlers)):
-            if inbox.has_message():
-                break
+        with forget_temporary_dir():
+            for _ in warm_up(load_handlers(options.handlers)):
+                if inbox.has_message():
+                    break
     except Exception:  # the job entry: the job that comes will meet the same error and report it
         logger.exception("The spare is not warm")
     if not inbox.has_message():
@@ -249,8 +251,11 @@ def run_job(handlers: dict[str, str], context: JobContext) -> JobResult:
             raise JobFailure(msg, "UnknownKind")
         handler = cast("Callable[[JobContext], dict[str, Any]]", _load(handlers[context.request.kind]))
         result = _JSON_OBJECT.dump_python(_JSON_OBJECT.validate_python(handler(context)), mode="json")
-        paused = result.get("outcome") == "paused"
-        return JobResult(outcome="paused" if paused else "completed", result=without_non_finite(result))
+        if result.get("outcome") != "paused":
+            return JobResult(outcome="completed", result=without_non_finite(result))
+        # A pause that nobody asked for says why.
+        error = ErrorInfo.model_validate(result.pop("error")) if "error" in result else None
+        return JobResult(outcome="paused", result=without_non_finite(result), error=error)
     except (JobCancelled, KeyboardInterrupt):
         return JobResult(outcome="cancelled")
     except BaseException as error:  # noqa: BLE001 - the job entry: whatever ended the job is what must be reported

@@ -21,6 +21,7 @@ from app.schemas.events import (
     ExperimentStatusChanged,
     FinishedStatus,
     RunConfigResolved,
+    SamplesSkipped,
     StageStatus,
     StageStatusValue,
     TrainRunFinished,
@@ -46,6 +47,7 @@ class RunObserver:
     def __init__(self, stores: Stores, bus: EventBus) -> None:
         self._stores = stores
         self._bus = bus
+        self._first_event_at: dict[str, str] = {}
 
     def on_started(self, job: JobRecord) -> None:
         """The run has begun."""
@@ -56,6 +58,7 @@ class RunObserver:
 
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
         """Let a fact of the run change the records that it concerns."""
+        self._first_event_at.setdefault(job.id, utc_now())
         if isinstance(event, EpochFinished):
             ids = job.subject["experiment_id"], job.subject["run_id"]
             self._stores.experiments.add_epoch(job.project_id, *ids, event.metrics)
@@ -65,11 +68,13 @@ class RunObserver:
             self._update_experiment(job, {"best_metric": event.metric})
         elif isinstance(event, RunConfigResolved):
             self._record_config(job, event)
+        elif isinstance(event, SamplesSkipped):
+            self._update_run(job, {"skipped_images": event.count})
         return True
 
     def on_finished(self, job: JobRecord) -> None:
         """The run has ended, one way or another."""
-        keep_measurement(self._stores, job)
+        keep_measurement(self._stores, job, self._first_event_at.pop(job.id, None))
         result = job.result or {}
         changes: dict[str, Any] = {"completed_at": utc_now(), "error": job.error}
         for key in ("best_epoch", "best_metric", "final_metrics"):

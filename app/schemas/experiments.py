@@ -145,6 +145,7 @@ class RunRecord(StrictModel):
     started_at: str | None = None
     completed_at: str | None = None
     resumed_count: int = 0
+    skipped_images: int = Field(0, description="Images left out because they cannot be read; the log names them.")
     forecast_s: float | None = Field(
         None, description="Time that was forecast at the start; from started_at to completed_at if never resumed."
     )

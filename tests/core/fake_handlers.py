@@ -17,6 +17,8 @@ from app.schemas.events import (
     EvaluationProgressed,
     JobProgressed,
     RunConfigResolved,
+    SamplesSkipped,
+    SkippedSample,
     TrainRunStarted,
 )
 from app.schemas.experiments import EpochMetrics
@@ -60,7 +62,10 @@ def train(context: JobContext) -> dict[str, Any]:
         _report_epoch(context, run_id, epoch)
         time.sleep(EPOCH_S)
     metric = {"val_accuracy": epoch / (epoch + 1)}
-    paused = {"outcome": "paused"} if context.command() == "pause" else {}
+    paused: dict[str, Any] = {"outcome": "paused"} if context.command() == "pause" else {}
+    if seed == 16 and payload.resume_from is None:  # the disk is full, and an image was bad
+        context.report(SamplesSkipped(run_id=run_id, count=1, images=[SkippedSample(filename="a.png", message="Bad.")]))
+        paused = {"outcome": "paused", "error": {"type": "DiskFull", "message": "The disk is full."}}
     result = {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}
     return {**result, "measurement": measure(payload, "run")}
 

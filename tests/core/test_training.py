@@ -108,6 +108,22 @@ def test_pause_and_resume_continue_the_same_curve(studio: Studio, imported_id: s
     assert epochs == list(range(1, 61))
 
 
+def test_a_run_that_pauses_by_itself_says_why_until_it_goes_on(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=16, max_epochs=2)
+    started = studio.training.start_training(imported_id, record.id)
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    paused = studio.experiments.get_experiment(imported_id, record.id)
+    assert paused.status == "paused"
+    assert paused.error is not None
+    assert (paused.error.type, paused.error.message) == ("DiskFull", "The disk is full.")
+    [run] = studio.experiments.list_runs(imported_id, record.id).runs
+    assert (run.status, run.skipped_images) == ("paused", 1)
+    resumed = studio.training.resume_training(imported_id, record.id)
+    studio.scheduler.wait(resumed.job_id or "", WAIT_S)
+    completed = studio.experiments.get_experiment(imported_id, record.id)
+    assert (completed.status, completed.error) == ("completed", None)
+
+
 def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=13)
     with pytest.raises(ConflictError):

@@ -69,7 +69,7 @@ def interrupted() -> Outcome:
 
 def _outcome_of_result(result: JobResult, cause: EndCause | None) -> Outcome:
     if result.outcome in ("completed", "paused"):
-        return Outcome(result.outcome, result=result.result)
+        return Outcome(result.outcome, result=result.result, error=result.error)
     if cause == "shutdown":  # it was asked to end, and whatever it says now comes of that
         return interrupted()
     if cause == "cancel" or result.outcome == "cancelled":

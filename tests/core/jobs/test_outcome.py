@@ -50,6 +50,12 @@ def test_the_result_counts_before_the_exit_code(
     assert (outcome.result == {"a": 1}) == (status == "completed")
 
 
+def test_a_pause_that_nobody_asked_for_keeps_its_reason() -> None:
+    full = ErrorInfo(type="DiskFull", message="The disk is full.")
+    outcome = decide_outcome(Ending(JobResult(outcome="paused", error=full), 0, None))
+    assert (outcome.status, outcome.error) == ("paused", full)
+
+
 @pytest.mark.parametrize(
     ("exit_code", "log", "kind", "words"),
     [
