@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, cast
@@ -48,6 +48,24 @@ def use_temporary_dir(path: Path) -> list[Path]:
         os.environ[name] = str(path)
     tempfile.tempdir = None
     return created
+
+
+@contextlib.contextmanager
+def forget_temporary_dir() -> Iterator[None]:
+    """Undo what libraries that are imported inside remember of the temporary directory, which a job has of its own.
+
+    They keep it in the environment, where they look again when they need it.
+    """
+    known = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - known:
+            path = Path(os.environ[name])
+            if Path(tempfile.gettempdir()) in path.parents:
+                del os.environ[name]
+                with contextlib.suppress(OSError):  # another process uses it
+                    path.rmdir()
 
 
 def kill_descendants() -> None:

@@ -58,7 +58,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Start a worker in a session of its own; whatever is left of it is killed at the end."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_worker(request: Path, *options: str, **environment: str) -> subprocess.Popen[bytes]:
+    def start_worker(request: Path | str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
             [sys.executable, "-m", "app.worker", str(request), *options, *HANDLERS],
             stdin=subprocess.PIPE,
@@ -195,6 +195,72 @@ def test_the_strongest_command_wins_and_messages_keep_their_order() -> None:
     inbox.take(b'{"command": "pause"}')
     assert inbox.command() == "cancel"
     assert [inbox.next_message(0.0) for _ in range(3)] == [{"id": 1}, {"command": "dance"}, None]
+
+
+WARM = "tests.core.jobs.fake_jobs:"
+
+
+@pytest.fixture
+def start_spare(tmp_path: Path, start: Start) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start a spare; it prints to a file."""
+
+    def start_one(warm_up: str = "warm_up") -> subprocess.Popen[bytes]:
+        return start("--spare", "--attached", "--warm-up", WARM + warm_up)
+
+    return start_one
+
+
+def test_a_spare_does_the_job_that_it_is_given(
+    start_spare: Callable[..., subprocess.Popen[bytes]], write_request: Callable[..., Path], tmp_path: Path
+) -> None:
+    spare = start_spare()
+    request = write_request("describe_process")
+    send(spare, {"request": str(request)})
+    assert spare.wait(20) == 0
+    result = read_events(tmp_path)[-1]["event"]["result"]
+    assert result["cwd"] == str(request.parent)
+    assert result["arguments"][:2] == [str(request), "--attached"]
+    assert result["tempdir"].startswith(str(request.parent))
+
+
+def test_what_is_said_after_the_request_reaches_the_job(
+    start_spare: Callable[..., subprocess.Popen[bytes]], write_request: Callable[..., Path], tmp_path: Path
+) -> None:
+    spare = start_spare("warm_up_for_long")
+    send(spare, {"request": str(write_request("answer"))}, {"id": "a", "value": 4})
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "output" / "a").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    send(spare, {"command": "stop_keep"})
+    assert spare.wait(20) == 0
+    assert read_events(tmp_path)[-1]["event"]["result"] == {"answered": 1}
+
+
+@pytest.mark.parametrize("warm_up", ["warm_up", "warm_up_for_long"])
+def test_a_spare_ends_with_its_server(start_spare: Callable[..., subprocess.Popen[bytes]], warm_up: str) -> None:
+    spare = start_spare(warm_up)
+    assert spare.stdin is not None
+    time.sleep(0.5)
+    assert spare.poll() is None
+    spare.stdin.close()
+    assert spare.wait(10) != 0
+
+
+def test_a_spare_ends_at_sigterm_while_it_waits(start_spare: Callable[..., subprocess.Popen[bytes]]) -> None:
+    spare = start_spare()
+    time.sleep(1.0)
+    spare.terminate()
+    assert spare.wait(10) == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("arguments", [[], ["--spare"], ["request.json", "--spare", "--attached"]])
+def test_a_command_line_that_says_too_little_or_too_much_is_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        worker.parse_arguments(arguments)
+    assert "--spare" in capsys.readouterr().err
 
 
 def rank_command(request: Path, last: str) -> list[str]:

@@ -51,6 +51,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield check_disk(settings)
     yield check_documents(settings)
     yield check_lock(settings)
+    yield check_spare(settings)
 
 
 def check_python() -> Check:
@@ -187,6 +188,43 @@ def check_lock(settings: Settings) -> Check:
         holder = read_server_info(paths)
         text = f"Process {holder.pid}, started {holder.started_at}" if holder else "A process that did not say its name"
         return Check("server", "ok", f"{text}, holds this workspace.", holder.model_dump() if holder else {})
+
+
+def check_spare(settings: Settings) -> Check:
+    """Look at the process that waits for the next job of the server on this workspace."""
+    import psutil
+
+    from app.core.jobs.spare import MIN_AVAILABLE_MB, OFF
+    from app.storage.locks import read_server_info
+    from app.storage.paths import WorkspacePaths
+
+    if not settings.warm_spare:
+        return Check("warm spare", "note", f"{OFF} Every job loads PyTorch when it starts.")
+    available_mb = psutil.virtual_memory().available // MIB
+    holder = read_server_info(WorkspacePaths(settings.workspace_root))
+    found = _find_spare(holder.pid) if holder else None
+    if found is not None:
+        details = {"pid": found[0], "memory_mb": found[1]}
+        return Check(
+            "warm spare", "ok", f"Process {found[0]} waits for the next job and holds {found[1]} MiB.", details
+        )
+    if available_mb < MIN_AVAILABLE_MB:
+        text = f"{available_mb} MiB of memory are available, less than the {MIN_AVAILABLE_MB} that it asks for."
+        return Check("warm spare", "note", text)
+    return Check("warm spare", "ok", "A server makes one when no job runs.")
+
+
+def _find_spare(server_pid: int) -> tuple[int, int] | None:
+    """Return process id and resident MiB of the spare below a server."""
+    import psutil
+
+    try:
+        for child in psutil.Process(server_pid).children():
+            if "--spare" in child.cmdline():
+                return child.pid, child.memory_info().rss // MIB
+    except psutil.Error:
+        pass
+    return None
 
 
 def _version_of(name: str) -> str | None:

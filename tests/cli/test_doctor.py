@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import psutil
 import pytest
 from filelock import FileLock
 
 from app.commands import checks
 from app.commands.checks import Check
+from app.config import Settings
+from app.storage.locks import ServerInfo
 from app.storage.paths import WorkspacePaths
 from tests.cli.conftest import CommandRunner, Outcome
 
 NO_TORCH = Check("torch", "ok", "not asked in this test")
+
+
+class Memory(NamedTuple):
+    """What psutil says of memory, as far as it matters."""
+
+    available: int
 
 
 @pytest.fixture
@@ -34,7 +46,9 @@ def test_a_new_installation_is_well_and_nothing_is_written(doctor: Any, tmp_path
     outcome = doctor()
     found = states(outcome)
     assert (outcome.code, outcome.document["ok"]) == (0, True)
-    assert {"python", "packages", "torch", "device cpu", "weights", "disk", "workspace", "server"} <= set(found)
+    assert {"python", "packages", "torch", "device cpu", "weights", "disk", "workspace", "server", "warm spare"} <= set(
+        found
+    )
     assert len([name for name in found if name.startswith("export ")]) >= 2
     assert list(tmp_path.iterdir()) == []
 
@@ -66,6 +80,19 @@ def test_a_server_that_holds_the_workspace_is_no_fault(doctor: Any, tmp_path: Pa
     assert outcome.code == 0
     assert "holds this workspace" in outcome.out
     assert "No server holds" in doctor().out
+
+
+def test_a_spare_that_waits_is_named_with_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = "import sys; sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", waiting, "--spare"], stdin=subprocess.PIPE) as spare:
+        holder = ServerInfo(pid=os.getpid(), started_at="2026-01-01T00:00:00Z")
+        monkeypatch.setattr("app.storage.locks.read_server_info", lambda _: holder)
+        check = checks.check_spare(Settings(workspace_root=tmp_path, warm_spare=True))
+        assert (check.state, check.details["pid"]) == ("ok", spare.pid)
+        assert 0 < check.details["memory_mb"] < 100
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available=2**30))
+    assert "1024 MiB" in checks.check_spare(Settings(workspace_root=tmp_path, warm_spare=True)).text
+    assert "turns it off" in checks.check_spare(Settings(workspace_root=tmp_path, warm_spare=False)).text
 
 
 def test_settings_that_are_refused_are_named(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -254,6 +254,7 @@ class JobScheduler:
         return self._observers.saw_event(self.get(job_id), event)
 
     def _start_ready(self) -> None:
+        started = []
         with self._changed:
             while self._accepts_starts and (job := self._next_job()) is not None:
                 self._queue.remove(job.id)
@@ -265,8 +266,10 @@ class JobScheduler:
                 thread = threading.Thread(target=self._run, args=(job.id, run), name=job.id, daemon=True)
                 self._runs[job.id], self._threads[job.id] = run, thread
                 self._update(job.id, status="running", started_at=utc_now())
-                thread.start()
+                started.append(thread)
             self._spare.set_busy(any(not self._records[job_id].is_service for job_id in self._runs))
+            for thread in started:  # only now: whether jobs run is known when they ask for the spare
+                thread.start()
 
     def _next_job(self) -> JobRecord | None:
         running = [self._records[job_id] for job_id in self._runs]

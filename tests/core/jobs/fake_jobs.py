@@ -160,6 +160,16 @@ def tell_pid(context: JobContext) -> dict[str, Any]:
     return {"pid": os.getpid()}
 
 
+def work_together(context: JobContext) -> dict[str, Any]:
+    """Start a second rank as Lightning does, with this process's own arguments."""
+    if os.environ.get("LOCAL_RANK"):
+        time.sleep(1.0)  # long enough for a rank that does not know its first one to end itself
+        (context.output_dir / "rank.txt").write_text("here")
+        return {}
+    command = [sys.executable, "-m", "app.worker", *sys.argv[1:]]
+    return {"code": subprocess.call(command, env={**os.environ, "LOCAL_RANK": "1"})}
+
+
 def warm_up(handlers: Mapping[str, str]) -> Iterator[None]:
     print("warming up", len(handlers))
     yield
@@ -207,5 +217,6 @@ TABLE = {
         wait_for_file,
         describe_process,
         tell_pid,
+        work_together,
     )
 }

@@ -104,6 +104,17 @@ def test_the_record_names_the_process_of_the_spare(make_warm: MakeWarm) -> None:
     assert not psutil.pid_exists(pid)
 
 
+def test_a_job_in_a_spare_can_have_further_ranks(make_warm: MakeWarm) -> None:
+    studio = make_warm()
+    pid = spare_pid(studio)
+    job = studio.run("work_together")
+    assert (job.status, job.result) == ("completed", {"code": 0})
+    assert (studio.paths.project_dir(job.project_id) / "output" / "rank.txt").read_text() == "here"
+    log = (studio.paths.job_dir(job.project_id, job.id) / "job.log").read_text()
+    assert log.count("The job ended as completed") == 2
+    assert studio.scheduler.describe_spare().pid != pid
+
+
 def test_a_spare_that_still_warms_up_goes_on_with_the_job_that_comes(make_warm: MakeWarm) -> None:
     studio = make_warm("warm_up_for_long", state="warming")
     pid = spare_pid(studio)
