@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import median
 
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.forecasts import ForecastParts
@@ -17,6 +18,8 @@ FIXED_RAM_MB = 700.0
 
 EVAL_PER_TRAIN = 3.0
 """Images per second of a forward pass over those of a training step, where validation was never measured."""
+
+NUM_LATEST = 5
 
 _SAME_MODEL = ("device_name", "num_devices", "task", "backbone", "freeze_backbone")
 _WEIGHTS = {
@@ -75,20 +78,22 @@ def choose_basis(key: MeasurementKey, measurements: Sequence[RunMeasurement]) ->
 
 
 def borrow_overheads(basis: Basis, measurements: Sequence[RunMeasurement]) -> Basis:
-    """Return the basis of a probe with what only runs can measure: their start, and what an epoch takes beside steps.
+    """Return the basis with what hardly depends on the settings, taken from the latest runs on the same device.
 
-    Both hardly depend on the settings, so they are those of the latest run on the same device.
+    How long a process takes to start and to end varies with what is loaded already, so it is the median of several.
+    What only runs can measure, their start and what an epoch takes beside steps, a probe takes from the latest one.
     """
     known = basis.measurement
     runs = [item for item in measurements if item.source == "run" and item.key.device_name == known.key.device_name]
-    latest = max(runs, key=lambda item: item.measured_at, default=None)
-    if known.source == "run" or latest is None:
+    if not runs:
         return basis
-    overheads = {
-        "startup_s": max(known.startup_s, latest.startup_s),
-        "epoch_overhead_s": max(known.epoch_overhead_s, latest.epoch_overhead_s),
-    }
-    return replace(basis, measurement=known.model_copy(update=overheads))
+    runs.sort(key=lambda item: item.measured_at)
+    outside = [item.outside_s for item in runs if item.outside_s is not None][-NUM_LATEST:]
+    changes: dict[str, float] = {"outside_s": median(outside)} if outside else {}
+    if known.source == "probe":
+        changes["startup_s"] = max(known.startup_s, runs[-1].startup_s)
+        changes["epoch_overhead_s"] = max(known.epoch_overhead_s, runs[-1].epoch_overhead_s)
+    return replace(basis, measurement=known.model_copy(update=changes))
 
 
 def split_time(work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> ForecastParts:
@@ -102,7 +107,7 @@ def split_time(work: Workload, basis: Basis, decode_megapixels_per_s: float | No
     feature_images_per_s = (known.feature_images_per_s or 0.0) * speed
     num_readings = 1 if work.has_cache or basis.has_features else work.epochs
     return ForecastParts(
-        startup_s=known.startup_s,
+        startup_s=known.startup_s + (known.outside_s or 0.0),
         probe_s=known.choice.probe_s if basis.differences else 0.0,
         caching_s=_divide(num_readings * work.uncached_megapixels, decode_megapixels_per_s),
         features_s=_divide(num_views, feature_images_per_s),

@@ -79,6 +79,10 @@ class RunMeasurement(FrozenModel):
     decode_megapixels_per_s: float | None = Field(None, description="Reading images that are not in the cache.")
     feature_images_per_s: float | None = Field(None, description="Frozen backbone: computing features, once per view.")
     startup_s: float = Field(0.0, description="From the start of the job to the first step, without probe and reading.")
+    outside_s: float | None = Field(
+        None,
+        description="Of the job, outside of what it measures itself: loading libraries, ending. Set by the server.",
+    )
     epoch_overhead_s: float = Field(0.0, description="Per epoch beside steps and validation, e.g. checkpoints.")
     peak_ram_mb: float = Field(description="Resident memory of the job's processes at most.")
     peak_vram_mb: float | None = None

@@ -169,3 +169,13 @@ def test_a_probe_takes_what_only_runs_measure_from_the_latest_run_on_the_device(
     assert any("No run has ended here" in note for note in find_assumptions(Workload(1, 1, 1), alone, None))
     own = choose(make_key(), make_measurement())
     assert borrow_overheads(own, [run]) == own
+
+
+def test_the_start_and_end_of_a_process_are_the_median_of_the_latest_runs() -> None:
+    runs = [
+        make_measurement(make_key(batch_size=number), outside_s=float(number), measured_at=f"2026-01-0{number}")
+        for number in (1, 2, 3, 4, 5, 9)
+    ]
+    basis = borrow_overheads(choose(make_key(), make_measurement(), *runs), [make_measurement(), *runs])
+    assert basis.measurement.outside_s == 4.0  # of 2, 3, 4, 5, 9
+    assert split_time(Workload(0, 0, 0), basis, None).startup_s == 8.0
