@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -22,21 +22,21 @@ from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
-from app.training.arithmetic import ArithmeticRequest, default_arithmetic, settle_without_measuring
+from app.training.arithmetic import default_arithmetic, settle_without_measuring
+from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.checkpoint_content import seed_everything
+from app.training.choosing import build_request
 from app.training.computing import move_to
 from app.training.features import explain_why_not
 from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
 from app.training.inputs import TaskParts, TrainingInputs, load_parts, prepare_inputs
 from app.training.measuring import (
-    MIB,
     Computing,
     HeadModel,
     build_key,
     measure_evaluation,
     measure_features,
     measure_filling,
-    read_resident_mb,
     time_calls,
 )
 from app.training.probing import probe_arithmetic
@@ -45,6 +45,7 @@ from app.training.step_timer import StepTimer, undisturbed
 CHOICE_S = 12.0
 TRAINING_S = 4.0
 OTHER_S = 1.5
+MIB = 2**20
 MAX_TIMED_STEPS = 20
 MIN_IMAGES_READ = 16
 MAX_READERS = 8
@@ -107,7 +108,7 @@ def measure_run(
         speeds = probe.measure(choice.chosen)
     _report(context, TOTAL, "Measured")
     measurement = RunMeasurement(
-        key=build_key(inputs, hardware, capabilities),
+        key=build_key(inputs, hardware),
         choice=choice,
         source="probe",
         measured_at=utc_now(),
@@ -157,22 +158,13 @@ class _ForecastProbe:
     ) -> None:
         self._context, self._inputs, self._hardware = context, inputs, hardware
         self._model, self._samples = model, samples
-        num_train = len(inputs.subsets["train"])
-        batches = max(1, num_train // (int(inputs.hyperparameters["batch_size"]) * hardware.num_processes))
-        self._request = ArithmeticRequest(
-            settings=inputs.payload.hardware,
-            hardware=hardware,
-            capabilities=capabilities,
-            hyperparameters=inputs.hyperparameters,
-            num_train_images=num_train,
-            num_steps=batches * inputs.max_epochs,
-        )
+        self._request = replace(build_request(inputs, hardware), capabilities=capabilities)
         self._uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
 
     def choose(self) -> ArithmeticChoice:
         """Return the arithmetic that the run would use, measured however short the run is."""
-        if self._inputs.learns_by == "fill" or self._uses_features:
-            reason = "The images go through the model only once, so nothing was compared."
+        if self._inputs.learns_by == "fill":
+            reason = "A model that is filled in one pass is not compared in other arithmetics."
             return ArithmeticChoice(chosen=default_arithmetic(self._request), source="default", reason=reason)
         settled = settle_without_measuring(self._request, self._inputs.payload.known)
         if settled is not None and (settled.source != "default" or self._hardware.num_processes > 1):
@@ -193,7 +185,6 @@ class _ForecastProbe:
         computing = Computing(arithmetic, device, self._check)
         images, targets = self._samples.images, self._samples.targets
         model, features = self._model, None
-        before_mb = read_resident_mb()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         if self._uses_features:
@@ -201,19 +192,16 @@ class _ForecastProbe:
             features, images = measure_features(model, images, computing, OTHER_S)
             model = HeadModel(model)
         _report(self._context, 3, "Measuring training")
-        train, grown_mb = self._measure_training(model, images, targets, computing)
+        train = self._measure_training(model, images, targets, computing)
         peak_vram_mb = torch.cuda.max_memory_reserved(device) / MIB if device.type == "cuda" else None
         _report(self._context, 4, "Measuring validation")
         evaluation = measure_evaluation(model, images, targets, computing, OTHER_S)
-        peak_ram_mb = max(before_mb + grown_mb, read_resident_mb())
-        return Speeds(train, evaluation, peak_ram_mb, peak_vram_mb, features)
+        return Speeds(train, evaluation, read_peak_ram_mb(), peak_vram_mb, features)
 
-    def _measure_training(
-        self, model: nn.Module, images: Tensor, targets: Any, computing: Computing
-    ) -> tuple[float, float]:
-        """Return images per second, and by how many MiB main memory grew."""
+    def _measure_training(self, model: nn.Module, images: Tensor, targets: Any, computing: Computing) -> float:
+        """Return images per second."""
         if self._inputs.learns_by == "fill":
-            return measure_filling(model, images, targets, computing, TRAINING_S), 0.0
+            return measure_filling(model, images, targets, computing, TRAINING_S)
         timer = StepTimer(model, images, targets, computing.device, self._inputs.hyperparameters, self._check)
         measured = timer.measure(computing.arithmetic, MAX_TIMED_STEPS, TRAINING_S)
         if measured.candidate.error:
@@ -221,8 +209,7 @@ class _ForecastProbe:
             raise JobFailure(msg)
         size = computing.arithmetic.batch_size
         augment_s = 0.0 if self._uses_features else self._measure_augmentation(computing) * size
-        grown_mb = (measured.candidate.peak_memory_mb or 0.0) if computing.device.type == "cpu" else 0.0
-        return size / (measured.step_s + augment_s), grown_mb
+        return size / (measured.step_s + augment_s)
 
     def _measure_augmentation(self, computing: Computing) -> float:
         """Return the seconds that the random transforms take for an image on the device."""

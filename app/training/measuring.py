@@ -12,19 +12,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-import psutil
 import torch
 from torch import Tensor, nn
 
 from app.schemas.arithmetic import Arithmetic, MeasurementKey
-from app.schemas.job_context import JobFailure
-from app.schemas.measurement_keys import build_measurement_key, find_device_name
+from app.schemas.measurement_keys import build_measurement_key, read_cpu_name
 from app.tasks.base import FeatureModel, TaskModel
 from app.training.computing import apply_memory_format, as_memory_format, compile_model, enter_precision, move_to
-from app.training.hardware import Capabilities, Hardware
+from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs
 
-MIB = 2**20
 MAX_CALLS = 20
 
 
@@ -49,13 +46,9 @@ class HeadModel(nn.Module):
         return cast("FeatureModel", self.model).loss_of_features(features, targets)
 
 
-def build_key(inputs: TrainingInputs, hardware: Hardware, capabilities: Capabilities) -> MeasurementKey:
-    """Return the key of a run on this machine; raises JobFailure when the device is not there."""
-    selected = inputs.payload.hardware.selected_devices
-    device_name = find_device_name(selected, capabilities.gpu_names)
-    if device_name is None:
-        msg = f"This machine has no {selected[0]}."
-        raise JobFailure(msg, "DeviceNotAvailable")
+def build_key(inputs: TrainingInputs, hardware: Hardware) -> MeasurementKey:
+    """Return the key of a run on this machine."""
+    device_name = read_cpu_name() if hardware.accelerator == "cpu" else hardware.names[0]
     size = inputs.preprocessing.input_size
     return build_measurement_key(inputs.payload, inputs.hyperparameters, size, device_name, hardware.num_processes)
 
@@ -106,18 +99,6 @@ def time_calls(run: Callable[[], object], computing: Computing, limit_s: float) 
         if times and time.perf_counter() - started_s + times[-1] > limit_s:
             break
     return max(statistics.median(times), 1e-9)
-
-
-def read_resident_mb() -> float:
-    """Return the resident memory of this process and those below it in MiB."""
-    process = psutil.Process()
-    total = process.memory_info().rss
-    for child in process.children(recursive=True):
-        try:
-            total += child.memory_info().rss
-        except psutil.Error:
-            continue
-    return float(total / MIB)
 
 
 def _copy_model(model: nn.Module, computing: Computing) -> nn.Module:

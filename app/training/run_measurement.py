@@ -6,10 +6,10 @@ import torch
 
 from app.schemas.arithmetic import RunMeasurement
 from app.schemas.common import utc_now
-from app.schemas.measurement_keys import build_measurement_key, find_device_name
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.hardware import Hardware
 from app.training.live_run import LiveRun
+from app.training.measuring import build_key
 
 MIB = 2**20
 
@@ -18,20 +18,15 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
     """Return the speeds and the memory of a run, None when it was too short to say."""
     inputs, speed = live.inputs, live.speed
     train_images_per_s = speed.steps.images_per_s
-    selected = inputs.payload.hardware.selected_devices
-    device_name = find_device_name(selected, hardware.names)
-    if train_images_per_s is None or device_name is None or inputs.learns_by == "fill":
+    if train_images_per_s is None or inputs.learns_by == "fill":
         return None
     processes = live.data.world_size
     eval_images_per_s = speed.evaluations.images_per_s
     reading = live.data.statistics
     threads = max(1, int(live.data.describe_reading()["pace"]["num_threads"]))
     decoding_s = reading.decode_s / threads
-    key = build_measurement_key(
-        inputs.payload, inputs.hyperparameters, inputs.context.image_size, device_name, hardware.num_processes
-    )
     return RunMeasurement(
-        key=key,
+        key=build_key(inputs, hardware),
         choice=live.choice,
         source="run",
         measured_at=utc_now(),

@@ -86,7 +86,7 @@ def test_a_memory_that_is_filled_is_measured_in_filling(workplace: Workplace) ->
     found, _ = measure(workplace, workplace.payload(model={"backbone": "means"}))
     assert found.choice.source == "default"
     assert found.train_images_per_s > 0.0
-    assert "only once" in found.choice.reason
+    assert "filled in one pass" in found.choice.reason
 
 
 def test_pretrained_weights_are_not_looked_for(workplace: Workplace) -> None:
@@ -147,7 +147,7 @@ def test_a_real_classifier_is_measured(workplace: Workplace, is_frozen: bool) ->
     assert found.key.task == "classification"
     assert (found.feature_images_per_s is not None) is is_frozen
     if is_frozen:
-        assert found.train_images_per_s > (found.feature_images_per_s or 0.0) > 0.0
+        assert (found.feature_images_per_s or 0.0) > 0.0
 
 
 class Frozen(TinyNet):
