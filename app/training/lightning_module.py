@@ -88,6 +88,7 @@ class TrainingModule(LightningModule):
         if plan.hyperparameters["ema"] and plan.learns_by == "gradient":
             self.ema_model = AveragedModel(model, multi_avg_fn=self._average, use_buffers=True)
             self.ema_model.requires_grad_(requires_grad=False)
+            _share_frozen_weights(model, self.ema_model.module)
         self.plan = plan
         self.run_state = run_state
         self.optimizer: Optimizer | None = None
@@ -239,7 +240,16 @@ class TrainingModule(LightningModule):
         steps = self.run_state.optimizer_steps
         decay = min(EMA_DECAY, (1 + steps) / (10 + steps))
         for average, value in zip(averaged, current, strict=True):
+            if average.data_ptr() == value.data_ptr():
+                continue
             if average.is_floating_point():
                 average.lerp_(value.to(average.dtype), 1.0 - decay)
             else:
                 average.copy_(value)
+
+
+def _share_frozen_weights(model: nn.Module, averaged: nn.Module) -> None:
+    """Let the average use the weights that never change: a frozen backbone is kept, averaged and saved once."""
+    for average, parameter in zip(averaged.parameters(), model.parameters(), strict=True):
+        if not parameter.requires_grad:
+            average.data = parameter.data

@@ -104,3 +104,14 @@ def test_mixing_learns_from_images_and_says_why(tmp_path: Path, extracted: list[
     run(context)
     assert any("MixUp mix pixels" in event.text for event in context.of(LogLine))
     assert not any("features" in event.message for event in context.of(JobProgressed))
+
+
+def test_averaging_keeps_the_frozen_weights_once(tmp_path: Path) -> None:
+    sizes = {}
+    for is_averaged in (False, True):
+        context = open_context(tmp_path, f"averaged {is_averaged}", ema=is_averaged)
+        run(context)
+        sizes[is_averaged] = (context.output_dir / "checkpoints/last.ckpt").stat().st_size
+        content = load_checkpoint(context.output_dir)["state_dict"]
+    assert any(name.startswith("ema_model.") for name in content)
+    assert sizes[True] < 1.2 * sizes[False]
