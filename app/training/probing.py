@@ -34,6 +34,8 @@ MAX_TIMED_STEPS = 5
 FIRST_LIMIT_S = 0.3
 # How much slower a first step may be than the best so far; it is always slower than those that follow.
 GIVE_UP_FACTOR = 5.0
+# The run compiles again: for training and for validation, for whole batches and for the last one.
+COMPILATIONS = 4
 # A lead that noise does not explain.
 DECISIVE = 1.5
 GPU_MEMORY_SHARE = 0.85
@@ -189,8 +191,7 @@ class Probe:
             if compiled.candidate.images_per_s is None:
                 continue
             saved_s = remaining_s - self._predict_run_s(compiled)
-            # The run compiles again, for training and for validation.
-            if saved_s > 2 * compiled.first_step_s:
+            if saved_s > COMPILATIONS * compiled.first_step_s:
                 rivals.append(compiled)
         return _pick(rivals)
 
