@@ -299,4 +299,8 @@ def _read_server(pipe: int, inbox: Inbox) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is reported and closed. Taking the libraries apart in order would keep the device occupied for seconds.
+    os._exit(exit_code)

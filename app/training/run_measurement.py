@@ -23,8 +23,6 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
     processes = live.data.world_size
     eval_images_per_s = speed.evaluations.images_per_s
     reading = live.data.statistics
-    threads = max(1, int(live.data.describe_reading()["pace"]["num_threads"]))
-    decoding_s = reading.decode_s / threads
     return RunMeasurement(
         key=build_key(inputs, hardware),
         choice=live.choice,
@@ -32,7 +30,8 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
         measured_at=utc_now(),
         train_images_per_s=train_images_per_s * processes,
         eval_images_per_s=None if eval_images_per_s is None else eval_images_per_s * processes,
-        decode_megapixels_per_s=reading.decoded_megapixels / decoding_s if decoding_s else None,
+        # What decoding added to the run: images that were read ahead while others were worked on cost nothing.
+        decode_megapixels_per_s=reading.decoded_megapixels / max(reading.waited_s, 1e-6) if reading.num_decoded else None,
         feature_images_per_s=speed.features.images_per_s,
         startup_s=speed.startup_s or 0.0,
         epoch_overhead_s=speed.epoch_overhead_s,
