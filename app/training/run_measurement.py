@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from app.datasets.batch_reader import ReadStatistics
 from app.schemas.arithmetic import RunMeasurement
 from app.schemas.common import utc_now
 from app.training.callbacks.resources import read_peak_ram_mb
@@ -30,14 +31,18 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
         measured_at=utc_now(),
         train_images_per_s=train_images_per_s * processes,
         eval_images_per_s=None if eval_images_per_s is None else eval_images_per_s * processes,
-        # What decoding added to the run: images that were read ahead while others were worked on cost nothing.
-        decode_megapixels_per_s=reading.decoded_megapixels / max(reading.waited_s, 1e-6) if reading.num_decoded else None,
+        decode_megapixels_per_s=_measure_decoding(reading),
         feature_images_per_s=speed.features.images_per_s,
         startup_s=speed.startup_s or 0.0,
         epoch_overhead_s=speed.epoch_overhead_s,
         peak_ram_mb=round(read_peak_ram_mb(), 1),
         peak_vram_mb=_read_peak_vram_mb(hardware),
     )
+
+
+def _measure_decoding(reading: ReadStatistics) -> float | None:
+    """Return megapixels over the time that decoding added to the run: what was read ahead cost nothing."""
+    return reading.decoded_megapixels / max(reading.waited_s, 1e-6) if reading.num_decoded else None
 
 
 def _read_peak_vram_mb(hardware: Hardware) -> float | None:

@@ -1,0 +1,55 @@
+"""What a run tells the next forecast."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.datasets.batch_reader import ReadStatistics
+from app.schemas.arithmetic import RunMeasurement
+from app.training.measurement import PassSpeed, Rate, SpeedMeter, subtract
+from tests.training.fakes import Workplace, run_fake
+
+CACHED = ReadStatistics(num_cached=8, waited_s=0.1)
+DECODED = ReadStatistics(num_decoded=8, decoded_megapixels=2.0, waited_s=3.0)
+
+
+def test_images_from_the_cache_count_before_those_that_were_decoded() -> None:
+    speed = PassSpeed()
+    speed.add(8, 5.0, DECODED)
+    assert speed.images_per_s == pytest.approx(8 / 2.0)
+    speed.add(8, 1.0, CACHED)
+    assert speed.images_per_s == pytest.approx(8.0)
+    assert PassSpeed().images_per_s is None
+
+
+def test_the_first_steps_of_a_process_do_not_count() -> None:
+    meter = SpeedMeter()
+    for seconds in (30.0, 20.0, 1.0, 1.0):
+        meter.count_step(4, seconds, CACHED)
+    assert meter.steps.cached == Rate(8, 2.0)
+    meter.overheads_s += [1.0, 2.0]
+    assert meter.epoch_overhead_s == 1.5
+
+
+def test_what_was_read_between_two_moments() -> None:
+    later = ReadStatistics(10, 5.0, 4.0, 20, 0.5, 3.5)
+    assert subtract(later, ReadStatistics(4, 2.0, 1.0, 15, 0.25, 3.0)) == ReadStatistics(6, 3.0, 3.0, 5, 0.25, 0.5)
+
+
+def test_a_run_measures_itself(workplace: Workplace) -> None:
+    payload = workplace.payload({"max_epochs": 4})
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    result = run_fake(workplace.context("run", payload), payload)
+    measured = RunMeasurement.model_validate(result["measurement"])
+    assert (measured.source, measured.key.backbone, measured.key.batch_size) == ("run", "tiny", 4)
+    assert measured.train_images_per_s > 0
+    assert measured.eval_images_per_s is not None
+    assert measured.decode_megapixels_per_s is not None
+    assert measured.feature_images_per_s is None
+    assert measured.peak_ram_mb > 50
+    assert measured.startup_s >= 0
+
+
+def test_a_run_that_fills_a_memory_measures_nothing(workplace: Workplace) -> None:
+    payload = workplace.payload(model={"backbone": "means"})
+    assert run_fake(workplace.context("run", payload), payload)["measurement"] is None
