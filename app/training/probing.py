@@ -32,6 +32,8 @@ from app.training.step_timer import MIB, Measured, StepTimer, undisturbed
 LONG_STEP_S = 0.5
 MAX_TIMED_STEPS = 5
 FIRST_LIMIT_S = 0.3
+ROUNDS = 3
+STEPS_IN_TURN = 2
 # How much slower a first step may be than the best so far; it is always slower than those that follow.
 GIVE_UP_FACTOR = 5.0
 # The run compiles again: for training and for validation, for whole batches and for the last one.
@@ -167,21 +169,23 @@ class Probe:
         return rivals[0], _pick(rivals)
 
     def _measure_again(self, rivals: list[Measured]) -> None:
-        """Measure those once more that are close to each other, and keep the faster figure of each.
+        """Measure those that are close to each other in turns, and keep the fastest figure of each.
 
         On a machine that does something else as well, steps take longer now and then, but never shorter.
         """
-        best = max(rival.images_per_s for rival in rivals)
-        close = [number for number, rival in enumerate(rivals) if rival.images_per_s * DECISIVE >= best]
-        if len(close) < 2 or self._left_s < 2 * sum(rivals[number].step_s for number in close):
-            return
-        share_s = self._left_s / (2 * len(close))
-        for number in close:
-            before = rivals[number]
-            again = self._measure(before.candidate.arithmetic, MAX_TIMED_STEPS, share_s)
-            if again.images_per_s > before.images_per_s:
-                rivals[number] = again
-                self._tried = [again if item is before else item for item in self._tried]
+        for _ in range(ROUNDS):
+            best = max(rival.images_per_s for rival in rivals)
+            close = [number for number, rival in enumerate(rivals) if rival.images_per_s * DECISIVE >= best]
+            # A step to warm up and one to time, at least.
+            if len(close) < 2 or self._left_s < 2 * sum(rivals[number].step_s for number in close):
+                return
+            share_s = self._left_s / (2 * len(close))
+            for number in close:
+                before = rivals[number]
+                again = self._measure(before.candidate.arithmetic, STEPS_IN_TURN, share_s)
+                if again.images_per_s > before.images_per_s:
+                    rivals[number] = again
+                    self._tried = [again if item is before else item for item in self._tried]
 
     def _try_compiled(self, winner: Measured) -> Measured:
         remaining_s = self._predict_run_s(winner)
@@ -211,12 +215,19 @@ class Probe:
         if self._request.hardware.accelerator == "cuda":
             found = size if measured_size == size else find_micro_batch_size(self._measure, arithmetic)
         # Main memory cannot be tried out, because the system would end the process.
-        elif candidate.peak_memory_mb:
-            while found > 1 and candidate.peak_memory_mb * found / measured_size > self._free_memory_mb:
+        else:
+            needed_mb = self._find_growth_mb(measured_size)
+            while found > 1 and needed_mb * found / measured_size > self._free_memory_mb:
                 found = math.ceil(found / 2)
         if found < size:
             self._notes.append(f"A batch of {size} does not fit into memory, so {found} images are computed at once.")
         return arithmetic.model_copy(update={"micro_batch_size": found})
+
+    def _find_growth_mb(self, size: int) -> float:
+        """Return how much memory a step of so many images took at most; later steps reuse what earlier ones had."""
+        candidates = [item.candidate for item in self._tried]
+        same = [candidate for candidate in candidates if candidate.arithmetic.batch_size == size]
+        return max((candidate.peak_memory_mb or 0.0 for candidate in same), default=0.0)
 
     def _grow(self, chosen: Arithmetic, winner: Measured) -> Arithmetic:
         """Return it with the largest batch that is faster and fits, when the settings allow to change it."""
