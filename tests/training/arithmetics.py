@@ -40,9 +40,10 @@ def make_request(
 
 
 def make_arithmetic(**changes: Any) -> Arithmetic:
-    """Return 32-bit, contiguous, fused, on 32 images, with changes."""
+    """Return 32-bit, channels last, fused, on 32 images, with changes."""
     base: dict[str, Any] = {
         "precision": "32-true",
+        "memory_format": "channels_last",
         "is_optimizer_fused": True,
         "batch_size": 32,
         "micro_batch_size": 32,

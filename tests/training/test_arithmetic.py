@@ -45,9 +45,9 @@ def formats(capabilities: Capabilities, **settings: Any) -> list[tuple[str, str]
 @pytest.mark.parametrize(
     ("capabilities", "settings", "wanted"),
     [
-        (CPU, {}, [("32-true", "contiguous"), ("bf16-mixed", "channels_last"), ("32-true", "channels_last")]),
-        (NO_CPU_BF16, {}, [("32-true", "contiguous"), ("32-true", "channels_last")]),
-        (CPU, {"precision": "32"}, [("32-true", "contiguous"), ("32-true", "channels_last")]),
+        (CPU, {}, [("32-true", "channels_last"), ("bf16-mixed", "channels_last"), ("32-true", "contiguous")]),
+        (NO_CPU_BF16, {}, [("32-true", "channels_last"), ("32-true", "contiguous")]),
+        (CPU, {"precision": "32"}, [("32-true", "channels_last"), ("32-true", "contiguous")]),
         (CPU, {"precision": "bf16-mixed"}, [("bf16-mixed", "channels_last")]),
         (CPU, {"precision": "bf16-mixed", "memory_format": "contiguous"}, [("bf16-mixed", "contiguous")]),
         (CPU, {"memory_format": "contiguous"}, [("32-true", "contiguous")]),
@@ -111,17 +111,17 @@ def test_batches_double_as_far_as_the_images_reach(num_train: int, wanted: list[
 
 
 def test_measuring_takes_a_small_share_of_the_run() -> None:
-    assert plan_budget_s(100.0) == pytest.approx(3.0)
+    assert plan_budget_s(100.0) == pytest.approx(8.0)
     assert plan_budget_s(1e5) == 60.0
 
 
 def test_a_less_simple_candidate_has_to_be_clearly_faster() -> None:
     simple = make_candidate(100.0)
-    reordered = make_candidate(104.0, memory_format="channels_last")
+    reordered = make_candidate(104.0, memory_format="contiguous")
     lower = make_candidate(106.0, precision="bf16-mixed", memory_format="channels_last")
     assert pick_winner([lower, reordered, simple]) is lower
     assert pick_winner([reordered, simple]) is simple
-    reordered = make_candidate(105.0, memory_format="channels_last")
+    reordered = make_candidate(105.0, memory_format="contiguous")
     assert pick_winner([lower, reordered, simple]) is reordered
     unfused = make_candidate(104.0, is_optimizer_fused=False)
     assert pick_winner([unfused, simple]) is simple
@@ -133,11 +133,11 @@ def test_nothing_is_measured_where_nothing_is_open_or_the_run_is_short() -> None
     settled = settle_without_measuring(make_request(settings=EVERYTHING))
     assert settled is not None
     assert (settled.source, settled.chosen.is_optimizer_fused) == ("settings", False)
-    short = settle_without_measuring(make_request(num_steps=20))
+    short = settle_without_measuring(make_request(num_steps=12))
     assert short is not None
     assert short.source == "default"
-    assert "With 640 images to train, measuring would take more than 3% of the run" in short.reason
-    assert settle_without_measuring(make_request(num_steps=34)) is None
+    assert "With 384 images to train, measuring would take more than 8% of the run" in short.reason
+    assert settle_without_measuring(make_request(num_steps=13)) is None
     several = settle_without_measuring(make_request(TWO_OLD_GPUS))
     assert several is not None
     assert "Several devices" in several.reason
@@ -194,7 +194,7 @@ def test_a_known_compilation_is_repeated_only_in_a_long_run() -> None:
 
 
 def test_obeying_means_every_explicit_setting() -> None:
-    arithmetic: Arithmetic = make_arithmetic()
+    arithmetic: Arithmetic = make_arithmetic(memory_format="contiguous")
     explicit = EVERYTHING | {"fused_optimizer": "on"}
     assert is_obeyed(make_request(settings=explicit).settings, arithmetic)
     for name, other in {"precision": "bf16-mixed", "memory_format": "channels_last", "fused_optimizer": "off"}.items():
