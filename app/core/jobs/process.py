@@ -114,6 +114,9 @@ class ChildProcess:
 
     def start(self) -> None:
         """Give the job to a spare, or start a process for it; raises OSError."""
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            # Left by a child of a server that was killed before it could note the start; the child may still end.
+            self._events_path.unlink()
         spare = self._take_spare()
         if spare is None:
             self._worker = self._spawn()
@@ -131,7 +134,7 @@ class ChildProcess:
         Raises OSError.
         """
         spare = self._worker
-        if spare is None or not self._is_adopted or (self._job_dir / "events.jsonl").exists():
+        if spare is None or not self._is_adopted or self._events_path.exists():
             return False
         self._is_adopted = False
         with self._outbox_lock:
@@ -143,6 +146,10 @@ class ChildProcess:
     def _spawn(self) -> WorkerProcess:
         arguments = [str(self._request_path), "--attached", *self._arguments]
         return spawn_worker(arguments, self._job_dir, self._job_dir / "job.log")
+
+    @property
+    def _events_path(self) -> Path:
+        return self._job_dir / "events.jsonl"
 
     @property
     def _request_path(self) -> Path:

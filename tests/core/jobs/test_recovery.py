@@ -18,7 +18,7 @@ import pytest
 from app.schemas.events import JobProgressed, JobResult
 from app.schemas.jobs import JobRecord
 from app.storage.json_store import read_model, write_model
-from tests.core.jobs.conftest import PROJECT, MakeStudio, Studio, build_studio
+from tests.core.jobs.conftest import PROJECT, FakePayload, MakeStudio, Studio, build_studio
 from tests.core.jobs.test_cancel import wait_for
 
 JOB = "job-00000001"
@@ -135,6 +135,24 @@ def test_events_are_forwarded_once_whenever_the_server_dies(
         assert len(progress) == 3000 or ended.status == "interrupted"
         seen = [call for job_id, call in studio.observer.calls if job_id == job.id]
         assert seen[-1:] in ([], [ended.status])  # none when it had ended under the first server
+
+
+def test_what_an_earlier_child_left_of_a_pending_job_is_not_read(tmp_path: Path) -> None:
+    studio = build_studio(tmp_path)
+    output_dir = studio.paths.project_dir(PROJECT) / "output"
+    studio.scheduler.submit(
+        "succeed", PROJECT, FakePayload(), output_dir, subject={}, devices=["cpu"], job_id=JOB
+    )  # nothing starts before the scheduler does
+    directory = studio.paths.job_dir(PROJECT, JOB)
+    with (directory / "events.jsonl").open("ab", buffering=0) as earlier:
+        earlier.write(b"x" * 5000 + b"\n")
+        studio.scheduler.start()
+        assert studio.scheduler.wait(JOB, 20).status == "completed"
+        earlier.write(b"still writing\n")
+    assert progress_of(studio, JOB) == [1, 2, 3]
+    assert "still writing" not in (directory / "events.jsonl").read_text()
+    studio.scheduler.stop(1.0)
+    studio.bus.close()
 
 
 def write_running_job(studio: Studio, **changes: Any) -> Path:
