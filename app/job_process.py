@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import multiprocessing.process
 import os
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -20,16 +22,32 @@ EXIT_SERVER_GONE = 3
 PARENT_POLL_S = 0.5
 # A UNIX socket's path has at most 108 bytes and multiprocessing appends about 40 to its directory.
 MAX_SOCKET_DIR_BYTES = 64
+# Numbers of parameters in glibc's malloc.h.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def limit_spinning() -> None:
     """Let threads of OpenMP spin only briefly while they wait; read when a handler loads the library.
 
-    Spinning long (the default) costs a busy machine three to seven times the time, not spinning at all an idle one up
-    to 40 %; a short spin is within 10 % of the better in both cases. What the user set stays.
+    Spinning long (the default) costs a busy machine three times the time, hardly spinning an idle one up to a third;
+    5,000 rounds are within a few percent of the better in both cases. What the user set stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+
+def keep_freed_memory() -> None:
+    """Have the allocator of glibc keep what a step frees for the next step, instead of giving it to the system.
+
+    A step frees and asks for the same hundreds of MiB each time, and pages that are new to a process cost it a fault
+    each. Blocks up to 32 MiB, the most that glibc takes, stay in its heap. Elsewhere nothing happens.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(AttributeError, OSError):
+        allocator = ctypes.CDLL(None)
+        allocator.mallopt(_M_MMAP_THRESHOLD, 32 * 2**20)
+        allocator.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def use_temporary_dir(path: Path) -> list[Path]:

@@ -30,6 +30,7 @@ from app.job_process import (
     end_at_once,
     end_on_signal,
     forget_temporary_dir,
+    keep_freed_memory,
     kill_descendants,
     limit_spinning,
     start_thread,
@@ -175,6 +176,7 @@ def main(arguments: list[str] | None = None) -> int:
     elif options.attached:
         start_thread(_read_server, take_over_stdin(), inbox)
     limit_spinning()
+    keep_freed_memory()
     path = wait_as_spare(options, inbox) if options.spare else options.request
     try:
         request = JobRequest.model_validate_json(path.read_bytes())

@@ -205,7 +205,7 @@ def is_obeyed(settings: HardwareSettings, arithmetic: Arithmetic) -> bool:
 def pick_winner(candidates: Sequence[Candidate]) -> Candidate | None:
     """Return the fastest of those that could be measured, None without any.
 
-    A less simple one (lower precision first, then compiled, then contiguous, which few processors prefer) has to be 5 % faster to be taken.
+    A less simple one (lower precision first, then compiled, then contiguous) has to be 5 % faster to be taken.
     """
     measured = [candidate for candidate in candidates if candidate.images_per_s is not None]
     winner: Candidate | None = None

@@ -35,7 +35,9 @@ FIRST_LIMIT_S = 0.3
 ROUNDS = 3
 STEPS_IN_TURN = 2
 # How much slower a first step may be than the best so far; it is always slower than those that follow.
-GIVE_UP_FACTOR = 5.0
+GIVE_UP_FACTOR = 2.5
+# Of the time for measuring: for what comes after precision and format were seen once.
+CAREFUL_SHARE = 0.4
 # The run compiles again: for training and for validation, for whole batches and for the last one.
 COMPILATIONS = 4
 # A lead that noise does not explain.
@@ -101,7 +103,7 @@ class Probe:
         self._request, self._measure, self._report = request, measure, report
         self._free_memory_mb, self._budget_s, self._clock = free_memory_mb, budget_s, clock
         self._started_s = clock()
-        self._allowed_s = 0.0
+        self._allowed_s = self._careful_s = 0.0
         self._tried: list[Measured] = []
         self._notes: list[str] = []
 
@@ -121,6 +123,8 @@ class Probe:
         size = first.candidate.arithmetic.batch_size
         rest = [_resized(arithmetic, size) for arithmetic in formats[1:]]
         first, winner = self._compare(first, rest)
+        # Precision and format decide by factors; what is left to gain is small and must not cost a short run much.
+        self._allowed_s = self._careful_s
         _, winner = self._compare(winner, list_optimizers(self._request, winner.candidate.arithmetic))
         winner = self._try_compiled(winner)
         chosen = self._fit_memory(winner)
@@ -138,8 +142,9 @@ class Probe:
         """Measure the default on a few images, and on a whole batch when that takes no longer than half a second."""
         small = min(SMALL_BATCH, default.batch_size)
         first = self._try(_resized(default, small), FIRST_LIMIT_S)
+        self._plan_time(first)
         step_s = first.step_s * default.batch_size / small
-        if small < default.batch_size and step_s <= LONG_STEP_S:
+        if small < default.batch_size and step_s <= LONG_STEP_S and self._left_s > 4 * step_s:
             whole = self._try(default, LONG_STEP_S)
             if whole.candidate.images_per_s is not None:
                 first = whole
@@ -147,9 +152,14 @@ class Probe:
             self._notes.append(
                 f"Compared on {small} images a step, because a step of {default.batch_size} takes about {step_s:.1f} s."
             )
-        budget_s = plan_budget_s(self._predict_run_s(first)) if first.candidate.images_per_s is not None else 0.0
-        self._allowed_s = self._budget_s if self._budget_s is not None else budget_s
+        self._plan_time(first)
         return first
+
+    def _plan_time(self, measured: Measured) -> None:
+        """Set how long measuring may take in a run that goes as fast as this."""
+        budget_s = plan_budget_s(self._predict_run_s(measured)) if measured.candidate.images_per_s is not None else 0.0
+        self._allowed_s = self._budget_s if self._budget_s is not None else budget_s
+        self._careful_s = self._budget_s if self._budget_s is not None else CAREFUL_SHARE * budget_s
 
     def _predict_run_s(self, measured: Measured) -> float:
         return self._request.num_images / measured.images_per_s
@@ -159,33 +169,43 @@ class Probe:
         rivals = [first]
         for number, arithmetic in enumerate(arithmetics):
             best_s = min(rival.step_s for rival in rivals)
+            if _is_decided(arithmetic, rivals):
+                continue
             if self._left_s < 2 * best_s:
                 self._notes.append("The time for measuring ended before everything was tried.")
                 break
             # Half of the time is kept for measuring again, and one part for the optimizer.
             share_s = self._left_s / (2 * (len(arithmetics) - number + 1))
             rivals.append(self._try(arithmetic, share_s, GIVE_UP_FACTOR * best_s))
-        self._measure_again(rivals)
-        return rivals[0], _pick(rivals)
+        if self._measure_again(rivals):
+            return rivals[0], _pick(rivals)
+        # What was seen only once has to be faster by more than other work on the machine explains.
+        clear = [rival for rival in rivals[1:] if rival.images_per_s >= DECISIVE * rivals[0].images_per_s]
+        return rivals[0], _pick([rivals[0], *clear])
 
-    def _measure_again(self, rivals: list[Measured]) -> None:
+    def _measure_again(self, rivals: list[Measured]) -> bool:
         """Measure those that are close to each other in turns, and keep the fastest figure of each.
 
-        On a machine that does something else as well, steps take longer now and then, but never shorter.
+        On a machine that does something else as well, steps take longer now and then, but never shorter. Return whether
+        there was time for a second look, or no need of it.
         """
-        for _ in range(ROUNDS):
+        for number_of_round in range(ROUNDS):
             best = max(rival.images_per_s for rival in rivals)
             close = [number for number, rival in enumerate(rivals) if rival.images_per_s * DECISIVE >= best]
             # A step to warm up and one to time, at least.
-            if len(close) < 2 or self._left_s < 2 * sum(rivals[number].step_s for number in close):
-                return
-            share_s = self._left_s / (2 * len(close))
+            left_s = min(self._allowed_s, self._careful_s) - self._spent_s
+            if len(close) < 2:
+                return True
+            if left_s < 2 * sum(rivals[number].step_s for number in close):
+                return number_of_round > 0
+            share_s = left_s / (2 * len(close))
             for number in close:
                 before = rivals[number]
                 again = self._measure(before.candidate.arithmetic, STEPS_IN_TURN, share_s)
                 if again.images_per_s > before.images_per_s:
                     rivals[number] = again
                     self._tried = [again if item is before else item for item in self._tried]
+        return True
 
     def _try_compiled(self, winner: Measured) -> Measured:
         remaining_s = self._predict_run_s(winner)
@@ -273,6 +293,14 @@ def find_micro_batch_size(measure: Measure, arithmetic: Arithmetic) -> int:
     while size > 1 and measure(arithmetic.model_copy(update={"micro_batch_size": size}), 1, 0.0).is_out_of_memory:
         size = math.ceil(size / 2)
     return size
+
+
+def _is_decided(arithmetic: Arithmetic, rivals: Sequence[Measured]) -> bool:
+    """Return whether another precision has won by so much that the order of pixels cannot make up for it."""
+    best = max(rivals, key=lambda rival: rival.images_per_s)
+    precision = rivals[0].candidate.arithmetic.precision
+    is_other = best.candidate.arithmetic.precision != precision == arithmetic.precision
+    return is_other and best.images_per_s >= DECISIVE * rivals[0].images_per_s
 
 
 def _resized(arithmetic: Arithmetic, size: int) -> Arithmetic:

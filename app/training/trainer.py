@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.utils.deterministic
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from app.training.hardware import Hardware
+
+# The module answers to names that its type does not list.
+_switches: Any = torch.utils.deterministic
 
 # Lightning's advice to people who write training scripts; none of it applies to what is built here.
 _ADVICE = (
@@ -72,6 +76,10 @@ def lightning_surroundings() -> Iterator[None]:
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     is_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     had_benchmark = torch.backends.cudnn.benchmark
+    was_filled = _switches.fill_uninitialized_memory
+    # Deterministic algorithms would else write over each new tensor first, for programs that read what was not written:
+    # a tenth of a step on a CPU.
+    _switches.fill_uninitialized_memory = False
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -86,3 +94,4 @@ def lightning_surroundings() -> Iterator[None]:
             logger.setLevel(level)
         torch.use_deterministic_algorithms(was_deterministic, warn_only=is_warn_only)
         torch.backends.cudnn.benchmark = had_benchmark
+        _switches.fill_uninitialized_memory = was_filled

@@ -39,7 +39,8 @@ def test_the_fastest_is_chosen_and_its_figures_are_kept() -> None:
     assert found.chosen == make_arithmetic(precision="bf16-mixed", memory_format="channels_last")
     assert found.source == "probe"
     assert "bf16-mixed, channels_last, fused optimizer, batch 32: 200 images/s, against 100" in found.reason
-    assert len(found.candidates) == 5
+    # bf16 won by so much that the other order of 32-bit pixels was not tried.
+    assert len(found.candidates) == 4
     assert found.probe_s == pytest.approx(machine.now_s - 100.0, abs=1e-3)
 
 

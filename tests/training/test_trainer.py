@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.utils.deterministic
 
 from app.training.hardware import Hardware
 from app.training.trainer import lightning_surroundings, plan_trainer
@@ -35,3 +37,11 @@ def test_global_switches_are_put_back() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
     assert logging.getLogger("lightning.pytorch").level == level
+
+
+def test_new_tensors_are_not_written_over_first() -> None:
+    switches: Any = torch.utils.deterministic
+    before = switches.fill_uninitialized_memory
+    with lightning_surroundings():
+        assert switches.fill_uninitialized_memory is False
+    assert switches.fill_uninitialized_memory == before
