@@ -48,6 +48,13 @@ class ArithmeticRequest:
         return int(self.hyperparameters["batch_size"])
 
     @property
+    def small_batch_size(self) -> int:
+        """Images that keep the device busy enough to compare on: two for each core, four at least."""
+        cores = self.capabilities.num_cores
+        wanted = SMALL_BATCH if self.hardware.accelerator == "cuda" else max(4, min(SMALL_BATCH, 2 * cores))
+        return min(wanted, self.batch_size)
+
+    @property
     def can_grow(self) -> bool:
         """Whether the batch may become larger than asked for."""
         return bool(self.hyperparameters["auto_batch_size"])
@@ -164,7 +171,7 @@ def settle_without_measuring(
     if request.hardware.num_processes > 1:
         reason = "Several devices train together, and each would measure by itself; so nothing was measured."
         return ArithmeticChoice(chosen=default, source="default", reason=reason)
-    cheapest = MIN_PROBE_STEPS * min(SMALL_BATCH, request.batch_size)
+    cheapest = MIN_PROBE_STEPS * request.small_batch_size
     if cheapest > PROBE_SHARE * request.num_images:
         reason = (
             f"With {request.num_images} images to train, measuring would take more than {PROBE_SHARE:.0%} of the run."

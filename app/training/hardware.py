@@ -27,6 +27,7 @@ class Capabilities:
     has_cpp_compiler: bool = False
     has_triton: bool = False
     has_cpu_bf16: bool = True
+    num_cores: int = 8
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def probe_capabilities() -> Capabilities:
     """Return what this machine offers."""
     has_cpp_compiler = find_cpp_compiler() is not None
     if not torch.cuda.is_available():
-        return Capabilities((), False, has_cpp_compiler, has_cpu_bf16=has_cpu_bf16())
+        return Capabilities((), False, has_cpp_compiler, has_cpu_bf16=has_cpu_bf16(), num_cores=os.cpu_count() or 1)
     return Capabilities(
         tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
         has_bf16=torch.cuda.is_bf16_supported(including_emulation=False),

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
 from app.training.arithmetic import (
     MARGIN,
-    SMALL_BATCH,
     ArithmeticRequest,
     default_arithmetic,
     list_batch_sizes,
@@ -140,7 +139,7 @@ class Probe:
 
     def _measure_first(self, default: Arithmetic) -> Measured:
         """Measure the default on a few images, and on a whole batch when that takes no longer than half a second."""
-        small = min(SMALL_BATCH, default.batch_size)
+        small = self._request.small_batch_size
         first = self._try(_resized(default, small), FIRST_LIMIT_S)
         self._plan_time(first)
         step_s = first.step_s * default.batch_size / small

@@ -199,3 +199,11 @@ def test_obeying_means_every_explicit_setting() -> None:
     assert is_obeyed(make_request(settings=explicit).settings, arithmetic)
     for name, other in {"precision": "bf16-mixed", "memory_format": "channels_last", "fused_optimizer": "off"}.items():
         assert not is_obeyed(make_request(settings=explicit | {name: other}).settings, arithmetic)
+
+
+@pytest.mark.parametrize(
+    ("cores", "batch_size", "wanted"), [(1, 32, 4), (2, 32, 4), (3, 32, 6), (16, 32, 8), (16, 2, 2)]
+)
+def test_few_images_are_compared_on_few_cores(cores: int, batch_size: int, wanted: int) -> None:
+    capabilities = Capabilities((), has_bf16=False, num_cores=cores)
+    assert make_request(capabilities, batch_size=batch_size).small_batch_size == wanted
