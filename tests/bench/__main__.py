@@ -3,7 +3,7 @@
 python -m tests.bench                     everything, under ten minutes on two cores
 python -m tests.bench training memory     these sections
 python -m tests.bench --quick             every section on few images: shows that it works, measures little
-python -m tests.bench training --pairs 3  more pairs, for figures that are kept
+python -m tests.bench training --pairs 5  more pairs than two, for figures that are kept
 """
 
 from __future__ import annotations
