@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +75,35 @@ class VectorModel(nn.Module):
         if self.is_frozen:
             self.backbone.eval()
         return self
+
+
+class VectorTaskModel(nn.Module):
+    """What the models of all tasks on top of a VectorModel share: features, and that they learn by gradient."""
+
+    def __init__(self, network: VectorModel) -> None:
+        super().__init__()
+        self.network = network
+
+    @property
+    def has_frozen_features(self) -> bool:
+        """Whether features can be computed once for a whole training."""
+        return self.network.has_frozen_features
+
+    def feature_layers(self) -> tuple[nn.Module, ...]:
+        """Return what features depend on."""
+        return self.network.feature_layers()
+
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Return (batch, features) for images as `forward` takes them."""
+        return self.network.extract_features(images)
+
+    def fill(self, images: Tensor, targets: Any) -> None:
+        """Not for a network that learns by gradient."""
+        raise NotImplementedError
+
+    def finish_fill(self) -> None:
+        """Not for a network that learns by gradient."""
+        raise NotImplementedError
 
 
 def build_vector_model(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from app.datasets.batch_reader import BatchReader
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice
 from app.training.arithmetic import (
     ArithmeticRequest,
@@ -20,6 +18,7 @@ from app.training.hardware import Hardware, probe_capabilities
 from app.training.inputs import TrainingInputs
 from app.training.probing import probe_arithmetic
 from app.training.recovery import Adjustment
+from app.training.samples import read_samples
 
 Follow = Callable[[int, int, str], None]
 """Called with (done, total, message); without a message it is only asked whether to go on."""
@@ -86,17 +85,7 @@ def _take_saved(request: ArithmeticRequest, saved: Mapping[str, Any]) -> Arithme
 
 
 def _measure(request: ArithmeticRequest, inputs: TrainingInputs, model: nn.Module, follow: Follow) -> ArithmeticChoice:
-    images, targets = read_sample(inputs, request.batch_size)
-    if not len(images):
-        reason = "No image could be read to measure with."
-        return ArithmeticChoice(chosen=default_arithmetic(request), source="default", reason=reason)
-    return probe_arithmetic(request, model, images, targets, check=lambda: follow(0, 0, ""), report=follow)
-
-
-def read_sample(inputs: TrainingInputs, count: int) -> tuple[Tensor, Any]:
-    """Return the first training images that can be read, uint8 (n, 3, height, width), and their targets."""
-    rows = inputs.subsets["train"][:count]
-    with BatchReader(rows, inputs.images_dir, inputs.preprocessing, num_threads=os.cpu_count() or 1) as reader:
-        [read] = reader.read([range(len(rows))])
-    encoded = [inputs.parts.data.encode_target(rows[position], inputs.context) for position in read.positions]
-    return read.images, inputs.parts.data.collate_targets(encoded) if encoded else None
+    samples = read_samples(inputs, request.batch_size)
+    return probe_arithmetic(
+        request, model, samples.images, samples.targets, check=lambda: follow(0, 0, ""), report=follow
+    )

@@ -6,17 +6,14 @@ no checkpoint is written, nothing of a run changes.
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from app.datasets.augmenting.chain import BatchAugmentation
-from app.datasets.batch_reader import BatchReader
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed
@@ -29,7 +26,7 @@ from app.training.choosing import build_request
 from app.training.computing import move_to
 from app.training.features import explain_why_not
 from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
-from app.training.inputs import TaskParts, TrainingInputs, load_parts, prepare_inputs
+from app.training.inputs import TaskParts, TrainingInputs, load_parts, prepare_inputs, read_payload
 from app.training.measuring import (
     Computing,
     HeadModel,
@@ -40,6 +37,7 @@ from app.training.measuring import (
     time_calls,
 )
 from app.training.probing import probe_arithmetic
+from app.training.samples import Samples, read_samples
 from app.training.step_timer import StepTimer, undisturbed
 
 CHOICE_S = 12.0
@@ -48,18 +46,7 @@ OTHER_S = 1.5
 MIB = 2**20
 MAX_TIMED_STEPS = 20
 MIN_IMAGES_READ = 16
-MAX_READERS = 8
 TOTAL = 5
-
-
-class Samples(NamedTuple):
-    """A batch of training images, uint8 (n, 3, height, width), and what reading them took."""
-
-    images: Tensor
-    targets: Any
-    positions: list[int]
-    megapixels_per_s: float
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -78,11 +65,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
     Raises JobCancelled, or JobFailure for settings that a run would refuse too.
     """
-    try:
-        payload = TrainPayload.model_validate(context.request.payload)
-    except ValidationError as error:
-        msg = f"The request of this probe cannot be read: {error}"
-        raise JobFailure(msg) from error
+    payload = read_payload(context)
     return measure_run(context, payload, load_parts(payload.task))
 
 
@@ -97,7 +80,7 @@ def measure_run(
     hardware = resolve_hardware(payload.hardware, capabilities)
     if inputs.learns_by == "fill":
         hardware = hardware.restricted_to_one()
-    samples = read_samples(inputs)
+    samples = read_samples(inputs, max(MIN_IMAGES_READ, int(inputs.hyperparameters["batch_size"])))
     raise_if_cancelled(context)
     seed_everything(int(inputs.hyperparameters["seed"]))
     model = _build_model(inputs)
@@ -121,27 +104,6 @@ def measure_run(
         peak_vram_mb=speeds.peak_vram_mb,
     )
     return {"measurement": measurement.model_dump(mode="json")}
-
-
-def read_samples(inputs: TrainingInputs) -> Samples:
-    """Read a batch of training images from their files; raises JobFailure when none of them can be read."""
-    rows = inputs.subsets["train"]
-    count = min(len(rows), max(MIN_IMAGES_READ, int(inputs.hyperparameters["batch_size"])))
-    wanted = [number * len(rows) // count for number in range(count)]
-    num_threads = max(1, min(MAX_READERS, os.cpu_count() or 1))
-    with BatchReader(rows, inputs.images_dir, inputs.preprocessing, num_threads=num_threads) as reader:
-        next(iter(reader.read([wanted[:1]])))  # the first image loads the decoder as well
-        started_s = time.perf_counter()
-        batch = next(iter(reader.read([wanted])))
-        seconds = max(time.perf_counter() - started_s, 1e-9)
-    if not batch.positions:
-        msg = f"None of {count} training images can be read. {batch.skipped[0].message}"
-        raise JobFailure(msg, "ImageReadError")
-    read = [rows[position] for position in batch.positions]
-    encoded = [inputs.parts.data.encode_target(row, inputs.context) for row in read]
-    megapixels = sum(row.width * row.height for row in read) / 1e6
-    targets = inputs.parts.data.collate_targets(encoded)
-    return Samples(batch.images, targets, batch.positions, megapixels / seconds, seconds)
 
 
 class _ForecastProbe:

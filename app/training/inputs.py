@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from app.datasets.augmentation_catalog import find_augmentation_problems
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, hash_content, hash_split, select_subset
-from app.schemas.job_context import JobFailure
+from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
@@ -86,6 +86,15 @@ def load_parts(task_id: str) -> TaskParts:
         return TaskParts(get_spec(task_id), load_data(task_id), load_module(task_id), load_metrics(task_id))
     except UnknownTaskError as error:
         raise JobFailure(str(error)) from error
+
+
+def read_payload(context: JobContext) -> TrainPayload:
+    """Return what a job is asked for; raises JobFailure when that cannot be read."""
+    try:
+        return TrainPayload.model_validate(context.request.payload)
+    except ValidationError as error:
+        msg = f"The request of this job cannot be read: {error}"
+        raise JobFailure(msg) from error
 
 
 def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:

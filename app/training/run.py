@@ -7,15 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pydantic import ValidationError
-
 from app.datasets.reading import ImageReadError
 from app.schemas.events import StageStatus, TrainRunStarted
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.training.fitting import Fitted, fit_with_recovery
 from app.training.hardware import Hardware, probe_capabilities, resolve_hardware
-from app.training.inputs import TaskParts, load_parts, prepare_inputs
+from app.training.inputs import TaskParts, load_parts, prepare_inputs, read_payload
 from app.training.recovery import as_broken
 from app.training.reporting import RunReporter, read_local_rank
 from app.training.run_measurement import measure_run
@@ -31,11 +29,7 @@ def run(context: JobContext) -> dict[str, Any]:
     `outcome` "paused" in it marks a pause, `error` why when nobody asked for it. Raises JobCancelled, or JobFailure for
     what was foreseen.
     """
-    try:
-        payload = TrainPayload.model_validate(context.request.payload)
-    except ValidationError as error:
-        msg = f"The request of this run cannot be read: {error}"
-        raise JobFailure(msg) from error
+    payload = read_payload(context)
     return train(context, payload, load_parts(payload.task))
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_trained_is_a_plain_failure(workplace: Workplace) -> None
         measure(workplace, workplace.payload(hardware=HardwareSettings(selected_devices=["gpu:0"])))
     context = workplace.context("broken", workplace.payload())
     context.request.payload["unknown"] = 1
-    with pytest.raises(JobFailure, match="request of this probe cannot be read"):
+    with pytest.raises(JobFailure, match="request of this job cannot be read"):
         run(context)
     assert HANDLERS["probe"] == "app.training.forecast_probe:run"
 

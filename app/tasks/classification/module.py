@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from app.models.vector import VectorModel, build_vector_model
+from app.models.vector import VectorModel, VectorTaskModel, build_vector_model
 from app.tasks.base import TaskContext
 
 if TYPE_CHECKING:
@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 FOCAL_GAMMA = 2.0
 
 
-class ClassifierModel(nn.Module):
+class ClassifierModel(VectorTaskModel):
     """A network with its loss; outputs `logits` and `probabilities`, float (batch, classes)."""
 
     class_weights: Tensor
 
     def __init__(self, network: VectorModel, class_weights: Tensor, loss_name: str, label_smoothing: float) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         # A setting, not a weight: a model that starts from the weights of another one keeps its own.
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.loss_name = loss_name
@@ -39,30 +38,9 @@ class ClassifierModel(nn.Module):
         """Return the loss and the outputs; targets are class ids (batch,) or shares of classes (batch, classes)."""
         return self._with_loss(self(images), targets)
 
-    @property
-    def has_frozen_features(self) -> bool:
-        """Whether features can be computed once for a whole training."""
-        return self.network.has_frozen_features
-
-    def feature_layers(self) -> tuple[nn.Module, ...]:
-        """Return what features depend on."""
-        return self.network.feature_layers()
-
-    def extract_features(self, images: Tensor) -> Tensor:
-        """Return (batch, features) for images as `forward` takes them."""
-        return self.network.extract_features(images)
-
     def loss_of_features(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
         """Return the loss and the outputs from features (batch, features)."""
         return self._with_loss(self._outputs_of(self.network.head(features)), targets)
-
-    def fill(self, images: Tensor, targets: Any) -> None:
-        """Not for a network that learns by gradient."""
-        raise NotImplementedError
-
-    def finish_fill(self) -> None:
-        """Not for a network that learns by gradient."""
-        raise NotImplementedError
 
     def _outputs_of(self, logits: Tensor) -> Outputs:
         logits = logits.float()

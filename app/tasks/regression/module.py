@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from app.models.vector import VectorModel, build_vector_model
+from app.models.vector import VectorModel, VectorTaskModel, build_vector_model
 from app.tasks.base import TaskContext
 
 if TYPE_CHECKING:
@@ -23,15 +23,14 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-class RegressorModel(nn.Module):
+class RegressorModel(VectorTaskModel):
     """A network with its loss; output `values`, float (batch, values), in the user's units."""
 
     value_mean: Tensor
     value_deviation: Tensor
 
     def __init__(self, network: VectorModel, mean: list[float], deviation: list[float], loss_name: str) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network)
         # They belong to the weights of the head: with another scale the same weights would mean something else.
         self.register_buffer("value_mean", torch.tensor(mean, dtype=torch.float32))
         self.register_buffer("value_deviation", torch.tensor(deviation, dtype=torch.float32))
@@ -45,30 +44,9 @@ class RegressorModel(nn.Module):
         """Return the loss, in standardised units, and the outputs; targets are values (batch, values) in the user's."""
         return self._with_loss(self.network(images), targets)
 
-    @property
-    def has_frozen_features(self) -> bool:
-        """Whether features can be computed once for a whole training."""
-        return self.network.has_frozen_features
-
-    def feature_layers(self) -> tuple[nn.Module, ...]:
-        """Return what features depend on."""
-        return self.network.feature_layers()
-
-    def extract_features(self, images: Tensor) -> Tensor:
-        """Return (batch, features) for images as `forward` takes them."""
-        return self.network.extract_features(images)
-
     def loss_of_features(self, features: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
         """Return the loss and the outputs from features (batch, features)."""
         return self._with_loss(self.network.head(features), targets)
-
-    def fill(self, images: Tensor, targets: Any) -> None:
-        """Not for a network that learns by gradient."""
-        raise NotImplementedError
-
-    def finish_fill(self) -> None:
-        """Not for a network that learns by gradient."""
-        raise NotImplementedError
 
     def _with_loss(self, standardised: Tensor, targets: Tensor) -> tuple[Tensor, Outputs]:
         standardised = standardised.float()

@@ -1,0 +1,84 @@
+"""Where the arithmetic of a run comes from: its checkpoint, its settings, an earlier measurement, or a probe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.schemas.experiments import HardwareSettings
+from app.schemas.job_context import JobCancelled, JobFailure
+from app.training.choosing import build_request, choose_arithmetic
+from app.training.hardware import Hardware
+from app.training.inputs import TrainingInputs, prepare_inputs
+from app.training.recovery import Adjustment
+from app.training.samples import read_samples
+from tests.training.arithmetics import make_arithmetic
+from tests.training.fakes import Workplace, build_parts
+
+CPU = Hardware("cpu", 1, ("cpu",), "32-true", "auto")
+
+
+def inputs_of(workplace: Workplace, hardware: dict[str, Any] | None = None, **settings: Any) -> TrainingInputs:
+    payload = workplace.payload(settings, hardware=HardwareSettings(**(hardware or {})))
+    return prepare_inputs(payload, build_parts())
+
+
+def choose(inputs: TrainingInputs, saved: Any = None, adjusted: Adjustment | None = None, follow: Any = None) -> Any:
+    model = inputs.parts.module.build_model(inputs.context, None)
+    return choose_arithmetic(inputs, CPU, model, saved, adjusted, follow or (lambda *_: None))
+
+
+def test_a_short_run_takes_the_default(workplace: Workplace) -> None:
+    choice = choose(inputs_of(workplace))
+    assert (choice.source, choice.chosen) == ("default", make_arithmetic(batch_size=4, micro_batch_size=4))
+
+
+def test_a_resumed_run_keeps_the_arithmetic_of_its_checkpoint(workplace: Workplace) -> None:
+    saved = make_arithmetic(batch_size=4, micro_batch_size=2, precision="bf16-mixed").model_dump(mode="json")
+    choice = choose(inputs_of(workplace), saved)
+    assert (choice.source, choice.chosen.precision, choice.chosen.micro_batch_size) == ("checkpoint", "bf16-mixed", 2)
+
+
+def test_settings_that_became_explicit_are_obeyed(workplace: Workplace) -> None:
+    saved = make_arithmetic(batch_size=4, micro_batch_size=2, precision="bf16-mixed").model_dump(mode="json")
+    choice = choose(inputs_of(workplace, {"precision": "32"}), saved)
+    assert (choice.source, choice.chosen.precision, choice.chosen.micro_batch_size) == ("settings", "32-true", 2)
+    assert "changed since the checkpoint" in choice.reason
+
+
+def test_what_broke_divides_the_batch(workplace: Workplace) -> None:
+    choice = choose(inputs_of(workplace), adjusted=Adjustment(micro_batch_size=1))
+    assert (choice.chosen.batch_size, choice.chosen.micro_batch_size) == (4, 1)
+
+
+def test_a_long_run_measures_and_can_be_cancelled_meanwhile(workplace: Workplace) -> None:
+    inputs = inputs_of(workplace, max_epochs=1000)
+    said: list[str] = []
+    choice = choose(inputs, follow=lambda _done, _total, message: said.append(message))
+    assert choice.candidates
+    assert any(message.startswith("Measuring 32-true") for message in said)
+
+    def cancel(*_: Any) -> None:
+        raise JobCancelled
+
+    with pytest.raises(JobCancelled):
+        choose(inputs, follow=cancel)
+
+
+def test_a_frozen_backbone_counts_views_and_not_epochs(workplace: Workplace) -> None:
+    inputs = inputs_of(workplace, max_epochs=50, feature_views=3)
+    assert build_request(inputs, CPU).num_steps == 50 * 6
+    payload = workplace.payload({"max_epochs": 50, "feature_views": 3}, {"freeze_backbone": True})
+    assert build_request(prepare_inputs(payload, build_parts()), CPU).num_steps == 3 * 6
+
+
+def test_samples_are_spread_over_the_images(workplace: Workplace) -> None:
+    samples = read_samples(inputs_of(workplace), 4)
+    assert samples.positions == [0, 5, 11, 16]
+    assert samples.images.shape[0] == len(samples.targets) == 4
+    assert samples.megapixels_per_s > 0
+    for path in (workplace.root / "images").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(JobFailure, match="None of 4 training images can be read"):
+        read_samples(inputs_of(workplace), 4)
