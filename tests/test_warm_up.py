@@ -17,6 +17,12 @@ TABLE = ("--handlers", "tests.warm_engines:TABLE")
 LOADED = ("torch", "torchvision", "lightning.pytorch", "app.training.run", "app.evaluation.run", "app.export.run")
 
 
+@pytest.fixture(autouse=True)
+def _no_cache_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that compiled something left the folder for that in the environment, which children would inherit."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+
+
 def write_request(root: Path, kind: str, payload: dict[str, Any]) -> Path:
     root.mkdir()
     request = JobRequest(
