@@ -280,7 +280,7 @@ class Probe:
         return ArithmeticChoice(
             chosen=chosen,
             source=source,
-            reason=" ".join([reason, *self._notes]),
+            reason=" ".join(dict.fromkeys([reason, *self._notes])),
             candidates=candidates,
             probe_s=round(self._spent_s, 3),
         )
