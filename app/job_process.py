@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import multiprocessing.process
 import os
+import select
 import signal
 import sys
 import tempfile
@@ -110,6 +111,18 @@ def take_over_stdin() -> int:
     os.dup2(nothing, 0)
     os.close(nothing)
     return pipe
+
+
+def is_closed_at_the_other_end(pipe: int) -> bool:
+    """Return whether nobody can write to this pipe any more, without waiting and without reading from it.
+
+    Where pipes cannot be polled (Windows) the answer is False.
+    """
+    if not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    poll.register(pipe, 0)  # hanging up is always told
+    return any(events & select.POLLHUP for _, events in poll.poll(0))
 
 
 def watch_parent(request: str) -> None:

@@ -30,6 +30,7 @@ from app.job_process import (
     end_at_once,
     end_on_signal,
     forget_temporary_dir,
+    is_closed_at_the_other_end,
     keep_freed_memory,
     kill_descendants,
     limit_spinning,
@@ -66,8 +67,18 @@ class Reporter:
     Without a path nothing is written: what the further ranks of a distributed training see, the first one reports.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        self._file = path.open("wb", buffering=0) if path is not None else None
+    def __init__(self, path: Path | None, has_lost_server: Callable[[], bool]) -> None:
+        """Open the log and empty it; the process of a server that is gone ends here instead.
+
+        The order matters. The next server removes this log before it starts another child for the job. So either the
+        file was opened before that and is the job's log no more, or the former server was gone already and nothing is
+        emptied.
+        """
+        self._file = path.open("ab", buffering=0) if path is not None else None
+        if has_lost_server():
+            end_at_once()
+        if self._file is not None:
+            self._file.truncate(0)
         self._lock = threading.Lock()
         self._seq = 0
         self._has_torn_end = False
@@ -97,7 +108,9 @@ class Reporter:
 class Inbox:
     """What the server said so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, pipe: int | None = None) -> None:
+        """`pipe` is what the server writes to, None without a server; it is read elsewhere."""
+        self._pipe = pipe
         self._command: JobCommand | None = None
         self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
@@ -114,6 +127,10 @@ class Inbox:
                 self._command = command
         elif isinstance(message, dict):
             self._messages.put(message)
+
+    def has_lost_server(self) -> bool:
+        """Whether there was a server and it is gone."""
+        return self._pipe is not None and is_closed_at_the_other_end(self._pipe)
 
     def command(self) -> JobCommand | None:
         """The strongest command so far."""
@@ -170,11 +187,12 @@ def main(arguments: list[str] | None = None) -> int:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end_on_signal)
     is_follower = int(os.environ.get("LOCAL_RANK") or 0) > 0
-    inbox = Inbox()
+    pipe = take_over_stdin() if options.attached and not is_follower else None
+    inbox = Inbox(pipe)
     if is_follower:
         start_thread(watch_parent, str(options.request))
-    elif options.attached:
-        start_thread(_read_server, take_over_stdin(), inbox)
+    elif pipe is not None:
+        start_thread(_read_server, pipe, inbox)
     limit_spinning()
     keep_freed_memory()
     path = wait_as_spare(options, inbox) if options.spare else options.request
@@ -229,7 +247,7 @@ def run_request(request: JobRequest, handlers: dict[str, str], inbox: Inbox, is_
     job_dir.mkdir(parents=True, exist_ok=True)
     Path(request.output_dir).mkdir(parents=True, exist_ok=True)
     temporary_dirs = use_temporary_dir(job_dir / "tmp")
-    reporter = Reporter(None if is_follower else job_dir / "events.jsonl")
+    reporter = Reporter(None if is_follower else job_dir / "events.jsonl", inbox.has_lost_server)
     result = run_job(handlers, WorkerContext(request, reporter, inbox))
     reporter.report(result, is_last=True)
     logger.info("The job ended as %s%s", result.outcome, f": {result.error.message}" if result.error else "")

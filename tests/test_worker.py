@@ -168,6 +168,49 @@ def test_the_end_of_the_pipe_ends_the_whole_tree(
     assert read_events(tmp_path)[-1]["event"]["type"] == "LOG_LINE"
 
 
+def test_a_child_whose_server_died_before_it_began_leaves_the_log_of_its_successor_alone(
+    start: Start, write_request: Callable[..., Path]
+) -> None:
+    request = write_request("succeed")
+    log = request.parent / "events.jsonl"
+    log.write_text("what the next child reports\n")
+    children = [start(request, "--attached") for _ in range(3)]
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.close()
+    assert [child.wait(30) != 0 for child in children] == [True] * 3
+    assert log.read_text() == "what the next child reports\n"
+
+
+def test_the_log_is_emptied_only_after_the_server_was_seen_alive(tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    log.write_text("left by an earlier child\n")
+    seen = []
+
+    def has_lost_server() -> bool:
+        seen.append(log.read_text())
+        return False
+
+    reporter = worker.Reporter(log, has_lost_server)
+    assert (seen, log.read_text()) == (["left by an earlier child\n"], "")
+    reporter.report(JobProgressed(job_id=JOB, done=1, total=1), is_last=True)
+    assert [json.loads(line)["event"]["done"] for line in log.read_text().splitlines()] == [1]
+
+
+def test_a_pipe_is_closed_when_its_last_writer_is_gone() -> None:
+    reader, writer = os.pipe()
+    other = os.dup(writer)
+    try:
+        os.write(writer, b"x")
+        os.close(writer)
+        assert not job_process.is_closed_at_the_other_end(reader)
+        os.close(other)
+        assert job_process.is_closed_at_the_other_end(reader)
+        assert os.read(reader, 10) == b"x"
+    finally:
+        os.close(reader)
+
+
 def test_sigterm_ends_the_whole_tree_quickly(start: Start, write_request: Callable[..., Path], tmp_path: Path) -> None:
     child = start(write_request("have_grandchildren"), "--attached")
     wait_for_event(tmp_path, "LOG_LINE")
@@ -321,7 +364,7 @@ def test_a_line_torn_by_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> N
                 raise OSError(28, "No space left on device")
             return super().write(bytes(data)[:-30] if self.is_full else data)
 
-    reporter = worker.Reporter(tmp_path / "events.jsonl")
+    reporter = worker.Reporter(tmp_path / "events.jsonl", lambda: False)
     assert reporter._file is not None
     reporter._file.close()
     reporter._file = disk = FullDisk(tmp_path / "events.jsonl", "wb")
