@@ -22,18 +22,21 @@ class Normalize(nn.Module):
     `mean` and `std` are per channel on the scale 0..1.
     """
 
-    mean: Tensor
-    std: Tensor
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
+        # In double precision until the end, so that the one multiplication rounds once.
+        deviation = torch.tensor(std, dtype=torch.float64).view(1, 3, 1, 1)
+        average = torch.tensor(mean, dtype=torch.float64).view(1, 3, 1, 1)
         # Settings, not weights: a model that starts from the weights of another one keeps its own.
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("scale", (1.0 / (PIXEL_MAX * deviation)).float(), persistent=False)
+        self.register_buffer("shift", (-average / deviation).float(), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return (image / 255 - mean) / std in the memory format of the input."""
-        return (images.to(self.mean.dtype) / PIXEL_MAX - self.mean) / self.std
+        """Return (image / 255 - mean) / std in the memory format of the input, in one pass over memory."""
+        return torch.addcmul(self.shift, images.to(self.scale.dtype), self.scale)
 
 
 class VectorModel(nn.Module):

@@ -70,7 +70,7 @@ def test_normalisation_is_a_setting_and_no_weight() -> None:
     settings = ModelSettings(backbone="mobilenet_v3_small", pretrained=False)
     other = build_vector_model(settings, 3, (0.5, 0.5, 0.5), (1.0, 1.0, 1.0), None)
     other.load_state_dict(_build().state_dict())
-    assert other.normalize.mean.flatten().tolist() == [0.5, 0.5, 0.5]
+    assert other.normalize.shift.flatten().tolist() == [-0.5, -0.5, -0.5]
 
 
 def test_dropout_comes_from_the_settings() -> None:
@@ -119,4 +119,4 @@ def test_what_features_depend_on_is_everything_but_the_head() -> None:
     layers = {id(tensor) for layer in model.feature_layers() for tensor in layer.parameters()}
     rest = [name for name, tensor in model.named_parameters() if id(tensor) not in layers]
     assert rest == ["head.1.weight", "head.1.bias"]
-    assert {name for layer in model.feature_layers() for name, _ in layer.named_buffers()} >= {"mean", "std"}
+    assert {name for layer in model.feature_layers() for name, _ in layer.named_buffers()} >= {"scale", "shift"}
