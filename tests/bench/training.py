@@ -25,7 +25,7 @@ from tests.bench.photos import write_dataset, write_photos
 from tests.bench.programs import run_program
 
 EPOCHS, BATCH_SIZE, IMAGE_SIZE = 3, 32, 224
-NUM_IMAGES = {"resnet18": 160, "mobilenet_v3_small": 256}
+NUM_IMAGES = {"resnet18": 160, "mobilenet_v3_small": 384}
 QUICK_IMAGES = 64
 BARE_DURATION_S = 5.0
 MIN_BARE_RATIO, MIN_PLAIN_RATIO = 0.90, 2.0
