@@ -22,11 +22,14 @@ class StepFollower(Callback):
 
     def __init__(self, live: LiveRun) -> None:
         self._live = live
-        # Reading the loss waits for the GPU, so it is read by time; on the CPU there is nothing to wait for.
-        is_on_cpu = live.module.device.type == "cpu"
-        self._loss_throttle = Throttle(0.0 if is_on_cpu else LOSS_CHECK_INTERVAL_S)
+        self._loss_throttle = Throttle(LOSS_CHECK_INTERVAL_S)
         self._caching_throttle = Throttle(CACHING_INTERVAL_S)
         self._reading = live.data.statistics
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Decide how often to read the loss; only now the module is on its device."""
+        # Reading waits for a GPU, so there it goes by time; on the CPU there is nothing to wait for.
+        self._loss_throttle = Throttle(0.0 if pl_module.device.type == "cpu" else LOSS_CHECK_INTERVAL_S)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to measure."""
