@@ -22,6 +22,7 @@ from app.datasets.augmenting.steps import (
     scale_uniforms,
 )
 from app.datasets.draws import Floats
+from app.datasets.transfer import send_array
 
 Integers = NDArray[np.int64]
 
@@ -48,6 +49,8 @@ class Flip(GeometricStep):
 
     def render(self, images: Tensor, maps: Floats) -> Tensor:
         output = images.clone(memory_format=torch.preserve_format)
+        if images.device.type != "cpu":
+            return mirror_together(output, images, maps)
         for number, dims in _find_mirrored(maps):
             output[number] = images[number].flip(dims)
         return output
@@ -167,8 +170,8 @@ class PaddedCrop(GeometricStep):
             return _cut_filled(image, box, self._fill)
         rows = find_padded_indices(top, bottom, int(image.shape[-2]), self._mode)
         columns = find_padded_indices(left, right, int(image.shape[-1]), self._mode)
-        chosen = image.index_select(-2, torch.from_numpy(rows).to(image.device))
-        return chosen.index_select(-1, torch.from_numpy(columns).to(image.device))
+        chosen = image.index_select(-2, send_array(rows, image.device))
+        return chosen.index_select(-1, send_array(columns, image.device))
 
 
 def read_size(size: int | list[int] | None, input_size: Size) -> Size:
@@ -223,6 +226,17 @@ def _find_mirrored(maps: Floats) -> list[tuple[int, list[int]]]:
     is_mirrored = np.stack([maps[:, 1, 1] < 0.0, maps[:, 0, 0] < 0.0], axis=1)
     dims = np.array([_VERTICAL, _HORIZONTAL])
     return [(int(row), dims[is_mirrored[row]].tolist()) for row in np.flatnonzero(is_mirrored.any(axis=1))]
+
+
+def mirror_together(output: Tensor, images: Tensor, maps: Floats) -> Tensor:
+    """Write the images that are mirrored into `output` and return it; a few operations, however many images."""
+    rows_of: dict[tuple[int, ...], list[int]] = {}
+    for number, dims in _find_mirrored(maps):
+        rows_of.setdefault(tuple(dims), []).append(number)
+    for dims_, numbers in rows_of.items():
+        rows = send_array(np.array(numbers), images.device)
+        output[rows] = images[rows].flip(dims_)
+    return output
 
 
 def find_source_scale(scale: list[float]) -> float:

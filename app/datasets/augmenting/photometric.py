@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from app.datasets.augmenting.steps import Mask, PhotometricStep, Settings, Size, scale_uniforms, spread
 from app.datasets.draws import Floats
+from app.datasets.transfer import send_array
 
 _LUMA = (0.2989, 0.587, 0.114)
 _LEVELS = 256
@@ -215,7 +216,7 @@ def _choose(mask: Tensor, chosen: Tensor, other: Tensor) -> Tensor:
 def _change_some(images: Tensor, chosen: Mask, change: Callable[[Tensor, Tensor], Tensor], factors: Floats) -> Tensor:
     if chosen.all():
         return change(images, spread(factors, images))
-    rows = torch.from_numpy(np.flatnonzero(chosen)).to(images.device)
+    rows = send_array(np.flatnonzero(chosen), images.device)
     images[rows] = change(images[rows], spread(factors[chosen], images))
     return images
 

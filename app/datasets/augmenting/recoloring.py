@@ -11,6 +11,7 @@ from torch import Tensor
 
 from app.datasets.augmenting.steps import Mask, PhotometricStep, write_levels
 from app.datasets.draws import Floats
+from app.datasets.transfer import send_array
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ def recolor_images(images: Tensor, plan: list[Recoloring], at_once: int) -> Tens
 
 def _recolor_some(output: Tensor, images: Tensor, rows: NDArray[np.intp], plan: list[Recoloring]) -> None:
     is_one = len(rows) == 1
-    where = slice(int(rows[0]), int(rows[0]) + 1) if is_one else torch.from_numpy(rows).to(images.device)
+    where = slice(int(rows[0]), int(rows[0]) + 1) if is_one else send_array(rows, images.device)
     levels = images[where].to(torch.float32, memory_format=torch.contiguous_format)
     for part in plan:
         chosen = part.is_changed[rows]
         if chosen.all():
             levels = part.step.apply(levels, part.values[rows])
         elif chosen.any():
-            some = torch.from_numpy(np.flatnonzero(chosen)).to(images.device)
+            some = send_array(np.flatnonzero(chosen), images.device)
             levels[some] = part.step.apply(levels[some], part.values[rows[chosen]])
     write_levels(output, where, levels)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from app.datasets.augmenting.steps import Size, empty_images, find_memory_format, write_levels
 from app.datasets.draws import Floats
+from app.datasets.transfer import send_array
 
 _REDUCTION_WITHOUT_ALIASES = 1.25
 # So many images at a time occupy the cores and stay in their caches; torch gives each thread whole images.
@@ -48,7 +48,7 @@ def sample_moved(images: Tensor, maps: Floats, sampling: Sampling) -> Tensor:
         return sample_images(images, maps, size, sampling)
     output = empty_images(images, size).copy_(images)
     if len(moved):
-        rows = torch.from_numpy(moved).to(images.device)
+        rows = send_array(moved, images.device)
         chosen = images[rows].contiguous(memory_format=find_memory_format(images))
         output[rows] = sample_images(chosen, maps[moved], size, sampling)
     return output
@@ -88,8 +88,10 @@ def _build_grid(maps: Floats, size: Size, factor: int, images: Tensor) -> Tensor
     rows = (np.arange(size[0]) + 0.5) / factor
     along = scaled[:, :, 0, None] * columns + scaled[:, :, 2, None]
     across = scaled[:, :, 1, None] * rows
-    along_, across_ = (torch.from_numpy(part.transpose(0, 2, 1)).float().to(images.device) for part in (along, across))
-    places = along_[:, None] + across_[:, :, None]
+    # One copy to the device for both.
+    both = np.concatenate([along, across], axis=2).transpose(0, 2, 1).astype(np.float32)
+    sent = send_array(both, images.device)
+    places = sent[:, None, : size[1]] + sent[:, size[1] :, None]
     grid = places[..., :2]
     has_perspective = bool(np.any(maps[:, 2] != np.array([0.0, 0.0, 1.0])))
     return grid / places[..., 2:] if has_perspective else grid

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from app.datasets.augmentation_catalog import TRANSFORMS
 from app.datasets.draws import Floats
+from app.datasets.transfer import send
 from app.schemas.tasks import AugmentationEntry
 
 Size = tuple[int, int]
@@ -69,7 +70,7 @@ def read_settings(entry: AugmentationEntry) -> Settings:
 
 def spread(column: Floats, like: Tensor) -> Tensor:
     """Return one number per image as a tensor (m, 1, 1, 1) that multiplies images."""
-    return torch.tensor(column, dtype=torch.float32).to(like.device, non_blocking=True).view(-1, 1, 1, 1)
+    return send(torch.tensor(column, dtype=torch.float32), like.device).view(-1, 1, 1, 1)
 
 
 def scale_uniforms(uniforms: Floats, low: float, high: float) -> Floats:

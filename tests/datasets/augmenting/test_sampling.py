@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as tv
 
 from app.datasets.augmenting.chain import STEPS
+from app.datasets.augmenting.cropping import mirror_together
 from app.datasets.augmenting.sampling import Sampling, choose_factor, sample_images, sample_moved
+from app.datasets.transfer import send_array
 from tests.datasets.augmenting.pictures import build, entry, make_images
 
 SIZE = (48, 64)
@@ -47,6 +52,28 @@ def test_images_whose_map_moves_nothing_are_copied() -> None:
     assert torch.equal(moved[[0, 2]], images[[0, 2]])
     assert torch.equal(moved[1, :, :, :-5], images[1, :, :, 5:])
     assert set(moved[1, :, :, -5:].flatten().tolist()) == {9}
+
+
+@pytest.mark.parametrize("names", [["RandomHorizontalFlip"], ["RandomVerticalFlip", "RandomHorizontalFlip"]])
+def test_images_that_are_mirrored_together_are_those_mirrored_one_by_one(names: list[str]) -> None:
+    images, numbers = make_images(24, SIZE, smooth=False), list(range(24))
+    augment = build(*(entry(name) for name in names), size=SIZE)
+    together = mirror_together(images.clone(), images, augment.find_maps(SIZE, 1, numbers))
+    one_by_one = augment(images, None, 1, numbers)[0]
+    assert torch.equal(together, one_by_one)
+    assert 0 < sum(not torch.equal(one, other) for one, other in zip(together, images, strict=True)) < 24
+
+
+def test_a_grid_takes_one_copy_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes: list[tuple[int, ...]] = []
+
+    def note(array: NDArray[Any], device: torch.device) -> torch.Tensor:
+        shapes.append(array.shape)
+        return send_array(array, device)
+
+    monkeypatch.setattr("app.datasets.augmenting.sampling.send_array", note)
+    sample_images(make_images(3, SIZE), np.tile(np.eye(3), (3, 1, 1)), (24, 32), Sampling("bilinear"))
+    assert shapes == [(3, 32 + 24, 3)]
 
 
 @pytest.mark.gpu
