@@ -43,7 +43,9 @@ def switch_to_features(start: RunStart, live: LiveRun) -> None:
         follow,
         live.module.augment or _leave_unchanged,
     )
-    live.speed.features.add(follow.computed, time.monotonic() - started_s, subtract(images.statistics, before))
+    elapsed_s = time.monotonic() - started_s
+    live.apart_s += elapsed_s
+    live.speed.features.add(follow.computed, elapsed_s, subtract(images.statistics, before))
     live.data = FeatureData(live.inputs, tables, images)
     live.report_skipped()
 

@@ -52,7 +52,11 @@ class TrainingInterrupted(Exception):  # noqa: N818 - an outcome, not an error
 
 @dataclass
 class LiveRun:
-    """A run while it goes on."""
+    """A run while it goes on.
+
+    `apart_s` are the seconds between `started_s` and the first step that a forecast counts by themselves, e.g. those
+    of features. A run that begins again starts anew.
+    """
 
     context: JobContext
     inputs: TrainingInputs
@@ -63,6 +67,7 @@ class LiveRun:
     choice: ArithmeticChoice
     learns_from_features: bool = False
     started_s: float = field(default_factory=time.monotonic)
+    apart_s: float = 0.0
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     progress_throttle: Throttle = field(default_factory=lambda: Throttle(PROGRESS_INTERVAL_S))
     speed: SpeedMeter = field(default_factory=SpeedMeter)

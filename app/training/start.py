@@ -56,13 +56,18 @@ def prepare_run(
 ) -> tuple[LiveRun, dict[str, Any] | None]:
     """Return a run that can be fitted, and the checkpoint that it goes on from; raises JobFailure, JobCancelled."""
     inputs = start.inputs
+    # A run that begins again does not count the attempt that broke as its start.
+    started_s = start.started_s if adjusted is None else time.monotonic()
     remove_leftovers(start.context.output_dir / "checkpoints")
     content = None if resume_from is None else read_resume(resume_from)
     seed_everything(int(inputs.hyperparameters["seed"]))
     with watch_downloads(_report_downloads(start.context, start.reporter)):
         model = build_start_model(inputs, is_new=content is None)
     saved = None if content is None else content[RESUME_KEY].get("arithmetic")
+    asked_s = time.monotonic()
     choice = choose_arithmetic(inputs, start.hardware, model, saved, adjusted, _follow_probe(start))
+    # Not more than what passed just now: the choice can be an earlier one.
+    probe_s = min(choice.probe_s, time.monotonic() - asked_s)
     augment = _build_augmentation(inputs)
     obstacle = explain_why_not(model, inputs, start.hardware.num_processes)
     data = _open_data(start, choice.chosen, augment if obstacle is not None else None)
@@ -77,7 +82,7 @@ def prepare_run(
     if inputs.payload.model.freeze_backbone and obstacle is not None:
         data.notes.append(f"Features are computed in each step. {obstacle}")
     live = LiveRun(start.context, inputs, start.reporter, module, data, identity, choice, obstacle is None)
-    live.started_s = start.started_s
+    live.started_s, live.apart_s = started_s, probe_s
     live.reported_epochs = inputs.payload.recorded_epochs
     _announce(start, live)
     raise_if_cancelled(start.context)

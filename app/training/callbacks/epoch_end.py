@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -27,7 +28,9 @@ class EpochCloser(Callback):
         """Report what an earlier process closed and could not report any more; close what it left open."""
         self._live.report_epochs()
         if self._live.state.is_epoch_trained:
+            started_s = time.monotonic()
             self.close(trainer)
+            self._live.apart_s += time.monotonic() - started_s
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the epoch that was just trained."""
