@@ -59,6 +59,7 @@ WARM_UP = "app.warm_up:load_engines"
 SPARE_POLL_S = 3600.0
 COMMAND_STRENGTH: dict[JobCommand, int] = {"stop_keep": 1, "pause": 2, "cancel": 3}
 _JSON_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+_GPU_MEMORY = ("CUDA out of memory", "CUDA error: out of memory", "CUDA driver error: out of memory")
 
 
 class Reporter:
@@ -291,7 +292,7 @@ def describe_error(error: BaseException) -> ErrorInfo:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         message = "The computer ran out of memory. Use a smaller batch, smaller images or fewer workers."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
-    if "OutOfMemoryError" in names or "CUDA out of memory" in str(error):
+    if "OutOfMemoryError" in names or any(words in str(error) for words in _GPU_MEMORY):
         message = "The GPU ran out of memory. Use a smaller batch, smaller images or a smaller model."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
     message = str(error) or type(error).__name__

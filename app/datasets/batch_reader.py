@@ -56,11 +56,12 @@ class ReadStatistics:
 
 
 class _Obtained(NamedTuple):
-    """How one image was obtained; `message` says why not."""
+    """How one image was obtained; `message` says why not, `lacked_memory` that this can be the fault of the company."""
 
     is_decoded: bool
     seconds: float
     message: str = ""
+    lacked_memory: bool = False
 
 
 class BatchReader:
@@ -165,7 +166,7 @@ class BatchReader:
                 self._problems[position] = message
                 if self._cache is not None:
                     self._cache.store_problem(row, stamp, message)
-            return _Obtained(True, time.perf_counter() - started_s, message)
+            return _Obtained(True, time.perf_counter() - started_s, message, _lacked_memory(error))
         out[...] = pixels
         seconds = time.perf_counter() - started_s
         if self._cache is not None:
@@ -244,6 +245,10 @@ class _Pending:
         if self._loading is not None:
             self._loading.result()
         found = [self._result_of(place) for place in range(len(self._positions))]
+        for place, obtained in enumerate(found):
+            if obtained.lacked_memory:
+                # Once more by itself, now that no other image of the batch is being decoded.
+                found[place] = self._reader._obtain(self._positions[place], self._pixels[place])
         for position, obtained in zip(self._positions, found, strict=True):
             self._reader._count(position, obtained)
         kept = [place for place, obtained in enumerate(found) if not obtained.message]
@@ -270,10 +275,19 @@ class _Pending:
         return self._reader._obtain(self._positions[place], self._pixels[place])
 
 
-def _is_lasting(error: BaseException | None) -> bool:
+def _is_lasting(error: BaseException) -> bool:
     """Return whether an image will be unreadable next time too: not when memory, a disk or a right was missing."""
+    return not any(
+        isinstance(each, MemoryError) or (isinstance(each, OSError) and each.errno is not None)
+        for each in _list_causes(error)
+    )
+
+
+def _lacked_memory(error: BaseException) -> bool:
+    return any(isinstance(each, MemoryError) for each in _list_causes(error))
+
+
+def _list_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
-            return False
+        yield error
         error = error.__cause__
-    return True

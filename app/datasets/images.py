@@ -50,7 +50,6 @@ _DECODER_ERRORS = (
     EOFError,
     ArithmeticError,
     struct.error,
-    MemoryError,
     Image.DecompressionBombError,
 )
 
@@ -97,6 +96,9 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
     except FileNotFoundError:
         msg = "The file does not exist."
         raise UnreadableImageError(msg, "Check the path, or import the images again.") from None
+    except MemoryError as error:
+        msg = "There was not enough memory to decode the image."
+        raise UnreadableImageError(msg, "End other programs, or save it with fewer pixels.") from error
     except _DECODER_ERRORS as error:
         if isinstance(error, OSError) and error.errno is not None:
             msg = f"The file cannot be read: {error.strerror}."
@@ -152,7 +154,7 @@ def read_orientation(image: Image.Image) -> int:
         return 1  # getexif() would decode all pixels to look behind them.
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except _DECODER_ERRORS:
+    except (*_DECODER_ERRORS, MemoryError):
         return 1
     return value if isinstance(value, int) and value in _TRANSPOSE else 1
 

@@ -19,6 +19,8 @@ ROLLBACK_FACTOR = 0.25
 BreakReason = Literal["loss_not_finite", "out_of_memory"]
 _HOST_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|DefaultCPUAllocator", re.IGNORECASE)
 _DEVICE_MEMORY = re.compile(r"CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED")
+# What the driver itself says, also of pinned memory, which is the computer's.
+_DRIVER_MEMORY = re.compile(r"CUDA error: out of memory|CUDA driver error: out of memory|cudaErrorMemoryAllocation")
 
 
 class RunBroken(Exception):  # noqa: N818 - an outcome that may be mended
@@ -46,6 +48,8 @@ def as_broken(error: BaseException) -> RunBroken | None:
     text = str(error)
     if isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and _DEVICE_MEMORY.search(text)):
         return RunBroken("out_of_memory", "The GPU ran out of memory.")
+    if isinstance(error, RuntimeError) and _DRIVER_MEMORY.search(text):
+        return RunBroken("out_of_memory", "The GPU's driver ran out of memory, the GPU's or the computer's.")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _HOST_MEMORY.search(text)):
         return RunBroken("out_of_memory", "The computer ran out of memory.")
     return None

@@ -106,24 +106,52 @@ def test_an_unreadable_image_is_not_tried_twice(dataset: CachedDataset, monkeypa
     assert len(decoded) == 3
 
 
-@pytest.mark.parametrize("cause", [OSError(errno.EIO, os.strerror(errno.EIO)), MemoryError()])
-def test_what_may_pass_is_tried_again(
-    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: BaseException
-) -> None:
-    attempts: list[str] = []
+def fail_for(times: int, cause: BaseException, attempts: list[str]) -> Callable[[ImageRecord], None]:
+    """Return a decoder that fails so many times, and notes what it was asked for."""
 
-    def fail_once(row: ImageRecord) -> None:
+    def decode(row: ImageRecord) -> None:
         attempts.append(row.filename)
-        if len(attempts) == 1:
+        if len(attempts) <= times:
             try:
                 raise UnreadableImageError("The file cannot be read.", "") from cause
             except UnreadableImageError as error:
                 raise ImageReadError(str(error)) from error
 
-    replace_decoder(monkeypatch, fail_once)
+    return decode
+
+
+def test_what_may_pass_is_tried_again_with_the_next_batch(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[str] = []
+    replace_decoder(monkeypatch, fail_for(1, OSError(errno.EIO, os.strerror(errno.EIO)), attempts))
     with dataset.open() as cache:
         assert [len(batch.positions) for batch in dataset.read([0, 0], cache, size=1)] == [0, 1]
     assert len(attempts) == 2
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_an_image_that_lacked_memory_is_decoded_once_more_by_itself(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, num_threads: int
+) -> None:
+    attempts: list[str] = []
+    replace_decoder(monkeypatch, fail_for(1, MemoryError(), attempts))
+    with open_reader(dataset, num_threads) as reader:
+        [batch] = reader.read([[0, 1, 2]])
+    assert (batch.positions, batch.skipped) == ([0, 1, 2], [])
+    assert all(torch.equal(batch.images[place], dataset.expect(place)) for place in range(3))
+    assert (len(attempts), len(set(attempts))) == (4, 3)
+
+
+def test_an_image_for_which_memory_is_never_enough_is_left_out(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[str] = []
+    replace_decoder(monkeypatch, fail_for(2, MemoryError(), attempts))
+    with open_reader(dataset, 0) as reader:
+        first, second = reader.read([[0], [0]])
+    assert [len(batch.skipped) for batch in (first, second)] == [1, 0]
+    assert len(attempts) == 3
 
 
 def test_batches_are_read_ahead(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,19 @@ def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
     assert read_header(path, LIMITS) == (32, 24, "png", "RGB")
 
 
+def test_too_little_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_image: Image.Image) -> None:
+        raise MemoryError
+
+    path = write_image(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "load", fail)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(UnreadableImageError, match="not enough memory") as caught:
+        read_rgb(path)
+    assert "fewer pixels" in caught.value.fix
+    assert isinstance(caught.value.__cause__, MemoryError)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_16_bit_png_is_scaled_and_not_clipped_to_white(tmp_path: Path, channels: int) -> None:
     samples = np.random.default_rng(1).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
