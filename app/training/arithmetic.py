@@ -198,6 +198,24 @@ def take_known(request: ArithmeticRequest, known: RunMeasurement | None) -> Arit
     return ArithmeticChoice(chosen=chosen, source="earlier_run", reason=reason, candidates=known.choice.candidates)
 
 
+def fit_to_machine(request: ArithmeticRequest, saved: Arithmetic) -> Arithmetic:
+    """Return the arithmetic of a checkpoint, changed where this device cannot compute in it, or not in reason.
+
+    A run can be resumed on another device than it began on. Sizes of batches stay.
+    """
+    default = default_arithmetic(request)
+    changes: dict[str, Any] = {}
+    is_on_cpu, is_free = request.hardware.accelerator == "cpu", request.settings.precision == "auto"
+    has_bf16 = request.capabilities.has_cpu_bf16 if is_on_cpu else request.capabilities.has_bf16
+    if (saved.precision == "16-mixed" and is_on_cpu) or (saved.precision == "bf16-mixed" and is_free and not has_bf16):
+        changes["precision"] = default.precision
+    elif saved.precision == "bf16-mixed" and is_on_cpu and is_free and request.settings.memory_format == "auto":
+        changes["memory_format"] = "channels_last"  # the other one is several times slower there
+    if saved.is_compiled and not can_compile(request):
+        changes["is_compiled"] = False
+    return saved.model_copy(update=changes)
+
+
 def is_obeyed(settings: HardwareSettings, arithmetic: Arithmetic) -> bool:
     """Return whether an arithmetic is what the settings ask for wherever they are explicit."""
     precision = "32-true" if settings.precision == "32" else settings.precision

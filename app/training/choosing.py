@@ -11,6 +11,7 @@ from app.schemas.arithmetic import Arithmetic, ArithmeticChoice
 from app.training.arithmetic import (
     ArithmeticRequest,
     default_arithmetic,
+    fit_to_machine,
     is_obeyed,
     settle_without_measuring,
 )
@@ -76,12 +77,21 @@ def _take_saved(request: ArithmeticRequest, saved: Mapping[str, Any]) -> Arithme
     if not request.can_grow and arithmetic.batch_size != request.batch_size:
         # Another number of batches in an epoch cannot be continued; the check of the checkpoint says so.
         return None
-    if is_obeyed(request.settings, arithmetic):
-        return ArithmeticChoice(chosen=arithmetic, source="checkpoint")
+    fitting = fit_to_machine(request, arithmetic)
+    if is_obeyed(request.settings, fitting):
+        reason = "" if fitting == arithmetic else _explain_change(request, arithmetic, fitting)
+        return ArithmeticChoice(chosen=fitting, source="checkpoint", reason=reason)
     asked = default_arithmetic(request)
     sizes = {"batch_size": arithmetic.batch_size, "micro_batch_size": arithmetic.micro_batch_size}
     reason = "The settings were changed since the checkpoint, so the run goes on in another arithmetic."
     return ArithmeticChoice(chosen=asked.model_copy(update=sizes), source="settings", reason=reason)
+
+
+def _explain_change(request: ArithmeticRequest, saved: Arithmetic, fitting: Arithmetic) -> str:
+    then, now = (
+        f"{each.precision}, {each.memory_format}{', compiled' * each.is_compiled}" for each in (saved, fitting)
+    )
+    return f"The checkpoint was trained in {then}; on {request.hardware.names[0]} the run goes on in {now}."
 
 
 def _measure(request: ArithmeticRequest, inputs: TrainingInputs, model: nn.Module, follow: Follow) -> ArithmeticChoice:

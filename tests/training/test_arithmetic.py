@@ -11,6 +11,7 @@ from app.schemas.job_context import JobFailure
 from app.training.arithmetic import (
     check_request,
     default_arithmetic,
+    fit_to_machine,
     is_obeyed,
     list_batch_sizes,
     list_compiled,
@@ -207,3 +208,27 @@ def test_obeying_means_every_explicit_setting() -> None:
 def test_few_images_are_compared_on_few_cores(cores: int, batch_size: int, wanted: int) -> None:
     capabilities = Capabilities((), has_bf16=False, num_cores=cores)
     assert make_request(capabilities, batch_size=batch_size).small_batch_size == wanted
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "settings", "saved", "changes"),
+    [
+        (CPU, {}, {"precision": "16-mixed"}, {"precision": "32-true"}),
+        (CPU, {"precision": "bf16-mixed"}, {"precision": "16-mixed"}, {"precision": "bf16-mixed"}),
+        (CPU, {}, {"precision": "bf16-mixed"}, {}),
+        (CPU, {}, {"precision": "bf16-mixed", "memory_format": "contiguous"}, {"memory_format": "channels_last"}),
+        (NO_CPU_BF16, {}, {"precision": "bf16-mixed"}, {"precision": "32-true"}),
+        (NO_CPU_BF16, {"precision": "bf16-mixed"}, {"precision": "bf16-mixed"}, {}),
+        (CPU, {}, {"is_compiled": True}, {"is_compiled": False}),
+        (WITH_COMPILER, {}, {"is_compiled": True}, {}),
+        (ONE_GPU, {}, {"precision": "16-mixed", "memory_format": "contiguous"}, {}),
+        (ONE_GPU, {}, {"precision": "32-true"}, {}),
+        (TWO_OLD_GPUS, {}, {"precision": "bf16-mixed"}, {"precision": "16-mixed"}),
+    ],
+)
+def test_a_checkpoint_of_another_device_is_continued_in_what_this_one_can(
+    capabilities: Capabilities, settings: dict[str, Any], saved: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    arithmetic = make_arithmetic(batch_size=64, micro_batch_size=16, **saved)
+    fitting = fit_to_machine(make_request(capabilities, settings), arithmetic)
+    assert fitting == arithmetic.model_copy(update=changes)

@@ -34,10 +34,21 @@ def test_a_short_run_takes_the_default(workplace: Workplace) -> None:
     assert (choice.source, choice.chosen) == ("default", make_arithmetic(batch_size=4, micro_batch_size=4))
 
 
-def test_a_resumed_run_keeps_the_arithmetic_of_its_checkpoint(workplace: Workplace) -> None:
+def test_a_resumed_run_keeps_the_arithmetic_of_its_checkpoint(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.training.hardware.has_cpu_bf16", lambda: True)
     saved = make_arithmetic(batch_size=4, micro_batch_size=2, precision="bf16-mixed").model_dump(mode="json")
     choice = choose(inputs_of(workplace), saved)
     assert (choice.source, choice.chosen.precision, choice.chosen.micro_batch_size) == ("checkpoint", "bf16-mixed", 2)
+    assert choice.reason == ""
+
+
+def test_a_checkpoint_of_a_gpu_goes_on_in_what_the_cpu_computes_and_says_so(workplace: Workplace) -> None:
+    saved = make_arithmetic(batch_size=4, micro_batch_size=2, precision="16-mixed").model_dump(mode="json")
+    choice = choose(inputs_of(workplace), saved)
+    assert (choice.source, choice.chosen.precision, choice.chosen.micro_batch_size) == ("checkpoint", "32-true", 2)
+    assert "trained in 16-mixed, channels_last; on cpu the run goes on in 32-true, channels_last" in choice.reason
 
 
 def test_settings_that_became_explicit_are_obeyed(workplace: Workplace) -> None:

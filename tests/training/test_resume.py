@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from app.datasets.table import Label
-from app.schemas.events import EpochFinished, Event
+from app.schemas.events import EpochFinished, Event, LogLine, RunConfigResolved
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import TrainPayload
 from app.schemas.tasks import AugmentationEntry
@@ -282,3 +282,19 @@ def test_a_run_is_not_resumed_on_something_else(workplace: Workplace, change: An
     resumed = workplace.payload(**changed, resume_from=str(workplace.root / "run/checkpoints/last.ckpt"))
     with pytest.raises(JobFailure, match=message):
         run_fake(workplace.context("again", resumed), resumed)
+
+
+def test_a_checkpoint_of_half_precision_is_continued_on_the_cpu(workplace: Workplace) -> None:
+    """As one of a GPU that is not selected any more: the record says in what the run really goes on."""
+    payload = workplace.payload({"max_epochs": 1})
+    run_fake(workplace.context("run", payload), payload)
+    path = workplace.root / "run/checkpoints/last.ckpt"
+    content = load_checkpoint(workplace.root / "run")
+    content["resume"]["arithmetic"]["precision"] = "16-mixed"
+    torch.save(content, path)
+    resumed = workplace.payload({"max_epochs": 2}, resume_from=str(path))
+    context = workplace.context("run", resumed)
+    assert run_fake(context, resumed)["epochs_done"] == 2
+    [record] = [event.resolved for event in context.of(RunConfigResolved)]
+    assert record["precision"] == record["arithmetic"]["chosen"]["precision"] == "32-true"
+    assert any("trained in 16-mixed" in event.text for event in context.of(LogLine))
