@@ -17,9 +17,9 @@ from torch.amp import GradScaler
 
 from app.schemas.job_context import JobFailure
 from app.tasks.trained import describe_checkpoint
+from app.training.changed_settings import continue_optimizer
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
-from app.training.optimization import scale_rates
 from app.training.run_record import read_versions
 
 RESUME_KEY = "resume"
@@ -82,6 +82,7 @@ def build_checkpoint(
         "ai_studio": describe_checkpoint(inputs.context, inputs.preprocessing.recipe, extra),
         RESUME_KEY: {
             "identity": dict(identity),
+            "hyperparameters": dict(inputs.hyperparameters),
             "arithmetic": module.arithmetic.model_dump(mode="json"),
             "state": state.to_json(),
             "optimizer": module.optimizer.state_dict() if module.optimizer is not None else None,
@@ -94,20 +95,8 @@ def build_checkpoint(
 
 
 def restore_checkpoint(scaler: GradScaler | None, module: TrainingModule, saved: Mapping[str, Any]) -> None:
-    """Continue the optimizer and the schedule; weights and state were loaded before.
-
-    A state with a smaller step than the checkpoint's makes all further steps smaller.
-    """
-    # A run that was paused before its first step has neither.
-    if module.optimizer is not None and module.schedule is not None and saved["optimizer"] is not None:
-        for group in saved["optimizer"]["param_groups"]:
-            # Resumed in the arithmetic that was chosen now, which can be another one.
-            group["fused"] = module.arithmetic.is_optimizer_fused or None
-        module.optimizer.load_state_dict(saved["optimizer"])
-        module.schedule.load_state_dict(saved["schedule"])
-        factor = module.run_state.rate_scale / float(saved["state"].get("rate_scale", 1.0))
-        if factor != 1.0:
-            scale_rates(module.optimizer, module.schedule, factor)
+    """Continue the optimizer, the schedule and the scaler; weights and state were loaded before."""
+    continue_optimizer(module, saved)
     if scaler is not None and saved["scaler"]:
         scaler.load_state_dict(saved["scaler"])
 

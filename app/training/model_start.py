@@ -10,6 +10,7 @@ from torch import nn
 
 from app.schemas.job_context import JobFailure
 from app.tasks.trained import read_checkpoint, select_weights
+from app.training.changed_settings import check_optimizer, find_changes
 from app.training.checkpoint_content import RESUME_KEY, check_identity
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
@@ -48,6 +49,7 @@ def check_resume(content: dict[str, Any], identity: Mapping[str, Any], inputs: T
     """
     saved = content[RESUME_KEY]
     check_identity(saved["identity"], identity)
+    check_optimizer(saved, find_changes(saved, inputs.hyperparameters))
     is_half_filled = inputs.learns_by == "fill" and RunState.from_json(saved["state"]).epochs_done == 0
     return None if is_half_filled else content
 

@@ -14,6 +14,7 @@ from app.schemas.arithmetic import Arithmetic
 from app.schemas.events import JobProgressed, RunConfigResolved
 from app.schemas.job_context import JobContext, raise_if_cancelled
 from app.throttle import Throttle
+from app.training.changed_settings import Changes, accept_changes, describe_changes, find_changes
 from app.training.checkpoint_content import RESUME_KEY, identify_run, seed_everything
 from app.training.checkpoint_files import remove_leftovers
 from app.training.choosing import choose_arithmetic
@@ -74,7 +75,8 @@ def prepare_run(
     identity = identify_run(inputs, data.batches_per_epoch, data.world_size)
     if content is not None:
         content = check_resume(content, identity, inputs)
-    state = _start_state(content, adjusted)
+    changes = {} if content is None else find_changes(content[RESUME_KEY], inputs.hyperparameters)
+    state = _start_state(content, adjusted, changes)
     plan = StepPlan(inputs.hyperparameters, data.batches_per_epoch, inputs.learns_by)
     module = TrainingModule(model, plan, state, choice.chosen, augment)
     if content is not None:
@@ -85,12 +87,15 @@ def prepare_run(
     live.started_s, live.apart_s = started_s, probe_s
     live.reported_epochs = inputs.payload.recorded_epochs
     _announce(start, live)
+    if changes and adjusted is None:
+        live.reporter.log(describe_changes(changes))
     raise_if_cancelled(start.context)
     return live, content
 
 
-def _start_state(content: dict[str, Any] | None, adjusted: Adjustment | None) -> RunState:
+def _start_state(content: dict[str, Any] | None, adjusted: Adjustment | None, changes: Changes) -> RunState:
     state = RunState() if content is None else RunState.from_json(content[RESUME_KEY]["state"])
+    accept_changes(state, changes)
     if adjusted is not None:
         state.rate_scale, state.rollbacks = adjusted.rate_scale, adjusted.rollbacks
     return state

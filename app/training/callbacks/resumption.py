@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from app.datasets.sampling import derive_seed
+from app.training.changed_settings import continue_gradients
 from app.training.checkpoint_content import restore_checkpoint, restore_random, seed_everything
 from app.training.live_run import LiveRun
 
@@ -27,8 +28,8 @@ class Resumption(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the gradients of a half-done step, which Lightning has just cleared, and the random numbers again."""
-        if self._saved is not None and self._saved["gradients"] is not None:
-            self._live.module.set_gradients(self._saved["gradients"])
+        if self._saved is not None:
+            continue_gradients(self._live.module, self._saved)
         self._restore_random(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
