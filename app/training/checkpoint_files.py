@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -53,6 +54,30 @@ def keep_as(source: Path, path: Path) -> None:
     # Renaming a link onto another link of the same file does nothing and leaves the first name behind.
     temporary.unlink(missing_ok=True)
     sync_directory(path.parent)
+
+
+def copy_to_host(content: Any) -> Any:
+    """Return a copy of a checkpoint in main memory, so that one that waits to be written takes none of a GPU's.
+
+    Tensors that share memory share it in the copy too.
+    """
+    return _copy_to_host(content, {})
+
+
+def _copy_to_host(value: Any, copies: dict[tuple[Any, ...], torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        key = (value.device, value.data_ptr(), value.dtype, tuple(value.shape), value.stride())
+        if key not in copies:
+            copies[key] = value.detach().to("cpu", copy=True)
+        return copies[key]
+    if isinstance(value, dict):
+        copied = type(value)((name, _copy_to_host(item, copies)) for name, item in value.items())
+        if hasattr(value, "_metadata"):  # versions of modules, which torch hangs on the weights of a model
+            cast("Any", copied)._metadata = copy.deepcopy(value._metadata)
+        return copied
+    if isinstance(value, list | tuple):
+        return type(value)(_copy_to_host(item, copies) for item in value)
+    return copy.deepcopy(value)
 
 
 def remove_leftovers(folder: Path) -> None:

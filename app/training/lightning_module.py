@@ -7,7 +7,7 @@ one that never stopped; Lightning gives devices, precision and the synchronisati
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -16,12 +16,12 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.optim.swa_utils import AveragedModel
 
 from app.datasets.augmenting.chain import BatchAugmentation
 from app.schemas.arithmetic import Arithmetic
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskModel
+from app.training.averaging import WeightAverage
 from app.training.batch import Batch, split_batch
 from app.training.computing import apply_memory_format, as_memory_format, compile_model
 from app.training.optimization import build_optimizer, build_schedule
@@ -30,8 +30,6 @@ from app.training.state import RunState
 
 if TYPE_CHECKING:
     from app.tasks.base import Outputs
-
-EMA_DECAY = 0.999
 
 
 @dataclass(frozen=True)
@@ -84,11 +82,9 @@ class TrainingModule(LightningModule):
         self.augment = augment
         if arithmetic.is_compiled:
             compile_model(model)
-        self.ema_model: AveragedModel | None = None
+        self.ema_model: WeightAverage | None = None
         if plan.hyperparameters["ema"] and plan.learns_by == "gradient":
-            self.ema_model = AveragedModel(model, multi_avg_fn=self._average, use_buffers=True)
-            self.ema_model.requires_grad_(requires_grad=False)
-            _share_frozen_weights(model, self.ema_model.module)
+            self.ema_model = WeightAverage(model)
         self.plan = plan
         self.run_state = run_state
         self.optimizer: Optimizer | None = None
@@ -233,23 +229,11 @@ class TrainingModule(LightningModule):
         schedule.step()
         self.run_state.optimizer_steps += 1
         if self.ema_model is not None:
-            self.ema_model.update_parameters(self.model)
+            self.ema_model.move_on(self.model, self.run_state.optimizer_steps)
 
-    def _average(self, averaged: Any, current: Any, _count: Any) -> None:
-        """Move averages towards the weights; quickly at first, or a short run would keep its random start."""
-        steps = self.run_state.optimizer_steps
-        decay = min(EMA_DECAY, (1 + steps) / (10 + steps))
-        for average, value in zip(averaged, current, strict=True):
-            if average.data_ptr() == value.data_ptr():
-                continue
-            if average.is_floating_point():
-                average.lerp_(value.to(average.dtype), 1.0 - decay)
-            else:
-                average.copy_(value)
-
-
-def _share_frozen_weights(model: nn.Module, averaged: nn.Module) -> None:
-    """Let the average use the weights that never change: a frozen backbone is kept, averaged and saved once."""
-    for average, parameter in zip(averaged.parameters(), model.parameters(), strict=True):
-        if not parameter.requires_grad:
-            average.data = parameter.data
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TrainingModule:
+        """Move to another device or type, as torch asks each module to; what is shared stays shared."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.ema_model is not None:
+            self.ema_model.share_frozen_weights(self.model)
+        return self

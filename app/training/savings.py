@@ -6,7 +6,6 @@ weights wait in memory until the next one is due. What a checkpoint holds and ho
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 
 from app.schemas.events import BestModelUpdated, CheckpointSaved, Event
-from app.training.checkpoint_files import BEST, LAST, keep_as, save_atomically
+from app.training.checkpoint_files import BEST, LAST, copy_to_host, keep_as, save_atomically
 
 MAX_SAVE_SHARE = 0.05
 MIB = 2**20
@@ -56,7 +55,7 @@ class Savings:
         if is_due or is_over:
             return self.save(trainer, is_best)
         if is_best and self._is_writer:
-            self._waiting_best = copy.deepcopy(self._build(trainer))
+            self._waiting_best = copy_to_host(self._build(trainer))
         return []
 
     def save(self, trainer: Trainer | None, is_best: bool = False) -> list[Event]:

@@ -20,10 +20,10 @@ import psutil
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
 from app.schemas.arithmetic import Arithmetic, Candidate
 from app.tasks.base import TaskModel
+from app.training.averaging import WeightAverage
 from app.training.checkpoint_content import capture_random, restore_random
 from app.training.computing import (
     apply_memory_format,
@@ -177,7 +177,7 @@ class _Step:
         self._arithmetic, self._device, self._read_memory_mb = arithmetic, device, read_memory_mb
         self._clip = float(hyperparameters["gradient_clip"])
         self._model = apply_memory_format(copy.deepcopy(model).to(device), arithmetic.memory_format).train()
-        self._average = AveragedModel(self._model, use_buffers=True) if hyperparameters["ema"] else None
+        self._average = WeightAverage(self._model) if hyperparameters["ema"] else None
         if arithmetic.is_compiled:
             compile_model(self._model)
         self._optimizer: Optimizer = build_optimizer(
@@ -186,6 +186,7 @@ class _Step:
         self._scaler = torch.amp.GradScaler(device.type, enabled=arithmetic.precision == "16-mixed")
         self._parts: list[tuple[Tensor, Any, float]] = []
         self._loss: Tensor | None = None
+        self._num_steps = 0
         self.peak_mb = 0.0
 
     @property
@@ -218,7 +219,8 @@ class _Step:
         self._scaler.update()
         self._optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
-            self._average.update_parameters(self._model)
+            self._num_steps += 1
+            self._average.move_on(self._model, self._num_steps)
         self._note_memory()
 
     def _note_memory(self) -> None:

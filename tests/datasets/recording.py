@@ -26,6 +26,9 @@ class RecordingTensor(Tensor):
     def pin_memory(self, device: Any = None) -> RecordingTensor:
         return RecordingTensor.of(self.as_subclass(Tensor), self.moves, was_pinned=True)
 
+    def detach(self) -> RecordingTensor:
+        return self
+
     def to(self, *args: Any, **kwargs: Any) -> Any:
         self.moves.append((str(torch.device(args[0])), self.was_pinned, bool(kwargs.get("non_blocking", False))))
         return self

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from app.schemas.job_context import JobFailure
-from app.training.checkpoint_files import keep_as, remove_leftovers, save_atomically
+from app.training.checkpoint_files import copy_to_host, keep_as, remove_leftovers, save_atomically
+from tests.datasets.recording import RecordingTensor
 
 
 def read(path: Path) -> Any:
@@ -59,3 +60,35 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "notes.tmp"]
+
+
+def test_a_copy_in_main_memory_is_its_own_and_loads_as_the_original(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+    weights = model.state_dict()
+    shared = weights["0.weight"]
+    content = {
+        "state_dict": weights,
+        "shared": shared,
+        "list": [torch.ones(2), None, (1, "a")],
+        "empty": torch.empty(0),
+    }
+    copied = copy_to_host(content)
+    assert copied["shared"] is copied["state_dict"]["0.weight"]
+    assert copied["shared"].stride() == shared.stride()
+    assert copied["state_dict"]._metadata == weights._metadata  # type: ignore[attr-defined]
+    before = {name: value.clone() for name, value in weights.items()}
+    for value in weights.values():
+        value.zero_()
+    assert all(torch.equal(value, before[name]) for name, value in copied["state_dict"].items())
+    assert (copied["list"][0].tolist(), copied["list"][1:]) == ([1.0, 1.0], [None, (1, "a")])
+    size = save_atomically(copied, tmp_path / "copied.ckpt")
+    assert size <= save_atomically(content, tmp_path / "original.ckpt") + 64
+    loaded = torch.load(tmp_path / "copied.ckpt", weights_only=True)
+    assert list(loaded["state_dict"]) == list(weights)
+    model.load_state_dict(loaded["state_dict"])
+
+
+def test_a_copy_is_asked_for_in_main_memory() -> None:
+    moves: list[tuple[str, bool, bool]] = []
+    copy_to_host({"weights": [RecordingTensor.of(torch.ones(2), moves)]})
+    assert [device for device, _, _ in moves] == ["cpu"]
