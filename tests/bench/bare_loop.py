@@ -1,11 +1,12 @@
 """The program that training is measured against: nothing but the model, on images that never leave memory.
 
 It has no reading, no augmentation, no events, no checkpoints, no Lightning, and the threads that torch chooses by
-itself. Model, precision, memory format, optimizer and batch are those of a run of AI Studio.
+itself. Model, precision, memory format, optimizer, batch and determinism are those of a run of AI Studio.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+import torch.utils.deterministic
 from torch import Tensor
 from torch.optim import Adam
 
@@ -26,10 +28,21 @@ AUTOCAST_TYPES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
+def set_determinism(is_deterministic: bool) -> None:
+    """Let torch choose its kernels as it does in the run; before the first of them is used."""
+    if is_deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(is_deterministic)
+    torch.backends.cudnn.benchmark = not is_deterministic
+    switches: Any = torch.utils.deterministic
+    switches.fill_uninitialized_memory = False
+
+
 class BareLoop:
     """The model of a checkpoint on its device, in the arithmetic of the run that wrote it."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
+        set_determinism(settings["is_deterministic"])
         self.arithmetic = settings["arithmetic"]
         self.device = torch.device(str(settings["device"]).replace("gpu", "cuda"))
         trained = load_trained(Path(settings["checkpoint"]), str(self.device))

@@ -42,6 +42,7 @@ def pass_forward(trace: JobTrace, num_images: int) -> float:
         "mode": "forward",
         "checkpoint": str(trace.folder / "run" / "checkpoints" / "last.ckpt"),
         "arithmetic": trace.arithmetic,
+        "is_deterministic": trace.is_deterministic,
         "device": "cpu",
         "num_images": num_images,
         "batch_size": BATCH_SIZE,

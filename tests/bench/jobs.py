@@ -85,6 +85,16 @@ class JobTrace:
         }
 
     @property
+    def is_deterministic(self) -> bool:
+        """Whether the run refused operations whose result can differ between runs, and cuDNN's trials of kernels."""
+        return bool(self.resolved["hyperparameters"]["deterministic"])
+
+    @property
+    def device_names(self) -> list[str]:
+        """What the run computed on."""
+        return [str(name) for name in self.resolved["hardware"]["device_names"]]
+
+    @property
     def duration_s(self) -> float:
         """Seconds from the job's first event, which follows its imports, to its result: all that a user waits for."""
         return self.events[-1].at_s - self.events[0].at_s

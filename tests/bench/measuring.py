@@ -16,6 +16,11 @@ class Scope:
     pairs: int = 1
     device: str = "cpu"
 
+    @property
+    def is_on_gpu(self) -> bool:
+        """Whether training computes on a GPU."""
+        return self.device != "cpu"
+
     def pick(self, full: int, quick: int) -> int:
         """Return a count for this scope."""
         return quick if self.is_quick else full

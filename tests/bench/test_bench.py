@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,9 +14,10 @@ import pytest
 
 from app.datasets.table import decode_dataset
 from tests.bench import __main__ as command
-from tests.bench.jobs import JobTrace, build_payload, describe_arithmetic, read_events
+from tests.bench.jobs import JobTrace, TimedEvent, build_payload, describe_arithmetic, read_events
 from tests.bench.measuring import Figure, Scope, measure_pairs
 from tests.bench.photos import NUM_CLASSES, write_dataset, write_photos
+from tests.bench.training import choose_num_images, choose_plain_goal
 
 EPOCH_ENDS_S = (11, 15, 20)
 
@@ -62,6 +66,37 @@ def test_a_run_has_the_defaults_of_its_task(tmp_path: Path) -> None:
     names = [entry.name for entry in payload.augmentations.train]
     assert names == ["RandomResizedCrop", "RandomHorizontalFlip", "Normalize"]
     assert payload.hardware.precision == "auto"
+
+
+@pytest.mark.parametrize(
+    ("device", "goal", "num_images"), [("cpu", 2.0, 160), ("gpu:0", 3.0, 2048), ("gpu:1", 3.0, 2048)]
+)
+def test_a_gpu_has_more_to_do_and_a_higher_goal(device: str, goal: float, num_images: int) -> None:
+    scope = Scope(device=device)
+    assert choose_plain_goal(scope) == goal
+    assert choose_num_images("resnet18", scope) == num_images
+    assert choose_num_images("resnet18", Scope(is_quick=True, device=device)) == 64
+
+
+@pytest.mark.parametrize("is_deterministic", [True, False])
+def test_the_bare_loop_has_the_determinism_of_the_run(is_deterministic: bool) -> None:
+    """It has the switches that Lightning sets for the run, in a process of its own."""
+    code = (
+        "import os, torch; from tests.bench.bare_loop import set_determinism; "
+        f"set_determinism({is_deterministic}); "
+        "print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark, "
+        "torch.utils.deterministic.fill_uninitialized_memory, 'CUBLAS_WORKSPACE_CONFIG' in os.environ)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == [str(is_deterministic), str(not is_deterministic), "False", str(is_deterministic)]
+
+
+def test_the_determinism_of_a_run_comes_from_its_record(tmp_path: Path) -> None:
+    resolved = {"hyperparameters": {"deterministic": False}, "hardware": {"device_names": ["A card"]}}
+    event = TimedEvent(0.0, {"type": "RUN_CONFIG_RESOLVED", "resolved": resolved})
+    trace = JobTrace(tmp_path, [event], 0.0, 0.0)
+    assert (trace.is_deterministic, trace.device_names) == (False, ["A card"])
 
 
 def test_an_arithmetic_is_said_in_words() -> None:
