@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -71,8 +72,11 @@ def plan_trainer(
 
 
 @contextmanager
-def lightning_surroundings() -> Iterator[None]:
+def lightning_surroundings(is_deterministic: bool = False) -> Iterator[None]:
     """Silence Lightning's advice, and put back the global switches that a Trainer sets."""
+    if is_deterministic:
+        # torch looks once, at the first product of matrices on a GPU; a Trainer sets it after features are computed.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     is_warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     had_benchmark = torch.backends.cudnn.benchmark

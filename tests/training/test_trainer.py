@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,16 @@ def test_global_switches_are_put_back() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     assert not torch.backends.cudnn.benchmark
     assert logging.getLogger("lightning.pytorch").level == level
+
+
+@pytest.mark.parametrize(("is_deterministic", "expected"), [(True, ":4096:8"), (False, None)])
+def test_a_deterministic_run_tells_cublas_before_anything_is_computed(
+    monkeypatch: pytest.MonkeyPatch, is_deterministic: bool, expected: str | None
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    with lightning_surroundings(is_deterministic):
+        assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == expected
 
 
 def test_new_tensors_are_not_written_over_first() -> None:
