@@ -82,7 +82,8 @@ def _fit_on_images_or_features(start: RunStart, live: LiveRun, saved: Mapping[st
         try:
             switch_to_features(start, live)
         except TrainingInterrupted:
-            for event in live.savings.save(None):
+            # What a run goes on from holds more than there is now: neither optimizer nor gradients exist yet.
+            for event in live.savings.save(None) if saved is None else []:
                 live.reporter.report(event)
             return "paused"
     return fit(start, live, saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from app.schemas.tasks import AugmentationEntry
 from app.tasks.trained import load_trained
 from app.training.run import run
 from tests.training.fakes import FakeContext, load_checkpoint
+from tests.training.test_resume import tensors
 from tests.training.test_tasks import TASKS, make_context
 
 FLIP = AugmentationEntry(name="RandomHorizontalFlip")
@@ -96,6 +98,31 @@ def test_a_command_is_obeyed_and_what_was_computed_is_kept(tmp_path: Path, extra
     assert run(resumed)["epochs_done"] == 3
     weights = [load_checkpoint(each.output_dir)["state_dict"] for each in (whole, resumed)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_pause_while_lost_features_are_computed_again_loses_nothing(tmp_path: Path, extracted: list[int]) -> None:
+    settings: dict[str, Any] = {"batch_multiplier": 2, "optimizer": "adamw", "scheduler": "cosine"}
+    whole = open_context(tmp_path, "whole", **settings)
+    run(whole)
+    paused = open_context(tmp_path, **settings)
+    paused.decide = lambda each: "pause" if each.asked == 6 else None  # after the first batch of the second epoch
+    assert run(paused)["outcome"] == "paused"
+    last = paused.output_dir / "checkpoints/last.ckpt"
+    before = last.read_bytes()
+    assert load_checkpoint(paused.output_dir)["resume"]["gradients"] is not None
+
+    shutil.rmtree(tmp_path / "cache")
+    extracted.clear()
+    for command in ("pause", None):
+        resumed = open_context(tmp_path, **settings)
+        resumed.request.payload["resume_from"] = str(last)
+        resumed.decide = lambda each, command=command: command if extracted else None  # type: ignore[misc]
+        assert run(resumed).get("outcome") == ("paused" if command else None)
+        if command:
+            assert last.read_bytes() == before
+    contents = [tensors(load_checkpoint(each.output_dir)) for each in (whole, resumed)]
+    assert len(contents[0]) > 30
+    assert [name for name, value in contents[0].items() if not torch.equal(value, contents[1][name])] == []
 
 
 def test_mixing_learns_from_images_and_says_why(tmp_path: Path, extracted: list[int]) -> None:
