@@ -115,7 +115,7 @@ def fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> str:
 
 def _plan(live: LiveRun, broken: RunBroken) -> Adjustment:
     state, arithmetic = live.state, live.module.arithmetic
-    present = Adjustment(state.rate_scale, state.rollbacks, arithmetic.micro_batch_size)
+    present = Adjustment(state.rate_scale, state.rollbacks, arithmetic.micro_batch_size, live.settled)
     rate = float(live.inputs.hyperparameters["learning_rate"])
     return plan_recovery(broken, present, arithmetic.micro_batch_size, rate)
 

@@ -52,7 +52,7 @@ class TrainingInterrupted(Exception):  # noqa: N818 - an outcome, not an error
 
 @dataclass
 class LiveRun:
-    """A run while it goes on."""
+    """A run while it goes on. `settled` is its arithmetic before what broke divided the batch of `choice`."""
 
     context: JobContext
     inputs: TrainingInputs
@@ -60,6 +60,7 @@ class LiveRun:
     module: TrainingModule
     data: RunData
     identity: Mapping[str, Any]
+    settled: ArithmeticChoice
     choice: ArithmeticChoice
     learns_from_features: bool = False
     started_s: float = field(default_factory=time.monotonic)

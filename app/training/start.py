@@ -16,7 +16,7 @@ from app.schemas.job_context import JobContext, raise_if_cancelled
 from app.throttle import Throttle
 from app.training.checkpoint_content import RESUME_KEY, identify_run, seed_everything
 from app.training.checkpoint_files import remove_leftovers
-from app.training.choosing import choose_arithmetic
+from app.training.choosing import choose_arithmetic, divide_batch
 from app.training.data_module import Reading, Share, TrainingData
 from app.training.features import explain_why_not
 from app.training.hardware import Hardware
@@ -62,7 +62,10 @@ def prepare_run(
     with watch_downloads(_report_downloads(start.context, start.reporter)):
         model = build_start_model(inputs, is_new=content is None)
     saved = None if content is None else content[RESUME_KEY].get("arithmetic")
-    choice = choose_arithmetic(inputs, start.hardware, model, saved, adjusted, _follow_probe(start))
+    settled = None if adjusted is None else adjusted.choice
+    if settled is None:
+        settled = choose_arithmetic(inputs, start.hardware, model, saved, _follow_probe(start))
+    choice = divide_batch(settled, adjusted)
     augment = _build_augmentation(inputs)
     obstacle = explain_why_not(model, inputs, start.hardware.num_processes)
     data = _open_data(start, choice.chosen, augment if obstacle is not None else None)
@@ -76,7 +79,7 @@ def prepare_run(
         load_resumed_weights(module, content)
     if inputs.payload.model.freeze_backbone and obstacle is not None:
         data.notes.append(f"Features are computed in each step. {obstacle}")
-    live = LiveRun(start.context, inputs, start.reporter, module, data, identity, choice, obstacle is None)
+    live = LiveRun(start.context, inputs, start.reporter, module, data, identity, settled, choice, obstacle is None)
     live.started_s = start.started_s
     live.reported_epochs = inputs.payload.recorded_epochs
     _announce(start, live)

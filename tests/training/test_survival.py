@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
 from app.schemas.events import CheckpointSaved, EpochFinished, LogLine, RunConfigResolved, RunRecovered, SamplesSkipped
 from app.schemas.job_context import JobFailure
-from app.training import savings
+from app.training import savings, start
 from app.training.lightning_module import TrainingModule
+from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
 
 
@@ -58,6 +60,27 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_effective_one(
     assert [record["arithmetic"]["chosen"]["micro_batch_size"] for record in records] == [8, 4, 2]
     assert {record["effective_batch"] for record in records} == {8}
     assert load_checkpoint(context.output_dir)["resume"]["state"]["optimizer_steps"] == 2 * 3
+
+
+def test_a_run_that_broke_keeps_its_arithmetic_and_leaves_the_next_one_a_whole_batch(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It broke before its first checkpoint; measured again, it could come to another batch."""
+    measured: list[Arithmetic] = []
+
+    def measure(*_: Any) -> ArithmeticChoice:
+        whole = make_arithmetic(batch_size=4 + len(measured), micro_batch_size=4 + len(measured))
+        measured.append(whole)
+        return ArithmeticChoice(chosen=whole, source="probe", candidates=(Candidate(arithmetic=whole),), probe_s=0.1)
+
+    monkeypatch.setattr(start, "choose_arithmetic", measure)
+    limit_memory(monkeypatch, 2, MemoryError)
+    context, result = train(workplace, hyperparameters={"max_epochs": 2})
+    assert len(measured) == 1
+    records = [event.resolved["arithmetic"] for event in context.of(RunConfigResolved)]
+    assert [(record["source"], record["chosen"]["batch_size"]) for record in records] == [("probe", 4)] * 2
+    assert [record["chosen"]["micro_batch_size"] for record in records] == [4, 2]
+    assert result["measurement"]["choice"]["chosen"]["micro_batch_size"] == 4
 
 
 def test_parts_of_a_batch_add_up_to_its_gradient(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
