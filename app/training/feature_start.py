@@ -43,7 +43,10 @@ def switch_to_features(start: RunStart, live: LiveRun) -> None:
         follow,
         live.module.augment or _leave_unchanged,
     )
-    live.speed.features.add(follow.computed, time.monotonic() - started_s, subtract(images.statistics, before))
+    elapsed_s = time.monotonic() - started_s
+    live.speed.features.add(follow.computed, elapsed_s, subtract(images.statistics, before))
+    if follow.computed:
+        live.started_s += elapsed_s
     live.data = FeatureData(live.inputs, tables, images)
     live.report_skipped()
 

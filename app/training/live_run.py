@@ -52,7 +52,11 @@ class TrainingInterrupted(Exception):  # noqa: N818 - an outcome, not an error
 
 @dataclass
 class LiveRun:
-    """A run while it goes on. `settled` is its arithmetic before what broke divided the batch of `choice`."""
+    """A run while it goes on.
+
+    `settled` is its arithmetic before what broke divided the batch of `choice`. `started_s` is when it began, moved
+    on by what is counted on its own: measuring and computing features.
+    """
 
     context: JobContext
     inputs: TrainingInputs

@@ -56,6 +56,8 @@ def prepare_run(
 ) -> tuple[LiveRun, dict[str, Any] | None]:
     """Return a run that can be fitted, and the checkpoint that it goes on from; raises JobFailure, JobCancelled."""
     inputs = start.inputs
+    # An attempt that broke is no part of what starting takes.
+    started_s = start.started_s if adjusted is None else time.monotonic()
     remove_leftovers(start.context.output_dir / "checkpoints")
     content = None if resume_from is None else read_resume(resume_from)
     seed_everything(int(inputs.hyperparameters["seed"]))
@@ -65,6 +67,7 @@ def prepare_run(
     settled = None if adjusted is None else adjusted.choice
     if settled is None:
         settled = choose_arithmetic(inputs, start.hardware, model, saved, _follow_probe(start))
+        started_s += settled.probe_s
     choice = divide_batch(settled, adjusted)
     augment = _build_augmentation(inputs)
     obstacle = explain_why_not(model, inputs, start.hardware.num_processes)
@@ -80,7 +83,7 @@ def prepare_run(
     if inputs.payload.model.freeze_backbone and obstacle is not None:
         data.notes.append(f"Features are computed in each step. {obstacle}")
     live = LiveRun(start.context, inputs, start.reporter, module, data, identity, settled, choice, obstacle is None)
-    live.started_s = start.started_s
+    live.started_s = started_s
     live.reported_epochs = inputs.payload.recorded_epochs
     _announce(start, live)
     raise_if_cancelled(start.context)

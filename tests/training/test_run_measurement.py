@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+from typing import Any
+
 import pytest
+from torch import Tensor
 
 from app.datasets.batch_reader import ReadStatistics
-from app.schemas.arithmetic import RunMeasurement
+from app.models.vector import VectorModel
+from app.schemas.arithmetic import ArithmeticChoice, RunMeasurement
+from app.training import start
 from app.training.measurement import PassSpeed, Rate, SpeedMeter, subtract
-from tests.training.fakes import Workplace, run_fake
+from app.training.run import run
+from tests.training.arithmetics import make_arithmetic
+from tests.training.fakes import TinyNet, Workplace, run_fake
+from tests.training.test_feature_start import open_context
 
 CACHED = ReadStatistics(num_cached=8, waited_s=0.1)
 DECODED = ReadStatistics(num_decoded=8, decoded_megapixels=2.0, waited_s=3.0)
@@ -48,6 +58,59 @@ def test_a_run_measures_itself(workplace: Workplace) -> None:
     assert measured.feature_images_per_s is None
     assert measured.peak_ram_mb > 50
     assert measured.startup_s >= 0
+
+
+class SlowClock:
+    """The clock of the process, which can be put forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._plain, self.ahead_s = time.monotonic, 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self._plain() + self.ahead_s)
+
+
+def test_starting_is_neither_measuring_nor_an_attempt_that_broke(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SlowClock(monkeypatch)
+    plain = TinyNet.forward
+    has_broken: list[bool] = []
+
+    def measure(*_: Any) -> ArithmeticChoice:
+        clock.ahead_s += 1000.0
+        return ArithmeticChoice(chosen=make_arithmetic(batch_size=4, micro_batch_size=4), source="probe", probe_s=1000)
+
+    def forward(self: TinyNet, images: Tensor) -> Any:
+        if not has_broken:
+            has_broken.append(True)
+            clock.ahead_s += 1000.0
+            raise MemoryError
+        return plain(self, images)
+
+    monkeypatch.setattr(start, "choose_arithmetic", measure)
+    monkeypatch.setattr(TinyNet, "forward", forward)
+    payload = workplace.payload()
+    measured = run_fake(workplace.context("run", payload), payload)["measurement"]
+    assert has_broken
+    assert measured["choice"]["probe_s"] == 1000.0
+    assert 0.0 <= measured["startup_s"] < 500.0
+
+    clock.ahead_s = 0.0
+    measured = run_fake(workplace.context("unbroken", payload), payload)["measurement"]
+    assert 0.0 < measured["startup_s"] < 500.0
+
+
+def test_starting_is_not_computing_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SlowClock(monkeypatch)
+    plain = VectorModel.extract_features
+
+    def extract(self: VectorModel, images: Tensor) -> Tensor:
+        clock.ahead_s += 1000.0
+        return plain(self, images)
+
+    monkeypatch.setattr(VectorModel, "extract_features", extract)
+    measured = run(open_context(tmp_path))["measurement"]
+    assert measured["feature_images_per_s"] == pytest.approx(14 / 2000.0, rel=0.1)
+    assert 0.0 < measured["startup_s"] < 500.0
 
 
 def test_a_run_that_fills_a_memory_measures_nothing(workplace: Workplace) -> None:
