@@ -162,7 +162,8 @@ class TrainingModule(LightningModule):
         """Learn from a batch and move on in the run's state; `batch_idx` counts from where this process began."""
         if batch.size and self.plan.learns_by == "fill":
             with torch.no_grad():
-                self.task_model.fill(batch.images, batch.targets)
+                for part in split_batch(batch, self.arithmetic.micro_batch_size):
+                    self.task_model.fill(part.images, part.targets)
         elif self.plan.learns_by == "gradient":
             self._descend(self.as_trained(batch))
         self.run_state.batch += 1

@@ -16,7 +16,7 @@ from app.schemas.job_context import JobFailure
 from app.training import savings, start
 from app.training.lightning_module import TrainingModule
 from tests.training.arithmetics import make_arithmetic
-from tests.training.fakes import FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
+from tests.training.fakes import ClassMeans, FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
 
 
 @pytest.fixture
@@ -95,6 +95,27 @@ def test_parts_of_a_batch_add_up_to_its_gradient(workplace: Workplace, monkeypat
     assert len(whole) > 3
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_memory_is_filled_in_parts_after_it_ran_out(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"hyperparameters": {"batch_size": 8, "max_epochs": 1}, "model": {"backbone": "means"}}
+    train(workplace, "whole", **settings)
+    plain, seen = ClassMeans.fill, []
+
+    def fill(self: ClassMeans, images: Tensor, targets: Tensor) -> None:
+        seen.append(len(images))
+        if len(images) > 3:
+            raise MemoryError
+        plain(self, images, targets)
+
+    monkeypatch.setattr(ClassMeans, "fill", fill)
+    context, result = train(workplace, "parts", **settings)
+    assert (seen[:2], max(seen[2:])) == ([8, 4], 2)
+    assert result["epochs_done"] == 1
+    assert [event.micro_batch_size for event in context.of(RunRecovered)] == [4, 2]
+    whole, parts = (load_checkpoint(workplace.root / name)["state_dict"] for name in ("whole", "parts"))
+    for name in ("model.means", "model.counts"):
+        torch.testing.assert_close(parts[name], whole[name])
 
 
 def test_a_model_that_takes_no_image_fails_with_a_reason(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
