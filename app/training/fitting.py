@@ -23,7 +23,7 @@ from app.training.checkpoint_files import LAST
 from app.training.feature_start import switch_to_features
 from app.training.live_run import LiveRun, TrainingInterrupted
 from app.training.recovery import Adjustment, RunBroken, as_broken, describe_recovery, plan_recovery
-from app.training.start import RunStart, prepare_run
+from app.training.start import RunStart, announce_run, prepare_run
 from app.training.trainer import KeepSignals, plan_trainer
 
 
@@ -45,8 +45,7 @@ def fit_with_recovery(start: RunStart) -> Fitted:
         live, content = prepare_run(start, resume_from, adjusted)
         if broken is not None:
             live.reported_epochs = live.state.epochs_done
-            _report_recovery(live, broken)
-        fitted = _try_to_fit(start, live, None if content is None else content[RESUME_KEY])
+        fitted = _try_to_fit(start, live, None if content is None else content[RESUME_KEY], broken)
         if isinstance(fitted, Fitted):
             return fitted
         broken, adjusted = fitted, _plan(live, fitted)
@@ -60,9 +59,15 @@ def fit_with_recovery(start: RunStart) -> Fitted:
             torch.cuda.empty_cache()
 
 
-def _try_to_fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> Fitted | RunBroken:
+def _try_to_fit(
+    start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None, earlier: RunBroken | None
+) -> Fitted | RunBroken:
+    """Fit; `earlier` is what broke the attempt before."""
     try:
         with ResourceMonitor(live, start.hardware), closing(live):
+            announce_run(start, live)
+            if earlier is not None:
+                _report_recovery(live, earlier)
             return Fitted(live, _fit_on_images_or_features(start, live, saved))
     except JobFailure as failure:
         if failure.kind == "DiskFull" and live.savings.has_last:

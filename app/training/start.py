@@ -85,7 +85,6 @@ def prepare_run(
     live = LiveRun(start.context, inputs, start.reporter, module, data, identity, settled, choice, obstacle is None)
     live.started_s = started_s
     live.reported_epochs = inputs.payload.recorded_epochs
-    _announce(start, live)
     raise_if_cancelled(start.context)
     return live, content
 
@@ -144,7 +143,7 @@ def _follow_probe(start: RunStart) -> Callable[[int, int, str], None]:
     return follow
 
 
-def _announce(start: RunStart, live: LiveRun) -> None:
+def announce_run(start: RunStart, live: LiveRun) -> None:
     """Report the frozen record of the run, and write what is notable about its start."""
     resolved = describe_run(start.inputs, start.hardware, live.module, live.choice)
     live.reporter.report(RunConfigResolved(run_id=live.reporter.run_id, resolved=resolved))

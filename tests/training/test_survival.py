@@ -11,7 +11,15 @@ import torch
 from torch import Tensor
 
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
-from app.schemas.events import CheckpointSaved, EpochFinished, LogLine, RunConfigResolved, RunRecovered, SamplesSkipped
+from app.schemas.events import (
+    CheckpointSaved,
+    EpochFinished,
+    Event,
+    LogLine,
+    RunConfigResolved,
+    RunRecovered,
+    SamplesSkipped,
+)
 from app.schemas.job_context import JobFailure
 from app.training import savings, start
 from app.training.lightning_module import TrainingModule
@@ -251,6 +259,52 @@ def test_a_full_disk_pauses_the_run_and_keeps_the_old_checkpoint(
     last = str(context.output_dir / "checkpoints/last.ckpt")
     resumed, result = train(workplace, resume_from=last, recorded_epochs=1)
     assert [event.metrics.epoch for event in resumed.of(EpochFinished)] == [2, 3]
+
+
+class FullDiskContext(FakeContext):
+    """Has no room for events from the n-th one of a kind on."""
+
+    kind, number = "", 1
+
+    def report(self, event: Event) -> None:
+        self.number -= event.type == self.kind
+        if self.number <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().report(event)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "epochs"),
+    [("METRIC_SCALAR", 1, []), ("EPOCH_FINISHED", 2, [1]), ("BEST_MODEL_UPDATED", 1, [1])],
+)
+@pytest.mark.usefixtures("save_each_epoch")
+def test_a_full_disk_at_a_fact_pauses_the_run_and_epochs_are_told_later(
+    workplace: Workplace, kind: str, number: int, epochs: list[int]
+) -> None:
+    payload = workplace.payload()
+    context = FullDiskContext(workplace.root / "run", payload)
+    context.output_dir.mkdir()
+    context.kind, context.number = kind, number
+    result = run_fake(context, payload)
+    assert (result["outcome"], result["error"]["type"]) == ("paused", "DiskFull")
+    assert [event.metrics.epoch for event in context.of(EpochFinished)] == epochs
+    last = str(context.output_dir / "checkpoints/last.ckpt")
+    resumed, result = train(workplace, resume_from=last, recorded_epochs=len(epochs))
+    assert [event.metrics.epoch for event in resumed.of(EpochFinished)] == [1, 2, 3][len(epochs) :]
+    assert result["epochs_done"] == 3
+
+
+def test_a_disk_that_is_full_when_a_run_goes_on_after_it_broke_pauses_it(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_loss(monkeypatch, {8})
+    monkeypatch.setattr(savings, "MAX_SAVE_SHARE", 1e9)
+    payload = workplace.payload(NO_SCHEDULE)
+    context = FullDiskContext(workplace.root / "run", payload)
+    context.output_dir.mkdir()
+    context.kind, context.number = "RUN_CONFIG_RESOLVED", 2
+    result = run_fake(context, payload)
+    assert (result["outcome"], result["error"]["type"], result["epochs_done"]) == ("paused", "DiskFull", 1)
 
 
 def test_a_full_disk_before_the_first_checkpoint_fails(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
