@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import queue
+import re
 import shutil
 import signal
 import sys
@@ -302,7 +303,7 @@ def describe_error(error: BaseException) -> ErrorInfo:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         message = "The computer ran out of memory. Use a smaller batch, smaller images or fewer workers."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
-    if "OutOfMemoryError" in names or "CUDA out of memory" in str(error):
+    if "OutOfMemoryError" in names or re.search("CUDA (error: )?out of memory", str(error)):
         message = "The GPU ran out of memory. Use a smaller batch, smaller images or a smaller model."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
     message = str(error) or type(error).__name__

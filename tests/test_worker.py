@@ -408,6 +408,7 @@ def test_a_line_torn_by_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> N
         (MemoryError(), "OutOfMemory", "The computer ran out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "OutOfMemory", "The computer ran out"),
         (type("OutOfMemoryError", (RuntimeError,), {})("CUDA"), "OutOfMemory", "The GPU ran out of memory"),
+        (RuntimeError("CUDA error: out of memory"), "OutOfMemory", "The GPU ran out of memory"),
         (JobFailure("No images."), "JobFailure", "No images."),
         (KeyError("a"), "KeyError", "'a'"),
         (ZeroDivisionError(), "ZeroDivisionError", "ZeroDivisionError"),

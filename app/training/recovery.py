@@ -19,7 +19,7 @@ ROLLBACK_FACTOR = 0.25
 
 BreakReason = Literal["loss_not_finite", "out_of_memory"]
 _HOST_MEMORY = re.compile(r"can't allocate memory|not enough memory|bad_alloc|DefaultCPUAllocator", re.IGNORECASE)
-_DEVICE_MEMORY = re.compile(r"CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED")
+_DEVICE_MEMORY = re.compile(r"CUDA (error: )?out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED")
 
 
 class RunBroken(Exception):  # noqa: N818 - an outcome that may be mended

@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import pytest
@@ -106,21 +106,57 @@ def test_an_unreadable_image_is_not_tried_twice(dataset: CachedDataset, monkeypa
     assert len(decoded) == 3
 
 
-@pytest.mark.parametrize("cause", [OSError(errno.EIO, os.strerror(errno.EIO)), MemoryError()])
-def test_what_may_pass_is_tried_again(
-    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: BaseException
-) -> None:
+def fail_at(monkeypatch: pytest.MonkeyPatch, numbers: Container[int], cause: Callable[[], BaseException]) -> list[str]:
+    """Let decoding fail the n-th time; return what was tried."""
     attempts: list[str] = []
 
-    def fail_once(row: ImageRecord) -> None:
+    def fail(row: ImageRecord) -> None:
         attempts.append(row.filename)
-        if len(attempts) == 1:
+        if len(attempts) in numbers:
             try:
-                raise UnreadableImageError("The file cannot be read.", "") from cause
+                raise UnreadableImageError("The file cannot be read.", "") from cause()
             except UnreadableImageError as error:
                 raise ImageReadError(str(error)) from error
 
-    replace_decoder(monkeypatch, fail_once)
+    replace_decoder(monkeypatch, fail)
+    return attempts
+
+
+MEMORY_ERRORS = [MemoryError, lambda: OSError("out of memory error when reading image file")]
+
+
+@pytest.mark.parametrize("cause", MEMORY_ERRORS)
+def test_an_image_that_found_no_memory_is_tried_again_at_once(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], BaseException]
+) -> None:
+    attempts = fail_at(monkeypatch, {1}, cause)
+    assert [batch.positions for batch in dataset.read([0, 1])] == [[0, 1]]
+    assert len(attempts) == 3
+
+
+@pytest.mark.parametrize("cause", MEMORY_ERRORS)
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_an_image_is_not_left_out_because_memory_is_short(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], BaseException], num_threads: int
+) -> None:
+    fail_at(monkeypatch, range(100), cause)
+    monkeypatch.setattr(batch_reader, "_DECODING_BYTES", 2**45)
+    with open_reader(dataset, num_threads) as reader, pytest.raises(MemoryError, match=r"decode \S+\.png"):
+        list(reader.read([[0, 1]]))
+
+
+@pytest.mark.parametrize("cause", MEMORY_ERRORS)
+def test_an_image_that_wants_more_memory_than_its_pixels_is_left_out(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], BaseException]
+) -> None:
+    attempts = fail_at(monkeypatch, {1, 2}, cause)
+    with dataset.open() as cache:
+        assert [batch.positions for batch in dataset.read([0, 0], cache, size=1)] == [[], [0]]
+    assert len(attempts) == 3
+
+
+def test_what_may_pass_is_tried_again(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = fail_at(monkeypatch, {1}, lambda: OSError(errno.EIO, os.strerror(errno.EIO)))
     with dataset.open() as cache:
         assert [len(batch.positions) for batch in dataset.read([0, 0], cache, size=1)] == [0, 1]
     assert len(attempts) == 2

@@ -13,6 +13,7 @@ from app.training.recovery import Adjustment, RunBroken, as_broken, describe_rec
     ("error", "expected"),
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "The GPU ran out of memory."),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), "The GPU ran out of memory."),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "The GPU ran out of memory."),
         (MemoryError(), "The computer ran out of memory."),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "The computer ran out of memory."),
