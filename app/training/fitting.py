@@ -41,14 +41,17 @@ def fit_with_recovery(start: RunStart) -> Fitted:
     resume_from = None if path is None else Path(path)
     broken: RunBroken | None = None
     adjusted: Adjustment | None = None
+    reported_epochs = 0
     while True:
         live, content = prepare_run(start, resume_from, adjusted)
         if broken is not None:
-            live.reported_epochs = live.state.epochs_done
+            # Epochs after the checkpoint are trained again with other settings, so they are reported again and replace
+            # what was reported; epochs in it that this process could not report yet still have to be.
+            live.reported_epochs = min(reported_epochs, live.state.epochs_done)
         fitted = _try_to_fit(start, live, None if content is None else content[RESUME_KEY], broken)
         if isinstance(fitted, Fitted):
             return fitted
-        broken, adjusted = fitted, _plan(live, fitted)
+        broken, adjusted, reported_epochs = fitted, _plan(live, fitted), live.reported_epochs
         last = live.context.output_dir / "checkpoints" / LAST
         resume_from = last if last.is_file() else resume_from
         # What the broken attempt held must be gone before the next one asks for memory.

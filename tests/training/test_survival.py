@@ -20,8 +20,9 @@ from app.schemas.events import (
     RunRecovered,
     SamplesSkipped,
 )
+from app.schemas.experiments import EpochMetrics
 from app.schemas.job_context import JobFailure
-from app.training import savings, start
+from app.training import fitting, savings, start
 from app.training.lightning_module import TrainingModule
 from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import ClassMeans, FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
@@ -174,6 +175,42 @@ def test_a_loss_that_is_not_finite_goes_back_with_a_smaller_step(
     assert result["epochs_done"] == 3
     state = load_checkpoint(context.output_dir)["resume"]["state"]
     assert (state["rate_scale"], state["rollbacks"]) == (0.25, 1)
+
+
+def test_epochs_that_are_trained_again_after_a_break_replace_those_that_were_reported(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(savings, "MAX_SAVE_SHARE", 1e-9)  # only the first and the last epoch are saved
+    break_loss(monkeypatch, {3 * 6 + 2})  # in the fourth epoch
+    context, _ = train(workplace, hyperparameters=NO_SCHEDULE | {"max_epochs": 5})
+    kinds = [event.type for event in context.events if event.type in {"EPOCH_FINISHED", "RUN_RECOVERED"}]
+    assert kinds.index("RUN_RECOVERED") == 3
+    told = [event.metrics for event in context.of(EpochFinished)]
+    assert [metrics.epoch for metrics in told] == [1, 2, 3, 2, 3, 4, 5]
+    kept = {metrics.epoch: metrics.model_dump() for metrics in told}  # as the server replaces them
+    history = load_checkpoint(context.output_dir)["resume"]["state"]["history"]
+    assert [kept[epoch] for epoch in sorted(kept)] == [
+        EpochMetrics.model_validate(each).model_dump() for each in history
+    ]
+
+
+def test_an_epoch_that_was_saved_and_never_reported_is_reported_after_a_break(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(workplace, hyperparameters={"max_epochs": 1})
+    plain, calls = fitting.fit, []
+
+    def fit(*arguments: Any) -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError  # before anything was reported
+        return plain(*arguments)
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    last = str(workplace.root / "run/checkpoints/last.ckpt")
+    context, _ = train(workplace, hyperparameters={"max_epochs": 2}, resume_from=last, recorded_epochs=0)
+    assert len(calls) == 2
+    assert [event.metrics.epoch for event in context.of(EpochFinished)] == [1, 2]
 
 
 def test_a_loss_that_breaks_at_once_begins_anew_and_at_last_fails(
