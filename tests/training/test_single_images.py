@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,8 +13,12 @@ from torch import Tensor
 from app.models.vector import VectorModel
 from app.schemas.events import LogLine
 from app.schemas.job_context import JobFailure
+from app.tasks.base import Hyperparameters
 from app.training import live_run
+from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.run import run
+from app.training.state import RunState
+from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import command_after, load_checkpoint
 from tests.training.test_resume import tensors
 from tests.training.test_tasks import TASKS, make_context
@@ -73,3 +78,20 @@ def test_a_run_that_has_single_images_only_fails_with_a_reason(
     with pytest.raises(JobFailure, match=words) as caught:
         run(context)
     assert caught.value.kind == "BatchTooSmall"
+
+
+def test_a_step_without_any_gradient_is_none_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scaler of gradients would raise; on a GPU every batch of a step can be unreadable, too."""
+    plan = StepPlan(Hyperparameters().model_dump() | {"gradient_clip": 1.0}, batches_per_epoch=1)
+    arithmetic = make_arithmetic(precision="16-mixed", is_optimizer_fused=False)
+    module = TrainingModule(torch.nn.Linear(2, 2), plan, RunState(), arithmetic)
+    plugin = SimpleNamespace(scaler=torch.amp.GradScaler("cpu"))
+    monkeypatch.setattr(TrainingModule, "trainer", SimpleNamespace(precision_plugin=plugin))
+    module.configure_optimizers()
+    before = [parameter.clone() for parameter in module.model.parameters()]
+    assert module.optimizer is not None
+    assert module.schedule is not None
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        module._step(module.optimizer, module.schedule)
+    assert module.run_state.optimizer_steps == 1
+    assert all(torch.equal(*pair) for pair in zip(before, module.model.parameters(), strict=True))
