@@ -8,6 +8,7 @@ spare loads the engines first, waits for the line `{"request": path}`, and from 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import importlib
 import io
@@ -15,6 +16,7 @@ import json
 import logging
 import os
 import queue
+import re
 import shutil
 import signal
 import sys
@@ -57,18 +59,20 @@ HANDLERS = {
 }
 WARM_UP = "app.warm_up:load_engines"
 SPARE_POLL_S = 3600.0
+RESERVE_BYTES = 2**18
 COMMAND_STRENGTH: dict[JobCommand, int] = {"stop_keep": 1, "pause": 2, "cancel": 3}
 _JSON_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-_GPU_MEMORY = ("CUDA out of memory", "CUDA error: out of memory", "CUDA driver error: out of memory")
 
 
 class Reporter:
     """The job's own event log: one line per event, in the kernel's hands before `report` returns.
 
     Without a path nothing is written: what the further ranks of a distributed training see, the first one reports.
+    `reserve` is a file that takes room on the disk and gives it up for the last event, so that a job which met a full
+    disk can still say how it ended.
     """
 
-    def __init__(self, path: Path | None, has_lost_server: Callable[[], bool]) -> None:
+    def __init__(self, path: Path | None, has_lost_server: Callable[[], bool], reserve: Path | None = None) -> None:
         """Open the log and empty it; the process of a server that is gone ends here instead.
 
         The order matters. The next server removes this log before it starts another child for the job. So either the
@@ -83,6 +87,10 @@ class Reporter:
         self._lock = threading.Lock()
         self._seq = 0
         self._has_torn_end = False
+        self._reserve = reserve
+        if reserve is not None:
+            with contextlib.suppress(OSError):  # without room there is nothing to keep
+                reserve.write_bytes(bytes(RESERVE_BYTES))
 
     def report(self, event: Event, is_last: bool = False) -> None:
         """Append an event; the last one is synced to the disk and closes the log. Raises OSError."""
@@ -90,6 +98,8 @@ class Reporter:
         with self._lock:
             if self._file is None:
                 return
+            if is_last and self._reserve is not None:
+                self._reserve.unlink(missing_ok=True)
             self._write(self._file, text)
             if is_last:
                 os.fsync(self._file.fileno())
@@ -248,7 +258,8 @@ def run_request(request: JobRequest, handlers: dict[str, str], inbox: Inbox, is_
     job_dir.mkdir(parents=True, exist_ok=True)
     Path(request.output_dir).mkdir(parents=True, exist_ok=True)
     temporary_dirs = use_temporary_dir(job_dir / "tmp")
-    reporter = Reporter(None if is_follower else job_dir / "events.jsonl", inbox.has_lost_server)
+    reserve = None if is_follower else temporary_dirs[0] / "reserve"
+    reporter = Reporter(None if is_follower else job_dir / "events.jsonl", inbox.has_lost_server, reserve)
     result = run_job(handlers, WorkerContext(request, reporter, inbox))
     reporter.report(result, is_last=True)
     logger.info("The job ended as %s%s", result.outcome, f": {result.error.message}" if result.error else "")
@@ -292,7 +303,7 @@ def describe_error(error: BaseException) -> ErrorInfo:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         message = "The computer ran out of memory. Use a smaller batch, smaller images or fewer workers."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
-    if "OutOfMemoryError" in names or any(words in str(error) for words in _GPU_MEMORY):
+    if "OutOfMemoryError" in names or re.search("CUDA ((driver )?error: )?out of memory", str(error)):
         message = "The GPU ran out of memory. Use a smaller batch, smaller images or a smaller model."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
     message = str(error) or type(error).__name__

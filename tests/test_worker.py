@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import json
@@ -22,7 +23,7 @@ import pytest
 
 from app import job_process, worker
 from app.job_process import limit_spinning
-from app.schemas.events import JobProgressed
+from app.schemas.events import JobProgressed, JobResult
 from app.schemas.job_context import JobFailure
 from app.schemas.jobs import JobRequest
 from tests.core.jobs.conftest import HANDLERS
@@ -353,6 +354,26 @@ def test_sockets_get_a_short_directory_when_the_job_lies_deep(tmp_path: Path, mo
     assert len(config["tempdir"]) < job_process.MAX_SOCKET_DIR_BYTES
     assert tempfile.gettempdir() == str(deep)
     Path(config["tempdir"]).rmdir()
+
+
+def test_the_end_finds_room_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve, log = tmp_path / "reserve", tmp_path / "events.jsonl"
+    reporter = worker.Reporter(log, lambda: False, reserve)
+    assert reserve.stat().st_size == worker.RESERVE_BYTES
+    plain = worker.Reporter._write
+
+    def write(self: worker.Reporter, file: io.FileIO, text: str) -> None:
+        if reserve.exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        plain(self, file, text)
+
+    monkeypatch.setattr(worker.Reporter, "_write", write)
+    with pytest.raises(OSError, match="No space left"):
+        reporter.report(JobProgressed(job_id=JOB, done=1, total=2))
+    reporter.report(JobResult(outcome="paused"), is_last=True)
+    [line] = [json.loads(text) for text in log.read_text().splitlines()]
+    assert (line["event"]["type"], line["event"]["outcome"]) == ("JOB_RESULT", "paused")
+    assert not reserve.exists()
 
 
 def test_a_line_torn_by_a_full_disk_does_not_spoil_the_next(tmp_path: Path) -> None:

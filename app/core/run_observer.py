@@ -21,6 +21,7 @@ from app.schemas.events import (
     ExperimentStatusChanged,
     FinishedStatus,
     RunConfigResolved,
+    RunRecovered,
     SamplesSkipped,
     StageStatus,
     StageStatusValue,
@@ -62,6 +63,10 @@ class RunObserver:
         if isinstance(event, EpochFinished):
             ids = job.subject["experiment_id"], job.subject["run_id"]
             self._stores.experiments.add_epoch(job.project_id, *ids, event.metrics)
+        elif isinstance(event, RunRecovered):
+            # It trains them again with other settings, and may be paused before it has.
+            ids = job.subject["experiment_id"], job.subject["run_id"]
+            self._stores.experiments.drop_epochs(job.project_id, *ids, event.epoch)
         elif isinstance(event, CheckpointSaved):
             self._record_checkpoint(job, event)
         elif isinstance(event, BestModelUpdated):

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,6 +26,10 @@ from app.datasets.images import Array
 from app.datasets.reading import ImageReadError, ResizePlan, locate_image, read_pixels
 from app.datasets.sample_cache import SampleCache, stamp_file
 from app.datasets.table import ImageRecord
+
+# What Pillow's decoders say when they get no memory.
+_PILLOW_MEMORY = "out of memory error"
+_DECODING_BYTES = 8
 
 
 class SkippedSample(NamedTuple):
@@ -56,12 +61,11 @@ class ReadStatistics:
 
 
 class _Obtained(NamedTuple):
-    """How one image was obtained; `message` says why not, `lacked_memory` that this can be the fault of the company."""
+    """How one image was obtained; `message` says why not."""
 
     is_decoded: bool
     seconds: float
     message: str = ""
-    lacked_memory: bool = False
 
 
 class BatchReader:
@@ -159,19 +163,38 @@ class BatchReader:
         row, started_s = self._rows[position], time.perf_counter()
         stamp = stamp_file(locate_image(row, self._images_dir)) if self._cache is not None else 0
         try:
-            pixels = read_pixels(row, self._images_dir, self._plan)
+            pixels = self._decode(row)
         except (ImageReadError, ValueError) as error:
             message = str(error)
             if _is_lasting(error):
                 self._problems[position] = message
                 if self._cache is not None:
                     self._cache.store_problem(row, stamp, message)
-            return _Obtained(True, time.perf_counter() - started_s, message, _lacked_memory(error))
+            return _Obtained(True, time.perf_counter() - started_s, message)
         out[...] = pixels
         seconds = time.perf_counter() - started_s
         if self._cache is not None:
             self._cache.store(row, stamp, pixels)
         return _Obtained(True, seconds)
+
+    def _decode(self, row: ImageRecord) -> Array:
+        """Return the pixels of an image, tried twice when memory was short.
+
+        Raises MemoryError when it still is: the image is no worse than others and must not be left out. One that finds
+        no memory although there is enough for its pixels asks for more than it shows, so it is damaged.
+        """
+        try:
+            return read_pixels(row, self._images_dir, self._plan)
+        except ImageReadError as error:
+            if not _lacks_memory(error):
+                raise
+        try:
+            return read_pixels(row, self._images_dir, self._plan)
+        except ImageReadError as error:
+            if _lacks_memory(error) and not _has_room(row):
+                msg = f"There is not enough memory to decode {row.filename}."
+                raise MemoryError(msg) from error
+            raise
 
     def _load(self, position: int, out: Array) -> _Obtained | None:
         """Copy an image from the cache into `out`; None when it has to be decoded."""
@@ -245,10 +268,6 @@ class _Pending:
         if self._loading is not None:
             self._loading.result()
         found = [self._result_of(place) for place in range(len(self._positions))]
-        for place, obtained in enumerate(found):
-            if obtained.lacked_memory:
-                # Once more by itself, now that no other image of the batch is being decoded.
-                found[place] = self._reader._obtain(self._positions[place], self._pixels[place])
         for position, obtained in zip(self._positions, found, strict=True):
             self._reader._count(position, obtained)
         kept = [place for place, obtained in enumerate(found) if not obtained.message]
@@ -277,14 +296,24 @@ class _Pending:
 
 def _is_lasting(error: BaseException) -> bool:
     """Return whether an image will be unreadable next time too: not when memory, a disk or a right was missing."""
-    return not any(
-        isinstance(each, MemoryError) or (isinstance(each, OSError) and each.errno is not None)
+    is_of_system = any(isinstance(each, OSError) and each.errno is not None for each in _list_causes(error))
+    return not is_of_system and not _lacks_memory(error)
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    return any(
+        isinstance(each, MemoryError) or (isinstance(each, OSError) and _PILLOW_MEMORY in str(each))
         for each in _list_causes(error)
     )
 
 
-def _lacked_memory(error: BaseException) -> bool:
-    return any(isinstance(each, MemoryError) for each in _list_causes(error))
+def _has_room(row: ImageRecord) -> bool:
+    """Return whether memory for the pixels of an image can be had: as they are decoded, and once more as RGB."""
+    try:
+        np.empty(row.width * row.height * _DECODING_BYTES, np.uint8)
+    except MemoryError:
+        return False
+    return True
 
 
 def _list_causes(error: BaseException | None) -> Iterator[BaseException]:

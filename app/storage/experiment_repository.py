@@ -137,6 +137,15 @@ class ExperimentRepository:
 
         self._store.update(path, MetricsRecord, add, MetricsRecord)
 
+    def drop_epochs(self, project_id: str, experiment_id: str, run_id: str, first: int) -> None:
+        """Take an epoch and all after it out of metrics.json."""
+        path = self._paths.run_dir(project_id, experiment_id, run_id) / "metrics.json"
+
+        def drop(record: MetricsRecord) -> MetricsRecord:
+            return MetricsRecord(epochs=[epoch for epoch in record.epochs if epoch.epoch < first])
+
+        self._store.update(path, MetricsRecord, drop, MetricsRecord)
+
     def list_checkpoints(self, project_id: str, record: ExperimentRecord) -> dict[CheckpointName, CheckpointInfo]:
         """Return the checkpoints of the current run whose files exist."""
         return {

@@ -185,9 +185,10 @@ def take_known(request: ArithmeticRequest, known: RunMeasurement | None) -> Arit
     if known is None or not (known.choice.source == "settings" or _has_figures(known.choice)):
         return None
     chosen = known.choice.chosen
-    if not request.can_grow and chosen.batch_size != request.batch_size:
-        micro_size = min(chosen.micro_batch_size, request.batch_size)
-        chosen = chosen.model_copy(update={"batch_size": request.batch_size, "micro_batch_size": micro_size})
+    batch_size = _limit_batch_size(request, chosen.batch_size)
+    # Where nothing was measured, only a run that broke can have divided the batch, and the next one need not break.
+    micro_size = min(chosen.micro_batch_size, batch_size) if _has_figures(known.choice) else batch_size
+    chosen = chosen.model_copy(update={"batch_size": batch_size, "micro_batch_size": micro_size})
     if chosen.is_compiled and not _may_compile_again(request, known):
         chosen = chosen.model_copy(update={"is_compiled": False})
     if not is_obeyed(request.settings, chosen) or chosen.batch_size < request.batch_size:
@@ -275,6 +276,14 @@ def _is_open(request: ArithmeticRequest) -> bool:
         or is_compile_open
         or bool(list_batch_sizes(request))
     )
+
+
+def _limit_batch_size(request: ArithmeticRequest, known_size: int) -> int:
+    """Return the batch that comes closest to a known one; that may have been measured on more images than these."""
+    if not request.can_grow:
+        return request.batch_size
+    allowed = [request.batch_size, *list_batch_sizes(request)]
+    return max((size for size in allowed if size <= known_size), default=known_size)
 
 
 def _may_compile_again(request: ArithmeticRequest, known: RunMeasurement) -> bool:

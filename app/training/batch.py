@@ -40,13 +40,16 @@ class Batch(NamedTuple):
 def split_batch(batch: Batch, size: int) -> Iterator[Batch]:
     """Yield the batch in parts of at most `size` images, as equal as they can be; a batch of none has no parts.
 
-    Equal parts keep a last part of one image away, which batch normalisation could not learn from.
+    Batch normalisation could not learn from a part of one image, so where two images are the most, a part may have
+    three. Single images come only from a batch of one, or where one is the most.
     """
     if batch.size <= size:
         if batch.size:
             yield batch
         return
     count = -(-batch.size // size)
+    if size > 1:
+        count = min(count, batch.size // 2)
     edges = [number * batch.size // count for number in range(count + 1)]
     for start, stop in itertools.pairwise(edges):
         yield batch._replace(

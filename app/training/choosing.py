@@ -46,7 +46,6 @@ def choose_arithmetic(
     hardware: Hardware,
     model: nn.Module,
     saved: Mapping[str, Any] | None,
-    adjusted: Adjustment | None,
     follow: Follow,
 ) -> ArithmeticChoice:
     """Return the arithmetic of a run; `saved` is that of the checkpoint that it goes on from.
@@ -59,9 +58,11 @@ def choose_arithmetic(
     if choice is None and inputs.learns_by == "fill":
         plain = default_arithmetic(request).model_copy(update={"is_compiled": False, "is_optimizer_fused": False})
         choice = ArithmeticChoice(chosen=plain, source="default")
-    choice = (
-        choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
-    )
+    return choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
+
+
+def divide_batch(choice: ArithmeticChoice, adjusted: Adjustment | None) -> ArithmeticChoice:
+    """Return the choice with its batch in the parts that a run which broke works it off in."""
     if adjusted is None or adjusted.micro_batch_size is None:
         return choice
     smaller = choice.chosen.model_copy(update={"micro_batch_size": adjusted.micro_batch_size})

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from app.schemas.arithmetic import Arithmetic
 from app.schemas.job_context import JobCancelled
 from app.throttle import Throttle
 from app.training.data_module import TrainingData
@@ -31,7 +32,9 @@ def switch_to_features(start: RunStart, live: LiveRun) -> None:
     arithmetic = live.module.arithmetic
     device = start.hardware.first_device
     live.module.model.to(device)
-    extractor = FeatureExtractor(live.module.model, device, arithmetic.precision, arithmetic.memory_format)
+    extractor = FeatureExtractor(
+        live.module.model, device, arithmetic.precision, arithmetic.memory_format, _limit_images(arithmetic)
+    )
     readers = images.readers
     started_s, before = time.monotonic(), images.statistics
     follow = _Follower(live)
@@ -44,10 +47,18 @@ def switch_to_features(start: RunStart, live: LiveRun) -> None:
         live.module.augment or _leave_unchanged,
     )
     elapsed_s = time.monotonic() - started_s
-    live.apart_s += elapsed_s
     live.speed.features.add(follow.computed, elapsed_s, subtract(images.statistics, before))
+    if follow.computed:
+        live.started_s += elapsed_s
     live.data = FeatureData(live.inputs, tables, images)
     live.report_skipped()
+
+
+def _limit_images(arithmetic: Arithmetic) -> int | None:
+    """Return how many images a forward pass may take: the parts of a batch that memory has divided."""
+    is_divided = arithmetic.micro_batch_size < arithmetic.batch_size
+    # A batch of one cannot be divided any further, so nothing could make smaller blocks of it.
+    return arithmetic.micro_batch_size if is_divided or arithmetic.batch_size == 1 else None
 
 
 class _Follower:

@@ -77,12 +77,17 @@ class TableKey(NamedTuple):
 
 @dataclass(frozen=True)
 class FeatureExtractor:
-    """The backbone of a model on its device, in the arithmetic of the run."""
+    """The backbone of a model on its device, in the arithmetic of the run.
+
+    With `max_images` so many go through it at once at most, as memory asks for; apart from rounding, features do not
+    depend on it.
+    """
 
     model: nn.Module
     device: torch.device
     precision: UsedPrecision = "32-true"
     memory_format: UsedMemoryFormat = "contiguous"
+    max_images: int | None = None
 
     def __call__(self, images: Tensor) -> Array:
         """Return the features, float32, of images (n, 3, height, width), uint8 or float 0..255.
@@ -94,12 +99,15 @@ class FeatureExtractor:
         self.model.eval()
         try:
             with torch.no_grad(), self._autocast():
-                moved = images.to(self.device, non_blocking=True).contiguous(memory_format=layout)
-                features = cast("FeatureModel", self.model).extract_features(moved)
+                parts = [self._extract(part, layout) for part in torch.split(images, self.max_images or len(images))]
         finally:
             self.model.train(was_training)
-        found: Array = features.float().cpu().numpy()
+        found: Array = torch.cat(parts).numpy()
         return found
+
+    def _extract(self, images: Tensor, layout: torch.memory_format) -> Tensor:
+        moved = images.to(self.device, non_blocking=True).contiguous(memory_format=layout)
+        return cast("FeatureModel", self.model).extract_features(moved).float().cpu()
 
     def describe(self) -> dict[str, Any]:
         """Return everything of the model, the device and the arithmetic that features depend on, as plain data."""

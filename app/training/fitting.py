@@ -23,7 +23,7 @@ from app.training.checkpoint_files import LAST
 from app.training.feature_start import switch_to_features
 from app.training.live_run import LiveRun, TrainingInterrupted
 from app.training.recovery import Adjustment, RunBroken, as_broken, describe_recovery, plan_recovery
-from app.training.start import RunStart, prepare_run
+from app.training.start import RunStart, announce_run, prepare_run
 from app.training.trainer import KeepSignals, plan_trainer
 
 
@@ -41,15 +41,17 @@ def fit_with_recovery(start: RunStart) -> Fitted:
     resume_from = None if path is None else Path(path)
     broken: RunBroken | None = None
     adjusted: Adjustment | None = None
+    reported_epochs = 0
     while True:
         live, content = prepare_run(start, resume_from, adjusted)
         if broken is not None:
-            live.reported_epochs = live.state.epochs_done
-            _report_recovery(live, broken)
-        fitted = _try_to_fit(start, live, None if content is None else content[RESUME_KEY])
+            # Epochs after the checkpoint are trained again with other settings, so they are reported again and replace
+            # what was reported; epochs in it that this process could not report yet still have to be.
+            live.reported_epochs = min(reported_epochs, live.state.epochs_done)
+        fitted = _try_to_fit(start, live, None if content is None else content[RESUME_KEY], broken)
         if isinstance(fitted, Fitted):
             return fitted
-        broken, adjusted = fitted, _plan(live, fitted)
+        broken, adjusted, reported_epochs = fitted, _plan(live, fitted), live.reported_epochs
         last = live.context.output_dir / "checkpoints" / LAST
         resume_from = last if last.is_file() else resume_from
         # What the broken attempt held must be gone before the next one asks for memory.
@@ -60,9 +62,15 @@ def fit_with_recovery(start: RunStart) -> Fitted:
             torch.cuda.empty_cache()
 
 
-def _try_to_fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> Fitted | RunBroken:
+def _try_to_fit(
+    start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None, earlier: RunBroken | None
+) -> Fitted | RunBroken:
+    """Fit; `earlier` is what broke the attempt before."""
     try:
         with ResourceMonitor(live, start.hardware), closing(live):
+            announce_run(start, live)
+            if earlier is not None:
+                _report_recovery(live, earlier)
             return Fitted(live, _fit_on_images_or_features(start, live, saved))
     except JobFailure as failure:
         if failure.kind == "DiskFull" and live.savings.has_last:
@@ -82,7 +90,8 @@ def _fit_on_images_or_features(start: RunStart, live: LiveRun, saved: Mapping[st
         try:
             switch_to_features(start, live)
         except TrainingInterrupted:
-            for event in live.savings.save(None):
+            # What a run goes on from holds more than there is now: neither optimizer nor gradients exist yet.
+            for event in live.savings.save(None) if saved is None else []:
                 live.reporter.report(event)
             return "paused"
     return fit(start, live, saved)
@@ -114,7 +123,7 @@ def fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> str:
 
 def _plan(live: LiveRun, broken: RunBroken) -> Adjustment:
     state, arithmetic = live.state, live.module.arithmetic
-    present = Adjustment(state.rate_scale, state.rollbacks, arithmetic.micro_batch_size)
+    present = Adjustment(state.rate_scale, state.rollbacks, arithmetic.micro_batch_size, live.settled)
     rate = float(live.inputs.hyperparameters["learning_rate"])
     return plan_recovery(broken, present, arithmetic.micro_batch_size, rate)
 

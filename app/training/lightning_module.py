@@ -31,6 +31,9 @@ from app.training.state import RunState
 if TYPE_CHECKING:
     from app.tasks.base import Outputs
 
+# What torch says to the image of which a layer of batch normalisation sees a single pixel.
+_NOT_NORMALISED = "Expected more than 1 value per channel when training"
+
 
 @dataclass(frozen=True)
 class StepPlan:
@@ -90,6 +93,8 @@ class TrainingModule(LightningModule):
         self.optimizer: Optimizer | None = None
         self.schedule: LRScheduler | None = None
         self._loss_sum: Tensor | None = None
+        self.left_out: list[int] = []
+        """Positions of images that could not be learned from, because each was the only one of its batch."""
 
     @property
     def task_model(self) -> TaskModel:
@@ -158,9 +163,11 @@ class TrainingModule(LightningModule):
         """Learn from a batch and move on in the run's state; `batch_idx` counts from where this process began."""
         if batch.size and self.plan.learns_by == "fill":
             with torch.no_grad():
-                self.task_model.fill(batch.images, batch.targets)
-        elif self.plan.learns_by == "gradient":
-            self._descend(self.as_trained(batch))
+                for part in split_batch(batch, self.arithmetic.micro_batch_size):
+                    self.task_model.fill(part.images, part.targets)
+        elif self.plan.learns_by == "gradient" and not self._descend(self.as_trained(batch)):
+            self.left_out.extend(batch.positions)
+            batch = batch._replace(size=0)
         self.run_state.batch += 1
         self.run_state.images_in_epoch += batch.size
         self.run_state.images_total += batch.size
@@ -203,28 +210,54 @@ class TrainingModule(LightningModule):
             loss, outputs = measured.loss(batch.images, batch.targets)
         return loss, outputs
 
-    def _descend(self, batch: Batch) -> None:
-        number = self.run_state.batch
+    def _descend(self, batch: Batch) -> bool:
+        """Add the gradients of a batch, and step when its group ends; return whether it could be learned from."""
+        number, is_learned = self.run_state.batch, True
         for part in split_batch(batch, self.arithmetic.micro_batch_size):
-            loss, _ = self.measure_loss(part)
+            try:
+                loss, _ = self.measure_loss(part)
+            except (ValueError, RuntimeError) as error:
+                if part.size > 1 or _NOT_NORMALISED not in str(error):
+                    raise
+                self._check_may_leave_out(batch)
+                is_learned = False
+                break
             self.manual_backward(loss * (part.size / batch.size / self.plan.group_size(number)))
             self.loss_sum.add_(loss.detach().double() * part.size)
         if self.optimizer is not None and self.schedule is not None and self.plan.ends_group(number):
             self._step(self.optimizer, self.schedule)
+        return is_learned
+
+    def _check_may_leave_out(self, batch: Batch) -> None:
+        """Raise JobFailure when a single image is no exception, which a run can do without."""
+        state, reason = self.run_state, "At this image size, batch normalisation cannot learn from one image at a time"
+        if self.arithmetic.batch_size == 1:
+            msg = f"{reason}. Use a batch_size of 2 or more, or a larger image_size."
+        elif batch.size > 1:
+            msg = f"{reason}, and more than one do not fit into memory. Use a smaller model, or freeze the backbone."
+        elif self.trainer.world_size > 1:
+            msg = f"{reason}, and only one image of a batch can be read. Use a larger batch_size."
+        elif state.batch + 1 == self.plan.batches_per_epoch and state.images_in_epoch == 0:
+            msg = f"{reason}, and no batch has two images that can be read. Use a larger batch_size."
+        else:
+            return
+        raise JobFailure(msg, "BatchTooSmall")
 
     def _step(self, optimizer: Optimizer, schedule: LRScheduler) -> None:
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         clip = float(self.plan.hyperparameters["gradient_clip"])
-        if scaler is not None:
+        # After a group of nothing but unreadable images there are none, which a scaler takes for a mistake.
+        has_gradients = any(parameter.grad is not None for parameter in self.model.parameters())
+        if scaler is not None and has_gradients:
             scaler.unscale_(optimizer)
         if clip > 0.0:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.run_state.last_lr = float(optimizer.param_groups[0]["lr"])
-        if scaler is not None:
+        if scaler is None:
+            optimizer.step()
+        elif has_gradients:
             scaler.step(optimizer)
             scaler.update()
-        else:
-            optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         schedule.step()
         self.run_state.optimizer_steps += 1

@@ -54,8 +54,8 @@ class TrainingInterrupted(Exception):  # noqa: N818 - an outcome, not an error
 class LiveRun:
     """A run while it goes on.
 
-    `apart_s` are the seconds between `started_s` and the first step that a forecast counts by themselves, e.g. those
-    of features. A run that begins again starts anew.
+    `settled` is its arithmetic before what broke divided the batch of `choice`. `started_s` is when it began, moved
+    on by what is counted on its own: measuring and computing features.
     """
 
     context: JobContext
@@ -64,16 +64,17 @@ class LiveRun:
     module: TrainingModule
     data: RunData
     identity: Mapping[str, Any]
+    settled: ArithmeticChoice
     choice: ArithmeticChoice
     learns_from_features: bool = False
     started_s: float = field(default_factory=time.monotonic)
-    apart_s: float = 0.0
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     progress_throttle: Throttle = field(default_factory=lambda: Throttle(PROGRESS_INTERVAL_S))
     speed: SpeedMeter = field(default_factory=SpeedMeter)
     skipped: list[SkippedSample] = field(default_factory=list)
     reported_epochs: int = 0
     _command_group: Any = None
+    _num_left_out: int = 0
 
     def __post_init__(self) -> None:
         self.savings = Savings(
@@ -141,7 +142,11 @@ class LiveRun:
         self.reporter.report(JobProgressed(job_id=job_id, done=done, total=total, message=message))
 
     def report_skipped(self) -> None:
-        """Report the images that turned out to be unreadable; raises JobFailure when most of them are."""
+        """Report the images that turned out to be unreadable; raises JobFailure when most of them are.
+
+        Images that were alone in their batch are only said to have been passed over: other epochs may learn from them.
+        """
+        self._log_left_out()
         found = self.data.take_skipped()
         if not found:
             return
@@ -155,6 +160,17 @@ class LiveRun:
         if count > total * MAX_SKIPPED_SHARE:
             msg = f"{count} of {total} images cannot be read. The first: {found[0].filename}: {found[0].message}"
             raise JobFailure(msg, "ImageReadError")
+
+    def _log_left_out(self) -> None:
+        positions, self.module.left_out = self.module.left_out, []
+        for position in positions[: max(0, MAX_NAMED_SKIPPED - self._num_left_out)]:
+            filename = self.inputs.subsets["train"][position].filename
+            text = (
+                f"Passed over {filename} in epoch {self.state.epoch}: it was the only readable image of its batch, and "
+                "at this image size batch normalisation cannot learn from one image."
+            )
+            self.reporter.log(text, "warning")
+        self._num_left_out += len(positions)
 
     def name_skipped(self, limit: int) -> list[dict[str, str]]:
         """Return the first images that are left out, as plain data."""

@@ -6,11 +6,12 @@ Decides only; who trains catches RunBroken, asks here, and begins again. Raises 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
+from app.schemas.arithmetic import ArithmeticChoice
 from app.schemas.job_context import JobFailure
 
 MAX_ROLLBACKS = 2
@@ -34,11 +35,16 @@ class RunBroken(Exception):  # noqa: N818 - an outcome that may be mended
 
 @dataclass(frozen=True)
 class Adjustment:
-    """What a run does otherwise than its settings say, since it broke."""
+    """What a run does otherwise than its settings say, since it broke.
+
+    `choice` is the arithmetic that it began with, before its batches were divided; it is kept, because another one
+    could have another batch.
+    """
 
     rate_scale: float = 1.0
     rollbacks: int = 0
     micro_batch_size: int | None = None
+    choice: ArithmeticChoice | None = None
 
 
 def as_broken(error: BaseException) -> RunBroken | None:
@@ -70,7 +76,7 @@ def plan_recovery(broken: RunBroken, present: Adjustment, micro_batch_size: int,
             "precision 32."
         )
         raise JobFailure(msg, "LossNotFinite") from broken
-    return Adjustment(present.rate_scale * ROLLBACK_FACTOR, present.rollbacks + 1, present.micro_batch_size)
+    return replace(present, rate_scale=present.rate_scale * ROLLBACK_FACTOR, rollbacks=present.rollbacks + 1)
 
 
 def describe_recovery(broken: RunBroken, adjusted: Adjustment, batch_size: int, learning_rate: float) -> str:
@@ -94,4 +100,4 @@ def _halve_batch(broken: RunBroken, present: Adjustment, micro_batch_size: int) 
             "precision bf16-mixed."
         )
         raise JobFailure(msg, "OutOfMemory") from broken
-    return Adjustment(present.rate_scale, present.rollbacks, (micro_batch_size + 1) // 2)
+    return replace(present, micro_batch_size=(micro_batch_size + 1) // 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from contextlib import suppress
@@ -10,8 +11,12 @@ from types import TracebackType
 from typing import Literal
 
 from app.schemas.common import utc_now
-from app.schemas.events import Event, LogLine
-from app.schemas.job_context import JobContext
+from app.schemas.events import Event, JobProgressed, LogLine, ResourceStats, StageStatus, TrainProgress
+from app.schemas.job_context import JobContext, JobFailure
+
+# What the next event says again, or the server at the end of the job.
+_PASSING = (TrainProgress, JobProgressed, ResourceStats, LogLine, StageStatus)
+_FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -48,9 +53,17 @@ class RunReporter:
         return self._path
 
     def report(self, event: Event) -> None:
-        """Report an event."""
-        if not self.is_silent:
+        """Report an event; on a full disk one that passes is dropped, and for a fact JobFailure is raised."""
+        if self.is_silent:
+            return
+        try:
             self._context.report(event)
+        except OSError as error:
+            if error.errno not in _FULL_DISK:
+                raise
+            if not isinstance(event, _PASSING):
+                msg = "The disk is full: what the run does could not be recorded. Make room and resume the run."
+                raise JobFailure(msg, "DiskFull") from error
 
     def log(self, text: str, level: Level = "info") -> None:
         """Report something notable, and write it into the log."""

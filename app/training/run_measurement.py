@@ -26,7 +26,8 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
     reading = live.data.statistics
     return RunMeasurement(
         key=build_key(inputs, hardware),
-        choice=live.choice,
+        # A batch that had to be divided once, when memory was short, is tried whole the next time.
+        choice=live.settled,
         source="run",
         measured_at=utc_now(),
         train_images_per_s=train_images_per_s * processes,

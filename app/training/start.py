@@ -17,7 +17,7 @@ from app.throttle import Throttle
 from app.training.changed_settings import Changes, accept_changes, describe_changes, find_changes
 from app.training.checkpoint_content import RESUME_KEY, identify_run, seed_everything
 from app.training.checkpoint_files import remove_leftovers
-from app.training.choosing import choose_arithmetic
+from app.training.choosing import choose_arithmetic, divide_batch
 from app.training.data_module import Reading, Share, TrainingData
 from app.training.features import explain_why_not
 from app.training.hardware import Hardware
@@ -57,7 +57,7 @@ def prepare_run(
 ) -> tuple[LiveRun, dict[str, Any] | None]:
     """Return a run that can be fitted, and the checkpoint that it goes on from; raises JobFailure, JobCancelled."""
     inputs = start.inputs
-    # A run that begins again does not count the attempt that broke as its start.
+    # An attempt that broke is no part of what starting takes.
     started_s = start.started_s if adjusted is None else time.monotonic()
     remove_leftovers(start.context.output_dir / "checkpoints")
     content = None if resume_from is None else read_resume(resume_from)
@@ -65,10 +65,11 @@ def prepare_run(
     with watch_downloads(_report_downloads(start.context, start.reporter)):
         model = build_start_model(inputs, is_new=content is None)
     saved = None if content is None else content[RESUME_KEY].get("arithmetic")
-    asked_s = time.monotonic()
-    choice = choose_arithmetic(inputs, start.hardware, model, saved, adjusted, _follow_probe(start))
-    # Not more than what passed just now: the choice can be an earlier one.
-    probe_s = min(choice.probe_s, time.monotonic() - asked_s)
+    settled = None if adjusted is None else adjusted.choice
+    if settled is None:
+        settled = choose_arithmetic(inputs, start.hardware, model, saved, _follow_probe(start))
+        started_s += settled.probe_s
+    choice = divide_batch(settled, adjusted)
     augment = _build_augmentation(inputs)
     obstacle = explain_why_not(model, inputs, start.hardware.num_processes)
     data = _open_data(start, choice.chosen, augment if obstacle is not None else None)
@@ -83,10 +84,9 @@ def prepare_run(
         load_resumed_weights(module, content)
     if inputs.payload.model.freeze_backbone and obstacle is not None:
         data.notes.append(f"Features are computed in each step. {obstacle}")
-    live = LiveRun(start.context, inputs, start.reporter, module, data, identity, choice, obstacle is None)
-    live.started_s, live.apart_s = started_s, probe_s
+    live = LiveRun(start.context, inputs, start.reporter, module, data, identity, settled, choice, obstacle is None)
+    live.started_s = started_s
     live.reported_epochs = inputs.payload.recorded_epochs
-    _announce(start, live)
     if changes and adjusted is None:
         live.reporter.log(describe_changes(changes))
     raise_if_cancelled(start.context)
@@ -148,7 +148,7 @@ def _follow_probe(start: RunStart) -> Callable[[int, int, str], None]:
     return follow
 
 
-def _announce(start: RunStart, live: LiveRun) -> None:
+def announce_run(start: RunStart, live: LiveRun) -> None:
     """Report the frozen record of the run, and write what is notable about its start."""
     resolved = describe_run(start.inputs, start.hardware, live.module, live.choice)
     live.reporter.report(RunConfigResolved(run_id=live.reporter.run_id, resolved=resolved))

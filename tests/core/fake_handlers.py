@@ -17,6 +17,7 @@ from app.schemas.events import (
     EvaluationProgressed,
     JobProgressed,
     RunConfigResolved,
+    RunRecovered,
     SamplesSkipped,
     SkippedSample,
     TrainRunStarted,
@@ -66,6 +67,9 @@ def train(context: JobContext) -> dict[str, Any]:
     if seed == 16 and payload.resume_from is None:  # the disk is full, and an image was bad
         context.report(SamplesSkipped(run_id=run_id, count=1, images=[SkippedSample(filename="a.png", message="Bad.")]))
         paused = {"outcome": "paused", "error": {"type": "DiskFull", "message": "The disk is full."}}
+    if seed == 17 and payload.resume_from is None:  # it broke, went back to its first epoch, and is paused there
+        _report_recovery(context, run_id)
+        paused = {"outcome": "paused"}
     result = {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}
     return {**result, "measurement": measure(payload, "run")}
 
@@ -183,6 +187,16 @@ def predict(context: JobContext) -> dict[str, Any]:
         temporary.write_text(json.dumps(answer))
         temporary.replace(context.output_dir / f"{message['id']}.json")
     raise JobCancelled
+
+
+def _report_recovery(context: JobContext, run_id: str) -> None:
+    (context.output_dir / "checkpoints" / "last.ckpt").write_text(json.dumps({"epoch": 1}))
+    context.report(
+        RunRecovered(
+            run_id=run_id, reason="loss_not_finite", message="Broken.", epoch=2, batch=0, learning_rate=0.025,
+            micro_batch_size=4,
+        )
+    )  # fmt: skip
 
 
 def _report_epoch(context: JobContext, run_id: str, epoch: int) -> None:

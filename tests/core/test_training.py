@@ -124,6 +124,18 @@ def test_a_run_that_pauses_by_itself_says_why_until_it_goes_on(studio: Studio, i
     assert (completed.status, completed.error) == ("completed", None)
 
 
+def test_a_run_that_went_back_forgets_the_epochs_that_it_trains_again(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=17, max_epochs=3)
+    started = studio.training.start_training(imported_id, record.id)
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    types = [line.type for line in studio.bus.read(imported_id, 0, 1000)]
+    assert (types.count("EPOCH_FINISHED"), types.count("RUN_RECOVERED")) == (3, 1)
+    assert [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs] == [1]
+    resumed = studio.training.resume_training(imported_id, record.id)
+    studio.scheduler.wait(resumed.job_id or "", WAIT_S)
+    assert [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs] == [1, 2, 3]
+
+
 def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=13)
     with pytest.raises(ConflictError):

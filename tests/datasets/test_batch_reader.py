@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import pytest
@@ -106,52 +106,60 @@ def test_an_unreadable_image_is_not_tried_twice(dataset: CachedDataset, monkeypa
     assert len(decoded) == 3
 
 
-def fail_for(times: int, cause: BaseException, attempts: list[str]) -> Callable[[ImageRecord], None]:
-    """Return a decoder that fails so many times, and notes what it was asked for."""
+def fail_at(monkeypatch: pytest.MonkeyPatch, numbers: Container[int], cause: Callable[[], BaseException]) -> list[str]:
+    """Let decoding fail the n-th time; return what was tried."""
+    attempts: list[str] = []
 
-    def decode(row: ImageRecord) -> None:
+    def fail(row: ImageRecord) -> None:
         attempts.append(row.filename)
-        if len(attempts) <= times:
+        if len(attempts) in numbers:
             try:
-                raise UnreadableImageError("The file cannot be read.", "") from cause
+                raise UnreadableImageError("The file cannot be read.", "") from cause()
             except UnreadableImageError as error:
                 raise ImageReadError(str(error)) from error
 
-    return decode
+    replace_decoder(monkeypatch, fail)
+    return attempts
 
 
-def test_what_may_pass_is_tried_again_with_the_next_batch(
-    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch
+MEMORY_ERRORS = [MemoryError, lambda: OSError("out of memory error when reading image file")]
+
+
+@pytest.mark.parametrize("cause", MEMORY_ERRORS)
+def test_an_image_that_found_no_memory_is_tried_again_at_once(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], BaseException]
 ) -> None:
-    attempts: list[str] = []
-    replace_decoder(monkeypatch, fail_for(1, OSError(errno.EIO, os.strerror(errno.EIO)), attempts))
+    attempts = fail_at(monkeypatch, {1}, cause)
+    assert [batch.positions for batch in dataset.read([0, 1])] == [[0, 1]]
+    assert len(attempts) == 3
+
+
+@pytest.mark.parametrize("cause", MEMORY_ERRORS)
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_an_image_is_not_left_out_because_memory_is_short(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], BaseException], num_threads: int
+) -> None:
+    fail_at(monkeypatch, range(100), cause)
+    monkeypatch.setattr(batch_reader, "_DECODING_BYTES", 2**45)
+    with open_reader(dataset, num_threads) as reader, pytest.raises(MemoryError, match=r"decode \S+\.png"):
+        list(reader.read([[0, 1]]))
+
+
+@pytest.mark.parametrize("cause", MEMORY_ERRORS)
+def test_an_image_that_wants_more_memory_than_its_pixels_is_left_out(
+    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, cause: Callable[[], BaseException]
+) -> None:
+    attempts = fail_at(monkeypatch, {1, 2}, cause)
+    with dataset.open() as cache:
+        assert [batch.positions for batch in dataset.read([0, 0], cache, size=1)] == [[], [0]]
+    assert len(attempts) == 3
+
+
+def test_what_may_pass_is_tried_again(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = fail_at(monkeypatch, {1}, lambda: OSError(errno.EIO, os.strerror(errno.EIO)))
     with dataset.open() as cache:
         assert [len(batch.positions) for batch in dataset.read([0, 0], cache, size=1)] == [0, 1]
     assert len(attempts) == 2
-
-
-@pytest.mark.parametrize("num_threads", [0, 2])
-def test_an_image_that_lacked_memory_is_decoded_once_more_by_itself(
-    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch, num_threads: int
-) -> None:
-    attempts: list[str] = []
-    replace_decoder(monkeypatch, fail_for(1, MemoryError(), attempts))
-    with open_reader(dataset, num_threads) as reader:
-        [batch] = reader.read([[0, 1, 2]])
-    assert (batch.positions, batch.skipped) == ([0, 1, 2], [])
-    assert all(torch.equal(batch.images[place], dataset.expect(place)) for place in range(3))
-    assert (len(attempts), len(set(attempts))) == (4, 3)
-
-
-def test_an_image_for_which_memory_is_never_enough_is_left_out(
-    dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attempts: list[str] = []
-    replace_decoder(monkeypatch, fail_for(2, MemoryError(), attempts))
-    with open_reader(dataset, 0) as reader:
-        first, second = reader.read([[0], [0]])
-    assert [len(batch.skipped) for batch in (first, second)] == [1, 0]
-    assert len(attempts) == 3
 
 
 def test_batches_are_read_ahead(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:

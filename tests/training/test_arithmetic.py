@@ -186,6 +186,21 @@ def test_a_known_batch_is_taken_only_when_it_may_change() -> None:
     assert free.chosen.batch_size == 64
 
 
+@pytest.mark.parametrize(("num_train", "wanted"), [(10_000, 256), (1_100, 128), (600, 64), (300, 32)])
+def test_a_known_batch_is_not_larger_than_the_images_allow(num_train: int, wanted: int) -> None:
+    known = make_known(choice(batch_size=256, micro_batch_size=256))
+    found = take_known(make_request(num_train_images=num_train, auto_batch_size=True), known)
+    assert found is not None
+    assert (found.chosen.batch_size, found.chosen.micro_batch_size) == (wanted, wanted)
+
+
+def test_a_known_division_counts_only_where_memory_was_measured() -> None:
+    for source, figures, wanted in (("probe", 40.0, 8), ("settings", None, 32)):
+        found = take_known(make_request(), make_known(choice(source, figures, micro_batch_size=8)))
+        assert found is not None
+        assert found.chosen.micro_batch_size == wanted
+
+
 def test_a_known_compilation_is_repeated_only_in_a_long_run() -> None:
     known = make_known(choice(is_compiled=True))
     for num_steps, is_compiled in ((10_000, True), (100, False)):

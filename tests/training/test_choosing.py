@@ -8,7 +8,7 @@ import pytest
 
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobCancelled, JobFailure
-from app.training.choosing import build_request, choose_arithmetic
+from app.training.choosing import build_request, choose_arithmetic, divide_batch
 from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs, prepare_inputs
 from app.training.recovery import Adjustment
@@ -24,9 +24,9 @@ def inputs_of(workplace: Workplace, hardware: dict[str, Any] | None = None, **se
     return prepare_inputs(payload, build_parts())
 
 
-def choose(inputs: TrainingInputs, saved: Any = None, adjusted: Adjustment | None = None, follow: Any = None) -> Any:
+def choose(inputs: TrainingInputs, saved: Any = None, follow: Any = None) -> Any:
     model = inputs.parts.module.build_model(inputs.context, None)
-    return choose_arithmetic(inputs, CPU, model, saved, adjusted, follow or (lambda *_: None))
+    return choose_arithmetic(inputs, CPU, model, saved, follow or (lambda *_: None))
 
 
 def test_a_short_run_takes_the_default(workplace: Workplace) -> None:
@@ -59,7 +59,9 @@ def test_settings_that_became_explicit_are_obeyed(workplace: Workplace) -> None:
 
 
 def test_what_broke_divides_the_batch(workplace: Workplace) -> None:
-    choice = choose(inputs_of(workplace), adjusted=Adjustment(micro_batch_size=1))
+    settled = choose(inputs_of(workplace))
+    assert divide_batch(settled, None) == divide_batch(settled, Adjustment(rate_scale=0.25)) == settled
+    choice = divide_batch(settled, Adjustment(micro_batch_size=1))
     assert (choice.chosen.batch_size, choice.chosen.micro_batch_size) == (4, 1)
 
 

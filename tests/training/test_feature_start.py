@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from app.models.vector import VectorModel
-from app.schemas.events import EpochFinished, JobProgressed, LogLine
+from app.schemas.events import EpochFinished, JobProgressed, LogLine, RunRecovered
 from app.schemas.job_context import JobCancelled
 from app.schemas.tasks import AugmentationEntry
 from app.tasks.trained import load_trained
 from app.training.run import run
 from tests.training.fakes import FakeContext, load_checkpoint
+from tests.training.test_resume import tensors
 from tests.training.test_tasks import TASKS, make_context
 
 FLIP = AugmentationEntry(name="RandomHorizontalFlip")
@@ -33,6 +36,11 @@ def open_context(root: Path, name: str = "run", task: str = TASKS[0], **hyperpar
     context.output_dir = root / name
     context.output_dir.mkdir(exist_ok=True)
     return context
+
+
+def read_rows(root: Path) -> dict[str, Any]:
+    """Return the features on the disk by their entry."""
+    return {path.parent.name: np.fromfile(path, np.float32) for path in (root / "cache/features").glob("*/rows.f32")}
 
 
 @pytest.fixture
@@ -96,6 +104,58 @@ def test_a_command_is_obeyed_and_what_was_computed_is_kept(tmp_path: Path, extra
     assert run(resumed)["epochs_done"] == 3
     weights = [load_checkpoint(each.output_dir)["state_dict"] for each in (whole, resumed)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_pause_while_lost_features_are_computed_again_loses_nothing(tmp_path: Path, extracted: list[int]) -> None:
+    settings: dict[str, Any] = {"batch_multiplier": 2, "optimizer": "adamw", "scheduler": "cosine"}
+    whole = open_context(tmp_path, "whole", **settings)
+    run(whole)
+    paused = open_context(tmp_path, **settings)
+    paused.decide = lambda each: "pause" if each.asked == 6 else None  # after the first batch of the second epoch
+    assert run(paused)["outcome"] == "paused"
+    last = paused.output_dir / "checkpoints/last.ckpt"
+    before = last.read_bytes()
+    assert load_checkpoint(paused.output_dir)["resume"]["gradients"] is not None
+
+    shutil.rmtree(tmp_path / "cache")
+    extracted.clear()
+    for command in ("pause", None):
+        resumed = open_context(tmp_path, **settings)
+        resumed.request.payload["resume_from"] = str(last)
+        resumed.decide = lambda each, command=command: command if extracted else None  # type: ignore[misc]
+        assert run(resumed).get("outcome") == ("paused" if command else None)
+        if command:
+            assert last.read_bytes() == before
+    contents = [tensors(load_checkpoint(each.output_dir)) for each in (whole, resumed)]
+    assert len(contents[0]) > 30
+    assert [name for name, value in contents[0].items() if not torch.equal(value, contents[1][name])] == []
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(8, [10, 4, 4, 2, 4]), (1, [1] * 14)])
+def test_features_are_computed_in_parts_when_memory_is_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, expected: list[int]
+) -> None:
+    run(open_context(tmp_path, "whole"))
+    whole = read_rows(tmp_path)
+    shutil.rmtree(tmp_path / "cache/features")
+    sizes: list[int] = []
+    plain = VectorModel.extract_features
+
+    def extract(self: VectorModel, images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        if len(images) > 4:
+            raise MemoryError
+        return plain(self, images)
+
+    monkeypatch.setattr(VectorModel, "extract_features", extract)
+    context = open_context(tmp_path, batch_size=batch_size)
+    assert run(context)["epochs_done"] == 3
+    assert sizes == expected
+    assert [event.micro_batch_size for event in context.of(RunRecovered)] == ([4] if batch_size == 8 else [])
+    parts = read_rows(tmp_path)
+    assert len(whole) == 2
+    for key, rows in whole.items():
+        np.testing.assert_allclose(parts[key], rows, rtol=1e-4, atol=1e-6)
 
 
 def test_mixing_learns_from_images_and_says_why(tmp_path: Path, extracted: list[int]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,15 @@ import pytest
 from torch import Tensor
 
 from app.datasets.batch_reader import ReadStatistics
-from app.schemas.arithmetic import RunMeasurement
-from app.training.features import compute_features
+from app.models.vector import VectorModel
+from app.schemas.arithmetic import ArithmeticChoice, RunMeasurement
+from app.training import start
 from app.training.measurement import PassSpeed, Rate, SpeedMeter, subtract
 from app.training.run import run
 from app.training.validation import validate
+from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import TinyNet, Workplace, command_after, run_fake
 from tests.training.test_feature_start import open_context
-
-DAWDLE_S = 1.0
 
 CACHED = ReadStatistics(num_cached=8, waited_s=0.1)
 DECODED = ReadStatistics(num_decoded=8, decoded_megapixels=2.0, waited_s=3.0)
@@ -62,58 +61,77 @@ def test_a_run_measures_itself(workplace: Workplace) -> None:
     assert measured.startup_s >= 0
 
 
-def measure_start(run_it: Callable[[], dict[str, Any]]) -> tuple[float, float]:
-    """Return the seconds of the start that a run says, and those of all of it."""
-    began_s = time.monotonic()
-    result = run_it()
-    return RunMeasurement.model_validate(result["measurement"]).startup_s, time.monotonic() - began_s
+class SlowClock:
+    """The clock of the process, which can be put forward."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._plain, self.ahead_s = time.monotonic, 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self._plain() + self.ahead_s)
 
 
-def test_computing_features_is_no_part_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def dawdle(*args: Any) -> Any:
-        time.sleep(DAWDLE_S)
-        return compute_features(*args)
+def test_starting_is_neither_measuring_nor_an_attempt_that_broke(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SlowClock(monkeypatch)
+    plain = TinyNet.forward
+    has_broken: list[bool] = []
 
-    monkeypatch.setattr("app.training.feature_start.compute_features", dawdle)
-    context = open_context(tmp_path)
-    startup_s, whole_s = measure_start(lambda: run(context))
-    assert 0.0 < startup_s <= whole_s - DAWDLE_S
-
-
-def test_an_attempt_that_broke_is_no_part_of_the_start(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, seen = TinyNet.forward, 0
+    def measure(*_: Any) -> ArithmeticChoice:
+        clock.ahead_s += 1000.0
+        return ArithmeticChoice(chosen=make_arithmetic(batch_size=4, micro_batch_size=4), source="probe", probe_s=1000)
 
     def forward(self: TinyNet, images: Tensor) -> Any:
-        nonlocal seen
-        seen += 1
-        if seen == 1:
-            time.sleep(DAWDLE_S)
+        if not has_broken:
+            has_broken.append(True)
+            clock.ahead_s += 1000.0
             raise MemoryError
         return plain(self, images)
 
+    monkeypatch.setattr(start, "choose_arithmetic", measure)
     monkeypatch.setattr(TinyNet, "forward", forward)
-    payload = workplace.payload({"max_epochs": 1})
-    startup_s, whole_s = measure_start(lambda: run_fake(workplace.context("run", payload), payload))
-    assert 0.0 < startup_s <= whole_s - DAWDLE_S
+    payload = workplace.payload()
+    measured = run_fake(workplace.context("run", payload), payload)["measurement"]
+    assert has_broken
+    assert measured["choice"]["probe_s"] == 1000.0
+    assert 0.0 <= measured["startup_s"] < 500.0
+
+    clock.ahead_s = 0.0
+    measured = run_fake(workplace.context("unbroken", payload), payload)["measurement"]
+    assert 0.0 < measured["startup_s"] < 500.0
 
 
-def test_validating_an_epoch_that_a_pause_left_open_is_no_part_of_the_start(
+def test_starting_is_not_computing_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SlowClock(monkeypatch)
+    plain = VectorModel.extract_features
+
+    def extract(self: VectorModel, images: Tensor) -> Tensor:
+        clock.ahead_s += 1000.0
+        return plain(self, images)
+
+    monkeypatch.setattr(VectorModel, "extract_features", extract)
+    measured = run(open_context(tmp_path))["measurement"]
+    assert measured["feature_images_per_s"] == pytest.approx(14 / 2000.0, rel=0.1)
+    assert 0.0 < measured["startup_s"] < 500.0
+
+
+def test_starting_is_not_validating_an_epoch_that_a_pause_left_open(
     workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payload = workplace.payload({"max_epochs": 2})
     paused = workplace.context("run", payload)
     paused.decide = command_after(6 + 1, "pause")
     run_fake(paused, payload)
+    clock = SlowClock(monkeypatch)
 
     def dawdle(*args: Any) -> Any:
-        time.sleep(DAWDLE_S)
+        clock.ahead_s += 1000.0
         return validate(*args)
 
     monkeypatch.setattr("app.training.callbacks.epoch_end.validate", dawdle)
     resumed = workplace.payload({"max_epochs": 2}, resume_from=str(paused.output_dir / "checkpoints/last.ckpt"))
-    startup_s, whole_s = measure_start(lambda: run_fake(workplace.context("run", resumed), resumed))
-    # The second epoch is validated too.
-    assert 0.0 < startup_s <= whole_s - 2 * DAWDLE_S
+    measured = run_fake(workplace.context("run", resumed), resumed)["measurement"]
+    assert clock.ahead_s == 2000.0
+    assert 0.0 < measured["startup_s"] < 500.0
 
 
 def test_a_run_that_fills_a_memory_measures_nothing(workplace: Workplace) -> None:

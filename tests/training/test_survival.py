@@ -10,11 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.schemas.events import CheckpointSaved, EpochFinished, LogLine, RunConfigResolved, RunRecovered, SamplesSkipped
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
+from app.schemas.events import (
+    CheckpointSaved,
+    EpochFinished,
+    Event,
+    LogLine,
+    RunConfigResolved,
+    RunRecovered,
+    SamplesSkipped,
+)
+from app.schemas.experiments import EpochMetrics
 from app.schemas.job_context import JobFailure
-from app.training import savings
+from app.training import fitting, savings, start
 from app.training.lightning_module import TrainingModule
-from tests.training.fakes import FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
+from tests.training.arithmetics import make_arithmetic
+from tests.training.fakes import ClassMeans, FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
 
 
 @pytest.fixture
@@ -60,6 +71,27 @@ def test_out_of_memory_halves_the_batch_and_keeps_the_effective_one(
     assert load_checkpoint(context.output_dir)["resume"]["state"]["optimizer_steps"] == 2 * 3
 
 
+def test_a_run_that_broke_keeps_its_arithmetic_and_leaves_the_next_one_a_whole_batch(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It broke before its first checkpoint; measured again, it could come to another batch."""
+    measured: list[Arithmetic] = []
+
+    def measure(*_: Any) -> ArithmeticChoice:
+        whole = make_arithmetic(batch_size=4 + len(measured), micro_batch_size=4 + len(measured))
+        measured.append(whole)
+        return ArithmeticChoice(chosen=whole, source="probe", candidates=(Candidate(arithmetic=whole),), probe_s=0.1)
+
+    monkeypatch.setattr(start, "choose_arithmetic", measure)
+    limit_memory(monkeypatch, 2, MemoryError)
+    context, result = train(workplace, hyperparameters={"max_epochs": 2})
+    assert len(measured) == 1
+    records = [event.resolved["arithmetic"] for event in context.of(RunConfigResolved)]
+    assert [(record["source"], record["chosen"]["batch_size"]) for record in records] == [("probe", 4)] * 2
+    assert [record["chosen"]["micro_batch_size"] for record in records] == [4, 2]
+    assert result["measurement"]["choice"]["chosen"]["micro_batch_size"] == 4
+
+
 def test_parts_of_a_batch_add_up_to_its_gradient(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what looks at the whole batch (normalisation, dropout) the weights come out the same."""
     monkeypatch.setattr(TinyNet, "train", lambda self, mode=True: torch.nn.Module.train(self, mode=False))
@@ -72,6 +104,27 @@ def test_parts_of_a_batch_add_up_to_its_gradient(workplace: Workplace, monkeypat
     assert len(whole) > 3
     for name, value in whole.items():
         torch.testing.assert_close(parts[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_a_memory_is_filled_in_parts_after_it_ran_out(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, Any] = {"hyperparameters": {"batch_size": 8, "max_epochs": 1}, "model": {"backbone": "means"}}
+    train(workplace, "whole", **settings)
+    plain, seen = ClassMeans.fill, []
+
+    def fill(self: ClassMeans, images: Tensor, targets: Tensor) -> None:
+        seen.append(len(images))
+        if len(images) > 3:
+            raise MemoryError
+        plain(self, images, targets)
+
+    monkeypatch.setattr(ClassMeans, "fill", fill)
+    context, result = train(workplace, "parts", **settings)
+    assert (seen[:2], max(seen[2:])) == ([8, 4], 2)
+    assert result["epochs_done"] == 1
+    assert [event.micro_batch_size for event in context.of(RunRecovered)] == [4, 2]
+    whole, parts = (load_checkpoint(workplace.root / name)["state_dict"] for name in ("whole", "parts"))
+    for name in ("model.means", "model.counts"):
+        torch.testing.assert_close(parts[name], whole[name])
 
 
 def test_a_model_that_takes_no_image_fails_with_a_reason(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,6 +175,42 @@ def test_a_loss_that_is_not_finite_goes_back_with_a_smaller_step(
     assert result["epochs_done"] == 3
     state = load_checkpoint(context.output_dir)["resume"]["state"]
     assert (state["rate_scale"], state["rollbacks"]) == (0.25, 1)
+
+
+def test_epochs_that_are_trained_again_after_a_break_replace_those_that_were_reported(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(savings, "MAX_SAVE_SHARE", 1e-9)  # only the first and the last epoch are saved
+    break_loss(monkeypatch, {3 * 6 + 2})  # in the fourth epoch
+    context, _ = train(workplace, hyperparameters=NO_SCHEDULE | {"max_epochs": 5})
+    kinds = [event.type for event in context.events if event.type in {"EPOCH_FINISHED", "RUN_RECOVERED"}]
+    assert kinds.index("RUN_RECOVERED") == 3
+    told = [event.metrics for event in context.of(EpochFinished)]
+    assert [metrics.epoch for metrics in told] == [1, 2, 3, 2, 3, 4, 5]
+    kept = {metrics.epoch: metrics.model_dump() for metrics in told}  # as the server replaces them
+    history = load_checkpoint(context.output_dir)["resume"]["state"]["history"]
+    assert [kept[epoch] for epoch in sorted(kept)] == [
+        EpochMetrics.model_validate(each).model_dump() for each in history
+    ]
+
+
+def test_an_epoch_that_was_saved_and_never_reported_is_reported_after_a_break(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(workplace, hyperparameters={"max_epochs": 1})
+    plain, calls = fitting.fit, []
+
+    def fit(*arguments: Any) -> str:
+        calls.append(1)
+        if len(calls) == 1:
+            raise MemoryError  # before anything was reported
+        return plain(*arguments)
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    last = str(workplace.root / "run/checkpoints/last.ckpt")
+    context, _ = train(workplace, hyperparameters={"max_epochs": 2}, resume_from=last, recorded_epochs=0)
+    assert len(calls) == 2
+    assert [event.metrics.epoch for event in context.of(EpochFinished)] == [1, 2]
 
 
 def test_a_loss_that_breaks_at_once_begins_anew_and_at_last_fails(
@@ -207,6 +296,52 @@ def test_a_full_disk_pauses_the_run_and_keeps_the_old_checkpoint(
     last = str(context.output_dir / "checkpoints/last.ckpt")
     resumed, result = train(workplace, resume_from=last, recorded_epochs=1)
     assert [event.metrics.epoch for event in resumed.of(EpochFinished)] == [2, 3]
+
+
+class FullDiskContext(FakeContext):
+    """Has no room for events from the n-th one of a kind on."""
+
+    kind, number = "", 1
+
+    def report(self, event: Event) -> None:
+        self.number -= event.type == self.kind
+        if self.number <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().report(event)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "epochs"),
+    [("METRIC_SCALAR", 1, []), ("EPOCH_FINISHED", 2, [1]), ("BEST_MODEL_UPDATED", 1, [1])],
+)
+@pytest.mark.usefixtures("save_each_epoch")
+def test_a_full_disk_at_a_fact_pauses_the_run_and_epochs_are_told_later(
+    workplace: Workplace, kind: str, number: int, epochs: list[int]
+) -> None:
+    payload = workplace.payload()
+    context = FullDiskContext(workplace.root / "run", payload)
+    context.output_dir.mkdir()
+    context.kind, context.number = kind, number
+    result = run_fake(context, payload)
+    assert (result["outcome"], result["error"]["type"]) == ("paused", "DiskFull")
+    assert [event.metrics.epoch for event in context.of(EpochFinished)] == epochs
+    last = str(context.output_dir / "checkpoints/last.ckpt")
+    resumed, result = train(workplace, resume_from=last, recorded_epochs=len(epochs))
+    assert [event.metrics.epoch for event in resumed.of(EpochFinished)] == [1, 2, 3][len(epochs) :]
+    assert result["epochs_done"] == 3
+
+
+def test_a_disk_that_is_full_when_a_run_goes_on_after_it_broke_pauses_it(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_loss(monkeypatch, {8})
+    monkeypatch.setattr(savings, "MAX_SAVE_SHARE", 1e9)
+    payload = workplace.payload(NO_SCHEDULE)
+    context = FullDiskContext(workplace.root / "run", payload)
+    context.output_dir.mkdir()
+    context.kind, context.number = "RUN_CONFIG_RESOLVED", 2
+    result = run_fake(context, payload)
+    assert (result["outcome"], result["error"]["type"], result["epochs_done"]) == ("paused", "DiskFull", 1)
 
 
 def test_a_full_disk_before_the_first_checkpoint_fails(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ class EpochCloser(Callback):
         if self._live.state.is_epoch_trained:
             started_s = time.monotonic()
             self.close(trainer)
-            self._live.apart_s += time.monotonic() - started_s
+            self._live.started_s += time.monotonic() - started_s
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Close the epoch that was just trained."""

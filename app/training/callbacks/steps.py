@@ -45,7 +45,7 @@ class StepFollower(Callback):
         live.state.epoch_duration_s += elapsed_s
         live.state.fit_duration_s += elapsed_s
         if live.speed.startup_s is None:
-            live.speed.startup_s = max(0.0, time.monotonic() - live.started_s - live.apart_s - elapsed_s)
+            live.speed.startup_s = max(0.0, time.monotonic() - live.started_s - elapsed_s)
         self._count(batch, elapsed_s)
         if self._loss_throttle.is_due():
             live.module.check_loss()
