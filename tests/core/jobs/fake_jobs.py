@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.schemas.events import JobProgressed, LogLine
+from app.schemas.events import JobProgressed, LogLine, ResourceStats
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -111,9 +111,26 @@ def hang_after_result(context: JobContext) -> dict[str, Any]:
 
 
 def work_in_silence(context: JobContext) -> dict[str, Any]:
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
+    end_s = time.process_time() + 0.3
+    while time.process_time() < end_s:
         pass
+    return {}
+
+
+def hang_while_watched(context: JobContext) -> dict[str, Any]:
+    """Hang for good, while a thread goes on to report what the process uses."""
+
+    def watch() -> None:
+        while True:
+            context.report(
+                ResourceStats(
+                    run_id="run-00000001", cpu_pct=0.0, ram_mb=1.0, gpu_pct=None, vram_mb=None, step_per_sec=0.0
+                )
+            )
+            time.sleep(0.2)
+
+    threading.Thread(target=watch, daemon=True).start()
+    time.sleep(600)
     return {}
 
 
@@ -212,6 +229,7 @@ TABLE = {
         print_a_lot,
         hang_after_result,
         work_in_silence,
+        hang_while_watched,
         flood,
         answer,
         wait_for_file,
