@@ -27,6 +27,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.first_failure import note_first_failure, read_first_failure
 from app.job_process import (
     end_at_once,
     end_on_signal,
@@ -253,6 +254,11 @@ def run_request(request: JobRequest, handlers: dict[str, str], inbox: Inbox, is_
     temporary_dirs = use_temporary_dir(job_dir / "tmp")
     reporter = Reporter(None if is_follower else job_dir / "events.jsonl", inbox.has_lost_server)
     result = run_job(handlers, WorkerContext(request, reporter, inbox))
+    if result.outcome == "failed" and result.error is not None:
+        if is_follower:
+            note_first_failure(job_dir, result.error)
+        # What failed here may only follow from what another rank left.
+        result = result.model_copy(update={"error": read_first_failure(job_dir) or result.error})
     reporter.report(result, is_last=True)
     logger.info("The job ended as %s%s", result.outcome, f": {result.error.message}" if result.error else "")
     if not is_follower:

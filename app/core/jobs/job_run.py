@@ -14,6 +14,7 @@ from app.core.jobs.forwarding import EventForwarder
 from app.core.jobs.life_signs import LifeSigns
 from app.core.jobs.outcome import EndCause, Ending, Outcome, decide_outcome, failed, interrupted
 from app.core.jobs.process import ChildProcess
+from app.first_failure import read_first_failure
 
 logger = logging.getLogger(__name__)
 POLL_S = 0.05
@@ -102,6 +103,7 @@ class JobRun:
                 cause,
                 self._child.last_lines(LOG_LINES),
                 self._silent_after_s or 0.0,
+                read_first_failure(self._job_dir),
             )
         )
 

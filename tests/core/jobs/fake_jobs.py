@@ -187,6 +187,17 @@ def work_together(context: JobContext) -> dict[str, Any]:
     return {"code": subprocess.call(command, env={**os.environ, "LOCAL_RANK": "1"})}
 
 
+def be_killed_with_a_rank(context: JobContext) -> dict[str, Any]:
+    """Let a second rank fail, and be killed for it as Lightning does with the first one."""
+    if os.environ.get("LOCAL_RANK"):
+        raise ValueError("the second rank is unwell")
+    command = [sys.executable, "-m", "app.worker", *sys.argv[1:]]
+    subprocess.call(command, env={**os.environ, "LOCAL_RANK": "1"})
+    if not context.request.payload.get("leave"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise RuntimeError("Connection closed by peer")
+
+
 def warm_up(handlers: Mapping[str, str]) -> Iterator[None]:
     print("warming up", len(handlers))
     yield
@@ -236,5 +247,6 @@ TABLE = {
         describe_process,
         tell_pid,
         work_together,
+        be_killed_with_a_rank,
     )
 }

@@ -79,6 +79,15 @@ def test_a_failure_says_why(studio: Studio, kind: str, error_type: str, message:
     assert studio.statuses(job.id) == ["pending", "running", "failed"]
 
 
+@pytest.mark.parametrize("leave", [False, True])
+def test_a_rank_that_fails_ends_the_job_with_its_reason(studio: Studio, leave: bool) -> None:
+    """Whether the first rank is killed for it, or fails itself because the other is gone."""
+    job = studio.run("be_killed_with_a_rank", payload={"leave": leave})
+    assert job.error is not None
+    assert (job.status, job.error.type, job.error.message) == ("failed", "ValueError", "the second rank is unwell")
+    assert "raise ValueError" in job.error.traceback
+
+
 def test_a_foreseen_failure_has_no_traceback(studio: Studio) -> None:
     job = studio.run("raise_failure")
     assert job.error is not None

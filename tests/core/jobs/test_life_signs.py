@@ -6,14 +6,12 @@ import time
 from pathlib import Path
 
 from app.core.jobs.event_tail import EventTail, ReportedEvent
-from app.core.jobs.job_run import JobRun
 from app.core.jobs.life_signs import IDLE_CPU_SHARE, WINDOW_S, LifeSigns
-from app.core.jobs.outcome import Outcome
-from app.core.jobs.process import ChildProcess
-from app.schemas.events import AnyEvent, JobProgressed, JobResult, ResourceStats
+from app.schemas.events import AnyEvent, JobProgressed, ResourceStats
 from app.schemas.jobs import JobRequest
 from app.worker import Reporter
 from tests.core.jobs.conftest import HANDLERS, PROJECT
+from tests.core.jobs.ear import run_job
 
 SILENT_S = 600.0
 STATS = ResourceStats(run_id="run-00000001", cpu_pct=0, ram_mb=1, gpu_pct=None, vram_mb=None, step_per_sec=0)
@@ -81,34 +79,16 @@ def test_reports_of_a_watcher_carry_the_time_of_their_thread(tmp_path: Path) -> 
     assert (stats.event, progress.event, progress.watch_s) == (STATS, PROGRESS, 0.0)
 
 
-class Ear:
-    """Takes what a job reports, and keeps its result."""
-
-    result: JobResult | None = None
-
-    def take(self, events: list[ReportedEvent]) -> None:
-        self.result = next((each.event for each in events if isinstance(each.event, JobResult)), self.result)
-
-    def forward(self) -> bool:
-        return True
-
-    def has_backlog(self) -> bool:
-        return False
-
-    def finish(self, wait_s: float) -> None:
-        """Nothing waits."""
-
-
-def run_by_working_time(job_dir: Path, kind: str) -> Outcome:
-    """Run a real child by a clock on which it works at a hundredth of a core, whatever it gets of this machine."""
-    request = JobRequest(
-        job_id="job-00000001", kind=kind, project_id=PROJECT, job_dir=str(job_dir), output_dir=str(job_dir), payload={}
-    )
-    (job_dir / "request.json").write_text(request.model_dump_json())
-    child = ChildProcess(job_dir, HANDLERS)
-    run = JobRun(job_dir, child, Ear(), silent_after_s=3.0, clock=lambda: 100 * child.sample_cpu_s())  # type: ignore[arg-type]
-    return run.execute(lambda _: None)
-
-
 def test_a_child_that_works_without_a_word_is_left_alone(tmp_path: Path) -> None:
-    assert run_by_working_time(tmp_path, "work_in_silence").status == "completed"
+    """By a clock on which the child works at a hundredth of a core, whatever it gets of this machine."""
+    directory = str(tmp_path)
+    request = JobRequest(
+        job_id="job-00000001",
+        kind="work_in_silence",
+        project_id=PROJECT,
+        job_dir=directory,
+        output_dir=directory,
+        payload={},
+    )
+    outcome = run_job(request, HANDLERS, silent_after_s=3.0, clock=lambda child: 100 * child.sample_cpu_s())
+    assert (outcome.status, outcome.error) == ("completed", None)
