@@ -50,8 +50,9 @@ def test_process_is_small(report: dict[str, Any]) -> None:
 
 
 def test_start_is_quick(report: dict[str, Any]) -> None:
-    # Processor time, because a busy machine stretches the clock; about 1 s on two idle cores.
-    assert report["cpu_s"] < 4
+    # Processor time, because a busy machine stretches the clock; about 1 s on two idle cores, and twice as much where
+    # other work takes the caches. An engine that slipped in would take much longer; the benchmark says how quick it is.
+    assert report["cpu_s"] < 10
 
 
 def test_application_refuses_an_open_address_without_a_token(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from app.training.hardware import Hardware
 from app.training.inputs import TaskParts, read_payload
 from app.training.reporting import read_local_rank
 from app.training.run import train
+from tests.ports import pick_port
 from tests.training.fakes import SPEC, FakeTask, TinyNet
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class TroubledTask(FakeTask):
 def train_in_trouble(context: JobContext) -> dict[str, Any]:
     """Train with the trouble that the kind of the job names."""
     torch.set_num_threads(1)
+    os.environ.setdefault("MASTER_PORT", str(pick_port()))
     task = TroubledTask(context.request.kind)
     parts = TaskParts(SPEC, cast("DataPart", task), cast("ModulePart", task), cast("MetricsPart", task))
     return train(context, read_payload(context), parts, Hardware("cpu", 2, ("cpu", "cpu"), "32-true", "ddp"))

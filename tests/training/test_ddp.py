@@ -14,6 +14,7 @@ import pytest
 from app.core.jobs.outcome import Outcome
 from app.datasets.sampling import EpochBatchSampler
 from tests.core.jobs.ear import run_job
+from tests.ports import pick_port
 from tests.training.fakes import Workplace, load_checkpoint
 
 SEED = 3
@@ -22,8 +23,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def run_program(folder: Path, *arguments: str) -> None:
     environment = {key: value for key, value in os.environ.items() if "RANK" not in key}
+    environment |= {"OMP_NUM_THREADS": "1", "MASTER_PORT": str(pick_port())}
     command = [sys.executable, "-m", "tests.training.ddp_program", str(folder), *arguments]
-    subprocess.run(command, cwd=ROOT, env=environment | {"OMP_NUM_THREADS": "1"}, check=True, timeout=200)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=280)
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:

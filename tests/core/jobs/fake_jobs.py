@@ -127,7 +127,7 @@ def hang_while_watched(context: JobContext) -> dict[str, Any]:
                     run_id="run-00000001", cpu_pct=0.0, ram_mb=1.0, gpu_pct=None, vram_mb=None, step_per_sec=0.0
                 )
             )
-            time.sleep(0.2)
+            time.sleep(0.05)
 
     threading.Thread(target=watch, daemon=True).start()
     time.sleep(600)
@@ -210,7 +210,9 @@ def warm_up_for_long(handlers: Mapping[str, str]) -> Iterator[None]:
 
 
 def warm_up_and_die(handlers: Mapping[str, str]) -> Iterator[None]:
-    time.sleep(1.0)
+    """Die when a test says so; a spare gets no arguments, but it has the environment of its server."""
+    while not Path(os.environ["TEST_GATE"]).exists():
+        time.sleep(0.01)
     print("the spare dies", flush=True)
     if handlers:
         os._exit(9)

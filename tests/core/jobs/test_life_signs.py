@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from app.core.jobs.event_tail import EventTail, ReportedEvent
 from app.core.jobs.life_signs import IDLE_CPU_SHARE, WINDOW_S, LifeSigns
+from app.core.jobs.outcome import Outcome
+from app.core.jobs.process import ChildProcess
 from app.schemas.events import AnyEvent, JobProgressed, ResourceStats
 from app.schemas.jobs import JobRequest
 from app.worker import Reporter
@@ -79,16 +82,26 @@ def test_reports_of_a_watcher_carry_the_time_of_their_thread(tmp_path: Path) -> 
     assert (stats.event, progress.event, progress.watch_s) == (STATS, PROGRESS, 0.0)
 
 
+def run_by_clock(job_dir: Path, kind: str, clock: Callable[[ChildProcess], float]) -> Outcome:
+    directory = str(job_dir)
+    request = JobRequest(
+        job_id="job-00000001", kind=kind, project_id=PROJECT, job_dir=directory, output_dir=directory, payload={}
+    )
+    return run_job(request, HANDLERS, silent_after_s=3.0, clock=clock)
+
+
 def test_a_child_that_works_without_a_word_is_left_alone(tmp_path: Path) -> None:
     """By a clock on which the child works at a hundredth of a core, whatever it gets of this machine."""
-    directory = str(tmp_path)
-    request = JobRequest(
-        job_id="job-00000001",
-        kind="work_in_silence",
-        project_id=PROJECT,
-        job_dir=directory,
-        output_dir=directory,
-        payload={},
-    )
-    outcome = run_job(request, HANDLERS, silent_after_s=3.0, clock=lambda child: 100 * child.sample_cpu_s())
+    outcome = run_by_clock(tmp_path, "work_in_silence", lambda child: 100 * child.sample_cpu_s())
     assert (outcome.status, outcome.error) == ("completed", None)
+
+
+def test_a_child_that_hangs_beside_what_watches_it_is_stopped(tmp_path: Path) -> None:
+    """By a clock on which a second passes from one report of the watcher to the next."""
+    log = tmp_path / "events.jsonl"
+    outcome = run_by_clock(
+        tmp_path, "hang_while_watched", lambda _: float(log.read_bytes().count(b"\n")) if log.exists() else 0.0
+    )
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.type) == ("failed", "Silent")
+    assert log.read_text().count("RESOURCE_STATS") > 3
