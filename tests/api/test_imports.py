@@ -28,7 +28,7 @@ print(json.dumps(dict(routes=routes, cpu_s=cpu_s, memory_mb=memory_mb, heavy=hea
 def run_script(workspace: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).resolve().parents[2]
     environment = {"PYTHONPATH": str(root), "AI_STUDIO_WORKSPACE_ROOT": str(workspace), **settings}
-    return subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=200)
 
 
 @pytest.fixture(scope="module")

@@ -188,7 +188,7 @@ def test_a_job_in_a_spare_is_cancelled_with_its_whole_tree(make_warm: MakeWarm, 
     assert len(family) == (3 if kind == "have_grandchildren" else 1)
     studio.scheduler.cancel(job_id)
     assert studio.scheduler.wait(job_id, 20).status == "cancelled"
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=WAIT_S)[1] == []
 
 
 def test_a_spare_that_was_given_a_job_is_replaced_after_the_job(
@@ -265,7 +265,7 @@ def test_a_killed_server_takes_its_spare_along_and_leaves_nothing(tmp_path: Path
         wait_for(lambda: "--spare" in spare.cmdline())
         before = sorted(tmp_path.rglob("*"))
         server.kill()
-    assert psutil.wait_procs([spare], timeout=5)[1] == []
+    assert psutil.wait_procs([spare], timeout=WAIT_S)[1] == []
     assert sorted(tmp_path.rglob("*")) == before
 
 
