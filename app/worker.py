@@ -21,6 +21,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.first_failure import note_first_failure, read_first_failure
 from app.job_process import (
     end_at_once,
     end_on_signal,
@@ -95,6 +97,9 @@ class Reporter:
     def report(self, event: Event, is_last: bool = False) -> None:
         """Append an event; the last one is synced to the disk and closes the log. Raises OSError."""
         text = json.dumps(without_non_finite(event.model_dump(mode="json")), ensure_ascii=False, allow_nan=False)
+        if not event.is_sign_of_life:
+            # The thread that reports it does nothing but watch, and its processor time is no work.
+            text = f'{text}, "watch_s": {time.thread_time():.4f}'
         with self._lock:
             if self._file is None:
                 return
@@ -261,6 +266,11 @@ def run_request(request: JobRequest, handlers: dict[str, str], inbox: Inbox, is_
     reserve = None if is_follower else temporary_dirs[0] / "reserve"
     reporter = Reporter(None if is_follower else job_dir / "events.jsonl", inbox.has_lost_server, reserve)
     result = run_job(handlers, WorkerContext(request, reporter, inbox))
+    if result.outcome == "failed" and result.error is not None:
+        if is_follower:
+            note_first_failure(job_dir, result.error)
+        # What failed here may only follow from what another rank left.
+        result = result.model_copy(update={"error": read_first_failure(job_dir) or result.error})
     reporter.report(result, is_last=True)
     logger.info("The job ended as %s%s", result.outcome, f": {result.error.message}" if result.error else "")
     if not is_follower:

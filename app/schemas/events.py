@@ -7,7 +7,7 @@ child must report; without it a job has failed, whatever its exit code was.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import Field, TypeAdapter
 
@@ -33,7 +33,12 @@ FinishedStatus = Literal["success", "failed", "cancelled", "paused", "interrupte
 
 
 class Event(FrozenModel):
-    """A fact. Each subclass pins `type` to its own name."""
+    """A fact. Each subclass pins `type` to its own name.
+
+    One that is no sign of life comes from a thread of the job that only watches, and would also come if the work hung.
+    """
+
+    is_sign_of_life: ClassVar[bool] = True
 
     type: str
 
@@ -311,6 +316,8 @@ class FeatureImportanceReady(_AssetReady):
 
 class ResourceStats(Event):
     """What a run uses at this moment; gpu_pct and vram_mb are null without a GPU."""
+
+    is_sign_of_life: ClassVar[bool] = False
 
     type: Literal["RESOURCE_STATS"] = "RESOURCE_STATS"
     run_id: str

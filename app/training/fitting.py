@@ -22,6 +22,7 @@ from app.training.checkpoint_content import RESUME_KEY
 from app.training.checkpoint_files import LAST
 from app.training.feature_start import switch_to_features
 from app.training.live_run import LiveRun, TrainingInterrupted
+from app.training.ranks import RankWatcher
 from app.training.recovery import Adjustment, RunBroken, as_broken, describe_recovery, plan_recovery
 from app.training.start import RunStart, announce_run, prepare_run
 from app.training.trainer import KeepSignals, plan_trainer
@@ -107,7 +108,16 @@ def fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> str:
     commands = CommandWatcher(live)
     closer = EpochCloser(live, commands)
     commands.close_epoch = closer.close
-    callbacks = [KeepSignals(), Resumption(live, saved), StepFollower(live), commands, TimedCheckpoint(live), closer]
+    ranks = RankWatcher(Path(live.context.request.job_dir))
+    callbacks = [
+        KeepSignals(),
+        ranks,
+        Resumption(live, saved),
+        StepFollower(live),
+        commands,
+        TimedCheckpoint(live),
+        closer,
+    ]
     hardware = start.hardware.with_precision(live.module.arithmetic.precision)
     arguments = plan_trainer(hardware, inputs.hyperparameters, live.context.output_dir, max(0, remaining))
     trainer = Trainer(**arguments, callbacks=callbacks)

@@ -117,14 +117,21 @@ class TrainingModule(LightningModule):
         """Take the sum from the state again."""
         self._loss_sum = None
 
-    def check_loss(self) -> float:
-        """Return the sum of the loss; waits for the device. Raises RunBroken when it is no longer finite."""
-        total = float(self.loss_sum)
+    def check_loss(self, total: float | None = None) -> float:
+        """Return the sum of the loss; waits for the device. Raises RunBroken when it is no longer finite.
+
+        `total` is the sum over all processes, where several have added theirs.
+        """
+        total = float(self.loss_sum) if total is None else total
         if math.isfinite(total):
             return total
+        raise self.describe_broken_loss()
+
+    def describe_broken_loss(self) -> RunBroken:
+        """Return what is raised when a loss is found to be infinite or not a number at this moment."""
         state = self.run_state
         msg = f"The loss became infinite or not a number in epoch {state.epoch}, at batch {state.batch} at the latest."
-        raise RunBroken("loss_not_finite", msg)
+        return RunBroken("loss_not_finite", msg)
 
     def check_weights(self) -> None:
         """Raise RunBroken when a weight is no longer finite, so that no such weight is ever saved."""
@@ -213,6 +220,9 @@ class TrainingModule(LightningModule):
     def _descend(self, batch: Batch) -> bool:
         """Add the gradients of a batch, and step when its group ends; return whether it could be learned from."""
         number, is_learned = self.run_state.batch, True
+        if not batch.size and self.trainer.world_size > 1:
+            # The other processes wait for the gradients of this one, also when none of its images could be read.
+            self.manual_backward(self._zero_loss())
         for part in split_batch(batch, self.arithmetic.micro_batch_size):
             try:
                 loss, _ = self.measure_loss(part)
@@ -242,6 +252,11 @@ class TrainingModule(LightningModule):
         else:
             return
         raise JobFailure(msg, "BatchTooSmall")
+
+    def _zero_loss(self) -> Tensor:
+        """Return a loss that every weight has part in and none learns from."""
+        trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        return torch.stack([parameter.flatten()[:1].sum().float() * 0.0 for parameter in trained]).sum()
 
     def _step(self, optimizer: Optimizer, schedule: LRScheduler) -> None:
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)

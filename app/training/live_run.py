@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-import torch.distributed
 from lightning.pytorch import Trainer
 from torch.amp import GradScaler
 
@@ -32,6 +30,7 @@ from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
 from app.training.measurement import SpeedMeter
 from app.training.progress import ProgressMeter
+from app.training.ranks import Meeting
 from app.training.reporting import RunReporter
 from app.training.savings import Savings
 from app.training.state import RunState
@@ -39,7 +38,6 @@ from app.training.state import RunState
 PROGRESS_INTERVAL_S = 0.35
 MAX_NAMED_SKIPPED = 20
 MAX_SKIPPED_SHARE = 0.5
-_COMMANDS: tuple[JobCommand | None, ...] = (None, "stop_keep", "pause", "cancel")
 
 
 class TrainingInterrupted(Exception):  # noqa: N818 - an outcome, not an error
@@ -73,10 +71,10 @@ class LiveRun:
     speed: SpeedMeter = field(default_factory=SpeedMeter)
     skipped: list[SkippedSample] = field(default_factory=list)
     reported_epochs: int = 0
-    _command_group: Any = None
     _num_left_out: int = 0
 
     def __post_init__(self) -> None:
+        self.meeting = Meeting()
         self.savings = Savings(
             self.context.output_dir / "checkpoints",
             self.reporter.run_id,
@@ -91,15 +89,9 @@ class LiveRun:
         return self.module.run_state
 
     def read_command(self) -> JobCommand | None:
-        """Return the command so far; the first process reads it and tells the others."""
-        if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-            return self.context.command()
-        if self._command_group is None:
-            # A group on the CPU, so that asking after each batch does not wait for the GPUs.
-            self._command_group = torch.distributed.new_group(backend="gloo")
-        number = torch.tensor(_COMMANDS.index(self.context.command() if not self.reporter.is_silent else None))
-        torch.distributed.broadcast(number, src=0, group=self._command_group)
-        return _COMMANDS[int(number)]
+        """Return the command so far; several processes meet here, and raise RunBroken when the run broke in one."""
+        command = None if self.reporter.is_silent else self.context.command()
+        return self.meeting.agree(command, self.module.describe_broken_loss())
 
     def report_progress(
         self, phase: RunPhase, step: int, steps: int, eta_s: float | None, is_forced: bool = False

@@ -14,7 +14,7 @@ from app.schemas.payloads import TrainPayload
 from app.training.fitting import Fitted, fit_with_recovery
 from app.training.hardware import Hardware, probe_capabilities, resolve_hardware
 from app.training.inputs import TaskParts, load_parts, prepare_inputs, read_payload
-from app.training.recovery import as_broken
+from app.training.recovery import RunBroken, as_broken
 from app.training.reporting import RunReporter, read_local_rank
 from app.training.run_measurement import measure_run
 from app.training.start import RunStart
@@ -96,6 +96,12 @@ def _plain_failures() -> Iterator[None]:
     except ImageReadError as error:
         message = re.split(r"ImageReadError: ", str(error))[-1].strip()
         raise JobFailure(message, "ImageReadError") from error
+    except RunBroken as reason:
+        msg = (
+            f"{reason.message} On several devices a run does not go back to its last checkpoint by itself: resume or "
+            "restart it with a smaller learning rate, gradient_clip 1, or precision 32."
+        )
+        raise JobFailure(msg, "LossNotFinite") from reason
     except (MemoryError, RuntimeError) as error:
         broken = as_broken(error)
         if broken is None:

@@ -44,7 +44,7 @@ def run_server(settings: Settings, open_studio: Callable[[Settings], Studio] = S
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not server.started and time.monotonic() < deadline:
             assert thread.is_alive(), "the server ended while it started"
             time.sleep(0.01)
@@ -52,5 +52,5 @@ def run_server(settings: Settings, open_studio: Callable[[Settings], Studio] = S
             yield LiveServer(listener.getsockname()[1], app)
         finally:
             server.should_exit = True
-            thread.join(20)
+            thread.join(60)
             assert not thread.is_alive()

@@ -9,10 +9,11 @@ import psutil
 import pytest
 
 from app.client import StreamEvent, StudioClient
-from app.commands.demo_server import DemoServer, choose_port
+from app.commands.demo_server import DemoServer
 from app.schemas.datasets import ImportStarted
 from app.schemas.experiments import ExperimentRecord
 from tests.cli.test_lifecycle import draw_bars
+from tests.ports import pick_port
 
 SETTINGS = {"image_size": 32, "batch_size": 14, "max_epochs": 500, "early_stopping_patience": 0}
 WAIT_S = 120.0
@@ -64,7 +65,7 @@ def kill_server(port: int) -> None:
 
 
 def test_following_survives_the_death_of_the_server(tmp_path: Path) -> None:
-    port = choose_port(0)
+    port = pick_port()
     with DemoServer(tmp_path / "workspace", port, tmp_path / "first.log") as server:
         with StudioClient(server.url) as client:
             project, experiment = start_training(client, tmp_path / "images")

@@ -39,7 +39,10 @@ EPOCH_S = 0.02
 
 
 def train(context: JobContext) -> dict[str, Any]:
-    """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself."""
+    """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself, 17 waits after two epochs.
+
+    What waits does so until a command comes; the resumed run goes on to its end.
+    """
     payload = TrainPayload.model_validate(context.request.payload)
     run_id, seed = payload.run_id, payload.hyperparameters["seed"]
     config = {"batch_size": payload.hyperparameters["batch_size"]}
@@ -62,6 +65,8 @@ def train(context: JobContext) -> dict[str, Any]:
             break
         _report_epoch(context, run_id, epoch)
         time.sleep(EPOCH_S)
+        while seed == 17 and epoch == 2 and payload.resume_from is None and context.command() is None:
+            time.sleep(EPOCH_S)
     metric = {"val_accuracy": epoch / (epoch + 1)}
     paused: dict[str, Any] = {"outcome": "paused"} if context.command() == "pause" else {}
     if seed == 16 and payload.resume_from is None:  # the disk is full, and an image was bad

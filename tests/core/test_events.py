@@ -183,4 +183,4 @@ def test_a_thousand_subscribers_get_everything_at_once(bus: EventBus) -> None:
 
     elapsed_s, items = asyncio.run(follow())
     assert seqs(items) == [1] * 1000
-    assert elapsed_s < 1.0
+    assert elapsed_s < 30.0  # the benchmark says how quick it is; one after the other they would take minutes

@@ -94,7 +94,7 @@ def test_stop_and_keep_completes(studio: Studio, imported_id: str) -> None:
 
 
 def test_pause_and_resume_continue_the_same_curve(studio: Studio, imported_id: str) -> None:
-    record = create_experiment(studio, imported_id, max_epochs=60)
+    record = create_experiment(studio, imported_id, seed=17, max_epochs=5)
     started = studio.training.start_training(imported_id, record.id)
     wait_for_epochs(studio, imported_id, record.id, 2)
     studio.training.pause_training(imported_id, record.id)
@@ -105,7 +105,7 @@ def test_pause_and_resume_continue_the_same_curve(studio: Studio, imported_id: s
     studio.scheduler.wait(resumed.job_id or "", WAIT_S)
     assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
     epochs = [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs]
-    assert epochs == list(range(1, 61))
+    assert epochs == [1, 2, 3, 4, 5]
 
 
 def test_a_run_that_pauses_by_itself_says_why_until_it_goes_on(studio: Studio, imported_id: str) -> None:

@@ -1,6 +1,7 @@
 """A process that reads every row of a cache twice and prints by how many MiB it has grown; started by a test.
 
-With `--mapped` it maps the pixels and keeps them mapped, to show that the figure can be large.
+With `--mapped` it maps the pixels and keeps them mapped, to show that the figure can be large. It writes to the map,
+which is its own: pages that were only read are taken away from a process when memory is short.
 """
 
 from __future__ import annotations
@@ -46,12 +47,12 @@ def measure_growth(folder: Path, is_mapped: bool) -> float:
     order = np.random.default_rng(1).permutation(NUM_ROWS).tolist()
     batches = [order[start : start + BATCH] for start in range(0, NUM_ROWS, BATCH)] * 2
     path = next((folder / ".cache" / "samples").glob("*/pixels.u8"))
-    mapped = np.memmap(path, np.uint8, "r", shape=(NUM_ROWS, SIDE_PX * SIDE_PX * 3)) if is_mapped else None
+    mapped = np.memmap(path, np.uint8, "c", shape=(NUM_ROWS, SIDE_PX * SIDE_PX * 3)) if is_mapped else None
     with cache, BatchReader(table.images, folder, plan, cache, num_threads=2, lookahead=2) as reader:
         for batch in reader.read(batches):
             assert len(batch.positions) > 0
             if mapped is not None:
-                mapped[batch.positions].sum()
+                mapped[batch.positions] = 255 - mapped[batch.positions]
             sizes.append(process.memory_info().rss)
         assert reader.statistics.num_cached == 2 * NUM_ROWS
     return (max(sizes) - sizes[NUM_SETTLING]) / 2**20

@@ -169,7 +169,7 @@ def test_batches_are_read_ahead(dataset: CachedDataset, monkeypatch: pytest.Monk
         batches = reader.read(BATCHES)
         next(batches)
         for position in [*BATCHES[1], *BATCHES[2]]:
-            assert is_read[dataset.rows[position].filename].wait(10)
+            assert is_read[dataset.rows[position].filename].wait(60)
         time.sleep(0.05)
         assert not is_read[dataset.rows[8].filename].is_set()
 
@@ -180,7 +180,7 @@ def test_images_of_a_batch_are_decoded_at_the_same_time(
     together = threading.Barrier(3)
 
     def meet(_row: ImageRecord) -> None:
-        together.wait(10)
+        together.wait(60)
 
     replace_decoder(monkeypatch, meet)
     with open_reader(dataset, 3) as reader:
@@ -241,5 +241,6 @@ def test_the_figures_say_what_was_read_and_waited_for(dataset: CachedDataset, mo
     assert (statistics.num_decoded, statistics.num_cached) == (9, 2)
     assert statistics.decoded_megapixels == pytest.approx(sum(row.width * row.height for row in dataset.rows) / 1e6)
     assert statistics.decode_s >= 9 * 0.02
-    assert statistics.waited_s >= 6 * 0.02  # Two at a time: two turns, two, one and one.
+    # Two at a time: two turns, two, one and one. While this thread itself has to wait for a core, it counts nothing.
+    assert statistics.waited_s >= 2 * 0.02
     assert 0 < statistics.cached_s < statistics.waited_s

@@ -144,10 +144,13 @@ def test_reading_near_the_end_of_a_long_log_is_fast(tmp_path: Path) -> None:
     line = {"id": "evt-1", "ts": "2026-01-01T00:00:00Z", "type": "X", "project_id": PROJECT, "payload": {"a": 1}}
     text = "".join(json.dumps({**line, "seq": seq}) + "\n" for seq in range(1, 100_001))
     (tmp_path / "events.jsonl").write_text(text)
-    began = time.perf_counter()
     log = open_log(tmp_path)
-    assert time.perf_counter() - began < 2.0
     began = time.perf_counter()
-    for _ in range(100):
+    assert len(seqs(log, limit=100_000)) == 100_000
+    everything_s = time.perf_counter() - began
+    quickest_s = everything_s
+    for _ in range(20):
+        began = time.perf_counter()
         assert seqs(log, after=99_990) == list(range(99_991, 100_001))
-    assert (time.perf_counter() - began) / 100 < 0.01  # parsing everything would take half a second
+        quickest_s = min(quickest_s, time.perf_counter() - began)
+    assert quickest_s < everything_s / 10  # the quickest of some: other work on the machine only takes time

@@ -17,7 +17,7 @@ from app.schemas.payloads import TrainPayload
 from app.schemas.tasks import AugmentationEntry
 from app.training import savings
 from app.training.callbacks import steps
-from tests.training.fakes import FakeContext, Workplace, command_after, load_checkpoint, run_fake
+from tests.training.fakes import SETTLED, FakeContext, Workplace, command_after, load_checkpoint, run_fake
 
 FULL: dict[str, Any] = {
     "max_epochs": 3,
@@ -224,8 +224,9 @@ def test_epochs_without_a_checkpoint_are_trained_again_and_not_reported_again(
 
 def test_early_stopping_remembers(workplace: Workplace) -> None:
     settings = {"max_epochs": 12, "early_stopping_patience": 2, "learning_rate": 1e-9, "warmup_epochs": 0}
-    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=settings)
-    parts = run_with_pauses(workplace, "parts", [2 * (BATCHES + VALIDATION_BATCHES) + 1], hyperparameters=settings)
+    [whole] = run_with_pauses(workplace, "whole", [], hyperparameters=settings, hardware=SETTLED)
+    pauses = [2 * (BATCHES + VALIDATION_BATCHES) + 1]
+    parts = run_with_pauses(workplace, "parts", pauses, hyperparameters=settings, hardware=SETTLED)
     assert epochs_of(*parts) == epochs_of(whole)
     assert 2 < len(epochs_of(whole)) < 12
 

@@ -16,13 +16,14 @@ _CHUNK_BYTES = 2**20
 
 
 class ReportedEvent(FrozenModel):
-    """One line of a job's own log."""
+    """One line of a job's own log. `watch_s`: in what is no sign of life, processor time of the thread that watches."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
     seq: int
     ts: str
     event: AnyEvent
+    watch_s: float = 0.0
 
 
 @dataclass

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from app.core.jobs.event_tail import EventTail
 from app.core.jobs.forwarding import EventForwarder
+from app.core.jobs.life_signs import LifeSigns
 from app.core.jobs.outcome import EndCause, Ending, Outcome, decide_outcome, failed, interrupted
 from app.core.jobs.process import ChildProcess
+from app.first_failure import read_first_failure
 
 logger = logging.getLogger(__name__)
 POLL_S = 0.05
@@ -21,8 +23,6 @@ RESULT_GRACE_S = 10.0
 GIVE_UP_AFTER_S = 2.0
 FINISH_WAIT_S = 3.0
 LOG_LINES = 40
-# Below this share of one core a process only waits.
-IDLE_CPU_SHARE = 0.005
 
 
 @dataclass
@@ -41,20 +41,26 @@ class JobRun:
     """The child of one job and everything that watches it; `execute` runs in a thread of its own."""
 
     def __init__(
-        self, job_dir: Path, child: ChildProcess, forwarder: EventForwarder, silent_after_s: float | None
+        self,
+        job_dir: Path,
+        child: ChildProcess,
+        forwarder: EventForwarder,
+        silent_after_s: float | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Without `silent_after_s` the job may be silent for as long as it likes."""
         self._job_dir = job_dir
         self._child = child
         self._forwarder = forwarder
         self._tail = EventTail(job_dir / "events.jsonl")
         self._silent_after_s = silent_after_s
+        self._clock = clock
         self._lock = threading.Lock()
         self._ladder: _Ladder | None = None
         self._wake = threading.Event()
         self._result_at: float | None = None
-        self._alive_at = 0.0
+        self._life: LifeSigns | None = None
         self._sampled_at = 0.0
-        self._cpu_s = 0.0
 
     def send(self, message: dict[str, object]) -> None:
         """Send a command or a message to the child, also one that is still starting."""
@@ -62,7 +68,7 @@ class JobRun:
 
     def end(self, cause: EndCause, ask_s: float, terminate_s: float) -> None:
         """Begin to end the job. The first cause stands; a later call can only bring the deadlines forward."""
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             ladder = self._ladder or _Ladder(cause, now + ask_s, now + ask_s + terminate_s)
             ladder.terminate_at = min(ladder.terminate_at, now + ask_s)
@@ -97,17 +103,20 @@ class JobRun:
                 cause,
                 self._child.last_lines(LOG_LINES),
                 self._silent_after_s or 0.0,
+                read_first_failure(self._job_dir),
             )
         )
 
     def _watch(self) -> int | None:
         """Return the exit code, or None for a process that even SIGKILL did not end."""
-        self._alive_at = self._sampled_at = time.monotonic()
+        self._sampled_at = self._clock()
+        self._life = None if self._silent_after_s is None else LifeSigns(self._silent_after_s, self._sampled_at)
         while (exit_code := self._child.exit_code()) is None:
             events = [] if self._forwarder.has_backlog() else self._tail.read_new()
-            now = time.monotonic()
+            now = self._clock()
             if events:
-                self._alive_at = now
+                if self._life is not None:
+                    self._life.see_reports(events, now)
                 self._forwarder.take(events)
             self._forwarder.forward()
             self._child.flush()
@@ -126,12 +135,12 @@ class JobRun:
         interval_s = SAMPLE_S if self._silent_after_s is None else min(SAMPLE_S, self._silent_after_s / 4)
         if now - self._sampled_at < interval_s:
             return
+        self._sampled_at = now
         cpu_s = self._child.sample_cpu_s()
-        if cpu_s - self._cpu_s > IDLE_CPU_SHARE * (now - self._sampled_at):
-            self._alive_at = now
-        self._cpu_s, self._sampled_at = cpu_s, now
-        if self._silent_after_s is not None and now - self._alive_at > self._silent_after_s:
-            self.end("silent", ask_s=0.0, terminate_s=1.0)
+        if self._life is not None:
+            self._life.see_cpu(cpu_s, now)
+            if self._life.is_silent(now):
+                self.end("silent", ask_s=0.0, terminate_s=1.0)
 
     def _end_after_result(self, now: float) -> None:
         """A child that said how it ended and then hangs is killed; what it said stands."""

@@ -24,13 +24,17 @@ _MEMORY_HINTS = (
 
 @dataclass(frozen=True)
 class Ending:
-    """What is known of a child that is gone. `cause`: why the server ended it, if it did."""
+    """What is known of a child that is gone. `cause`: why the server ended it, if it did.
+
+    `first_failure`: what another process of the job left before it took the child along.
+    """
 
     result: JobResult | None
     exit_code: int | None
     cause: EndCause | None
     log_tail: str = ""
     silent_s: float = 0.0
+    first_failure: ErrorInfo | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ def decide_outcome(ending: Ending) -> Outcome:
     if ending.cause == "silent":
         message = f"The job gave no sign of life for {ending.silent_s:.0f} s and was stopped."
         return failed("Silent", message, ending.log_tail)
+    if ending.first_failure is not None:
+        return Outcome("failed", error=ending.first_failure)
     return _outcome_of_exit(ending.exit_code, ending.log_tail)
 
 

@@ -19,6 +19,7 @@ import psutil
 from app.core.jobs.child_log import ChildLog
 from app.core.jobs.process_tree import cpu_seconds, kill_tree, list_descendants, terminate_tree
 from app.core.jobs.temporary import remove_temporary_files
+from app.first_failure import forget_first_failure
 
 logger = logging.getLogger(__name__)
 LOG_JOIN_S = 2.0
@@ -116,6 +117,7 @@ class ChildProcess:
         """Give the job to a spare, or start a process for it; raises OSError."""
         with contextlib.suppress(FileNotFoundError, PermissionError):
             # Left by a child of a server that was killed before it could note the start; the child may still end.
+            forget_first_failure(self._job_dir)
             self._events_path.unlink()
         spare = self._take_spare()
         if spare is None:

@@ -10,6 +10,7 @@ import time
 import psutil
 
 KILL_ROUNDS = 3
+POLL_S = 0.005
 
 
 def find_process(pid: int, created: float | None) -> psutil.Process | None:
@@ -18,9 +19,9 @@ def find_process(pid: int, created: float | None) -> psutil.Process | None:
         process = psutil.Process(pid)
         if created is None or abs(process.create_time() - created) > 0.05:
             return None
-        return process if process.is_running() and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
+    return None if has_ended(process) else process
 
 
 def list_descendants(process: psutil.Process) -> list[psutil.Process]:
@@ -51,7 +52,8 @@ def terminate_tree(process: psutil.Process, known: list[psutil.Process]) -> None
 def kill_tree(process: psutil.Process, known: list[psutil.Process], wait_s: float = 1.0) -> None:
     """Kill the whole tree, also what began meanwhile, what outlived its parent and what left the process group.
 
-    `known` are descendants that were seen earlier. Waits up to `wait_s` seconds until they are gone.
+    `known` are descendants that were seen earlier. Waits up to `wait_s` seconds until all of them are gone, the root
+    too, which keeps its exit code for whoever started it.
     """
     deadline = time.monotonic() + wait_s
     for _ in range(KILL_ROUNDS):
@@ -60,10 +62,27 @@ def kill_tree(process: psutil.Process, known: list[psutil.Process], wait_s: floa
             with contextlib.suppress(psutil.Error):
                 each.kill()
         _kill_group(process.pid)
-        _, left = psutil.wait_procs(targets, timeout=max(0.0, deadline - time.monotonic()))
-        known = list(left)
-        if not left and not list_descendants(process):
+        known = _wait_until_ended([process, *targets], deadline)
+        if not known and not list_descendants(process):
             return
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Whether nothing of it runs any more; one that ended and that nobody has waited for yet is still listed."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return True
+
+
+def _wait_until_ended(processes: list[psutil.Process], deadline: float) -> list[psutil.Process]:
+    """Return those that still run at the deadline. `psutil.wait_procs` would take the exit code of a child of ours."""
+    left = processes
+    while left := [each for each in left if not has_ended(each)]:
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(POLL_S)
+    return left
 
 
 def _alive(known: list[psutil.Process], root: psutil.Process) -> list[psutil.Process]:

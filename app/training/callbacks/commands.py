@@ -41,6 +41,11 @@ class CommandWatcher(Callback):
 
     def _obey(self, trainer: Trainer, command: JobCommand) -> None:
         savings = self._live.savings
+        if command == "pause" and trainer.world_size > 1:
+            # A loss that broke in one process since it was last read must not be saved by another.
+            with self._live.meeting.keep_break():
+                self._live.module.check_loss()
+            self._live.read_command()
         # A cancel leaves what there is, within its deadline; only a run without any checkpoint gets one.
         is_saved = command == "pause" or (command == "cancel" and not savings.has_last)
         for event in savings.save(trainer) if is_saved else savings.flush_best():

@@ -67,11 +67,12 @@ class EpochCloser(Callback):
         live = self._live
         if live.module.plan.learns_by == "fill":
             return {}
-        total, count = live.module.check_loss(), float(live.state.images_in_epoch)
+        total, count = float(live.module.loss_sum), float(live.state.images_in_epoch)
         if trainer.world_size > 1:
             device = trainer.strategy.root_device
             pair = live.module.loss_sum.new_tensor([total, count]).to(device)
             total, count = trainer.strategy.reduce(pair, reduce_op="sum").tolist()
+        live.module.check_loss(total)
         return {"train_loss": total / max(count, 1.0)}
 
     def _measure_validation(self, trainer: Trainer) -> dict[str, float]:

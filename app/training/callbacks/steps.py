@@ -48,7 +48,8 @@ class StepFollower(Callback):
             live.speed.startup_s = max(0.0, time.monotonic() - live.started_s - elapsed_s)
         self._count(batch, elapsed_s)
         if self._loss_throttle.is_due():
-            live.module.check_loss()
+            with live.meeting.keep_break():
+                live.module.check_loss()
         live.report_skipped()
         live.report_progress("fit", live.state.batch, live.data.batches_per_epoch, live.estimate_eta_s())
 
@@ -87,5 +88,6 @@ class TimedCheckpoint(Callback):
         live = self._live
         is_inside = 0 < live.state.batch < live.data.batches_per_epoch
         if is_inside and live.module.plan.learns_by == "gradient" and self._throttle.is_due():
-            for event in live.savings.save(trainer):
-                live.reporter.report(event)
+            with live.meeting.keep_break():
+                for event in live.savings.save(trainer):
+                    live.reporter.report(event)

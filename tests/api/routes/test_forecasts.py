@@ -42,7 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     root = tmp_path_factory.mktemp("forecasts")
     settings = Settings(workspace_root=root / "workspace", cancel_ask_s=1.0, cancel_terminate_s=1.0)
     with run_server(settings, lambda given: Studio(given, worker_arguments=FAKE_ENGINES)) as live:
-        with httpx.Client(base_url=live.url, timeout=20) as http:
+        with httpx.Client(base_url=live.url, timeout=60) as http:
             yield Lab(http, prepare_project(http, draw_class_folders(root / "images")))
 
 

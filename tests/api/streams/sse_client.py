@@ -39,7 +39,7 @@ def read_until(
 ) -> list[Message]:
     """Return the events up to the last one, or all of a stream that ends by itself."""
     messages = []
-    with httpx.stream("GET", url, headers=headers, timeout=15) as answer:
+    with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")
         for message in parse_messages(answer.iter_lines()):

@@ -20,13 +20,13 @@ from tests.api.live import LiveServer
 @contextmanager
 def open_socket(server: LiveServer, project_id: str, query: str = "", **options: Any) -> Iterator[ClientConnection]:
     url = f"ws://127.0.0.1:{server.port}/ws/projects/{project_id}{query}"
-    socket = connect(url, open_timeout=15, **options)
+    socket = connect(url, open_timeout=60, **options)
     with socket:
         yield socket
 
 
 def receive(socket: ClientConnection) -> dict[str, Any]:
-    message: dict[str, Any] = json.loads(socket.recv(timeout=15))
+    message: dict[str, Any] = json.loads(socket.recv(timeout=60))
     return message
 
 

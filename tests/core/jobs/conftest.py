@@ -76,7 +76,7 @@ class Studio:
         )
         return record.id
 
-    def run(self, kind: str, timeout_s: float = 30.0, **options: Any) -> JobRecord:
+    def run(self, kind: str, timeout_s: float = 60.0, **options: Any) -> JobRecord:
         return self.scheduler.wait(self.submit(kind, **options), timeout_s)
 
     def lines(self, job_id: str | None = None) -> list[EventLine]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.schemas.events import JobProgressed, LogLine
+from app.schemas.events import JobProgressed, LogLine, ResourceStats
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -111,9 +111,26 @@ def hang_after_result(context: JobContext) -> dict[str, Any]:
 
 
 def work_in_silence(context: JobContext) -> dict[str, Any]:
-    end = time.monotonic() + 1.5
-    while time.monotonic() < end:
+    end_s = time.process_time() + 0.3
+    while time.process_time() < end_s:
         pass
+    return {}
+
+
+def hang_while_watched(context: JobContext) -> dict[str, Any]:
+    """Hang for good, while a thread goes on to report what the process uses."""
+
+    def watch() -> None:
+        while True:
+            context.report(
+                ResourceStats(
+                    run_id="run-00000001", cpu_pct=0.0, ram_mb=1.0, gpu_pct=None, vram_mb=None, step_per_sec=0.0
+                )
+            )
+            time.sleep(0.05)
+
+    threading.Thread(target=watch, daemon=True).start()
+    time.sleep(600)
     return {}
 
 
@@ -170,6 +187,17 @@ def work_together(context: JobContext) -> dict[str, Any]:
     return {"code": subprocess.call(command, env={**os.environ, "LOCAL_RANK": "1"})}
 
 
+def be_killed_with_a_rank(context: JobContext) -> dict[str, Any]:
+    """Let a second rank fail, and be killed for it as Lightning does with the first one."""
+    if os.environ.get("LOCAL_RANK"):
+        raise ValueError("the second rank is unwell")
+    command = [sys.executable, "-m", "app.worker", *sys.argv[1:]]
+    subprocess.call(command, env={**os.environ, "LOCAL_RANK": "1"})
+    if not context.request.payload.get("leave"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise RuntimeError("Connection closed by peer")
+
+
 def warm_up(handlers: Mapping[str, str]) -> Iterator[None]:
     print("warming up", len(handlers))
     yield
@@ -182,7 +210,9 @@ def warm_up_for_long(handlers: Mapping[str, str]) -> Iterator[None]:
 
 
 def warm_up_and_die(handlers: Mapping[str, str]) -> Iterator[None]:
-    time.sleep(1.0)
+    """Die when a test says so; a spare gets no arguments, but it has the environment of its server."""
+    while not Path(os.environ["TEST_GATE"]).exists():
+        time.sleep(0.01)
     print("the spare dies", flush=True)
     if handlers:
         os._exit(9)
@@ -212,11 +242,13 @@ TABLE = {
         print_a_lot,
         hang_after_result,
         work_in_silence,
+        hang_while_watched,
         flood,
         answer,
         wait_for_file,
         describe_process,
         tell_pid,
         work_together,
+        be_killed_with_a_rank,
     )
 }

@@ -57,6 +57,24 @@ def test_a_pause_that_nobody_asked_for_keeps_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
+    ("result", "cause", "kind"),
+    [
+        (None, None, "DeviceLost"),
+        (None, "silent", "Silent"),
+        (None, "shutdown", "Interrupted"),
+        (FAILED, None, "ValueError"),
+    ],
+)
+def test_what_another_process_left_explains_an_end_that_nothing_else_explains(
+    result: JobResult | None, cause: EndCause | None, kind: str
+) -> None:
+    left = ErrorInfo(type="DeviceLost", message="The second device is gone.")
+    error = decide_outcome(Ending(result, -signal.SIGKILL, cause, first_failure=left)).error
+    assert error is not None
+    assert error.type == kind
+
+
+@pytest.mark.parametrize(
     ("exit_code", "log", "kind", "words"),
     [
         (0, "out of memory", "NoResult", "without reporting"),

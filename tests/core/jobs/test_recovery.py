@@ -169,7 +169,7 @@ def test_an_orphan_is_ended(tmp_path: Path) -> None:
     studio = build_studio(tmp_path)
     write_running_job(studio, pid=orphan.pid, process_created=psutil.Process(orphan.pid).create_time())
     studio.scheduler.start()
-    assert orphan.wait(5) == -signal.SIGKILL
+    assert orphan.wait(20) == -signal.SIGKILL
     assert studio.scheduler.get(JOB).status == "interrupted"
 
 

@@ -20,7 +20,7 @@ from app.core.jobs.spare import WarmSpare
 from app.schemas.jobs import JobRecord
 from tests.core.jobs.conftest import HANDLERS, MakeStudio, Studio
 from tests.core.jobs.fake_jobs import TABLE
-from tests.core.jobs.test_cancel import wait_for, wait_for_events
+from tests.core.jobs.test_cancel import WAIT_S, wait_for, wait_for_events
 
 FAKES = "tests.core.jobs.fake_jobs"
 MakeWarm = Callable[..., Studio]
@@ -140,17 +140,30 @@ def test_a_dead_spare_is_not_handed_over_and_another_is_made_later(
     wait_for(lambda: is_ready(studio) and spare_pid(studio) != pid)
 
 
-def test_the_end_of_a_spare_is_told(make_warm: MakeWarm, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that the test makes when the spare may die; however long that takes, its exit code is waited for."""
+    path = tmp_path / "gate"
+    monkeypatch.setenv("TEST_GATE", str(path))
+    monkeypatch.setattr(spare_module, "END_WAIT_S", 60.0)
+    return path
+
+
+def test_the_end_of_a_spare_is_told(make_warm: MakeWarm, gate: Path, caplog: pytest.LogCaptureFixture) -> None:
     studio = make_warm("warm_up_and_die", state="warming")
+    gate.touch()
     wait_for(lambda: studio.scheduler.describe_spare().state == "none")
     assert studio.scheduler.describe_spare().reason == "It ended with code 9. the spare dies"
     assert "There is no warm spare. It ended with code 9." in caplog.text
 
 
-def test_a_job_survives_the_death_of_its_spare_before_the_beginning(make_warm: MakeWarm) -> None:
+def test_a_job_survives_the_death_of_its_spare_before_the_beginning(make_warm: MakeWarm, gate: Path) -> None:
     studio = make_warm("warm_up_and_die", state="warming")
     pid = spare_pid(studio)
-    job = studio.run("tell_pid")
+    job_id = studio.submit("tell_pid")
+    wait_for(lambda: studio.scheduler.get(job_id).pid == pid)
+    gate.touch()
+    job = studio.scheduler.wait(job_id, WAIT_S)
     assert job.status == "completed"
     assert job_pid(job) != pid
     log = (studio.paths.job_dir(job.project_id, job.id) / "job.log").read_text()
@@ -175,7 +188,7 @@ def test_a_job_in_a_spare_is_cancelled_with_its_whole_tree(make_warm: MakeWarm, 
     assert len(family) == (3 if kind == "have_grandchildren" else 1)
     studio.scheduler.cancel(job_id)
     assert studio.scheduler.wait(job_id, 20).status == "cancelled"
-    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert psutil.wait_procs(family, timeout=WAIT_S)[1] == []
 
 
 def test_a_spare_that_was_given_a_job_is_replaced_after_the_job(
@@ -252,7 +265,7 @@ def test_a_killed_server_takes_its_spare_along_and_leaves_nothing(tmp_path: Path
         wait_for(lambda: "--spare" in spare.cmdline())
         before = sorted(tmp_path.rglob("*"))
         server.kill()
-    assert psutil.wait_procs([spare], timeout=5)[1] == []
+    assert psutil.wait_procs([spare], timeout=WAIT_S)[1] == []
     assert sorted(tmp_path.rglob("*")) == before
 
 
