@@ -16,6 +16,7 @@ import httpx
 import psutil
 
 START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 60.0
 MIB = 2**20
 WARM_SPARE = "AI_STUDIO_WARM_SPARE"
 
@@ -27,6 +28,14 @@ class RunningServer:
     url: str
     pid: int
     start_s: float
+
+    def stop(self) -> float:
+        """Ask it to end; return the seconds until it was gone."""
+        process = psutil.Process(self.pid)
+        started = time.perf_counter()
+        process.terminate()
+        process.wait(STOP_TIMEOUT_S)
+        return time.perf_counter() - started
 
     def memory_mb(self) -> float:
         """Return its resident memory."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 
 from app.client import StudioClient
-from tests.bench.measuring import Figure, Scope, measure_pairs, rate_for
+from tests.bench.measuring import Figure, Scope, list_values, measure_pairs, rate_for
 from tests.bench.servers import WARM_SPARE, free_port, hello_command, run_server, studio_command
 
 NUM_PROJECTS = 1000
 START_PAIRS, RATE_PAIRS = 5, 5
 RATE_DURATION_S = 1.0
-MAX_START_S, MAX_MEMORY_MB, MIN_RATE = 1.5, 150.0, 0.25
+STOP_RUNS, NUM_STREAMS = 3, 5
+MAX_START_S, MAX_STOP_S, MAX_MEMORY_MB, MIN_RATE = 1.5, 5.0, 150.0, 0.25
 
 
 def measure_start(folder: Path) -> list[Figure]:
@@ -47,6 +49,28 @@ def measure_start(folder: Path) -> list[Figure]:
             our_memory <= MAX_MEMORY_MB,
         ),
     ]
+
+
+def measure_stop(folder: Path) -> list[Figure]:
+    """Measure the time from SIGTERM to the end of the server, with streams of events open."""
+    durations = [_stop_with_streams(folder / f"stop_{number}") for number in range(STOP_RUNS)]
+    worst = max(durations)
+    note = f"each: {list_values(durations)}; {NUM_STREAMS} streams open, the spare warm or warming"
+    return [
+        Figure("server stop with streams open", "s", worst, None, None, f"<= {MAX_STOP_S} s", worst <= MAX_STOP_S, note)
+    ]
+
+
+def _stop_with_streams(workspace: Path) -> float:
+    port = free_port()
+    with run_server(studio_command(port, workspace), port) as server, ExitStack() as streams:
+        with StudioClient(server.url) as client:
+            project = client.projects.create("Stop", client.tasks.all()[0].id)
+        url = f"{server.url}/api/projects/{project.id}/events"
+        for _ in range(NUM_STREAMS):
+            stream = streams.enter_context(httpx.stream("GET", url, timeout=10.0, trust_env=False))
+            next(stream.iter_lines())
+        return server.stop()
 
 
 def measure_project_list(folder: Path) -> list[Figure]:
@@ -83,4 +107,5 @@ def create_projects(url: str) -> None:
 def measure_web(scope: Scope) -> list[Figure]:
     """Measure everything in a workspace of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        return [*measure_start(Path(folder)), *measure_project_list(Path(folder))]
+        parts = (measure_start, measure_stop, measure_project_list)
+        return [figure for part in parts for figure in part(Path(folder))]
