@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -89,7 +90,7 @@ def test_typed_form_sends_json_and_shows_refusals_beside_the_fields(page: Page, 
     page.get_by_label("Name").fill("Screws")
     with page.expect_request("**/api/projects") as sent:
         page.get_by_role("button", name="Send").click()
-    body = sent.value.post_data_json
+    body = json.loads(sent.value.post_data or "")
     assert sent.value.headers["content-type"] == "application/json"
     assert body["size"] == 224
     assert body["share"] == 70
@@ -132,7 +133,7 @@ def test_generated_fields_mark_changes_and_are_reset_one_by_one(page: Page) -> N
     expect(epochs).to_have_value("50")
     panel.get_by_role("button", name=re.compile("Reset Average")).click()
     expect(panel).to_contain_text("2 changed from the default")
-    milestones = panel.get_by_label("Milestones")
+    milestones = panel.get_by_label("Milestones", exact=True)
     milestones.fill("30,40")
     expect(panel).to_contain_text("2 changed from the default")
 
