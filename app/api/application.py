@@ -24,6 +24,7 @@ from app.api.routes import (
     jobs,
     predictions,
     projects,
+    samples,
     splits,
     states,
     system,
@@ -58,6 +59,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     predictions.router,
     tasks.router,
+    samples.router,
     jobs.router,
     system.router,
 )

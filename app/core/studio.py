@@ -18,6 +18,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.predictions import PredictionService
 from app.core.projects import ProjectService
 from app.core.run_observer import RunObserver
+from app.core.samples import SampleService
 from app.core.splits import SplitService
 from app.core.states import StateService
 from app.core.stores import open_stores
@@ -57,6 +58,7 @@ class Studio:
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, scheduler, gate, settings)
+        self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
         self.training = TrainingService(stores, bus, scheduler, gate, settings)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
