@@ -17,6 +17,7 @@ from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
+from app.core.project_list import ProjectListService
 from app.core.projects import ProjectService
 from app.core.run_observer import RunObserver
 from app.core.samples import SampleService
@@ -69,6 +70,7 @@ class Studio:
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
+        self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)

@@ -63,7 +63,7 @@ _DIGITS_RUN = FirstRun(
 SAMPLES: Mapping[AnnotationKind, Sample] = MappingProxyType(
     {
         "label": Sample(
-            title="Handwritten digits: which of ten it is",
+            title="Handwritten digits: which of ten",
             description="1,797 digits of 8 by 8 pixels, written by 13 people, each in the class of its number.",
             project_name="Sample digits",
             num_images=NUM_DIGITS,
@@ -72,7 +72,7 @@ SAMPLES: Mapping[AnnotationKind, Sample] = MappingProxyType(
             first_run=_DIGITS_RUN,
         ),
         "values": Sample(
-            title="Handwritten digits: the number that is written, estimated as a value",
+            title="Handwritten digits: the written number as a value",
             description="1,797 digits of 8 by 8 pixels, written by 13 people, each with its number as a value.",
             project_name="Sample digit values",
             num_images=NUM_DIGITS,
