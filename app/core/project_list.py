@@ -85,7 +85,7 @@ class ProjectListService:
             for job in self._scheduler.list_jobs()
             if job.status not in TERMINAL_JOB_STATUSES and not job.is_service
         ]
-        facts = (self._stores.documents.generation, int(time.time() / VERSION_AGE_S), sorted(active))
+        facts = (self._stores.documents.generation, int(time.time() / VERSION_AGE_S), tuple(sorted(active)))
         return f"{hash(facts) & 0xFFFF_FFFF_FFFF_FFFF:016x}"
 
     def get_extent(self, project_id: str) -> ProjectExtent:
