@@ -33,7 +33,7 @@ REQUIRED_ACCURACY = 0.95
 SPLIT_NAME = "main"
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
 FIRST_RUN = SAMPLES["label"].first_run
-HYPERPARAMETERS = FIRST_RUN.hyperparameters
+HYPERPARAMETERS = FIRST_RUN.hyperparameters | {"max_epochs": 8}
 
 
 @dataclass

@@ -14,7 +14,7 @@ from app.core.samples import SampleService
 from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.schemas.experiments import ExperimentRecord
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobProgress, JobRecord
 from app.schemas.project_list import (
     FirstExperiment,
     ListedProject,
@@ -27,6 +27,8 @@ from app.schemas.project_list import (
     ProjectWork,
 )
 from app.schemas.projects import ProjectSummary
+from app.storage.json_store import CorruptDocumentError
+from app.storage.paths import UnsafePathError
 
 PAGE_SIZE = 24
 MAX_NAME_LENGTH = 80
@@ -68,7 +70,7 @@ class ProjectListService:
         num_pages = max(1, -(-len(found) // PAGE_SIZE))
         page = min(query.page, num_pages)
         return ProjectListPage(
-            projects=[_describe(item, jobs) for item in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
+            projects=[self._describe(item, jobs) for item in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
             corrupt=listed.corrupt,
             query=query.model_copy(update={"page": page}),
             num_projects=len(listed.projects),
@@ -92,7 +94,7 @@ class ProjectListService:
         """Return what a project holds; raises NotFoundError."""
         project = self._projects.get_project(project_id)
         return ProjectExtent(
-            project=_describe(project, self._jobs_by_project()),
+            project=self._describe(project, self._jobs_by_project()),
             task=self._tasks.find_task(project.task),
             num_exports=len(self._stores.exports.read_all(project_id)),
             copy_name=self._free_copy_name(project.name),
@@ -100,7 +102,7 @@ class ProjectListService:
 
     def get_steps(self, project_id: str) -> ProjectSteps:
         """Return how far a project is; raises NotFoundError."""
-        project = _describe(self._projects.get_project(project_id), self._jobs_by_project())
+        project = self._describe(self._projects.get_project(project_id), self._jobs_by_project())
         experiment = self._furthest_experiment(project_id)
         steps = ProjectSteps(
             project=project,
@@ -121,6 +123,41 @@ class ProjectListService:
             if not job.is_service:
                 found.setdefault(job.project_id, []).append(job)
         return found
+
+    def _describe(self, project: ProjectSummary, jobs_by_project: Mapping[str, list[JobRecord]]) -> ListedProject:
+        jobs = jobs_by_project.get(project.id, [])
+        imports = [job for job in jobs if job.kind == "import" and job.status in TERMINAL_JOB_STATUSES]
+        work = self._work([job for job in jobs if job.status not in TERMINAL_JOB_STATUSES])
+        has_failed = project.num_images == 0 and work is None and bool(imports)
+        return ListedProject(
+            **project.model_dump(),
+            changed_at=_changed_at(project, jobs),
+            work=work,
+            failed_import=imports[-1].error if has_failed else None,
+        )
+
+    def _work(self, active: list[JobRecord]) -> ProjectWork | None:
+        if not active:
+            return None
+        job = next((job for job in active if job.status == "running"), active[0])
+        return ProjectWork(
+            job_id=job.id,
+            kind=job.kind,
+            is_running=job.status == "running",
+            progress=self._epochs(job) if "run_id" in job.subject else job.progress,
+            num_more=len(active) - 1,
+        )
+
+    def _epochs(self, job: JobRecord) -> JobProgress:
+        """Return how far a run is. What its job reports is how far its preparation is."""
+        experiment_id, run_id = job.subject.get("experiment_id", ""), job.subject["run_id"]
+        try:
+            record = self._stores.experiments.read(job.project_id, experiment_id)
+            done = len(self._stores.experiments.read_metrics(job.project_id, experiment_id, run_id).epochs)
+        except (FileNotFoundError, CorruptDocumentError, UnsafePathError):
+            return JobProgress()
+        total = int(record.hyperparameters.get("max_epochs", 0))
+        return JobProgress(done=done, total=total, message="Epochs" if done else "Preparing")
 
     def _free_copy_name(self, name: str) -> str:
         taken = {project.name for project in self._projects.list_projects().projects}
@@ -163,32 +200,6 @@ def _sort_key(sort_by: ProjectSort, jobs: Mapping[str, list[JobRecord]]) -> Call
 
 def _changed_at(project: ProjectSummary, jobs: list[JobRecord]) -> str:
     return max([project.updated_at, *(job.completed_at or job.started_at or job.created_at for job in jobs)])
-
-
-def _describe(project: ProjectSummary, jobs_by_project: Mapping[str, list[JobRecord]]) -> ListedProject:
-    jobs = jobs_by_project.get(project.id, [])
-    imports = [job for job in jobs if job.kind == "import" and job.status in TERMINAL_JOB_STATUSES]
-    work = _work([job for job in jobs if job.status not in TERMINAL_JOB_STATUSES])
-    has_failed = project.num_images == 0 and work is None and bool(imports)
-    return ListedProject(
-        **project.model_dump(),
-        changed_at=_changed_at(project, jobs),
-        work=work,
-        failed_import=imports[-1].error if has_failed else None,
-    )
-
-
-def _work(active: list[JobRecord]) -> ProjectWork | None:
-    if not active:
-        return None
-    job = next((job for job in active if job.status == "running"), active[0])
-    return ProjectWork(
-        job_id=job.id,
-        kind=job.kind,
-        is_running=job.status == "running",
-        progress=job.progress,
-        num_more=len(active) - 1,
-    )
 
 
 def _next_step(steps: ProjectSteps) -> NextStep:

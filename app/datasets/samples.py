@@ -51,7 +51,7 @@ _DIGITS_RUN = FirstRun(
         "image_size": 32,
         "batch_size": 64,
         "learning_rate": 2e-3,
-        "max_epochs": 8,
+        "max_epochs": 5,
         "warmup_epochs": 1,
         "early_stopping_patience": 0,
     },

@@ -69,7 +69,7 @@ def test_work_is_shown_and_makes_the_project_the_last_changed(studio: Studio, im
         time.sleep(0.01)
     assert listed.id == imported_id
     assert listed.work is not None
-    assert (listed.work.kind, listed.work.num_more) == ("train", 1)
+    assert (listed.work.kind, listed.work.num_more, listed.work.progress.total) == ("train", 1, 2)
     for run in runs:
         studio.scheduler.cancel(run.job_id or "")
         studio.scheduler.wait(run.job_id or "", 20)

@@ -30,6 +30,7 @@ router = APIRouter(include_in_schema=False)
 
 DialogAction = Literal["rename", "duplicate", "delete"]
 FEW_PROJECTS = 6
+SHOWN_CHARACTERS = 120  # two lines of a card
 NAMED_DOCUMENTS = 20
 SORT_OPTIONS = (
     Option("changed", "Last change"),
@@ -79,7 +80,7 @@ class ProjectCard:
 
     id: str
     name: str
-    description: str | None
+    description: str
     task_title: str
     num_images: str
     num_experiments: str
@@ -280,15 +281,19 @@ def _card(project: ListedProject, task_title: str) -> ProjectCard:
     return ProjectCard(
         id=project.id,
         name=project.name,
-        description=project.description,
+        description=_shorten(project.description or ""),
         task_title=task_title,
         num_images=f"{project.num_images:,}",
         num_experiments=f"{project.num_experiments:,}",
         changed=describe_moment(project.changed_at),
         work=work_line(project.work),
-        failed_import=project.failed_import.message if project.failed_import else "",
+        failed_import=_shorten(project.failed_import.message) if project.failed_import else "",
         hint="Next: import images" if not project.num_images else "Next: train" if not project.num_experiments else "",
     )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1].rstrip()}…"
 
 
 def _task_choice(task: TaskInfo) -> TaskChoice:

@@ -12,7 +12,9 @@
   const isBusy = () => document.querySelector("dialog[open]") || document.querySelector(".htmx-request, [aria-busy=true]");
   const show = (html) => {
     const isEmpty = list().dataset.numProjects === "0";
+    const focused = list().contains(document.activeElement) ? document.activeElement.id : "";
     htmx.swap("#project-list", html, { swapStyle: "outerHTML" });
+    if (focused && !document.getElementById(focused)) document.getElementById("content").focus();
     /* The first project brings tools that the rest of the page does not have yet, the last one takes them away. */
     if (isEmpty !== (list().dataset.numProjects === "0")) location.reload();
   };
