@@ -26,6 +26,7 @@ from app.remote.errors import (
 from app.remote.experiments import Experiments
 from app.remote.projects import Projects
 from app.remote.results import Evaluations, Exports, Predictions
+from app.remote.samples import Samples
 from app.remote.splits import Splits
 from app.remote.sse import StreamEvent
 from app.remote.system import Jobs, System, Tasks
@@ -59,6 +60,7 @@ class StudioClient:
         self.base_url = self._http.base_url
         self.projects = Projects(self._http)
         self.datasets = Datasets(self._http)
+        self.samples = Samples(self._http)
         self.splits = Splits(self._http)
         self.experiments = Experiments(self._http)
         self.evaluations = Evaluations(self._http)

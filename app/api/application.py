@@ -21,6 +21,7 @@ from app.api.pages import playground as playground_page
 from app.api.pages import projects as projects_page
 from app.api.pages import reference as reference_page
 from app.api.pages import split as split_page
+from app.api.pages import start as start_page
 from app.api.pages import training as training_page
 from app.api.routes import (
     datasets,
@@ -31,6 +32,7 @@ from app.api.routes import (
     jobs,
     predictions,
     projects,
+    samples,
     splits,
     states,
     system,
@@ -66,11 +68,13 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     predictions.router,
     tasks.router,
+    samples.router,
     jobs.router,
     system.router,
 )
 PAGE_ROUTERS: tuple[APIRouter, ...] = (
     projects_page.router,
+    start_page.router,
     reference_page.router,
     patterns_page.router,
     dataset_page.router,

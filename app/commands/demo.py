@@ -17,12 +17,13 @@ import typer
 from app.commands.context import CommandLine, command_line
 from app.commands.dataset import print_dataset
 from app.commands.demo_server import DemoServer, choose_port
-from app.commands.digits import write_digits
 from app.commands.errors import CommandError
 from app.commands.evaluate import print_evaluation
 from app.commands.export import finish_export, print_certificate, print_export
 from app.commands.following import follow
 from app.commands.output import Output
+from app.datasets.digits import write_digits
+from app.datasets.samples import SAMPLES
 from app.schemas.datasets import ImportStarted
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.tasks import TaskInfo
@@ -31,17 +32,8 @@ T = TypeVar("T")
 REQUIRED_ACCURACY = 0.95
 SPLIT_NAME = "main"
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
-MODEL = {"backbone": "resnet18", "pretrained": False, "dropout": 0.1}
-HYPERPARAMETERS = {
-    "image_size": 32,
-    "batch_size": 64,
-    "learning_rate": 2e-3,
-    "max_epochs": 8,
-    "warmup_epochs": 1,
-    "early_stopping_patience": 0,
-}
-# No flip: a mirrored digit is another sign.
-AUGMENTATION = {"name": "RandomAffine", "params": {"degrees": 10.0, "translate": [0.08, 0.08], "scale": [0.9, 1.1]}}
+FIRST_RUN = SAMPLES["label"].first_run
+HYPERPARAMETERS = FIRST_RUN.hyperparameters | {"max_epochs": 8}
 
 
 @dataclass
@@ -130,11 +122,11 @@ class Demo:
         fixed = [entry.model_dump() for entry in task.default_augmentations["val"]]
         record = self.line.client.experiments.create(
             project,
-            "Small network",
+            FIRST_RUN.name,
             SPLIT_NAME,
-            model=MODEL,
+            model=FIRST_RUN.model,
             hyperparameters=HYPERPARAMETERS,
-            augmentations={"train": [*fixed[:1], AUGMENTATION, *fixed[1:]], "val": fixed},
+            augmentations={"train": [*fixed[:1], FIRST_RUN.train_augmentation.model_dump(), *fixed[1:]], "val": fixed},
             hardware={"selected_devices": ["cpu"]},
         )
         self.line.client.experiments.train(project, record.id)

@@ -15,6 +15,7 @@ from app.commands.demo import run_demo
 from app.commands.doctor import run_doctor
 from app.commands.forecast import forecast_experiment
 from app.commands.predict import predict_images
+from app.commands.sample import create_sample
 from app.commands.serve import run_server
 
 GLOBAL_FLAG, GLOBAL_OPTION = "--json", "--url"
@@ -93,6 +94,7 @@ def describe_error(error: Exception, *, is_json: bool) -> str:
 app.command("serve")(run_server)
 app.command("demo")(run_demo)
 app.command("doctor")(run_doctor)
+app.command("sample")(create_sample)
 app.add_typer(project.app, name="project")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(split.app, name="split")

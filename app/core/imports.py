@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,20 +15,21 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.formats.check import check_source
+from app.datasets.samples import Sample
 from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.datasets import (
     ImportCheck,
     ImportLocal,
-    ImportMode,
     ImportOptions,
     ImportReport,
     ImportStarted,
     UploadReceived,
 )
-from app.schemas.events import AnyEvent, DatasetSelected, StageStatus
+from app.schemas.events import AnyEvent, DatasetSelected, SplitSummary, StageStatus
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ImportLimits, ImportPayload
+from app.schemas.splits import SplitCreate
 from app.storage.paths import UnsafePathError
 from app.storage.uploads import UploadStore
 
@@ -48,7 +49,12 @@ class ImportService:
         self._scheduler = scheduler
         self._gate = gate
         self._limits = ImportLimits(max_total_bytes=settings.max_import_bytes, max_pixels=settings.max_pixels)
+        self._on_imported: list[Callable[[JobRecord], None]] = []
         scheduler.register("import", self)
+
+    def on_imported(self, callback: Callable[[JobRecord], None]) -> None:
+        """Have a callback called with the job of each dataset that came into place; perhaps twice, so it bears that."""
+        self._on_imported.append(callback)
 
     def check_import(self, project_id: str, request: ImportCheck) -> ImportReport:
         """Return what an import would find, without importing; raises ValidationFailedError for a missing source."""
@@ -77,9 +83,15 @@ class ImportService:
         if source.is_relative_to(self._stores.paths.root):
             raise invalid_field("source_path", "The source lies inside the workspace; choose a folder outside of it.")
         with self._gate.enter(project_id):
-            return self._submit(
-                project_id, source, str(source), request.source_format, request.mode, request.options, {}
-            )
+            payload = self._payload(project_id, str(source), str(source), request.source_format, request.options)
+            return self._submit(project_id, payload.model_copy(update={"mode": request.mode}), {})
+
+    def import_sample(self, project_id: str, sample: Sample, split: SplitCreate) -> ImportStarted:
+        """Start an import of images that its job writes itself, with a split; raises ConflictError as the others do."""
+        with self._gate.enter(project_id):
+            payload = self._payload(project_id, "", sample.title, None, ImportOptions())
+            changes = {"is_sample": True, "split": split}
+            return self._submit(project_id, payload.model_copy(update=changes), {"sample": sample.project_name})
 
     def receive_upload(
         self,
@@ -109,7 +121,8 @@ class ImportService:
         source = self._uploads.find_source(project_id, upload_id)
         label = source.name if source.is_file() else f"upload of {num_files} files"
         with self._gate.enter(project_id):
-            started = self._submit(project_id, source, label, source_format, "copy", options, {"upload_id": upload_id})
+            payload = self._payload(project_id, str(source), label, source_format, options)
+            started = self._submit(project_id, payload, {"upload_id": upload_id})
         return UploadReceived(upload_id=upload_id, num_files=num_files, job_id=started.job_id)
 
     def on_started(self, job: JobRecord) -> None:
@@ -127,6 +140,10 @@ class ImportService:
                 self._stores.datasets.publish(job.project_id, staging)
             self._stores.projects.update(job.project_id, {})
             self._bus.publish(job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
+            if (split := (job.result or {}).get("split")) is not None:
+                self._bus.publish(job.project_id, SplitSummary.model_validate(split), job_id=job.id)
+            for callback in self._on_imported:
+                callback(job)
         stage = StageStatus(
             stage_id="DATA_SOURCE",
             status="COMPLETED" if job.status == "completed" else "FAILED",
@@ -145,32 +162,27 @@ class ImportService:
                 if staging.name not in living_jobs:
                     shutil.rmtree(staging, ignore_errors=True)
 
-    def _submit(
-        self,
-        project_id: str,
-        source: Path,
-        label: str,
-        source_format: str | None,
-        mode: ImportMode,
-        options: ImportOptions,
-        subject: dict[str, str],
-    ) -> ImportStarted:
+    def _payload(
+        self, project_id: str, source: str, label: str, source_format: str | None, options: ImportOptions
+    ) -> ImportPayload:
         self._check_format(project_id, source_format)
-        self._refuse_second(project_id)
         spec = self._lookup.find_spec(project_id)
-        job_id, dataset_id = new_id("job"), new_id("dataset")
-        payload = ImportPayload(
-            dataset_id=dataset_id,
+        return ImportPayload(
+            dataset_id=new_id("dataset"),
             task=spec.id,
             annotation_kind=spec.info.annotation_kind,
             allowed_formats=list(spec.info.import_formats),
-            source_path=str(source),
+            source_path=source,
             source_label=label,
             source_format=source_format,
-            mode=mode,
+            mode="copy",
             options=options,
             limits=self._limits,
         )
+
+    def _submit(self, project_id: str, payload: ImportPayload, subject: dict[str, str]) -> ImportStarted:
+        self._refuse_second(project_id)
+        job_id = new_id("job")
         staging = self._stores.paths.staging_dir(project_id, job_id)
         make_directory(staging)
         self._scheduler.submit(
@@ -178,7 +190,7 @@ class ImportService:
             project_id,
             payload,
             staging,
-            subject={"dataset_id": dataset_id, **subject},
+            subject={"dataset_id": payload.dataset_id, **subject},
             devices=[],
             job_id=job_id,
         )

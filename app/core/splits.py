@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from app.core.announcing import announce_change
@@ -13,9 +11,8 @@ from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.table_views import TableViews
-from app.datasets.splits import DrawnSplit, count_split, draw_split
-from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
-from app.schemas.common import utc_now
+from app.datasets.splits import DrawnSplit, add_split, count_split, draw_split
+from app.datasets.table import DatasetTable, ImageRecord
 from app.schemas.events import SplitSummary
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
 from app.schemas.splits import (
@@ -73,16 +70,7 @@ class SplitService:
                 msg = f"A split named {request.name!r} exists. Splits never change: choose another name or delete it."
                 raise ConflictError(msg)
             drawn = self._draw(project_id, table, request)
-            record = SplitRecord(
-                name=request.name,
-                seed=request.seed,
-                ratios=request.ratios.model_dump(),
-                warnings=drawn.warnings,
-                created_at=utc_now(),
-            )
-            changed = self._stores.datasets.change_table(
-                project_id, lambda current: _add_column(current, drawn.values, record)
-            )
+            changed = self._stores.datasets.change_table(project_id, lambda current: add_split(current, request, drawn))
             info = self._describe(project_id, changed, changed.split_names.index(request.name))
         stats = info.stats
         self._bus.publish(
@@ -126,13 +114,6 @@ class SplitService:
 
 def _with_split(image: ImageRecord, split: list[str]) -> ImageRecord:
     return msgspec.structs.replace(image, split=split)
-
-
-def _add_column(table: DatasetTable, values: Sequence[str], record: SplitRecord) -> DatasetTable:
-    images = [_with_split(image, [*image.split, value]) for image, value in zip(table.images, values, strict=True)]
-    return msgspec.structs.replace(
-        table, images=images, split_names=[*table.split_names, record.name], splits=[*table.splits, record]
-    )
 
 
 def _drop_column(table: DatasetTable, name: str) -> DatasetTable:

@@ -17,8 +17,10 @@ from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
+from app.core.project_list import ProjectListService
 from app.core.projects import ProjectService
 from app.core.run_observer import RunObserver
+from app.core.samples import SampleService
 from app.core.splits import SplitService
 from app.core.states import StateService
 from app.core.stores import open_stores
@@ -58,6 +60,7 @@ class Studio:
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
+        self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
         self.training = TrainingService(stores, bus, scheduler, gate, settings)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
@@ -67,6 +70,7 @@ class Studio:
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
+        self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)

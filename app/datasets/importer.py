@@ -10,7 +10,7 @@ import errno
 import os
 import shutil
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -24,6 +24,8 @@ from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.images import UnreadableImageError
 from app.datasets.naming import assign_filenames
+from app.datasets.samples import SAMPLES
+from app.datasets.splits import DrawnSplit, add_split, draw_split
 from app.datasets.storing import ImageStore, StoredImage, Transfer
 from app.datasets.table import (
     Annotation,
@@ -38,9 +40,10 @@ from app.datasets.table import (
 )
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
-from app.schemas.events import JobProgressed, StageStatus
+from app.schemas.events import JobProgressed, SplitSummary, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ImportPayload
+from app.schemas.splits import SplitCreate
 
 ORIGINAL_SPLIT = "original"
 _UNPACKED_DIR = ".unpacked"
@@ -97,13 +100,8 @@ def _import(context: JobContext, payload: ImportPayload) -> dict[str, Any]:
     images_dir, thumbs_dir = context.output_dir / "images", context.output_dir / ".thumbs"
     for folder in (images_dir, thumbs_dir):
         folder.mkdir(parents=True, exist_ok=True)
-    refused = ProblemList(payload.limits.max_named_problems)
-    source, transfer = Path(payload.source_path), _transfer(payload)
     unpacked = context.output_dir / _UNPACKED_DIR
-    if is_zip(source):
-        unpacked.mkdir()
-        refused = extract_zip(source, unpacked, payload.limits, Progress(context, "Unpacking"))
-        source, transfer = unpacked, "move"
+    source, transfer, refused = _open_source(context, payload, unpacked)
     found = scan_source(_source(payload, source))
     imported = list(_store_images(context, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
     shutil.rmtree(unpacked, ignore_errors=True)
@@ -111,9 +109,31 @@ def _import(context: JobContext, payload: ImportPayload) -> dict[str, Any]:
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
     table = _build_table(payload, found, imported, problems)
+    if payload.split is not None:
+        table = add_split(table, payload.split, _draw(table, payload, payload.split))
     sync_directory(images_dir)
     write_bytes_durably(context.output_dir / "dataset.json", encode_dataset(table))
-    return _summarize(table, found)
+    return _summarize(table, found) | _summarize_split(table, payload)
+
+
+def _open_source(context: JobContext, payload: ImportPayload, unpacked: Path) -> tuple[Path, Transfer, ProblemList]:
+    """Return the folder or file to scan, how its files come in, and what was refused on the way."""
+    refused, transfer = ProblemList(payload.limits.max_named_problems), _transfer(payload)
+    if payload.is_sample:
+        unpacked.mkdir()
+        Progress(context, "Writing the sample images")(0, 0)
+        SAMPLES[payload.annotation_kind].write(unpacked)
+        return unpacked, "move", refused
+    source = Path(payload.source_path)
+    if is_zip(source):
+        unpacked.mkdir()
+        refused = extract_zip(source, unpacked, payload.limits, Progress(context, "Unpacking"))
+        return unpacked, "move", refused
+    return source, transfer, refused
+
+
+def _draw(table: DatasetTable, payload: ImportPayload, request: SplitCreate) -> DrawnSplit:
+    return draw_split(table, payload.annotation_kind, request.ratios, request.seed)
 
 
 def _transfer(payload: ImportPayload) -> Transfer:
@@ -252,3 +272,18 @@ def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
         "value_names": table.value_names,
         "notes": list(found.scan.notes),
     }
+
+
+def _summarize_split(table: DatasetTable, payload: ImportPayload) -> dict[str, Any]:
+    """Return the split that was drawn as the event that will tell of it."""
+    if payload.split is None:
+        return {}
+    counts = Counter(image.split[-1] for image in table.images)
+    summary = SplitSummary(
+        train_rows=counts["train"],
+        val_rows=counts["val"],
+        test_rows=counts["test"],
+        stratified=True,
+        seed=payload.split.seed,
+    )
+    return {"split": summary.model_dump(mode="json")}

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 
-from app.datasets.table import DatasetTable, ImageRecord, Value
+from app.datasets.table import DatasetTable, ImageRecord, SplitRecord, Value
+from app.schemas.common import utc_now
 from app.schemas.datasets import SplitValue
-from app.schemas.splits import SplitCounts, SplitRatios
+from app.schemas.splits import SplitCounts, SplitCreate, SplitRatios
 from app.schemas.tasks import AnnotationKind
 
 Indices: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
@@ -49,6 +51,24 @@ def draw_split(table: DatasetTable, annotation_kind: AnnotationKind, ratios: Spl
     )
     names = [] if is_by_value else strata
     return DrawnSplit(subsets, [*_warn_of_size(len(strata), ratios), *_warn_of_classes(names, subsets, ratios)])
+
+
+def add_split(table: DatasetTable, request: SplitCreate, drawn: DrawnSplit) -> DatasetTable:
+    """Return the table with one more column."""
+    record = SplitRecord(
+        name=request.name,
+        seed=request.seed,
+        ratios=request.ratios.model_dump(),
+        warnings=drawn.warnings,
+        created_at=utc_now(),
+    )
+    images = [
+        msgspec.structs.replace(image, split=[*image.split, value])
+        for image, value in zip(table.images, drawn.values, strict=True)
+    ]
+    return msgspec.structs.replace(
+        table, images=images, split_names=[*table.split_names, record.name], splits=[*table.splits, record]
+    )
 
 
 def count_split(values: Sequence[str], class_names: Sequence[str | None]) -> tuple[SplitCounts, dict[str, SplitCounts]]:

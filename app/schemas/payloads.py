@@ -15,6 +15,7 @@ from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.evaluation import Subset
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.export import ExportOptions
+from app.schemas.splits import SplitCreate
 from app.schemas.tasks import AnnotationKind
 
 
@@ -42,6 +43,8 @@ class ImportPayload(StrictModel):
     mode: ImportMode
     options: ImportOptions
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
+    is_sample: bool = Field(False, description="The job writes the images of the kind's sample itself; no source_path.")
+    split: SplitCreate | None = Field(None, description="A split that is drawn with the dataset.")
 
 
 class DatasetLocation(StrictModel):

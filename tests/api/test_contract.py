@@ -59,7 +59,7 @@ def leaves(routes: list[BaseRoute]) -> set[str]:
 def test_walk_covers_every_route_of_the_application() -> None:
     routed = {path.replace(":path}", "}") for router in API_ROUTERS for path in leaves(router.routes)}
     assert routed == {operation.path for operation in OPERATIONS}
-    assert len(routed) == 53
+    assert len(routed) == 55
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)
@@ -111,6 +111,7 @@ LISTS = [
     ("/api/export/formats", {"formats"}),
     ("/api/export/{pid}", {"exports"}),
     ("/api/tasks", {"tasks"}),
+    ("/api/samples", {"samples"}),
     ("/api/system/health", {"version", "workspace", "uptime_s", "pid", "memory_mb"}),
     ("/api/system/devices", {"devices", "cuda_available", "cuda_version", "default_selected"}),
     ("/api/system/workspace", {"path", "num_projects", "is_writable", "corrupt"}),

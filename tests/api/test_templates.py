@@ -12,8 +12,10 @@ from app.api.errors import ErrorContext, error_fragment
 from app.api.pages.projects import project_list_fragment
 from app.api.templating import STATIC_DIR, TEMPLATES_DIR, Fragment, render_fragment, template_environment
 from app.schemas.envelope import ErrorBody, FieldProblem
-from app.schemas.projects import CorruptDocument, ProjectList, ProjectSummary
-from app.schemas.tasks import TaskList
+from app.schemas.experiments import ErrorInfo
+from app.schemas.project_list import ListedProject, ProjectListPage, ProjectQuery
+from app.schemas.projects import CorruptDocument
+from app.schemas.samples import SampleInfo
 
 TEMPLATES = sorted(path.relative_to(TEMPLATES_DIR) for path in TEMPLATES_DIR.rglob("*") if path.is_file())
 MARKUP = "<script>alert(1)</script>\"'&"
@@ -69,21 +71,42 @@ def test_style_sheet_refers_to_no_other_host() -> None:
     assert "@import" not in source
 
 
-def test_names_with_markup_are_shown_as_text() -> None:
-    project = ProjectSummary(
-        id="proj-00000000", name="x", task=MARKUP, description=MARKUP, created_at="a", updated_at=MARKUP
+def list_page(*projects: ListedProject, corrupt: list[CorruptDocument] | None = None) -> ProjectListPage:
+    return ProjectListPage(
+        projects=list(projects),
+        corrupt=corrupt or [],
+        query=ProjectQuery(),
+        num_projects=len(projects),
+        num_found=len(projects),
+        num_pages=1,
+        tasks=[],
+        samples=[SampleInfo(task="t", title="Digits", description="Ten.", num_images=10, licence="CC0")],
     )
-    corrupt = [CorruptDocument(path=MARKUP, reason=MARKUP)]
-    html = render_fragment(project_list_fragment(ProjectList(projects=[project], corrupt=corrupt), TaskList(tasks=[])))
+
+
+def test_names_with_markup_are_shown_as_text() -> None:
+    project = ListedProject(
+        id="proj-00000000",
+        name="x",
+        task=MARKUP,
+        description=MARKUP,
+        created_at="a",
+        updated_at="a",
+        changed_at=MARKUP,
+        failed_import=ErrorInfo(type="x", message=MARKUP),
+    )
+    html = render_fragment(
+        project_list_fragment(list_page(project, corrupt=[CorruptDocument(path=MARKUP, reason=MARKUP)]))
+    )
     assert "<script" not in html
-    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;") == 6
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;") == 8
 
 
 def test_empty_list_says_what_to_do_next() -> None:
-    html = render_fragment(project_list_fragment(ProjectList(projects=[]), TaskList(tasks=[])))
+    html = render_fragment(project_list_fragment(list_page()))
     assert "No projects yet" in html
-    assert "ai-studio demo" in html
-    assert 'href="/docs' in html
+    assert 'hx-post="/api/samples/t"' in html
+    assert 'data-dialog-open="new-project"' in html
 
 
 def test_name_that_the_context_lacks_is_an_error() -> None:

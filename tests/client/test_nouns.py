@@ -114,6 +114,8 @@ CALLS: list[tuple[str, Any, str, list[Any], dict[str, Any]]] = [
         {},
     ),
     ("GET /api/tasks", {"tasks": []}, "tasks.all", [], {}),
+    ("GET /api/samples", {"samples": []}, "samples.all", [], {}),
+    ("POST /api/samples/any", {"project_id": PID, "job_id": JID}, "samples.create", ["any"], {}),
     (
         "GET /api/tasks/any/schema",
         {"task": "any", "hyperparameters": {}, "defaults": {}},

@@ -30,9 +30,13 @@ root, source, phase = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 studio = make_studio(root)
 studio.start()
 pid = studio.projects.create_project(ProjectCreate(name="Bolts", task="classification")).id
-job = studio.imports.import_local(pid, ImportLocal(source_path=source)).job_id
+if phase == "sample":
+    started = studio.samples.create_project("classification")
+    pid, job = started.project_id, started.job_id
+else:
+    job = studio.imports.import_local(pid, ImportLocal(source_path=source)).job_id
 facts = {"project": pid, "job": job}
-if phase != "import":
+if phase not in {"import", "sample"}:
     studio.scheduler.wait(job, 60)
     studio.splits.create_split(pid, SplitCreate(name="main"))
 if phase in {"evaluation", "export"}:
@@ -126,6 +130,20 @@ def test_a_killed_import_leaves_the_project_and_no_half_dataset(tmp_path: Path, 
         assert job.status in {"completed", "interrupted"}
         staging = list((tmp_path / "workspace" / "projects" / facts["project"]).glob("staging/job-*"))
         assert staging == []
+    finally:
+        studio.stop()
+
+
+def test_a_killed_sample_is_whole_or_empty(tmp_path: Path, source: Path) -> None:
+    facts = run_server_and_kill_it(tmp_path / "workspace", source, "sample")
+    studio = make_studio(tmp_path / "workspace")
+    studio.start()
+    try:
+        has_completed = studio.scheduler.wait(facts["job"], WAIT_S).status == "completed"
+        project = studio.projects.get_project(facts["project"])
+        assert (project.num_images > 0, project.num_experiments) == (has_completed, int(has_completed))
+        if has_completed:
+            assert len(studio.splits.list_splits(project.id).splits) == 1
     finally:
         studio.stop()
 

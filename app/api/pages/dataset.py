@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi import APIRouter
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.shell import ProjectShell, page_response, project_shell
@@ -18,13 +18,6 @@ class DatasetContext:
     """Names for `dataset/index.html`."""
 
     shell: ProjectShell
-
-
-@router.head("/projects/{pid}")
-@router.get("/projects/{pid}")
-def open_project(pid: ProjectPath, studio: StudioDep) -> RedirectResponse:
-    """A project begins with its images; raises NotFoundError rather than lead nowhere."""
-    return RedirectResponse(f"/projects/{studio.projects.get_project(pid).id}/dataset", 307)
 
 
 @router.head("/projects/{pid}/dataset")

@@ -1,19 +1,77 @@
-"""The start page and the list of projects."""
+"""The start page: every project, what goes on in it, and how a new one begins. The page only; rules are in core."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import urlencode
 
-from fastapi import APIRouter
-from starlette.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from app.api.dependencies import StudioDep
+from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.forms import Option
+from app.api.pages.shell import page_response
+from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment, render_fragment
-from app.schemas.projects import CorruptDocument, ProjectList, ProjectSummary
-from app.schemas.tasks import TaskList
+from app.schemas.project_list import (
+    ListedProject,
+    NextStep,
+    ProjectExtent,
+    ProjectListPage,
+    ProjectQuery,
+    ProjectWork,
+)
+from app.schemas.projects import CorruptDocument
+from app.schemas.samples import SampleInfo
+from app.schemas.tasks import AnnotationKind, TaskInfo
 
 router = APIRouter(include_in_schema=False)
+
+DialogAction = Literal["rename", "duplicate", "delete"]
+FEW_PROJECTS = 6
+SHOWN_CHARACTERS = 120  # two lines of a card
+NAMED_DOCUMENTS = 20
+SORT_OPTIONS = (
+    Option("changed", "Last change"),
+    Option("name", "Name"),
+    Option("created", "Newest first"),
+    Option("images", "Most images"),
+)
+KIND_TEXT: dict[AnnotationKind, str] = {
+    "label": "One class per image",
+    "boxes": "Boxes around objects",
+    "mask": "A class for every pixel",
+    "instances": "The outline of each object",
+    "rotated_boxes": "Boxes that may be turned",
+    "score_map": "Good images, and some with a defect",
+    "values": "Numbers per image",
+}
+KIND_EXAMPLES: dict[AnnotationKind, str] = {
+    "label": "Good or defective, which species, which plant disease",
+    "boxes": "Finding and counting cars, people, fruit",
+    "mask": "Road, sky and trees; healthy and ill tissue",
+    "instances": "Measuring each cell, picking single parts",
+    "rotated_boxes": "Ships from above, labels that lie askew",
+    "score_map": "Scratches of a sort that nobody has seen before",
+    "values": "Ripeness, weight, age, the angle of a dial",
+}
+WORK_TEXT = {
+    "import": "Importing images",
+    "train": "Training",
+    "evaluate": "Evaluating",
+    "export": "Exporting",
+    "probe": "Measuring speed",
+}
+_TAB_OF: dict[NextStep, str] = {"import": "dataset", "wait": "dataset", "split": "split"}
+
+
+@dataclass(frozen=True)
+class WorkLine:
+    """What goes on in a project, in words."""
+
+    text: str
+    is_running: bool
 
 
 @dataclass(frozen=True)
@@ -22,27 +80,105 @@ class ProjectCard:
 
     id: str
     name: str
-    description: str | None
+    description: str
     task_title: str
     num_images: str
     num_experiments: str
-    updated_at: str
-    updated_text: str
+    changed: Moment
+    work: WorkLine | None
+    failed_import: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class TaskChoice:
+    """A task as the dialog of a new project offers it."""
+
+    id: str
+    title: str
+    description: str
+    kind: str
+    kind_text: str
+    example: str
+
+
+@dataclass(frozen=True)
+class SampleChoice:
+    """A sample as it is offered."""
+
+    task: str
+    task_title: str
+    title: str
+    description: str
+    num_images: str
+    licence: str
 
 
 @dataclass(frozen=True)
 class ProjectListContext:
-    """Names for `projects/_project_list.html` and, with `section`, for the page around it."""
+    """Names for `projects/_project_list.html`."""
 
     projects: list[ProjectCard]
     corrupt: list[CorruptDocument]
-    example_task: str
+    num_corrupt: int
+    samples: list[SampleChoice]
+    num_projects: int
+    num_found: str
+    page: int
+    num_pages: int
+    page_url: str
+    is_filtered: bool
+
+
+@dataclass(frozen=True)
+class ProjectsContext(ProjectListContext):
+    """Names for `projects/index.html`, which holds the list."""
+
+    tasks: list[TaskChoice]
+    search: str
+    task: str
+    sort_by: str
+    task_options: list[Option]
+    sort_options: tuple[Option, ...]
+    has_many: bool
     section: str = "projects"
 
 
-def project_list_fragment(projects: ProjectList, tasks: TaskList) -> Fragment:
+@dataclass(frozen=True)
+class ProjectDialogContext:
+    """Names for `projects/_project_dialog.html`."""
+
+    action: DialogAction
+    project_id: str
+    name: str
+    description: str
+    task: str
+    task_title: str
+    copy_name: str
+    losses: list[str]
+    reason: str
+
+
+def project_list_fragment(page: ProjectListPage) -> Fragment:
     """Return the list without the page around it."""
-    return Fragment("projects/_project_list.html", _list_context(projects, tasks))
+    return Fragment("projects/_project_list.html", _list_context(page))
+
+
+def project_dialog_fragment(extent: ProjectExtent, action: DialogAction) -> Fragment:
+    """Return the dialog that changes, copies or deletes one project."""
+    project = extent.project
+    context = ProjectDialogContext(
+        action=action,
+        project_id=project.id,
+        name=project.name,
+        description=project.description or "",
+        task=project.task,
+        task_title=extent.task.title if extent.task else project.task,
+        copy_name=extent.copy_name,
+        losses=_losses(extent),
+        reason=_why_kept(project.work),
+    )
+    return Fragment("projects/_project_dialog.html", context)
 
 
 @router.head("/")
@@ -54,33 +190,127 @@ def open_start_page() -> RedirectResponse:
 
 @router.head("/projects")
 @router.get("/projects")
-def show_projects(studio: StudioDep) -> HTMLResponse:
+def show_projects(query: Annotated[ProjectQuery, Query()], studio: StudioDep) -> HTMLResponse:
     """The page of all projects."""
-    context = _list_context(studio.projects.list_projects(), studio.tasks.list_tasks())
-    return HTMLResponse(render_fragment(Fragment("projects/index.html", context)))
+    page = studio.project_list.find_page(query)
+    many = page.num_projects > FEW_PROJECTS
+    context = ProjectsContext(
+        **vars(_list_context(page)),
+        tasks=[_task_choice(task) for task in page.tasks],
+        search=page.query.search,
+        task=page.query.task,
+        sort_by=page.query.sort_by,
+        task_options=[Option("", "All tasks"), *(Option(task.id, task.title) for task in page.tasks)],
+        sort_options=SORT_OPTIONS,
+        has_many=many or _is_filtered(page.query),
+    )
+    return page_response("projects/index.html", context)
 
 
-def _list_context(projects: ProjectList, tasks: TaskList) -> ProjectListContext:
-    titles = {task.id: task.title for task in tasks.tasks}
-    cards = [_card(project, titles.get(project.task, project.task)) for project in projects.projects]
-    return ProjectListContext(cards, projects.corrupt, next(iter(titles), "TASK"))
+@router.get("/projects/project-list")
+def show_project_list(request: Request, query: Annotated[ProjectQuery, Query()], studio: StudioDep) -> Response:
+    """The list alone, for a page that is open; 304 while nothing has changed."""
+    headers = {"etag": f'"{studio.project_list.version()}"', "cache-control": "no-cache"}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return HTMLResponse(render_fragment(project_list_fragment(studio.project_list.find_page(query))), headers=headers)
 
 
-def _card(project: ProjectSummary, task_title: str) -> ProjectCard:
-    return ProjectCard(
-        id=project.id,
-        name=project.name,
-        description=project.description,
-        task_title=task_title,
-        num_images=f"{project.num_images:,}",
-        num_experiments=f"{project.num_experiments:,}",
-        updated_at=project.updated_at,
-        updated_text=_minute(project.updated_at),
+@router.get("/projects/{pid}/project-dialog")
+def show_project_dialog(pid: ProjectPath, action: DialogAction, studio: StudioDep) -> HTMLResponse:
+    """The dialog of one project, with what it holds now."""
+    extent = studio.project_list.get_extent(pid)
+    return HTMLResponse(render_fragment(project_dialog_fragment(extent, action)))
+
+
+@router.head("/projects/{pid}")
+@router.get("/projects/{pid}")
+def open_project(pid: ProjectPath, studio: StudioDep) -> RedirectResponse:
+    """A project opens where its next step is made; raises NotFoundError rather than lead nowhere."""
+    steps = studio.project_list.get_steps(pid)
+    tab = "training" if steps.experiment is not None else _TAB_OF.get(steps.next_step, "training")
+    return RedirectResponse(f"/projects/{pid}/{tab}", 307)
+
+
+def work_line(work: ProjectWork | None) -> WorkLine | None:
+    """Return what goes on, in words."""
+    if work is None:
+        return None
+    text = WORK_TEXT.get(work.kind, work.kind.capitalize())
+    if not work.is_running:
+        text = f"{text}: waiting to start"
+    elif work.progress.total:
+        text = f"{text}, {100 * work.progress.done // work.progress.total} %"
+    return WorkLine(text + (f", {work.num_more} more waiting" if work.num_more else ""), work.is_running)
+
+
+def describe_sample(sample: SampleInfo, task_titles: dict[str, str]) -> SampleChoice:
+    """Return a sample as it is offered."""
+    return SampleChoice(
+        task=sample.task,
+        task_title=task_titles.get(sample.task, sample.task),
+        title=sample.title,
+        description=sample.description,
+        num_images=f"{sample.num_images:,}",
+        licence=sample.licence,
     )
 
 
-def _minute(iso: str) -> str:
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return iso
+def _list_context(page: ProjectListPage) -> ProjectListContext:
+    titles = {task.id: task.title for task in page.tasks}
+    query = {name: value for name, value in page.query.model_dump(exclude={"page"}).items() if value}
+    return ProjectListContext(
+        projects=[_card(project, titles.get(project.task, project.task)) for project in page.projects],
+        corrupt=page.corrupt[:NAMED_DOCUMENTS],
+        num_corrupt=len(page.corrupt),
+        samples=[describe_sample(sample, titles) for sample in page.samples],
+        num_projects=page.num_projects,
+        num_found=f"{page.num_found:,}",
+        page=page.query.page,
+        num_pages=page.num_pages,
+        page_url=f"/projects?{urlencode(query)}&page=",
+        is_filtered=_is_filtered(page.query),
+    )
+
+
+def _is_filtered(query: ProjectQuery) -> bool:
+    return bool(query.search or query.task)
+
+
+def _card(project: ListedProject, task_title: str) -> ProjectCard:
+    return ProjectCard(
+        id=project.id,
+        name=project.name,
+        description=_shorten(project.description or ""),
+        task_title=task_title,
+        num_images=f"{project.num_images:,}",
+        num_experiments=f"{project.num_experiments:,}",
+        changed=describe_moment(project.changed_at),
+        work=work_line(project.work),
+        failed_import=_shorten(project.failed_import.message) if project.failed_import else "",
+        hint="Next: import images" if not project.num_images else "Next: train" if not project.num_experiments else "",
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[: SHOWN_CHARACTERS - 1].rstrip()}…"
+
+
+def _task_choice(task: TaskInfo) -> TaskChoice:
+    kind = task.annotation_kind
+    return TaskChoice(task.id, task.title, task.description, kind, KIND_TEXT[kind], KIND_EXAMPLES[kind])
+
+
+def _losses(extent: ProjectExtent) -> list[str]:
+    project = extent.project
+    counted = (
+        (project.num_images, "image", "with annotations and splits"),
+        (project.num_experiments, "experiment", "with checkpoints, logs and evaluation"),
+        (extent.num_exports, "export", ""),
+    )
+    return [f"{number:,} {noun}{'' if number == 1 else 's'} {more}".strip() for number, noun, more in counted if number]
+
+
+def _why_kept(work: ProjectWork | None) -> str:
+    line = work_line(work)
+    return "" if line is None else f"Work goes on in it ({line.text}). Stop it or wait for its end, then delete."

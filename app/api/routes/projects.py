@@ -10,6 +10,7 @@ from app.api.json_body import StrictRoute
 from app.api.pages.projects import project_list_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
+from app.schemas.project_list import ProjectQuery
 from app.schemas.projects import ProjectCreate, ProjectDeleted, ProjectList, ProjectSummary, ProjectUpdate
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=StrictRoute)
@@ -19,7 +20,7 @@ router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=Strict
 def list_projects(request: Request, studio: StudioDep) -> Response:
     """Every project, the last changed first, and documents that could not be read."""
     projects = studio.projects.list_projects()
-    return present(request, projects, lambda: project_list_fragment(projects, studio.tasks.list_tasks()))
+    return present(request, projects, lambda: project_list_fragment(studio.project_list.find_page(ProjectQuery())))
 
 
 @router.post("", response_model=Ok[ProjectSummary], summary="Create a project")

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
+from playwright.sync_api import Page
+
 from tests.browser.screens.screen import Screen
+
+
+def open_new(page: Page) -> None:
+    """Open the dialog of a new project, with a task chosen."""
+    page.get_by_role("button", name="New project").click()
+    page.locator(".choice").first.click()
+
+
+def open_samples(page: Page) -> None:
+    """Open the list of samples."""
+    page.get_by_role("button", name="Sample projects").click()
+
+
+def open_dialog(page: Page, action: str) -> None:
+    """Open a dialog of the project that has something in it."""
+    page.get_by_role("button", name=f"{action} Digits").click()
+    page.wait_for_selector("#project-dialog-box[open]")
+
 
 SCREENS = (
     Screen("projects", "/projects"),
+    Screen("projects-none-found", "/projects?search=nothing"),
+    Screen("projects-new", "/projects", open_new, is_full_page=False),
+    Screen("projects-samples", "/projects", open_samples, is_full_page=False),
+    Screen("projects-rename", "/projects", lambda page: open_dialog(page, "Rename"), is_full_page=False),
+    Screen(
+        "projects-duplicate", "/projects", lambda page: open_dialog(page, "Duplicate settings of"), is_full_page=False
+    ),
+    Screen("projects-delete", "/projects", lambda page: open_dialog(page, "Delete"), is_full_page=False),
+    Screen("first-steps-empty", "/projects/{empty_id}/start"),
+    Screen("first-steps", "/projects/{project_id}/start"),
     Screen("reference", "/docs", is_full_page=False),
     Screen("patterns", "/_patterns"),
     Screen("patterns-dialog", "/_patterns", lambda page: page.click("[data-dialog-open]"), is_full_page=False),

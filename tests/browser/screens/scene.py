@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.client import StudioClient
-from app.commands.digits import write_digits
+from app.datasets.digits import write_digits
 from app.schemas.datasets import ImportStarted
 from tests.browser.screens.screen import Scene
 

@@ -1,0 +1,178 @@
+"""The first steps of a project: what is done, what goes on, what comes next. Rules are in core, wording is here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse
+
+from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.projects import work_line
+from app.api.pages.shell import ProjectShell, page_response, project_shell
+from app.api.templating import Fragment, render_fragment
+from app.schemas.project_list import NextStep, ProjectSteps, ProjectWork
+
+router = APIRouter(include_in_schema=False)
+
+StepState = Literal["done", "working", "now", "later"]
+_ORDER: tuple[NextStep, ...] = ("import", "split", "experiment", "train", "evaluate", "export")
+_TITLES: dict[NextStep, tuple[str, str]] = {
+    "import": ("Images", "dataset"),
+    "split": ("Split", "split"),
+    "experiment": ("Experiment", "training"),
+    "train": ("Training", "training"),
+    "evaluate": ("Evaluation", "evaluation"),
+    "export": ("Export", "export"),
+}
+_HINTS: dict[NextStep, tuple[str, str, str]] = {
+    "import": ("Next: import images", "Everything that follows is learned from them.", "Import images"),
+    "split": ("Next: make a split", "It says which images are learned from and which only judge.", "Make a split"),
+    "experiment": ("Next: choose a model", "An experiment is a model with its settings.", "New experiment"),
+    "train": ("Next: train", "The model learns from the training images.", "Open training"),
+    "evaluate": ("Next: evaluate", "See how good it is on images that it has not learned from.", "Open evaluation"),
+    "export": ("Next: export", "Take the model away as a file that runs anywhere.", "Open export"),
+    "done": ("Every step is done", "Try it on images of your own, or train another experiment.", "Open the playground"),
+}
+_WORKING: dict[str, tuple[str, NextStep, str]] = {
+    "import": ("The images are on their way. Next: train.", "import", "See the images"),
+    "train": ("Follow the curves while it learns. Next: evaluate.", "train", "Follow the training"),
+    "evaluate": ("Every image is being judged. Next: export.", "evaluate", "Open evaluation"),
+    "export": ("The file is made and compared with the model.", "export", "Open export"),
+}
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of the way."""
+
+    title: str
+    state: StepState
+    text: str
+    url: str
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """How far the work is that goes on; `value` None where that is not known."""
+
+    label: str
+    value: int | None
+    maximum: int
+    text: str
+
+
+@dataclass(frozen=True)
+class FirstStepsContext:
+    """Names for `start/_first_steps.html`. The action is a link, or starts a run where `train_url` is set."""
+
+    project_id: str
+    title: str
+    hint: str
+    rows: list[StepRow]
+    progress: StepProgress | None
+    failure: str
+    action: str
+    action_url: str
+    train_url: str
+
+
+@dataclass(frozen=True)
+class StartContext(FirstStepsContext):
+    """Names for `start/index.html`, which holds the steps."""
+
+    shell: ProjectShell
+
+
+def first_steps_fragment(steps: ProjectSteps) -> Fragment:
+    """Return the steps without the page around them."""
+    return Fragment("start/_first_steps.html", _context(steps))
+
+
+@router.head("/projects/{pid}/start")
+@router.get("/projects/{pid}/start")
+def show_start(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
+    """Where a new project begins."""
+    shell = project_shell(studio.pages.get_project_page(pid), "dataset")
+    tabs = tuple(dataclasses.replace(tab, is_current=False) for tab in shell.tabs)
+    shell = dataclasses.replace(shell, tabs=tabs, title="First steps")
+    return page_response(
+        "start/index.html", StartContext(shell=shell, **vars(_context(studio.project_list.get_steps(pid))))
+    )
+
+
+@router.get("/projects/{pid}/first-steps")
+def show_first_steps(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
+    """The steps alone, for a page that is open."""
+    return HTMLResponse(render_fragment(first_steps_fragment(studio.project_list.get_steps(pid))))
+
+
+def _context(steps: ProjectSteps) -> FirstStepsContext:
+    base = f"/projects/{steps.project.id}"
+    work = steps.project.work if steps.next_step == "wait" else None
+    title, hint, current, action = _describe_work(work) if work else _describe_next(steps)
+    tab = _TITLES[current][1] if current in _TITLES else "playground"
+    return FirstStepsContext(
+        project_id=steps.project.id,
+        title=title,
+        hint=hint,
+        rows=_rows(steps, current, is_working=work is not None, base=base),
+        progress=_progress(work) if work else None,
+        failure=steps.project.failed_import.message if steps.project.failed_import else "",
+        action=action,
+        action_url=f"{base}/{tab}",
+        train_url=_train_url(steps),
+    )
+
+
+def _describe_work(work: ProjectWork) -> tuple[str, str, NextStep, str]:
+    """Return title, hint, the step that it is, and the name of the action."""
+    hint, current, action = _WORKING.get(work.kind, ("It ends by itself.", "train", "Open training"))
+    line = work_line(work)
+    return line.text if line else "", hint, current, action
+
+
+def _describe_next(steps: ProjectSteps) -> tuple[str, str, NextStep, str]:
+    title, hint, action = _HINTS.get(steps.next_step, _HINTS["train"])
+    if _can_train(steps) and steps.experiment is not None:
+        action = f"Train {steps.experiment.name}"
+    return title, hint, steps.next_step, action
+
+
+def _can_train(steps: ProjectSteps) -> bool:
+    return steps.next_step == "train" and steps.experiment is not None and steps.experiment.status == "created"
+
+
+def _train_url(steps: ProjectSteps) -> str:
+    if not _can_train(steps) or steps.experiment is None:
+        return ""
+    return f"/api/training/{steps.project.id}/experiments/{steps.experiment.id}/train"
+
+
+def _rows(steps: ProjectSteps, current: NextStep, *, is_working: bool, base: str) -> list[StepRow]:
+    texts = {
+        "import": f"{steps.project.num_images:,} images" if steps.project.num_images else "",
+        "split": steps.split_name or "",
+        "experiment": steps.experiment.name if steps.experiment else "",
+    }
+    position = _ORDER.index(current) if current in _ORDER else len(_ORDER)
+    now: StepState = "working" if is_working else "now"
+    return [
+        StepRow(
+            title=_TITLES[step][0],
+            state="done" if index < position else now if index == position else "later",
+            text=texts.get(step, ""),
+            url=f"{base}/{_TITLES[step][1]}",
+        )
+        for index, step in enumerate(_ORDER)
+    ]
+
+
+def _progress(work: ProjectWork) -> StepProgress:
+    progress = work.progress
+    label = progress.message or ("Starting" if work.is_running else "Waiting")
+    if not progress.total:
+        return StepProgress(label, None, 1, "")
+    return StepProgress(label, progress.done, progress.total, f"{progress.done:,} of {progress.total:,}")

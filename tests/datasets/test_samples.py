@@ -1,0 +1,36 @@
+"""Each sample is what it says, and an import job turns it into a dataset with a split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.datasets.importer import run
+from app.datasets.samples import SAMPLES
+from app.schemas.splits import SplitCreate
+from app.schemas.tasks import AnnotationKind
+from tests.datasets.jobs import FakeContext, make_payload, read_table
+
+KINDS = sorted(SAMPLES)
+
+
+def test_there_are_samples() -> None:
+    assert KINDS == ["label", "values"]
+    assert all(sample.licence and sample.title for sample in SAMPLES.values())
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.slow)])
+def test_a_sample_is_imported_with_its_split(kind: AnnotationKind, tmp_path: Path) -> None:
+    payload = make_payload(Path(), kind).model_copy(update={"is_sample": True, "split": SplitCreate(name="main")})
+    context = FakeContext(tmp_path, payload)
+    result = run(context)
+    table = read_table(tmp_path)
+    assert len(table.images) == SAMPLES[kind].num_images == result["num_images"]
+    assert table.num_problems == 0
+    assert table.split_names == ["main"] == [split.name for split in table.splits]
+    counts = [sum(image.split == [subset] for image in table.images) for subset in ("train", "val", "test")]
+    assert counts == [1258, 270, 269]
+    assert [result["split"][f"{subset}_rows"] for subset in ("train", "val", "test")] == counts
+    assert not (tmp_path / ".unpacked").exists()
+    assert context.progress[0].message == "Writing the sample images"
