@@ -6,7 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install run demo test check format docs bench clean
+# Only `make css` needs npm; what it makes is committed.
+TAILWIND := 4.3.5
+
+.PHONY: help install run demo test check format docs bench css screens clean
 
 help:
 	@echo "make demo      train, evaluate and export a model on real images, then keep serving"
@@ -15,6 +18,8 @@ help:
 	@echo "make check     format, lint, types, layers, documents, all tests"
 	@echo "make bench     measure, as ratios against plain baselines"
 	@echo "make docs      bring generated tables in plan/ up to date"
+	@echo "make css       compile styles/ into app/static/css/app.css (needs npm)"
+	@echo "make screens   write a picture of every page to screens/ (needs Chromium)"
 	@echo "make clean     remove caches and the demo's workspace"
 
 install: $(STAMP)
@@ -58,6 +63,15 @@ docs: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+
+css: install
+	npx --yes --package @tailwindcss/cli@$(TAILWIND) --package tailwindcss@$(TAILWIND) -c \
+		'NODE_PATH="$$(dirname "$$(dirname "$$(command -v tailwindcss)")")" \
+		tailwindcss --input styles/source.css --output app/static/css/app.css --minify'
+	$(BIN)/python -m tests.style_sheet
+
+screens: install
+	$(BIN)/python -m tests.browser.screens $(ARGS)
 
 clean:
 	rm -rf demo-workspace demo-workspace-files build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache bench.json

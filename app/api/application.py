@@ -9,12 +9,19 @@ from importlib.metadata import PackageNotFoundError, version
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.staticfiles import StaticFiles
 
 from app.api.dependencies import ERROR_RESPONSES
 from app.api.errors import install_error_handlers
+from app.api.pages import compare as compare_page
+from app.api.pages import dataset as dataset_page
+from app.api.pages import evaluation as evaluation_page
+from app.api.pages import export as export_page
+from app.api.pages import patterns as patterns_page
+from app.api.pages import playground as playground_page
 from app.api.pages import projects as projects_page
 from app.api.pages import reference as reference_page
+from app.api.pages import split as split_page
+from app.api.pages import training as training_page
 from app.api.routes import (
     datasets,
     evaluations,
@@ -38,6 +45,7 @@ from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
 from app.api.security.origins import OriginMiddleware
 from app.api.security.tokens import TokenMiddleware
+from app.api.static_files import VersionedStaticFiles
 from app.api.streams import experiment_stream, project_events, websocket
 from app.api.templating import STATIC_DIR
 from app.config import Settings
@@ -61,6 +69,18 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     jobs.router,
     system.router,
 )
+PAGE_ROUTERS: tuple[APIRouter, ...] = (
+    projects_page.router,
+    reference_page.router,
+    patterns_page.router,
+    dataset_page.router,
+    split_page.router,
+    training_page.router,
+    evaluation_page.router,
+    export_page.router,
+    compare_page.router,
+    playground_page.router,
+)
 DESCRIPTION = """From a folder of images to a trained, evaluated and exported model.
 
 Every answer is `{"status": "ok", "data": ...}` or `{"status": "error", "error": {"code", "message", "details"?}}`.
@@ -81,9 +101,9 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
     )
     for router in API_ROUTERS:
         app.include_router(router, responses=ERROR_RESPONSES)
-    for router in (websocket.router, projects_page.router, reference_page.router):
+    for router in (websocket.router, *PAGE_ROUTERS):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")
+    app.mount("/static", VersionedStaticFiles(directory=STATIC_DIR), name="static")
     install_error_handlers(app)
     _add_middleware(app, settings)
     return app

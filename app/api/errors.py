@@ -61,6 +61,13 @@ _DISK_ERRORS: Mapping[int, tuple[str, str]] = {
     errno.ENAMETOOLONG: ("VALIDATION_ERROR", "A name in this request is too long."),
 }
 
+_PAGE_TITLES: Mapping[int, str] = {
+    404: "There is nothing here",
+    422: "This address is not complete",
+    503: "The disk cannot be used",
+    507: "The disk is full",
+}
+
 INTERNAL_ERROR = ErrorBody(code="INTERNAL_ERROR", message="Something went wrong here; the log of the server says what.")
 
 
@@ -87,15 +94,29 @@ class ErrorContext:
     problems: Sequence[FieldProblem]
 
 
+@dataclass(frozen=True)
+class ErrorPageContext:
+    """Names for `error.html`, the page in place of one that cannot be shown."""
+
+    status: int
+    title: str
+    message: str
+    section: str = ""
+
+
 def error_response(headers: Headers, body: ErrorBody, extra_headers: Mapping[str, str] | None = None) -> Response:
     """Return the failure as JSON, or as HTML for a request with `HX-Request: true`."""
     status = STATUS_BY_CODE[body.code]
     if headers.get("hx-request") == "true":
-        problems = body.details if isinstance(body.details, list) else []
-        fragment = Fragment("_error.html", ErrorContext(body.code, body.message, problems))
-        return HTMLResponse(render_fragment(fragment), status, extra_headers)
+        return HTMLResponse(render_fragment(error_fragment(body)), status, extra_headers)
     content = ErrorEnvelope(error=body).model_dump_json(exclude_none=True)
     return Response(content, status, extra_headers, media_type="application/json")
+
+
+def error_fragment(body: ErrorBody) -> Fragment:
+    """Return what a request with `HX-Request: true` gets of a failure."""
+    problems = body.details if isinstance(body.details, list) else []
+    return Fragment("_error.html", ErrorContext(body.code, body.message, problems))
 
 
 def disk_error(error: OSError) -> ErrorBody | None:
@@ -124,16 +145,35 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _answer_os_error)
 
 
+def _answer(request: Request, body: ErrorBody, extra_headers: Mapping[str, str] | None = None) -> Response:
+    """Answer a failure: with a page where a person opened one, else in the envelope or its fragment."""
+    if not _is_page_request(request):
+        return error_response(request.headers, body, extra_headers)
+    status = STATUS_BY_CODE[body.code]
+    title = _PAGE_TITLES.get(status, "This page cannot be shown")
+    page = Fragment("error.html", ErrorPageContext(status, title, body.message))
+    return HTMLResponse(render_fragment(page), status, extra_headers)
+
+
+def _is_page_request(request: Request) -> bool:
+    is_page = not request.url.path.startswith(("/api/", "/static/", "/openapi.json"))
+    is_fragment = request.headers.get("hx-request") == "true"
+    return is_page and not is_fragment and "text/html" in request.headers.get("accept", "")
+
+
 async def _answer_core_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIStudioError)  # noqa: S101 - registered for this class
-    return error_response(request.headers, ErrorBody(code=error.code, message=error.message, details=error.details))
+    return _answer(request, ErrorBody(code=error.code, message=error.message, details=error.details))
 
 
 async def _answer_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     problems = field_problems(error.errors())
+    is_path = any(problem["loc"][0] == "path" for problem in error.errors())
+    if is_path and _is_page_request(request):
+        return _answer(request, ErrorBody(code="NOT_FOUND", message=_FRAMEWORK_ERRORS[404][1]))
     body = ErrorBody(code="VALIDATION_ERROR", message="Request validation failed.", details=problems)
-    return error_response(request.headers, body)
+    return _answer(request, body)
 
 
 async def _answer_framework_error(request: Request, error: Exception) -> Response:
@@ -142,7 +182,7 @@ async def _answer_framework_error(request: Request, error: Exception) -> Respons
         is_unread = error.status_code != STATUS_BY_CODE["VALIDATION_ERROR"]
         return error_response(request.headers, error.body, {"connection": "close"} if is_unread else None)
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, ("INTERNAL_ERROR", INTERNAL_ERROR.message))
-    return error_response(request.headers, ErrorBody(code=code, message=message), error.headers)
+    return _answer(request, ErrorBody(code=code, message=message), error.headers)
 
 
 async def _answer_os_error(request: Request, error: Exception) -> Response:
@@ -151,4 +191,4 @@ async def _answer_os_error(request: Request, error: Exception) -> Response:
     if body is None:
         raise error
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    return error_response(request.headers, body)
+    return _answer(request, body)

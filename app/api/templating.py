@@ -1,9 +1,15 @@
-"""Renders templates with typed contexts. Knows no route and no service; templates hold no business rule."""
+"""Renders templates with typed contexts. Knows no route and no service; templates hold no business rule.
+
+Beside its context a template has two functions: `asset(path)` is the address of a static file with its version, and
+`uid(prefix)` an id that no other element of this process has.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from functools import cache
+import hashlib
+import itertools
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -34,13 +40,28 @@ class Fragment:
 @cache
 def template_environment() -> Environment:
     """Return the one environment: escapes everything, and a name that the context lacks is an error."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(TEMPLATES_DIR),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    numbers = itertools.count(1)
+    environment.globals.update(asset=asset_url, uid=lambda prefix="e": f"{prefix}-{next(numbers)}")
+    return environment
+
+
+def asset_url(path: str) -> str:
+    """Return the address of a static file; it changes with the content, so that browsers may keep what they have."""
+    file = STATIC_DIR / path
+    return f"/static/{path}?v={file_version(file, file.stat().st_mtime_ns)}"
+
+
+@lru_cache(maxsize=256)
+def file_version(file: Path, mtime_ns: int) -> str:  # noqa: ARG001 - part of the key
+    """Return a short hash of a file; `mtime_ns` makes a changed file a new question."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def render_fragment(fragment: Fragment) -> str:

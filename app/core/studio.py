@@ -15,6 +15,7 @@ from app.core.gate import ProjectGate
 from app.core.imports import ImportService
 from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
+from app.core.page_views import PageService
 from app.core.predictions import PredictionService
 from app.core.projects import ProjectService
 from app.core.run_observer import RunObserver
@@ -66,6 +67,7 @@ class Studio:
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
+        self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)

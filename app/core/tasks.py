@@ -14,6 +14,11 @@ class TaskService:
         """Return every task that is installed."""
         return TaskList(tasks=[TaskInfo.model_validate(spec.info) for spec in list_specs().values()])
 
+    def find_task(self, task_id: str) -> TaskInfo | None:
+        """Return a task, None when it is not installed."""
+        spec = list_specs().get(task_id)
+        return None if spec is None else TaskInfo.model_validate(spec.info)
+
     def get_schema(self, task_id: str) -> TaskSchema:
         """Return the JSON Schema and the defaults of a task's hyperparameters; raises NotFoundError."""
         try:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.schemas.common import Description, Name, ProjectId, StrictModel
+from app.schemas.tasks import TaskInfo
 
 
 class WorkspaceRecord(StrictModel):
@@ -49,6 +50,14 @@ class ProjectSummary(ProjectRecord):
 
     num_images: int = 0
     num_experiments: int = 0
+
+
+class ProjectPage(StrictModel):
+    """What every page of a project starts from."""
+
+    project: ProjectSummary
+    task: TaskInfo | None = Field(description="None when the task of the project is not installed.")
+    seq: int = Field(description="The newest event of the log when the rest was read.")
 
 
 class CorruptDocument(StrictModel):

@@ -36,12 +36,14 @@ class LiveServer:
 
 
 @contextmanager
-def run_server(settings: Settings, open_studio: Callable[[Settings], Studio] = Studio) -> Iterator[LiveServer]:
-    """Serve until the block ends."""
+def run_server(
+    settings: Settings, open_studio: Callable[[Settings], Studio] = Studio, port: int = 0
+) -> Iterator[LiveServer]:
+    """Serve until the block ends; `port` 0 is a free one."""
     server = build_server(settings, open_studio)
     app = server.config.app
     assert isinstance(app, FastAPI)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         deadline = time.monotonic() + 20

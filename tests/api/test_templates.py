@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
-from app.api.errors import ErrorContext
+from app.api.errors import ErrorContext, error_fragment
 from app.api.pages.projects import project_list_fragment
 from app.api.templating import STATIC_DIR, TEMPLATES_DIR, Fragment, render_fragment, template_environment
+from app.schemas.envelope import ErrorBody, FieldProblem
 from app.schemas.projects import CorruptDocument, ProjectList, ProjectSummary
 from app.schemas.tasks import TaskList
 
@@ -18,8 +19,13 @@ TEMPLATES = sorted(path.relative_to(TEMPLATES_DIR) for path in TEMPLATES_DIR.rgl
 MARKUP = "<script>alert(1)</script>\"'&"
 
 
+FRAGMENTS = [path for path in TEMPLATES if path.name.startswith("_")]
+ROOT = Path(__file__).parents[2]
+
+
 def test_number_of_templates() -> None:
-    assert len(TEMPLATES) == 9
+    assert len(TEMPLATES) >= 28
+    assert len(FRAGMENTS) >= 2
     assert all(path.suffix == ".html" for path in TEMPLATES)
 
 
@@ -31,7 +37,24 @@ def test_template_compiles(path: Path) -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=str)
 def test_template_has_no_inline_script_style_or_handler(path: Path) -> None:
     source = (TEMPLATES_DIR / path).read_text()
-    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\son[a-z]+=|\|\s*safe|javascript:", source)
+    pattern = (
+        r"""<script(?![^>]*\bsrc=)(?! type="application/json")|<style|\bstyle=|\son[a-z]+=|\|\s*safe|javascript:"""
+    )
+    assert not re.search(pattern, source)
+    assert not re.search(r"hx-on|hx-vals=.js:|hx-boost|x-html|hx-trigger=[^>]*\[", source)
+
+
+@pytest.mark.parametrize("path", FRAGMENTS, ids=str)
+def test_fragment_has_one_name_in_four_places(path: Path) -> None:
+    """Its file, the id of its root, the builder `<name>_fragment` in app/api, and a test that speaks of it."""
+    name = path.stem.removeprefix("_")
+    element_id = name.replace("_", "-")
+    tags = re.findall(r"<[a-z][^>]*>", re.sub(r"\{#.*?#\}", "", (TEMPLATES_DIR / path).read_text(), flags=re.DOTALL))
+    assert f'id="{element_id}"' in tags[0]
+    builders = [file for file in (ROOT / "app" / "api").rglob("*.py") if f"def {name}_fragment(" in file.read_text()]
+    assert len(builders) == 1
+    words = re.compile(rf"\b({name}_fragment|{element_id})\b")
+    assert any(words.search(file.read_text()) for file in (ROOT / "tests").rglob("test_*.py"))
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=str)
@@ -66,3 +89,11 @@ def test_empty_list_says_what_to_do_next() -> None:
 def test_name_that_the_context_lacks_is_an_error() -> None:
     with pytest.raises(UndefinedError):
         render_fragment(Fragment("projects/_project_list.html", ErrorContext("A", "b", [])))
+
+
+def test_error_fragment_carries_what_a_script_needs() -> None:
+    problems = [FieldProblem(field="hyperparameters.max_epochs", message=MARKUP)]
+    html = render_fragment(error_fragment(ErrorBody(code="VALIDATION_ERROR", message="No.", details=problems)))
+    assert 'data-code="VALIDATION_ERROR"' in html
+    assert 'data-field="hyperparameters.max_epochs"' in html
+    assert "<script" not in html

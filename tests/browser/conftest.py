@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import httpx
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, 
 
 from app.config import Settings
 from tests.api.live import LiveServer, run_server
+from tests.browser import axe
 
 ARGUMENTS = (
     "--headless",
@@ -35,6 +36,12 @@ class Watched:
     url: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+    def forgive(self, *parts: str) -> None:
+        """Take back complaints that hold one of these; each must have been there."""
+        for part in parts:
+            assert any(part in complaint for complaint in self.complaints), (part, self.complaints)
+        self.complaints[:] = [item for item in self.complaints if not any(part in item for part in parts)]
 
     def open(self, path: str) -> None:
         """Go to a path of the server."""
@@ -105,6 +112,12 @@ def add_project(server: LiveServer) -> Iterator[list[str]]:
     yield added
     for identifier in added:
         httpx.delete(f"{server.url}/api/projects/{identifier}")
+
+
+@pytest.fixture
+def check_axe() -> Callable[..., None]:
+    """Asserts that axe finds nothing: `check_axe(page)`, or `check_axe(page, "#dialog")` for a part."""
+    return axe.check_axe
 
 
 @pytest.fixture(params=[("light", 1280), ("dark", 390)], ids=["light-1280", "dark-390"])

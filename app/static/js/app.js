@@ -1,0 +1,148 @@
+/* What every page shares: toasts, answers of the server that say no, questions before something is lost, and what
+   happens after a success. Knows no page; the attributes that it reads are listed in plan/pages.md. */
+window.Studio = window.Studio || {};
+
+(() => {
+  "use strict";
+  const FLASH = "flash";
+
+  /* Toasts. */
+  const toast = ({ text, kind = "good", action = null }) => {
+    const region = document.getElementById("toasts");
+    const item = document.createElement("div");
+    item.className = `toast toast--${kind}`;
+    if (kind === "error") item.setAttribute("role", "alert");
+    const words = document.createElement("p");
+    words.className = "toast__text";
+    words.textContent = text;
+    item.append(words);
+    const remove = () => item.remove();
+    const addButton = (label, run) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "button button--quiet button--small";
+      button.textContent = label;
+      button.addEventListener("click", () => { remove(); run?.(); });
+      item.append(button);
+    };
+    if (action) addButton(action.label, action.run);
+    addButton("Dismiss");
+    region.append(item);
+    let timer = null;
+    const wait = () => { timer = setTimeout(remove, kind === "error" ? 20000 : 6000); };
+    for (const name of ["pointerenter", "focusin"]) item.addEventListener(name, () => clearTimeout(timer));
+    for (const name of ["pointerleave", "focusout"]) item.addEventListener(name, wait);
+    wait();
+    return item;
+  };
+
+  /* A toast that is shown by the page that comes next. */
+  const keepToast = (message) => {
+    try { sessionStorage.setItem(FLASH, JSON.stringify(message)); } catch { /* the next page says nothing */ }
+  };
+  const showKeptToast = () => {
+    try {
+      const kept = sessionStorage.getItem(FLASH);
+      sessionStorage.removeItem(FLASH);
+      if (kept) toast(JSON.parse(kept));
+    } catch { /* nothing was kept */ }
+  };
+
+  /* The error of an answer, whether it came as JSON or as a fragment: {code, message, details: [{field, message}]}. */
+  const readProblem = (xhr) => {
+    const fallback = { code: String(xhr.status), message: `The server answered ${xhr.status}.`, details: [] };
+    const type = xhr.getResponseHeader("content-type") || "";
+    if (type.includes("json")) {
+      try {
+        const { code, message, details } = JSON.parse(xhr.responseText).error;
+        return { code, message, details: Array.isArray(details) ? details : [] };
+      } catch { return fallback; }
+    }
+    const parsed = new DOMParser().parseFromString(xhr.responseText, "text/html").getElementById("error");
+    if (!parsed) return fallback;
+    const details = [...parsed.querySelectorAll("[data-field]")].map((item) => (
+      { field: item.dataset.field, message: item.dataset.message }));
+    return { code: parsed.dataset.code, message: parsed.dataset.message, details };
+  };
+  const problemText = ({ message, details }) => (
+    details.length ? `${message} ${details.map((item) => `${item.field}: ${item.message}`).join(" ")}` : message);
+
+  /* After a success: data-success-toast, -event, -go, -reload; a dialog closes unless data-success-keep-open. */
+  const fill = (text, data) => text.replace(/\{([\w.]+)\}/g, (_, path) => {
+    const value = path.split(".").reduce((at, key) => at?.[key], data);
+    return value === undefined || value === null ? "" : String(value);
+  });
+  const fillAddress = (text, data) => text.replace(/\{([\w.]+)\}/g, (name) => encodeURIComponent(fill(name, data)));
+  const followSuccess = (element, data) => {
+    const wishes = element.dataset;
+    element.dispatchEvent(new CustomEvent("form:success", { bubbles: true, detail: { data } }));
+    const leaves = wishes.successGo !== undefined || wishes.successReload !== undefined;
+    if (wishes.successToast) {
+      const message = { text: fill(wishes.successToast, data) };
+      if (leaves) keepToast(message); else toast(message);
+    }
+    for (const name of (wishes.successEvent || "").split(" ").filter(Boolean)) {
+      document.body.dispatchEvent(new CustomEvent(name, { detail: { data } }));
+    }
+    if (wishes.successKeepOpen === undefined) element.closest("dialog[open]")?.close();
+    if (wishes.successGo !== undefined) location.assign(fillAddress(wishes.successGo, data));
+    else if (wishes.successReload !== undefined) location.reload();
+  };
+
+  /* hx-confirm asks in our own dialog. */
+  const ask = ({ title, text, action, isDanger }) => new Promise((resolve) => {
+    const dialog = document.getElementById("confirm");
+    dialog.querySelector("[data-confirm-title]").textContent = title;
+    dialog.querySelector("[data-confirm-text]").textContent = text;
+    const button = dialog.querySelector("[data-confirm-yes]");
+    button.textContent = action;
+    button.className = `button ${isDanger ? "button--danger" : "button--primary"}`;
+    dialog.returnValue = "";
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+    dialog.showModal();
+  });
+  document.addEventListener("htmx:confirm", (event) => {
+    if (!event.detail.question) return;
+    event.preventDefault();
+    const wishes = event.detail.elt.dataset;
+    ask({
+      title: wishes.confirmTitle || "Are you sure?",
+      text: event.detail.question,
+      action: wishes.confirmAction || "Continue",
+      isDanger: wishes.confirmDanger !== undefined,
+    }).then((isYes) => { if (isYes) event.detail.issueRequest(true); });
+  });
+
+  /* A refusal is shown in data-error-target (a selector, or "this"), else as a toast. Typed forms show their own. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, elt } = event.detail;
+    if (xhr.status < 400 || Studio.isTyped?.(elt)) return;
+    const wish = elt.closest("[data-error-target]")?.dataset.errorTarget;
+    const target = wish === "this" ? elt : wish && document.querySelector(wish);
+    if (target && (xhr.getResponseHeader("content-type") || "").includes("text/html")) {
+      event.detail.target = target;
+      event.detail.swapOverride = "innerHTML";
+      event.detail.shouldSwap = true;
+      return;
+    }
+    event.detail.shouldSwap = false;
+    toast({ kind: "error", text: problemText(readProblem(xhr)) });
+  });
+  document.addEventListener("htmx:sendError", (event) => {
+    Studio.connection.lost();
+    const { elt, requestConfig } = event.detail;
+    const retry = () => {
+      if (!elt.isConnected) return location.reload();
+      if (elt instanceof HTMLFormElement) return elt.requestSubmit();
+      if (elt.matches("button, a, input[type=submit]")) return elt.click();
+      return htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt });
+    };
+    toast({ kind: "error", text: "The server does not answer. Nothing was sent.", action: { label: "Retry", run: retry } });
+  });
+  document.addEventListener("htmx:timeout", () => {
+    toast({ kind: "error", text: "The server took too long to answer. Reload the page to see what it did." });
+  });
+  document.addEventListener("DOMContentLoaded", showKeptToast);
+
+  Object.assign(Studio, { toast, keepToast, readProblem, problemText, followSuccess, ask });
+})();

@@ -1,0 +1,180 @@
+/* Draws <figure data-chart> from the JSON inside it (app/api/pages/charts.py), in the colours of the theme, and keeps a
+   table of the same numbers. Studio.charts.get(id) gives {append, replace, chart}. Needs Chart.js. */
+(() => {
+  "use strict";
+  const charts = new Map();
+  const NUM_COLOURS = 8;
+  const format = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+
+  /* Tokens are light-dark() pairs; what they come to is only known from an element that uses them. */
+  const colourOf = (token, alpha = 1) => {
+    const probe = document.createElement("span");
+    probe.hidden = true;
+    probe.style.color = `var(${token})`;
+    document.body.append(probe);
+    const [r, g, b] = getComputedStyle(probe).color.match(/[\d.]+/g);
+    probe.remove();
+    return `rgb(${r} ${g} ${b} / ${alpha})`;
+  };
+  const seriesColour = (spec, index, alpha) => colourOf(`--series-${((spec.colour ?? index) % NUM_COLOURS) + 1}`, alpha);
+
+  const dataset = (spec, series, index) => {
+    const isBar = spec.type === "bar";
+    const isScatter = spec.type === "scatter";
+    return {
+      label: series.name,
+      data: isBar ? series.values : series.points.map(([x, y]) => ({ x, y })),
+      type: spec.type,
+      borderDash: series.is_dashed ? [6, 4] : [],
+      borderWidth: isBar ? 0 : 2,
+      pointRadius: isScatter ? 3 : series.points && series.points.length > 60 ? 0 : 2,
+      pointHitRadius: 8,
+      showLine: !isScatter,
+      spanGaps: true,
+      tension: 0,
+      maxBarThickness: 28,
+    };
+  };
+  const axis = (title, extra = {}) => ({
+    title: { display: Boolean(title), text: title || "" },
+    ticks: { maxRotation: 0, autoSkipPadding: 12 },
+    ...extra,
+  });
+  const configure = (spec, figure) => {
+    const category = axis(spec.x_title, { stacked: spec.is_stacked, grid: { display: false } });
+    const value = axis(spec.y_title, {
+      stacked: spec.is_stacked,
+      type: spec.is_log ? "logarithmic" : "linear",
+      min: spec.y_min ?? undefined,
+      max: spec.y_max ?? undefined,
+    });
+    const x = spec.type === "bar" ? category : axis(spec.x_title, { type: "linear", ticks: { precision: 0, maxRotation: 0 } });
+    const isSideways = spec.type === "bar" && spec.is_horizontal;
+    return {
+      type: spec.type,
+      data: { labels: spec.labels || undefined, datasets: spec.series.map((series, index) => dataset(spec, series, index)) },
+      options: {
+        animation: false,
+        responsive: true,
+        maintainAspectRatio: false,
+        indexAxis: isSideways ? "y" : "x",
+        interaction: { mode: spec.type === "line" ? "index" : "nearest", intersect: spec.type !== "line", axis: isSideways ? "y" : "x" },
+        scales: isSideways ? { x: value, y: category } : { x, y: value },
+        plugins: {
+          colors: { enabled: false },
+          legend: { display: spec.series.length > 1, position: "bottom", labels: { boxWidth: 12, boxHeight: 12 } },
+          tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${format.format(isSideways ? item.parsed.x : item.parsed.y)}` } },
+        },
+        onClick: (event, items, chart) => {
+          if (!items.length) return;
+          const { datasetIndex, index } = items[0];
+          const detail = { series: chart.data.datasets[datasetIndex].label, index, label: chart.data.labels?.[index] };
+          figure.dispatchEvent(new CustomEvent("chart:select", { bubbles: true, detail }));
+        },
+      },
+    };
+  };
+  const paint = ({ chart, spec }) => {
+    const ink = colourOf("--ink-soft");
+    const line = colourOf("--line");
+    chart.data.datasets.forEach((item, index) => {
+      const series = spec.series[index];
+      item.borderColor = seriesColour(series, index);
+      item.backgroundColor = seriesColour(series, index, spec.type === "scatter" ? 0.6 : 1);
+    });
+    for (const scale of Object.values(chart.options.scales)) {
+      scale.ticks.color = ink;
+      scale.title.color = ink;
+      scale.grid = { ...scale.grid, color: line };
+      scale.border = { color: line };
+    }
+    chart.options.plugins.legend.labels.color = ink;
+    chart.options.font = { family: getComputedStyle(document.body).fontFamily, size: 12 };
+    chart.update("none");
+  };
+
+  /* The same numbers as a table, made when someone opens it. */
+  const cell = (tag, text, isNumber) => {
+    const element = document.createElement(tag);
+    element.textContent = text;
+    if (isNumber) element.className = "is-number";
+    if (tag === "th") element.scope = "col";
+    return element;
+  };
+  const rowsOf = (spec) => {
+    if (spec.type === "bar") return spec.labels.map((label, index) => [label, ...spec.series.map((series) => series.values[index])]);
+    const byX = new Map();
+    spec.series.forEach((series, index) => {
+      for (const [x, y] of series.points) {
+        if (!byX.has(x)) byX.set(x, new Array(spec.series.length).fill(null));
+        byX.get(x)[index] = y;
+      }
+    });
+    return [...byX].sort((a, b) => a[0] - b[0]).map(([x, values]) => [x, ...values]);
+  };
+  const writeTable = ({ figure, spec }) => {
+    const details = figure.querySelector("details");
+    if (!details?.open) return;
+    const table = document.createElement("table");
+    table.className = "table";
+    const head = table.createTHead().insertRow();
+    head.append(cell("th", spec.x_title || ""), ...spec.series.map((series) => cell("th", series.name, true)));
+    const body = table.createTBody();
+    for (const [first, ...values] of rowsOf(spec)) {
+      const row = body.insertRow();
+      row.append(cell("td", first), ...values.map((value) => cell("td", value === null ? "" : format.format(value), true)));
+    }
+    details.querySelector("[data-chart-table]").replaceChildren(table);
+  };
+
+  const draw = (figure) => {
+    if (charts.get(figure.id)?.figure === figure) return;
+    charts.get(figure.id)?.chart.destroy();
+    const spec = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const entry = { figure, spec, chart: new Chart(figure.querySelector("canvas"), configure(spec, figure)) };
+    charts.set(figure.id, entry);
+    paint(entry);
+    figure.querySelector("details")?.addEventListener("toggle", () => writeTable(entry));
+    figure.dataset.drawn = "";
+  };
+  /* Adds a point to a series by its name; a new x goes to the end, a known one is replaced. */
+  const append = (entry, name, x, y) => {
+    const index = entry.spec.series.findIndex((series) => series.name === name);
+    if (index < 0) return;
+    const points = entry.spec.series[index].points;
+    const at = points.findIndex((point) => point[0] === x);
+    if (at < 0) points.push([x, y]); else points[at] = [x, y];
+    entry.chart.data.datasets[index].data = points.map(([px, py]) => ({ x: px, y: py }));
+    entry.chart.update("none");
+    writeTable(entry);
+  };
+  const replace = (entry, spec) => {
+    entry.spec = spec;
+    const { data, options } = configure(spec, entry.figure);
+    entry.chart.data = data;
+    entry.chart.options = options;
+    paint(entry);
+    writeTable(entry);
+  };
+  const get = (id) => {
+    const entry = charts.get(id);
+    if (!entry) return null;
+    return {
+      chart: entry.chart,
+      spec: entry.spec,
+      append: (name, x, y) => append(entry, name, x, y),
+      replace: (spec) => replace(entry, spec),
+    };
+  };
+  const scan = (root) => {
+    for (const [id, entry] of charts) if (!entry.figure.isConnected) { entry.chart.destroy(); charts.delete(id); }
+    for (const figure of root.querySelectorAll("figure[data-chart]")) draw(figure);
+    if (root.matches?.("figure[data-chart]")) draw(root);
+  };
+
+  document.addEventListener("DOMContentLoaded", () => scan(document));
+  document.addEventListener("htmx:load", (event) => scan(event.detail.elt));
+  document.addEventListener("theme:changed", () => { for (const entry of charts.values()) paint(entry); });
+
+  Studio.charts = { get, colourOf };
+})();

@@ -1,0 +1,151 @@
+/* htmx extension "json-form": a form, or a button with hx-vals, that sends typed JSON and understands the envelope.
+   Dotted names nest, `name[]` collects a list, types come from the inputs or from data-type. See plan/pages.md. */
+(() => {
+  "use strict";
+  const isTyped = (element) => {
+    const wish = element.closest("[hx-ext]")?.getAttribute("hx-ext") || "";
+    return wish.split(",").map((name) => name.trim()).includes("json-form");
+  };
+  /* With an hx-target of its own the answer is a fragment to be swapped, without one it is JSON. */
+  const wantsFragment = (element) => element.hasAttribute("hx-target");
+
+  const toNumber = (text) => (text.trim() === "" ? null : Number(text));
+  const toList = (text, convert) => text.split(/[\s,;]+/).filter(Boolean).map(convert);
+  const CONVERT = {
+    text: (text) => text,
+    number: toNumber,
+    int: toNumber,
+    bool: (text) => text === "true",
+    list: (text) => toList(text, String),
+    "list:number": (text) => toList(text, Number),
+    json: (text) => (text.trim() === "" ? null : JSON.parse(text)),
+    "null-if-empty": (text) => (text.trim() === "" ? null : text),
+  };
+  const readValue = (field) => {
+    if (field.type === "checkbox" && !field.name.endsWith("[]")) return field.checked;
+    const isNumber = field.type === "number" || field.type === "range";
+    return CONVERT[field.dataset.type || (isNumber ? "number" : "text")](field.value);
+  };
+  const isSent = (field) => {
+    if (!field.name || field.disabled || field.closest("fieldset[disabled]")) return false;
+    if (["submit", "button", "reset", "file", "image"].includes(field.type)) return false;
+    if (field.type === "radio" || (field.type === "checkbox" && field.name.endsWith("[]"))) return field.checked;
+    return !(field.dataset.empty === "omit" && field.value.trim() === "");
+  };
+  const put = (data, path, value) => {
+    let at = data;
+    const keys = path.split(".");
+    for (const key of keys.slice(0, -1)) at = at[key] ??= {};
+    at[keys.at(-1)] = value;
+  };
+  const readForm = (form) => {
+    const data = {};
+    const lists = {};
+    for (const field of form.elements) {
+      if (field.name?.endsWith("[]") && !field.disabled) lists[field.name.slice(0, -2)] ??= [];
+      if (!isSent(field)) continue;
+      if (field.name.endsWith("[]")) lists[field.name.slice(0, -2)].push(readValue(field));
+      else put(data, field.name, readValue(field));
+    }
+    for (const [path, values] of Object.entries(lists)) put(data, path, values);
+    return data;
+  };
+  const readBody = (element) => {
+    const values = JSON.parse(element.getAttribute("hx-vals") || "{}");
+    const form = element instanceof HTMLFormElement ? element : null;
+    return { ...(form ? readForm(form) : {}), ...values };
+  };
+
+  /* Errors beside their fields. A path that no field has goes to the nearest field above it, or to the summary only. */
+  const findField = (form, path) => {
+    const keys = path.split(".");
+    for (let length = keys.length; length > 0; length -= 1) {
+      const name = CSS.escape(keys.slice(0, length).join("."));
+      const field = form.querySelector(`[name="${name}"]:not([type=hidden]), [name="${name}[]"]:not([type=hidden])`);
+      if (field) return field;
+    }
+    return null;
+  };
+  const clearError = (field) => {
+    field.removeAttribute("aria-invalid");
+    const text = field.closest(".field")?.querySelector(".field__error");
+    if (text) { text.textContent = ""; text.hidden = true; }
+  };
+  const clearErrors = (form) => {
+    for (const field of form.querySelectorAll("[aria-invalid]")) clearError(field);
+    const summary = form.querySelector("[data-form-errors]");
+    if (summary) { summary.replaceChildren(); summary.hidden = true; }
+  };
+  const showOnField = (field, message) => {
+    field.setAttribute("aria-invalid", "true");
+    const text = field.closest(".field")?.querySelector(".field__error");
+    if (!text) return false;
+    text.textContent = message;
+    text.hidden = false;
+    return true;
+  };
+  const labelOf = (field) => field.closest(".field")?.querySelector(".field__label")?.firstChild?.textContent.trim();
+  const showProblem = (form, problem) => {
+    clearErrors(form);
+    const summary = form.querySelector("[data-form-errors]");
+    const fields = [];
+    const lines = problem.details.map(({ field: path, message }) => {
+      const field = findField(form, path);
+      if (field && showOnField(field, message)) fields.push(field);
+      return `${(field && labelOf(field)) || path}: ${message}`;
+    });
+    if (summary) {
+      const text = document.createElement("p");
+      text.textContent = problem.message;
+      const list = document.createElement("ul");
+      list.append(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+      summary.replaceChildren(text, ...(lines.length ? [list] : []));
+      summary.hidden = false;
+    } else {
+      Studio.toast({ kind: "error", text: Studio.problemText(problem) });
+    }
+    (fields[0] || summary)?.focus();
+  };
+
+  const begin = (element, event) => {
+    if (element.getAttribute("aria-busy") === "true") { event.preventDefault(); return; }
+    element.setAttribute("aria-busy", "true");
+    if (element instanceof HTMLFormElement) clearErrors(element);
+  };
+  const finish = (element, xhr) => {
+    element.removeAttribute("aria-busy");
+    if (!xhr.status) return;
+    if (xhr.status >= 400) {
+      const problem = Studio.readProblem(xhr);
+      if (element instanceof HTMLFormElement) showProblem(element, problem);
+      else Studio.toast({ kind: "error", text: Studio.problemText(problem) });
+      return;
+    }
+    const isJson = (xhr.getResponseHeader("content-type") || "").includes("json");
+    Studio.followSuccess(element, isJson ? JSON.parse(xhr.responseText).data : null);
+  };
+
+  htmx.defineExtension("json-form", {
+    onEvent(name, event) {
+      const { elt, requestConfig, headers, xhr } = event.detail;
+      const source = requestConfig?.elt || elt;
+      if (name === "htmx:configRequest") {
+        if (event.detail.verb !== "get" && event.detail.verb !== "delete") headers["Content-Type"] = "application/json";
+        if (event.detail.verb === "delete") for (const key of [...event.detail.formData.keys()]) event.detail.formData.delete(key);
+        if (!wantsFragment(source)) { delete headers["HX-Request"]; headers.Accept = "application/json"; }
+      } else if (name === "htmx:beforeRequest") begin(source, event);
+      else if (name === "htmx:beforeSwap" && (xhr.status >= 400 || !wantsFragment(source))) event.detail.shouldSwap = false;
+      else if (name === "htmx:afterRequest") finish(source, xhr);
+      return true;
+    },
+    encodeParameters(xhr, parameters, element) {
+      xhr.overrideMimeType("text/json");
+      return JSON.stringify(readBody(element));
+    },
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.getAttribute?.("aria-invalid") === "true") clearError(event.target);
+  });
+
+  Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem });
+})();

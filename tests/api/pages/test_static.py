@@ -1,0 +1,87 @@
+"""Scripts and styles: small, fresh, complete, with their licences, and kept by browsers as long as they may be."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+
+from app.api.templating import STATIC_DIR, asset_url
+from app.schemas.event_table import list_event_classes
+from tests.style_sheet import STYLE_SHEET, digest_sources, list_sources, mark_style_sheet, read_mark
+
+JS = STATIC_DIR / "js"
+MAX_JS_BYTES = 450_000
+
+
+def test_scripts_are_small_enough() -> None:
+    files = sorted(JS.rglob("*.js"))
+    assert len(files) >= 12
+    assert sum(file.stat().st_size for file in files) < MAX_JS_BYTES
+
+
+def test_vendored_files_name_their_version_and_licence() -> None:
+    listed = (JS / "vendor" / "VENDORED.md").read_text()
+    scripts = sorted((JS / "vendor").glob("*.js"))
+    assert len(scripts) == 3
+    for script in scripts:
+        version = re.search(r"-(\d+\.\d+\.\d+)\.", script.name)
+        assert version is not None
+        row = next(line for line in listed.splitlines() if f"`{script.name}`" in line)
+        assert version.group(1) in row.replace(script.name, "")
+        licence = re.search(r"`(LICENSE-[a-z]+\.txt)`", row)
+        assert licence is not None
+        assert len((JS / "vendor" / licence.group(1)).read_text()) > 300
+        assert "sourceMappingURL" not in script.read_text()
+
+
+def test_our_scripts_write_no_markup_and_no_style_attribute() -> None:
+    scripts = sorted(JS.glob("*.js"))
+    assert len(scripts) >= 9
+    for script in scripts:
+        source = script.read_text()
+        assert not re.search(r"innerHTML\s*=|outerHTML\s*=|insertAdjacentHTML|document\.write|\beval\(", source), script
+        assert not re.search(r"setAttribute\(.style|https?://", source), script
+
+
+def test_style_sheet_was_compiled_from_what_is_here() -> None:
+    assert len(list_sources()) >= 50
+    assert read_mark(STYLE_SHEET.read_text()) == digest_sources(), "run `make css` and commit app.css"
+
+
+def test_mark_of_the_style_sheet_is_replaced_and_not_added(tmp_path: Path) -> None:
+    path = tmp_path / "app.css"
+    path.write_text("body{}")
+    assert read_mark(path.read_text()) is None
+    for _ in range(2):
+        mark_style_sheet(path)
+        assert path.read_text() == f"/* sources: {digest_sources()} */\nbody{{}}"
+
+
+def test_live_script_knows_every_type_of_event() -> None:
+    source = (JS / "live.js").read_text()
+    table = source[source.index("const TOPIC_OF = {") : source.index("};", source.index("const TOPIC_OF = {"))]
+    known = re.findall(r"\b([A-Z][A-Z_]+): \"", table)
+    types = [str(event.model_fields["type"].default) for event in list_event_classes()]
+    assert len(types) > 40
+    assert sorted(known) == sorted(types)
+
+
+def test_versioned_files_are_kept_and_others_are_asked_for_anew(client: httpx.Client) -> None:
+    html = client.get("/projects").text
+    urls = re.findall(r'(?:src|href)="(/static/[^"]+)"', html)
+    assert len(urls) >= 9
+    for url in urls:
+        answer = client.get(url)
+        assert answer.status_code == 200, url
+        assert "immutable" in answer.headers["cache-control"], url
+        assert answer.headers["etag"]
+    assert asset_url("css/app.css") in urls
+    for url in ("/static/css/app.css", "/static/css/app.css?v=0123456789ab", "/static/js/app.js"):
+        assert client.get(url).headers["cache-control"] == "no-cache"
+
+
+def test_package_carries_them() -> None:
+    source = (Path(__file__).parents[3] / "pyproject.toml").read_text()
+    assert '"templates/**/*", "static/**/*"' in source

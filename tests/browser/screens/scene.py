@@ -1,0 +1,67 @@
+"""Makes the projects that pictures are taken of: real images, a real run of a few epochs. Takes about a minute."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.client import StudioClient
+from app.commands.digits import write_digits
+from app.schemas.datasets import ImportStarted
+from tests.browser.screens.screen import Scene
+
+NUM_PER_CLASS = 24
+HYPERPARAMETERS = {
+    "image_size": 32,
+    "batch_size": 32,
+    "learning_rate": 2e-3,
+    "max_epochs": 4,
+    "warmup_epochs": 0,
+    "early_stopping_patience": 0,
+}
+
+
+def build_scene(url: str, folder: Path) -> Scene:
+    """Fill a server's workspace."""
+    with StudioClient(url) as client:
+        task = next(task for task in client.tasks.all() if task.annotation_kind == "label")
+        empty = client.projects.create("An empty project", task.id)
+        project = client.projects.create("Digits", task.id, "Handwritten digits, 8x8 pixels.").id
+        started = client.datasets.import_local(project, _few_digits(folder))
+        if isinstance(started, ImportStarted):
+            client.wait_for_job(started.job_id)
+        client.splits.create(project, "main", {"train": 0.7, "val": 0.15, "test": 0.15})
+        model = {"backbone": "resnet18", "pretrained": False}
+        experiment = client.experiments.create(
+            project, "Small network", "main", model=model, hyperparameters=HYPERPARAMETERS
+        ).id
+        client.experiments.train(project, experiment)
+        record = client.follow_training(project, experiment)
+        client.evaluations.start(project, experiment, split_subsets=["test"])
+        _wait(lambda: client.evaluations.get(project, experiment).evaluation.status)
+        export = client.exports.create(project, experiment, format="onnx").id
+        _wait(lambda: client.exports.get(project, export).status)
+        if record.status != "completed":
+            msg = f"The run ended as {record.status}: {record.error}"
+            raise RuntimeError(msg)
+        return Scene(url, empty.id, project, experiment, export)
+
+
+def _wait(read_status: Callable[[], str]) -> None:
+    while (status := read_status()) in {"pending", "running"}:
+        time.sleep(0.3)
+    if status != "completed":
+        msg = f"A step ended as {status}."
+        raise RuntimeError(msg)
+
+
+def _few_digits(folder: Path) -> Path:
+    write_digits(folder / "all")
+    for source in sorted((folder / "all").iterdir()):
+        for image in sorted(source.iterdir())[:NUM_PER_CLASS]:
+            target = folder / "digits" / source.name / image.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(image, target)
+    return folder / "digits"
