@@ -23,6 +23,7 @@ from app.api.pages import reference as reference_page
 from app.api.pages import split as split_page
 from app.api.pages import training as training_page
 from app.api.routes import (
+    comparisons,
     datasets,
     evaluations,
     experiments,
@@ -64,6 +65,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     experiment_stream.router,
     evaluations.router,
     exports.router,
+    comparisons.router,
     predictions.router,
     tasks.router,
     jobs.router,
