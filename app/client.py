@@ -25,7 +25,7 @@ from app.remote.errors import (
 )
 from app.remote.experiments import Experiments
 from app.remote.projects import Projects
-from app.remote.results import Evaluations, Exports, Predictions
+from app.remote.results import Comparisons, Evaluations, Exports, Predictions
 from app.remote.splits import Splits
 from app.remote.sse import StreamEvent
 from app.remote.system import Jobs, System, Tasks
@@ -62,6 +62,7 @@ class StudioClient:
         self.splits = Splits(self._http)
         self.experiments = Experiments(self._http)
         self.evaluations = Evaluations(self._http)
+        self.comparisons = Comparisons(self._http)
         self.exports = Exports(self._http)
         self.predictions = Predictions(self._http)
         self.jobs = Jobs(self._http)

@@ -64,6 +64,7 @@ class PredictionService:
             message = {"id": request_id, "image_path": str(image_path), **wanted.model_dump(exclude_none=True)}
             self._scheduler.message(job_id, message)
             answer = self._wait(job_id, directory / f"{request_id}.json")
+            self._note_ready(job_id)
         finally:
             image_path.unlink(missing_ok=True)
             (directory / f"{request_id}.json").unlink(missing_ok=True)
@@ -102,8 +103,7 @@ class PredictionService:
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
         """Note that the model is loaded, and keep the chatter of a predictor out of the project's log."""
         if isinstance(event, JobProgressed):
-            with self._mutex:
-                self._ready.add(job.id)
+            self._note_ready(job.id)
         return False
 
     def on_finished(self, job: JobRecord) -> None:
@@ -117,6 +117,12 @@ class PredictionService:
                 return
         for path in self._stores.paths.predictor_dir(*place).glob("*.json"):
             path.unlink(missing_ok=True)
+
+    def _note_ready(self, job_id: str) -> None:
+        """Note that the model is loaded: by its report, or by an answer that came before the report was read."""
+        with self._mutex:
+            if job_id in self._predictors.values():
+                self._ready.add(job_id)
 
     def _ensure_predictor(self, project_id: str, experiment_id: str) -> tuple[str, Path]:
         with self._gate.enter(project_id):

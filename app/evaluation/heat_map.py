@@ -8,6 +8,7 @@ Drawing the map over an image is here too; files and messages are not.
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,26 +49,33 @@ class Explanation:
 
 
 def find_feature_layer(model: nn.Module, images: Tensor) -> nn.Module:
-    """Return the module that is the last to give a map of more than one position; raises NoFeatureMapError."""
-    seen: list[nn.Module] = []
+    """Return the module that is the last to give a map of more than one position; raises NoFeatureMapError.
+
+    In a block that ends with a single position, the maps on the way are passed by its shortcut, so none of them holds
+    all that the rest of the network sees: the block counts as a whole.
+    """
+    names = {module: name for name, module in model.named_modules()}
+    calls: list[tuple[nn.Module, int]] = []
 
     def note(module: nn.Module, _inputs: Any, output: Any) -> None:
-        # What gives the input's three channels back is preprocessing.
-        is_map = isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1
-        if is_map and not _is_picture(output, images):
-            seen.append(module)
+        # What gives back a picture of the size of the input is preprocessing.
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape != images.shape:
+            calls.append((module, output.shape[2] * output.shape[3]))
 
-    hooks = [module.register_forward_hook(note) for module in model.modules()]
+    hooks = [module.register_forward_hook(note) for module in names]
     try:
         with torch.inference_mode():
             model(images)
     finally:
         for hook in hooks:
             hook.remove()
-    if not seen:
-        msg = "This model has no feature map to explain."
-        raise NoFeatureMapError(msg)
-    return seen[-1]
+    counts = Counter(module for module, _ in calls)
+    collapsed = tuple(f"{names[module]}." for module, size in calls if size == 1 and type(module) is not nn.Sequential)
+    for module, size in reversed(calls):
+        if size > 1 and counts[module] == 1 and not names[module].startswith(collapsed):
+            return module
+    msg = "This model has no feature map to explain."
+    raise NoFeatureMapError(msg)
 
 
 def explain(
@@ -155,7 +163,3 @@ def _seen_part(
     across = min(1.0, input_size[1] / recipe.size[0] * shorter / width)
     down = min(1.0, input_size[0] / recipe.size[0] * shorter / height)
     return (1.0 - across) / 2, (1.0 - down) / 2, (1.0 + across) / 2, (1.0 + down) / 2
-
-
-def _is_picture(output: Tensor, images: Tensor) -> bool:
-    return output.shape == images.shape

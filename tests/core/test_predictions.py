@@ -6,8 +6,9 @@ import io
 
 import pytest
 
-from app.core.exceptions import CheckpointNotFoundError, ConflictError, ValidationFailedError
+from app.core.exceptions import CheckpointNotFoundError, ConflictError, ExperimentNotFoundError, ValidationFailedError
 from app.core.studio import Studio
+from app.schemas.predict import PredictQuery
 from tests.core.conftest import create_experiment, train_to_end
 
 
@@ -21,6 +22,26 @@ def test_answers_come_from_one_process(studio: Studio, imported_id: str) -> None
     assert len([job for job in studio.jobs.list_jobs().jobs if job.kind == "predict"]) == 1
     with pytest.raises(ValidationFailedError, match="not an image"):
         studio.predictions.predict(imported_id, record.id, io.BytesIO(b""))
+
+
+def test_a_predictor_says_how_it_is_and_leaves_nothing(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    assert studio.predictions.get_state(imported_id, record.id).status == "off"
+    studio.predictions.predict(imported_id, record.id, io.BytesIO(b"x"), PredictQuery(explain=True, target=1))
+    state = studio.predictions.get_state(imported_id, record.id)
+    assert state.status == "ready"
+    folder = studio._paths.predictor_dir(imported_id, record.id)
+    assert list(folder.iterdir()) == []
+    (folder / "0123456789abcdef.json").write_text("{}")  # an answer that nobody waited for
+    studio.jobs.cancel_job(state.job_id or "")
+    studio.scheduler.wait(state.job_id or "", 20)
+    assert studio.predictions.get_state(imported_id, record.id).status == "off"
+    assert list(folder.iterdir()) == []
+    (folder / "0123456789abcdef.image").write_bytes(b"x")  # the server died in between
+    studio.predictions.clean_up()
+    assert not folder.exists()
+    with pytest.raises(ExperimentNotFoundError):
+        studio.predictions.get_state(imported_id, "exp-00000000")
 
 
 def test_a_model_must_have_been_trained(studio: Studio, imported_id: str) -> None:
