@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -36,6 +37,10 @@ class Watched:
     url: str
     complaints: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+    def wait_for(self, expression: str, timeout_s: float = 15.0) -> None:
+        """Wait until an expression is true on the page; wait_for_function needs eval, which the policy forbids."""
+        wait_for(self.page, expression, timeout_s)
 
     def forgive(self, *parts: str) -> None:
         """Take back complaints that hold one of these; each must have been there."""
@@ -73,6 +78,14 @@ class Watched:
     def _note_response(self, response: Response) -> None:
         if response.status >= 400:
             self.complaints.append(f"{response.status}: {response.url}")
+
+
+def wait_for(page: Page, expression: str, timeout_s: float = 15.0) -> None:
+    """Wait until an expression is true on a page."""
+    deadline = time.monotonic() + timeout_s
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {expression}"
+        page.wait_for_timeout(50)
 
 
 def find_chromium() -> str | None:

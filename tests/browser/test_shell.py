@@ -12,14 +12,14 @@ from app.config import Settings
 from app.schemas.events import ExperimentStatusChanged
 from app.schemas.projects import ProjectCreate
 from tests.api.live import LiveServer, run_server
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, wait_for
 from tests.browser.test_pages import check_layout
 
 pytestmark = pytest.mark.browser
 NOUNS = ("dataset", "split", "training", "evaluation", "export", "compare", "playground")
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("noun", [NOUNS[0], *(pytest.param(noun, marks=pytest.mark.slow) for noun in NOUNS[1:])])
 def test_page_is_readable(watched: Watched, add_project: list[str], check_axe: Callable[..., None], noun: str) -> None:
     watched.open(f"/projects/{add_project[1]}/{noun}")
     expect(watched.page.locator("[data-live-state]")).to_have_text("Live")
@@ -49,7 +49,7 @@ def test_events_reach_the_page_gathered_and_a_late_page_misses_nothing(
     for number in range(20):
         event = ExperimentStatusChanged(experiment_id=f"exp-{number:08x}", status="pending")
         server.studio.bus.publish(project, event)
-    watched.page.wait_for_function("window.seen.length === 20")
+    watched.wait_for("window.seen.length === 20")
     ids = watched.page.evaluate("window.seen.map(line => line.payload.experiment_id)")
     assert ids == [f"exp-{number:08x}" for number in range(20)]
     assert watched.page.evaluate("window.topics") <= 3
@@ -92,5 +92,5 @@ def test_server_that_goes_away_and_comes_back(browser: Browser, workspace: Setti
         live.studio.bus.publish(project, ExperimentStatusChanged(experiment_id="exp-00000000", status="pending"))
         expect(page.locator("#server-gone")).to_be_hidden(timeout=15_000)
         expect(page.locator("[data-live-state]")).to_have_text("Live", timeout=15_000)
-        page.wait_for_function("window.seen === 1")
+        wait_for(page, "window.seen === 1")
         context.close()

@@ -11,7 +11,7 @@
     let isChanged = true;
     try { isChanged = !same(currentValue(field, input), JSON.parse(field.dataset.default)); } catch { /* unfinished text */ }
     field.classList.toggle("is-changed", isChanged);
-    countChanges(field.closest("form, [data-fields]"));
+    countChanges(field.closest("form") || field.closest("[data-fields]"));
   };
   const countChanges = (form) => {
     const counter = form?.querySelector("[data-changed-count]");

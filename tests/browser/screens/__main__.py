@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, sync_playwright
 
@@ -18,7 +19,12 @@ from tests.browser.screens.scene import build_scene
 from tests.browser.screens.screen import Scene, Screen
 
 NOUNS = ("projects", "dataset", "split", "training", "evaluation", "export", "compare", "playground")
-LOOKS = (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390))
+LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
+    ("light", 1280),
+    ("dark", 1280),
+    ("light", 390),
+    ("dark", 390),
+)
 FOLDER = Path(__file__).parents[3] / "screens"
 
 

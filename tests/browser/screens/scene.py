@@ -40,7 +40,7 @@ def build_scene(url: str, folder: Path) -> Scene:
         client.experiments.train(project, experiment)
         record = client.follow_training(project, experiment)
         client.evaluations.start(project, experiment, split_subsets=["test"])
-        _wait(lambda: client.evaluations.get(project, experiment).evaluation.status)
+        _wait(lambda: _evaluation_status(client, project, experiment))
         export = client.exports.create(project, experiment, format="onnx").id
         _wait(lambda: client.exports.get(project, export).status)
         if record.status != "completed":
@@ -55,6 +55,11 @@ def _wait(read_status: Callable[[], str]) -> None:
     if status != "completed":
         msg = f"A step ended as {status}."
         raise RuntimeError(msg)
+
+
+def _evaluation_status(client: StudioClient, project: str, experiment: str) -> str:
+    evaluation = client.evaluations.get(project, experiment).evaluation
+    return "pending" if evaluation is None else evaluation.status
 
 
 def _few_digits(folder: Path) -> Path:
