@@ -133,6 +133,10 @@ class Predictions:
         """Return whether a process has the model of an experiment loaded."""
         return self._http.get(PredictorState, join_path("predict", project_id, experiment_id))
 
+    def unload(self, project_id: str, experiment_id: str) -> PredictorState:
+        """End the process that has the model of an experiment loaded."""
+        return self._http.send("DELETE", PredictorState, join_path("predict", project_id, experiment_id))
+
 
 class Comparisons:
     """What `/api/compare` offers."""

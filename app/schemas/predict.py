@@ -32,6 +32,16 @@ class HeatMap(StrictModel):
     png_base64: str = Field(description="PNG with transparency, at most 320 pixels wide and high.")
 
 
+class AskableModel(StrictModel):
+    """An experiment that can be asked about images, or the reason why it cannot."""
+
+    id: ExperimentId
+    name: str
+    split_name: str
+    best_metric: dict[str, float]
+    reason: str = Field(description="Why it cannot be asked; empty when it can.")
+
+
 class PredictorState(StrictModel):
     """The process that has the model of an experiment loaded."""
 

@@ -69,7 +69,7 @@ def test_missing_project_or_job_answers_404(client: httpx.Client, operation: Ope
 
 
 def test_number_of_operations_with_an_id() -> None:
-    assert len(WITH_ID) == 61
+    assert len(WITH_ID) == 62
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)

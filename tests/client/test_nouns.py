@@ -241,6 +241,8 @@ def test_a_predictor_says_how_it_is() -> None:
     state = {"experiment_id": EID, "status": "starting", "job_id": JID}
     server = FakeServer().on(f"GET /api/predict/{PID}/{EID}", state)
     assert server.client().predictions.state(PID, EID).status == "starting"
+    server.on(f"DELETE /api/predict/{PID}/{EID}", state | {"status": "off", "job_id": None})
+    assert server.client().predictions.unload(PID, EID).status == "off"
 
 
 def test_a_comparison_names_its_experiments() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -42,6 +44,30 @@ def test_a_predictor_says_how_it_is_and_leaves_nothing(studio: Studio, imported_
     assert not folder.exists()
     with pytest.raises(ExperimentNotFoundError):
         studio.predictions.get_state(imported_id, "exp-00000000")
+
+
+def test_a_model_is_unloaded_while_it_works_and_the_next_image_loads_it_anew(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    with ThreadPoolExecutor(1) as pool:
+        # A size of 13 bytes is never answered.
+        asked = pool.submit(studio.predictions.predict, imported_id, record.id, io.BytesIO(b"x" * 13))
+        while studio.predictions.get_state(imported_id, record.id).status == "off":
+            time.sleep(0.01)
+        time.sleep(0.2)
+        assert studio.predictions.unload(imported_id, record.id).status == "off"
+        # Without waiting for the end of the first process.
+        assert studio.predictions.predict(imported_id, record.id, io.BytesIO(b"xx")).predictions == {"size": 2}
+        with pytest.raises(ConflictError, match="unloaded"):
+            asked.result(timeout=20)
+
+
+def test_a_process_that_ended_for_want_of_work_is_started_again(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    # A size of 14 bytes ends the first process that sees it, without an answer.
+    answer = studio.predictions.predict(imported_id, record.id, io.BytesIO(b"x" * 14))
+    assert answer.predictions == {"size": 14}
+    statuses = [job.status for job in studio.jobs.list_jobs().jobs if job.kind == "predict"]
+    assert sorted(statuses) == ["completed", "running"]
 
 
 def test_a_model_must_have_been_trained(studio: Studio, imported_id: str) -> None:

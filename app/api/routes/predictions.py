@@ -47,5 +47,11 @@ def predict(
 
 @router.get("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Say whether a model is loaded")
 def get_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """off, starting or ready; its job can be cancelled as any other."""
+    """off, starting or ready."""
     return present(request, studio.predictions.get_state(pid, eid))
+
+
+@router.delete("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Unload a model")
+def unload_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Ends its process, also while the model is still loading; the next image starts another."""
+    return present(request, studio.predictions.unload(pid, eid))
