@@ -57,8 +57,7 @@ def describe_test(test: PairedTest, names: dict[str, str]) -> str:
     first, second = names[test.reference], names[test.other]
     on = f"on the {test.num_images:,} images that both measured"
     if test.verdict == "open":
-        return f"{second} against {first}: too close to call {on} ({test.probability:.0%} that {second} is better)."
+        ahead = second if test.probability >= 0.5 else first
+        return f"{second} against {first}: too close to call {on} ({ahead} is ahead with {test.certainty})."
     better, worse = (second, first) if test.verdict == "better" else (first, second)
-    certainty = max(test.probability, 1.0 - test.probability)
-    percent = "more than 99.9 %" if certainty > 0.999 else f"{certainty * 100:.0f} %"
-    return f"{better} is better than {worse}: {percent}, {on}."
+    return f"{better} is better than {worse}: {test.certainty}, {on}."

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.core.comparison_notes import note_differences
 from app.core.exceptions import invalid_field
-from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of, find_common
+from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
 from app.core.paired_test import PairedResult, compare_correct, compare_errors
 from app.core.setting_differences import find_differences
@@ -114,7 +114,7 @@ class ComparisonService:
             if basis is None or reference.scores is None or other.scores is None:
                 pairs[other.view.id] = None
                 continue
-            common = find_common([reference.scores, other.scores])
+            common = self._scores.find_common([reference.scores, other.scores])
             pairs[other.view.id] = (len(common.filenames), common.num_training[0], common.num_training[1])
             if common.filenames:
                 key = (reference.view.id, reference.scores.signature, other.view.id, other.scores.signature)
@@ -141,7 +141,7 @@ class ComparisonService:
         scores = [side.scores for side in sides if side.scores is not None]
         if basis is None or len(scores) < len(sides):
             return _cut_images([], query, 0, {})
-        common = find_common(scores)
+        common = self._scores.find_common(scores)
         best, order = rank_images(common.values, basis)
         ids = [side.view.id for side in sides]
         counts = {name: int((best[index, order]).sum()) for index, name in enumerate(ids)}

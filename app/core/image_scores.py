@@ -21,6 +21,8 @@ from app.schemas.tasks import ResultView
 from app.storage.documents import Signature
 
 CACHED_SCORES = 12
+CACHED_COMMON = 12
+_ENCODE = msgspec.json.Encoder().encode
 
 Basis = Literal["correct", "error"]
 
@@ -59,6 +61,7 @@ class ScoreCache:
 
     stores: Stores
     _scores: OrderedDict[tuple[str, str], ImageScores] = field(default_factory=OrderedDict)
+    _common: OrderedDict[tuple[Signature, ...], CommonImages] = field(default_factory=OrderedDict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, project_id: str, experiment_id: str, view: ResultView) -> ImageScores | None:
@@ -82,18 +85,31 @@ class ScoreCache:
                 self._scores.popitem(last=False)
         return scores
 
+    def find_common(self, scores: Sequence[ImageScores]) -> CommonImages:
+        """Return the images that all have measured."""
+        key = tuple(item.signature for item in scores)
+        with self._mutex:
+            if key in self._common:
+                self._common.move_to_end(key)
+                return self._common[key]
+        common = find_common(scores)
+        with self._mutex:
+            self._common[key] = common
+            while len(self._common) > CACHED_COMMON:
+                self._common.popitem(last=False)
+        return common
+
 
 def score_rows(rows: Sequence[Mapping[str, Any]], view: ResultView, signature: Signature) -> ImageScores:
     """Return the scores of rows; one without a number counts as not measured."""
     path = view.correct_path or view.sort_paths.get("error", "")
-    found = [(row, read_path(row, path)) for row in rows]
-    usable = [(row, float(value)) for row, value in found if value is not None]
-    positions = {id(row): index for index, row in enumerate(rows)}
+    values = [read_path(row, path) for row in rows]
+    names = (str(row["filename"]) for row in rows)
     return ImageScores(
         signature=signature,
-        positions={str(row["filename"]): positions[id(row)] for row, _ in usable},
-        values=_spread([value for _, value in usable], [positions[id(row)] for row, _ in usable], len(rows)),
-        truths=np.array([hash(msgspec.json.encode(row.get("ground_truth"))) for row in rows], dtype=np.int64),
+        positions={name: index for index, name in enumerate(names) if values[index] is not None},
+        values=np.array([np.nan if value is None else float(value) for value in values], dtype=np.float64),
+        truths=np.array([hash(_ENCODE(row.get("ground_truth"))) for row in rows], dtype=np.int64),
         is_training=np.array([row.get("subset") == "train" for row in rows], dtype=np.bool_),
     )
 
@@ -101,7 +117,10 @@ def score_rows(rows: Sequence[Mapping[str, Any]], view: ResultView, signature: S
 def find_common(scores: Sequence[ImageScores]) -> CommonImages:
     """Return the images that all have measured under the same truth; an image that was relabelled is another one."""
     first, *others = scores
-    names = sorted(name for name in first.positions if all(name in other.positions for other in others))
+    shared = set(first.positions)
+    for other in others:
+        shared &= other.positions.keys()
+    names = sorted(shared)
     rows = np.array([[item.positions[name] for name in names] for item in scores], dtype=np.int64)
     truths = np.stack([item.truths[row] for item, row in zip(scores, rows, strict=True)])
     is_same = (truths == truths[0]).all(axis=0)
@@ -112,9 +131,3 @@ def find_common(scores: Sequence[ImageScores]) -> CommonImages:
         values=np.stack([item.values[row] for item, row in zip(scores, rows, strict=True)]),
         num_training=[int(item.is_training[row].sum()) for item, row in zip(scores, rows, strict=True)],
     )
-
-
-def _spread(values: list[float], positions: list[int], size: int) -> NDArray[np.float64]:
-    spread = np.full(size, np.nan)
-    spread[positions] = values
-    return spread

@@ -1,7 +1,8 @@
-"""Experiments side by side: what is asked and what is answered. Computes nothing."""
+"""Experiments side by side: what is asked and what is answered. Compares nothing."""
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -81,6 +82,14 @@ class PairedTest(StrictModel):
     only_reference: int = Field(description="Images that only the reference gets right, or on which its error is less.")
     only_other: int
     verdict: Literal["better", "worse", "open"] = Field(description="Of the other one; open: too close to call.")
+
+    @property
+    def certainty(self) -> str:
+        """How probable the likelier one is, in percent: rounded down, and never as certainty."""
+        likely = max(self.probability, 1.0 - self.probability) * 100.0 + 1e-9
+        if likely > 99.9:
+            return "more than 99.9 %"
+        return f"{math.floor(likely * 10) / 10:.1f} %" if likely >= 99.0 else f"{math.floor(likely)} %"
 
 
 class ComparisonNote(StrictModel):

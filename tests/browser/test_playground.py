@@ -141,7 +141,7 @@ def test_loading_can_be_cancelled_and_tried_again(watched: Watched, lab: Lab) ->
 
 def test_the_camera_says_when_it_may_not_be_used(watched: Watched, lab: Lab) -> None:
     watched.open(f"/projects/{lab.project_id}/playground")
-    button = watched.page.get_by_role("button", name="Use the camera")
+    button = watched.page.get_by_role("button", name="Camera")
     button.click()
     expect(watched.page.locator("[data-camera-problem]")).to_contain_text("camera")
     expect(watched.page.locator("[data-camera]")).to_be_hidden()
@@ -160,7 +160,7 @@ def test_the_camera_takes_a_picture_and_is_turned_off(browser: Browser, lab: Lab
         return window.camera; };"""
     )
     page.goto(f"{lab.server.url}/projects/{lab.project_id}/playground")
-    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Camera").click()
     expect(page.locator("[data-camera-video]")).to_be_visible()
     page.wait_for_timeout(500)
     page.get_by_role("button", name="Take a picture").click()

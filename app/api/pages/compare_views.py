@@ -16,7 +16,6 @@ from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
 MAX_POINTS = 200
-SURE = 0.999
 
 
 @dataclass(frozen=True)
@@ -168,11 +167,6 @@ def show_setting(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def show_certainty(probability: float) -> str:
-    """Return a probability of at least one half in percent, never as certainty."""
-    return "more than 99.9 %" if probability > SURE else f"{probability * 100:.0f} %"
-
-
 def describe_truth(value: Any) -> str:
     """Return a truth or a prediction of any kind as text."""
     if isinstance(value, dict):
@@ -187,13 +181,12 @@ def describe_truth(value: Any) -> str:
 def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> Verdict:
     names = {side.id: side.name for side in sides}
     first, second = names[test.reference], names[test.other]
-    likely = max(test.probability, 1.0 - test.probability)
     if test.verdict == "open":
-        ahead = f"{second if test.probability >= 0.5 else first} is ahead with {show_certainty(likely)}"
-        title, certainty = f"{first} or {second}: too close to call", ahead if likely > 0.5 else "even"
+        ahead = f"{second if test.probability >= 0.5 else first} is ahead with {test.certainty}"
+        title, certainty = f"{first} or {second}: too close to call", "even" if test.probability == 0.5 else ahead
     else:
         better, worse = (second, first) if test.verdict == "better" else (first, second)
-        title, certainty = f"{better} is better than {worse}", show_certainty(likely)
+        title, certainty = f"{better} is better than {worse}", test.certainty
     percent = test.probability * 100.0
     return Verdict(
         title=title,
@@ -210,11 +203,12 @@ def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment], colours: dic
 def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
     if test.based_on == "correct":
         yield (
-            f"Of {test.num_images:,} images that both measured, {second} gets {test.other_mean:.1%} right and "
-            f"{first} {test.reference_mean:.1%}: {test.difference * 100:+.1f} points "
+            f"Of {test.num_images:,} images that both measured, {second} gets {test.other_mean * 100:.1f} % right and "
+            f"{first} {test.reference_mean * 100:.1f} %: {test.difference * 100:+.1f} points "
             f"(95 % interval {test.low * 100:+.1f} to {test.high * 100:+.1f})."
         )
-        p_value = "" if test.p_value is None else f" McNemar's exact test: p = {test.p_value:.2g}."
+        p_text = "" if test.p_value is None else f"p = {test.p_value:.2g}" if test.p_value >= 0.001 else "p < 0.001"
+        p_value = f" McNemar's exact test: {p_text}." if p_text else ""
         yield f"{test.only_other:,} only {second} gets right, {test.only_reference:,} only {first}.{p_value}"
         return
     yield (

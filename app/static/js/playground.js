@@ -6,7 +6,6 @@
   const MAX_HISTORY = 24;
   const SHOWN_BARS = 8;
   const COARSE = 9;
-  const SVG = "http://www.w3.org/2000/svg";
 
   document.addEventListener("DOMContentLoaded", () => {
     const root = document.getElementById("playground");
@@ -15,6 +14,7 @@
     const isSigned = root.dataset.isSigned !== undefined;
     const part = (name) => root.querySelector(`[data-${name}]`);
     const model = document.getElementById("experiment");
+    const svgNamespace = document.querySelector("svg").namespaceURI;
     const history = [];
     let waiting = [];
     let running = null; /* {source, controller, isStarting} */
@@ -29,12 +29,12 @@
       return element;
     };
     const makeBar = (share, colour) => {
-      const svg = document.createElementNS(SVG, "svg");
+      const svg = document.createElementNS(svgNamespace, "svg");
       svg.setAttribute("viewBox", "0 0 100 4");
       svg.setAttribute("preserveAspectRatio", "none");
       svg.setAttribute("aria-hidden", "true");
       svg.setAttribute("class", "bars__bar");
-      const bar = document.createElementNS(SVG, "rect");
+      const bar = document.createElementNS(svgNamespace, "rect");
       bar.setAttribute("class", colour);
       bar.setAttribute("width", String(Math.max(0.5, share * 100)));
       bar.setAttribute("height", "4");
@@ -187,15 +187,17 @@
       writeAddress(entry.filename);
       markHistory();
     };
-    const showHeat = ({ heat_map: heat, heat_map_reason: reason }) => {
+    const showHeat = (prediction) => {
+      const { heat_map: heat, heat_map_reason: reason } = prediction;
       const image = part("heat");
       const canShow = Boolean(heat) && !heat.is_empty;
       image.hidden = !canShow;
       part("heat-controls").hidden = !canShow;
       if (canShow) image.src = `data:image/png;base64,${heat.png_base64}`; else image.removeAttribute("src");
-      const about = heat?.label ? `for ${heat.label}` : `value ${(heat?.target ?? 0) + 1}`;
+      const isOnly = isSigned && readRows(prediction).length === 0;
+      const about = heat?.label ? `for ${heat.label}` : isOnly ? "the value" : `value ${(heat?.target ?? 0) + 1}`;
       let text = reason || "";
-      if (heat?.is_empty) text = `Nothing in the image speaks ${about}.`;
+      if (heat?.is_empty) text = `Nothing in the image ${isSigned ? "moves" : "speaks"} ${about}.`;
       else if (heat) text = isSigned ? `What moves ${about}, up or down.` : `What speaks ${about}. Press another class to see what speaks for it.`;
       const isCoarse = canShow && heat.columns * heat.rows <= COARSE;
       part("heat-text").textContent = isCoarse ? `${text} The model sees only ${heat.columns} × ${heat.rows} parts of the image; a larger image size in training gives a finer map.` : text;
@@ -313,7 +315,7 @@
     const openCamera = async () => {
       sayCamera("");
       if (!navigator.mediaDevices?.getUserMedia) {
-        sayCamera("The browser gives the camera only to pages of this machine (http://localhost) or over HTTPS. Drop an image instead.");
+        sayCamera("The browser gives the camera only to pages of this machine (localhost) or over HTTPS. Drop an image instead.");
         return;
       }
       try {

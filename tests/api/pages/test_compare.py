@@ -9,7 +9,7 @@ import pytest
 
 from app.api.pages.compare import CompareContext
 from app.api.pages.compare_selection import Asked, Selection, describe_problem, list_choices, select
-from app.api.pages.compare_views import Result, build_result, show_certainty, thin
+from app.api.pages.compare_views import Result, build_result, thin
 from app.api.pages.shell import ProjectShell
 from app.api.templating import Fragment, render_fragment
 from app.schemas.comparison import Comparison
@@ -51,6 +51,8 @@ def show(result: Result | None, problem: str = "") -> str:
         ({"probability": 0.02, "verdict": "worse"}, "First is better than Second", "98 %"),
         ({"probability": 0.6, "verdict": "open"}, "First or Second: too close to call", "Second is ahead with 60 %"),
         ({"probability": 0.5, "verdict": "open"}, "First or Second: too close to call", "even"),
+        ({"probability": 0.9899}, "Second is better than First", "98 %"),
+        ({"probability": 0.9986}, "Second is better than First", "99.8 %"),
         ({"probability": 0.99999}, "Second is better than First", "more than 99.9 %"),
     ],
 )
@@ -98,7 +100,6 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
     assert (kept[0][0], kept[-1][0]) == (1.0, 1000.0)
     assert thin(line[:3]) == tuple((x, float(f"{y:.6g}")) for x, y in line[:3])
     assert thin([]) == ()
-    assert show_certainty(0.99) == "99 %"
 
 
 def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:
