@@ -25,7 +25,7 @@ from app.remote.errors import (
 )
 from app.remote.experiments import Experiments
 from app.remote.projects import Projects
-from app.remote.results import Evaluations, Exports, Predictions
+from app.remote.results import Comparisons, Evaluations, Exports, Predictions
 from app.remote.samples import Samples
 from app.remote.splits import Splits
 from app.remote.sse import StreamEvent
@@ -64,6 +64,7 @@ class StudioClient:
         self.splits = Splits(self._http)
         self.experiments = Experiments(self._http)
         self.evaluations = Evaluations(self._http)
+        self.comparisons = Comparisons(self._http)
         self.exports = Exports(self._http)
         self.predictions = Predictions(self._http)
         self.jobs = Jobs(self._http)

@@ -24,6 +24,7 @@ from app.api.pages import split as split_page
 from app.api.pages import start as start_page
 from app.api.pages import training as training_page
 from app.api.routes import (
+    comparisons,
     datasets,
     evaluations,
     experiments,
@@ -66,6 +67,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     experiment_stream.router,
     evaluations.router,
     exports.router,
+    comparisons.router,
     predictions.router,
     tasks.router,
     samples.router,

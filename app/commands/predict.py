@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,9 @@ import typer
 
 from app.commands.arguments import Experiment, Project
 from app.commands.context import command_line, find_experiment, find_project
+from app.commands.errors import CommandError
 from app.commands.evaluate import describe
+from app.schemas.predict import Prediction
 
 
 def predict_images(
@@ -17,15 +20,40 @@ def predict_images(
     project: Project,
     experiment: Experiment,
     images: Annotated[list[Path], typer.Argument(help="Image files.", exists=True, dir_okay=False)],
+    explain: Annotated[
+        Path | None,
+        typer.Option(help="PNG to write: where the model looked, to be laid over the one image.", dir_okay=False),
+    ] = None,
+    target: Annotated[
+        int | None, typer.Option(min=0, help="Number of the class or value that --explain explains.")
+    ] = None,
 ) -> None:
     """Ask a trained model about images."""
     line = command_line(ctx)
+    if explain is not None and len(images) > 1:
+        raise CommandError("--explain takes one image at a time: each heat map is a file of its own.")
+    if explain is None and target is not None:
+        raise CommandError("--target says what --explain explains: give --explain FILE too.")
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
-    found = [(image, line.client.predictions.predict(project_id, experiment_id, image)) for image in images]
-    line.out.document({"predictions": [{"file": str(image)} | item.model_dump(mode="json") for image, item in found]})
+    found = [
+        (image, line.client.predictions.predict(project_id, experiment_id, image, explain=bool(explain), target=target))
+        for image in images
+    ]
+    answers = [{"file": str(image)} | item.model_dump(mode="json", exclude={"heat_map"}) for image, item in found]
+    line.out.document({"predictions": answers})
     rows = [
         (image.name, describe(item.predictions.get("prediction", item.predictions)), item.duration_ms)
         for image, item in found
     ]
     line.out.table(["file", "prediction", "ms"], rows)
+    if explain is not None:
+        write_heat_map(found[0][1], explain)
+        line.out.text(f"The heat map is {explain}.")
+
+
+def write_heat_map(prediction: Prediction, path: Path) -> None:
+    """Write the heat map of a prediction; raises CommandError when there is none."""
+    if prediction.heat_map is None:
+        raise CommandError(prediction.heat_map_reason or "The server gave no heat map.")
+    path.write_bytes(base64.b64decode(prediction.heat_map.png_base64))

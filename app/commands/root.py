@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from app.client import DEFAULT_URL, StudioApiError, StudioClient, StudioError
 from app.commands import dataset, evaluate, export, project, split, train
+from app.commands.compare import compare_experiments
 from app.commands.context import CommandLine
 from app.commands.demo import run_demo
 from app.commands.doctor import run_doctor
@@ -101,5 +102,6 @@ app.add_typer(split.app, name="split")
 app.command("forecast")(forecast_experiment)
 app.add_typer(train.app, name="train")
 app.add_typer(evaluate.app, name="evaluate")
+app.command("compare")(compare_experiments)
 app.add_typer(export.app, name="export")
 app.command("predict")(predict_images)

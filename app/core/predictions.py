@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from app.config import Settings
 from app.core.evaluations import cancel_and_wait
@@ -19,14 +19,16 @@ from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.durable import make_directory
 from app.schemas.common import new_id
-from app.schemas.events import AnyEvent
+from app.schemas.events import AnyEvent, JobProgressed
+from app.schemas.experiments import ExperimentRecord
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ImportLimits, PredictPayload
-from app.schemas.predict import Prediction
+from app.schemas.predict import AskableModel, Prediction, PredictorState, PredictQuery
 
 ANSWER_TIMEOUT_S = 120.0
 POLL_S = 0.01
 MAX_PREDICTORS = 2
+MAX_STARTS = 3
 TRAINED_STATUSES = frozenset({"completed", "paused", "cancelled", "interrupted", "failed"})
 
 
@@ -47,23 +49,88 @@ class PredictionService:
         self._limits = ImportLimits(max_pixels=settings.max_pixels)
         self._mutex = threading.Lock()
         self._predictors: dict[tuple[str, str, int], str] = {}
+        self._ready: set[str] = set()
         scheduler.register("predict", self)
 
-    def predict(self, project_id: str, experiment_id: str, image: BinaryIO) -> Prediction:
+    def predict(
+        self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery | None = None
+    ) -> Prediction:
         """Return what the best checkpoint says of an image; raises ConflictError without a trained model."""
+        for _ in range(MAX_STARTS):
+            answer = self._ask(project_id, experiment_id, image, query or PredictQuery())
+            if answer is not None:
+                break
+            image.seek(0)  # the process ended for want of work just as the image came
+        else:
+            msg = "The process that predicts ended again and again before it answered."
+            raise PredictorFailedError(msg)
+        if answer.pop("status") != "ok":
+            raise ValidationFailedError(str(answer.get("message", "The image cannot be read.")))
+        return Prediction(experiment_id=experiment_id, **answer)
+
+    def unload(self, project_id: str, experiment_id: str) -> PredictorState:
+        """End the process that has a model loaded, or is loading it; the next image starts another."""
+        self._lookup.find_experiment(project_id, experiment_id)
+        with self._mutex:
+            keys = [key for key in self._predictors if key[:2] == (project_id, experiment_id)]
+            jobs = [self._predictors.pop(key) for key in keys]
+        for job_id in jobs:
+            self._scheduler.cancel(job_id)
+        return PredictorState(experiment_id=experiment_id, status="off", job_id=None)
+
+    def _ask(self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery) -> dict[str, Any] | None:
+        """Return the answer to one image, None when the process had nothing to do for so long that it has ended."""
         job_id, directory = self._ensure_predictor(project_id, experiment_id)
         request_id = secrets.token_hex(8)
         image_path = directory / f"{request_id}.image"
         try:
             with image_path.open("wb") as target:
                 shutil.copyfileobj(image, target, 1 << 20)
-            self._scheduler.message(job_id, {"id": request_id, "image_path": str(image_path)})
+            message = {"id": request_id, "image_path": str(image_path), **query.model_dump(exclude_none=True)}
+            self._scheduler.message(job_id, message)
             answer = self._wait(job_id, directory / f"{request_id}.json")
+            self._note_ready(job_id)
         finally:
             image_path.unlink(missing_ok=True)
-        if answer.pop("status") != "ok":
-            raise ValidationFailedError(str(answer.get("message", "The image cannot be read.")))
-        return Prediction(experiment_id=experiment_id, **answer)
+            (directory / f"{request_id}.json").unlink(missing_ok=True)
+        return answer
+
+    def list_models(self, project_id: str) -> list[AskableModel]:
+        """Return the experiments of a project, oldest first, each with the reason why it cannot be asked."""
+        self._lookup.find_project(project_id)
+        return [
+            AskableModel(
+                id=record.id,
+                name=record.name,
+                split_name=record.split_name,
+                best_metric=record.best_metric,
+                reason=self._find_reason(project_id, record),
+            )
+            for record in self._stores.experiments.read_all(project_id)
+        ]
+
+    def _find_reason(self, project_id: str, record: ExperimentRecord) -> str:
+        if record.status not in TRAINED_STATUSES:
+            return "not trained yet" if record.status == "created" else f"still {record.status}"
+        has_model = self._stores.experiments.checkpoint_path(project_id, record, "best") is not None
+        return "" if has_model else "no model was saved"
+
+    def get_state(self, project_id: str, experiment_id: str) -> PredictorState:
+        """Return whether a process has the model of an experiment loaded; raises ExperimentNotFoundError."""
+        self._lookup.find_experiment(project_id, experiment_id)
+        with self._mutex:
+            found = [job_id for key, job_id in self._predictors.items() if key[:2] == (project_id, experiment_id)]
+            is_ready = bool(found) and found[-1] in self._ready
+        if not found or self._scheduler.get(found[-1]).status in TERMINAL_JOB_STATUSES:
+            return PredictorState(experiment_id=experiment_id, status="off", job_id=None)
+        status: Literal["ready", "starting"] = "ready" if is_ready else "starting"
+        return PredictorState(experiment_id=experiment_id, status=status, job_id=found[-1])
+
+    def clean_up(self) -> None:
+        """Remove what a server that died while it predicted has left."""
+        for project_id in self._stores.projects.list_ids():
+            for record in self._stores.experiments.read_all(project_id):
+                shutil.rmtree(self._stores.paths.predictor_dir(project_id, record.id), ignore_errors=True)
 
     def stop_project(self, project_id: str) -> None:
         """End the predictors of a project that is going to be deleted."""
@@ -77,14 +144,28 @@ class PredictionService:
         """Nothing to record."""
 
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
-        """Keep the chatter of a predictor out of the project's log."""
+        """Note that the model is loaded, and keep the chatter of a predictor out of the project's log."""
+        if isinstance(event, JobProgressed):
+            self._note_ready(job.id)
         return False
 
     def on_finished(self, job: JobRecord) -> None:
-        """Forget a predictor that ended, idle or not."""
+        """Forget a predictor that ended, idle or not, and remove answers that nobody fetched."""
+        place = job.project_id, job.subject["experiment_id"]
         with self._mutex:
+            self._ready.discard(job.id)
             for key in [key for key, job_id in self._predictors.items() if job_id == job.id]:
                 del self._predictors[key]
+            if any(key[:2] == place for key in self._predictors):
+                return
+        for path in self._stores.paths.predictor_dir(*place).glob("*.json"):
+            path.unlink(missing_ok=True)
+
+    def _note_ready(self, job_id: str) -> None:
+        """Note that the model is loaded: by its report, or by an answer that came before the report was read."""
+        with self._mutex:
+            if job_id in self._predictors.values():
+                self._ready.add(job_id)
 
     def _ensure_predictor(self, project_id: str, experiment_id: str) -> tuple[str, Path]:
         with self._gate.enter(project_id):
@@ -130,15 +211,20 @@ class PredictionService:
         for _, job_id in surplus:
             self._scheduler.cancel(job_id)
 
-    def _wait(self, job_id: str, path: Path) -> dict[str, Any]:
+    def _wait(self, job_id: str, path: Path) -> dict[str, Any] | None:
         deadline = time.monotonic() + ANSWER_TIMEOUT_S
         while time.monotonic() < deadline:
-            if path.is_file():
+            job = self._scheduler.get(job_id)
+            if path.is_file():  # after the status was read: an answer may come just before the end
                 answer: dict[str, Any] = json.loads(path.read_bytes())
                 path.unlink(missing_ok=True)
                 return answer
-            job = self._scheduler.get(job_id)
-            if job.status in TERMINAL_JOB_STATUSES and not path.is_file():
+            if job.status == "completed":
+                return None
+            if job.status == "cancelled":
+                msg = "The model was unloaded before it answered. Try again."
+                raise ConflictError(msg)
+            if job.status in TERMINAL_JOB_STATUSES:
                 reason = job.error.message if job.error is not None else job.status
                 msg = f"The process that predicts has ended: {reason}"
                 raise PredictorFailedError(msg)

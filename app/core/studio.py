@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.config import Settings
+from app.core.comparisons import ComparisonService
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
@@ -65,6 +66,7 @@ class Studio:
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
+        self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
         self.system = SystemService(stores, settings, scheduler)
@@ -101,6 +103,7 @@ class Studio:
         self.imports.recover(living)
         self.evaluations.recover_orphans(living)
         self.exports.recover_orphans(living)
+        self.predictions.clean_up()
 
     def _open_log(self, project_id: str) -> ProjectEventLog:
         return ProjectEventLog(self._paths.events_file(project_id), project_id)

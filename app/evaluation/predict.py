@@ -1,26 +1,33 @@
 """The job `predict`: a process that keeps a model loaded and answers one image at a time, by files.
 
-A message {"id", "image_path"} becomes `<id>.json` in the output directory, written whole. Without a message for the
-idle time the process ends; the next request starts another.
+A message {"id", "image_path", "explain"?, "target"?} becomes `<id>.json` in the output directory, written whole.
+Without a message for the idle time the process ends; the next request starts another.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
 from app.evaluation.artefacts import write_json
+from app.evaluation.heat_map import Explanation, NoFeatureMapError, explain, paint, place_on_image
 from app.evaluation.inference import run_model
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, raise_if_cancelled
 from app.schemas.payloads import PredictPayload
 from app.tasks.registry import get_spec, load_export
 from app.tasks.trained import TrainedModel, load_trained
+
+if TYPE_CHECKING:
+    from app.tasks.base import ArrayOutputs
 
 POLL_S = 0.25
 _ID = re.compile(r"[0-9a-f]{8,32}")
@@ -52,11 +59,21 @@ def answer(context: JobContext, payload: PredictPayload, trained: TrainedModel, 
     if not isinstance(message_id, str) or not _ID.fullmatch(message_id) or not isinstance(image_path, str):
         _report(context, 0, "a message without a usable id or image_path was ignored")
         return 0
-    write_json(context.output_dir / f"{message_id}.json", predict_image(payload, trained, Path(image_path)))
+    is_explained, target = message.get("explain") is True, message.get("target")
+    answered = predict_image(
+        payload,
+        trained,
+        Path(image_path),
+        is_explained=is_explained,
+        target=target if isinstance(target, int) else None,
+    )
+    write_json(context.output_dir / f"{message_id}.json", answered)
     return 1
 
 
-def predict_image(payload: PredictPayload, trained: TrainedModel, path: Path) -> dict[str, Any]:
+def predict_image(
+    payload: PredictPayload, trained: TrainedModel, path: Path, *, is_explained: bool = False, target: int | None = None
+) -> dict[str, Any]:
     """Return what the model says of one image, or why the image cannot be read."""
     started_s = time.perf_counter()
     try:
@@ -68,15 +85,66 @@ def predict_image(payload: PredictPayload, trained: TrainedModel, path: Path) ->
     except ValueError as error:
         return {"status": "error", "message": str(error)}
     images = torch.from_numpy(resized).permute(2, 0, 1).unsqueeze(0).contiguous()
+    height, width = pixels.shape[:2]
     outputs = run_model(trained.model, images, torch.device("cpu"))
+    extra: dict[str, Any] = {}
+    if is_explained:
+        try:
+            extra = explain_image(payload, trained, images, outputs, (width, height), target)
+        except IndexError:
+            number = outputs[load_export(payload.task).OUTPUT_NAMES[0]].shape[1]
+            return {"status": "error", "message": f"There is no output {target}; this model has 0 to {number - 1}."}
     return {
         "status": "ok",
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
+        "width": width,
+        "height": height,
         "annotation_kind": get_spec(payload.task).info.annotation_kind,
         "predictions": load_export(payload.task).decode(outputs, trained.context)[0],
         "duration_ms": round((time.perf_counter() - started_s) * 1000.0, 3),
         "runtime": f"torch {torch.__version__} (CPU)",
+        **extra,
+    }
+
+
+def explain_image(
+    payload: PredictPayload,
+    trained: TrainedModel,
+    images: Tensor,
+    outputs: ArrayOutputs,
+    size: tuple[int, int],
+    target: int | None,
+) -> dict[str, Any]:
+    """Return the heat map of an image of this size (width, height), or the reason why there is none.
+
+    The output that is explained is the first one of the task: before any softmax, where evidence adds up. Raises
+    IndexError for a target that it does not have.
+    """
+    name = load_export(payload.task).OUTPUT_NAMES[0]
+    is_class = get_spec(payload.task).info.annotation_kind == "label"
+    if outputs[name].ndim != 2:
+        return {"heat_map_reason": "There is no heat map for models that answer with places in the image."}
+    if target is None:
+        target = int(np.argmax(outputs[name][0])) if is_class else 0
+    try:
+        found = explain(trained.model, images, name, target=target, is_signed=not is_class)
+    except NoFeatureMapError as error:
+        return {"heat_map_reason": str(error)}
+    return {"heat_map": describe_heat_map(found, trained, size, trained.context.classes[target] if is_class else "")}
+
+
+def describe_heat_map(found: Explanation, trained: TrainedModel, size: tuple[int, int], label: str) -> dict[str, Any]:
+    """Return a heat map as `app.schemas.predict.HeatMap` has it."""
+    grey = place_on_image(found.strength, trained.recipe, trained.context.image_size, *size)
+    rows, columns = found.strength.shape
+    return {
+        "target": found.target,
+        "label": label,
+        "is_empty": not bool(found.strength.any()),
+        "width": grey.width,
+        "height": grey.height,
+        "columns": columns,
+        "rows": rows,
+        "png_base64": base64.b64encode(paint(grey)).decode("ascii"),
     }
 
 

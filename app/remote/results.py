@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.remote.transport import Transport, drop_none, join_path
+from app.schemas.comparison import Comparison
 from app.schemas.evaluation import (
     CheckpointList,
     EvaluationDeleted,
@@ -24,7 +25,7 @@ from app.schemas.export import (
     ExportRecord,
     ParityCertificate,
 )
-from app.schemas.predict import Prediction
+from app.schemas.predict import Prediction, PredictorState
 
 
 class Evaluations:
@@ -109,9 +110,44 @@ class Predictions:
     def __init__(self, transport: Transport) -> None:
         self._http = transport
 
-    def predict(self, project_id: str, experiment_id: str, image: Path | str) -> Prediction:
-        """Return what the best checkpoint of an experiment says of one image file."""
+    def predict(
+        self,
+        project_id: str,
+        experiment_id: str,
+        image: Path | str,
+        *,
+        explain: bool = False,
+        target: int | None = None,
+    ) -> Prediction:
+        """Return what the best checkpoint of an experiment says of one image file.
+
+        `explain` adds a heat map: where the model looked, for the predicted class or for the one with number `target`.
+        """
         file = Path(image)
+        params = {"explain": True if explain else None, "target": target}
         with file.open("rb") as content:
             parts = [("file", (file.name, content, "application/octet-stream"))]
-            return self._http.upload(Prediction, join_path("predict", project_id, experiment_id), parts, {})
+            return self._http.upload(Prediction, join_path("predict", project_id, experiment_id), parts, {}, params)
+
+    def state(self, project_id: str, experiment_id: str) -> PredictorState:
+        """Return whether a process has the model of an experiment loaded."""
+        return self._http.get(PredictorState, join_path("predict", project_id, experiment_id))
+
+    def unload(self, project_id: str, experiment_id: str) -> PredictorState:
+        """End the process that has the model of an experiment loaded."""
+        return self._http.send("DELETE", PredictorState, join_path("predict", project_id, experiment_id))
+
+
+class Comparisons:
+    """What `/api/compare` offers."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._http = transport
+
+    def get(self, project_id: str, experiment_ids: Sequence[str], **query: Any) -> Comparison:
+        """Return 2 to 6 experiments side by side, the first being what the others are measured against.
+
+        `query` as in `app.schemas.comparison.CompareQuery`: only, page, page_size.
+        """
+        params = {"experiments": ",".join(experiment_ids), **drop_none(query)}
+        return self._http.get(Comparison, join_path("compare", project_id), params)

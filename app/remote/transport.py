@@ -61,9 +61,17 @@ class Transport:
         """Return the data of a request with an optional JSON body."""
         return self._request(method, model, path, json=json, params=drop_none(params or {}))
 
-    def upload(self, model: type[T], path: str, files: Sequence[UploadPart], fields: Mapping[str, str]) -> T:
+    def upload(
+        self,
+        model: type[T],
+        path: str,
+        files: Sequence[UploadPart],
+        fields: Mapping[str, str],
+        params: Mapping[str, Any] | None = None,
+    ) -> T:
         """Return the data of a multipart POST."""
-        return self._request("POST", model, path, files=list(files), data=dict(fields))
+        parameters = drop_none(params or {})
+        return self._request("POST", model, path, files=list(files), data=dict(fields), params=parameters)
 
     def download(self, path: str, destination: Path) -> Path:
         """Stream an answer into a file that appears only when it is complete; returns the path."""

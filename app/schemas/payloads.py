@@ -109,7 +109,8 @@ class ExportPayload(StrictModel):
 
 
 class PredictPayload(StrictModel):
-    """Kind `predict`. Stays and answers: each message {id, image_path} becomes `<id>.json` in the output directory."""
+    """Kind `predict`. Stays and answers: each message {id, image_path, explain?, target?} becomes `<id>.json` in the
+    output directory."""
 
     task: str
     experiment_id: str

@@ -64,6 +64,13 @@ class EvaluationRepository:
         data = self._read_json(path)
         return data if isinstance(data, dict) else None
 
+    def sign_results(self, project_id: str, experiment_id: str) -> Signature | None:
+        """Return what changes whenever results.json does, None when there is none."""
+        try:
+            return sign_file(self._paths.evaluation_dir(project_id, experiment_id) / "results.json")
+        except FileNotFoundError:
+            return None
+
     def read_results(self, project_id: str, experiment_id: str) -> list[dict[str, Any]] | None:
         """Return the rows of results.json, shared and not to be changed; None when there are none."""
         path = self._paths.evaluation_dir(project_id, experiment_id) / "results.json"

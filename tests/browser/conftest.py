@@ -72,7 +72,7 @@ class Watched:
 
     def _note_request(self, request: Request) -> None:
         self.requests.append(request.url)
-        if not request.url.startswith(self.url):
+        if not request.url.removeprefix("blob:").startswith(self.url):
             self.complaints.append(f"another host: {request.url}")
 
     def _note_response(self, response: Response) -> None:

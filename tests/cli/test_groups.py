@@ -12,10 +12,12 @@ from tests.cli.conftest import CommandRunner
 from tests.client.fakes import (
     EID,
     JID,
+    OTHER_EID,
     PID,
     RID,
     XID,
     certificate,
+    comparison,
     dataset,
     evaluation,
     experiment,
@@ -263,3 +265,44 @@ def test_predictions_of_several_images(studio: CommandRunner, tmp_path: Path) ->
     words = ["predict", PID, EID, *map(str, files)]
     assert studio(*words).out.count("a (0.875)") == 2
     assert len(studio(*words, "--json").document["predictions"]) == 2
+    refused = studio(*words, "--explain", str(tmp_path / "heat.png"))
+    assert (refused.code, "one image at a time" in refused.err) == (1, True)
+
+
+def test_a_prediction_is_explained_in_a_file(studio: CommandRunner, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"pixels")
+    answer = {"experiment_id": EID, "annotation_kind": "label", "width": 1, "height": 1, "duration_ms": 1.5}
+    answer |= {"runtime": "x", "predictions": {"prediction": {"class_name": "a", "confidence": 0.875}}}
+    heat: dict[str, Any] = {
+        "target": 1,
+        "label": "a",
+        "is_empty": False,
+        "width": 1,
+        "height": 1,
+        "rows": 1,
+        "columns": 1,
+    }
+    studio.server.on(f"POST /api/predict/{PID}/{EID}", answer | {"heat_map": heat | {"png_base64": "UE5H"}})
+    target = tmp_path / "heat.png"
+    outcome = studio("predict", PID, EID, str(tmp_path / "a.png"), "--explain", str(target), "--target", "1")
+    assert (outcome.code, target.read_bytes()) == (0, b"PNG")
+    assert dict(studio.server.requests[0].url.params) == {"explain": "true", "target": "1"}
+    studio.server.on(f"POST /api/predict/{PID}/{EID}", answer | {"heat_map_reason": "It has no map."})
+    outcome = studio("predict", PID, EID, str(tmp_path / "a.png"), "--explain", str(target))
+    assert (outcome.code, "It has no map." in outcome.err) == (1, True)
+
+
+def test_experiments_are_compared(studio: CommandRunner) -> None:
+    studio.server.on(f"GET /api/compare/{PID}", comparison())
+    outcome = studio("compare", PID, EID, OTHER_EID)
+    assert "Second is better than First: 93 %, on the 1,200 images that both measured." in outcome.out
+    assert "0.8000 (0.7500 to 0.8500)" in outcome.out
+    assert "hyperparameters.seed" in outcome.out
+    assert "Best and last." in outcome.out
+    close = comparison(probability=0.6, verdict="open")
+    studio.server.on(f"GET /api/compare/{PID}", close)
+    assert "too close to call" in studio("compare", PID, EID, OTHER_EID).out
+    worse = comparison(probability=0.0001, verdict="worse")
+    studio.server.on(f"GET /api/compare/{PID}", worse)
+    assert "First is better than Second: more than 99.9 %" in studio("compare", PID, EID, OTHER_EID).out
+    assert studio("compare", PID, EID, OTHER_EID, "--json").document["num_equal_settings"] == 30

@@ -12,6 +12,7 @@ from app.client import StudioClient
 
 Answer = Callable[[httpx.Request], httpx.Response]
 PID, EID, XID, JID, RID = "proj-00000001", "exp-00000001", "export-00000001", "job-00000001", "run-00000001"
+OTHER_EID = "exp-00000002"
 NOW = "2026-01-02T03:04:05.000000Z"
 
 
@@ -182,3 +183,38 @@ def forecast(status: str = "ready", **changes: Any) -> dict[str, Any]:
     message = "About 12 min." if is_known else "Nothing was measured yet."
     base = {"status": status, "forecast": known if is_known else None, "message": message, "job_id": None}
     return base | changes
+
+
+def comparison(**test: Any) -> dict[str, Any]:
+    """Return two experiments side by side; `test` are fields of their paired test."""
+    paired = {"reference": EID, "other": OTHER_EID, "based_on": "correct", "num_images": 1200, "p_value": 0.01}
+    paired |= {"reference_mean": 0.8, "other_mean": 0.9, "difference": 0.1, "low": 0.05, "high": 0.15}
+    paired |= {"probability": 0.934, "only_reference": 3, "only_other": 9, "verdict": "better", **test}
+    shared: dict[str, Any] = {"status": "completed", "best_epoch": 1, "best_metric": {}, "epochs": []}
+    shared |= {"evaluation": None, "num_images": 1200}
+    figures = [{"accuracy": {"value": 0.8, "low": 0.75, "high": 0.85, "level": 0.95}}, {"accuracy": {"value": 0.9}}]
+    sides = [
+        {"id": eid, "name": name, **shared, "headline": headline}
+        for eid, name, headline in zip((EID, OTHER_EID), ("First", "Second"), figures, strict=True)
+    ]
+    images = {
+        "page": 1,
+        "page_size": 24,
+        "total_items": 0,
+        "total_pages": 0,
+        "num_common": 0,
+        "counts": {},
+        "items": [],
+    }
+    return {
+        "annotation_kind": "label",
+        "epoch_metrics": [],
+        "headline_metrics": [{"name": "accuracy", "title": "Accuracy", "direction": "max"}],
+        "direction": "max",
+        "experiments": sides,
+        "settings": [{"key": "hyperparameters.seed", "values": [1, 2]}],
+        "num_equal_settings": 30,
+        "tests": [paired],
+        "images": images,
+        "notes": [{"code": "different_checkpoints", "message": "Best and last.", "experiments": [EID]}],
+    }

@@ -15,11 +15,13 @@ from app.schemas.datasets import DatasetSummary, ImportStarted
 from tests.client.fakes import (
     EID,
     JID,
+    OTHER_EID,
     PID,
     RID,
     XID,
     FakeServer,
     certificate,
+    comparison,
     dataset,
     evaluation,
     experiment,
@@ -232,6 +234,24 @@ def test_a_prediction_sends_the_file(tmp_path: Path) -> None:
     server = FakeServer().on(f"POST /api/predict/{PID}/{EID}", answer)
     assert server.client().predictions.predict(PID, EID, tmp_path / "a.png").runtime == "x"
     assert b'name="file"; filename="a.png"' in server.requests[0].content
+    assert server.requests[0].url.query == b""
+    server.client().predictions.predict(PID, EID, tmp_path / "a.png", explain=True, target=2)
+    assert dict(server.requests[1].url.params) == {"explain": "true", "target": "2"}
+
+
+def test_a_predictor_says_how_it_is() -> None:
+    state = {"experiment_id": EID, "status": "starting", "job_id": JID}
+    server = FakeServer().on(f"GET /api/predict/{PID}/{EID}", state)
+    assert server.client().predictions.state(PID, EID).status == "starting"
+    server.on(f"DELETE /api/predict/{PID}/{EID}", state | {"status": "off", "job_id": None})
+    assert server.client().predictions.unload(PID, EID).status == "off"
+
+
+def test_a_comparison_names_its_experiments() -> None:
+    server = FakeServer().on(f"GET /api/compare/{PID}", comparison())
+    found = server.client().comparisons.get(PID, [EID, OTHER_EID], only=EID)
+    assert [side.name for side in found.experiments] == ["First", "Second"]
+    assert dict(server.requests[0].url.params) == {"experiments": f"{EID},{OTHER_EID}", "only": EID}
 
 
 def test_files_and_pages_are_read(tmp_path: Path) -> None:

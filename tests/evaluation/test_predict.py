@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -81,3 +83,27 @@ def test_cancel_ends_it(label_world: World, tmp_path: Path) -> None:
     context._command = lambda _context: "cancel"
     with pytest.raises(JobCancelled):
         run(context)
+
+
+def test_a_heat_map_comes_when_it_is_asked_for(world: World, tmp_path: Path) -> None:
+    path = str(Path(world.location.images_dir) / "image_00.png")
+    messages: list[dict[str, Any]] = [
+        {"id": "0" * 8, "image_path": path},
+        {"id": "1" * 8, "image_path": path, "explain": True},
+        {"id": "2" * 8, "image_path": path, "explain": True, "target": 0},
+        {"id": "3" * 8, "image_path": path, "explain": True, "target": 99},
+    ]
+    assert run(make_context(world, tmp_path / "out", *messages)) == {"num_answered": 4}
+    plain, explained, first, wrong = (json.loads(item.read_text()) for item in sorted((tmp_path / "out").iterdir()))
+    assert "heat_map" not in plain
+    assert explained["predictions"] == plain["predictions"]
+    is_class = explained["annotation_kind"] == "label"
+    heat = explained["heat_map"]
+    winner = explained["predictions"]["prediction"]
+    assert heat["target"] == (winner["class_id"] if is_class else 0)
+    assert heat["label"] == (winner["class_name"] if is_class else "")
+    with Image.open(io.BytesIO(base64.b64decode(heat["png_base64"]))) as picture:
+        assert picture.size == (heat["width"], heat["height"]) == (70, 60)
+    assert first["heat_map"]["target"] == 0
+    assert wrong["status"] == "error"
+    assert "99" in wrong["message"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.compare_selection import Asked, Choice, describe_problem, list_choices, read_address, select
+from app.api.pages.compare_views import Result, build_result
 from app.api.pages.shell import ProjectShell, page_response, project_shell
 
 router = APIRouter(include_in_schema=False)
@@ -15,14 +18,37 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class CompareContext:
-    """Names for `compare/index.html`."""
+    """Names for `compare/index.html`. `result` is None while `problem` says what to choose."""
 
     shell: ProjectShell
+    url: str
+    choices: tuple[Choice, ...]
+    num_trained: int
+    reference: str
+    metric: str
+    num_gone: int
+    problem: str
+    result: Result | None
 
 
 @router.head("/projects/{pid}/compare")
 @router.get("/projects/{pid}/compare")
-def show_compare(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
+def show_compare(pid: ProjectPath, asked: Annotated[Asked, Depends(read_address)], studio: StudioDep) -> HTMLResponse:
     """Two or more experiments side by side."""
     shell = project_shell(studio.pages.get_project_page(pid), "compare")
-    return page_response("compare/index.html", CompareContext(shell))
+    records = studio.experiments.list_experiments(pid).experiments
+    selection, num_gone = select(pid, asked, records)
+    problem = describe_problem(selection)
+    result = None if problem else build_result(selection, studio.comparisons.compare(pid, selection.query()))
+    context = CompareContext(
+        shell=shell,
+        url=selection.url,
+        choices=list_choices(selection, records),
+        num_trained=sum(record.current_run_id is not None for record in records),
+        reference=next(iter(selection.ordered), ""),
+        metric=selection.metric,
+        num_gone=num_gone,
+        problem=problem,
+        result=result,
+    )
+    return page_response("compare/index.html", context)

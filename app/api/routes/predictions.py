@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, File, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Query, Request, UploadFile
 from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
@@ -12,7 +12,7 @@ from app.api.json_body import StrictRoute
 from app.api.present import present
 from app.core.exceptions import invalid_field
 from app.schemas.envelope import Ok
-from app.schemas.predict import Prediction
+from app.schemas.predict import Prediction, PredictorState, PredictQuery
 
 router = APIRouter(prefix="/api/predict", tags=["Prediction"], route_class=StrictRoute)
 
@@ -34,7 +34,24 @@ def predict(
     pid: ProjectPath,
     eid: ExperimentPath,
     image: Annotated[UploadFile, Depends(read_image_field)],
+    query: Annotated[PredictQuery, Query()],
     studio: StudioDep,
 ) -> Response:
-    """Image in, predictions out, by the best checkpoint of the experiment."""
-    return present(request, studio.predictions.predict(pid, eid, image.file))
+    """Image in, predictions out, by the best checkpoint of the experiment; `explain=true` adds a heat map.
+
+    The first image starts a process that loads the model; it answers until nothing has come for five minutes. No image
+    is kept.
+    """
+    return present(request, studio.predictions.predict(pid, eid, image.file, query))
+
+
+@router.get("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Say whether a model is loaded")
+def get_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """off, starting or ready."""
+    return present(request, studio.predictions.get_state(pid, eid))
+
+
+@router.delete("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Unload a model")
+def unload_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """Ends its process, also while the model is still loading; the next image starts another."""
+    return present(request, studio.predictions.unload(pid, eid))

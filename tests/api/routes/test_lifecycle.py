@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import zipfile
 from collections.abc import Iterator
@@ -152,6 +153,19 @@ def test_evaluation_and_its_results(lab: Lab) -> None:
         assert lab.http.get(artifact["url"]).status_code == 200
 
 
+def test_two_experiments_are_compared(lab: Lab) -> None:
+    refused = lab.http.get(f"/api/compare/{lab.pid}?experiments={lab.eid}")
+    assert refused.status_code == 422
+    assert "2 to 6" in refused.json()["error"]["details"][0]["message"]
+    copy = lab.post(BASE + "/duplicate", {"name": "Compared"})
+    found = lab.get("/api/compare/{pid}?experiments=" + f"{lab.eid},{copy['id']}")
+    assert [side["name"] for side in found["experiments"]] == ["First", "Compared"]
+    assert found["experiments"][0]["headline"].keys() == {metric["name"] for metric in found["headline_metrics"]}
+    assert found["experiments"][0]["epochs"] == lab.get(BASE + "/metrics")["epochs"]
+    assert [note["code"] for note in found["notes"]] == ["not_evaluated"]
+    lab.http.delete(f"/api/training/{lab.pid}/experiments/{copy['id']}")
+
+
 def test_export_its_certificate_and_its_downloads(lab: Lab) -> None:
     export = lab.post("/api/export/{pid}", {"experiment_id": lab.eid})
     url = f"/api/export/{lab.pid}/{export['id']}"
@@ -178,6 +192,22 @@ def test_prediction_of_an_image(lab: Lab) -> None:
     assert answer.status_code == 200, answer.text
     data = answer.json()["data"]
     assert (data["annotation_kind"], data["width"], data["height"]) == ("label", 50, 40)
+    assert (data["heat_map"], data["heat_map_reason"]) == (None, None)
+    state = lab.get("/api/predict/{pid}/{eid}")
+    assert state["status"] == "ready"
+    explained = lab.http.post(
+        f"/api/predict/{lab.pid}/{lab.eid}?explain=true&target=1", files={"file": ("a.png", buffer.getvalue())}
+    ).json()["data"]
+    assert explained["heat_map"]["target"] == 1
+    with Image.open(io.BytesIO(base64.b64decode(explained["heat_map"]["png_base64"]))) as picture:
+        assert picture.size == (50, 40)
+    missing = lab.http.post(
+        f"/api/predict/{lab.pid}/{lab.eid}?explain=true&target=9", files={"file": ("a.png", buffer.getvalue())}
+    )
+    assert (missing.status_code, "output 9" in missing.text) == (422, True)
+    # Nothing of what was sent stays on the disk.
+    folder = lab.server.studio.settings.workspace_root / "projects" / lab.pid / "experiments" / lab.eid / ".predict"
+    assert (folder.is_dir(), list(folder.iterdir())) == (True, [])
     bad = lab.http.post(f"/api/predict/{lab.pid}/{lab.eid}", files={"file": ("a.png", b"no image")})
     assert bad.status_code == 422
 

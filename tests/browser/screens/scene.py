@@ -41,12 +41,19 @@ def build_scene(url: str, folder: Path) -> Scene:
         record = client.follow_training(project, experiment)
         client.evaluations.start(project, experiment, split_subsets=["test"])
         _wait(lambda: _evaluation_status(client, project, experiment))
+        other = client.experiments.create(
+            project, "Slower steps", "main", model=model, hyperparameters=HYPERPARAMETERS | {"learning_rate": 3e-4}
+        ).id
+        client.experiments.train(project, other)
+        client.follow_training(project, other)
+        client.evaluations.start(project, other, split_subsets=["test"])
+        _wait(lambda: _evaluation_status(client, project, other))
         export = client.exports.create(project, experiment, format="onnx").id
         _wait(lambda: client.exports.get(project, export).status)
         if record.status != "completed":
             msg = f"The run ended as {record.status}: {record.error}"
             raise RuntimeError(msg)
-        return Scene(url, empty.id, project, experiment, export)
+        return Scene(url, empty.id, project, experiment, other, export)
 
 
 def _wait(read_status: Callable[[], str]) -> None:

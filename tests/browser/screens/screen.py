@@ -10,12 +10,16 @@ from playwright.sync_api import Page
 
 @dataclass(frozen=True)
 class Scene:
-    """A server with an empty project, and one with images, a split, a trained model, its evaluation and its export."""
+    """A server with an empty project, and one with images, a split, a trained model, its evaluation and its export.
+
+    `other_id` is a second experiment, trained and evaluated as the first.
+    """
 
     url: str
     empty_id: str
     project_id: str
     experiment_id: str
+    other_id: str
     export_id: str
 
 

@@ -1,0 +1,349 @@
+"""A comparison in words, bars and curves. What is better was decided by core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+from app.api.pages.charts import Chart, Series
+from app.api.pages.compare_selection import Selection, with_metric
+from app.api.pages.forms import title_of
+from app.api.pages.overlays import Picture
+from app.schemas.comparison import ComparedExperiment, ComparedImage, Comparison, PairedTest
+from app.schemas.tasks import MetricSpec
+
+BAR_WIDTH = 192.0
+MAX_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which of two is better. `shares` are (name, colour, percent) of the bar, the reference first."""
+
+    title: str
+    certainty: str
+    is_open: bool
+    shares: tuple[tuple[str, int, float], ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class IntervalBar:
+    """One experiment under one metric; x positions in a drawing of 192 by 12."""
+
+    name: str
+    colour: int
+    value: str
+    interval: str
+    is_best: bool
+    low_x: float
+    width: float
+    value_x: float
+    has_bar: bool
+
+
+@dataclass(frozen=True)
+class MetricRows:
+    """A metric and how each experiment does."""
+
+    title: str
+    hint: str
+    bars: tuple[IntervalBar, ...]
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting that differs."""
+
+    title: str
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A choice that is an address."""
+
+    title: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one experiment says of an image."""
+
+    name: str
+    colour: int
+    text: str
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class ImageCard:
+    """An image that the experiments differ on."""
+
+    picture: Picture
+    truth: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What to know beforehand, with addresses that mend it."""
+
+    title: str
+    text: str
+    links: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything below the list of experiments."""
+
+    names: tuple[tuple[str, int], ...]
+    notes: tuple[Note, ...]
+    verdicts: tuple[Verdict, ...]
+    metrics: tuple[MetricRows, ...]
+    chart: Chart | None
+    curves: tuple[Link, ...]
+    settings: tuple[SettingRow, ...]
+    num_equal_settings: int
+    image_title: str
+    image_filters: tuple[Link, ...]
+    images: tuple[ImageCard, ...]
+    image_page: int
+    num_image_pages: int
+    num_images: int
+    image_url: str
+
+
+def build_result(selection: Selection, comparison: Comparison) -> Result:
+    """Return what the page shows of a comparison."""
+    sides = comparison.experiments
+    colours = {side.id: index + 1 for index, side in enumerate(sides)}
+    chart, curves = _curves(selection, comparison)
+    is_correct = comparison.direction == "max"
+    page = comparison.images
+    return Result(
+        names=tuple((side.name, colours[side.id]) for side in sides),
+        notes=tuple(_notes(selection, comparison)),
+        verdicts=tuple(_verdict(test, sides, colours) for test in comparison.tests),
+        metrics=tuple(_metric_rows(metric, sides, colours) for metric in comparison.headline_metrics)
+        if any(side.headline for side in sides)
+        else (),
+        chart=chart,
+        curves=curves,
+        settings=tuple(
+            SettingRow(title_of(item.key.split(".")[-1]), item.key, tuple(show_setting(value) for value in item.values))
+            for item in comparison.settings
+        ),
+        num_equal_settings=comparison.num_equal_settings,
+        image_title="Images that only one gets right" if is_correct else "Images on which they differ most",
+        image_filters=_image_filters(selection, comparison),
+        images=tuple(_image_card(selection.project_id, image, sides, colours) for image in page.items),
+        image_page=page.page,
+        num_image_pages=page.total_pages,
+        num_images=page.total_items,
+        image_url=replace(selection, page=1).url + "&page=",
+    )
+
+
+def show_number(value: float) -> str:
+    """Return a number as a person reads it."""
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.4g}"
+
+
+def show_setting(value: Any) -> str:
+    """Return the value of a setting as text."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(show_setting(item) for item in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def describe_truth(value: Any) -> str:
+    """Return a truth or a prediction of any kind as text."""
+    if isinstance(value, dict):
+        name = str(value.get("class_name", value))
+        confidence = value.get("confidence")
+        return f"{name} ({confidence:.0%})" if isinstance(confidence, float) else name
+    if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
+        return ", ".join(f"{item:.4g}" for item in value)
+    return str(value)
+
+
+def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> Verdict:
+    names = {side.id: side.name for side in sides}
+    first, second = names[test.reference], names[test.other]
+    if test.verdict == "open":
+        ahead = f"{second if test.probability >= 0.5 else first} is ahead with {test.certainty}"
+        title, certainty = f"{first} or {second}: too close to call", "even" if test.probability == 0.5 else ahead
+    else:
+        better, worse = (second, first) if test.verdict == "better" else (first, second)
+        title, certainty = f"{better} is better than {worse}", test.certainty
+    percent = test.probability * 100.0
+    return Verdict(
+        title=title,
+        certainty=certainty,
+        is_open=test.verdict == "open",
+        shares=(
+            (first, colours[test.reference], 100.0 - percent),
+            (second, colours[test.other], percent),
+        ),
+        lines=tuple(_explain_test(test, first, second)),
+    )
+
+
+def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
+    if test.based_on == "correct":
+        yield (
+            f"Of {test.num_images:,} images that both measured, {second} gets {test.other_mean * 100:.1f} % right and "
+            f"{first} {test.reference_mean * 100:.1f} %: {test.difference * 100:+.1f} points "
+            f"(95 % interval {test.low * 100:+.1f} to {test.high * 100:+.1f})."
+        )
+        p_text = "" if test.p_value is None else f"p = {test.p_value:.2g}" if test.p_value >= 0.001 else "p < 0.001"
+        p_value = f" McNemar's exact test: {p_text}." if p_text else ""
+        yield f"{test.only_other:,} only {second} gets right, {test.only_reference:,} only {first}.{p_value}"
+        return
+    yield (
+        f"Over {test.num_images:,} images that both measured, the mean error of {second} is "
+        f"{show_number(test.other_mean)} and of {first} {show_number(test.reference_mean)}: "
+        f"{test.difference:+.4g} (95 % interval {test.low:+.4g} to {test.high:+.4g})."
+    )
+    yield f"On {test.only_other:,} images the error of {second} is less, on {test.only_reference:,} that of {first}."
+
+
+def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> MetricRows:
+    figures = [side.headline.get(metric.name) for side in sides]
+    values = [figure.value for figure in figures if figure is not None and figure.value is not None]
+    ends = [end for figure in figures if figure is not None for end in (figure.low, figure.high, figure.value)]
+    known = [end for end in ends if end is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    best = (max(values) if metric.direction == "max" else min(values)) if values else None
+
+    def place(value: float) -> float:
+        return round(4.0 + (BAR_WIDTH - 8.0) * ((value - low) / (high - low) if high > low else 0.5), 2)
+
+    bars = []
+    for side, figure in zip(sides, figures, strict=True):
+        value = figure.value if figure is not None else None
+        start = figure.low if figure is not None and figure.low is not None else value
+        end = figure.high if figure is not None and figure.high is not None else value
+        has_bar = value is not None and start is not None and end is not None
+        bars.append(
+            IntervalBar(
+                name=side.name,
+                colour=colours[side.id],
+                value="not evaluated" if value is None else show_number(value),
+                interval=_interval_text(start, end),
+                is_best=value is not None and value == best and len(values) > 1 and values.count(value) == 1,
+                low_x=place(start) if start is not None else 0.0,
+                width=max(0.0, place(end) - place(start)) if start is not None and end is not None else 0.0,
+                value_x=place(value) if value is not None else 0.0,
+                has_bar=has_bar,
+            )
+        )
+    hint = "more is better" if metric.direction == "max" else "less is better"
+    return MetricRows(metric.title, hint, tuple(bars))
+
+
+def _interval_text(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None or low == high else f"{show_number(low)} to {show_number(high)}"
+
+
+def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None, tuple[Link, ...]]:
+    titles = {metric.name: metric.title for metric in comparison.epoch_metrics}
+    titles |= {"val_loss": "Validation loss", "train_loss": "Training loss", "lr": "Learning rate"}
+    points = {
+        name: [_points(side, name) for side in comparison.experiments]
+        for name in titles
+        if any(_points(side, name) for side in comparison.experiments)
+    }
+    if not points:
+        return None, ()
+    chosen = selection.metric if selection.metric in points else next(iter(points))
+    series = tuple(
+        Series(side.name, thin(line), colour=index)
+        for index, (side, line) in enumerate(zip(comparison.experiments, points[chosen], strict=True))
+    )
+    described = [f"{item.name} ends at {item.points[-1][1]}" for item in series if item.points]
+    chart = Chart("curves", titles[chosen], "line", series, f"Per epoch. {'; '.join(described)}.", x_title="Epoch")
+    return chart, tuple(Link(titles[name], with_metric(selection, name), name == chosen) for name in points)
+
+
+def thin(line: Sequence[tuple[float, float]]) -> tuple[tuple[float, float | None], ...]:
+    """Return at most about MAX_POINTS points of a line, the last one among them."""
+    step = -(-len(line) // MAX_POINTS) or 1
+    kept = [*line[:-1:step], *line[-1:]]
+    return tuple((x, float(f"{y:.6g}")) for x, y in kept)
+
+
+def _points(side: ComparedExperiment, name: str) -> list[tuple[float, float]]:
+    rows = [(epoch.epoch, epoch.model_dump().get(name)) for epoch in side.epochs]
+    return [(float(epoch), float(value)) for epoch, value in rows if value is not None]
+
+
+def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
+    titles = {
+        "not_evaluated": "Not all are evaluated",
+        "no_common_images": "No images in common",
+        "different_images": "Evaluated on different images",
+        "seen_in_training": "Some images were trained on",
+        "different_checkpoints": "Different checkpoints",
+    }
+    names = {side.id: side.name for side in comparison.experiments}
+    for note in comparison.notes:
+        is_mended_there = note.code != "seen_in_training"
+        links = [
+            (f"Evaluate {names[name]}", evaluation_url(selection.project_id, name))
+            for name in note.experiments
+            if is_mended_there
+        ]
+        yield Note(titles[note.code], note.message, tuple(links))
+
+
+def evaluation_url(project_id: str, experiment_id: str) -> str:
+    """Return the address of the evaluation of an experiment."""
+    return f"/projects/{project_id}/evaluation?experiment={experiment_id}"
+
+
+def _image_filters(selection: Selection, comparison: Comparison) -> tuple[Link, ...]:
+    counts = comparison.images.counts
+    if not any(counts.values()):
+        return ()
+    verb = "right" if comparison.direction == "max" else "least error"
+    everything = replace(selection, only="", page=1)
+    alone = [
+        Link(
+            f"Only {side.name} {verb} ({counts.get(side.id, 0):,})",
+            replace(everything, only=side.id).url,
+            selection.only == side.id,
+        )
+        for side in comparison.experiments
+    ]
+    is_all = selection.only not in counts
+    return (Link(f"All ({sum(counts.values()):,})", everything.url, is_all), *alone)
+
+
+def _image_card(
+    project_id: str, image: ComparedImage, sides: Sequence[ComparedExperiment], colours: dict[str, int]
+) -> ImageCard:
+    name = quote(image.filename, safe="")
+    url = f"/api/datasets/{project_id}/thumbnails/{name}"
+    href = f"/api/datasets/{project_id}/images/{name}"
+    answers = tuple(
+        Answer(
+            name=side.name,
+            colour=colours[side.id],
+            text=describe_truth(image.results[side.id].get("prediction", "")),
+            is_best=side.id in image.best,
+        )
+        for side in sides
+    )
+    return ImageCard(Picture(url, image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers)

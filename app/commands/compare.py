@@ -1,0 +1,63 @@
+"""`ai-studio compare`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.commands.arguments import Project
+from app.commands.context import command_line, find_experiment, find_project
+from app.commands.output import Output, show
+from app.schemas.comparison import ComparedExperiment, Comparison, Figure, PairedTest
+
+
+def compare_experiments(
+    ctx: typer.Context,
+    project: Project,
+    experiments: Annotated[
+        list[str], typer.Argument(help="Ids or unique names of 2 to 6 experiments.", metavar="EXPERIMENTS")
+    ],
+) -> None:
+    """Set experiments side by side; the others are measured against the first."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    ids = [find_experiment(line, project_id, name) for name in experiments]
+    comparison = line.client.comparisons.get(project_id, ids)
+    line.out.document(comparison)
+    print_comparison(line.out, comparison)
+
+
+def print_comparison(out: Output, comparison: Comparison) -> None:
+    """Print the settings that differ, the metrics, the verdicts and what to know beforehand."""
+    names = {item.id: item.name for item in comparison.experiments}
+    out.table(["setting", *names.values()], [(item.key, *map(show, item.values)) for item in comparison.settings])
+    rows = [
+        (metric.title, *(describe_figure(item, metric.name) for item in comparison.experiments))
+        for metric in comparison.headline_metrics
+    ]
+    out.table(["metric", *names.values()], rows)
+    for test in comparison.tests:
+        out.text(describe_test(test, names))
+    for note in comparison.notes:
+        out.text(note.message)
+
+
+def describe_figure(experiment: ComparedExperiment, metric: str) -> str:
+    """Return a metric with its interval as text, empty where there is none."""
+    figure = experiment.headline.get(metric, Figure(value=None))
+    if figure.value is None:
+        return ""
+    interval = "" if figure.low is None else f" ({show(figure.low)} to {show(figure.high)})"
+    return show(figure.value) + interval
+
+
+def describe_test(test: PairedTest, names: dict[str, str]) -> str:
+    """Return the verdict of a paired test as a sentence."""
+    first, second = names[test.reference], names[test.other]
+    on = f"on the {test.num_images:,} images that both measured"
+    if test.verdict == "open":
+        ahead = second if test.probability >= 0.5 else first
+        return f"{second} against {first}: too close to call {on} ({ahead} is ahead with {test.certainty})."
+    better, worse = (second, first) if test.verdict == "better" else (first, second)
+    return f"{better} is better than {worse}: {test.certainty}, {on}."

@@ -1,0 +1,79 @@
+"""What a reader has to know before believing a comparison, in sentences. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.schemas.comparison import ComparedExperiment, ComparisonNote
+
+
+def note_differences(
+    experiments: Sequence[ComparedExperiment], pairs: Mapping[str, tuple[int, int, int] | None]
+) -> list[ComparisonNote]:
+    """Return the notes; `pairs` has for each experiment but the first: images in common, and trained on by either."""
+    evaluated = [item for item in experiments if item.num_images is not None]
+    notes = [*_note_missing(experiments), *_note_common(experiments, pairs), *_note_training(experiments, pairs)]
+    if len({_what_was_measured(item) for item in evaluated}) > 1:
+        described = "; ".join(f"{item.name}: {_name_images(item)}" for item in evaluated)
+        message = (
+            f"They were evaluated on different images, so their metrics cannot be set side by side ({described}). "
+            "The paired test takes only the images in common."
+        )
+        notes.append(
+            ComparisonNote(code="different_images", message=message, experiments=[item.id for item in evaluated])
+        )
+    checkpoints = {item.evaluation.checkpoint for item in evaluated if item.evaluation is not None}
+    if len(checkpoints) > 1:
+        message = "Some were evaluated with their best checkpoint, others with their last."
+        notes.append(
+            ComparisonNote(code="different_checkpoints", message=message, experiments=[item.id for item in evaluated])
+        )
+    return notes
+
+
+def _note_missing(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:
+    missing = [item for item in experiments if item.num_images is None]
+    if not missing:
+        return []
+    names = " and ".join(item.name for item in missing) if len(missing) <= 2 else f"{len(missing)} of them"
+    verb = "has" if len(missing) == 1 else "have"
+    message = f"{names} {verb} no completed evaluation. Evaluate all on the same subset to see which is better."
+    return [ComparisonNote(code="not_evaluated", message=message, experiments=[item.id for item in missing])]
+
+
+def _note_common(
+    experiments: Sequence[ComparedExperiment], pairs: Mapping[str, tuple[int, int, int] | None]
+) -> list[ComparisonNote]:
+    alone = [item for item in experiments if (pair := pairs.get(item.id)) is not None and pair[0] == 0]
+    message = "No image was measured by both {} and {}. Evaluate them on the same subset of the same split."
+    return [
+        ComparisonNote(
+            code="no_common_images",
+            message=message.format(experiments[0].name, item.name),
+            experiments=[experiments[0].id, item.id],
+        )
+        for item in alone
+    ]
+
+
+def _note_training(
+    experiments: Sequence[ComparedExperiment], pairs: Mapping[str, tuple[int, int, int] | None]
+) -> list[ComparisonNote]:
+    counts = {item.id: pair[2] for item in experiments if (pair := pairs.get(item.id)) is not None}
+    counts[experiments[0].id] = max((pair[1] for pair in pairs.values() if pair is not None), default=0)
+    notes = []
+    for item in experiments:
+        if counts.get(item.id):
+            message = f"{item.name} was trained on {counts[item.id]} of the common images, which flatters it."
+            notes.append(ComparisonNote(code="seen_in_training", message=message, experiments=[item.id]))
+    return notes
+
+
+def _what_was_measured(item: ComparedExperiment) -> tuple[object, ...]:
+    evaluation = item.evaluation
+    return (evaluation.split_name, frozenset(evaluation.split_subsets)) if evaluation is not None else ()
+
+
+def _name_images(item: ComparedExperiment) -> str:
+    evaluation = item.evaluation
+    return f"{', '.join(evaluation.split_subsets)} of {evaluation.split_name}" if evaluation is not None else "none"

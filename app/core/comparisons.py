@@ -1,0 +1,249 @@
+"""Experiments side by side: their curves, the settings and metrics that differ, and which of them is better."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.core.comparison_notes import note_differences
+from app.core.exceptions import invalid_field
+from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
+from app.core.lookup import Lookup
+from app.core.paired_test import PairedResult, compare_correct, compare_errors
+from app.core.setting_differences import find_differences
+from app.core.stores import Stores
+from app.schemas.comparison import (
+    MAX_COMPARED,
+    MIN_COMPARED,
+    ComparedExperiment,
+    ComparedImage,
+    CompareQuery,
+    Comparison,
+    Figure,
+    ImagePage,
+    PairedTest,
+)
+from app.schemas.experiments import EpochMetrics, ExperimentRecord
+from app.tasks.base import TaskSpec
+
+CACHED_TESTS = 64
+SETTINGS = {"model", "hyperparameters", "augmentations", "hardware", "split_name", "parent"}
+
+
+@dataclass(frozen=True)
+class _Side:
+    view: ComparedExperiment
+    record: ExperimentRecord
+    scores: ImageScores | None
+
+
+class ComparisonService:
+    """Compares experiments of one project."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._scores = ScoreCache(stores)
+        self._tests: OrderedDict[tuple[object, ...], PairedResult] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def compare(self, project_id: str, query: CompareQuery) -> Comparison:
+        """Return 2 to 6 experiments side by side; raises ExperimentNotFoundError, ValidationFailedError."""
+        spec = self._lookup.find_spec(project_id)
+        check_selection(query)
+        basis = basis_of(spec.result_view)
+        sides = [self._read_side(project_id, spec, experiment_id) for experiment_id in query.experiments]
+        settings, num_equal = find_differences([self._read_settings(project_id, side.record) for side in sides])
+        tests, pairs = self._test_pairs(sides, basis)
+        return Comparison(
+            annotation_kind=spec.info.annotation_kind,
+            epoch_metrics=list(spec.info.epoch_metrics),
+            headline_metrics=list(spec.info.headline_metrics),
+            direction="min" if basis == "error" else "max",
+            experiments=[side.view for side in sides],
+            settings=settings,
+            num_equal_settings=num_equal,
+            tests=tests,
+            images=self._page_images(project_id, sides, basis, query),
+            notes=note_differences([side.view for side in sides], pairs),
+        )
+
+    def _read_side(self, project_id: str, spec: TaskSpec, experiment_id: str) -> _Side:
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        evaluation = self._stores.evaluations.read(project_id, experiment_id)
+        has_result = evaluation is not None and evaluation.status == "completed"
+        aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
+        view = ComparedExperiment(
+            id=record.id,
+            name=record.name,
+            status=record.status,
+            best_epoch=record.best_epoch,
+            best_metric=record.best_metric,
+            epochs=self._read_epochs(project_id, record),
+            evaluation=evaluation,
+            num_images=aggregate.get("num_images") if aggregate else None,
+            headline=_read_headline(spec, aggregate) if aggregate else {},
+        )
+        return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)
+
+    def _read_epochs(self, project_id: str, record: ExperimentRecord) -> list[EpochMetrics]:
+        if record.current_run_id is None:
+            return []
+        return self._stores.experiments.read_metrics(project_id, record.id, record.current_run_id).epochs
+
+    def _read_settings(self, project_id: str, record: ExperimentRecord) -> dict[str, Any]:
+        """Return what the current run was started with; the experiment may have been changed since."""
+        run_id = record.current_run_id
+        config = self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
+        return config.requested if config is not None else record.model_dump(mode="json", include=SETTINGS)
+
+    def _test_pairs(
+        self, sides: Sequence[_Side], basis: Basis | None
+    ) -> tuple[list[PairedTest], dict[str, tuple[int, int, int] | None]]:
+        """Return the tests, and for each other experiment: images in common, and trained on by either side."""
+        reference, *others = sides
+        tests: list[PairedTest] = []
+        pairs: dict[str, tuple[int, int, int] | None] = {}
+        for other in others:
+            if basis is None or reference.scores is None or other.scores is None:
+                pairs[other.view.id] = None
+                continue
+            common = self._scores.find_common([reference.scores, other.scores])
+            pairs[other.view.id] = (len(common.filenames), common.num_training[0], common.num_training[1])
+            if common.filenames:
+                key = (reference.view.id, reference.scores.signature, other.view.id, other.scores.signature)
+                result = self._test(key, common, basis)
+                tests.append(_describe_test(reference.view.id, other.view.id, basis, result))
+        return tests, pairs
+
+    def _test(self, key: tuple[object, ...], common: CommonImages, basis: Basis) -> PairedResult:
+        with self._mutex:
+            kept = self._tests.get(key)
+        if kept is not None:
+            return kept
+        a, b = common.values
+        result = compare_correct(a > 0.5, b > 0.5) if basis == "correct" else compare_errors(a, b)
+        with self._mutex:
+            self._tests[key] = result
+            while len(self._tests) > CACHED_TESTS:
+                self._tests.popitem(last=False)
+        return result
+
+    def _page_images(
+        self, project_id: str, sides: Sequence[_Side], basis: Basis | None, query: CompareQuery
+    ) -> ImagePage:
+        scores = [side.scores for side in sides if side.scores is not None]
+        if basis is None or len(scores) < len(sides):
+            return _cut_images([], query, 0, {})
+        common = self._scores.find_common(scores)
+        best, order = rank_images(common.values, basis)
+        ids = [side.view.id for side in sides]
+        counts = {name: int((best[index, order]).sum()) for index, name in enumerate(ids)}
+        if query.only is not None:
+            order = order[best[ids.index(query.only), order]]
+        start = (query.page - 1) * query.page_size
+        results = {name: self._stores.evaluations.read_results(project_id, name) or [] for name in ids}
+        described = [
+            _describe_image(common, int(image), ids, best[:, image], results)
+            for image in order[start : start + query.page_size]
+        ]
+        items = [item for item in described if item is not None]
+        return _cut_images(items, query, len(order), counts, len(common.filenames))
+
+
+def check_selection(query: CompareQuery) -> None:
+    """Raise ValidationFailedError for too few, too many or repeated experiments, or an `only` that is none of them."""
+    chosen = query.experiments
+    if not MIN_COMPARED <= len(chosen) <= MAX_COMPARED:
+        raise invalid_field("experiments", f"Choose {MIN_COMPARED} to {MAX_COMPARED} experiments to compare.")
+    if len(set(chosen)) < len(chosen):
+        raise invalid_field("experiments", "An experiment is named twice.")
+    if query.only is not None and query.only not in chosen:
+        raise invalid_field("only", "This is none of the experiments that are compared.")
+
+
+def rank_images(values: NDArray[np.float64], basis: Basis) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return who does best on each image, (experiments, images), and the images to list, in their order.
+
+    Right or wrong: the images that exactly one gets right, by name. Errors: those on which one alone has the least
+    error, the widest gap between the best and the worst first.
+    """
+    if basis == "correct":
+        best = values > 0.5
+        return best, np.flatnonzero(best.sum(axis=0) == 1)
+    best = values == values.min(axis=0)
+    listed = np.flatnonzero(best.sum(axis=0) == 1)
+    gaps = values.max(axis=0) - values.min(axis=0)
+    return best, listed[np.argsort(-gaps[listed], kind="stable")]
+
+
+def _read_headline(spec: TaskSpec, aggregate: dict[str, Any]) -> dict[str, Figure]:
+    intervals = aggregate.get("intervals") or {}
+    figures = {}
+    for metric in spec.info.headline_metrics:
+        interval = intervals.get(metric.name) or {}
+        parts = {part: interval.get(part) for part in ("low", "high", "level")}
+        figures[metric.name] = Figure(value=aggregate.get(metric.name), **parts)
+    return figures
+
+
+def _describe_test(reference: str, other: str, basis: Basis, result: PairedResult) -> PairedTest:
+    return PairedTest(
+        reference=reference,
+        other=other,
+        based_on=basis,
+        num_images=result.num_images,
+        reference_mean=result.mean_a,
+        other_mean=result.mean_b,
+        difference=result.difference,
+        low=result.low,
+        high=result.high,
+        probability=result.probability,
+        p_value=result.p_value,
+        only_reference=result.only_a,
+        only_other=result.only_b,
+        verdict=result.verdict,
+    )
+
+
+def _describe_image(
+    common: CommonImages,
+    image: int,
+    ids: Sequence[str],
+    best: NDArray[np.bool_],
+    results: dict[str, list[dict[str, Any]]],
+) -> ComparedImage | None:
+    """Return an image with its rows, None when an evaluation was replaced or reset since it was scored."""
+    filename = common.filenames[image]
+    found = [results[name][int(row) : int(row) + 1] for name, row in zip(ids, common.rows[:, image], strict=True)]
+    rows = {name: part[0] for name, part in zip(ids, found, strict=True) if part and part[0]["filename"] == filename}
+    if len(rows) < len(ids):
+        return None
+    first = rows[ids[0]]
+    return ComparedImage(
+        filename=filename,
+        subset=str(first.get("subset", "")),
+        ground_truth=first.get("ground_truth"),
+        best=[name for name, is_best in zip(ids, best.tolist(), strict=True) if is_best],
+        results=rows,
+    )
+
+
+def _cut_images(
+    items: list[ComparedImage], query: CompareQuery, total: int, counts: dict[str, int], num_common: int = 0
+) -> ImagePage:
+    return ImagePage(
+        page=query.page,
+        page_size=query.page_size,
+        total_items=total,
+        total_pages=-(-total // query.page_size),
+        num_common=num_common,
+        counts=counts,
+        items=items,
+    )

@@ -1,0 +1,137 @@
+"""Experiments side by side: what is asked and what is answered. Compares nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from app.schemas.common import ExperimentId, QueryModel, StrictModel
+from app.schemas.evaluation import EvaluationRecord
+from app.schemas.experiments import EpochMetrics, ExperimentStatus
+from app.schemas.tasks import AnnotationKind, Direction, MetricSpec
+
+MIN_COMPARED = 2
+MAX_COMPARED = 6
+
+
+def _split_commas(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [part.strip() for item in value for part in item.split(",") if part.strip()]
+    return value
+
+
+class CompareQuery(QueryModel):
+    """Which experiments, the first of them being what the others are measured against; and a page of images."""
+
+    experiments: Annotated[list[ExperimentId], BeforeValidator(_split_commas)] = Field(
+        default_factory=list, description="2 to 6 ids, joined by commas or repeated; the first is the reference."
+    )
+    only: ExperimentId | None = Field(None, description="Only images that this one alone gets right, or best.")
+    page: Annotated[int, Field(ge=1)] = 1
+    page_size: Annotated[int, Field(ge=1, le=200)] = 24
+
+
+class Figure(StrictModel):
+    """A metric with its interval; nulls where it could not be computed."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+
+
+class ComparedExperiment(StrictModel):
+    """One side of a comparison."""
+
+    id: ExperimentId
+    name: str
+    status: ExperimentStatus
+    best_epoch: int | None
+    best_metric: dict[str, float]
+    epochs: list[EpochMetrics] = Field(description="Of the current run, as in metrics.json.")
+    evaluation: EvaluationRecord | None = Field(description="The latest one, whatever its state.")
+    num_images: int | None = Field(description="Images of the completed evaluation, null without one.")
+    headline: dict[str, Figure]
+
+
+class SettingDifference(StrictModel):
+    """A setting that is not the same everywhere; the values stand in the order of the experiments."""
+
+    key: str = Field(description="Dotted.")
+    values: list[Any] = Field(description="null where an experiment has no such setting.")
+
+
+class PairedTest(StrictModel):
+    """One experiment against the reference, on the images that both evaluations measured."""
+
+    reference: ExperimentId
+    other: ExperimentId
+    based_on: Literal["correct", "error"] = Field(
+        description="correct: whether each image is right, more is better. error: its size, less is better."
+    )
+    num_images: int
+    reference_mean: float
+    other_mean: float
+    difference: float = Field(description="other_mean minus reference_mean.")
+    low: float = Field(description="End of the 95 % interval of the difference.")
+    high: float
+    probability: float = Field(description="That the other one is better on images like these, 0 to 1.")
+    p_value: float | None = Field(description="Exact McNemar test, two-sided; null for errors.")
+    only_reference: int = Field(description="Images that only the reference gets right, or on which its error is less.")
+    only_other: int
+    verdict: Literal["better", "worse", "open"] = Field(description="Of the other one; open: too close to call.")
+
+    @property
+    def certainty(self) -> str:
+        """How probable the likelier one is, in percent: rounded down, and never as certainty."""
+        likely = max(self.probability, 1.0 - self.probability) * 100.0 + 1e-9
+        if likely > 99.9:
+            return "more than 99.9 %"
+        return f"{math.floor(likely * 10) / 10:.1f} %" if likely >= 99.0 else f"{math.floor(likely)} %"
+
+
+class ComparisonNote(StrictModel):
+    """Something that a reader has to know before believing the numbers."""
+
+    code: Literal["not_evaluated", "no_common_images", "different_images", "seen_in_training", "different_checkpoints"]
+    message: str
+    experiments: list[ExperimentId]
+
+
+class ComparedImage(StrictModel):
+    """An image and what each experiment says of it."""
+
+    filename: str
+    subset: str
+    ground_truth: Any
+    best: list[ExperimentId] = Field(description="Those that get it right, or whose error is the least.")
+    results: dict[ExperimentId, dict[str, Any]] = Field(description="Rows of results.json.")
+
+
+class ImagePage(StrictModel):
+    """A page of images that the experiments differ on."""
+
+    page: int
+    page_size: int
+    total_items: int
+    total_pages: int
+    num_common: int = Field(description="Images that every evaluation measured.")
+    counts: dict[ExperimentId, int] = Field(description="How many images each of them alone gets right, or best.")
+    items: list[ComparedImage]
+
+
+class Comparison(StrictModel):
+    """Experiments side by side."""
+
+    annotation_kind: AnnotationKind
+    epoch_metrics: list[MetricSpec]
+    headline_metrics: list[MetricSpec]
+    direction: Direction = Field(description="Of what the paired tests compare.")
+    experiments: list[ComparedExperiment]
+    settings: list[SettingDifference]
+    num_equal_settings: int
+    tests: list[PairedTest] = Field(description="Each experiment but the first against the first.")
+    images: ImagePage
+    notes: list[ComparisonNote]

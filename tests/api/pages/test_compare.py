@@ -1,0 +1,131 @@
+"""The compare page: what is chosen, what is said, and what the address keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api.pages.compare import CompareContext
+from app.api.pages.compare_selection import Asked, Selection, describe_problem, list_choices, select
+from app.api.pages.compare_views import Result, build_result, thin
+from app.api.pages.shell import ProjectShell
+from app.api.templating import Fragment, render_fragment
+from app.schemas.comparison import Comparison
+from app.schemas.experiments import ExperimentRecord
+from tests.client.fakes import EID, OTHER_EID, PID, comparison, experiment
+
+MARKUP = "<script>alert(1)</script>"
+SELECTION = Selection(PID, (EID, OTHER_EID))
+BARE = Asked((), "", "", "", 1, is_bare=True)
+
+
+def record(eid: str, **changes: Any) -> ExperimentRecord:
+    return ExperimentRecord.model_validate(experiment(**{"id": eid, "current_run_id": "run-00000001", **changes}))
+
+
+def compare_label(**test: Any) -> Comparison:
+    data = comparison(**test)
+    row = {"filename": "a/b.png", "prediction": {"class_name": MARKUP, "confidence": 0.625}}
+    image = {"filename": "a/b.png", "subset": "test", "ground_truth": {"class_name": "cat"}, "best": [EID]}
+    data["images"] |= {"total_items": 30, "total_pages": 2, "counts": {EID: 30, OTHER_EID: 0}, "num_common": 1200}
+    data["images"]["items"] = [image | {"results": {EID: row, OTHER_EID: row}}]
+    data["epoch_metrics"] = [{"name": "val_accuracy", "title": "Accuracy", "direction": "max"}]
+    epochs = [{"epoch": n, "train_loss": 1.0, "lr": 0.1, "duration_s": 1.0, "val_accuracy": n / 10} for n in (1, 2)]
+    data["experiments"][0] |= {"epochs": epochs, "name": MARKUP}
+    return Comparison.model_validate(data)
+
+
+def show(result: Result | None, problem: str = "") -> str:
+    shell = ProjectShell(PID, "Project", "task", "Task", "label", 1, "Compare", ())
+    records = [record(EID, name="First"), record(OTHER_EID, name="Second")]
+    context = CompareContext(shell, SELECTION.url, list_choices(SELECTION, records), 2, EID, "", 0, problem, result)
+    return render_fragment(Fragment("compare/index.html", context))
+
+
+@pytest.mark.parametrize(
+    ("test", "title", "certainty"),
+    [
+        ({}, "Second is better than First", "93 %"),
+        ({"probability": 0.02, "verdict": "worse"}, "First is better than Second", "98 %"),
+        ({"probability": 0.6, "verdict": "open"}, "First or Second: too close to call", "Second is ahead with 60 %"),
+        ({"probability": 0.5, "verdict": "open"}, "First or Second: too close to call", "even"),
+        ({"probability": 0.9899}, "Second is better than First", "98 %"),
+        ({"probability": 0.9986}, "Second is better than First", "99.8 %"),
+        ({"probability": 0.99999}, "Second is better than First", "more than 99.9 %"),
+    ],
+)
+def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: str, certainty: str) -> None:
+    (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
+    assert (verdict.title, verdict.certainty) == (title, certainty)
+    assert sum(share for _, _, share in verdict.shares) == pytest.approx(100)
+    assert "+10.0 points" in verdict.lines[0]
+    assert "9 only Second gets right, 3 only First." in verdict.lines[1]
+
+
+def test_errors_are_said_in_their_own_units() -> None:
+    test = {"based_on": "error", "p_value": None, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
+    (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
+    assert "mean error of Second is 2.0000 and of First 2.5000: -0.5" in verdict.lines[0]
+    assert "McNemar" not in "".join(verdict.lines)
+
+
+def test_the_page_shows_every_part_and_names_as_text() -> None:
+    html = show(build_result(SELECTION, compare_label()))
+    assert MARKUP not in html
+    assert html.count("&lt;script&gt;") > 5
+    for text in ("Which is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+        assert text in html
+    assert f"experiments={EID},{OTHER_EID}&amp;only={EID}" in html
+    assert "page=2" in html
+    assert "/api/datasets/" + PID + "/thumbnails/a%2Fb.png" in html
+    assert "Evaluate Second" not in html
+    assert len(html) < 100_000
+
+
+def test_without_evaluations_it_says_where_to_evaluate() -> None:
+    data = comparison()
+    note = {"code": "not_evaluated", "message": "Evaluate all.", "experiments": [OTHER_EID]}
+    data |= {"tests": [], "notes": [note]}
+    html = show(build_result(SELECTION, Comparison.model_validate(data)))
+    assert f'href="/projects/{PID}/evaluation?experiment={OTHER_EID}"' in html
+    assert "Which is better" not in html
+
+
+def test_long_curves_are_thinned_and_keep_their_end() -> None:
+    line = [(float(epoch), 1 / epoch) for epoch in range(1, 1001)]
+    kept = thin(line)
+    assert len(kept) <= 202
+    assert (kept[0][0], kept[-1][0]) == (1.0, 1000.0)
+    assert thin(line[:3]) == tuple((x, float(f"{y:.6g}")) for x, y in line[:3])
+    assert thin([]) == ()
+
+
+def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:
+    records = [record(f"exp-0000000{n}") for n in range(3)] + [record("exp-00000009", current_run_id=None)]
+    selection, num_gone = select(PID, BARE, records)
+    assert (selection.experiments, num_gone) == (("exp-00000001", "exp-00000002"), 0)
+    assert select(PID, BARE, records[:1])[0].experiments == ()
+    asked = Asked(("exp-00000002", "exp-000000ff", "exp-00000000"), "exp-00000000", "", "", 1, is_bare=False)
+    selection, num_gone = select(PID, asked, records)
+    assert (selection.ordered, num_gone) == (["exp-00000000", "exp-00000002"], 1)
+    assert selection.query().experiments == ["exp-00000000", "exp-00000002"]
+    choices = list_choices(selection, records)
+    assert [choice.colour for choice in choices] == [0, 2, 0, 1]
+    assert [bool(choice.reason) for choice in choices] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "Choose two"), (1, "one more"), (2, ""), (6, ""), (7, "At most 6")])
+def test_too_few_and_too_many_are_told(number: int, text: str) -> None:
+    problem = describe_problem(Selection(PID, tuple(f"exp-0000000{n}" for n in range(number))))
+    assert text in problem
+    assert bool(problem) == bool(text)
+
+
+def test_the_page_of_a_project_without_experiments(client: httpx.Client, project_id: str) -> None:
+    html = client.get(f"/projects/{project_id}/compare").text
+    assert "Nothing to compare yet" in html
+    gone = client.get(f"/projects/{project_id}/compare?experiments=exp-00000000,x&page=3&only=%22%3E").text
+    assert "Nothing to compare yet" in gone
+    assert client.get("/projects/proj-00000000/compare").status_code == 404
