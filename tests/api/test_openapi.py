@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.schemas.envelope import ErrorEnvelope
-from tests.api.operations import Operation, list_operations, openapi_document
+from tests.api.operations import NUM_OPERATIONS, Operation, list_operations, openapi_document
 
 OPERATIONS = list_operations()
 DOCUMENT = openapi_document()

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.api.live import LiveServer
+from tests.api.operations import NUM_OPERATIONS
 from tests.browser.conftest import Watched
 
 pytestmark = pytest.mark.browser
@@ -63,7 +64,7 @@ def test_reference_is_readable_and_its_anchors_work(watched: Watched) -> None:
     watched.page.get_by_role("link", name="API documentation").first.click()
     watched.page.get_by_role("link", name="Training", exact=True).click()
     expect(watched.page.get_by_role("heading", name="Training", exact=True)).to_be_in_viewport()
-    assert watched.page.locator(".operation .method").count() == 70
+    assert watched.page.locator(".operation .method").count() == NUM_OPERATIONS
     check_layout(watched, 1000)
 
 
