@@ -117,7 +117,7 @@ def test_what_cannot_be_read_says_what_to_do(watched: Watched, lab: Lab) -> None
     page.locator("[data-files]").set_input_files(bad)  # type: ignore[arg-type]
     problem = page.locator("[data-problem]")
     expect(problem).to_contain_text("notes.png:", timeout=60_000)
-    expect(problem).to_contain_text("Choose another image")
+    expect(problem).to_contain_text("Save it as JPEG or PNG")
     good = {"name": "good.png", "mimeType": "image/png", "buffer": draw_png()}
     page.locator("[data-files]").set_input_files(good)  # type: ignore[arg-type]
     expect(page.locator("[data-caption]")).to_contain_text("good.png")

@@ -147,7 +147,7 @@
       Studio.toast({ text: "Cancelled.", kind: "info" });
     };
     const FIXES = {
-      VALIDATION_ERROR: "Choose another image: JPEG, PNG, BMP, TIFF or WebP.",
+      VALIDATION_ERROR: "", /* the message says it */
       PAYLOAD_TOO_LARGE: "Choose a smaller file, or raise AI_STUDIO_MAX_UPLOAD_SIZE.",
       CHECKPOINT_NOT_FOUND: "Choose another model, or train this one again.",
       EXPERIMENT_NOT_FOUND: "It was deleted. Reload the page and choose another model.",
@@ -162,7 +162,7 @@
       const { error, source } = problem;
       const isAway = error instanceof TypeError;
       part("problem-text").textContent = isAway ? "The server does not answer." : `${source.name}: ${error.message}`;
-      part("problem-fix").textContent = isAway ? "Nothing was lost; try again when it is back." : FIXES[error.code] || "Try again.";
+      part("problem-fix").textContent = isAway ? "Nothing was lost; try again when it is back." : FIXES[error.code] ?? "Try again.";
       if (isAway) Studio.connection.lost();
     };
 
