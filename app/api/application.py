@@ -23,6 +23,7 @@ from app.api.pages import reference as reference_page
 from app.api.pages import split as split_page
 from app.api.pages import training as training_page
 from app.api.routes import (
+    augmentations,
     datasets,
     evaluations,
     experiments,
@@ -61,6 +62,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     experiments.router,
     training.router,
     forecasts.router,
+    augmentations.router,
     experiment_stream.router,
     evaluations.router,
     exports.router,

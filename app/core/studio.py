@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.config import Settings
+from app.core.augmentation_previews import AugmentationPreviewService
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
@@ -63,6 +64,7 @@ class Studio:
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
+        self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
@@ -71,6 +73,7 @@ class Studio:
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
+        self.projects.on_delete(self.augmentations.stop_project)
         self.projects.on_delete(self.states.forget)
 
     def start(self) -> None:
