@@ -27,6 +27,7 @@ from app.core.system import SystemService
 from app.core.table_views import TableViews
 from app.core.tasks import TaskService
 from app.core.training import TrainingService
+from app.core.training_views import TrainingViewService
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog
 from app.storage.locks import ServerLock
@@ -69,6 +70,7 @@ class Studio:
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
+        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)
