@@ -16,7 +16,6 @@ from app.core.training import say_unstartable
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.tasks import MetricSpec, TaskInfo
 from app.schemas.training_views import (
-    AugmentationChoices,
     DeletionView,
     ExperimentQuery,
     ExperimentRow,
@@ -123,12 +122,6 @@ class TrainingViewService:
             forks=forks,
             refusal=say_undeletable(self._scheduler, project_id, experiment_id),
         )
-
-    def get_augmentation_choices(self, project_id: str) -> AugmentationChoices:
-        """Return the chain that the project's task proposes; raises NotFoundError."""
-        info = self._lookup.find_spec(project_id).info
-        chains = {name: list(entries) for name, entries in info.default_augmentations.items()}
-        return AugmentationChoices(annotation_kind=info.annotation_kind, train=chains["train"], val=chains["val"])
 
     def _has_evaluation(self, project_id: str, experiment_id: str) -> bool:
         try:

@@ -9,7 +9,7 @@ from pydantic import Field
 from app.schemas.common import ExperimentId, QueryModel, StrictModel
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
 from app.schemas.system import DeviceList
-from app.schemas.tasks import AnnotationKind, AugmentationEntry, MetricSpec, TaskInfo, TaskSchema
+from app.schemas.tasks import MetricSpec, TaskInfo, TaskSchema
 
 StatusFilter = Literal["all"] | ExperimentStatus
 Missing = Literal["", "images", "split"]
@@ -90,11 +90,3 @@ class DeletionView(StrictModel):
     num_exports: int = Field(description="Exports made from it; they stay.")
     forks: list[str] = Field(description="Names of experiments that start from its weights and were not trained yet.")
     refusal: str = Field(description="Why it cannot be deleted now; empty when it can.")
-
-
-class AugmentationChoices(StrictModel):
-    """The chain that a task proposes."""
-
-    annotation_kind: AnnotationKind
-    train: list[AugmentationEntry]
-    val: list[AugmentationEntry]

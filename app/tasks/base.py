@@ -97,6 +97,7 @@ class Hyperparameters(StrictModel):
         description="poly: exponent of the decay.",
         json_schema_extra=form_hint("Scheduler", {"scheduler": ("poly",)}),
     )
+    loss: str = Field("", max_length=64, description="What training minimises.", json_schema_extra=form_hint("Loss"))
     batch_size: int = Field(
         32, ge=1, le=256, description="Images per device and step.", json_schema_extra=form_hint("Training")
     )
@@ -128,7 +129,6 @@ class Hyperparameters(StrictModel):
         description="Metric that early stopping watches.",
         json_schema_extra=STOPPING_METRIC_HINT,
     )
-    loss: str = Field("", max_length=64, description="What training minimises.", json_schema_extra=form_hint("Loss"))
     gradient_clip: float = Field(
         0.0,
         ge=0.0,

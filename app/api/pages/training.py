@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
-from app.api.pages.augmentation_fields import Subset, augmentation_entries_fragment
+from app.api.pages.augmentation_fields import Subset, augmentation_editor_fragment, augmentation_entries_fragment
 from app.api.pages.forms import Option
 from app.api.pages.shell import ProjectShell, page_response, project_shell
 from app.api.pages.training_list import (
@@ -67,7 +67,7 @@ def show_training(pid: ProjectPath, studio: StudioDep, query: Annotated[Experime
         is_unknown=page.is_unknown,
         missing=page.list.missing,
         new=_describe_new(page.list.suggested_name, page.list.split_names, project.task),
-        results_url="",
+        results_url=_results_url(pid, page.settings.record.id) if page.settings else "",
     )
     return page_response("training/index.html", context)
 
@@ -101,15 +101,22 @@ def show_experiment_deletion(pid: ProjectPath, studio: StudioDep, experiment: Ex
     return HTMLResponse(render_fragment(experiment_deletion_fragment(pid, view)))
 
 
+@router.get("/projects/{pid}/training/augmentation-editor")
+def show_augmentation_editor(pid: ProjectPath, studio: StudioDep, experiment: ExperimentParameter) -> HTMLResponse:
+    """The chains of transforms, for the part of the settings that was unfolded."""
+    view = studio.training_views.get_settings(pid, experiment)
+    return HTMLResponse(render_fragment(augmentation_editor_fragment(pid, view)))
+
+
 @router.get("/projects/{pid}/training/augmentation-entries")
 def show_augmentation_entries(
-    pid: ProjectPath, studio: StudioDep, subset: Subset, name: str | None = None
+    pid: ProjectPath, studio: StudioDep, experiment: ExperimentParameter, subset: Subset, name: str | None = None
 ) -> HTMLResponse:
     """One step for the editor, or all that the task proposes."""
     if name is not None and name not in TRANSFORMS:
         raise invalid_field("name", f"No transform {name!r}. Known: {', '.join(TRANSFORMS)}.")
-    choices = studio.training_views.get_augmentation_choices(pid)
-    return HTMLResponse(render_fragment(augmentation_entries_fragment(choices, subset, name)))
+    view = studio.training_views.get_settings(pid, experiment)
+    return HTMLResponse(render_fragment(augmentation_entries_fragment(view, subset, name)))
 
 
 def _describe_new(suggested_name: str, split_names: list[str], task: TaskInfo | None) -> NewExperimentContext:
@@ -120,3 +127,8 @@ def _describe_new(suggested_name: str, split_names: list[str], task: TaskInfo | 
         architectures=tuple(Option(item.id, f"{item.title} ({item.profile})") for item in architectures),
         default_architecture=task.default_architecture if task else "",
     )
+
+
+def _results_url(pid: str, experiment_id: str) -> str:
+    """Return where the third column comes from."""
+    return f"/projects/{pid}/training/training-results?experiment={experiment_id}"

@@ -27,6 +27,7 @@ class ExperimentItem:
     metric_text: str
     created_at: str
     created_text: str
+    created_exact: str
     queue_text: str
     progress_text: str
     epochs_done: int
@@ -143,14 +144,6 @@ def encode_query(query: ExperimentQuery) -> str:
     return urlencode(query.model_dump(exclude_defaults=True, exclude_none=True))
 
 
-def format_minute(iso: str) -> str:
-    """Return a time for people, to the minute."""
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return iso
-
-
 def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> ExperimentItem:
     record = row.record
     selected = rows.query.model_copy(update={"experiment": record.id})
@@ -162,7 +155,8 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         is_selected=record.id == rows.query.experiment,
         metric_text="" if row.metric is None else f"{rows.metric.title} {row.metric:.3f}",
         created_at=record.created_at,
-        created_text=format_minute(record.created_at),
+        created_text=_format(record.created_at, "%d %b %H:%M"),
+        created_exact=_format(record.created_at, "%Y-%m-%d %H:%M UTC"),
         queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
         progress_text=f"Epoch {row.epochs_done} of {row.epochs}" if record.status == "training" else "",
         epochs_done=row.epochs_done,
@@ -172,3 +166,10 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _format(iso: str, pattern: str) -> str:
+    try:
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime(pattern)
+    except ValueError:
+        return iso

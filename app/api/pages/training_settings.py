@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from app.api.pages.augmentation_fields import Chain, describe_chains
+from app.api.pages.augmentation_fields import count_changed_chains
 from app.api.pages.forms import FormField, Option
 from app.api.pages.settings_fields import Section, SettingsField, make_sections, plain, read_fields
 from app.api.templating import Fragment
@@ -29,8 +29,6 @@ class ArchitectureCard:
     parameters_text: str
     score_text: str
     licence: str
-    source: str
-    image_size: int
     is_chosen: bool
     weights_note: str
 
@@ -61,16 +59,16 @@ class SettingsForm:
     train_refusal: str
     has_forecast: bool
     architectures: tuple[ArchitectureCard, ...]
+    architecture_help: str
     default_architecture: str
     default_architecture_title: str
     model: Section
     data: Section
     sections: tuple[Section, ...]
-    chains: tuple[Chain, Chain]
-    saved_chain: dict[str, object]
+    editor_url: str
+    num_changed_chains: int
     hardware: Section
     devices: tuple[DeviceChoice, ...]
-    default_devices: list[str]
     effective_batch: int
 
 
@@ -106,24 +104,16 @@ def describe_settings(project_id: str, view: SettingsView) -> SettingsForm:
         train_refusal=view.train_refusal,
         has_forecast=record.status not in ACTIVE_EXPERIMENT_STATUSES and record.status != "completed",
         architectures=architectures,
+        architecture_help=_explain_scores(view),
         default_architecture=default,
         default_architecture_title=next((card.title for card in architectures if card.id == default), default),
         model=Section("model", "Model", tuple(model)),
         data=Section("data", "Data", (_split_field(view), *images)),
         sections=make_sections(groups),
-        chains=describe_chains(
-            project_id, record.augmentations.train, record.augmentations.val, view.task.annotation_kind
-        ),
-        saved_chain={
-            "split_name": record.split_name,
-            "entries": [entry.model_dump() for entry in record.augmentations.train],
-            "val": [entry.model_dump() for entry in record.augmentations.val],
-            "image_size": parts["image_size"],
-            "resize_mode": parts["resize_mode"],
-        },
+        editor_url=f"/projects/{project_id}/training/augmentation-editor?experiment={record.id}",
+        num_changed_chains=count_changed_chains(view),
         hardware=Section("hardware", "Hardware", tuple(_limit_precision(item, view) for item in hardware)),
         devices=_describe_devices(view),
-        default_devices=view.devices.default_selected,
         effective_batch=parts["batch_size"] * parts["batch_multiplier"] * len(record.hardware.selected_devices),
     )
 
@@ -171,6 +161,7 @@ def _limit_precision(item: SettingsField, view: SettingsView) -> SettingsField:
 
 def _describe_architectures(view: SettingsView) -> tuple[ArchitectureCard, ...]:
     cards = []
+    explained = _explain_scores(view)
     for item in view.task.architectures:
         weights = view.weights.get(item.id)
         note = ""
@@ -185,15 +176,21 @@ def _describe_architectures(view: SettingsView) -> tuple[ArchitectureCard, ...]:
                 title=item.title,
                 profile=item.profile,
                 parameters_text=f"{item.parameters_m:.1f} M parameters",
-                score_text=f"{item.published_score:.1f} % {item.published_metric}",
+                score_text=f"{item.published_score:.1f} %" + ("" if explained else f" {item.published_metric}"),
                 licence=item.licence,
-                source=item.source,
-                image_size=item.default_image_size,
                 is_chosen=item.id == view.record.model.backbone,
                 weights_note=note,
             )
         )
     return tuple(cards)
+
+
+def _explain_scores(view: SettingsView) -> str:
+    metrics = {item.published_metric: item.source for item in view.task.architectures}
+    if len(metrics) != 1:
+        return ""
+    metric, source = next(iter(metrics.items()))
+    return f"The percentage is the {metric} that was published for the weights to start from ({source})."
 
 
 def _describe_devices(view: SettingsView) -> tuple[DeviceChoice, ...]:

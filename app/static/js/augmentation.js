@@ -32,6 +32,8 @@
     });
     target.textContent = words.filter(Boolean).join(" · ");
   };
+  const countChangedChains = (section) => [...section.querySelectorAll("[data-chain]")].filter((chain) => (
+    JSON.stringify(JSON.parse(chain.dataset.defaultNames)) !== JSON.stringify(stepsOf(chain).map((step) => step.dataset.step)))).length;
   const changed = () => {
     renumber();
     form().dispatchEvent(new CustomEvent("steps:changed", { bubbles: true }));
@@ -200,7 +202,7 @@
     button.lastChild.textContent = "Another draw";
     draw();
   });
-  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.elt?.id === "training-settings") isShown = false; });
+  document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.elt?.id === "augmentation-editor") isShown = false; });
 
-  Studio.renumberSteps = renumber;
+  Object.assign(Studio, { renumberSteps: renumber, countChangedChains });
 })();

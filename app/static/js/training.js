@@ -4,14 +4,22 @@
   "use strict";
   const root = () => document.getElementById("training-settings");
   const form = () => document.getElementById("settings-form");
-  let saved = "";
+  let saved = {};
   let trainAfterSave = false;
 
-  /* What is in the form, as text; half-typed JSON is a change. */
+  /* What is in the form, as text; half-typed JSON is a change. The steps come later than the rest, and only when their
+     part was unfolded: what is not there is not sent and stays as it is. */
   const snapshot = () => {
-    try { return JSON.stringify(Studio.readForm(form())); } catch { return "unfinished"; }
+    try {
+      const { augmentations = null, ...rest } = Studio.readForm(form());
+      return { rest: JSON.stringify(rest), steps: JSON.stringify(augmentations) };
+    } catch { return { rest: "unfinished", steps: "" }; }
   };
-  const isUnsaved = () => Boolean(form()?.querySelector("[data-save-bar]")) && snapshot() !== saved;
+  const isUnsaved = () => {
+    if (!form()?.querySelector("[data-save-bar]")) return false;
+    const now = snapshot();
+    return now.rest !== saved.rest || now.steps !== saved.steps;
+  };
 
   const showState = (text = null) => {
     const bar = form()?.querySelector("[data-save-bar]");
@@ -59,13 +67,17 @@
     }
   };
   const countChanges = () => {
+    let total = 0;
     for (const section of form().querySelectorAll(".settings-section")) {
-      const changed = [...section.querySelectorAll(".field.is-changed")];
-      const number = changed.filter((field) => !field.closest("[data-off], .step")).length;
       const badge = section.querySelector("[data-section-changed]");
+      if (!section.querySelector(".field")) { total += Number.parseInt(badge.textContent, 10) || 0; continue; }
+      const fields = [...section.querySelectorAll(".field.is-changed")].filter((field) => !field.closest("[data-off]"));
+      const number = fields.length + (Studio.countChangedChains?.(section) || 0);
       badge.hidden = number === 0;
       badge.textContent = `${number} changed`;
+      total += number;
     }
+    form().querySelector("[data-settings-changed]").textContent = total ? `${total} changed from the default` : "All at their defaults";
   };
   const update = () => {
     if (!form()) return;
@@ -77,7 +89,6 @@
   };
   const begin = () => {
     if (!form()) return;
-    Studio.renumberSteps?.();
     applyConditions();
     saved = snapshot();
     update();
@@ -99,6 +110,11 @@
     open = new Set([...root().querySelectorAll("details[open][id]")].map((item) => item.id));
   });
   document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.elt?.id === "augmentation-editor") {
+      Studio.renumberSteps();
+      saved = { ...saved, steps: snapshot().steps };
+      update();
+    }
     if (event.detail.elt?.id !== "training-settings") return;
     for (const item of root().querySelectorAll("details[id]")) if (open) item.open = open.has(item.id);
     open = null;
@@ -111,7 +127,7 @@
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-reset-all]")) {
       for (const field of form().querySelectorAll(".field.is-changed")) {
-        if (!field.closest("[data-off], .step")) field.querySelector("[data-reset-field]")?.click();
+        if (!field.closest("[data-off]")) field.querySelector("[data-reset-field]")?.click();
       }
       event.target.closest("button").focus();
     }
