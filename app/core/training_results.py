@@ -38,7 +38,7 @@ class TrainingResultsService:
         self._lookup.find_project(project_id)
         seq = self._bus.last_seq(project_id)
         record = self._lookup.find_experiment(project_id, experiment_id)
-        experiments, info = self._stores.experiments, self._lookup.find_spec(project_id).info
+        experiments, spec = self._stores.experiments, self._lookup.find_spec(project_id)
         run = self._read_run(project_id, record)
         checkpoints = experiments.list_checkpoints(project_id, record)
         figures = self._live.get(run.job_id if run else None)
@@ -56,8 +56,9 @@ class TrainingResultsService:
             checkpoints=checkpoints,
             log_bytes=self._measure_log(project_id, run),
             reasons=find_reasons(record, checkpoints, figures),
-            metrics=list(info.epoch_metrics),
-            primary_metric=info.primary_metric,
+            metrics=list(spec.info.epoch_metrics),
+            primary_metric=spec.info.primary_metric,
+            hyperparameter_schema=spec.hyperparameters.model_json_schema(),
             num_images=self._count_images(project_id, record),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -68,4 +68,5 @@ class TrainingResults(StrictModel):
     reasons: dict[RunAction, str]
     metrics: list[MetricSpec] = Field(description="What an epoch measures beside the losses.")
     primary_metric: str
+    hyperparameter_schema: dict[str, Any] = Field(description="JSON Schema of the task's hyperparameters.")
     num_images: dict[str, int] = Field(description="Images of each subset of the split, empty without a split.")

@@ -9,6 +9,7 @@ from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.shell import ProjectShell, page_response, project_shell
+from app.api.pages.training_results import ExperimentQuery, ResultsView, results_view
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,11 +19,13 @@ class TrainingContext:
     """Names for `training/index.html`."""
 
     shell: ProjectShell
+    results: ResultsView | None
 
 
 @router.head("/projects/{pid}/training")
 @router.get("/projects/{pid}/training")
-def show_training(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
+def show_training(pid: ProjectPath, studio: StudioDep, experiment: ExperimentQuery | None = None) -> HTMLResponse:
     """Experiments: their settings, their runs and what came of them."""
     shell = project_shell(studio.pages.get_project_page(pid), "training")
-    return page_response("training/index.html", TrainingContext(shell))
+    results = results_view(studio.training_results.get_results(pid, experiment)) if experiment else None
+    return page_response("training/index.html", TrainingContext(shell, results))
