@@ -63,6 +63,7 @@ _DISK_ERRORS: Mapping[int, tuple[str, str]] = {
 
 _PAGE_TITLES: Mapping[int, str] = {
     404: "There is nothing here",
+    500: "Something went wrong",
     422: "This address is not complete",
     503: "The disk cannot be used",
     507: "The disk is full",
@@ -145,7 +146,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _answer_os_error)
 
 
-def _answer(request: Request, body: ErrorBody, extra_headers: Mapping[str, str] | None = None) -> Response:
+def answer_failure(request: Request, body: ErrorBody, extra_headers: Mapping[str, str] | None = None) -> Response:
     """Answer a failure: with a page where a person opened one, else in the envelope or its fragment."""
     if not _is_page_request(request):
         return error_response(request.headers, body, extra_headers)
@@ -163,7 +164,7 @@ def _is_page_request(request: Request) -> bool:
 
 async def _answer_core_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, AIStudioError)  # noqa: S101 - registered for this class
-    return _answer(request, ErrorBody(code=error.code, message=error.message, details=error.details))
+    return answer_failure(request, ErrorBody(code=error.code, message=error.message, details=error.details))
 
 
 async def _answer_invalid_request(request: Request, error: Exception) -> Response:
@@ -171,9 +172,9 @@ async def _answer_invalid_request(request: Request, error: Exception) -> Respons
     problems = field_problems(error.errors())
     is_path = any(problem["loc"][0] == "path" for problem in error.errors())
     if is_path and _is_page_request(request):
-        return _answer(request, ErrorBody(code="NOT_FOUND", message=_FRAMEWORK_ERRORS[404][1]))
+        return answer_failure(request, ErrorBody(code="NOT_FOUND", message=_FRAMEWORK_ERRORS[404][1]))
     body = ErrorBody(code="VALIDATION_ERROR", message="Request validation failed.", details=problems)
-    return _answer(request, body)
+    return answer_failure(request, body)
 
 
 async def _answer_framework_error(request: Request, error: Exception) -> Response:
@@ -182,7 +183,7 @@ async def _answer_framework_error(request: Request, error: Exception) -> Respons
         is_unread = error.status_code != STATUS_BY_CODE["VALIDATION_ERROR"]
         return error_response(request.headers, error.body, {"connection": "close"} if is_unread else None)
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, ("INTERNAL_ERROR", INTERNAL_ERROR.message))
-    return _answer(request, ErrorBody(code=code, message=message), error.headers)
+    return answer_failure(request, ErrorBody(code=code, message=message), error.headers)
 
 
 async def _answer_os_error(request: Request, error: Exception) -> Response:
@@ -191,4 +192,4 @@ async def _answer_os_error(request: Request, error: Exception) -> Response:
     if body is None:
         raise error
     logger.error("%s %s: %s", request.method, request.url.path, error)
-    return _answer(request, body)
+    return answer_failure(request, body)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.core.announcing import announce_change
+from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
@@ -32,7 +34,10 @@ from app.storage.paths import UnsafePathError
 class DatasetService:
     """What can be seen of a dataset, and its removal."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, views: TableViews) -> None:
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, views: TableViews
+    ) -> None:
+        self._bus = bus
         self._stores = stores
         self._lookup = Lookup(stores)
         self._scheduler = scheduler
@@ -53,6 +58,7 @@ class DatasetService:
                 raise DatasetNotImportedError(msg)
             self._refuse_used(project_id)
             self._stores.datasets.clear(project_id)
+        announce_change(self._bus, project_id, "dataset", project_id, "deleted")
         return DatasetCleared(project_id=project_id)
 
     def list_images(self, project_id: str, query: ImageQuery) -> ImagePage:

@@ -159,3 +159,35 @@ def test_tabs_by_keyboard(page: Page) -> None:
 def test_island_with_alpine(page: Page) -> None:
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("[data-pattern-count]")).to_have_text("Pressed 1 times")
+
+
+def test_bars_have_the_colour_of_the_theme(page: Page) -> None:
+    drawn, wanted = page.evaluate(
+        "[Studio.charts.get('bars').chart.getDatasetMeta(0).data[0].options.backgroundColor, "
+        "Studio.charts.colourOf('--series-1')]"
+    )
+    assert drawn == wanted
+
+
+def test_refusal_is_a_toast_or_stands_where_it_is_wanted(page: Page, watched: Watched) -> None:
+    page.get_by_role("button", name="Refused", exact=True).click()
+    expect(page.locator(".toast--error")).to_contain_text("There is no project proj-00000000.")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator(".toast")).to_have_count(0)
+    page.get_by_role("button", name="Refused here").click()
+    expect(page.locator("#refusal .notice--error")).to_contain_text("There is no project proj-00000000.")
+    watched.forgive("404")
+
+
+def test_request_that_does_not_arrive_can_be_sent_again(page: Page, watched: Watched) -> None:
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Refused", exact=True).click()
+    toast = page.locator(".toast--error")
+    expect(toast).to_contain_text("The server does not answer.")
+    expect(page.locator("#server-gone")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#server-gone")).to_be_hidden(timeout=10_000)
+    toast.get_by_role("button", name="Retry").click()
+    expect(toast).to_contain_text("There is no project proj-00000000.")
+    watched.forgive("ERR_INTERNET_DISCONNECTED", "404")
+    watched.complaints[:] = [item for item in watched.complaints if "htmx" not in item]

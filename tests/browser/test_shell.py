@@ -19,7 +19,7 @@ pytestmark = pytest.mark.browser
 NOUNS = ("dataset", "split", "training", "evaluation", "export", "compare", "playground")
 
 
-@pytest.mark.parametrize("noun", NOUNS)
+@pytest.mark.parametrize("noun", [NOUNS[0], *(pytest.param(noun, marks=pytest.mark.slow) for noun in NOUNS[1:])])
 def test_page_is_readable(watched: Watched, add_project: list[str], check_axe: Callable[..., None], noun: str) -> None:
     watched.open(f"/projects/{add_project[1]}/{noun}")
     expect(watched.page.locator("[data-live-state]")).to_have_text("Live")

@@ -10,6 +10,7 @@ from app.schemas.experiments import EpochMetrics
 from app.schemas.training_results import TrainingResults
 
 BEST = "best epoch"
+MAX_EPOCHS = 200
 
 
 @dataclass(frozen=True)
@@ -22,18 +23,24 @@ class MetricChoice:
 
 @dataclass(frozen=True)
 class RunCharts:
-    """The charts of a run. `keys` says for the script which number of an epoch each line shows, by chart and line."""
+    """The charts of a run. `keys` says for the script which number of an epoch each line shows, by chart and line.
+
+    A curve of more than MAX_EPOCHS is not in the page: the script reads it from `metrics_url`.
+    """
 
     loss: Chart
     metric: Chart
     rate: Chart
     choices: tuple[MetricChoice, ...]
     keys: dict[str, dict[str, str]]
+    metrics_url: str
 
 
 def draw_charts(results: TrainingResults) -> RunCharts:
     """Return the curves of the current run so far."""
-    epochs, best_epoch = results.epochs, results.experiment.best_epoch
+    is_long = len(results.epochs) > MAX_EPOCHS
+    epochs, best_epoch = [] if is_long else results.epochs, results.experiment.best_epoch
+    address = f"/api/training/{results.project_id}/experiments/{results.experiment.id}/metrics"
     metrics = sorted(results.metrics, key=lambda metric: metric.name != results.primary_metric)
     names = {metric.title: metric.name for metric in metrics}
     primary = results.primary_metric if results.primary_metric in names.values() else ""
@@ -63,7 +70,8 @@ def draw_charts(results: TrainingResults) -> RunCharts:
         x_title="Epoch",
     )
     keys = {"run-loss": losses, "run-metric": names, "run-rate": {"learning rate": "lr"}}
-    return RunCharts(loss, metric, rate, tuple(MetricChoice(name, title) for title, name in names.items()), keys)
+    choices = tuple(MetricChoice(name, title) for title, name in names.items())
+    return RunCharts(loss, metric, rate, choices, keys, address if is_long else "")
 
 
 def value_of(epoch: EpochMetrics, key: str) -> float | None:

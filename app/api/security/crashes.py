@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from starlette.datastructures import Headers
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.errors import INTERNAL_ERROR, error_response
+from app.api.errors import INTERNAL_ERROR, answer_failure
 
 logger = logging.getLogger(__name__)
 
@@ -36,4 +36,4 @@ class CrashMiddleware:
             if has_started:
                 raise
             logger.exception("%s %s failed", scope["method"], scope["path"])
-            await error_response(Headers(scope=scope), INTERNAL_ERROR)(scope, receive, send)
+            await answer_failure(Request(scope), INTERNAL_ERROR)(scope, receive, send)

@@ -115,8 +115,9 @@ window.Studio = window.Studio || {};
 
   /* A refusal is shown in data-error-target (a selector, or "this"), else as a toast. Typed forms show their own. */
   document.addEventListener("htmx:beforeSwap", (event) => {
-    const { xhr, elt } = event.detail;
-    if (xhr.status < 400 || Studio.isTyped?.(elt)) return;
+    const { xhr, requestConfig } = event.detail;
+    const { elt } = requestConfig;
+    if (xhr.status < 400 || Studio.isTyped(elt)) return;
     const wish = elt.closest("[data-error-target]")?.dataset.errorTarget;
     const target = wish === "this" ? elt : wish && document.querySelector(wish);
     if (target && (xhr.getResponseHeader("content-type") || "").includes("text/html")) {

@@ -1,4 +1,4 @@
-/* Draws <figure data-chart> from the JSON inside it (app/api/pages/charts.py), in the colours of the theme, and keeps a
+/* Draws <figure data-chart> from the JSON in that attribute (app/api/pages/charts.py), in the colours of the theme, and keeps a
    table of the same numbers. Studio.charts.get(id) gives {append, replace, chart}. Needs Chart.js. */
 (() => {
   "use strict";
@@ -74,7 +74,8 @@
       },
     };
   };
-  const paint = ({ chart, spec }) => {
+  /* `chart` is a chart or what one is made from: bars keep the colours that they were made with unless told so before. */
+  const paint = (chart, spec) => {
     const ink = colourOf("--ink-soft");
     const line = colourOf("--line");
     chart.data.datasets.forEach((item, index) => {
@@ -90,7 +91,6 @@
     }
     chart.options.plugins.legend.labels.color = ink;
     chart.options.font = { family: getComputedStyle(document.body).fontFamily, size: 12 };
-    chart.update("none");
   };
 
   /* The same numbers as a table, made when someone opens it. */
@@ -130,10 +130,11 @@
   const draw = (figure) => {
     if (charts.get(figure.id)?.figure === figure) return;
     charts.get(figure.id)?.chart.destroy();
-    const spec = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
-    const entry = { figure, spec, chart: new Chart(figure.querySelector("canvas"), configure(spec, figure)) };
+    const spec = JSON.parse(figure.dataset.chart);
+    const configuration = configure(spec, figure);
+    paint(configuration, spec);
+    const entry = { figure, spec, chart: new Chart(figure.querySelector("canvas"), configuration) };
     charts.set(figure.id, entry);
-    paint(entry);
     figure.querySelector("details")?.addEventListener("toggle", () => writeTable(entry));
     figure.dataset.drawn = "";
   };
@@ -150,10 +151,11 @@
   };
   const replace = (entry, spec) => {
     entry.spec = spec;
-    const { data, options } = configure(spec, entry.figure);
-    entry.chart.data = data;
-    entry.chart.options = options;
-    paint(entry);
+    const configuration = configure(spec, entry.figure);
+    paint(configuration, spec);
+    entry.chart.data = configuration.data;
+    entry.chart.options = configuration.options;
+    entry.chart.update();
     writeTable(entry);
   };
   const get = (id) => {
@@ -174,7 +176,7 @@
 
   document.addEventListener("DOMContentLoaded", () => scan(document));
   document.addEventListener("htmx:load", (event) => scan(event.detail.elt));
-  document.addEventListener("theme:changed", () => { for (const entry of charts.values()) paint(entry); });
+  document.addEventListener("theme:changed", () => { for (const entry of charts.values()) replace(entry, entry.spec); });
 
   Studio.charts = { get, colourOf };
 })();

@@ -2,10 +2,8 @@
    Dotted names nest, `name[]` collects a list, types come from the inputs or from data-type. See plan/pages.md. */
 (() => {
   "use strict";
-  const isTyped = (element) => {
-    const wish = element.closest("[hx-ext]")?.getAttribute("hx-ext") || "";
-    return wish.split(",").map((name) => name.trim()).includes("json-form");
-  };
+  /* Only what carries the attribute itself: htmx hands extensions down, but what stands in a form may ask for itself. */
+  const isTyped = (element) => (element.getAttribute("hx-ext") || "").split(/[\s,]+/).includes("json-form");
   /* With an hx-target of its own the answer is a fragment to be swapped, without one it is JSON. */
   const wantsFragment = (element) => element.hasAttribute("hx-target");
 
@@ -50,9 +48,17 @@
     for (const [path, values] of Object.entries(lists)) put(data, path, values);
     return data;
   };
+  /* The form that is sent: the element itself, or the one that hx-include names ("closest form", or a selector). */
+  const formOf = (element) => {
+    if (element instanceof HTMLFormElement) return element;
+    const wish = element.getAttribute("hx-include");
+    if (!wish) return null;
+    const found = wish.startsWith("closest ") ? element.closest(wish.slice(8)) : document.querySelector(wish);
+    return found instanceof HTMLFormElement ? found : null;
+  };
   const readBody = (element) => {
     const values = JSON.parse(element.getAttribute("hx-vals") || "{}");
-    const form = element instanceof HTMLFormElement ? element : null;
+    const form = formOf(element);
     return { ...(form ? readForm(form) : {}), ...values };
   };
 
@@ -85,7 +91,7 @@
     return true;
   };
   const labelOf = (field) => field.closest(".field")?.querySelector(".field__label")?.firstChild?.textContent.trim();
-  const showProblem = (form, problem) => {
+  const showProblem = (form, problem, movesFocus = true) => {
     clearErrors(form);
     const summary = form.querySelector("[data-form-errors]");
     const fields = [];
@@ -104,45 +110,53 @@
     } else {
       Studio.toast({ kind: "error", text: Studio.problemText(problem) });
     }
-    (fields[0] || summary)?.focus();
+    if (movesFocus) (fields[0] || summary)?.focus();
   };
 
   const begin = (element, event) => {
     if (element.getAttribute("aria-busy") === "true") { event.preventDefault(); return; }
     element.setAttribute("aria-busy", "true");
-    if (element instanceof HTMLFormElement) clearErrors(element);
+    const form = formOf(element);
+    if (form) clearErrors(form);
   };
   const finish = (element, xhr) => {
     element.removeAttribute("aria-busy");
     if (!xhr.status) return;
     if (xhr.status >= 400) {
       const problem = Studio.readProblem(xhr);
-      if (element instanceof HTMLFormElement) showProblem(element, problem);
+      const form = formOf(element);
+      /* What asks by itself while someone types, a preview, must not move the focus. */
+      if (form) showProblem(form, problem, form === element);
       else Studio.toast({ kind: "error", text: Studio.problemText(problem) });
       return;
     }
     const isJson = (xhr.getResponseHeader("content-type") || "").includes("json");
     Studio.followSuccess(element, isJson ? JSON.parse(xhr.responseText).data : null);
   };
+  const configure = (element, detail) => {
+    if (detail.verb === "delete") for (const key of [...detail.formData.keys()]) detail.formData.delete(key);
+    else if (detail.verb !== "get") detail.headers["Content-Type"] = "application/json";
+    if (!wantsFragment(element)) { delete detail.headers["HX-Request"]; detail.headers.Accept = "application/json"; }
+  };
 
   htmx.defineExtension("json-form", {
-    onEvent(name, event) {
-      const { elt, requestConfig, headers, xhr } = event.detail;
-      const source = requestConfig?.elt || elt;
-      if (name === "htmx:configRequest") {
-        if (event.detail.verb !== "get" && event.detail.verb !== "delete") headers["Content-Type"] = "application/json";
-        if (event.detail.verb === "delete") for (const key of [...event.detail.formData.keys()]) event.detail.formData.delete(key);
-        if (!wantsFragment(source)) { delete headers["HX-Request"]; headers.Accept = "application/json"; }
-      } else if (name === "htmx:beforeRequest") begin(source, event);
-      else if (name === "htmx:beforeSwap" && (xhr.status >= 400 || !wantsFragment(source))) event.detail.shouldSwap = false;
-      else if (name === "htmx:afterRequest") finish(source, xhr);
-      return true;
-    },
     encodeParameters(xhr, parameters, element) {
+      if (!isTyped(element)) return null;
       xhr.overrideMimeType("text/json");
       return JSON.stringify(readBody(element));
     },
   });
+  /* htmx reports some of these on the target: what asked is always in requestConfig. */
+  const listen = (name, run) => document.addEventListener(name, (event) => {
+    const element = event.detail.requestConfig?.elt || event.detail.elt;
+    if (isTyped(element)) run(element, event);
+  });
+  listen("htmx:configRequest", (element, event) => configure(element, event.detail));
+  listen("htmx:beforeRequest", begin);
+  listen("htmx:beforeSwap", (element, event) => {
+    if (event.detail.xhr.status >= 400 || !wantsFragment(element)) event.detail.shouldSwap = false;
+  });
+  listen("htmx:afterRequest", (element, event) => finish(element, event.detail.xhr));
   document.addEventListener("input", (event) => {
     if (event.target.getAttribute?.("aria-invalid") === "true") clearError(event.target);
   });

@@ -11,6 +11,7 @@
   const TYPES = [
     "TRAIN_PROGRESS", "RESOURCE_STATS", "JOB_PROGRESS", "EPOCH_FINISHED", "CHECKPOINT_SAVED", "RUN_ASKED", "EXPERIMENT_STATUS",
     "RUN_CONFIG_RESOLVED", "RUN_RECOVERED", "SAMPLES_SKIPPED", "JOB_STATUS", "QUEUE_CHANGED", "LOG_LINE",
+    "RECORD_CHANGED",
   ];
   let recent = [];
   let besideTimer = null;
@@ -39,7 +40,7 @@
   const count = (number) => number.toLocaleString("en");
 
   /* Curves. */
-  const chartKeys = () => JSON.parse(find("#run-chart-keys")?.textContent || "{}");
+  const chartKeys = () => JSON.parse(find("#run-charts")?.dataset.keys || "{}");
   const chosenMetric = () => {
     const select = find("[data-metric-choice]");
     if (!select) return "";
@@ -233,13 +234,16 @@
     QUEUE_CHANGED: () => refreshQueue,
     JOB_STATUS: () => refreshQueue,
     LOG_LINE: () => followLog,
+    RECORD_CHANGED: () => (findRoot().dataset.status === "created" ? refreshAll : refreshTitle),
   };
   const refreshNotes = () => refresh("#run-notes", "notes-refresh");
   const refreshQueue = () => refresh("#run-queue", "queue-refresh");
+  const refreshTitle = () => refresh("#run-title", "title-refresh");
   const isOurs = (line, data) => {
     if (line.seq <= Number(data.seq)) return false;
     if (line.type === "QUEUE_CHANGED") return true;
     if (line.type === "JOB_STATUS") return line.payload.kind === "train" && line.payload.job_id !== data.job;
+    if (line.type === "RECORD_CHANGED") return line.payload.id === data.experiment && line.payload.change === "changed";
     if (line.type === "EXPERIMENT_STATUS") return line.payload.experiment_id === data.experiment;
     if (line.type === "JOB_PROGRESS") return line.payload.job_id === data.job;
     return (line.payload.run_id || line.run_id) === data.run;
@@ -254,7 +258,7 @@
       const wish = APPLY[line.type](line.payload);
       if (wish) wishes.add(wish);
     }
-    if (wishes.has(refreshAll)) { wishes.delete(refreshNotes); wishes.delete(refreshQueue); }
+    if (wishes.has(refreshAll)) for (const part of [refreshNotes, refreshQueue, refreshTitle]) wishes.delete(part);
     for (const wish of wishes) wish();
   };
   const take = (event) => {
@@ -311,6 +315,20 @@
     redraw();
     apply(recent.map(({ line }) => line));
     readLog();
+    readEpochs(root);
+  };
+  /* A long curve is not in the page; what came since the page was rendered is added once more, by its number. */
+  const readEpochs = async (root) => {
+    const address = root.querySelector("#run-charts")?.dataset.metrics;
+    if (!address) return;
+    try {
+      const answer = await fetch(address, { headers: { Accept: "application/json" } });
+      if (!answer.ok || !root.isConnected) return;
+      for (const metrics of (await answer.json()).data.epochs) addEpoch(metrics);
+    } catch { return; } /* the banner says that the server is gone; when it is back all is read anew */
+    const later = recent.map(({ line }) => line).filter((line) => line.type === "EPOCH_FINISHED" && isOurs(line, root.dataset));
+    for (const line of later) addEpoch(line.payload.metrics);
+    redraw();
   };
 
   for (const type of TYPES) document.body.addEventListener(`live:${type}`, take);
