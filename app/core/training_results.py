@@ -12,10 +12,22 @@ from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.training import RESUMABLE_STATUSES
-from app.schemas.experiments import CheckpointInfo, CheckpointName, ExperimentRecord, QueueEntry, RunRecord
+from app.schemas.experiments import (
+    ACTIVE_EXPERIMENT_STATUSES,
+    CheckpointInfo,
+    CheckpointName,
+    EpochMetrics,
+    ExperimentRecord,
+    QueueEntry,
+    RunConfigRecord,
+    RunRecord,
+)
 from app.schemas.jobs import JobRecord
+from app.schemas.tasks import Direction
 from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
+from app.storage.experiment_repository import CHECKPOINT_NAMES
 from app.storage.json_store import CorruptDocumentError
+from app.tasks.base import TaskSpec
 
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
 
@@ -40,16 +52,22 @@ class TrainingResultsService:
         record = self._lookup.find_experiment(project_id, experiment_id)
         experiments, spec = self._stores.experiments, self._lookup.find_spec(project_id)
         run = self._read_run(project_id, record)
-        checkpoints = experiments.list_checkpoints(project_id, record)
+        found = experiments.list_checkpoints(project_id, record)
+        checkpoints = {name: found[name] for name in CHECKPOINT_NAMES if name in found}
         figures = self._live.get(run.job_id if run else None)
         ids = project_id, experiment_id
+        epochs = experiments.read_metrics(*ids, run.id).epochs if run else []
+        config = experiments.read_run_config(*ids, run.id) if run else None
+        monitored = find_monitored(spec, config, epochs)
+        direction = spec.direction(monitored)
+        is_going_on = record.status in ACTIVE_EXPERIMENT_STATUSES
         return TrainingResults(
             project_id=project_id,
             seq=seq,
             experiment=record,
             run=run,
-            epochs=experiments.read_metrics(*ids, run.id).epochs if run else [],
-            config=experiments.read_run_config(*ids, run.id) if run else None,
+            epochs=epochs,
+            config=config,
             figures=figures,
             queue=self._read_queue(project_id, run),
             runs=experiments.read_runs(*ids),
@@ -58,6 +76,9 @@ class TrainingResultsService:
             reasons=find_reasons(record, checkpoints, figures),
             metrics=list(spec.info.epoch_metrics),
             primary_metric=spec.info.primary_metric,
+            monitored_metric=monitored,
+            monitored_direction=direction,
+            best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
             hyperparameter_schema=spec.hyperparameters.model_json_schema(),
             num_images=self._count_images(project_id, record),
         )
@@ -115,6 +136,24 @@ class TrainingResultsService:
     def _describe_blocker(self, job: JobRecord, project_id: str, names: dict[str, str]) -> Blocker:
         name = names.get(job.subject.get("experiment_id", "")) if job.project_id == project_id else None
         return Blocker(kind=job.kind, devices=list(job.devices), experiment_name=name)
+
+
+def find_monitored(spec: TaskSpec, config: RunConfigRecord | None, epochs: list[EpochMetrics]) -> str:
+    """Return the metric whose best epoch a run keeps: what its record says, or what its epochs allow."""
+    recorded = config.resolved.get("monitored_metric") if config else None
+    known = {metric.name for metric in spec.info.epoch_metrics} | {"val_loss", "train_loss"}
+    if recorded in known:
+        return str(recorded)
+    has_validation = not epochs or epochs[-1].model_dump().get(spec.info.primary_metric) is not None
+    return spec.info.primary_metric if has_validation else "train_loss"
+
+
+def find_best_epoch(epochs: list[EpochMetrics], metric: str, direction: Direction) -> int | None:
+    """Return the first of the best epochs, None before the first; training_results.js does the same."""
+    values = [(epoch.model_dump().get(metric), epoch.epoch) for epoch in epochs]
+    sign = -1 if direction == "max" else 1
+    measured = [(sign * value, number) for value, number in values if value is not None]
+    return min(measured)[1] if measured else None
 
 
 def find_reasons(

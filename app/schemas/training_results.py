@@ -18,7 +18,7 @@ from app.schemas.experiments import (
     RunRecord,
 )
 from app.schemas.jobs import JobCommand
-from app.schemas.tasks import MetricSpec
+from app.schemas.tasks import Direction, MetricSpec
 
 RunAction = Literal["pause", "stop_keep", "cancel", "resume", "keep", "restart", "fork", "evaluate", "export"]
 
@@ -68,5 +68,8 @@ class TrainingResults(StrictModel):
     reasons: dict[RunAction, str]
     metrics: list[MetricSpec] = Field(description="What an epoch measures beside the losses.")
     primary_metric: str
+    monitored_metric: str = Field(description="The one whose best epoch is kept.")
+    monitored_direction: Direction
+    best_epoch: int | None = Field(description="While a run goes on: of its epochs so far, saved or not.")
     hyperparameter_schema: dict[str, Any] = Field(description="JSON Schema of the task's hyperparameters.")
     num_images: dict[str, int] = Field(description="Images of each subset of the split, empty without a split.")

@@ -96,6 +96,8 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
         label, help_text = "Leave the queue", "It is not trained. Train puts it at the end of the queue again."
+    if action == "keep" and experiment.status != "paused":
+        label = "Keep the best"
     return ActionView(
         id=action,
         label=label,

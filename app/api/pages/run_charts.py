@@ -39,7 +39,7 @@ class RunCharts:
 def draw_charts(results: TrainingResults) -> RunCharts:
     """Return the curves of the current run so far."""
     is_long = len(results.epochs) > MAX_EPOCHS
-    epochs, best_epoch = [] if is_long else results.epochs, results.experiment.best_epoch
+    epochs, best_epoch = [] if is_long else results.epochs, results.best_epoch
     address = f"/api/training/{results.project_id}/experiments/{results.experiment.id}/metrics"
     metrics = sorted(results.metrics, key=lambda metric: metric.name != results.primary_metric)
     names = {metric.title: metric.name for metric in metrics}

@@ -64,7 +64,7 @@ def describe_live(results: TrainingResults) -> LiveView:
     return LiveView(
         phase=PHASES[progress.phase],
         epoch=f"{progress.epoch} of {progress.epochs}",
-        step=f"{progress.step:,} of {progress.steps:,}" if progress.steps else "",
+        step=f"step {progress.step:,} of {progress.steps:,}" if progress.steps else "",
         eta="not known yet" if progress.eta_s is None else show_duration(progress.eta_s),
         elapsed=show_duration(elapsed_s),
         elapsed_s=round(elapsed_s, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
-from app.schemas.experiments import ErrorInfo, ExperimentRecord
+from app.schemas.experiments import ExperimentRecord, RunRecord
 from app.schemas.tasks import MetricSpec
 
 PHASES = {"init": "Getting ready", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
@@ -17,11 +17,12 @@ _ADVICE = {
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
     "ImageReadError": "Mend or remove the images that the log names, then import them again.",
-    "Interrupted": "Resume: it goes on from its last checkpoint, with the same curve.",
-    "Silent": "Resume to try again. If it happens again, the log below shows what it did last.",
-    "Crash": "Resume to try again. If it happens again, choose precision 32 and turn compilation off.",
+    "Silent": "Try again. If it happens again, the log below shows what it did last.",
+    "Crash": "Try again. If it happens again, choose precision 32 and turn compilation off.",
 }
-_OTHERWISE = "The log below shows what it did last. Change the settings and train again, or resume to try once more."
+_OTHERWISE = "The log below shows what it did last. Mend what it names or change the settings, then train again."
+_CAN_RESUME = "Resume goes on from its last checkpoint, with the same curve. Restart begins anew."
+_MUST_BEGIN_ANEW = "It had not saved anything yet. Restart, or train it again as it is."
 
 
 def titles_of(metrics: Sequence[MetricSpec]) -> dict[str, str]:
@@ -86,18 +87,15 @@ def compare_with_forecast(took_s: float, forecast_s: float) -> str:
     return f"{show_duration(forecast_s)} were forecast; it took {abs(share):.0%} {'longer' if share > 0 else 'less'}."
 
 
-def explain_end(record: ExperimentRecord) -> tuple[str, str]:
+def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: bool) -> tuple[str, str]:
     """Return what happened to a run that did not complete, and what to do about it."""
     error = record.error
     if record.status == "cancelled":
-        return "Someone cancelled this run.", "Resume goes on from its last checkpoint. Restart begins anew."
-    if error is None:
-        if record.status == "paused":
-            return "Someone paused this run. Its state is saved and its device is free.", ""
-        return "The server stopped while this run was going on.", _ADVICE["Interrupted"]
-    return error.message, find_advice(error)
-
-
-def find_advice(error: ErrorInfo) -> str:
-    """Return what a person can do about an error."""
-    return _ADVICE.get(error.type, _OTHERWISE)
+        if run is not None and run.started_at is None:
+            return "This run left the queue before it began.", "Train puts it in the queue again."
+        return "Someone cancelled this run.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+    if error is None and record.status == "paused":
+        return "Someone paused this run. Its state is saved and its device is free.", ""
+    if error is None or error.type == "Interrupted":
+        return "The server stopped while this run was going on.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+    return error.message, _ADVICE.get(error.type, _OTHERWISE)

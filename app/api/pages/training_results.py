@@ -73,6 +73,8 @@ class ResultsView:
     seq: int
     status: str
     best_epoch: int | None
+    monitored_metric: str
+    monitored_direction: str
     title: str
     explanation: str
     advice: str
@@ -134,7 +136,7 @@ def results_view(results: TrainingResults) -> ResultsView:
     experiment, run = results.experiment, results.run
     titles = titles_of(results.metrics)
     is_ended = experiment.status in {"failed", "interrupted", "cancelled", "paused"}
-    explanation, advice = explain_end(experiment) if is_ended else ("", "")
+    explanation, advice = explain_end(experiment, run, "resume" not in results.reasons) if is_ended else ("", "")
     has_curve = run is not None and (bool(results.epochs) or experiment.status == "training")
     query = f"experiment={experiment.id}"
     return ResultsView(
@@ -145,7 +147,9 @@ def results_view(results: TrainingResults) -> ResultsView:
         job_id=(run.job_id or "") if run else "",
         seq=results.seq,
         status=experiment.status,
-        best_epoch=experiment.best_epoch,
+        best_epoch=results.best_epoch,
+        monitored_metric=results.monitored_metric,
+        monitored_direction=results.monitored_direction,
         title=experiment.name,
         explanation=explanation,
         advice=advice,
@@ -185,10 +189,9 @@ def _list_facts(results: TrainingResults) -> tuple[tuple[str, str], ...]:
         epochs = [("Epochs at most", str(experiment.hyperparameters.get("max_epochs", "")))]
         return (*images, *epochs, ("Device", ", ".join(experiment.hardware.selected_devices)))
     facts: list[tuple[str, str]] = []
-    if run is None or experiment.status in {"pending", "training"}:
+    if run is None or experiment.status in {"pending", "training"} or not results.epochs:
         return tuple(facts)
-    if results.epochs:
-        facts.append(("Epochs trained", str(len(results.epochs))))
+    facts.append(("Epochs trained", str(len(results.epochs))))
     if experiment.best_epoch is not None:
         facts.append(("Best epoch", str(experiment.best_epoch)))
     took_s = seconds_between(run.started_at, run.completed_at)

@@ -47,6 +47,18 @@
     const wanted = new URL(location.href).searchParams.get("metric");
     return [...select.options].some((option) => option.value === wanted) ? wanted : select.dataset.primary;
   };
+  /* The first of the best epochs; checkpoints follow a little later. */
+  const findBest = () => {
+    const { monitored, direction } = findRoot().dataset;
+    let best = null;
+    for (const [id, keys] of Object.entries(chartKeys())) {
+      const series = Studio.charts.get(id)?.spec.series.find((item) => keys[item.name] === monitored);
+      for (const [x, y] of series?.points || []) {
+        if (y !== null && (!best || (direction === "max" ? y > best[1] : y < best[1]))) best = [x, y];
+      }
+    }
+    if (best) findRoot().dataset.bestEpoch = best[0];
+  };
   /* The mark of the best epoch stands on the first line that is shown and has a value there. */
   const markBest = (spec, isShown) => {
     const best = Number(findRoot().dataset.bestEpoch);
@@ -57,6 +69,7 @@
     if (mark) mark.points = best && line.length ? [line.at(spec.id === "run-loss" ? 0 : -1)] : [];
   };
   const redraw = () => {
+    if (findRoot().dataset.status === "training") findBest();
     const chosen = chosenMetric();
     for (const [id, keys] of Object.entries(chartKeys())) {
       const chart = Studio.charts.get(id);
@@ -114,68 +127,6 @@
     }
   };
 
-  /* The log: read by offset, never more than so many lines on the page. */
-  const log = { MAX_LINES: 2000, timers: new Set(), isReading: false, isWanted: false, rest: "" };
-  const logPanel = () => document.getElementById("run-log-panel");
-  const isFollowing = () => find("[data-log-follow]")?.getAttribute("aria-pressed") === "true";
-  const lineElement = (text) => {
-    const line = document.createElement("div");
-    const level = /^\S+ (warning|error): /.exec(text);
-    line.className = `run-log__line${level ? ` is-${level[1]}` : ""}`;
-    line.textContent = text.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d+Z /, "$2 ");
-    return line;
-  };
-  const addLog = (panel, text, isFirst) => {
-    const lines = (log.rest + text).split("\n");
-    log.rest = lines.pop();
-    if (isFirst && Number(panel.dataset.offset) > 0) lines.shift(); /* it began in the middle of a line */
-    const box = panel.querySelector("#run-log");
-    box.append(...lines.slice(-log.MAX_LINES).map(lineElement));
-    while (box.childElementCount > log.MAX_LINES) {
-      box.firstElementChild.remove();
-      panel.dataset.isCut = "";
-    }
-    const isCut = Number(panel.dataset.offset) > 0 || panel.dataset.isCut !== undefined;
-    panel.querySelector("[data-log-state]").textContent = isCut ? "The last lines; the download has all of them." : "";
-    box.scrollTop = box.scrollHeight;
-  };
-  const readLog = async () => {
-    const panel = logPanel();
-    if (!panel?.open || !isFollowing()) return;
-    if (log.isReading) { log.isWanted = true; return; }
-    log.isReading = true;
-    try {
-      let isMore = true;
-      while (isMore && panel.isConnected) {
-        const isFirst = panel.dataset.next === undefined;
-        const offset = isFirst ? panel.dataset.offset : panel.dataset.next;
-        const answer = await fetch(`${panel.dataset.log}?offset=${offset}`, { headers: { Accept: "application/json" } });
-        if (!answer.ok) break;
-        const { text, next_offset: next } = (await answer.json()).data;
-        if (!panel.isConnected) break;
-        panel.dataset.next = next;
-        isMore = next > Number(offset);
-        if (text) addLog(panel, text, isFirst);
-      }
-    } catch { /* the banner says that the server is gone; the next line tries again */ }
-    log.isReading = false;
-    if (log.isWanted) { log.isWanted = false; readLog(); }
-  };
-  /* An event may come a moment before its line is written. */
-  const followLog = () => {
-    for (const wait of [100, 1500]) {
-      if (log.timers.has(wait)) continue;
-      log.timers.add(wait);
-      setTimeout(() => { log.timers.delete(wait); readLog(); }, wait);
-    }
-  };
-  const pressFollow = (isOn) => {
-    const button = find("[data-log-follow]");
-    button.setAttribute("aria-pressed", String(isOn));
-    button.textContent = isOn ? "Follow" : "Paused, follow again";
-    if (isOn) readLog();
-  };
-
   /* What the server renders anew. */
   const refresh = (selector, event) => {
     const element = selector ? document.querySelector(selector) : findRoot();
@@ -191,7 +142,7 @@
     TRAIN_PROGRESS: ({ epoch, epochs, step, steps, eta_s: eta, phase }) => {
       setText("phase", PHASES[phase]);
       setText("epoch", `${epoch} of ${epochs}`);
-      setText("step", steps ? `${count(step)} of ${count(steps)}` : "");
+      setText("step", steps ? `step ${count(step)} of ${count(steps)}` : "");
       setText("eta", eta === null ? "not known yet" : showDuration(eta));
       setBar("all", (epoch - 1) * Math.max(steps, 1) + step, epochs * Math.max(steps, 1));
     },
@@ -216,15 +167,13 @@
       if (box) box.hidden = true;
       addEpoch(metrics);
       announceEpoch(metrics);
-      followLog();
+      Studio.runLog.follow();
       return redraw;
     },
-    CHECKPOINT_SAVED: ({ name, epoch }) => {
-      if (name !== "best") return null;
-      findRoot().dataset.bestEpoch = epoch;
+    CHECKPOINT_SAVED: ({ name }) => {
+      if (name !== "best") return;
       const waiting = find("[data-waits-for-checkpoint]");
       if (waiting) { delete waiting.dataset.waitsForCheckpoint; restore(waiting); }
-      return redraw;
     },
     RUN_ASKED: ({ command }) => showAsked(command),
     EXPERIMENT_STATUS: () => refreshAll,
@@ -233,7 +182,7 @@
     SAMPLES_SKIPPED: () => refreshNotes,
     QUEUE_CHANGED: () => refreshQueue,
     JOB_STATUS: () => refreshQueue,
-    LOG_LINE: () => followLog,
+    LOG_LINE: () => Studio.runLog.follow,
     RECORD_CHANGED: () => (findRoot().dataset.status === "created" ? refreshAll : refreshTitle),
   };
   const refreshNotes = () => refresh("#run-notes", "notes-refresh");
@@ -273,32 +222,22 @@
   const summaryOf = (element) => element.querySelector("summary").textContent.replace(/\d+/g, "");
   const remember = (root) => {
     const active = document.activeElement;
-    const panel = logPanel();
     kept = {
       run: root.dataset.run,
       opened: [...root.querySelectorAll("details")].map((element) => [summaryOf(element), element.open]),
       hadFocus: root.contains(active) ? active.id || "run-title" : "",
-      scroll: window.scrollY,
-      box: panel?.querySelector("#run-log"),
-      follow: isFollowing(),
-      data: panel ? { ...panel.dataset } : null,
+      log: Studio.runLog.remember(),
     };
   };
   const takeBack = (root) => {
     if (!kept) return;
-    const { run, opened, hadFocus, box, data, follow } = kept;
+    const { run, opened, hadFocus, log } = kept;
     kept = null;
     for (const element of root.querySelectorAll("details")) {
       const before = opened.find(([summary]) => summary === summaryOf(element));
       if (before) element.open = before[1];
     }
-    const panel = root.querySelector("#run-log-panel");
-    if (panel && box && run === root.dataset.run && data.next !== undefined) {
-      Object.assign(panel.dataset, data);
-      panel.querySelector("#run-log").replaceWith(box);
-      box.scrollTop = box.scrollHeight;
-      if (!follow) pressFollow(false);
-    } else log.rest = "";
+    Studio.runLog.takeBack(run === root.dataset.run ? log : null);
     if (hadFocus && !root.contains(document.activeElement)) (document.getElementById(hadFocus) || root.querySelector("#run-title")).focus({ preventScroll: true });
   };
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -314,7 +253,7 @@
     if (select) select.value = chosenMetric();
     redraw();
     apply(recent.map(({ line }) => line));
-    readLog();
+    Studio.runLog.read();
     readEpochs(root);
   };
   /* A long curve is not in the page; what came since the page was rendered is added once more, by its number. */
@@ -335,7 +274,7 @@
   document.body.addEventListener("server:gone", () => { wasGone = true; });
   document.body.addEventListener("live:caught-up", () => {
     if (wasGone) { wasGone = false; refreshAll(); }
-    readLog();
+    Studio.runLog.read();
   });
   setInterval(() => {
     const elapsed = find('[data-live="elapsed"]');
@@ -369,16 +308,5 @@
     if (!action?.dataset.label || event.detail.successful) return;
     action.querySelector("[data-label]").textContent = action.dataset.label;
     restore(action);
-  });
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-log-follow]")) pressFollow(!isFollowing());
-  });
-  document.addEventListener("toggle", (event) => { if (event.target.id === "run-log-panel") readLog(); }, true);
-  /* Who scrolls up wants to read: the log stands still until asked to follow again. */
-  document.addEventListener("wheel", (event) => {
-    if (event.deltaY < 0 && event.target.closest?.("#run-log") && isFollowing()) pressFollow(false);
-  }, { passive: true });
-  document.addEventListener("keydown", (event) => {
-    if (event.target.id === "run-log" && ["ArrowUp", "PageUp", "Home"].includes(event.key) && isFollowing()) pressFollow(false);
   });
 })();
