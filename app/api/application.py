@@ -22,6 +22,7 @@ from app.api.pages import projects as projects_page
 from app.api.pages import reference as reference_page
 from app.api.pages import split as split_page
 from app.api.pages import training as training_page
+from app.api.pages import training_results as training_results_page
 from app.api.routes import (
     augmentations,
     datasets,
@@ -78,6 +79,7 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     dataset_page.router,
     split_page.router,
     training_page.router,
+    training_results_page.router,
     evaluation_page.router,
     export_page.router,
     compare_page.router,

@@ -16,6 +16,7 @@ from app.core.gate import ProjectGate
 from app.core.imports import ImportService
 from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
+from app.core.live_figures import LiveFigures
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
 from app.core.projects import ProjectService
@@ -27,6 +28,7 @@ from app.core.system import SystemService
 from app.core.table_views import TableViews
 from app.core.tasks import TaskService
 from app.core.training import TrainingService
+from app.core.training_results import TrainingResultsService
 from app.core.training_views import TrainingViewService
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog
@@ -54,13 +56,14 @@ class Studio:
         self._stores = stores = open_stores(self._paths)
         self.bus = bus = EventBus(self._open_log, settings.max_streams)
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments)
-        gate, views = ProjectGate(), TableViews()
+        gate, views, live = ProjectGate(), TableViews(), LiveFigures()
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
-        self.training = TrainingService(stores, bus, scheduler, gate, settings)
+        self.training = TrainingService(stores, bus, scheduler, gate, settings, live)
+        self.training_results = TrainingResultsService(stores, bus, scheduler, live)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
@@ -72,7 +75,7 @@ class Studio:
         self.tasks = TaskService()
         self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings)
         self.pages = PageService(self.projects, self.tasks, bus)
-        self._runs = RunObserver(stores, bus)
+        self._runs = RunObserver(stores, bus, live)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
         self.projects.on_delete(self.augmentations.stop_project)

@@ -119,6 +119,14 @@ class ExperimentRepository:
         if not path.exists():
             self._store.write(path, record)
 
+    def read_run_config(self, project_id: str, experiment_id: str, run_id: str) -> RunConfigRecord | None:
+        """Return config.json of a run, None before the run knows it."""
+        path = self._paths.run_dir(project_id, experiment_id, run_id) / "config.json"
+        try:
+            return self._store.read(path, RunConfigRecord)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
+
     def read_metrics(self, project_id: str, experiment_id: str, run_id: str) -> MetricsRecord:
         """Return metrics.json of a run, empty before the first epoch."""
         path = self._paths.run_dir(project_id, experiment_id, run_id) / "metrics.json"
