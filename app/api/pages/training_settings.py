@@ -53,6 +53,7 @@ class SettingsForm:
     name: str
     status: str
     description: str
+    updated_at: str
     api_url: str
     settings_url: str
     lock_reason: str
@@ -60,6 +61,7 @@ class SettingsForm:
     has_forecast: bool
     architectures: tuple[ArchitectureCard, ...]
     architecture_help: str
+    architecture_source: str
     default_architecture: str
     default_architecture_title: str
     model: Section
@@ -92,19 +94,22 @@ def describe_settings(project_id: str, view: SettingsView) -> SettingsForm:
     parts = record.hyperparameters
     architectures = _describe_architectures(view)
     default = view.task.default_architecture
+    explanation, source = _explain_scores(view)
     return SettingsForm(
         project_id=project_id,
         experiment_id=record.id,
         name=record.name,
         status=record.status,
         description=record.description or "",
+        updated_at=record.updated_at,
         api_url=f"/api/training/{project_id}/experiments/{record.id}",
         settings_url=f"/projects/{project_id}/training/training-settings?experiment={record.id}",
         lock_reason=view.lock_reason,
         train_refusal=view.train_refusal,
         has_forecast=record.status not in ACTIVE_EXPERIMENT_STATUSES and record.status != "completed",
         architectures=architectures,
-        architecture_help=_explain_scores(view),
+        architecture_help=explanation,
+        architecture_source=source,
         default_architecture=default,
         default_architecture_title=next((card.title for card in architectures if card.id == default), default),
         model=Section("model", "Model", tuple(model)),
@@ -161,7 +166,7 @@ def _limit_precision(item: SettingsField, view: SettingsView) -> SettingsField:
 
 def _describe_architectures(view: SettingsView) -> tuple[ArchitectureCard, ...]:
     cards = []
-    explained = _explain_scores(view)
+    explained, _ = _explain_scores(view)
     for item in view.task.architectures:
         weights = view.weights.get(item.id)
         note = ""
@@ -185,12 +190,13 @@ def _describe_architectures(view: SettingsView) -> tuple[ArchitectureCard, ...]:
     return tuple(cards)
 
 
-def _explain_scores(view: SettingsView) -> str:
+def _explain_scores(view: SettingsView) -> tuple[str, str]:
+    """Return what the percentage of each architecture is and where it was published, when that is the same for all."""
     metrics = {item.published_metric: item.source for item in view.task.architectures}
     if len(metrics) != 1:
-        return ""
+        return "", ""
     metric, source = next(iter(metrics.items()))
-    return f"The percentage is the {metric} that was published for the weights to start from ({source})."
+    return f"The percentage is the {metric} that was published for the weights to start from.", source
 
 
 def _describe_devices(view: SettingsView) -> tuple[DeviceChoice, ...]:

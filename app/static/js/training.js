@@ -99,8 +99,13 @@
     const section = root();
     if (section) htmx.ajax("GET", section.dataset.url, { source: section, target: section, swap: "outerHTML" });
   };
-  const followServer = () => {
-    if (!root()) return;
+  /* An event may tell of our own save, or of what the form shows already. */
+  const followServer = async () => {
+    const section = root();
+    if (!section || form().getAttribute("aria-busy") === "true") return;
+    const answer = await fetch(section.dataset.api, { headers: { Accept: "application/json" } }).catch(() => null);
+    if (!answer?.ok || !section.isConnected) return;
+    if ((await answer.json()).data.updated_at === section.dataset.updated) return;
     if (isUnsaved()) showState("Changed elsewhere. Save to keep yours, discard to see the others.");
     else refresh();
   };
@@ -148,6 +153,7 @@
   document.addEventListener("form:success", (event) => {
     if (event.target !== form()) return;
     saved = snapshot();
+    root().dataset.updated = event.detail.data.updated_at;
     update();
     if (trainAfterSave) { trainAfterSave = false; root().querySelector("[data-train]").click(); }
   });
