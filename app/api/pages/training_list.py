@@ -158,7 +158,7 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         created_text=_format(record.created_at, "%d %b %H:%M"),
         created_exact=_format(record.created_at, "%Y-%m-%d %H:%M UTC"),
         queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
-        progress_text=f"Epoch {row.epochs_done} of {row.epochs}" if record.status == "training" else "",
+        progress_text=f"{row.epochs_done} of {row.epochs} epochs" if record.status == "training" else "",
         epochs_done=row.epochs_done,
         epochs=row.epochs,
     )

@@ -6,6 +6,7 @@
   const form = () => document.getElementById("settings-form");
   let saved = {};
   let trainAfterSave = false;
+  let isStale = false;
 
   /* What is in the form, as text; half-typed JSON is a change. The steps come later than the rest, and only when their
      part was unfolded: what is not there is not sent and stays as it is. */
@@ -28,7 +29,8 @@
     bar.classList.toggle("is-unsaved", unsaved);
     bar.querySelector("[data-discard]").hidden = !unsaved;
     const state = bar.querySelector("[data-save-state]");
-    const words = text || (unsaved ? "Unsaved changes" : "All changes are saved");
+    const stale = "Changed elsewhere. Discard to see it.";
+    const words = text || (unsaved ? (isStale ? stale : "Unsaved changes") : "All changes are saved");
     if (state.textContent !== words) state.textContent = words;
     for (const element of root().querySelectorAll("[data-when-unsaved]")) element.hidden = !unsaved;
     const train = root().querySelector("[data-train]");
@@ -91,6 +93,7 @@
     if (!form()) return;
     applyConditions();
     saved = snapshot();
+    isStale = false;
     update();
   };
 
@@ -106,8 +109,8 @@
     const answer = await fetch(section.dataset.api, { headers: { Accept: "application/json" } }).catch(() => null);
     if (!answer?.ok || !section.isConnected) return;
     if ((await answer.json()).data.updated_at === section.dataset.updated) return;
-    if (isUnsaved()) showState("Changed elsewhere. Save to keep yours, discard to see the others.");
-    else refresh();
+    isStale = isUnsaved();
+    if (isStale) showState(); else refresh();
   };
   let open = null;
   document.addEventListener("htmx:beforeSwap", (event) => {
@@ -126,8 +129,8 @@
     begin();
   });
 
+  /* Not on change, which comes when a press elsewhere takes the focus: what moves then is missed by that press. */
   document.addEventListener("input", (event) => { if (form()?.contains(event.target)) update(); });
-  document.addEventListener("change", (event) => { if (form()?.contains(event.target)) update(); });
   document.addEventListener("steps:changed", update);
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-reset-all]")) {
@@ -153,6 +156,7 @@
   document.addEventListener("form:success", (event) => {
     if (event.target !== form()) return;
     saved = snapshot();
+    if (isStale) refresh();
     root().dataset.updated = event.detail.data.updated_at;
     update();
     if (trainAfterSave) { trainAfterSave = false; root().querySelector("[data-train]").click(); }
