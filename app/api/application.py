@@ -24,6 +24,7 @@ from app.api.pages import split as split_page
 from app.api.pages import training as training_page
 from app.api.pages import training_results as training_results_page
 from app.api.routes import (
+    augmentations,
     datasets,
     evaluations,
     experiments,
@@ -62,6 +63,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     experiments.router,
     training.router,
     forecasts.router,
+    augmentations.router,
     experiment_stream.router,
     evaluations.router,
     exports.router,

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import threading
-import time
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from app.config import Settings
+from app.core.answers import wait_for_answer
 from app.core.evaluations import cancel_and_wait
-from app.core.exceptions import AIStudioError, ConflictError, ValidationFailedError
+from app.core.exceptions import ConflictError, ValidationFailedError
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
@@ -24,16 +23,8 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ImportLimits, PredictPayload
 from app.schemas.predict import Prediction
 
-ANSWER_TIMEOUT_S = 120.0
-POLL_S = 0.01
 MAX_PREDICTORS = 2
 TRAINED_STATUSES = frozenset({"completed", "paused", "cancelled", "interrupted", "failed"})
-
-
-class PredictorFailedError(AIStudioError):
-    """The process that predicts ended or did not answer."""
-
-    code = "INTERNAL_ERROR"
 
 
 class PredictionService:
@@ -58,7 +49,7 @@ class PredictionService:
             with image_path.open("wb") as target:
                 shutil.copyfileobj(image, target, 1 << 20)
             self._scheduler.message(job_id, {"id": request_id, "image_path": str(image_path)})
-            answer = self._wait(job_id, directory / f"{request_id}.json")
+            answer = wait_for_answer(self._scheduler, job_id, directory / f"{request_id}.json")
         finally:
             image_path.unlink(missing_ok=True)
         if answer.pop("status") != "ok":
@@ -129,19 +120,3 @@ class PredictionService:
                 del self._predictors[key]
         for _, job_id in surplus:
             self._scheduler.cancel(job_id)
-
-    def _wait(self, job_id: str, path: Path) -> dict[str, Any]:
-        deadline = time.monotonic() + ANSWER_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if path.is_file():
-                answer: dict[str, Any] = json.loads(path.read_bytes())
-                path.unlink(missing_ok=True)
-                return answer
-            job = self._scheduler.get(job_id)
-            if job.status in TERMINAL_JOB_STATUSES and not path.is_file():
-                reason = job.error.message if job.error is not None else job.status
-                msg = f"The process that predicts has ended: {reason}"
-                raise PredictorFailedError(msg)
-            time.sleep(POLL_S)
-        msg = f"No answer within {ANSWER_TIMEOUT_S:.0f} s."
-        raise PredictorFailedError(msg)

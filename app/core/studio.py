@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.config import Settings
+from app.core.augmentation_previews import AugmentationPreviewService
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
@@ -28,6 +29,7 @@ from app.core.table_views import TableViews
 from app.core.tasks import TaskService
 from app.core.training import TrainingService
 from app.core.training_results import TrainingResultsService
+from app.core.training_views import TrainingViewService
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog
 from app.storage.locks import ServerLock
@@ -66,14 +68,17 @@ class Studio:
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
+        self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
+        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus, live)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
+        self.projects.on_delete(self.augmentations.stop_project)
         self.projects.on_delete(self.states.forget)
 
     def start(self) -> None:

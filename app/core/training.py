@@ -251,10 +251,8 @@ class TrainingService:
         if record.status in ACTIVE_EXPERIMENT_STATUSES:
             msg = "This experiment is being trained already."
             raise TrainingInProgressError(msg)
-        if record.status not in STARTABLE_STATUSES:
-            advice = "Resume or restart it." if record.status == "paused" else "Restart or duplicate it."
-            msg = f"An experiment that is {record.status} cannot be trained again. {advice}"
-            raise ConflictError(msg)
+        if reason := say_unstartable(record):
+            raise ConflictError(reason)
 
     def _launch(self, project_id: str, record: ExperimentRecord, run: RunRecord, payload: TrainPayload) -> RunStarted:
         experiments, paths = self._stores.experiments, self._stores.paths
@@ -311,6 +309,14 @@ class TrainingService:
             ExperimentStatusChanged(experiment_id=record.id, status=record.status),
             run_id=record.current_run_id,
         )
+
+
+def say_unstartable(record: ExperimentRecord) -> str:
+    """Return why an experiment that no run works on cannot be trained, with what to do instead; empty when it can."""
+    if record.status in STARTABLE_STATUSES:
+        return ""
+    advice = "Resume or restart it." if record.status == "paused" else "Restart or duplicate it."
+    return f"An experiment that is {record.status} cannot be trained again. {advice}"
 
 
 def _final_metrics(epoch: EpochMetrics) -> dict[str, float]:

@@ -25,6 +25,7 @@ VALID_BODIES: dict[str, Any] = {
     "POST /api/training/{pid}/experiments": {"name": "x", "split_name": "main"},
     "POST /api/training/{pid}/experiments/{eid}/fork": {"name": "x"},
     "POST /api/training/{pid}/queue/{run_id}/move": {"position": 0},
+    "POST /api/training/{pid}/augmentation-preview": {"split_name": "main", "entries": []},
     "POST /api/export/{pid}": {"experiment_id": "exp-00000000"},
 }
 FORMS = {
@@ -59,7 +60,7 @@ def leaves(routes: list[BaseRoute]) -> set[str]:
 def test_walk_covers_every_route_of_the_application() -> None:
     routed = {path.replace(":path}", "}") for router in API_ROUTERS for path in leaves(router.routes)}
     assert routed == {operation.path for operation in OPERATIONS}
-    assert len(routed) == 53
+    assert len(routed) == 54
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)
@@ -69,7 +70,7 @@ def test_missing_project_or_job_answers_404(client: httpx.Client, operation: Ope
 
 
 def test_number_of_operations_with_an_id() -> None:
-    assert len(WITH_ID) == 59
+    assert len(WITH_ID) == 60
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)

@@ -75,6 +75,8 @@ def expect_status(page: Page, status: str) -> None:
 
 
 def read_points(page: Page) -> dict[str, list[tuple[str, list[list[float]]]]]:
+    """Return the lines of each chart, once they are drawn."""
+    wait_for(page, "Boolean(window.Studio?.charts?.get('run-rate'))")
     points: dict[str, list[tuple[str, list[list[float]]]]] = page.evaluate(POINTS)
     return points
 

@@ -32,6 +32,7 @@ HANDLERS = {
     "evaluate": "tests.core.fake_handlers:evaluate",
     "export": "tests.core.fake_handlers:export",
     "predict": "tests.core.fake_handlers:predict",
+    "augment": "tests.core.fake_handlers:augment",
     "probe": "tests.core.fake_handlers:probe",
 }
 EPOCH_S = 0.02
@@ -180,6 +181,22 @@ def predict(context: JobContext) -> dict[str, Any]:
         if size:
             answer = {"status": "ok", "width": size, "height": 1, "annotation_kind": "label"}
             answer |= {"predictions": {"size": size}, "duration_ms": 0.1, "runtime": "fake"}
+        temporary = context.output_dir / "answer.tmp"
+        temporary.write_text(json.dumps(answer))
+        temporary.replace(context.output_dir / f"{message['id']}.json")
+    raise JobCancelled
+
+
+def augment(context: JobContext) -> dict[str, Any]:
+    """Answer with the seed in place of pixels; a size of 16 cannot be reached."""
+    while context.command() != "cancel":
+        message = context.next_message(0.05)
+        if message is None:
+            continue
+        answer: dict[str, Any] = {"status": "error", "message": "Too small."}
+        if message["image_size"] != 16:
+            images = [{"filename": s["filename"], "data_url": f"data:,{message['seed']}"} for s in message["sources"]]
+            answer = {"status": "ok", "images": images, "width": 32, "height": 32, "duration_ms": 0.1}
         temporary = context.output_dir / "answer.tmp"
         temporary.write_text(json.dumps(answer))
         temporary.replace(context.output_dir / f"{message['id']}.json")
