@@ -218,3 +218,17 @@ def test_input_is_kept_when_something_changes_elsewhere(
     page.get_by_role("button", name="Discard").click()
     page.get_by_role("dialog").get_by_role("button", name="Discard").click()
     expect(page.get_by_label("Dropout", exact=True)).to_have_value("0.4")
+
+
+@ONE_LOOK
+def test_what_a_run_takes_is_measured_on_demand(watched: Watched, project: str, experiment: dict[str, Any]) -> None:
+    page = watched.page
+    # Settings that nothing else in this module has run with.
+    url = f"{watched.url}/api/training/{project}/experiments/{experiment['id']}"
+    httpx.patch(url, json={"hyperparameters": {"image_size": 48}})
+    watched.open(f"/projects/{project}/training?experiment={experiment['id']}")
+    page.get_by_role("button", name=re.compile("^Measure")).click()
+    forecast = page.locator("#training-forecast")
+    expect(forecast.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(forecast).to_contain_text("measured in", timeout=120_000)
+    expect(page.get_by_role("button", name=re.compile("^Measure"))).to_have_count(0)
