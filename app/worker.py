@@ -57,6 +57,7 @@ HANDLERS = {
     "evaluate": "app.evaluation.run:run",
     "export": "app.export.run:run",
     "predict": "app.evaluation.predict:run",
+    "augment": "app.datasets.augmenting.preview:run",
     "probe": "app.training.forecast_probe:run",
 }
 WARM_UP = "app.warm_up:load_engines"

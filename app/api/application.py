@@ -23,7 +23,9 @@ from app.api.pages import reference as reference_page
 from app.api.pages import split as split_page
 from app.api.pages import start as start_page
 from app.api.pages import training as training_page
+from app.api.pages import training_results as training_results_page
 from app.api.routes import (
+    augmentations,
     comparisons,
     datasets,
     evaluations,
@@ -64,6 +66,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     experiments.router,
     training.router,
     forecasts.router,
+    augmentations.router,
     experiment_stream.router,
     evaluations.router,
     exports.router,
@@ -82,6 +85,7 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     dataset_page.router,
     split_page.router,
     training_page.router,
+    training_results_page.router,
     evaluation_page.router,
     export_page.router,
     compare_page.router,

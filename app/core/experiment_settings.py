@@ -14,6 +14,7 @@ from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
 
 M = TypeVar("M", bound=BaseModel)
+GPU_PRECISIONS = frozenset({"16-mixed"})
 
 
 def resolve_model(spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
@@ -73,8 +74,10 @@ def resolve_hardware(given: dict[str, Any]) -> HardwareSettings:
         raise invalid_field("hardware.selected_devices", "A device is named twice.")
     if "cpu" in devices and len(devices) > 1:
         raise invalid_field("hardware.selected_devices", "Choose the CPU or GPUs, not both.")
-    if devices == ["cpu"] and settings.precision == "16-mixed":
-        raise invalid_field("hardware.precision", "16-mixed needs a GPU. On the CPU choose auto, 32 or bf16-mixed.")
+    if devices == ["cpu"] and settings.precision in GPU_PRECISIONS:
+        raise invalid_field(
+            "hardware.precision", f"{settings.precision} needs a GPU. On the CPU choose auto, 32 or bf16-mixed."
+        )
     return settings
 
 

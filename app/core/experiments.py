@@ -34,7 +34,7 @@ from app.schemas.experiments import (
     MetricsRecord,
     RunList,
 )
-from app.schemas.jobs import TERMINAL_JOB_STATUSES
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.storage.paths import UnsafePathError
 
 MAX_NAME_LENGTH = 80
@@ -107,13 +107,11 @@ class ExperimentService:
         """Delete an experiment with its runs and evaluation; refused while a job works on it."""
         with self._gate.enter(project_id):
             self._lookup.find_experiment(project_id, experiment_id)
-            for job in self._scheduler.list_jobs():
-                is_ours = job.project_id == project_id and job.subject.get("experiment_id") == experiment_id
-                if is_ours and job.is_service:
+            if reason := say_undeletable(self._scheduler, project_id, experiment_id):
+                raise TrainingInProgressError(reason)
+            for job in list_jobs_of(self._scheduler, project_id, experiment_id):
+                if job.is_service:
                     cancel_and_wait(self._scheduler, job.id)
-                elif is_ours and job.status not in TERMINAL_JOB_STATUSES:
-                    msg = f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
-                    raise TrainingInProgressError(msg)
             self._stores.experiments.delete(project_id, experiment_id)
         announce_change(self._bus, project_id, "experiment", experiment_id, "deleted")
         return ExperimentDeleted(project_id=project_id, experiment_id=experiment_id)
@@ -193,6 +191,20 @@ class ExperimentService:
                 return candidate
         msg = f"No free name could be found for a copy of {name!r}."
         raise ConflictError(msg)
+
+
+def list_jobs_of(scheduler: JobScheduler, project_id: str, experiment_id: str) -> list[JobRecord]:
+    """Return the jobs of an experiment, of any kind and state."""
+    jobs = scheduler.list_jobs()
+    return [job for job in jobs if job.project_id == project_id and job.subject.get("experiment_id") == experiment_id]
+
+
+def say_undeletable(scheduler: JobScheduler, project_id: str, experiment_id: str) -> str:
+    """Return why an experiment cannot be deleted now, empty when it can."""
+    for job in list_jobs_of(scheduler, project_id, experiment_id):
+        if not job.is_service and job.status not in TERMINAL_JOB_STATUSES:
+            return f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
+    return ""
 
 
 def _renew(record: ExperimentRecord, name: str, parent: dict[str, str] | None) -> ExperimentRecord:

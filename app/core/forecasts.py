@@ -7,6 +7,7 @@ from pathlib import Path
 from app.config import Settings
 from app.core.devices import require_devices
 from app.core.exceptions import TrainingInProgressError
+from app.core.experiments import list_jobs_of
 from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
@@ -76,19 +77,24 @@ class ForecastService:
             project_id, record, record.current_run_id or "", self._find_resume(project_id, record)
         )
         view = self._forecaster.forecast(project_id, record, payload)
-        return view.model_copy(update={"job_id": self._find_probe(project_id, record)})
+        probe = self._find_probe(project_id, record)
+        if probe is None:
+            return view
+        if probe.status in TERMINAL_JOB_STATUSES:
+            is_told = view.status == "needs_probe" and probe.status == "failed" and probe.error is not None
+            return view.model_copy(update={"failure": probe.error.message}) if is_told and probe.error else view
+        return view.model_copy(update={"job_id": probe.id, "progress": probe.progress})
 
     def _find_resume(self, project_id: str, record: ExperimentRecord) -> Path | None:
         if record.status not in CONTINUED_STATUSES:
             return None
         return self._stores.experiments.checkpoint_path(project_id, record, "last")
 
-    def _find_probe(self, project_id: str, record: ExperimentRecord) -> str | None:
-        for job in self._scheduler.list_jobs():
-            is_ours = job.kind == "probe" and job.subject.get("experiment_id") == record.id
-            if is_ours and job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES:
-                return job.id
-        return None
+    def _find_probe(self, project_id: str, record: ExperimentRecord) -> JobRecord | None:
+        """Return the probe of an experiment that waits or runs, else the one that ended last."""
+        probes = [job for job in list_jobs_of(self._scheduler, project_id, record.id) if job.kind == "probe"]
+        living = [job for job in probes if job.status not in TERMINAL_JOB_STATUSES]
+        return max(living or probes, key=lambda job: job.created_at, default=None)
 
     def _start_probe(self, project_id: str, record: ExperimentRecord) -> str:
         job_id = new_id("job")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import threading
-import time
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from app.config import Settings
+from app.core.answers import ask_until_answered, wait_for_answer
 from app.core.evaluations import cancel_and_wait
-from app.core.exceptions import AIStudioError, ConflictError, ValidationFailedError
+from app.core.exceptions import ConflictError, ValidationFailedError
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
@@ -25,17 +24,8 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ImportLimits, PredictPayload
 from app.schemas.predict import AskableModel, Prediction, PredictorState, PredictQuery
 
-ANSWER_TIMEOUT_S = 120.0
-POLL_S = 0.01
 MAX_PREDICTORS = 2
-MAX_STARTS = 3
 TRAINED_STATUSES = frozenset({"completed", "paused", "cancelled", "interrupted", "failed"})
-
-
-class PredictorFailedError(AIStudioError):
-    """The process that predicts ended or did not answer."""
-
-    code = "INTERNAL_ERROR"
 
 
 class PredictionService:
@@ -56,14 +46,8 @@ class PredictionService:
         self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery | None = None
     ) -> Prediction:
         """Return what the best checkpoint says of an image; raises ConflictError without a trained model."""
-        for _ in range(MAX_STARTS):
-            answer = self._ask(project_id, experiment_id, image, query or PredictQuery())
-            if answer is not None:
-                break
-            image.seek(0)  # the process ended for want of work just as the image came
-        else:
-            msg = "The process that predicts ended again and again before it answered."
-            raise PredictorFailedError(msg)
+        wanted = query or PredictQuery()
+        answer = ask_until_answered(lambda: self._ask(project_id, experiment_id, image, wanted))
         if answer.pop("status") != "ok":
             raise ValidationFailedError(str(answer.get("message", "The image cannot be read.")))
         return Prediction(experiment_id=experiment_id, **answer)
@@ -82,13 +66,14 @@ class PredictionService:
         """Return the answer to one image, None when the process had nothing to do for so long that it has ended."""
         job_id, directory = self._ensure_predictor(project_id, experiment_id)
         request_id = secrets.token_hex(8)
+        image.seek(0)  # it may have been read for a process that has ended since
         image_path = directory / f"{request_id}.image"
         try:
             with image_path.open("wb") as target:
                 shutil.copyfileobj(image, target, 1 << 20)
             message = {"id": request_id, "image_path": str(image_path), **query.model_dump(exclude_none=True)}
             self._scheduler.message(job_id, message)
-            answer = self._wait(job_id, directory / f"{request_id}.json")
+            answer = wait_for_answer(self._scheduler, job_id, directory / f"{request_id}.json")
             self._note_ready(job_id)
         finally:
             image_path.unlink(missing_ok=True)
@@ -210,24 +195,3 @@ class PredictionService:
                 del self._predictors[key]
         for _, job_id in surplus:
             self._scheduler.cancel(job_id)
-
-    def _wait(self, job_id: str, path: Path) -> dict[str, Any] | None:
-        deadline = time.monotonic() + ANSWER_TIMEOUT_S
-        while time.monotonic() < deadline:
-            job = self._scheduler.get(job_id)
-            if path.is_file():  # after the status was read: an answer may come just before the end
-                answer: dict[str, Any] = json.loads(path.read_bytes())
-                path.unlink(missing_ok=True)
-                return answer
-            if job.status == "completed":
-                return None
-            if job.status == "cancelled":
-                msg = "The model was unloaded before it answered. Try again."
-                raise ConflictError(msg)
-            if job.status in TERMINAL_JOB_STATUSES:
-                reason = job.error.message if job.error is not None else job.status
-                msg = f"The process that predicts has ended: {reason}"
-                raise PredictorFailedError(msg)
-            time.sleep(POLL_S)
-        msg = f"No answer within {ANSWER_TIMEOUT_S:.0f} s."
-        raise PredictorFailedError(msg)

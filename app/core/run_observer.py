@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from app.core.events import EventBus
+from app.core.live_figures import LiveFigures
 from app.core.measurements import keep_measurement
 from app.core.stores import Stores
 from app.schemas.common import utc_now
@@ -27,11 +28,19 @@ from app.schemas.events import (
     StageStatusValue,
     TrainRunFinished,
 )
-from app.schemas.experiments import CheckpointInfo, ExperimentRecord, ExperimentStatus, RunConfigRecord
+from app.schemas.experiments import (
+    CheckpointInfo,
+    ExperimentRecord,
+    ExperimentStatus,
+    RunConfigRecord,
+    RunRecord,
+    RunRecovery,
+)
 from app.schemas.jobs import JobRecord, JobStatus
 
 logger = logging.getLogger(__name__)
 MIB = 2**20
+MAX_NAMED_SKIPPED = 20
 FINISHED: dict[JobStatus, FinishedStatus] = {
     "completed": "success",
     "failed": "failed",
@@ -45,9 +54,10 @@ STAGE: dict[JobStatus, StageStatusValue] = {"completed": "COMPLETED", "paused": 
 class RunObserver:
     """Observes jobs of the kind `train`."""
 
-    def __init__(self, stores: Stores, bus: EventBus) -> None:
+    def __init__(self, stores: Stores, bus: EventBus, live: LiveFigures) -> None:
         self._stores = stores
         self._bus = bus
+        self._live = live
         self._first_event_at: dict[str, str] = {}
 
     def on_started(self, job: JobRecord) -> None:
@@ -60,6 +70,7 @@ class RunObserver:
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
         """Let a fact of the run change the records that it concerns."""
         self._first_event_at.setdefault(job.id, utc_now())
+        self._live.note(job.id, event)
         if isinstance(event, EpochFinished):
             ids = job.subject["experiment_id"], job.subject["run_id"]
             self._stores.experiments.add_epoch(job.project_id, *ids, event.metrics)
@@ -67,6 +78,7 @@ class RunObserver:
             # It trains them again with other settings, and may be paused before it has.
             ids = job.subject["experiment_id"], job.subject["run_id"]
             self._stores.experiments.drop_epochs(job.project_id, *ids, event.epoch)
+            self._record_recovery(job, event)
         elif isinstance(event, CheckpointSaved):
             self._record_checkpoint(job, event)
         elif isinstance(event, BestModelUpdated):
@@ -74,7 +86,7 @@ class RunObserver:
         elif isinstance(event, RunConfigResolved):
             self._record_config(job, event)
         elif isinstance(event, SamplesSkipped):
-            self._update_run(job, {"skipped_images": event.count})
+            self._record_skipped(job, event)
         return True
 
     def on_finished(self, job: JobRecord) -> None:
@@ -99,6 +111,7 @@ class RunObserver:
         self._bus.publish(job.project_id, finished, run_id=run_id, stage_id="TRAIN", job_id=job.id)
         self._bus.publish(job.project_id, stage, run_id=run_id, job_id=job.id)
         self._publish_status(job, record)
+        self._live.forget(job.id)
 
     def recover_orphans(self, living_jobs: set[str]) -> None:
         """Mark as interrupted what is pending or training although no job works on it."""
@@ -129,6 +142,23 @@ class RunObserver:
             return record.model_copy(update=update)
 
         self._stores.experiments.update(job.project_id, job.subject["experiment_id"], change)
+
+    def _record_skipped(self, job: JobRecord, event: SamplesSkipped) -> None:
+        named = [sample.model_dump() for sample in event.images]
+        known = self._read_run(job).skipped
+        fresh = [sample for sample in named if sample not in known]
+        skipped = [*known, *fresh][:MAX_NAMED_SKIPPED]
+        self._update_run(job, {"skipped_images": event.count, "skipped": skipped})
+
+    def _record_recovery(self, job: JobRecord, event: RunRecovered) -> None:
+        recovery = RunRecovery(**event.model_dump(include=set(RunRecovery.model_fields)))
+        known = self._read_run(job).recoveries
+        if recovery not in known:
+            self._update_run(job, {"recoveries": [*known, recovery]})
+
+    def _read_run(self, job: JobRecord) -> RunRecord:
+        ids = job.subject["experiment_id"], job.subject["run_id"]
+        return self._stores.experiments.read_run(job.project_id, *ids)
 
     def _record_config(self, job: JobRecord, event: RunConfigResolved) -> None:
         record = self._stores.experiments.read(job.project_id, job.subject["experiment_id"])

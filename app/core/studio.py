@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.config import Settings
+from app.core.augmentation_previews import AugmentationPreviewService
 from app.core.comparisons import ComparisonService
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
@@ -16,6 +17,7 @@ from app.core.gate import ProjectGate
 from app.core.imports import ImportService
 from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
+from app.core.live_figures import LiveFigures
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
 from app.core.project_list import ProjectListService
@@ -29,6 +31,8 @@ from app.core.system import SystemService
 from app.core.table_views import TableViews
 from app.core.tasks import TaskService
 from app.core.training import TrainingService
+from app.core.training_results import TrainingResultsService
+from app.core.training_views import TrainingViewService
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog
 from app.storage.locks import ServerLock
@@ -55,28 +59,32 @@ class Studio:
         self._stores = stores = open_stores(self._paths)
         self.bus = bus = EventBus(self._open_log, settings.max_streams)
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments)
-        gate, views = ProjectGate(), TableViews()
+        gate, views, live = ProjectGate(), TableViews(), LiveFigures()
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
         self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
-        self.training = TrainingService(stores, bus, scheduler, gate, settings)
+        self.training = TrainingService(stores, bus, scheduler, gate, settings, live)
+        self.training_results = TrainingResultsService(stores, bus, scheduler, live)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
+        self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
         self.system = SystemService(stores, settings, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
+        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings)
         self.pages = PageService(self.projects, self.tasks, bus)
-        self._runs = RunObserver(stores, bus)
+        self._runs = RunObserver(stores, bus, live)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
+        self.projects.on_delete(self.augmentations.stop_project)
         self.projects.on_delete(self.states.forget)
 
     def start(self) -> None:

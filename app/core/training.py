@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from app.config import Settings
@@ -16,13 +17,15 @@ from app.core.exceptions import (
 from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
+from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.payloads import TrainPayloads
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
-from app.schemas.events import ExperimentStatusChanged
+from app.schemas.events import ExperimentStatusChanged, QueueChanged, RunAsked, StageStatus
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
+    EpochMetrics,
     ExperimentRecord,
     LogChunk,
     QueueEntry,
@@ -30,7 +33,9 @@ from app.schemas.experiments import (
     RunRecord,
     RunStarted,
 )
+from app.schemas.jobs import JobCommand
 from app.schemas.payloads import TrainPayload
+from app.storage.paths import UnsafePathError
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
 RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
@@ -41,13 +46,20 @@ class TrainingService:
     """What can be done with runs."""
 
     def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+        self,
+        stores: Stores,
+        bus: EventBus,
+        scheduler: JobScheduler,
+        gate: ProjectGate,
+        settings: Settings,
+        live: LiveFigures,
     ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._bus = bus
         self._scheduler = scheduler
         self._gate = gate
+        self._live = live
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
 
@@ -91,7 +103,12 @@ class TrainingService:
             return self._launch(project_id, record, run, payload)
 
     def stop_training(self, project_id: str, experiment_id: str, keep: bool) -> RunStarted:
-        """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError."""
+        """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError.
+
+        `keep` also completes a run that was paused or ended early, on the best checkpoint that it left.
+        """
+        if keep and self._lookup.find_experiment(project_id, experiment_id).status in RESUMABLE_STATUSES:
+            return self._keep_ended(project_id, experiment_id)
         record, run = self._active(project_id, experiment_id)
         job = self._scheduler.get(run.job_id or "")
         if keep and job.status == "running":
@@ -99,7 +116,10 @@ class TrainingService:
                 msg = "There is no checkpoint to keep yet. Wait for the end of the first epoch, or cancel."
                 raise CheckpointNotFoundError(msg)
             self._scheduler.send(job.id, "stop_keep")
+            self._note_asked(project_id, run, "stop_keep")
         else:
+            if job.status == "running":  # before it ends: what is asked comes before what came of it
+                self._note_asked(project_id, run, "cancel")
             self._scheduler.cancel(job.id)
         return self._answer(project_id, experiment_id)
 
@@ -111,6 +131,7 @@ class TrainingService:
             msg = "The run waits in the queue. Cancel it, or wait until it has started."
             raise ConflictError(msg)
         self._scheduler.send(job.id, "pause")
+        self._note_asked(project_id, run, "pause")
         return self._answer(project_id, experiment_id)
 
     def restart_experiment(self, project_id: str, experiment_id: str) -> ExperimentRecord:
@@ -158,6 +179,19 @@ class TrainingService:
             is_complete=not is_full and record.status not in ACTIVE_EXPERIMENT_STATUSES,
         )
 
+    def find_log(self, project_id: str, experiment_id: str, run_id: str | None = None) -> Path:
+        """Return the file of a run's log, of the current one by default; raises RunNotFoundError."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        run_id = run_id or self._current_run(project_id, record).id
+        try:
+            path = self._stores.paths.run_dir(project_id, experiment_id, run_id) / "logs" / "training.log"
+        except UnsafePathError as error:
+            raise RunNotFoundError(str(error)) from error
+        if not path.is_file():
+            msg = "This run has written no log."
+            raise RunNotFoundError(msg)
+        return path
+
     def list_queue(self, project_id: str) -> QueueList:
         """Return the runs of a project that wait, in their order."""
         self._lookup.find_project(project_id)
@@ -182,18 +216,43 @@ class TrainingService:
         for job in self._scheduler.list_queue(project_id, "train"):
             if job.subject["run_id"] == run_id:
                 self._scheduler.move(job.id, position)
-                return self.list_queue(project_id)
+                queue = self.list_queue(project_id)
+                self._bus.publish(project_id, QueueChanged(run_ids=[entry.run_id for entry in queue.queue]))
+                return queue
         msg = f"The run {run_id} does not wait in the queue."
         raise RunNotFoundError(msg)
+
+    def _note_asked(self, project_id: str, run: RunRecord, command: JobCommand) -> None:
+        self._live.ask(run.job_id or "", command)
+        self._bus.publish(project_id, RunAsked(run_id=run.id, command=command), run_id=run.id, job_id=run.job_id)
+
+    def _keep_ended(self, project_id: str, experiment_id: str) -> RunStarted:
+        experiments = self._stores.experiments
+        with self._gate.enter(project_id):
+            record = self._lookup.find_experiment(project_id, experiment_id)
+            if record.status not in RESUMABLE_STATUSES:
+                msg = f"The experiment is {record.status} by now."
+                raise ConflictError(msg)
+            run = self._current_run(project_id, record)
+            self._lookup.find_checkpoint(project_id, record, "best")
+            epochs = experiments.read_metrics(project_id, experiment_id, run.id).epochs
+            final = _final_metrics(epochs[-1]) if epochs else {}
+            changes: dict[str, Any] = {"status": "completed", "error": None}
+            changes |= {"completed_at": utc_now(), "final_metrics": record.final_metrics or final}
+            best = {"best_epoch": record.best_epoch, "best_metric": record.best_metric}
+            experiments.update_run(project_id, experiment_id, run.id, {**changes, **best})
+            updated = experiments.update(project_id, experiment_id, lambda current: current.model_copy(update=changes))
+        stage = StageStatus(stage_id="TRAIN", status="COMPLETED", message="Kept the best checkpoint")
+        self._bus.publish(project_id, stage, run_id=run.id)
+        self._publish_status(project_id, updated)
+        return self._answer(project_id, experiment_id)
 
     def _refuse_unstartable(self, record: ExperimentRecord) -> None:
         if record.status in ACTIVE_EXPERIMENT_STATUSES:
             msg = "This experiment is being trained already."
             raise TrainingInProgressError(msg)
-        if record.status not in STARTABLE_STATUSES:
-            advice = "Resume or restart it." if record.status == "paused" else "Restart or duplicate it."
-            msg = f"An experiment that is {record.status} cannot be trained again. {advice}"
-            raise ConflictError(msg)
+        if reason := say_unstartable(record):
+            raise ConflictError(reason)
 
     def _launch(self, project_id: str, record: ExperimentRecord, run: RunRecord, payload: TrainPayload) -> RunStarted:
         experiments, paths = self._stores.experiments, self._stores.paths
@@ -250,3 +309,16 @@ class TrainingService:
             ExperimentStatusChanged(experiment_id=record.id, status=record.status),
             run_id=record.current_run_id,
         )
+
+
+def say_unstartable(record: ExperimentRecord) -> str:
+    """Return why an experiment that no run works on cannot be trained, with what to do instead; empty when it can."""
+    if record.status in STARTABLE_STATUSES:
+        return ""
+    advice = "Resume or restart it." if record.status == "paused" else "Restart or duplicate it."
+    return f"An experiment that is {record.status} cannot be trained again. {advice}"
+
+
+def _final_metrics(epoch: EpochMetrics) -> dict[str, float]:
+    values = epoch.model_dump(exclude={"epoch", "lr", "duration_s"})
+    return {name: value for name, value in values.items() if value is not None}

@@ -237,12 +237,18 @@ def find_augmentation_problems(
             transform = TRANSFORMS.get(entry.name)
             if transform is None or (subset == "val" and transform.is_random):
                 problems.append(FieldProblem(field=f"{field}.name", message=_refuse_name(entry.name, subset)))
-            elif transform.is_batch and annotation_kind != "label":
-                message = f"{entry.name} mixes classes and is only for images that have one class each."
+            elif message := say_unusable(transform, annotation_kind):
                 problems.append(FieldProblem(field=f"{field}.name", message=message))
             else:
                 problems += _find_parameter_problems(transform, entry.params, f"{field}.params")
     return problems
+
+
+def say_unusable(transform: Transform, annotation_kind: AnnotationKind) -> str:
+    """Return why a transform cannot be used with annotations of this kind, empty when it can."""
+    if transform.is_batch and annotation_kind != "label":
+        return f"{transform.name} mixes classes and is only for images that have one class each."
+    return ""
 
 
 def _refuse_name(name: str, subset: str) -> str:

@@ -6,7 +6,7 @@ Random transforms do not belong here: what this module resolves is the same in t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from app.schemas.export import ResizeRecipe
@@ -50,6 +50,16 @@ def resolve_preprocessing(
         mean=_triple(normalize.get("mean"), IMAGENET_MEAN),
         std=_triple(normalize.get("std"), IMAGENET_STD),
     )
+
+
+def scale_preprocessing(preprocessing: Preprocessing, factor: float) -> Preprocessing:
+    """Return the same with every size enlarged, so that what is cut out of an image keeps its detail."""
+    if factor == 1.0:
+        return preprocessing
+    height, width = (round(side * factor) for side in preprocessing.input_size)
+    recipe = preprocessing.recipe
+    sizes = [height, width] if len(recipe.size) == 2 else [round(side * factor) for side in recipe.size]
+    return replace(preprocessing, input_size=(height, width), recipe=recipe.model_copy(update={"size": sizes}))
 
 
 _Resolved = tuple[tuple[int, int], Literal["stretch", "crop", "letterbox"], list[int]]

@@ -7,7 +7,6 @@ Without a message for the idle time the process ends; the next request starts an
 from __future__ import annotations
 
 import base64
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.answering import find_message_id, report_note, serve_messages
 from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
 from app.evaluation.artefacts import write_json
 from app.evaluation.heat_map import Explanation, NoFeatureMapError, explain, paint, place_on_image
 from app.evaluation.inference import run_model
-from app.schemas.events import JobProgressed
-from app.schemas.job_context import JobContext, raise_if_cancelled
+from app.schemas.job_context import JobContext
 from app.schemas.payloads import PredictPayload
 from app.tasks.registry import get_spec, load_export
 from app.tasks.trained import TrainedModel, load_trained
@@ -29,35 +28,22 @@ from app.tasks.trained import TrainedModel, load_trained
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
 
-POLL_S = 0.25
-_ID = re.compile(r"[0-9a-f]{8,32}")
-
 
 def run(context: JobContext) -> dict[str, Any]:
     """Answer messages until none has come for the idle time; returns {"num_answered"}."""
     payload = PredictPayload.model_validate(context.request.payload)
     trained = load_trained(Path(payload.checkpoint_path), "cpu")
-    _report(context, 0, "ready")
-    answered = 0
-    last_s = time.monotonic()
-    while time.monotonic() - last_s < payload.idle_timeout_s:
-        raise_if_cancelled(context)
-        asked_s = time.monotonic()
-        message = context.next_message(POLL_S)
-        if message is None:
-            # Where nothing can come any more, the wire answers at once; do not spin until the idle time is over.
-            time.sleep(max(0.0, POLL_S - (time.monotonic() - asked_s)))
-            continue
-        answered += answer(context, payload, trained, message)
-        last_s = time.monotonic()
-    return {"num_answered": answered}
+    num_answered = serve_messages(
+        context, payload.idle_timeout_s, lambda message: answer(context, payload, trained, message)
+    )
+    return {"num_answered": num_answered}
 
 
 def answer(context: JobContext, payload: PredictPayload, trained: TrainedModel, message: dict[str, Any]) -> int:
     """Write the answer to one message; returns how many were written: 0 for a message without a usable id."""
-    message_id, image_path = message.get("id"), message.get("image_path")
-    if not isinstance(message_id, str) or not _ID.fullmatch(message_id) or not isinstance(image_path, str):
-        _report(context, 0, "a message without a usable id or image_path was ignored")
+    message_id, image_path = find_message_id(message), message.get("image_path")
+    if message_id is None or not isinstance(image_path, str):
+        report_note(context, "a message without a usable id or image_path was ignored")
         return 0
     is_explained, target = message.get("explain") is True, message.get("target")
     answered = predict_image(
@@ -146,7 +132,3 @@ def describe_heat_map(found: Explanation, trained: TrainedModel, size: tuple[int
         "rows": rows,
         "png_base64": base64.b64encode(paint(grey)).decode("ascii"),
     }
-
-
-def _report(context: JobContext, done: int, message: str) -> None:
-    context.report(JobProgressed(job_id=context.request.job_id, done=done, total=0, message=message))

@@ -14,7 +14,13 @@ Profile = Literal["fast", "balanced", "accurate"]
 
 
 def _published(
-    architecture: str, title: str, parameters_m: float, top1: float, profile: Profile, size: int = 224
+    architecture: str,
+    title: str,
+    parameters_m: float,
+    top1: float,
+    profile: Profile,
+    weights: str,
+    size: int = 224,
 ) -> ArchitectureSpec:
     return ArchitectureSpec(
         id=architecture,
@@ -26,17 +32,20 @@ def _published(
         licence=LICENCE,
         profile=profile,
         default_image_size=size,
+        weights_file=f"{weights}.pth",
     )
 
 
 ARCHITECTURES: tuple[ArchitectureSpec, ...] = (
-    _published("resnet18", "ResNet-18", 11.69, 69.758, "fast"),
-    _published("resnet34", "ResNet-34", 21.80, 73.314, "balanced"),
-    _published("resnet50", "ResNet-50", 25.56, 80.858, "accurate"),
-    _published("efficientnet_b0", "EfficientNet-B0", 5.29, 77.692, "balanced"),
-    _published("efficientnet_b3", "EfficientNet-B3", 12.23, 82.008, "accurate", 300),
-    _published("mobilenet_v3_small", "MobileNetV3 small", 2.54, 67.668, "fast"),
-    _published("mobilenet_v3_large", "MobileNetV3 large", 5.48, 75.274, "balanced"),
+    _published("resnet18", "ResNet-18", 11.69, 69.758, "fast", "resnet18-f37072fd"),
+    _published("resnet34", "ResNet-34", 21.80, 73.314, "balanced", "resnet34-b627a593"),
+    _published("resnet50", "ResNet-50", 25.56, 80.858, "accurate", "resnet50-11ad3fa6"),
+    _published("efficientnet_b0", "EfficientNet-B0", 5.29, 77.692, "balanced", "efficientnet_b0_rwightman-7f5810bc"),
+    _published(
+        "efficientnet_b3", "EfficientNet-B3", 12.23, 82.008, "accurate", "efficientnet_b3_rwightman-b3899882", 300
+    ),
+    _published("mobilenet_v3_small", "MobileNetV3 small", 2.54, 67.668, "fast", "mobilenet_v3_small-047dcff4"),
+    _published("mobilenet_v3_large", "MobileNetV3 large", 5.48, 75.274, "balanced", "mobilenet_v3_large-5c1a4163"),
 )
 
 

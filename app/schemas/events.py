@@ -485,6 +485,21 @@ class SamplesSkipped(Event):
     images: list[SkippedSample] = Field(description="Those found since the last such event, the first ones named.")
 
 
+class RunAsked(Event):
+    """Someone asked a run to pause or to end; it does so within one batch."""
+
+    type: Literal["RUN_ASKED"] = "RUN_ASKED"
+    run_id: str
+    command: Literal["pause", "stop_keep", "cancel"]
+
+
+class QueueChanged(Event):
+    """Someone gave a waiting run another place; `run_ids` is the new order, the first one is next."""
+
+    type: Literal["QUEUE_CHANGED"] = "QUEUE_CHANGED"
+    run_ids: list[str]
+
+
 class EvaluationProgressed(Event):
     """An evaluation goes on."""
 
@@ -550,6 +565,8 @@ AnyEvent = Annotated[
         RunConfigResolved,
         RunRecovered,
         SamplesSkipped,
+        RunAsked,
+        QueueChanged,
         EvaluationProgressed,
         JobResult,
     ],

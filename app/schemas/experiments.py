@@ -133,6 +133,16 @@ class ExperimentUpdate(StrictModel):
     hardware: dict[str, Any] | None = None
 
 
+class RunRecovery(StrictModel):
+    """How a run that broke went on."""
+
+    message: str
+    epoch: int = Field(description="The epoch that it went on in.")
+    batch: int = Field(description="The batches of it that were done before.")
+    learning_rate: float
+    micro_batch_size: int
+
+
 class RunRecord(StrictModel):
     """run.json: one execution of an experiment."""
 
@@ -146,6 +156,10 @@ class RunRecord(StrictModel):
     completed_at: str | None = None
     resumed_count: int = 0
     skipped_images: int = Field(0, description="Images left out because they cannot be read; the log names them.")
+    skipped: list[dict[str, str]] = Field(
+        default_factory=list, description="The first of them, with filename and message."
+    )
+    recoveries: list[RunRecovery] = Field(default_factory=list, description="Each time that it broke and went on.")
     forecast_s: float | None = Field(
         None, description="Time that was forecast at the start; from started_at to completed_at if never resumed."
     )

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.schemas.arithmetic import RunMeasurement
 from app.schemas.common import JobId, StrictModel
+from app.schemas.jobs import JobProgress
 
 ForecastStatus = Literal["ready", "estimated", "needs_probe"]
 
@@ -73,3 +74,5 @@ class ForecastView(StrictModel):
     forecast: Forecast | None = None
     message: str = Field(description="The forecast, or why there is none, as a sentence.")
     job_id: JobId | None = Field(None, description="A probe that waits or runs.")
+    progress: JobProgress | None = Field(None, description="How far that probe is.")
+    failure: str = Field("", description="Why the last probe of this experiment failed, where nothing is known yet.")

@@ -117,3 +117,10 @@ class PredictPayload(StrictModel):
     checkpoint_path: str
     idle_timeout_s: float = 300.0
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
+
+
+class AugmentPayload(StrictModel):
+    """Kind `augment`. Stays and answers: each AugmentationPreviewMessage becomes `<id>.json` in the directory."""
+
+    idle_timeout_s: float = 300.0
+    limits: ImportLimits = Field(default_factory=lambda: ImportLimits())

@@ -32,6 +32,7 @@ class ArchitectureSpec(FrozenModel):
     licence: str
     profile: Literal["fast", "balanced", "accurate"]
     default_image_size: int = Field(224, description="Side in pixels that the published weights were trained at.")
+    weights_file: str = Field("", description="File in the weight store that the published weights lie in.")
     learns_by: Literal["gradient", "fill"] = Field(
         "gradient", description="fill: one pass over the training images fills a memory, no step is descended."
     )

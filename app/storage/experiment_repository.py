@@ -120,7 +120,7 @@ class ExperimentRepository:
             self._store.write(path, record)
 
     def read_run_config(self, project_id: str, experiment_id: str, run_id: str) -> RunConfigRecord | None:
-        """Return config.json of a run, None before the run has resolved it."""
+        """Return config.json of a run, None before the run knows it."""
         path = self._paths.run_dir(project_id, experiment_id, run_id) / "config.json"
         try:
             return self._store.read(path, RunConfigRecord)

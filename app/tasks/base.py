@@ -21,6 +21,7 @@ from pydantic import Field
 from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
+from app.schemas.form_hints import form_hint
 from app.schemas.tasks import ResultView, TaskInfo
 
 if TYPE_CHECKING:
@@ -32,41 +33,147 @@ if TYPE_CHECKING:
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
 
 
-class Hyperparameters(StrictModel):
-    """The keys that every task shares. A task subclasses it, narrows `loss` and sets its own defaults."""
+STOPPING_METRIC_HINT = form_hint("Training", unless={"early_stopping_patience": (0,)})
 
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="Rule that turns gradients into steps.")
-    learning_rate: float = Field(1e-3, gt=0.0, le=10.0, description="Step size after warm-up.")
-    weight_decay: float = Field(1e-4, ge=0.0, le=1.0, description="Pull of the weights towards zero.")
-    momentum: float = Field(0.9, ge=0.0, lt=1.0, description="Momentum of sgd; the others ignore it.")
+
+class Hyperparameters(StrictModel):
+    """The keys that every task shares. A task subclasses it, narrows `loss` and sets its own defaults.
+
+    Each field says by `form_hint` in which part of a form it stands and with which other choices it has an effect.
+    """
+
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adam", description="Rule that turns gradients into steps.", json_schema_extra=form_hint("Optimizer")
+    )
+    learning_rate: float = Field(
+        1e-3, gt=0.0, le=10.0, description="Step size after warm-up.", json_schema_extra=form_hint("Optimizer")
+    )
+    weight_decay: float = Field(
+        1e-4, ge=0.0, le=1.0, description="Pull of the weights towards zero.", json_schema_extra=form_hint("Optimizer")
+    )
+    momentum: float = Field(
+        0.9,
+        ge=0.0,
+        lt=1.0,
+        description="Momentum of sgd; the others ignore it.",
+        json_schema_extra=form_hint("Optimizer", {"optimizer": ("sgd",)}),
+    )
     scheduler: Literal["cosine", "step", "multistep", "poly", "none"] = Field(
-        "cosine", description="How the learning rate falls after warm-up."
+        "cosine",
+        description="How the learning rate falls after warm-up.",
+        json_schema_extra=form_hint("Scheduler"),
     )
-    warmup_epochs: int = Field(5, ge=0, le=100, description="Epochs in which the learning rate rises from near zero.")
-    step_size: int = Field(10, ge=1, le=1000, description="step: epochs between two decays.")
-    milestones: list[int] = Field(default_factory=lambda: [30, 40], max_length=32, description="multistep: epochs.")
-    gamma: float = Field(0.1, gt=0.0, le=1.0, description="step and multistep: factor of a decay.")
-    poly_power: float = Field(0.9, gt=0.0, le=10.0, description="poly: exponent of the decay.")
-    batch_size: int = Field(32, ge=1, le=256, description="Images per device and step.")
+    warmup_epochs: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="Epochs in which the learning rate rises from near zero.",
+        json_schema_extra=form_hint("Scheduler"),
+    )
+    step_size: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="step: epochs between two decays.",
+        json_schema_extra=form_hint("Scheduler", {"scheduler": ("step",)}),
+    )
+    milestones: list[int] = Field(
+        default_factory=lambda: [30, 40],
+        max_length=32,
+        description="multistep: epochs.",
+        json_schema_extra=form_hint("Scheduler", {"scheduler": ("multistep",)}),
+    )
+    gamma: float = Field(
+        0.1,
+        gt=0.0,
+        le=1.0,
+        description="step and multistep: factor of a decay.",
+        json_schema_extra=form_hint("Scheduler", {"scheduler": ("step", "multistep")}),
+    )
+    poly_power: float = Field(
+        0.9,
+        gt=0.0,
+        le=10.0,
+        description="poly: exponent of the decay.",
+        json_schema_extra=form_hint("Scheduler", {"scheduler": ("poly",)}),
+    )
+    loss: str = Field("", max_length=64, description="What training minimises.", json_schema_extra=form_hint("Loss"))
+    batch_size: int = Field(
+        32, ge=1, le=256, description="Images per device and step.", json_schema_extra=form_hint("Training")
+    )
     auto_batch_size: bool = Field(
-        False, description="Raise batch_size as far as memory and speed allow; the record says to what."
+        False,
+        description="Raise batch_size as far as memory and speed allow; the record says to what.",
+        json_schema_extra=form_hint("Training"),
     )
-    batch_multiplier: int = Field(1, ge=1, le=64, description="Batches whose gradients are added before a step.")
-    max_epochs: int = Field(50, ge=1, le=1000, description="Passes over the training images.")
-    early_stopping_patience: int = Field(10, ge=0, le=100, description="Epochs without improvement; 0 turns it off.")
-    early_stopping_metric: str = Field("val_loss", max_length=64, description="Metric that early stopping watches.")
-    loss: str = Field("", max_length=64, description="What training minimises.")
-    gradient_clip: float = Field(0.0, ge=0.0, le=1000.0, description="Largest norm of the gradient; 0 turns it off.")
-    ema: bool = Field(False, description="Evaluate and keep an exponential moving average of the weights.")
-    seed: int = Field(42, ge=0, le=2**31 - 1, description="Start of every random number.")
-    deterministic: bool = Field(True, description="Refuse operations whose result can differ between runs.")
-    image_size: int = Field(224, ge=16, le=2048, description="Side in pixels that images are resized to.")
+    batch_multiplier: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Batches whose gradients are added before a step.",
+        json_schema_extra=form_hint("Training"),
+    )
+    max_epochs: int = Field(
+        50, ge=1, le=1000, description="Passes over the training images.", json_schema_extra=form_hint("Training")
+    )
+    early_stopping_patience: int = Field(
+        10,
+        ge=0,
+        le=100,
+        description="Epochs without improvement; 0 turns it off.",
+        json_schema_extra=form_hint("Training"),
+    )
+    early_stopping_metric: str = Field(
+        "val_loss",
+        max_length=64,
+        description="Metric that early stopping watches.",
+        json_schema_extra=STOPPING_METRIC_HINT,
+    )
+    gradient_clip: float = Field(
+        0.0,
+        ge=0.0,
+        le=1000.0,
+        description="Largest norm of the gradient; 0 turns it off.",
+        json_schema_extra=form_hint("Optimizer"),
+    )
+    ema: bool = Field(
+        False,
+        description="Evaluate and keep an exponential moving average of the weights.",
+        json_schema_extra=form_hint("Training"),
+    )
+    seed: int = Field(
+        42, ge=0, le=2**31 - 1, description="Start of every random number.", json_schema_extra=form_hint("Training")
+    )
+    deterministic: bool = Field(
+        True,
+        description="Refuse operations whose result can differ between runs.",
+        json_schema_extra=form_hint("Training"),
+    )
+    image_size: int = Field(
+        224,
+        ge=16,
+        le=2048,
+        description="Side in pixels that images are resized to.",
+        json_schema_extra=form_hint("Images"),
+    )
     resize_mode: Literal["stretch", "crop", "letterbox"] = Field(
-        "stretch", description="How an image that is not square becomes square."
+        "stretch",
+        description="How an image that is not square becomes square.",
+        json_schema_extra=form_hint("Images"),
     )
-    num_workers: int = Field(-1, ge=-1, le=64, description="Threads that read images; -1 measures how many.")
+    num_workers: int = Field(
+        -1,
+        ge=-1,
+        le=64,
+        description="Threads that read images; -1 measures how many.",
+        json_schema_extra=form_hint("Hardware"),
+    )
     feature_views: int = Field(
-        1, ge=1, le=32, description="Frozen backbone: views of each image that features are computed of; 1: unchanged."
+        1,
+        ge=1,
+        le=32,
+        description="Frozen backbone: views of each image that features are computed of; 1: unchanged.",
+        json_schema_extra=form_hint("Training", {"model.freeze_backbone": (True,)}),
     )
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
 from lightning.pytorch import LightningDataModule
 
 from app.datasets.batch_reader import BatchReader, ReadBatch, ReadStatistics
 from app.datasets.pacing import Pace, PaceTuner, propose_paces
-from app.datasets.preprocessing import Preprocessing
+from app.datasets.preprocessing import Preprocessing, scale_preprocessing
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.sampling import EpochBatchSampler, Order
 from app.datasets.table import ImageRecord, class_name_of
@@ -287,16 +287,6 @@ def build_sampler(inputs: TrainingInputs, batch_size: int, share: Share) -> Epoc
     return EpochBatchSampler(
         groups, batch_size, int(inputs.hyperparameters["seed"]), order, share.rank, share.world_size
     )
-
-
-def scale_preprocessing(preprocessing: Preprocessing, factor: float) -> Preprocessing:
-    """Return the same with every size enlarged, so that what is cut out of an image keeps its detail."""
-    if factor == 1.0:
-        return preprocessing
-    height, width = (round(side * factor) for side in preprocessing.input_size)
-    recipe = preprocessing.recipe
-    sizes = [height, width] if len(recipe.size) == 2 else [round(side * factor) for side in recipe.size]
-    return replace(preprocessing, input_size=(height, width), recipe=recipe.model_copy(update={"size": sizes}))
 
 
 def plan_paces(reading: Reading, num_cores: int | None = None) -> list[Pace]:

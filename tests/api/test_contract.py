@@ -25,6 +25,7 @@ VALID_BODIES: dict[str, Any] = {
     "POST /api/training/{pid}/experiments": {"name": "x", "split_name": "main"},
     "POST /api/training/{pid}/experiments/{eid}/fork": {"name": "x"},
     "POST /api/training/{pid}/queue/{run_id}/move": {"position": 0},
+    "POST /api/training/{pid}/augmentation-preview": {"split_name": "main", "entries": []},
     "POST /api/export/{pid}": {"experiment_id": "exp-00000000"},
 }
 FORMS = {

@@ -33,13 +33,16 @@ HANDLERS = {
     "evaluate": "tests.core.fake_handlers:evaluate",
     "export": "tests.core.fake_handlers:export",
     "predict": "tests.core.fake_handlers:predict",
+    "augment": "tests.core.fake_handlers:augment",
     "probe": "tests.core.fake_handlers:probe",
 }
 EPOCH_S = 0.02
+SLOW_EPOCH_S = 0.2
 
 
 def train(context: JobContext) -> dict[str, Any]:
-    """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself, 17 waits after two epochs.
+    """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself, 17 waits after two epochs,
+    19 takes its time.
 
     What waits does so until a command comes; the resumed run goes on to its end.
     """
@@ -64,7 +67,7 @@ def train(context: JobContext) -> dict[str, Any]:
         if command is not None:
             break
         _report_epoch(context, run_id, epoch)
-        time.sleep(EPOCH_S)
+        time.sleep(SLOW_EPOCH_S if seed == 19 else EPOCH_S)
         while seed == 17 and epoch == 2 and payload.resume_from is None and context.command() is None:
             time.sleep(EPOCH_S)
     metric = {"val_accuracy": epoch / (epoch + 1)}
@@ -211,6 +214,22 @@ def _report_recovery(context: JobContext, run_id: str) -> None:
             micro_batch_size=4,
         )
     )  # fmt: skip
+
+
+def augment(context: JobContext) -> dict[str, Any]:
+    """Answer with the seed in place of pixels; a size of 16 cannot be reached."""
+    while context.command() != "cancel":
+        message = context.next_message(0.05)
+        if message is None:
+            continue
+        answer: dict[str, Any] = {"status": "error", "message": "Too small."}
+        if message["image_size"] != 16:
+            images = [{"filename": s["filename"], "data_url": f"data:,{message['seed']}"} for s in message["sources"]]
+            answer = {"status": "ok", "images": images, "width": 32, "height": 32, "duration_ms": 0.1}
+        temporary = context.output_dir / "answer.tmp"
+        temporary.write_text(json.dumps(answer))
+        temporary.replace(context.output_dir / f"{message['id']}.json")
+    raise JobCancelled
 
 
 def _report_epoch(context: JobContext, run_id: str, epoch: int) -> None:

@@ -17,6 +17,7 @@ def test_figures_are_those_of_the_published_weights(spec: ArchitectureSpec) -> N
     weights = get_model_weights(spec.id).DEFAULT
     assert spec.parameters_m == round(weights.meta["num_params"] / 1e6, 2)
     assert spec.published_score == weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    assert spec.weights_file == weights.url.rpartition("/")[2]
     assert spec.default_image_size == weights.transforms.keywords["crop_size"]
 
 

@@ -10,9 +10,9 @@ import torch
 
 from app.datasets.batch_reader import ReadStatistics
 from app.datasets.pacing import Pace
-from app.datasets.preprocessing import Preprocessing
+from app.datasets.preprocessing import Preprocessing, scale_preprocessing
 from app.schemas.export import ResizeRecipe
-from app.training.data_module import Reading, Share, TrainingData, plan_paces, scale_preprocessing
+from app.training.data_module import Reading, Share, TrainingData, plan_paces
 from app.training.inputs import prepare_inputs
 from tests.training.fakes import SIDE_PX, Workplace, build_parts
 

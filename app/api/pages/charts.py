@@ -10,7 +10,7 @@ from typing import Any, Literal
 class Series:
     """One line, cloud or row of bars. Lines and scatters have `points` (x, y), bars have `values` along the labels.
 
-    `colour` is 0 to 7; without one the place in the chart decides.
+    `colour` is 0 to 7; without one the place in the chart decides. A marker is large points without a line.
     """
 
     name: str
@@ -18,6 +18,7 @@ class Series:
     values: tuple[float | None, ...] = ()
     colour: int | None = None
     is_dashed: bool = False
+    is_marker: bool = False
 
 
 @dataclass(frozen=True)

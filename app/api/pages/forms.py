@@ -23,7 +23,10 @@ class Option:
 
 @dataclass(frozen=True)
 class FormField:
-    """One field of a generated form. `name` is where the value goes, dotted; `data_type` how a page reads it."""
+    """One field of a generated form. `name` is where the value goes, dotted; `data_type` how a page reads it.
+
+    `is_numeric` says of a list that it holds numbers, where neither value nor default shows it.
+    """
 
     name: str
     label: str
@@ -39,6 +42,7 @@ class FormField:
     unit: str = ""
     group: str = ""
     is_optional: bool = False
+    is_numeric: bool = False
     reason: str = ""
 
     @property
@@ -68,7 +72,7 @@ class FormField:
             return "json"
         if self.kind == "list":
             is_numeric = all(isinstance(item, int | float) for item in [*(self.default or []), *(self.value or [])])
-            return "list:number" if is_numeric and (self.default or self.value) else "list"
+            return "list:number" if self.is_numeric or (is_numeric and (self.default or self.value)) else "list"
         if self.kind == "select" and any(isinstance(value, int | float) for value in (self.default, self.value)):
             return "number"
         return "null-if-empty" if self.is_optional and self.kind in {"text", "select"} else ""

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
+from app.api.pages.training_forecast import training_forecast_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.forecasts import ForecastView
@@ -20,7 +21,8 @@ def get_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio
 
     `ready`: measured with these settings. `estimated`: scaled from others. `needs_probe`: nothing fits yet.
     """
-    return present(request, studio.forecasts.get_forecast(pid, eid))
+    view = studio.forecasts.get_forecast(pid, eid)
+    return present(request, view, lambda: training_forecast_fragment(pid, eid, view))
 
 
 @router.post(
@@ -36,4 +38,5 @@ def request_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, st
     A forecast that is `ready` is answered at once, and a probe that waits or runs already is not started twice.
     """
     view = studio.forecasts.request_forecast(pid, eid)
-    return present(request, view, status_code=202 if view.job_id else 200)
+    status_code = 202 if view.job_id else 200
+    return present(request, view, lambda: training_forecast_fragment(pid, eid, view), status_code=status_code)

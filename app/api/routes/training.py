@@ -27,7 +27,10 @@ def start_training(request: Request, pid: ProjectPath, eid: ExperimentPath, stud
 def stop_training(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: StopRequest | None = None
 ) -> Response:
-    """Ends as cancelled, or with `keep` as completed on the best checkpoint so far."""
+    """Ends as cancelled, or with `keep` as completed on the best checkpoint so far.
+
+    `keep` also completes a run that was paused or that ended early.
+    """
     return present(request, studio.training.stop_training(pid, eid, body.keep if body else False))
 
 

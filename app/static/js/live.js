@@ -16,7 +16,7 @@
     MODEL_CANDIDATES: "experiments", MODEL_SELECTED: "experiments", EXPERIMENT_STATUS: "experiments",
     TRAIN_RUN_STARTED: "experiments", TRAIN_RUN_FINISHED: "experiments", LEADERBOARD_UPDATED: "experiments",
     BEST_MODEL_UPDATED: "experiments", CHECKPOINT_SAVED: "experiments", RUN_CONFIG_RESOLVED: "experiments",
-    RUN_RECOVERED: "experiments", SAMPLES_SKIPPED: "experiments", FEATURE_IMPORTANCE_READY: "experiments",
+    RUN_RECOVERED: "experiments", RUN_ASKED: "run", QUEUE_CHANGED: "jobs", SAMPLES_SKIPPED: "experiments", FEATURE_IMPORTANCE_READY: "experiments",
     TRAIN_PROGRESS: "run", METRIC_SCALAR: "run", RESOURCE_STATS: "run", LOG_LINE: "run", EPOCH_FINISHED: "run",
     EVALUATION_PROGRESS: "evaluations", CONFUSION_MATRIX_READY: "evaluations", ROC_CURVE_READY: "evaluations",
     RESIDUALS_PLOT_READY: "evaluations", EXPORT_PROGRESS: "exports", EXPORT_READY: "exports",

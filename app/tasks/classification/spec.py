@@ -8,8 +8,9 @@ from pydantic import Field
 
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from app.schemas.form_hints import form_hint
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import Hyperparameters, TaskSpec
+from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing_cross_entropy")
 
@@ -20,19 +21,29 @@ class ClassificationHyperparameters(Hyperparameters):
     """Hyperparameters of classification."""
 
     loss: Literal["cross_entropy", "focal", "label_smoothing_cross_entropy"] = Field(
-        "cross_entropy", description="What training minimises; focal counts hard images more."
+        "cross_entropy",
+        description="What training minimises; focal counts hard images more.",
+        json_schema_extra=form_hint("Loss"),
     )
     label_smoothing: float = Field(
-        0.1, ge=0.0, le=0.5, description="label_smoothing_cross_entropy: share of the truth spread over all classes."
+        0.1,
+        ge=0.0,
+        le=0.5,
+        description="label_smoothing_cross_entropy: share of the truth spread over all classes.",
+        json_schema_extra=form_hint("Loss", {"loss": ("label_smoothing_cross_entropy",)}),
     )
     class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: an image of a rare class counts more in the loss."
+        "none",
+        description="balanced: an image of a rare class counts more in the loss.",
+        json_schema_extra=form_hint("Loss"),
     )
     sampler: Literal["shuffle", "balanced"] = Field(
-        "shuffle", description="balanced: every class is drawn equally often."
+        "shuffle",
+        description="balanced: every class is drawn equally often.",
+        json_schema_extra=form_hint("Images"),
     )
     early_stopping_metric: Literal["val_loss", "val_accuracy", "val_f1", "val_precision", "val_recall"] = Field(
-        "val_loss", description="Metric that early stopping watches."
+        "val_loss", description="Metric that early stopping watches.", json_schema_extra=STOPPING_METRIC_HINT
     )
 
 

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from app.schemas.form_hints import form_hint
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import Hyperparameters, TaskSpec
+from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
 
 LOSSES = ("mse", "l1", "smooth_l1")
 
@@ -20,10 +21,12 @@ class RegressionHyperparameters(Hyperparameters):
     """Hyperparameters of regression."""
 
     loss: Literal["mse", "l1", "smooth_l1"] = Field(
-        "mse", description="What training minimises, on standardised values; l1 and smooth_l1 forgive outliers."
+        "mse",
+        description="What training minimises, on standardised values; l1 and smooth_l1 forgive outliers.",
+        json_schema_extra=form_hint("Loss"),
     )
     early_stopping_metric: Literal["val_loss", "val_mae", "val_mse", "val_rmse", "val_r2"] = Field(
-        "val_loss", description="Metric that early stopping watches."
+        "val_loss", description="Metric that early stopping watches.", json_schema_extra=STOPPING_METRIC_HINT
     )
 
 

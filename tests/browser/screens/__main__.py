@@ -18,7 +18,17 @@ from tests.browser.conftest import ARGUMENTS, find_chromium
 from tests.browser.screens.scene import build_scene
 from tests.browser.screens.screen import Scene, Screen
 
-NOUNS = ("projects", "dataset", "split", "training", "evaluation", "export", "compare", "playground")
+NOUNS = (
+    "projects",
+    "dataset",
+    "split",
+    "training",
+    "training_results",
+    "evaluation",
+    "export",
+    "compare",
+    "playground",
+)
 LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("light", 1280),
     ("dark", 1280),

@@ -1,0 +1,141 @@
+"""What can be done with a run in each state, as buttons and links that say what they do. What is allowed core says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from app.schemas.training_results import RunAction, TrainingResults
+
+RunState = str
+_HELP: dict[RunAction, str] = {
+    "pause": "Saves where it is and frees the device. Resume goes on from there.",
+    "stop_keep": "Ends now as completed, on the best checkpoint so far.",
+    "cancel": "Ends now without completing. Its checkpoints stay.",
+    "resume": "Goes on from the last checkpoint, with the same curve.",
+    "keep": "Ends as completed, on the best checkpoint so far.",
+    "restart": "Puts this run aside, so that the settings can be changed and the training begins anew.",
+    "fork": "A new experiment that starts from these weights.",
+    "evaluate": "How good it is on images that it has not seen.",
+    "export": "The model as a file for other programs.",
+}
+_LABELS: dict[RunAction, str] = {
+    "pause": "Pause",
+    "stop_keep": "Stop and keep",
+    "cancel": "Cancel",
+    "resume": "Resume",
+    "keep": "Stop and keep",
+    "restart": "Restart",
+    "fork": "Fork",
+    "evaluate": "Evaluate",
+    "export": "Export",
+}
+_ICONS: dict[RunAction, str] = {
+    "pause": "pause",
+    "stop_keep": "check",
+    "cancel": "stop",
+    "resume": "play",
+    "keep": "check",
+    "restart": "reset",
+    "fork": "fork",
+    "evaluate": "chart",
+    "export": "download",
+}
+_ASKED: dict[RunAction, str] = {
+    "pause": "Pausing…",
+    "stop_keep": "Stopping…",
+    "cancel": "Cancelling…",
+    "resume": "Resuming…",
+    "keep": "Keeping…",
+    "restart": "Restarting…",
+}
+_OF_STATE: dict[RunState, tuple[RunAction, ...]] = {
+    "created": (),
+    "pending": ("cancel",),
+    "training": ("pause", "stop_keep", "cancel"),
+    "paused": ("resume", "keep", "restart"),
+    "completed": ("evaluate", "export", "fork", "restart"),
+    "failed": ("resume", "keep", "fork", "restart"),
+    "interrupted": ("resume", "keep", "fork", "restart"),
+    "cancelled": ("resume", "keep", "fork", "restart"),
+}
+_RESTART_LOSES = (
+    "The experiment goes back to “not trained” and its evaluation is deleted. This run stays listed below with its "
+    "log; its checkpoints can no longer be resumed, evaluated or exported."
+)
+_CANCEL_LOSES = "The run ends without completing. Its checkpoints stay, and it can be resumed later."
+_LEAVE_LOSES = "The run leaves the queue and has to be started again."
+
+
+@dataclass(frozen=True)
+class ActionView:
+    """A button, or with `url` a link, or with `dialog` what opens one. `reason`: why not now."""
+
+    id: RunAction
+    label: str
+    help: str
+    icon: str
+    kind: str = ""
+    reason: str = ""
+    asked_label: str = ""
+    is_asked: bool = False
+    waits_for_checkpoint: bool = False
+    url: str = ""
+    dialog: str = ""
+    attrs: dict[str, str | bool] = field(default_factory=dict)
+
+
+def list_actions(results: TrainingResults) -> tuple[ActionView, ...]:
+    """Return what the state of the experiment offers, the most likely first."""
+    actions = _OF_STATE[results.experiment.status]
+    return tuple(_describe(results, action, is_first=place == 0) for place, action in enumerate(actions))
+
+
+def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> ActionView:
+    experiment, asked = results.experiment, results.figures.asked
+    label, help_text = _LABELS[action], _HELP[action]
+    if action == "cancel" and experiment.status == "pending":
+        label, help_text = "Leave the queue", "It is not trained. Train puts it at the end of the queue again."
+    if action == "keep" and experiment.status != "paused":
+        label = "Keep the best"
+    return ActionView(
+        id=action,
+        label=label,
+        help=help_text,
+        icon=_ICONS[action],
+        kind="primary" if is_first and action in {"resume", "evaluate"} else "",
+        reason=results.reasons.get(action, ""),
+        asked_label=_ASKED.get(action, ""),
+        is_asked=asked == action,
+        waits_for_checkpoint=action == "stop_keep" and asked is None and action in results.reasons,
+        url=_find_url(results, action),
+        dialog="run-fork-dialog" if action == "fork" else "",
+        attrs=_request(results, action),
+    )
+
+
+def _find_url(results: TrainingResults, action: RunAction) -> str:
+    pages = {"evaluate": "evaluation", "export": "export"}
+    if action not in pages:
+        return ""
+    return f"/projects/{results.project_id}/{pages[action]}?experiment={results.experiment.id}"
+
+
+def _request(results: TrainingResults, action: RunAction) -> dict[str, str | bool]:
+    verbs = {"pause": "pause", "stop_keep": "stop", "cancel": "stop", "keep": "stop", "resume": "resume"}
+    if action not in {*verbs, "restart"}:
+        return {}
+    experiment = results.experiment
+    address = f"/api/training/{results.project_id}/experiments/{experiment.id}/{verbs.get(action, 'restart')}"
+    attrs: dict[str, str | bool] = {"hx-post": address, "hx-ext": "json-form", "hx-swap": "none"}
+    if action in {"stop_keep", "keep", "cancel"}:
+        attrs["hx-vals"] = json.dumps({"keep": action != "cancel"})
+    if action == "restart":
+        attrs |= {"hx-confirm": _RESTART_LOSES, "data-confirm-title": "Restart?", "data-confirm-action": "Restart"}
+    if action == "cancel":
+        is_waiting = experiment.status == "pending"
+        attrs["hx-confirm"] = _LEAVE_LOSES if is_waiting else _CANCEL_LOSES
+        attrs["data-confirm-title"] = "Leave the queue?" if is_waiting else "Cancel the run?"
+        attrs["data-confirm-action"] = "Leave the queue" if is_waiting else "Cancel the run"
+        attrs["data-confirm-danger"] = True
+    return attrs

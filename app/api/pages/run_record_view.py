@@ -1,0 +1,95 @@
+"""The frozen record of a run for people: in which arithmetic it computes, how that was chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from app.api.pages.run_words import show_duration, show_size
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
+from app.schemas.experiments import RunConfigRecord, RunRecord
+
+_PRECISIONS = {"32-true": "32 bit", "16-mixed": "16 bit, mixed", "bf16-mixed": "bfloat16, mixed"}
+_FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
+_SOURCES = {
+    "settings": "as the settings say",
+    "probe": "measured at the start of this run",
+    "earlier_run": "measured by an earlier run with these settings",
+    "default": "the default, without measuring",
+    "checkpoint": "as in the checkpoint that it goes on from",
+}
+
+
+@dataclass(frozen=True)
+class RunRecordView:
+    """What is shown of the record. `candidates` are rows: arithmetic, time a step, images/s, memory."""
+
+    facts: tuple[tuple[str, str], ...]
+    reason: str
+    candidates: tuple[tuple[str, str, str, str], ...]
+
+
+def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecordView | None:
+    """Return the record of a run, None before the run knows it."""
+    if config is None:
+        return None
+    resolved = config.resolved
+    choice = _read_choice(resolved)
+    facts = _device_facts(resolved)
+    if choice is None:
+        return RunRecordView(tuple(facts), "", ()) if facts else None
+    chosen = choice.chosen
+    if run.recoveries:
+        chosen = chosen.model_copy(update={"micro_batch_size": run.recoveries[-1].micro_batch_size})
+    facts = [*_arithmetic_facts(chosen), *facts, ("Chosen", _SOURCES[choice.source])]
+    if choice.probe_s >= 1:
+        facts.append(("Time to choose", show_duration(choice.probe_s)))
+    candidates = tuple(_describe_candidate(candidate) for candidate in choice.candidates)
+    return RunRecordView(tuple(facts), choice.reason, candidates)
+
+
+def _read_choice(resolved: dict[str, Any]) -> ArithmeticChoice | None:
+    try:
+        return ArithmeticChoice.model_validate(resolved.get("arithmetic"))
+    except ValidationError:  # a record of another version
+        return None
+
+
+def _arithmetic_facts(chosen: Arithmetic) -> list[tuple[str, str]]:
+    batch = f"{chosen.batch_size} images"
+    if chosen.micro_batch_size < chosen.batch_size:
+        batch += f", in parts of {chosen.micro_batch_size}"
+    return [
+        ("Precision", _PRECISIONS[chosen.precision]),
+        ("Memory format", _FORMATS[chosen.memory_format]),
+        ("Fused optimizer", "on" if chosen.is_optimizer_fused else "off"),
+        ("Compiled", "yes" if chosen.is_compiled else "no"),
+        ("Batch", batch),
+    ]
+
+
+def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = []
+    hardware, model = resolved.get("hardware") or {}, resolved.get("model") or {}
+    if resolved.get("effective_batch"):
+        facts.append(("Effective batch", f"{resolved['effective_batch']} images a step"))
+    if hardware.get("devices"):
+        facts.append(("Device", ", ".join(hardware["devices"])))
+    if model.get("parameters_total"):
+        trained, total = model.get("parameters_trained", 0), model["parameters_total"]
+        facts.append(("Parameters", f"{trained:,} of {total:,} trained"))
+    return facts
+
+
+def _describe_candidate(candidate: Candidate) -> tuple[str, str, str, str]:
+    arithmetic = candidate.arithmetic
+    name = f"{_PRECISIONS[arithmetic.precision]}, {_FORMATS[arithmetic.memory_format]}, batch {arithmetic.batch_size}"
+    name += ", fused" if arithmetic.is_optimizer_fused else ""
+    name += ", compiled" if arithmetic.is_compiled else ""
+    if candidate.step_s is None:
+        return name, candidate.error or "not measured", "", ""
+    speed = "" if candidate.images_per_s is None else f"{candidate.images_per_s:,.1f}"
+    memory = "" if candidate.peak_memory_mb is None else show_size(candidate.peak_memory_mb)
+    return name, f"{candidate.step_s * 1000:,.0f} ms", speed, memory

@@ -1,0 +1,101 @@
+"""Words and figures of a run for people: durations, metrics, what went wrong and what to do. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+
+from app.schemas.experiments import ExperimentRecord, RunRecord
+from app.schemas.tasks import MetricSpec
+
+PHASES = {"init": "Getting ready", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
+_LOSSES = {"train_loss": "Loss, training", "val_loss": "Loss, validation"}
+_ADVICE = {
+    "OutOfMemory": "Use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model; "
+    "close other programs.",
+    "DiskFull": "Make room on the disk, then resume: it goes on where it was.",
+    "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
+    "again.",
+    "ImageReadError": "Mend or remove the images that the log names, then import them again.",
+    "Silent": "Try again. If it happens again, the log below shows what it did last.",
+    "Crash": "Try again. If it happens again, choose precision 32 and turn compilation off.",
+}
+_OTHERWISE = "The log below shows what it did last. Mend what it names or change the settings, then train again."
+_CAN_RESUME = "Resume goes on from its last checkpoint, with the same curve. Restart begins anew."
+_MUST_BEGIN_ANEW = "It had not saved anything yet. Restart, or train it again as it is."
+
+
+def titles_of(metrics: Sequence[MetricSpec]) -> dict[str, str]:
+    """Return the title of every number of an epoch."""
+    return _LOSSES | {metric.name: metric.title for metric in metrics}
+
+
+def show_metric(value: float | None) -> str:
+    """Return a metric with four digits that count."""
+    return "not measured" if value is None else f"{value:.4g}"
+
+
+def show_metrics(values: Mapping[str, float], titles: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return (title, value) of each metric, in their order."""
+    return tuple((titles.get(name, name), show_metric(value)) for name, value in values.items())
+
+
+def show_duration(duration_s: float | None) -> str:
+    """Return a duration in the two largest units that say something; training_results.js does the same."""
+    if duration_s is None:
+        return "not known yet"
+    if duration_s < 120:
+        return f"{duration_s:.0f} s"
+    minutes = round(duration_s / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def show_size(size_mb: float | None) -> str:
+    """Return MiB for people."""
+    if size_mb is None:
+        return "not measured"
+    if size_mb >= 1024:
+        return f"{size_mb / 1024:.1f} GiB"
+    return f"{size_mb:.1f} MiB" if size_mb < 10 else f"{size_mb:.0f} MiB"
+
+
+def show_time(iso: str | None) -> str:
+    """Return a time to the minute."""
+    return parse_time(iso).strftime("%Y-%m-%d %H:%M UTC") if iso else ""
+
+
+def parse_time(iso: str) -> datetime:
+    """Return a time of a record."""
+    return datetime.fromisoformat(iso.replace("Z", "+00:00"))
+
+
+def seconds_between(start: str | None, end: str | None) -> float | None:
+    """Return how long something took, or has taken until now when it has no end yet."""
+    if start is None:
+        return None
+    last = parse_time(end) if end else datetime.now(timezone.utc)
+    return max(0.0, (last - parse_time(start)).total_seconds())
+
+
+def compare_with_forecast(took_s: float, forecast_s: float) -> str:
+    """Return what became of a forecast, in a sentence."""
+    share = took_s / forecast_s - 1 if forecast_s else 0.0
+    if abs(share) < 0.05:
+        return f"{show_duration(forecast_s)} were forecast."
+    return f"{show_duration(forecast_s)} were forecast; it took {abs(share):.0%} {'longer' if share > 0 else 'less'}."
+
+
+def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: bool) -> tuple[str, str]:
+    """Return what happened to a run that did not complete, and what to do about it."""
+    error = record.error
+    if record.status == "cancelled":
+        if run is not None and run.started_at is None:
+            return "This run left the queue before it began.", "Train puts it in the queue again."
+        return "Someone cancelled this run.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+    if error is None and record.status == "paused":
+        return "Someone paused this run. Its state is saved and its device is free.", ""
+    if error is None or error.type == "Interrupted":
+        return "The server stopped while this run was going on.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+    return error.message, _ADVICE.get(error.type, _OTHERWISE)

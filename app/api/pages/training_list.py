@@ -1,0 +1,175 @@
+"""The list of experiments as it is shown: rows, filters, and the dialogs of one row. Decides nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlencode
+
+from app.api.pages.forms import Option
+from app.api.templating import Fragment
+from app.schemas.training_views import DeletionView, ExperimentQuery, ExperimentRow, ExperimentRows, SettingsView
+
+FEW = 6
+"""From so many experiments on there is something to search and to sort."""
+_SORTS = {"newest": "Newest first", "oldest": "Oldest first", "name": "By name", "metric": "Best first"}
+
+
+@dataclass(frozen=True)
+class ExperimentItem:
+    """One row. `progress_text` is empty where no run is on its way."""
+
+    id: str
+    name: str
+    url: str
+    status: str
+    is_selected: bool
+    metric_text: str
+    created_at: str
+    created_text: str
+    created_exact: str
+    queue_text: str
+    progress_text: str
+    epochs_done: int
+    epochs: int
+
+
+@dataclass(frozen=True)
+class ExperimentListing:
+    """The list as it is shown."""
+
+    project_id: str
+    page_url: str
+    list_url: str
+    pages_url: str
+    items: tuple[ExperimentItem, ...]
+    num_all: int
+    num_matching: int
+    page: int
+    num_pages: int
+    has_filter: bool
+    search: str
+    status: str
+    sort: str
+    statuses: tuple[Option, ...]
+    sorts: tuple[Option, ...]
+    selected_id: str
+
+
+@dataclass(frozen=True)
+class ListContext:
+    """Names for `training/_experiment_list.html`."""
+
+    listed: ExperimentListing
+
+
+@dataclass(frozen=True)
+class RenameContext:
+    """Names for `training/_experiment_rename.html`."""
+
+    project_id: str
+    experiment_id: str
+    name: str
+    description: str
+
+
+@dataclass(frozen=True)
+class DeletionContext:
+    """Names for `training/_experiment_deletion.html`."""
+
+    project_id: str
+    experiment_id: str
+    name: str
+    what_goes: tuple[str, ...]
+    what_else: tuple[str, ...]
+    refusal: str
+
+
+def experiment_list_fragment(project_id: str, rows: ExperimentRows) -> Fragment:
+    """Return the list without the page around it."""
+    return Fragment("training/_experiment_list.html", ListContext(describe_listing(project_id, rows)))
+
+
+def experiment_rename_fragment(project_id: str, view: SettingsView) -> Fragment:
+    """Return the form that renames an experiment."""
+    record = view.record
+    context = RenameContext(project_id, record.id, record.name, record.description or "")
+    return Fragment("training/_experiment_rename.html", context)
+
+
+def experiment_deletion_fragment(project_id: str, view: DeletionView) -> Fragment:
+    """Return the form that deletes an experiment, with what goes with it."""
+    goes = ["Its settings"]
+    if view.num_runs:
+        goes.append(
+            f"{_count(view.num_runs, 'run')} with curves, logs and checkpoints ({view.checkpoints_mb:,.1f} MiB)"
+        )
+    if view.has_evaluation:
+        goes.append("Its evaluation")
+    others = []
+    if view.num_exports:
+        others.append(f"{_count(view.num_exports, 'exported model')} made from it will stay.")
+    if view.forks:
+        others.append(f"Not trained yet and without a start afterwards: {', '.join(view.forks)}.")
+    context = DeletionContext(project_id, view.record.id, view.record.name, tuple(goes), tuple(others), view.refusal)
+    return Fragment("training/_experiment_deletion.html", context)
+
+
+def describe_listing(project_id: str, rows: ExperimentRows) -> ExperimentListing:
+    """Return what the list shows; the page around it holds the same."""
+    query = rows.query
+    page_url = f"/projects/{project_id}/training"
+    return ExperimentListing(
+        project_id=project_id,
+        page_url=page_url,
+        list_url=f"{page_url}/experiment-list?{encode_query(query)}",
+        pages_url=f"{page_url}?{encode_query(query.model_copy(update={'page': 1}))}&page=",
+        items=tuple(_item(row, rows, page_url) for row in rows.rows),
+        num_all=rows.num_all,
+        num_matching=rows.num_matching,
+        page=rows.page,
+        num_pages=rows.num_pages,
+        has_filter=rows.num_all >= FEW,
+        search=query.search,
+        status=query.status,
+        sort=query.sort,
+        statuses=(Option("all", "All"), *(Option(name, name.capitalize()) for name in rows.statuses)),
+        sorts=tuple(Option(name, title) for name, title in _SORTS.items()),
+        selected_id=query.experiment or "",
+    )
+
+
+def encode_query(query: ExperimentQuery) -> str:
+    """Return a query for an address, without what is at its default."""
+    return urlencode(query.model_dump(exclude_defaults=True, exclude_none=True))
+
+
+def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> ExperimentItem:
+    record = row.record
+    selected = rows.query.model_copy(update={"experiment": record.id})
+    return ExperimentItem(
+        id=record.id,
+        name=record.name,
+        url=f"{page_url}?{encode_query(selected)}",
+        status=record.status,
+        is_selected=record.id == rows.query.experiment,
+        metric_text="" if row.metric is None else f"{rows.metric.title} {row.metric:.3f}",
+        created_at=record.created_at,
+        created_text=_format(record.created_at, "%d %b %H:%M"),
+        created_exact=_format(record.created_at, "%Y-%m-%d %H:%M UTC"),
+        queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
+        progress_text=f"{row.epochs_done} of {row.epochs} epochs" if record.status == "training" else "",
+        epochs_done=row.epochs_done,
+        epochs=row.epochs,
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _format(iso: str, pattern: str) -> str:
+    try:
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime(pattern)
+    except ValueError:
+        return iso

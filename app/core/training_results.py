@@ -1,0 +1,192 @@
+"""Everything about an experiment's current run in one reading, and which actions its state allows. Changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from app.core.events import EventBus
+from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
+from app.core.jobs.queue import required_slots
+from app.core.jobs.scheduler import JobScheduler
+from app.core.live_figures import LiveFigures
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.core.training import RESUMABLE_STATUSES
+from app.schemas.experiments import (
+    ACTIVE_EXPERIMENT_STATUSES,
+    CheckpointInfo,
+    CheckpointName,
+    EpochMetrics,
+    ExperimentRecord,
+    QueueEntry,
+    RunConfigRecord,
+    RunRecord,
+)
+from app.schemas.jobs import JobRecord
+from app.schemas.tasks import Direction
+from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
+from app.storage.experiment_repository import CHECKPOINT_NAMES
+from app.storage.json_store import CorruptDocumentError
+from app.tasks.base import TaskSpec
+
+ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
+
+
+class TrainingResultsService:
+    """Reads what the results column shows."""
+
+    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures) -> None:
+        self._stores = stores
+        self._lookup = Lookup(stores)
+        self._bus = bus
+        self._scheduler = scheduler
+        self._live = live
+
+    def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
+        """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.
+
+        The newest event is read first, so that a follower who begins there misses nothing of what is read after it.
+        """
+        self._lookup.find_project(project_id)
+        seq = self._bus.last_seq(project_id)
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        experiments, spec = self._stores.experiments, self._lookup.find_spec(project_id)
+        run = self._read_run(project_id, record)
+        found = experiments.list_checkpoints(project_id, record)
+        checkpoints = {name: found[name] for name in CHECKPOINT_NAMES if name in found}
+        figures = self._live.get(run.job_id if run else None)
+        ids = project_id, experiment_id
+        epochs = experiments.read_metrics(*ids, run.id).epochs if run else []
+        config = experiments.read_run_config(*ids, run.id) if run else None
+        monitored = find_monitored(spec, config, epochs)
+        direction = spec.direction(monitored)
+        is_going_on = record.status in ACTIVE_EXPERIMENT_STATUSES
+        return TrainingResults(
+            project_id=project_id,
+            seq=seq,
+            experiment=record,
+            run=run,
+            epochs=epochs,
+            config=config,
+            figures=figures,
+            queue=self._read_queue(project_id, run),
+            runs=experiments.read_runs(*ids),
+            checkpoints=checkpoints,
+            log_bytes=self._measure_log(project_id, run),
+            reasons=find_reasons(record, checkpoints, figures),
+            metrics=list(spec.info.epoch_metrics),
+            primary_metric=spec.info.primary_metric,
+            monitored_metric=monitored,
+            monitored_direction=direction,
+            best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
+            hyperparameter_schema=spec.hyperparameters.model_json_schema(),
+            num_images=self._count_images(project_id, record),
+        )
+
+    def _read_run(self, project_id: str, record: ExperimentRecord) -> RunRecord | None:
+        if record.current_run_id is None:
+            return None
+        try:
+            return self._stores.experiments.read_run(project_id, record.id, record.current_run_id)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
+
+    def _measure_log(self, project_id: str, run: RunRecord | None) -> int:
+        if run is None:
+            return 0
+        path = self._stores.paths.run_dir(project_id, run.experiment_id, run.id) / "logs" / "training.log"
+        return path.stat().st_size if path.is_file() else 0
+
+    def _count_images(self, project_id: str, record: ExperimentRecord) -> dict[str, int]:
+        if record.status != "created":
+            return {}
+        try:
+            table, index = self._lookup.find_split(project_id, record.split_name)
+        except (DatasetNotImportedError, SplitNotFoundError):
+            return {}
+        return dict(Counter(image.split[index] for image in table.images))
+
+    def _read_queue(self, project_id: str, run: RunRecord | None) -> QueueView:
+        names = {record.id: record.name for record in self._stores.experiments.read_all(project_id)}
+        waiting = self._scheduler.list_queue()
+        ours = [job for job in waiting if job.project_id == project_id and job.kind == "train"]
+        entries = [
+            QueueEntry(
+                run_id=job.subject["run_id"],
+                experiment_id=job.subject["experiment_id"],
+                experiment_name=names.get(job.subject["experiment_id"], job.subject["experiment_id"]),
+                job_id=job.id,
+                position=position,
+                created_at=job.created_at,
+            )
+            for position, job in enumerate(ours)
+        ]
+        place = next((at for at, job in enumerate(waiting) if run is not None and job.id == run.job_id), None)
+        if place is None:
+            return QueueView(entries=entries)
+        wanted = set(required_slots(waiting[place]))
+        before = [job for job in waiting[:place] if wanted & set(required_slots(job))]
+        blockers = [self._describe_blocker(job, project_id, names) for job in self._find_running(wanted)]
+        return QueueView(entries=entries, blockers=blockers, num_before=len(before))
+
+    def _find_running(self, slots: set[str]) -> list[JobRecord]:
+        running = [job for job in self._scheduler.list_jobs() if job.status == "running"]
+        return [job for job in running if slots & set(required_slots(job))]
+
+    def _describe_blocker(self, job: JobRecord, project_id: str, names: dict[str, str]) -> Blocker:
+        name = names.get(job.subject.get("experiment_id", "")) if job.project_id == project_id else None
+        return Blocker(kind=job.kind, devices=list(job.devices), experiment_name=name)
+
+
+def find_monitored(spec: TaskSpec, config: RunConfigRecord | None, epochs: list[EpochMetrics]) -> str:
+    """Return the metric whose best epoch a run keeps: what its record says, or what its epochs allow."""
+    recorded = config.resolved.get("monitored_metric") if config else None
+    known = {metric.name for metric in spec.info.epoch_metrics} | {"val_loss", "train_loss"}
+    if recorded in known:
+        return str(recorded)
+    has_validation = not epochs or epochs[-1].model_dump().get(spec.info.primary_metric) is not None
+    return spec.info.primary_metric if has_validation else "train_loss"
+
+
+def find_best_epoch(epochs: list[EpochMetrics], metric: str, direction: Direction) -> int | None:
+    """Return the first of the best epochs, None before the first; training_results.js does the same."""
+    values = [(epoch.model_dump().get(metric), epoch.epoch) for epoch in epochs]
+    sign = -1 if direction == "max" else 1
+    measured = [(sign * value, number) for value, number in values if value is not None]
+    return min(measured)[1] if measured else None
+
+
+def find_reasons(
+    record: ExperimentRecord, checkpoints: dict[CheckpointName, CheckpointInfo], figures: RunFigures
+) -> dict[RunAction, str]:
+    """Return why each action is not possible now; the services refuse the same."""
+    status = record.status
+    reasons = _find_reasons_against_ending(record, "best" in checkpoints, figures)
+    if status not in RESUMABLE_STATUSES:
+        reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has nothing to go on with."
+    else:
+        if "last" not in checkpoints:
+            reasons["resume"] = "The run ended before its first checkpoint, so there is nothing to resume."
+        if "best" not in checkpoints:
+            reasons["keep"] = "The run ended before its first checkpoint, so there is nothing to keep."
+    if status not in ENDED_STATUSES:
+        reasons["restart"] = "There is no run to put aside." if status == "created" else "Stop the run first."
+    if not checkpoints:
+        reasons["fork"] = "There is no checkpoint to start from."
+    if status != "completed":
+        reasons["evaluate"] = reasons["export"] = "Only a completed experiment can be evaluated and exported."
+    elif not checkpoints:
+        reasons["evaluate"] = reasons["export"] = "The checkpoints of this run are gone."
+    return reasons
+
+
+def _find_reasons_against_ending(record: ExperimentRecord, has_best: bool, figures: RunFigures) -> dict[RunAction, str]:
+    actions: tuple[RunAction, ...] = ("pause", "stop_keep", "cancel")
+    if record.status == "pending":
+        return dict.fromkeys(actions[:2], "The run waits in the queue.")
+    if record.status != "training":
+        return dict.fromkeys(actions, f"No run is going on; the experiment is {record.status}.")
+    if figures.asked is not None:
+        asked = actions if figures.asked == "cancel" else actions[:2]
+        return dict.fromkeys(asked, "Asked for already; it happens after the batch that is being worked on.")
+    return {} if has_best else {"stop_keep": "There is no checkpoint to keep before the end of the first epoch."}

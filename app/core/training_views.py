@@ -1,0 +1,196 @@
+"""What the training page shows of experiments, read in one call per view. Changes nothing, knows nothing of HTML."""
+
+from __future__ import annotations
+
+import math
+
+from app.config import Settings
+from app.core.devices import list_devices
+from app.core.exceptions import ExperimentNotFoundError
+from app.core.experiments import say_undeletable
+from app.core.jobs.scheduler import JobScheduler
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.core.tasks import TaskService
+from app.core.training import say_unstartable
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
+from app.schemas.tasks import MetricSpec, TaskInfo
+from app.schemas.training_views import (
+    DeletionView,
+    ExperimentQuery,
+    ExperimentRow,
+    ExperimentRows,
+    Missing,
+    SettingsView,
+    TrainingPage,
+    WeightsState,
+)
+from app.storage.json_store import CorruptDocumentError
+
+ROWS_PER_PAGE = 30
+
+
+class TrainingViewService:
+    """Reads lists and settings of experiments."""
+
+    def __init__(self, stores: Stores, scheduler: JobScheduler, tasks: TaskService, settings: Settings) -> None:
+        self._stores = stores
+        self._scheduler = scheduler
+        self._lookup = Lookup(stores)
+        self._tasks = tasks
+        self._settings = settings
+
+    def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:
+        """Return the page; without a wish the first of the list is selected. Raises NotFoundError."""
+        listed = self.list_rows(project_id, query)
+        wanted = query.experiment or (listed.rows[0].record.id if listed.rows else None)
+        if wanted is None:
+            return TrainingPage(list=listed, settings=None, is_unknown=False)
+        try:
+            settings = self.get_settings(project_id, wanted)
+        except ExperimentNotFoundError:
+            return TrainingPage(list=listed, settings=None, is_unknown=True)
+        query = query.model_copy(update={"experiment": wanted})
+        return TrainingPage(list=listed.model_copy(update={"query": query}), settings=settings, is_unknown=False)
+
+    def list_rows(self, project_id: str, query: ExperimentQuery) -> ExperimentRows:
+        """Return the experiments that match, one page of them; a page beyond the last is the last."""
+        spec = self._lookup.find_spec(project_id)
+        records = self._stores.experiments.read_all(project_id)
+        metric = next(item for item in spec.info.epoch_metrics if item.name == spec.info.primary_metric)
+        matching = _sort([record for record in records if _matches(record, query)], query, metric)
+        num_pages = max(1, -(-len(matching) // ROWS_PER_PAGE))
+        page = min(query.page, num_pages)
+        positions = self._queue_positions(project_id)
+        split_names, missing = self._read_splits(project_id)
+        return ExperimentRows(
+            query=query,
+            rows=[
+                self._row(project_id, record, metric, positions.get(record.id))
+                for record in matching[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
+            ],
+            num_all=len(records),
+            num_matching=len(matching),
+            page=page,
+            num_pages=num_pages,
+            statuses=sorted({record.status for record in records}),
+            metric=metric,
+            missing=missing,
+            suggested_name=_suggest_name(records),
+            split_names=split_names,
+        )
+
+    def get_settings(self, project_id: str, experiment_id: str) -> SettingsView:
+        """Return what the form of an experiment needs; raises ExperimentNotFoundError."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        spec = self._lookup.find_spec(project_id)
+        split_names, _ = self._read_splits(project_id)
+        weights_dir = self._settings.resolved_weights_dir
+        return SettingsView(
+            record=record,
+            task=TaskInfo.model_validate(spec.info),
+            hyperparameters=self._tasks.get_schema(spec.id),
+            split_names=split_names,
+            devices=list_devices(self._settings.default_device),
+            weights={
+                item.id: WeightsState(file=item.weights_file, is_here=(weights_dir / item.weights_file).is_file())
+                for item in spec.info.architectures
+                if item.weights_file
+            },
+            weights_dir=str(weights_dir),
+            lock_reason=say_locked(record),
+            train_refusal=_say_untrainable(record, split_names),
+        )
+
+    def describe_deletion(self, project_id: str, experiment_id: str) -> DeletionView:
+        """Return what would go with an experiment; raises ExperimentNotFoundError."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        directory = self._stores.paths.experiment_dir(project_id, experiment_id)
+        sizes = [path.stat().st_size for path in directory.glob("runs/*/checkpoints/*.ckpt")]
+        exports = [item for item in self._stores.exports.read_all(project_id) if item.experiment_id == experiment_id]
+        forks = [
+            other.name
+            for other in self._stores.experiments.read_all(project_id)
+            if (other.parent or {}).get("experiment_id") == experiment_id and not other.checkpoints
+        ]
+        return DeletionView(
+            record=record,
+            num_runs=len(self._stores.experiments.read_runs(project_id, experiment_id)),
+            checkpoints_mb=sum(sizes) / 2**20,
+            has_evaluation=self._has_evaluation(project_id, experiment_id),
+            num_exports=len(exports),
+            forks=forks,
+            refusal=say_undeletable(self._scheduler, project_id, experiment_id),
+        )
+
+    def _has_evaluation(self, project_id: str, experiment_id: str) -> bool:
+        try:
+            return self._stores.evaluations.read(project_id, experiment_id) is not None
+        except CorruptDocumentError:
+            return False
+
+    def _read_splits(self, project_id: str) -> tuple[list[str], Missing]:
+        try:
+            names = self._stores.datasets.read_table(project_id).split_names
+        except (FileNotFoundError, CorruptDocumentError):
+            return [], "images"
+        return list(names), "" if names else "split"
+
+    def _queue_positions(self, project_id: str) -> dict[str, int]:
+        waiting = self._scheduler.list_queue(project_id, "train")
+        return {job.subject["experiment_id"]: number for number, job in enumerate(waiting, 1)}
+
+    def _row(
+        self, project_id: str, record: ExperimentRecord, metric: MetricSpec, position: int | None
+    ) -> ExperimentRow:
+        done = 0
+        if record.status == "training" and record.current_run_id is not None:
+            done = len(self._stores.experiments.read_metrics(project_id, record.id, record.current_run_id).epochs)
+        return ExperimentRow(
+            record=record,
+            metric=record.best_metric.get(metric.name),
+            queue_position=position,
+            epochs_done=done,
+            epochs=int(record.hyperparameters["max_epochs"]),
+        )
+
+
+def say_locked(record: ExperimentRecord) -> str:
+    """Return why the settings of an experiment cannot be changed now, with what to do; empty when they can."""
+    if record.status in ACTIVE_EXPERIMENT_STATUSES:
+        verb = "waits in the queue" if record.status == "pending" else "is going on"
+        return f"A run {verb} with these settings. They can be changed when it has ended."
+    if record.status == "completed":
+        return "The trained model was made with these settings. Duplicate the experiment to try others."
+    return ""
+
+
+def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
+    if record.status in ACTIVE_EXPERIMENT_STATUSES:
+        return "A run is pending or running already."
+    if reason := say_unstartable(record):
+        return reason
+    if record.split_name not in split_names:
+        return f"The split {record.split_name!r} is not there any more. Choose another one and save."
+    return ""
+
+
+def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:
+    has_status = query.status in {"all", record.status}
+    return has_status and query.search.strip().casefold() in record.name.casefold()
+
+
+def _sort(records: list[ExperimentRecord], query: ExperimentQuery, metric: MetricSpec) -> list[ExperimentRecord]:
+    newest = sorted(records, key=lambda record: (record.created_at, record.id), reverse=query.sort != "oldest")
+    if query.sort == "name":
+        return sorted(newest, key=lambda record: record.name.casefold())
+    if query.sort == "metric":
+        sign = -1.0 if metric.direction == "max" else 1.0
+        worst = sign * math.inf
+        return sorted(newest, key=lambda record: sign * record.best_metric.get(metric.name, worst))
+    return newest
+
+
+def _suggest_name(records: list[ExperimentRecord]) -> str:
+    taken = {record.name for record in records}
+    return next(name for number in range(1, len(records) + 2) if (name := f"Experiment {number}") not in taken)

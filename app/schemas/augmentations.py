@@ -1,0 +1,61 @@
+"""Looking at augmentations before a run: the request, what the process that draws is told, and its answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.schemas.common import StrictModel
+from app.schemas.tasks import AugmentationEntry
+
+Entries = Annotated[list[AugmentationEntry], Field(max_length=32)]
+ResizeMode = Literal["stretch", "crop", "letterbox"]
+
+
+class AugmentationPreviewRequest(StrictModel):
+    """A chain of transforms, saved or not, to be seen on training images of a split."""
+
+    split_name: str = Field(min_length=1, max_length=80)
+    entries: Entries = Field(description="Transforms of the training images, in their order.")
+    val: Entries = Field(default_factory=list, description="Transforms of every other image: they decide the size.")
+    image_size: int = Field(224, ge=16, le=2048, description="Side in pixels that images are resized to.")
+    resize_mode: ResizeMode = "stretch"
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Another seed is another draw.")
+    num_images: int = Field(8, ge=1, le=12)
+
+
+class PreviewSource(StrictModel):
+    """An image to draw on; `path` is absolute."""
+
+    filename: str
+    path: str
+
+
+class AugmentationPreviewMessage(StrictModel):
+    """What a job of the kind `augment` is asked; the answer is `<id>.json` in its output directory."""
+
+    id: str
+    sources: list[PreviewSource]
+    entries: Entries
+    val: Entries
+    image_size: int
+    resize_mode: ResizeMode
+    seed: int
+
+
+class PreviewImage(StrictModel):
+    """One training image as a model would see it."""
+
+    filename: str
+    data_url: str = Field(description="A small JPEG as an address of the scheme data.")
+
+
+class AugmentationPreview(StrictModel):
+    """The images that could be read, and the others by name with the reason."""
+
+    images: list[PreviewImage]
+    width: int = Field(description="Of what the model gets, in pixels; the images here are at most 160 px.")
+    height: int
+    skipped: dict[str, str] = Field(default_factory=dict)
+    duration_ms: float

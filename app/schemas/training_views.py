@@ -1,0 +1,92 @@
+"""What the columns of the training page are made of: the list of experiments, and the settings of one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.schemas.common import ExperimentId, QueryModel, StrictModel
+from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.system import DeviceList
+from app.schemas.tasks import MetricSpec, TaskInfo, TaskSchema
+
+StatusFilter = Literal["all"] | ExperimentStatus
+Missing = Literal["", "images", "split"]
+
+
+class ExperimentQuery(QueryModel):
+    """Which experiment is selected, and which of the others are listed in which order."""
+
+    experiment: ExperimentId | None = None
+    search: Annotated[str, Field(max_length=80)] = ""
+    status: StatusFilter = "all"
+    sort: Literal["newest", "oldest", "name", "metric"] = "newest"
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class ExperimentRow(StrictModel):
+    """One experiment of the list."""
+
+    record: ExperimentRecord
+    metric: float | None = Field(description="Its best value of the task's primary metric.")
+    queue_position: int | None = Field(description="From 1, for a run that waits.")
+    epochs_done: int = Field(description="Of the current run.")
+    epochs: int
+
+
+class ExperimentRows(StrictModel):
+    """A page of the list."""
+
+    query: ExperimentQuery
+    rows: list[ExperimentRow]
+    num_all: int
+    num_matching: int
+    page: int
+    num_pages: int
+    statuses: list[ExperimentStatus] = Field(description="Those that occur.")
+    metric: MetricSpec
+    missing: Missing = Field(description="What has to be there before the first experiment.")
+    suggested_name: str
+    split_names: list[str]
+
+
+class WeightsState(StrictModel):
+    """Published weights of an architecture, and whether they lie in the store."""
+
+    file: str
+    is_here: bool
+
+
+class SettingsView(StrictModel):
+    """Everything that the form of an experiment needs."""
+
+    record: ExperimentRecord
+    task: TaskInfo
+    hyperparameters: TaskSchema
+    split_names: list[str]
+    devices: DeviceList
+    weights: dict[str, WeightsState] = Field(description="By architecture.")
+    weights_dir: str
+    lock_reason: str = Field(description="Why the settings cannot be changed now; empty when they can.")
+    train_refusal: str = Field(description="Why no run can be started now; empty when one can.")
+
+
+class TrainingPage(StrictModel):
+    """The page: the list, and the settings of the selected experiment where there is one."""
+
+    list: ExperimentRows
+    settings: SettingsView | None
+    is_unknown: bool = Field(description="The experiment that was asked for is not there.")
+
+
+class DeletionView(StrictModel):
+    """What would go with an experiment."""
+
+    record: ExperimentRecord
+    num_runs: int
+    checkpoints_mb: float
+    has_evaluation: bool
+    num_exports: int = Field(description="Exports made from it; they stay.")
+    forks: list[str] = Field(description="Names of experiments that start from its weights and were not trained yet.")
+    refusal: str = Field(description="Why it cannot be deleted now; empty when it can.")

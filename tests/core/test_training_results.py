@@ -1,0 +1,145 @@
+"""Everything about a run in one reading: figures while it goes on, what is allowed, the queue, what was asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.exceptions import CheckpointNotFoundError, ConflictError, RunNotFoundError
+from app.core.live_figures import LiveFigures
+from app.core.studio import Studio
+from app.core.training_results import find_best_epoch, find_reasons
+from app.schemas.events import EpochFinished, JobProgressed, ResourceStats, RunRecovered, TrainProgress
+from app.schemas.experiments import CheckpointInfo, EpochMetrics, ExperimentStatus
+from app.schemas.training_results import RunFigures
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
+from tests.core.test_training import wait_for_epochs
+
+
+def make_epoch(number: int, **values: float) -> EpochMetrics:
+    return EpochMetrics.model_validate({"epoch": number, "train_loss": 1.0, "lr": 0.1, "duration_s": 1.0, **values})
+
+
+def test_figures_are_the_newest_and_go_with_the_job() -> None:
+    live = LiveFigures()
+    live.note("job-1", TrainProgress(run_id="r", epoch=1, epochs=2, step=1, steps=2, eta_s=None, phase="fit"))
+    newest = TrainProgress(run_id="r", epoch=1, epochs=2, step=2, steps=2, eta_s=1.0, phase="fit")
+    live.note("job-1", newest)
+    stats = ResourceStats(run_id="r", cpu_pct=1, ram_mb=1, gpu_pct=None, vram_mb=None, step_per_sec=1)
+    live.note("job-1", stats)
+    beside = JobProgressed(job_id="job-1", done=1, total=3, message="Measuring")
+    live.note("job-1", beside)
+    live.ask("job-1", "pause")
+    assert live.get("job-1") == RunFigures(progress=newest, resources=stats, beside=beside, asked="pause")
+    live.note("job-1", JobProgressed(job_id="job-1", done=3, total=3, message="Measured"))
+    assert live.get("job-1").beside is None
+    live.note("job-1", beside)
+    live.note("job-1", EpochFinished(run_id="r", metrics=make_epoch(1)))
+    assert live.get("job-1").beside is None
+    live.forget("job-1")
+    assert live.get("job-1") == live.get(None) == RunFigures()
+
+
+def test_best_epoch_is_the_first_of_the_best() -> None:
+    epochs = [make_epoch(1, val_f1=0.5, val_loss=3.0), make_epoch(2, val_f1=0.7, val_loss=1.0)]
+    epochs += [make_epoch(3, val_f1=0.7, val_loss=1.0)]
+    assert find_best_epoch(epochs, "val_f1", "max") == 2
+    assert find_best_epoch(epochs, "val_loss", "min") == 2
+    assert find_best_epoch(epochs, "val_other", "min") is None
+    assert find_best_epoch([], "val_f1", "max") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "allowed"),
+    [
+        ("created", {"fork"}),
+        ("pending", {"cancel", "fork"}),
+        ("training", {"pause", "stop_keep", "cancel", "fork"}),
+        ("paused", {"resume", "keep", "restart", "fork"}),
+        ("completed", {"restart", "fork", "evaluate", "export"}),
+        ("failed", {"resume", "keep", "restart", "fork"}),
+        ("cancelled", {"resume", "keep", "restart", "fork"}),
+        ("interrupted", {"resume", "keep", "restart", "fork"}),
+    ],
+)
+def test_actions_of_each_state(studio: Studio, imported_id: str, status: ExperimentStatus, allowed: set[str]) -> None:
+    record = create_experiment(studio, imported_id).model_copy(update={"status": status})
+    info = CheckpointInfo(path="x", size_mb=1.0, epoch=1)
+    actions = {"pause", "stop_keep", "cancel", "resume", "keep", "restart", "fork", "evaluate", "export"}
+    reasons = find_reasons(record, {"best": info, "last": info}, RunFigures())
+    assert actions - set(reasons) == allowed
+    without = find_reasons(record, {}, RunFigures())
+    assert actions - set(without) == allowed - {"stop_keep", "resume", "keep", "fork", "evaluate", "export"}
+    assert all(reason.endswith(".") for reason in [*reasons.values(), *without.values()])
+
+
+def test_what_was_asked_is_seen_by_all_and_not_asked_again(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    started = studio.training.start_training(imported_id, record.id)
+    wait_for_epochs(studio, imported_id, record.id, 1)
+    studio.training.stop_training(imported_id, record.id, keep=False)
+    lines = [line for line in studio.bus.read(imported_id, 0, 1000) if line.type == "RUN_ASKED"]
+    assert [line.payload for line in lines] == [{"run_id": started.run_id, "command": "cancel"}]
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    assert studio.training_results.get_results(imported_id, record.id).figures == RunFigures()
+
+
+def test_waiting_run_knows_its_place_and_what_it_waits_for(studio: Studio, imported_id: str) -> None:
+    first, second, third = (create_experiment(studio, imported_id, name, seed=14) for name in ("a", "b", "c"))
+    running, *waiting = (studio.training.start_training(imported_id, each.id) for each in (first, second, third))
+    wait_for_epochs(studio, imported_id, first.id, 1)
+    queue = studio.training_results.get_results(imported_id, third.id).queue
+    assert [entry.experiment_name for entry in queue.entries] == ["b", "c"]
+    assert queue.num_before == 1
+    assert [(blocker.kind, blocker.experiment_name) for blocker in queue.blockers] == [("train", "a")]
+    studio.training.move_in_queue(imported_id, waiting[1].run_id, 0)
+    moved = [line for line in studio.bus.read(imported_id, 0, 1000) if line.type == "QUEUE_CHANGED"]
+    assert [line.payload["run_ids"] for line in moved] == [[waiting[1].run_id, waiting[0].run_id]]
+    assert studio.training_results.get_results(imported_id, third.id).queue.num_before == 0
+    results = studio.training_results.get_results(imported_id, first.id)
+    assert results.best_epoch == results.epochs[-1].epoch
+    assert results.queue.blockers == []
+    for run, record in zip([*waiting, running], (second, third, first), strict=True):
+        studio.training.stop_training(imported_id, record.id, keep=False)
+        studio.scheduler.wait(run.job_id or "", WAIT_S)
+
+
+def test_paused_run_is_kept_as_completed(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=16)
+    record = train_to_end(studio, imported_id, record)
+    assert record.status == "paused"
+    studio.training.stop_training(imported_id, record.id, keep=True)
+    kept = studio.experiments.get_experiment(imported_id, record.id)
+    assert (kept.status, kept.error, kept.final_metrics) == ("completed", None, record.final_metrics)
+    [run] = studio.experiments.list_runs(imported_id, record.id).runs
+    assert (run.status, run.best_epoch) == ("completed", kept.best_epoch)
+    assert studio.bus.read(imported_id, 0, 1000)[-1].payload == {"experiment_id": record.id, "status": "completed"}
+    with pytest.raises(ConflictError):
+        studio.training.stop_training(imported_id, record.id, keep=True)
+
+
+def test_failed_run_without_a_checkpoint_cannot_be_kept(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id, seed=13))
+    with pytest.raises(CheckpointNotFoundError):
+        studio.training.stop_training(imported_id, record.id, keep=True)
+
+
+def test_recovery_and_images_are_recorded_once(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id, seed=16))
+    [run] = studio.experiments.list_runs(imported_id, record.id).runs
+    assert run.skipped == [{"filename": "a.png", "message": "Bad."}]
+    event = RunRecovered(
+        run_id=run.id, reason="out_of_memory", message="Full.", epoch=1, batch=2, learning_rate=0.1, micro_batch_size=4
+    )
+    job = studio.scheduler.get(run.job_id or "")
+    for _ in range(2):
+        assert studio._runs.on_event(job, event)
+    [run] = studio.experiments.list_runs(imported_id, record.id).runs
+    assert [(recovery.message, recovery.micro_batch_size) for recovery in run.recoveries] == [("Full.", 4)]
+
+
+def test_log_of_a_run_that_is_not_there(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    with pytest.raises(RunNotFoundError):
+        studio.training.find_log(imported_id, record.id)
+    with pytest.raises(RunNotFoundError):
+        studio.training.find_log(imported_id, record.id, "../../etc")
