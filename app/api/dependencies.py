@@ -35,6 +35,7 @@ ExperimentPath = Annotated[common.ExperimentId, Path(alias="eid", description="I
 RunPath = Annotated[common.RunId, Path(alias="run_id", description="Id of a run.")]
 ExportPath = Annotated[common.ExportId, Path(alias="xid", description="Id of an export.")]
 JobPath = Annotated[common.JobId, Path(alias="job_id", description="Id of a job.")]
+UploadPath = Annotated[common.UploadId, Path(alias="upload_id", description="Id of an upload.")]
 SplitPath = Annotated[common.Name, Path(alias="split_name", description="Name of a split.")]
 FilenamePath = Annotated[
     str,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.config import Settings
+from app.core.dataset_pages import DatasetPageService
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
@@ -54,7 +55,7 @@ class Studio:
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments)
         gate, views = ProjectGate(), TableViews()
         self.projects = ProjectService(stores, bus, scheduler, gate)
-        self.datasets = DatasetService(stores, scheduler, gate, views)
+        self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, scheduler, gate, settings)
@@ -68,6 +69,7 @@ class Studio:
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.pages = PageService(self.projects, self.tasks, bus)
+        self.dataset_pages = DatasetPageService(stores, scheduler, self.datasets, views, settings)
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from typing import get_args
 
 from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
-from app.schemas.datasets import ImageQuery
+from app.schemas.datasets import ImageQuery, SplitValue
 
 CACHED_ORDERS = 32
 CACHED_VIEWS = 4
@@ -22,7 +23,9 @@ class TableView:
     class_names: list[str]
     class_counts: dict[str, int]
     by_name: dict[str, int]
+    total_bytes: int
     _orders: OrderedDict[tuple[object, ...], list[int]] = field(default_factory=OrderedDict)
+    _subset_counts: dict[int, dict[SplitValue, int]] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, query: ImageQuery) -> list[int]:
@@ -45,6 +48,17 @@ class TableView:
             while len(self._orders) > CACHED_ORDERS:
                 self._orders.popitem(last=False)
         return indices
+
+    def count_subsets(self, column: int) -> dict[SplitValue, int]:
+        """Return the images in each subset of a split, by the number of its column."""
+        with self._mutex:
+            if column in self._subset_counts:
+                return self._subset_counts[column]
+        counted = Counter(image.split[column] for image in self.table.images)
+        counts: dict[SplitValue, int] = {value: counted[value] for value in get_args(SplitValue) if counted[value]}
+        with self._mutex:
+            self._subset_counts[column] = counts
+        return counts
 
     def _match(self, query: ImageQuery) -> list[int]:
         images, classes = self.table.images, self.class_names
@@ -100,6 +114,7 @@ def build_view(table: DatasetTable) -> TableView:
         table=table,
         class_names=class_names,
         class_counts={name: counted[name] for name in table.classes},
+        total_bytes=sum(image.size_bytes for image in table.images),
         by_name={image.filename: index for index, image in enumerate(table.images)},
     )
 
