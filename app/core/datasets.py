@@ -12,7 +12,8 @@ from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
-from app.datasets.table import DatasetTable, ImageRecord, class_name_of, to_builtins
+from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
+from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, to_builtins
 from app.datasets.thumbnails import write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -116,6 +117,22 @@ class DatasetService:
             except UnreadableImageError as error:
                 raise NotFoundError(str(error)) from error
         return target
+
+    def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
+        """Return the mask of an annotation, by its number from 0, as a coloured PNG; raises NotFoundError."""
+        annotations = self.find_image(project_id, filename).annotations
+        annotation = annotations[number] if number < len(annotations) else None
+        name = getattr(annotation, "mask_path", None)
+        if annotation is None or name is None:
+            msg = f"The image {filename[:120]!r} has no mask with the number {number}."
+            raise NotFoundError(msg)
+        try:
+            path = self._stores.datasets.mask_path(project_id, name)
+            if isinstance(annotation, SegmentationMask):
+                return draw_class_mask(path, self._lookup.find_table(project_id).classes, ImportLimits())
+            return draw_object_mask(path, getattr(annotation, "class_id", 0), ImportLimits())
+        except (UnsafePathError, UnreadableImageError) as error:
+            raise NotFoundError(str(error)) from error
 
     def image_info(self, project_id: str, filename: str) -> ImageInfo:
         """Return everything known of one image; raises NotFoundError."""
