@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
 from app.core.gate import ProjectGate
@@ -27,13 +28,11 @@ from app.schemas.datasets import (
     ImageStats,
     ImportProblem,
 )
-from app.schemas.events import StageStatus
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
 
 NO_DATASET = "This project has no dataset."
-CLEARED = "The dataset was cleared."
 
 
 class DatasetService:
@@ -64,7 +63,7 @@ class DatasetService:
             if reason is not None:
                 raise ConflictError(reason)
             self._stores.datasets.clear(project_id)
-        self._bus.publish(project_id, StageStatus(stage_id="DATA_SOURCE", status="PENDING", message=CLEARED))
+        announce_change(self._bus, project_id, "dataset", project_id, "deleted")
         return DatasetCleared(project_id=project_id)
 
     def list_images(self, project_id: str, query: ImageQuery) -> ImagePage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.config import Settings
+from app.core.announcing import announce_change
 from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
@@ -121,6 +122,7 @@ class EvaluationService:
             if record is not None and record.status in ACTIVE_STATUSES and record.job_id is not None:
                 cancel_and_wait(self._scheduler, record.job_id)
             self._stores.evaluations.reset(project_id, experiment_id)
+        announce_change(self._bus, project_id, "evaluation", experiment_id, "deleted")
         return EvaluationDeleted(project_id=project_id, experiment_id=experiment_id)
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultPage:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from app.config import Settings
+from app.core.announcing import announce_change
 from app.core.devices import list_devices
 from app.core.evaluations import cancel_and_wait
+from app.core.events import EventBus
 from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
 from app.core.experiment_settings import (
     merge_augmentations,
@@ -41,9 +43,12 @@ MAX_NAME_LENGTH = 80
 class ExperimentService:
     """What can be done with experiments besides running them."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+    ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
+        self._bus = bus
         self._scheduler = scheduler
         self._gate = gate
         self._settings = settings
@@ -78,6 +83,7 @@ class ExperimentService:
                 hardware=resolve_hardware(hardware),
             )
             self._stores.experiments.create(project_id, record)
+        announce_change(self._bus, project_id, "experiment", record.id, "created")
         return record
 
     def update_experiment(self, project_id: str, experiment_id: str, request: ExperimentUpdate) -> ExperimentRecord:
@@ -91,9 +97,11 @@ class ExperimentService:
                 raise TrainingInProgressError(msg)
             fields = changed.model_dump(include=request.model_fields_set)
             copied = {name: getattr(changed, name) for name in fields}
-            return self._stores.experiments.update(
+            updated = self._stores.experiments.update(
                 project_id, experiment_id, lambda current: current.model_copy(update=copied)
             )
+        announce_change(self._bus, project_id, "experiment", experiment_id, "changed")
+        return updated
 
     def delete_experiment(self, project_id: str, experiment_id: str) -> ExperimentDeleted:
         """Delete an experiment with its runs and evaluation; refused while a job works on it."""
@@ -107,6 +115,7 @@ class ExperimentService:
                     msg = f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
                     raise TrainingInProgressError(msg)
             self._stores.experiments.delete(project_id, experiment_id)
+        announce_change(self._bus, project_id, "experiment", experiment_id, "deleted")
         return ExperimentDeleted(project_id=project_id, experiment_id=experiment_id)
 
     def duplicate_experiment(self, project_id: str, experiment_id: str, request: DuplicateRequest) -> ExperimentRecord:
@@ -116,6 +125,7 @@ class ExperimentService:
             name = request.name or self._free_name(project_id, record.name)
             copy = _renew(record, name, parent=None)
             self._stores.experiments.create(project_id, copy)
+        announce_change(self._bus, project_id, "experiment", copy.id, "created")
         return copy
 
     def fork_experiment(self, project_id: str, experiment_id: str, request: ForkRequest) -> ExperimentRecord:
@@ -132,6 +142,7 @@ class ExperimentService:
             if fork.model.backbone != record.model.backbone:
                 raise invalid_field("changes.model.backbone", "A fork keeps the architecture of its parent.")
             self._stores.experiments.create(project_id, fork)
+        announce_change(self._bus, project_id, "experiment", fork.id, "created")
         return fork
 
     def read_metrics(self, project_id: str, experiment_id: str) -> MetricsRecord:

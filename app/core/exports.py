@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
+from app.core.announcing import announce_change
 from app.core.evaluations import require_completed
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, invalid_field
@@ -104,6 +105,7 @@ class ExportService:
                 msg = "This export is running. Cancel its job or wait for its end."
                 raise ConflictError(msg)
             self._stores.exports.delete(project_id, export_id)
+        announce_change(self._bus, project_id, "export", export_id, "deleted")
         return ExportDeleted(project_id=project_id, export_id=export_id)
 
     def model_path(self, project_id: str, export_id: str) -> Path:

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 
+from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, invalid_field
 from app.core.gate import ProjectGate
@@ -76,7 +77,9 @@ class ProjectService:
         if changes.get("name", "") is None:
             raise invalid_field("name", "A project needs a name.")
         with self._gate.enter(project_id):
-            return self._summarize(self._stores.projects.update(project_id, changes))
+            updated = self._stores.projects.update(project_id, changes)
+        announce_change(self._bus, project_id, "project", project_id, "changed")
+        return self._summarize(updated)
 
     def delete_project(self, project_id: str) -> ProjectDeleted:
         """Delete a project with all its files; raises ConflictError while jobs of it are pending or running."""

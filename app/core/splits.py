@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, TrainingInProgressError, invalid_field
 from app.core.gate import ProjectGate
@@ -101,6 +102,7 @@ class SplitService:
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
             self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))
+        announce_change(self._bus, project_id, "split", name, "deleted")
         warnings = [f"The experiment {user.name!r} used this split and cannot be trained again." for user in users]
         return SplitDeleted(project_id=project_id, split_name=name, warnings=warnings)
 

@@ -58,7 +58,7 @@ class Studio:
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
-        self.experiments = ExperimentService(stores, scheduler, gate, settings)
+        self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
         self.training = TrainingService(stores, bus, scheduler, gate, settings)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)

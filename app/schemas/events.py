@@ -1,8 +1,8 @@
 """The vocabulary of events: one small frozen class per fact, in one discriminated union.
 
-The first group is the contract's vocabulary. The second group (`JOB_*`, `EXPERIMENT_STATUS`, `EPOCH_FINISHED`,
-`EVALUATION_PROGRESS`, `CHECKPOINT_SAVED`) are the studio's own facts. `JobResult` is the explicit end that a
-child must report; without it a job has failed, whatever its exit code was.
+The first group is the contract's vocabulary. The second group (`JOB_*`, `EXPERIMENT_STATUS`, `RECORD_CHANGED`,
+`EPOCH_FINISHED`, `EVALUATION_PROGRESS`, `CHECKPOINT_SAVED`) are the studio's own facts. `JobResult` is the explicit end
+that a child must report; without it a job has failed, whatever its exit code was.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ STAGES: tuple[StageId, ...] = (
 StageStatusValue = Literal["PENDING", "IN_PROGRESS", "WAITING_CONFIRMATION", "COMPLETED", "FAILED", "SKIPPED"]
 RunPhase = Literal["init", "fit", "eval", "finalize"]
 FinishedStatus = Literal["success", "failed", "cancelled", "paused", "interrupted"]
+RecordNoun = Literal["project", "dataset", "split", "experiment", "evaluation", "export"]
+RecordChange = Literal["created", "changed", "deleted"]
 
 
 class Event(FrozenModel):
@@ -410,6 +412,15 @@ class ExperimentStatusChanged(Event):
     status: str
 
 
+class RecordChanged(Event):
+    """A record that pages show was made, changed or deleted by a request. A split's id is its name."""
+
+    type: Literal["RECORD_CHANGED"] = "RECORD_CHANGED"
+    noun: RecordNoun
+    id: str
+    change: RecordChange
+
+
 class EpochFinished(Event):
     """One epoch of metrics.json."""
 
@@ -526,6 +537,7 @@ AnyEvent = Annotated[
         JobStatusChanged,
         JobProgressed,
         ExperimentStatusChanged,
+        RecordChanged,
         EpochFinished,
         CheckpointSaved,
         RunConfigResolved,

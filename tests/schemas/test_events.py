@@ -21,7 +21,7 @@ def test_every_event_class_is_in_the_union() -> None:
         if isinstance(item, type) and issubclass(item, Event) and item is not Event and not name.startswith("_")
     }
     assert classes == set(UNION)
-    assert len(UNION) == 46
+    assert len(UNION) == 47
 
 
 def test_the_types_of_the_contract_are_there() -> None:

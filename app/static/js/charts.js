@@ -1,4 +1,4 @@
-/* Draws <figure data-chart> from the JSON inside it (app/api/pages/charts.py), in the colours of the theme, and keeps a
+/* Draws <figure data-chart> from the JSON in that attribute (app/api/pages/charts.py), in the colours of the theme, and keeps a
    table of the same numbers. Studio.charts.get(id) gives {append, replace, chart}. Needs Chart.js. */
 (() => {
   "use strict";
@@ -130,7 +130,7 @@
   const draw = (figure) => {
     if (charts.get(figure.id)?.figure === figure) return;
     charts.get(figure.id)?.chart.destroy();
-    const spec = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const spec = JSON.parse(figure.dataset.chart);
     const configuration = configure(spec, figure);
     paint(configuration, spec);
     const entry = { figure, spec, chart: new Chart(figure.querySelector("canvas"), configuration) };

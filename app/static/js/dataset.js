@@ -19,9 +19,6 @@
     const again = typed && byId("image-search");
     if (again) { again.value = typed.value; again.focus(); again.setSelectionRange(typed.start, typed.end); }
   };
-  const refreshOnStage = (event) => {
-    if (event.detail.events.some((line) => line.payload.stage_id === "DATA_SOURCE")) refresh();
-  };
   const formatTime = (seconds) => (seconds < 90 ? `${Math.max(1, Math.round(seconds))} s left` : `${Math.round(seconds / 60)} min left`);
   let pace = null;
   const showProgress = (event) => {
@@ -179,7 +176,6 @@
   document.addEventListener("DOMContentLoaded", () => {
     const { body } = document;
     for (const name of ["live:dataset", "live:job-import", "live:splits", "dataset-cleared", "import-begun"]) body.addEventListener(name, refresh);
-    body.addEventListener("live:STAGE_STATUS", refreshOnStage);
     body.addEventListener("live:JOB_PROGRESS", showProgress);
     body.addEventListener("dataset-cleared", () => { if (location.search) history.replaceState(null, "", location.pathname); });
     body.addEventListener("import-begun", () => { forgetReport(true); byId("check-form").reset(); });

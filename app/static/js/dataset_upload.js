@@ -6,6 +6,7 @@
   const BATCH_BYTES = 32 * 1024 * 1024;
   const BYTES_PER_PART = 1024; /* what the form adds to each file */
   const JUNK = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
+  const UNPLAIN = /[<>:"|?*\\]/; /* what no file name on every system may hold; the server refuses it */
   const byId = (id) => document.getElementById(id);
   const form = () => byId("check-form");
   let upload = null;
@@ -45,6 +46,11 @@
     return found;
   };
 
+  const sayUnplain = (names) => {
+    if (!names.length) return "";
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+    return `${plural(names.length)} left out, because names may not hold any of <>:"|?*\\ here: ${names.slice(0, 3).join(", ")}${more}. Rename them, or give the path on the server's machine.`;
+  };
   const refusal = (files, maxBytes) => {
     if (!files.length) return "There is no file in it.";
     const zips = files.filter(({ name }) => /\.zip$/i.test(name));
@@ -89,6 +95,9 @@
     const text = bar.querySelector("[data-progress-text]");
     /* Read aloud now and then, not with every packet. */
     if (isDone || state === "failed" || performance.now() - (upload.saidAt || 0) > 1000) { text.textContent = words; upload.saidAt = performance.now(); }
+    const skipped = form().querySelector("[data-upload-skipped]");
+    skipped.textContent = upload.skipped;
+    skipped.hidden = !upload.skipped;
     const error = form().querySelector("[data-upload-error]");
     error.hidden = state !== "failed";
     error.textContent = state === "failed" ? failure : "";
@@ -150,15 +159,17 @@
     show();
   };
   const begin = (files) => {
-    const wanted = files.filter(({ name }) => !JUNK.test(name));
+    const real = files.filter(({ name }) => !JUNK.test(name));
+    const wanted = real.filter(({ name }) => !UNPLAIN.test(name));
+    const unplain = real.filter(({ name }) => UNPLAIN.test(name)).map(({ name }) => name);
     const maxBytes = Number(form().dataset.maxBytes);
-    const problem = refusal(wanted, maxBytes - 8192);
+    const problem = !wanted.length && unplain.length ? sayUnplain(unplain) : refusal(wanted, maxBytes - 8192);
     if (problem) { Studio.toast({ kind: "error", text: problem }); return; }
     if (upload) cancel();
     choose("upload");
     Studio.dataset.forgetReport(true);
     const batches = makeBatches(wanted, maxBytes - 8192);
-    upload = { files: wanted, batches, total: batches.reduce((sum, batch) => sum + batch.bytes, 0), sent: 0, next: 0, id: "" };
+    upload = { files: wanted, batches, total: batches.reduce((sum, batch) => sum + batch.bytes, 0), sent: 0, next: 0, id: "", skipped: sayUnplain(unplain) };
     send();
   };
 

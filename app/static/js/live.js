@@ -20,7 +20,11 @@
     TRAIN_PROGRESS: "run", METRIC_SCALAR: "run", RESOURCE_STATS: "run", LOG_LINE: "run", EPOCH_FINISHED: "run",
     EVALUATION_PROGRESS: "evaluations", CONFUSION_MATRIX_READY: "evaluations", ROC_CURVE_READY: "evaluations",
     RESIDUALS_PLOT_READY: "evaluations", EXPORT_PROGRESS: "exports", EXPORT_READY: "exports",
-    JOB_STATUS: "jobs", JOB_PROGRESS: "jobs", JOB_RESULT: "jobs",
+    RECORD_CHANGED: "records", JOB_STATUS: "jobs", JOB_PROGRESS: "jobs", JOB_RESULT: "jobs",
+  };
+  const TOPIC_OF_NOUN = {
+    project: "project", dataset: "dataset", split: "splits", experiment: "experiments", evaluation: "evaluations",
+    export: "exports",
   };
   const STATE_TEXT = {
     connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", asleep: "Asleep", gone: "Project deleted",
@@ -54,9 +58,11 @@
       byType.get(line.type).push(line);
       topics.add(TOPIC_OF[line.type]);
       if (line.type === "JOB_STATUS") topics.add(`job-${line.payload.kind}`);
+      if (line.type === "RECORD_CHANGED") topics.add(TOPIC_OF_NOUN[line.payload.noun]);
     }
     for (const [type, events] of byType) dispatch(type, { events });
-    for (const topic of topics) dispatch(topic, { events: lines.filter((line) => TOPIC_OF[line.type] === topic) });
+    const topicOf = (line) => line.type === "RECORD_CHANGED" ? TOPIC_OF_NOUN[line.payload.noun] : TOPIC_OF[line.type];
+    for (const topic of topics) dispatch(topic, { events: lines.filter((line) => topicOf(line) === topic) });
   };
   const take = (event) => {
     lastSeq = Number(event.lastEventId) || lastSeq;
