@@ -178,7 +178,8 @@
     for (const name of ["live:dataset", "live:job-import", "live:splits", "dataset-cleared", "import-begun"]) body.addEventListener(name, refresh);
     body.addEventListener("live:JOB_PROGRESS", showProgress);
     body.addEventListener("dataset-cleared", () => { if (location.search) history.replaceState(null, "", location.pathname); });
-    body.addEventListener("import-begun", () => { forgetReport(true); byId("check-form").reset(); });
+    /* Later: the form that began it is in the report, and still has to close its dialog. */
+    body.addEventListener("import-begun", () => setTimeout(() => { byId("check-form").reset(); forgetReport(true); }));
     if (byId("image-detail").hasAttribute("data-is-shown")) Studio.openDialog("image-dialog");
     applyOverlay();
   });
