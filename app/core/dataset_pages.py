@@ -57,7 +57,7 @@ class DatasetPageService:
             except DatasetNotImportedError as error:
                 problem = error.message
         return DatasetPage(
-            formats=_describe_formats(allowed),
+            formats=describe_formats(allowed),
             max_upload_bytes=self._settings.max_upload_size,
             import_job=summarize_job(job) if job is not None else None,
             is_importing=job is not None and job.status not in TERMINAL_JOB_STATUSES,
@@ -109,9 +109,10 @@ class DatasetPageService:
         return next((job for job in jobs if job.project_id == project_id and job.kind == "import"), None)
 
 
-def _describe_formats(allowed: Sequence[str]) -> list[ImportFormatInfo]:
-    known = list_formats()
-    return [ImportFormatInfo(name=name, title=item.title) for name, item in known.items() if name in allowed]
+def describe_formats(allowed: Sequence[str]) -> list[ImportFormatInfo]:
+    """Return the formats, the plainest first: the reverse of the order in which they are looked for."""
+    known = reversed(list_formats().items())
+    return [ImportFormatInfo(name=name, title=item.title) for name, item in known if name in allowed]
 
 
 def _with_known_split(table: DatasetTable, query: ImageQuery) -> ImageQuery:

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.dataset_clearing import clear_form_fragment
-from app.api.pages.dataset_content import Content, dataset_content_fragment, make_content
+from app.api.pages.dataset_content import Content, dataset_content_fragment, make_content, title_of
 from app.api.pages.dataset_detail import Detail, image_detail_fragment, make_detail, missing_detail
 from app.api.pages.dataset_grid import image_grid_fragment
 from app.api.pages.dataset_query import DatasetAddress, page_url
@@ -48,7 +48,7 @@ def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> 
     """The images of a project, and how they come in."""
     shell = project_shell(studio.pages.get_project_page(pid), "dataset")
     page = studio.dataset_pages.get_page(pid, address.to_query())
-    formats = [Option("", "Find it by looking"), *(Option(f.name, f.title.capitalize()) for f in page.formats)]
+    formats = [Option("", "Find it by looking"), *(Option(item.name, title_of(item)) for item in page.formats)]
     context = DatasetContext(
         shell, make_content(pid, address, page), _find_detail(studio, pid, address), formats, page.max_upload_bytes
     )

@@ -14,7 +14,7 @@ from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary, ImportProblem
 from app.schemas.jobs import JobSummary
 
-MAX_CHART_CLASSES = 30
+MAX_CHART_CLASSES = 20
 MAX_CLASS_LINKS = 200
 MAX_PROBLEMS = 50
 _MODES = {"copy": "Copied into the workspace", "link": "Hard links to the source", "reference": "Left where they lie"}
@@ -69,7 +69,7 @@ class Content:
     state: Literal["empty", "importing", "broken", "dataset"]
     project_id: str
     split_url: str
-    formats: list[ImportFormatInfo]
+    formats: list[str]
     progress: ImportProgress | None
     end: ImportEnd | None
     problem: str
@@ -106,7 +106,7 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
         state=state,
         project_id=project_id,
         split_url=f"/projects/{project_id}/split",
-        formats=page.formats,
+        formats=[title_of(item) for item in page.formats],
         progress=progress,
         end=_make_end(page.import_job) if summary is None and not page.is_importing and page.import_job else None,
         problem=page.problem or "",
@@ -115,6 +115,11 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
         grid=make_grid(project_id, address, listing) if listing is not None else None,
         statistics=_make_statistics(project_id, address, summary) if summary is not None else None,
     )
+
+
+def title_of(item: ImportFormatInfo) -> str:
+    """Return what a format is, as a sentence begins."""
+    return item.title[:1].upper() + item.title[1:]
 
 
 def describe_problems(problems: list[ImportProblem], num_problems: int) -> Problems | None:
@@ -177,7 +182,7 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
     return Statistics(
         facts=_list_facts(summary),
         chart=_draw_classes(counts) if counts else None,
-        chart_size="short" if num_charted <= 4 else "tall" if num_charted > 12 else "",
+        chart_size="short" if num_charted <= 4 else "tall" if num_charted > 8 else "",
         class_links=[
             grid_link(project_id, plain.model_copy(update={"class_name": name}), f"{name} ({count:,})")
             for name, count in counts[:MAX_CLASS_LINKS]

@@ -223,9 +223,14 @@ def _drop_links(project_id: str, address: DatasetAddress, listing: ImageListing)
     }
     links = []
     for item in listing.relaxed:
+        if item.num_items == 0:  # another filter is in the way as well
+            continue
         without = address.model_copy(update={**dict.fromkeys(_FIELD_OF[item.name]), "page": 1})
         noun = "image" if item.num_items == 1 else "images"
         links.append(grid_link(project_id, without, f"Drop {shown[item.name]} ({item.num_items:,} {noun})"))
+    if listing.relaxed and not links:
+        plain = DatasetAddress(split=address.split, view=address.view, sort=address.sort)
+        links.append(grid_link(project_id, plain, f"Drop every filter ({listing.num_all:,} images)"))
     return links
 
 

@@ -11,6 +11,9 @@ import httpx
 import pytest
 from PIL import Image
 
+from app.api.pages.dataset_content import title_of
+from app.core.dataset_pages import describe_formats
+
 NUM_PER_CLASS = 60
 MARKUP = "<b>red&"
 HTMX = {"hx-request": "true"}
@@ -55,9 +58,11 @@ def test_empty_page_says_what_to_do_and_how_images_lie(client: httpx.Client, pro
     html = client.get(f"/projects/{project_id}/dataset").text
     assert "No images yet" in html
     assert 'data-dialog-open="import-dialog"' in html
-    formats = client.get("/api/tasks").json()["data"]["tasks"][0]["import_formats"]
-    assert len(formats) >= 2
-    assert all(f"<strong>{name.replace('_', ' ')}</strong>" in html for name in formats)
+    known = client.get("/api/tasks").json()["data"]["tasks"][0]["import_formats"]
+    assert len(known) >= 2
+    titles = [title_of(item) for item in describe_formats(known)]
+    assert re.findall(r"<li>([^<]+)</li>", html[html.index("How images can be arranged") :])[: len(known)] == titles
+    assert titles[0].startswith("One folder of images per class")
 
 
 def test_page_of_images_is_small_and_names_are_text(client: httpx.Client, imported: str) -> None:
@@ -71,7 +76,7 @@ def test_page_of_images_is_small_and_names_are_text(client: httpx.Client, import
     assert "&lt;b&gt;red&amp; (60)" in html
     assert "120 images" in text_of(html)
     assert "broken.png" in text_of(html)
-    assert "Page of 2" in text_of(html)
+    assert "Page 1 of 2" in text_of(html)
 
 
 def test_filters_order_and_page_are_in_the_address(client: httpx.Client, imported: str) -> None:
@@ -103,7 +108,10 @@ def test_nothing_found_says_which_filter_to_drop(client: httpx.Client, imported:
     html = text_of(client.get(f"/projects/{imported}/dataset?class=blue&search=red").text)
     assert "No image matches" in html
     assert "Drop the class “blue” (60 images)" in html
-    assert "Drop the search “red&”" not in html
+    assert "Drop the search “red” (60 images)" in html
+    html = text_of(client.get(f"/projects/{imported}/dataset?class=green&search=zebra").text)
+    assert "Drop the" not in html
+    assert "Drop every filter (120 images)" in html
 
 
 @pytest.mark.parametrize("query", ["page=99999", "page=2", "unknown=1", "subset=&class=&search=", "image=nobody.png"])
