@@ -12,7 +12,7 @@ from app.schemas.datasets import ImageQuery, SplitValue
 
 Sort = Literal["filename", "-filename", "class", "-class", "-size", "size"]
 View = Literal["s", "m", "l", "list"]
-PAGE_SIZE = 100
+PAGE_SIZE = 60
 
 
 def _none_if_empty(value: Any) -> Any:
