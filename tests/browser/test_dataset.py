@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
+from app.datasets.table import Annotation, BBox, DatasetTable, Instance, OrientedBBox
+from app.schemas.events import JobProgressed
 from tests.api.live import LiveServer
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
@@ -57,7 +61,6 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     expect(dialog.get_by_text("110 images can be imported")).to_be_visible()
     expect(dialog.get_by_text("111 files uploaded")).to_be_visible()
     expect(dialog.get_by_text("55 files left out")).to_be_visible()
-    dialog.get_by_text("1 problem", exact=True).click()
     expect(dialog.get_by_text("broken.png")).to_be_visible()
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of ring").fill("circle")
@@ -176,3 +179,78 @@ def test_an_upload_that_breaks_is_sent_again(add_project: list[str], watched: Wa
     page.get_by_role("button", name="Remove the upload").click()
     expect(page.get_by_text("165 images can be imported")).to_be_hidden()
     watched.forgive("ERR_FAILED")
+
+
+def test_an_import_is_followed_and_cancelled_on_the_page(
+    add_project: list[str], watched: Watched, source: Path, server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, project = watched.page, add_project[0]
+    watched.open(f"/projects/{project}/dataset")
+    expect(page.locator("[data-live-state]")).to_have_text("Live")
+    monkeypatch.setattr(server.studio.scheduler, "_accepts_starts", False)
+    url = f"{server.url}/api/datasets/{project}/import/local"
+    job = httpx.post(url, json={"source_path": str(source)}).json()["data"]["job_id"]
+    expect(page.get_by_role("heading", name="Images are being imported")).to_be_visible()
+    server.studio.bus.publish(project, JobProgressed(job_id=job, done=41, total=165, message="Importing images"))
+    expect(page.get_by_text("41 of 165")).to_be_visible()
+    assert page.locator("progress:visible").get_attribute("max") == "165"
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.get_by_role("button", name="Cancel the import").click()
+    expect(page.get_by_text("The import was cancelled")).to_be_visible()
+    expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
+
+
+def test_files_dropped_on_the_page_are_uploaded(add_project: list[str], watched: Watched, source: Path) -> None:
+    page = watched.page
+    watched.open(f"/projects/{add_project[0]}/dataset")
+    archive = Path(shutil.make_archive(str(source.parent / "dropped"), "zip", source))
+    page.evaluate(
+        """([text, name]) => {
+          const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+          const transfer = new DataTransfer();
+          transfer.items.add(new File([bytes], name));
+          const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+          document.querySelector("#dataset-content h2").dispatchEvent(event);
+        }""",
+        [base64.b64encode(archive.read_bytes()).decode(), "shapes.zip"],
+    )
+    dialog = page.locator("#import-dialog")
+    expect(dialog.get_by_text("165 images can be imported")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("The upload is complete; the import has not begun.")).to_be_visible()
+    page.get_by_role("button", name="Show the upload").click()
+    expect(dialog.get_by_role("button", name="Import 165 images")).to_be_visible()
+
+
+def test_shapes_lie_on_their_objects_and_can_be_hidden(
+    imported: str, watched: Watched, server: LiveServer, check_axe: Callable[..., None]
+) -> None:
+    page = watched.page
+
+    def annotate(table: DatasetTable) -> DatasetTable:
+        marks: list[Annotation] = [
+            BBox(0, "circle", (15, 8, 30, 24)),
+            OrientedBBox(1, "ring", (30, 20, 30, 10, 30)),
+            Instance(2, "<b>square", polygon=[(5, 5), (20, 5), (12, 30)]),
+        ]
+        return msgspec.structs.replace(
+            table, images=[msgspec.structs.replace(image, annotations=marks) for image in table.images]
+        )
+
+    server.studio._stores.datasets.change_table(imported, annotate)
+    watched.open(f"/projects/{imported}/dataset?image=circle_00.png")
+    expect(page.locator("#image-detail .overlay__shape")).to_have_count(3)
+    picture, box = page.locator("[data-overlay-box] img"), page.locator("#image-detail rect.overlay__shape").first
+    image_box, shape_box = picture.bounding_box(), box.bounding_box()
+    assert image_box is not None
+    assert shape_box is not None
+    scale = image_box["width"] / 60
+    assert abs(shape_box["x"] - image_box["x"] - 15 * scale) < 3
+    assert abs(shape_box["y"] - image_box["y"] - 8 * scale) < 3
+    check_axe(page)
+    page.get_by_label("Show the annotations").uncheck()
+    expect(box).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("heading", name="circle_01.png")).to_be_visible()
+    expect(page.get_by_label("Show the annotations")).not_to_be_checked()
+    expect(box).to_be_hidden()
