@@ -111,7 +111,7 @@ class DatasetPageService:
 
 def describe_formats(allowed: Sequence[str]) -> list[ImportFormatInfo]:
     """Return the formats, the plainest first: the reverse of the order in which they are looked for."""
-    known = reversed(list_formats().items())
+    known = reversed(list(list_formats().items()))
     return [ImportFormatInfo(name=name, title=item.title) for name, item in known if name in allowed]
 
 

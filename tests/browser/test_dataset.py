@@ -106,7 +106,7 @@ def test_filters_are_in_the_address_and_work_with_back(imported: str, watched: W
     expect(page.locator("a.tile")).to_have_count(60)
     page.locator("#next-above").click()
     expect(page.locator("a.tile")).to_have_count(60)
-    assert page.url.endswith("?page=2")
+    watched.wait_for("location.search === '?page=2'")
     page.get_by_label("Class", exact=True).select_option("<b>square")
     expect(page.locator(".grid-head__count")).to_have_text("55 of 165 images")
     page.get_by_label("Search").fill("_1")

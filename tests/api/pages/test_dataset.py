@@ -146,7 +146,7 @@ def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: h
 
 
 def test_a_mask_that_is_not_there_is_not_found(client: httpx.Client, imported: str) -> None:
-    query = {"image": "blue_000.png", "annotation": 0}
+    query = {"image": "blue_000.png", "annotation": "0"}
     assert client.get(f"/projects/{imported}/dataset/mask", params=query).status_code == 404
 
 
