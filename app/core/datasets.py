@@ -13,9 +13,11 @@ from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
-from app.datasets.table import DatasetTable, ImageRecord, class_name_of, to_builtins
+from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
+from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, to_builtins
 from app.datasets.thumbnails import write_thumbnail
 from app.durable import make_directory
+from app.schemas.dataset_pages import DatasetRemoval
 from app.schemas.datasets import (
     DatasetCleared,
     DatasetSummary,
@@ -30,6 +32,8 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
 
+NO_DATASET = "This project has no dataset."
+
 
 class DatasetService:
     """What can be seen of a dataset, and its removal."""
@@ -37,8 +41,8 @@ class DatasetService:
     def __init__(
         self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, views: TableViews
     ) -> None:
-        self._bus = bus
         self._stores = stores
+        self._bus = bus
         self._lookup = Lookup(stores)
         self._scheduler = scheduler
         self._gate = gate
@@ -50,13 +54,14 @@ class DatasetService:
         return summarize_table(project_id, table, self._views.view(project_id, table))
 
     def clear_dataset(self, project_id: str) -> DatasetCleared:
-        """Remove the dataset with its files; raises ConflictError while jobs use it."""
+        """Remove the dataset with its files; raises ConflictError while a job or a paused experiment needs it."""
         with self._gate.enter(project_id):
             self._lookup.find_project(project_id)
             if not self._stores.paths.dataset_dir(project_id).is_dir():
-                msg = "This project has no dataset."
-                raise DatasetNotImportedError(msg)
-            self._refuse_used(project_id)
+                raise DatasetNotImportedError(NO_DATASET)
+            reason = self._explain_use(project_id)
+            if reason is not None:
+                raise ConflictError(reason)
             self._stores.datasets.clear(project_id)
         announce_change(self._bus, project_id, "dataset", project_id, "deleted")
         return DatasetCleared(project_id=project_id)
@@ -112,6 +117,22 @@ class DatasetService:
                 raise NotFoundError(str(error)) from error
         return target
 
+    def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
+        """Return the mask of an annotation, by its number from 0, as a coloured PNG; raises NotFoundError."""
+        annotations = self.find_image(project_id, filename).annotations
+        annotation = annotations[number] if number < len(annotations) else None
+        name = getattr(annotation, "mask_path", None)
+        if annotation is None or name is None:
+            msg = f"The image {filename[:120]!r} has no mask with the number {number}."
+            raise NotFoundError(msg)
+        try:
+            path = self._stores.datasets.mask_path(project_id, name)
+            if isinstance(annotation, SegmentationMask):
+                return draw_class_mask(path, self._lookup.find_table(project_id).classes, ImportLimits())
+            return draw_object_mask(path, getattr(annotation, "class_id", 0), ImportLimits())
+        except (UnsafePathError, UnreadableImageError) as error:
+            raise NotFoundError(str(error)) from error
+
     def image_info(self, project_id: str, filename: str) -> ImageInfo:
         """Return everything known of one image; raises NotFoundError."""
         table = self._lookup.find_table(project_id)
@@ -120,11 +141,32 @@ class DatasetService:
         splits = dict(zip(table.split_names, image["split"], strict=True))
         return ImageInfo(image={**image, "splits": splits})
 
-    def _refuse_used(self, project_id: str) -> None:
+    def describe_removal(self, project_id: str) -> DatasetRemoval:
+        """Return what goes when the dataset is cleared, or why it cannot be; raises DatasetNotImportedError."""
+        self._lookup.find_project(project_id)
+        if not self._stores.paths.dataset_dir(project_id).is_dir():
+            raise DatasetNotImportedError(NO_DATASET)
+        try:
+            table = self._lookup.find_table(project_id)
+        except DatasetNotImportedError:
+            table = None  # it cannot be read, which is a reason to clear it
+        trained = [e for e in self._stores.experiments.read_all(project_id) if e.status != "created"]
+        return DatasetRemoval(
+            reason=self._explain_use(project_id),
+            num_images=len(table.images) if table else 0,
+            import_mode=table.import_mode if table else "copy",
+            split_names=table.split_names if table else [],
+            num_experiments=len(trained),
+        )
+
+    def _explain_use(self, project_id: str) -> str | None:
         jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and not job.is_service]
         if any(job.status not in TERMINAL_JOB_STATUSES for job in jobs):
-            msg = "The dataset is in use by a job of this project. Cancel it or wait for its end."
-            raise ConflictError(msg)
+            return "The dataset is in use by a job of this project. Cancel it or wait for its end."
+        for experiment in self._stores.experiments.read_all(project_id):
+            if experiment.status == "paused":
+                return f"The experiment {experiment.name!r} is paused and needs these images. Resume or stop it first."
+        return None
 
 
 def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> DatasetSummary:
@@ -136,10 +178,13 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         source_format=table.source_format,
         source_path=table.source_path,
         import_mode=table.import_mode,  # type: ignore[arg-type]  # validated by pydantic here
+        class_mapping=table.class_mapping,
         imported_at=table.imported_at,
         classes=table.classes,
         class_counts=view.class_counts,
         split_names=table.split_names,
+        value_names=table.value_names,
+        total_bytes=view.total_bytes,
         image_stats=ImageStats(**to_builtins(table.image_stats)),
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],

@@ -25,6 +25,7 @@ from app.schemas.datasets import (
     ImportReport,
     ImportStarted,
     UploadReceived,
+    UploadRemoved,
 )
 from app.schemas.events import AnyEvent, DatasetSelected, SplitSummary, StageStatus
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
@@ -124,6 +125,18 @@ class ImportService:
             payload = self._payload(project_id, str(source), label, source_format, options)
             started = self._submit(project_id, payload, {"upload_id": upload_id})
         return UploadReceived(upload_id=upload_id, num_files=num_files, job_id=started.job_id)
+
+    def remove_upload(self, project_id: str, upload_id: str) -> UploadRemoved:
+        """Remove the files of an upload that is not to be imported; raises NotFoundError, or ConflictError in use."""
+        self._lookup.find_project(project_id)
+        with self._gate.enter(project_id):
+            self._find_upload(project_id, upload_id)
+            for job in self._scheduler.list_jobs():
+                if job.subject.get("upload_id") == upload_id and job.status not in TERMINAL_JOB_STATUSES:
+                    msg = f"The upload is being imported ({job.id}). Cancel the import instead."
+                    raise ConflictError(msg)
+            self._uploads.remove(project_id, upload_id)
+        return UploadRemoved(upload_id=upload_id)
 
     def on_started(self, job: JobRecord) -> None:
         """Nothing to record: the dataset does not exist before the end."""

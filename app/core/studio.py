@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from app.config import Settings
 from app.core.augmentation_previews import AugmentationPreviewService
 from app.core.comparisons import ComparisonService
+from app.core.dataset_pages import DatasetPageService
 from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
@@ -82,6 +83,7 @@ class Studio:
         self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus, live)
+        self.dataset_pages = DatasetPageService(stores, scheduler, self.datasets, views, settings)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
         self.projects.on_delete(self.augmentations.stop_project)

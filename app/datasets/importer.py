@@ -229,6 +229,7 @@ def _build_table(
         problems=[ProblemRecord(item.file, item.message, item.fix, item.severity) for item in problems.named],
         value_names=list(found.scan.value_names),
         splits=[SplitRecord(ORIGINAL_SPLIT, created_at=now)] if found.scan.has_split else [],
+        class_mapping=dict(payload.options.class_mapping),
     )
 
 

@@ -130,6 +130,7 @@ class DatasetTable(msgspec.Struct):
     problems: list[ProblemRecord] = []
     value_names: list[str] = []
     splits: list[SplitRecord] = []
+    class_mapping: dict[str, str | None] = {}
 
 
 _DECODER = msgspec.json.Decoder(DatasetTable)

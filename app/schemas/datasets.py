@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
+ClassName = Annotated[
+    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
+]
 
 
 class ImageStats(StrictModel):
@@ -41,11 +44,14 @@ class DatasetSummary(StrictModel):
     source_format: str
     source_path: str
     import_mode: ImportMode = "copy"
+    class_mapping: dict[str, str | None] = Field(default_factory=dict, description="New names given at the import.")
     imported_at: str
     classes: list[str]
     class_counts: dict[str, int] = Field(default_factory=dict, description="Images per class.")
     split_names: list[str]
     image_stats: ImageStats
+    value_names: list[str] = Field(default_factory=list, description="Names of the numbers that annotate an image.")
+    total_bytes: int = Field(0, description="Size of all image files.")
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     content_hash: str = Field(description="Hash of file contents and annotations.")
@@ -57,6 +63,11 @@ class ImportOptions(StrictModel):
     filename_column: str | None = Field(None, description="CSV column with file names; found by itself when left out.")
     target_columns: list[str] | None = Field(None, description="CSV columns with the label or the values.")
     annotation_file: str | None = Field(None, description="Annotation file inside the source, when there are several.")
+    class_mapping: dict[str, ClassName | None] = Field(
+        default_factory=dict,
+        max_length=10_000,
+        description="New names of classes; equal names merge, null leaves a class out, others stay.",
+    )
 
 
 class ImportLocal(StrictModel):
@@ -92,6 +103,9 @@ class ImportReport(StrictModel):
     num_annotations: int
     classes: list[str]
     class_counts: dict[str, int]
+    found_classes: dict[str, int] = Field(
+        default_factory=dict, description="Images per class as the source names them, before the mapping."
+    )
     split_counts: dict[str, int] = Field(description="Images per subset, when the source is divided into subsets.")
     value_names: list[str] = Field(default_factory=list)
     num_problems: int
@@ -112,6 +126,13 @@ class UploadReceived(StrictModel):
     upload_id: UploadId
     num_files: int = Field(description="Files received under this upload so far.")
     job_id: JobId | None = None
+
+
+class UploadRemoved(StrictModel):
+    """Answer to an upload that was given up."""
+
+    upload_id: UploadId
+    removed: Literal[True] = True
 
 
 class DatasetCleared(StrictModel):

@@ -112,6 +112,10 @@ class DatasetRepository:
             return Path(image.source)
         return contained(self._paths.images_dir(project_id), image.filename)
 
+    def mask_path(self, project_id: str, mask_path: str) -> Path:
+        """Return where a mask lies, named with or without its folder; raises UnsafePathError."""
+        return contained(self._paths.masks_dir(project_id), mask_path.removeprefix("masks/"))
+
     def thumbnail_path(self, project_id: str, image: ImageRecord) -> Path:
         """Return where the thumbnail of an image lies or will lie."""
         return contained(self._paths.thumbnails_dir(project_id), f"{image.filename}.jpg")

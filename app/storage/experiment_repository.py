@@ -114,10 +114,11 @@ class ExperimentRepository:
         return self._store.update(path, RunRecord, lambda record: record.model_copy(update=changes))
 
     def write_run_config(self, project_id: str, record: RunConfigRecord) -> None:
-        """Freeze config.json of a run; a resumption does not overwrite it."""
+        """Write config.json of a run; what a resumption or a recovery resolves takes the place of the former."""
         path = self._paths.run_dir(project_id, record.experiment_id, record.run_id) / "config.json"
-        if not path.exists():
-            self._store.write(path, record)
+        earlier = self.read_run_config(project_id, record.experiment_id, record.run_id)
+        created_at = record.created_at if earlier is None else earlier.created_at
+        self._store.write(path, record.model_copy(update={"created_at": created_at}))
 
     def read_run_config(self, project_id: str, experiment_id: str, run_id: str) -> RunConfigRecord | None:
         """Return config.json of a run, None before the run knows it."""

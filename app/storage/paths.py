@@ -128,6 +128,10 @@ class WorkspacePaths:
         """The images, flat."""
         return self.dataset_dir(project_id) / "images"
 
+    def masks_dir(self, project_id: str) -> Path:
+        """Masks of images, flat."""
+        return self.dataset_dir(project_id) / "masks"
+
     def thumbnails_dir(self, project_id: str) -> Path:
         """Thumbnails, `<filename>.jpg`."""
         return self.dataset_dir(project_id) / ".thumbs"

@@ -22,7 +22,10 @@ class UploadStore:
         self._paths = paths
 
     def store_file(self, project_id: str, upload_id: str, name: str, stream: BinaryIO) -> Path:
-        """Store one file; raises UnsafePathError for a name that leads elsewhere or is taken already."""
+        """Store one file; raises UnsafePathError for a name that leads elsewhere or is taken by another content.
+
+        The same content under the same name is taken as sent before: a batch whose answer was lost is sent again.
+        """
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or len(parts) > MAX_DEPTH:
             msg = f"{name[:80]!r} is not the name of a file."
@@ -39,7 +42,9 @@ class UploadStore:
                 copy.flush()
                 os.fsync(copy.fileno())
         except FileExistsError:
-            msg = f"{name[:80]!r} was uploaded twice under this upload."
+            if _is_same_content(target, stream):
+                return target
+            msg = f"{name[:80]!r} was uploaded before with another content."
             raise UnsafePathError(msg) from None
         except OSError:
             target.unlink(missing_ok=True)
@@ -68,3 +73,12 @@ class UploadStore:
         for directory in (self._paths.project_dir(project_id) / "uploads").glob("upload-*"):
             if time.time() - directory.stat().st_mtime > age_s:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_same_content(path: Path, stream: BinaryIO) -> bool:
+    stream.seek(0)
+    with path.open("rb") as stored:
+        while block := stored.read(1 << 20):
+            if stream.read(len(block)) != block:
+                return False
+    return not stream.read(1)

@@ -9,7 +9,7 @@ from typing import Any
 from app.api.application import create_app
 from app.config import Settings
 
-NUM_OPERATIONS = 73
+NUM_OPERATIONS = 75
 METHODS = ("get", "post", "put", "patch", "delete")
 MISSING = {
     "pid": "proj-00000000",
@@ -17,6 +17,7 @@ MISSING = {
     "run_id": "run-00000000",
     "xid": "export-00000000",
     "job_id": "job-00000000",
+    "upload_id": "upload-00000000",
     "split_name": "no such split",
     "filename": "no/such.png",
     "task": "no_such_task",
@@ -24,10 +25,10 @@ MISSING = {
 }
 MALFORMED = {
     **MISSING,
-    **dict.fromkeys(("pid", "eid", "run_id", "xid", "job_id"), "..%2F..%2Fetc"),
+    **dict.fromkeys(("pid", "eid", "run_id", "xid", "job_id", "upload_id"), "..%2F..%2Fetc"),
     "split_name": "%2e",
 }
-IDS = frozenset({"{pid}", "{eid}", "{run_id}", "{xid}", "{job_id}"})
+IDS = frozenset({"{pid}", "{eid}", "{run_id}", "{xid}", "{job_id}", "{upload_id}"})
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def leaves(routes: list[BaseRoute]) -> set[str]:
 def test_walk_covers_every_route_of_the_application() -> None:
     routed = {path.replace(":path}", "}") for router in API_ROUTERS for path in leaves(router.routes)}
     assert routed == {operation.path for operation in OPERATIONS}
-    assert len(routed) == 56
+    assert len(routed) == 58
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)
@@ -70,14 +70,14 @@ def test_missing_project_or_job_answers_404(client: httpx.Client, operation: Ope
 
 
 def test_number_of_operations_with_an_id() -> None:
-    assert len(WITH_ID) == 62
+    assert len(WITH_ID) == 64
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)
 def test_malformed_id_is_refused(client: httpx.Client, operation: Operation) -> None:
     # An id that decodes to something with a slash belongs to no route, or to one that refuses its form.
     check_error(send(client, operation, operation.fill(MALFORMED)), 404, 405, 422)
-    odd = {**MISSING, **dict.fromkeys(("pid", "eid", "run_id", "xid", "job_id"), "proj-0000000g")}
+    odd = {**MISSING, **dict.fromkeys(("pid", "eid", "run_id", "xid", "job_id", "upload_id"), "proj-0000000g")}
     answer = send(client, operation, operation.fill(odd))
     assert check_error(answer, 422) == "VALIDATION_ERROR"
     assert answer.json()["error"]["details"][0].keys() == {"field", "message"}

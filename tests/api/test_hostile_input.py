@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.api.operations import MISSING, Operation, list_operations
+from tests.api.operations import MISSING, NUM_OPERATIONS, Operation, list_operations
 
 OPERATIONS = list_operations()
 HOSTILE_BODIES: list[Any] = [
@@ -111,4 +111,4 @@ def test_server_is_well_afterwards(client: httpx.Client, memory_before_mb: float
     assert client.get("/api/system/health").status_code == 200
     grown_mb = psutil.Process().memory_info().rss / 2**20 - memory_before_mb
     assert grown_mb < 200
-    assert len(OPERATIONS) == 71
+    assert len(OPERATIONS) == NUM_OPERATIONS

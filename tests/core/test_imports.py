@@ -106,3 +106,25 @@ def test_names_that_lead_elsewhere_are_refused(studio: Studio, project_id: str, 
 def test_a_format_of_another_kind_is_refused(studio: Studio, project_id: str, tmp_path: Path) -> None:
     with pytest.raises(ValidationFailedError):
         studio.imports.import_local(project_id, ImportLocal(source_path=str(tmp_path), source_format="yolo"))
+
+
+def test_a_batch_may_be_sent_again_but_not_with_another_content(
+    studio: Studio, project_id: str, tmp_path: Path
+) -> None:
+    root = draw_class_folders(tmp_path / "source", 2)
+    names = sorted(root.rglob("*.png"))
+    upload_id = upload(studio, project_id, names, root, is_final=False)
+    upload(studio, project_id, names, root, upload_id=upload_id, is_final=False)
+    assert studio.imports.check_import(project_id, ImportCheck(upload_id=upload_id)).num_images == 4
+    names[0].write_bytes(names[0].read_bytes() + b"more")
+    with pytest.raises(ValidationFailedError, match="validation failed") as caught:
+        upload(studio, project_id, names[:1], root, upload_id=upload_id, is_final=False)
+    assert "another content" in str(caught.value.details)
+
+
+def test_an_upload_can_be_given_up(studio: Studio, project_id: str, tmp_path: Path) -> None:
+    root = draw_class_folders(tmp_path / "source", 1)
+    upload_id = upload(studio, project_id, sorted(root.rglob("*.png")), root, is_final=False)
+    assert studio.imports.remove_upload(project_id, upload_id).removed
+    with pytest.raises(NotFoundError):
+        studio.imports.remove_upload(project_id, upload_id)

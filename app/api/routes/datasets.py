@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.api.dependencies import FilenamePath, ProjectPath, StudioDep
 from app.api.files import document_file, serve_file
 from app.api.json_body import StrictRoute
+from app.api.pages.dataset_import import import_report_fragment
 from app.api.present import present
 from app.schemas.datasets import (
     DatasetCleared,
@@ -50,7 +51,8 @@ def import_local(request: Request, pid: ProjectPath, body: ImportLocal, studio: 
 @router.post("/import/check", response_model=Ok[ImportReport], summary="Try an import without importing")
 def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
     """The format found, counts, classes, and every problem with its file and how to mend it."""
-    return present(request, studio.imports.check_import(pid, body))
+    report = studio.imports.check_import(pid, body)
+    return present(request, report, lambda: import_report_fragment(pid, body, report))
 
 
 @router.get("/images", response_model=Ok[ImagePage], summary="List images")

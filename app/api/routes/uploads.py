@@ -10,13 +10,13 @@ from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from pydantic import ValidationError
 from starlette.responses import Response
 
-from app.api.dependencies import ProjectPath, StudioDep
+from app.api.dependencies import ProjectPath, StudioDep, UploadPath
 from app.api.errors import field_problems
 from app.api.json_body import StrictRoute, UnacceptableJsonError, parse_json
 from app.api.present import present
 from app.core.exceptions import ValidationFailedError, invalid_field
 from app.schemas.common import UploadId
-from app.schemas.datasets import ImportOptions, UploadReceived
+from app.schemas.datasets import ImportOptions, UploadReceived, UploadRemoved
 from app.schemas.envelope import Ok
 
 router = APIRouter(prefix="/api/datasets/{pid}", tags=["Datasets"], route_class=StrictRoute)
@@ -84,3 +84,9 @@ def import_upload(
         pid, form.named_files(), form.upload_id, form.source_format, form.is_final, form.options
     )
     return present(request, received, status_code=202 if received.job_id else 200)
+
+
+@router.delete("/import/upload/{upload_id}", response_model=Ok[UploadRemoved], summary="Give up an upload")
+def remove_upload(request: Request, pid: ProjectPath, upload_id: UploadPath, studio: StudioDep) -> Response:
+    """Removes the files that were received under it; without this they go after a day."""
+    return present(request, studio.imports.remove_upload(pid, upload_id))

@@ -63,6 +63,7 @@ def _report(found: SourceScan, limits: ImportLimits, refused: ProblemList) -> Im
         num_annotations=sum(len(image.annotations) for image in images),
         classes=list(classes),
         class_counts={name: counts[name] for name in classes},
+        found_classes=found.found_classes,
         split_counts=dict(Counter(image.split or "none" for image in images)) if scan.has_split else {},
         value_names=list(scan.value_names),
         num_problems=refused.num_problems + scan.problems.num_problems,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.datasets.formats.base import ImportFormat, Scan, SourceError, subset_of
+from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.registry import detect_format, get_format, list_formats
 from app.datasets.formats.walking import list_folder
 from app.schemas.datasets import ImportOptions
@@ -31,11 +32,15 @@ class Source:
 
 @dataclass(frozen=True)
 class SourceScan:
-    """A scanned source: the format, the resolved folder that its names are relative to, and what it holds."""
+    """A scanned source: the format, the resolved folder that its names are relative to, and what it holds.
+
+    `found_classes` has the images of each class as the source names them; `scan` has the names of the mapping.
+    """
 
     format: ImportFormat
     root: Path
     scan: Scan
+    found_classes: dict[str, int]
 
 
 def is_zip(path: Path) -> bool:
@@ -60,7 +65,8 @@ def scan_source(source: Source) -> SourceScan:
     if source.annotation_kind not in found.annotation_kinds:
         msg = f"The format {found.name!r} cannot hold annotations of the kind {source.annotation_kind!r}."
         raise SourceError(msg, "Choose another format.")
-    return SourceScan(found, root, found.scan(root, source.annotation_kind, options, source.limits))
+    scan = found.scan(root, source.annotation_kind, options, source.limits)
+    return SourceScan(found, root, map_classes(scan, options.class_mapping), count_found_classes(scan))
 
 
 def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:

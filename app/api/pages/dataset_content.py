@@ -1,0 +1,243 @@
+"""The states of the dataset page: nothing yet, an import that runs or failed, a dataset with its statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from app.api.pages.charts import Chart, Series
+from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
+from app.api.pages.dataset_query import DatasetAddress
+from app.api.templating import Fragment
+from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
+from app.schemas.datasets import DatasetSummary, ImportProblem
+from app.schemas.jobs import JobSummary
+
+MAX_CHART_CLASSES = 20
+MAX_CLASS_LINKS = 200
+MAX_PROBLEMS = 50
+_MODES = {"copy": "Copied into the workspace", "link": "Hard links to the source", "reference": "Left where they lie"}
+
+
+@dataclass(frozen=True)
+class ImportProgress:
+    """An import that runs; `total` 0 where it is not known."""
+
+    job_id: str
+    label: str
+    done: int
+    total: int
+    text: str
+
+
+@dataclass(frozen=True)
+class ImportEnd:
+    """An import that did not end well."""
+
+    title: str
+    text: str
+    kind: Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Problems:
+    """What was wrong in the source; `more` says how many are not named."""
+
+    title: str
+    items: list[ImportProblem]
+    more: str
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The column beside the grid."""
+
+    facts: list[tuple[str, str]]
+    chart: Chart | None
+    chart_size: str
+    class_links: list[GridLink]
+    class_links_title: str
+    class_links_more: str
+    problems: Problems | None
+
+
+@dataclass(frozen=True)
+class Content:
+    """What `dataset/_dataset_content.html` shows. Of the four states only one has its parts."""
+
+    state: Literal["empty", "importing", "broken", "dataset"]
+    project_id: str
+    split_url: str
+    formats: list[str]
+    progress: ImportProgress | None
+    end: ImportEnd | None
+    problem: str
+    next_step: str
+    filters: Filters | None
+    grid: Grid | None
+    statistics: Statistics | None
+
+
+@dataclass(frozen=True)
+class ContentContext:
+    """Names for `dataset/_dataset_content.html`."""
+
+    content: Content
+
+
+def dataset_content_fragment(project_id: str, address: DatasetAddress, page: DatasetPage) -> Fragment:
+    """Return everything of the page that an import or a removal changes."""
+    return Fragment("dataset/_dataset_content.html", ContentContext(make_content(project_id, address, page)))
+
+
+def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) -> Content:
+    """Return the state of a dataset as texts and links."""
+    summary, listing = page.summary, page.listing
+    progress = _make_progress(page.import_job) if page.is_importing and page.import_job is not None else None
+    state: Literal["empty", "importing", "broken", "dataset"] = "empty"
+    if summary is not None:
+        state = "dataset"
+    elif progress is not None:
+        state = "importing"
+    elif page.problem is not None:
+        state = "broken"
+    return Content(
+        state=state,
+        project_id=project_id,
+        split_url=f"/projects/{project_id}/split",
+        formats=[title_of(item) for item in page.formats],
+        progress=progress,
+        end=_make_end(page.import_job) if summary is None and not page.is_importing and page.import_job else None,
+        problem=page.problem or "",
+        next_step=_say_next_step(summary) if summary is not None else "",
+        filters=make_filters(project_id, address, summary) if summary is not None else None,
+        grid=make_grid(project_id, address, listing) if listing is not None else None,
+        statistics=_make_statistics(project_id, address, summary) if summary is not None else None,
+    )
+
+
+def title_of(item: ImportFormatInfo) -> str:
+    """Return what a format is, as a sentence begins."""
+    return item.title[:1].upper() + item.title[1:]
+
+
+def describe_problems(problems: list[ImportProblem], num_problems: int) -> Problems | None:
+    """Return the first problems and how many more there are, None when there is none."""
+    if num_problems == 0:
+        return None
+    named = problems[:MAX_PROBLEMS]
+    noun = "problem" if num_problems == 1 else "problems"
+    more = num_problems - len(named)
+    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "")
+
+
+def format_bytes(number: int) -> str:
+    """Return a size in the unit in which it reads best."""
+    size = float(number)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _make_progress(job: JobSummary) -> ImportProgress:
+    done, total = job.progress.done, job.progress.total
+    label = job.progress.message or ("Waiting for its turn" if job.status == "pending" else "Looking at the files")
+    text = f"{done:,} of {total:,}" if total else ""
+    return ImportProgress(job.id, label, done, total, text)
+
+
+def _make_end(job: JobSummary) -> ImportEnd | None:
+    reason = job.error.message if job.error is not None else ""
+    if job.status == "failed":
+        return ImportEnd("The import failed", reason or "The log of the server says why.", "error")
+    if job.status == "interrupted":
+        return ImportEnd(
+            "The import was interrupted", f"{reason} Nothing was changed; import again.".strip(), "warning"
+        )
+    if job.status == "cancelled":
+        return ImportEnd("The import was cancelled", "Nothing was changed.", "info")
+    return None
+
+
+def _say_next_step(summary: DatasetSummary) -> str:
+    if summary.split_names:
+        return ""
+    num_images = summary.image_stats.num_images
+    noun = "image is" if num_images == 1 else "images are"
+    text = f"{num_images:,} {noun} here."
+    if summary.num_problems:
+        noun = "problem" if summary.num_problems == 1 else "problems"
+        text += f" The import met {summary.num_problems:,} {noun}, listed under Statistics."
+    return f"{text} Next, divide them into images to train on, to validate with and to test with."
+
+
+def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetSummary) -> Statistics:
+    counts = sorted(summary.class_counts.items(), key=lambda item: (-item[1], item[0]))
+    num_more = len(counts) - MAX_CLASS_LINKS
+    plain = address.model_copy(update={"page": 1})
+    num_charted = min(len(counts), MAX_CHART_CLASSES)
+    return Statistics(
+        facts=_list_facts(summary),
+        chart=_draw_classes(counts) if counts else None,
+        chart_size="short" if num_charted <= 4 else "tall" if num_charted > 8 else "",
+        class_links=[
+            grid_link(project_id, plain.model_copy(update={"class_name": name}), f"{name} ({count:,})")
+            for name, count in counts[:MAX_CLASS_LINKS]
+        ],
+        class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
+        class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
+        problems=describe_problems(summary.problems, summary.num_problems),
+    )
+
+
+def _draw_classes(counts: list[tuple[str, int]]) -> Chart:
+    shown = counts[:MAX_CHART_CLASSES]
+    title = "Images per class" if len(shown) == len(counts) else f"Images in the {len(shown)} largest classes"
+    return Chart(
+        id="class-chart",
+        title=title,
+        type="bar",
+        series=(Series("Images", values=tuple(float(count) for _, count in shown)),),
+        labels=tuple(name for name, _ in shown),
+        summary=f"From {shown[0][1]:,} in {shown[0][0]} down to {shown[-1][1]:,} in {shown[-1][0]}.",
+        is_horizontal=True,
+        y_min=0.0,
+    )
+
+
+def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
+    stats = summary.image_stats
+    facts = [
+        ("Images", f"{stats.num_images:,}"),
+        ("Sides", _sides(stats.min_width, stats.max_width, stats.min_height, stats.max_height)),
+        ("Formats", ", ".join(stats.formats)),
+        ("Size", format_bytes(summary.total_bytes)),
+        ("Source", summary.source_path),
+        ("Read as", summary.source_format.replace("_", " ")),
+        ("Files", _MODES[summary.import_mode]),
+        ("Imported", _minute(summary.imported_at)),
+    ]
+    if summary.value_names:
+        facts.insert(1, ("Values", ", ".join(summary.value_names)))
+    if summary.class_counts:
+        facts.insert(1, ("Classes", f"{len(summary.class_counts):,}"))
+    if summary.class_mapping:
+        facts.append(("Classes renamed", f"{len(summary.class_mapping):,}"))
+    return facts
+
+
+def _sides(min_width: int, max_width: int, min_height: int, max_height: int) -> str:
+    def one(low: int, high: int) -> str:
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+    return f"{one(min_width, max_width)} × {one(min_height, max_height)} px"  # noqa: RUF001 - the sign between sides
+
+
+def _minute(iso: str) -> str:
+    try:
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return iso

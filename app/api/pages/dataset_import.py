@@ -1,0 +1,105 @@
+"""The report of a dry run, and the form that imports what it is about. Turns a report into texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.pages.dataset_content import Problems, describe_problems
+from app.api.templating import Fragment
+from app.schemas.datasets import ImportCheck, ImportReport
+
+MAX_MAPPED_CLASSES = 300
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A class of the source and what becomes of it."""
+
+    name: str
+    count: str
+    new_name: str
+    is_left_out: bool
+
+
+@dataclass(frozen=True)
+class ModeChoice:
+    """A way to bring the files in, in a sentence."""
+
+    value: str
+    title: str
+    text: str
+
+
+MODES = (
+    ModeChoice("copy", "Copy", "The project keeps its own files and does not change when the folder does."),
+    ModeChoice("link", "Link", "Takes no space: the same files under a second name, on the same disk only."),
+    ModeChoice("reference", "Refer", "Takes no space: files stay where they lie and must not be moved or changed."),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `dataset/_import_report.html` shows. `options` is sent with the import; the mapping changes it."""
+
+    project_id: str
+    can_import: bool
+    title: str
+    facts: list[tuple[str, str]]
+    notes: list[str]
+    problems: Problems | None
+    rows: list[ClassRow]
+    rows_note: str
+    source_path: str
+    upload_id: str
+    source_format: str
+    options: dict[str, Any]
+    modes: tuple[ModeChoice, ...]
+    submit: str
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """Names for `dataset/_import_report.html`."""
+
+    report: Report
+
+
+def import_report_fragment(project_id: str, request: ImportCheck, report: ImportReport) -> Fragment:
+    """Return what a dry run found, with the form that imports it."""
+    mapping = request.options.class_mapping
+    found = list(report.found_classes.items())
+    rows = [
+        ClassRow(name, f"{count:,}", (mapping.get(name, name) or ""), name in mapping and mapping[name] is None)
+        for name, count in found[:MAX_MAPPED_CLASSES]
+    ]
+    noun = "image" if report.num_images == 1 else "images"
+    context = Report(
+        project_id=project_id,
+        can_import=report.can_import,
+        title=f"{report.num_images:,} {noun} can be imported" if report.can_import else "Nothing can be imported",
+        facts=_list_facts(report),
+        notes=report.notes,
+        problems=describe_problems(report.problems, report.num_problems),
+        rows=rows,
+        rows_note=f"The first {MAX_MAPPED_CLASSES} of {len(found):,} classes." if len(found) > len(rows) else "",
+        source_path=request.source_path or "",
+        upload_id=request.upload_id or "",
+        source_format=request.source_format or "",
+        options=request.options.model_dump(),
+        modes=MODES,
+        submit=f"Import {report.num_images:,} {noun}",
+    )
+    return Fragment("dataset/_import_report.html", ReportContext(context))
+
+
+def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
+    facts = [("Images", f"{report.num_images:,}"), ("Annotations", f"{report.num_annotations:,}")]
+    if report.source_format:
+        facts.insert(0, ("Read as", report.source_format.replace("_", " ")))
+    if report.classes:
+        facts.append(("Classes", f"{len(report.classes):,}"))
+    if report.value_names:
+        facts.append(("Values", ", ".join(report.value_names)))
+    facts += [(name.capitalize(), f"{count:,}") for name, count in report.split_counts.items()]
+    return facts

@@ -1,0 +1,69 @@
+"""Renames, merges and leaves out classes between the scan of a source and the import. The same for every format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
+from app.datasets.formats.findings import count_classes
+from app.datasets.table import Annotation, BBox, Instance, Label, OrientedBBox, SegmentationMask
+
+ClassMapping = Mapping[str, str | None]
+
+
+def count_found_classes(scan: Scan) -> dict[str, int]:
+    """Return the images of each class as the source names them, in the order of the classes."""
+    counts: Counter[str] = count_classes(image.annotations for image in scan.images)
+    return {name: counts[name] for name in scan.classes}
+
+
+def map_classes(scan: Scan, mapping: ClassMapping) -> Scan:
+    """Return the scan with classes under their new names; None leaves a class out. Raises SourceError.
+
+    Each name is looked up once, so two classes may exchange their names. An image whose label is left out is left
+    out; an object that is left out takes only itself away. Classes that get one name become one class.
+    """
+    if not mapping:
+        return scan
+    for name in mapping:
+        if name not in scan.classes:
+            scan.problems.warn(
+                name, f"The mapping names the class {shorten(name)!r}, which was not found.", "Remove it."
+            )
+    new_names = {name: mapping.get(name, name) for name in scan.classes}
+    classes = tuple(dict.fromkeys(name for name in new_names.values() if name is not None))
+    if not classes:
+        raise SourceError("The mapping leaves out every class.", "Keep at least one class.")
+    _refuse_masks(scan.images, new_names)
+    ids = {name: index for index, name in enumerate(classes)}
+    images = [mapped for image in scan.images if (mapped := _map_image(image, new_names, ids)) is not None]
+    left_out = len(scan.images) - len(images)
+    notes = (*scan.notes, f"{left_out:,} images of classes that are left out.") if left_out else scan.notes
+    return replace(scan, images=images, classes=classes, notes=notes)
+
+
+def _map_image(image: FoundImage, new_names: ClassMapping, ids: Mapping[str, int]) -> FoundImage | None:
+    mapped: list[Annotation] = []
+    for annotation in image.annotations:
+        if not isinstance(annotation, Label | BBox | OrientedBBox | Instance):
+            mapped.append(annotation)
+            continue
+        name = new_names.get(annotation.class_name, annotation.class_name)
+        if name is not None:
+            mapped.append(msgspec.structs.replace(annotation, class_id=ids[name], class_name=name))
+        elif isinstance(annotation, Label):
+            return None
+    return replace(image, annotations=tuple(mapped))
+
+
+def _refuse_masks(images: Iterable[FoundImage], new_names: ClassMapping) -> None:
+    """A mask holds class ids in its pixels: its classes can be renamed, but neither merged nor left out."""
+    values = list(new_names.values())
+    if None not in values and len(set(values)) == len(values):
+        return
+    if any(isinstance(annotation, SegmentationMask) for image in images for annotation in image.annotations):
+        raise SourceError("Classes of masks can be renamed, not merged or left out.", "Change the masks themselves.")

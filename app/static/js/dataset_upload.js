@@ -1,0 +1,225 @@
+/* Uploads of the dataset page: files, folders and zips, dropped or chosen, in batches that can be sent again. An upload
+   goes on while its dialog is closed. Files are kept by the server until they are imported or given up. */
+(() => {
+  "use strict";
+  const MAX_FILES = 500;
+  const BATCH_BYTES = 32 * 1024 * 1024;
+  const BYTES_PER_PART = 1024; /* what the form adds to each file */
+  const JUNK = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
+  const UNPLAIN = /[<>:"|?*\\]/; /* what no file name on every system may hold; the server refuses it */
+  const byId = (id) => document.getElementById(id);
+  const form = () => byId("check-form");
+  let upload = null;
+
+  const size = (bytes) => {
+    const units = ["bytes", "KB", "MB", "GB"];
+    let value = bytes;
+    let unit = 0;
+    while (value >= 1000 && unit < units.length - 1) { value /= 1000; unit += 1; }
+    return `${value.toFixed(unit && value < 100 ? 1 : 0)} ${units[unit]}`;
+  };
+  const time = (seconds) => (seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`);
+  const plural = (number) => `${number.toLocaleString("en")} ${number === 1 ? "file" : "files"}`;
+
+  /* Folders that are dropped are walked; what their entries call a path becomes the name of the file. */
+  const readAll = async (reader) => {
+    const all = [];
+    for (;;) {
+      const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+      if (!some.length) return all;
+      all.push(...some);
+    }
+  };
+  const walk = async (entry, found) => {
+    if (entry.isFile) {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+      found.push({ name: entry.fullPath.replace(/^\//, ""), file });
+    } else if (entry.isDirectory) {
+      for (const inner of await readAll(entry.createReader())) await walk(inner, found);
+    }
+  };
+  const filesOfDrop = async (transfer) => {
+    const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+    if (!entries.length) return [...transfer.files].map((file) => ({ name: file.name, file }));
+    const found = [];
+    for (const entry of entries) await walk(entry, found);
+    return found;
+  };
+
+  const sayUnplain = (names) => {
+    if (!names.length) return "";
+    const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+    return `${plural(names.length)} left out, because names may not hold any of <>:"|?*\\ here: ${names.slice(0, 3).join(", ")}${more}. Rename them, or give the path on the server's machine.`;
+  };
+  const refusal = (files, maxBytes) => {
+    if (!files.length) return "There is no file in it.";
+    const zips = files.filter(({ name }) => /\.zip$/i.test(name));
+    if (zips.length && files.length > 1) return "Drop one zip, or images and folders, not both: a zip is unpacked as a whole data set.";
+    const large = files.find(({ file }) => file.size + BYTES_PER_PART > maxBytes);
+    if (!large) return "";
+    const hint = zips.length ? "Unpack it and drop the folder" : "Leave it out";
+    return `${large.name} has ${size(large.file.size)}; one file may have ${size(maxBytes)}. ${hint}, or give its path on the server's machine.`;
+  };
+  const makeBatches = (files, maxBytes) => {
+    const limit = Math.min(BATCH_BYTES, maxBytes);
+    const batches = [];
+    let batch = [];
+    let bytes = 0;
+    for (const item of files) {
+      const more = item.file.size + BYTES_PER_PART + item.name.length * 3;
+      if (batch.length && (batch.length >= MAX_FILES || bytes + more > limit)) { batches.push({ files: batch, bytes }); batch = []; bytes = 0; }
+      batch.push(item);
+      bytes += more;
+    }
+    batches.push({ files: batch, bytes });
+    return batches;
+  };
+
+  /* What is shown: in the dialog, and in a line of the page while the dialog is closed. */
+  const show = () => {
+    const status = form().querySelector("[data-upload-status]");
+    const strip = byId("upload-strip");
+    status.hidden = !upload;
+    strip.hidden = !upload || byId("import-dialog").open || upload.state === "used";
+    form().querySelector("[data-check]").toggleAttribute("data-waits", !upload?.id);
+    if (!upload) return;
+    const { state, sent, total, files, failure } = upload;
+    const bar = byId("upload-progress");
+    const isDone = state === "done";
+    const elapsed = (performance.now() - upload.startedAt) / 1000;
+    const speed = elapsed > 0.5 ? (sent - upload.sentAtStart) / elapsed : 0;
+    const pace = state === "sending" && speed > 0 ? `, ${size(speed)}/s, ${time((total - sent) / speed)} left` : "";
+    bar.querySelector("progress").value = total ? Math.floor(100 * sent / total) : 100;
+    bar.querySelector(".progress__label").textContent = isDone ? `${plural(files.length)} uploaded` : state === "failed" ? "The upload stopped" : `Uploading ${plural(files.length)}`;
+    const words = isDone ? size(total) : `${size(sent)} of ${size(total)}${pace}`;
+    const text = bar.querySelector("[data-progress-text]");
+    /* Read aloud now and then, not with every packet. */
+    if (isDone || state === "failed" || performance.now() - (upload.saidAt || 0) > 1000) { text.textContent = words; upload.saidAt = performance.now(); }
+    const skipped = form().querySelector("[data-upload-skipped]");
+    skipped.textContent = upload.skipped;
+    skipped.hidden = !upload.skipped;
+    const error = form().querySelector("[data-upload-error]");
+    error.hidden = state !== "failed";
+    error.textContent = state === "failed" ? failure : "";
+    form().querySelector("[data-upload-retry]").hidden = state !== "failed";
+    form().querySelector("[data-upload-cancel]").textContent = isDone ? "Remove the upload" : "Cancel the upload";
+    strip.querySelector("[data-upload-strip-text]").textContent = isDone ? "The upload is complete; the import has not begun." : state === "failed" ? "The upload stopped." : `Uploading: ${size(sent)} of ${size(total)}`;
+  };
+
+  const sendBatch = (batch) => new Promise((resolve, reject) => {
+    const body = new FormData();
+    body.append("final", "false");
+    if (upload.id) body.append("upload_id", upload.id);
+    for (const { name, file } of batch.files) body.append("files", file, name);
+    const xhr = new XMLHttpRequest();
+    const before = upload.sent;
+    upload.xhr = xhr;
+    xhr.open("POST", form().dataset.uploadUrl);
+    xhr.setRequestHeader("Accept", "application/json");
+    xhr.upload.addEventListener("progress", (event) => { upload.sent = before + Math.min(batch.bytes, event.loaded); show(); });
+    xhr.addEventListener("load", () => {
+      if (xhr.status < 400) { upload.sent = before + batch.bytes; resolve(JSON.parse(xhr.responseText).data); return; }
+      upload.sent = before;
+      reject(new Error(Studio.problemText(Studio.readProblem(xhr))));
+    });
+    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server does not answer. What was sent so far is kept.")); });
+    xhr.addEventListener("abort", () => reject(new Error("aborted")));
+    xhr.send(body);
+  });
+  const send = async () => {
+    const mine = upload;
+    Object.assign(upload, { state: "sending", startedAt: performance.now(), sentAtStart: upload.sent });
+    show();
+    try {
+      while (upload === mine && mine.next < mine.batches.length) {
+        const answer = await sendBatch(mine.batches[mine.next]);
+        if (upload !== mine) { giveUp(answer.upload_id); return; }
+        mine.id = answer.upload_id;
+        mine.next += 1;
+      }
+    } catch (error) {
+      if (upload !== mine) return;
+      Object.assign(mine, { state: "failed", failure: error.message });
+      show();
+      return;
+    }
+    mine.state = "done";
+    form().elements.upload_id.value = mine.id;
+    show();
+    form().requestSubmit();
+  };
+  const giveUp = (id) => { if (id) fetch(`${form().dataset.uploadUrl}/${id}`, { method: "DELETE", headers: { Accept: "application/json" } }).catch(() => {}); };
+  const cancel = () => {
+    const old = upload;
+    upload = null;
+    old?.xhr?.abort();
+    giveUp(old?.id);
+    form().elements.upload_id.value = "";
+    Studio.dataset.forgetReport(true);
+    show();
+  };
+  const begin = (files) => {
+    const real = files.filter(({ name }) => !JUNK.test(name));
+    const wanted = real.filter(({ name }) => !UNPLAIN.test(name));
+    const unplain = real.filter(({ name }) => UNPLAIN.test(name)).map(({ name }) => name);
+    const maxBytes = Number(form().dataset.maxBytes);
+    const problem = !wanted.length && unplain.length ? sayUnplain(unplain) : refusal(wanted, maxBytes - 8192);
+    if (problem) { Studio.toast({ kind: "error", text: problem }); return; }
+    if (upload) cancel();
+    choose("upload");
+    Studio.dataset.forgetReport(true);
+    const batches = makeBatches(wanted, maxBytes - 8192);
+    upload = { files: wanted, batches, total: batches.reduce((sum, batch) => sum + batch.bytes, 0), sent: 0, next: 0, id: "", skipped: sayUnplain(unplain) };
+    send();
+  };
+
+  /* Upload or a path: the fields of the other are disabled, so that the form sends one of the two. */
+  const choose = (source) => {
+    for (const radio of document.querySelectorAll("[data-source-choice]")) radio.checked = radio.value === source;
+    for (const part of form().querySelectorAll("[data-source]")) {
+      part.hidden = part.dataset.source !== source;
+      for (const input of part.querySelectorAll("[name]")) input.disabled = part.hidden;
+    }
+  };
+  const canImport = () => byId("dataset-content").dataset.state === "empty";
+  const take = async (transfer) => {
+    const files = filesOfDrop(transfer); /* the list is gone after the event, so it is read at once */
+    if (!byId("import-dialog").open) Studio.openDialog("import-dialog");
+    begin(await files);
+  };
+
+  document.addEventListener("change", (event) => {
+    const input = event.target;
+    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.dataset.forgetReport(true); }
+    if (!input.matches?.("[data-upload-files], [data-upload-folder]") || !input.files.length) return;
+    begin([...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
+    input.value = "";
+  });
+  document.addEventListener("drop", (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    if (!event.target.closest(".file-drop") && !canImport()) return;
+    event.preventDefault();
+    take(event.dataTransfer);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-choose-folder]")) form().querySelector("[data-upload-folder]").click();
+    if (event.target.closest("[data-upload-cancel]")) cancel();
+    if (event.target.closest("[data-upload-retry]")) send();
+  });
+  /* The form is also sent by its button: without a finished upload there is nothing to look at. */
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "check-form" || !form().querySelector('[data-source="local"]').hidden) return;
+    if (upload?.state === "done") return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const text = upload ? "The upload is not complete yet." : "Drop or choose files first.";
+    Studio.showProblem(form(), { message: text, details: [] });
+  }, true);
+  document.addEventListener("dialog:open", show);
+  document.addEventListener("dialog:close", show);
+  window.addEventListener("beforeunload", (event) => { if (upload?.state === "sending") event.preventDefault(); });
+  document.addEventListener("DOMContentLoaded", () => {
+    choose("upload");
+    document.body.addEventListener("import-begun", () => { upload = null; form().elements.upload_id.value = ""; choose("upload"); show(); });
+  });
+})();

@@ -1,0 +1,192 @@
+"""The dataset page and its fragments as HTML: states, filters, one image, clearing, the report of a dry run."""
+
+from __future__ import annotations
+
+import re
+import time
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from app.api.pages.dataset_content import title_of
+from app.core.dataset_pages import describe_formats
+
+NUM_PER_CLASS = 60
+MARKUP = "<b>red&"
+HTMX = {"hx-request": "true"}
+
+
+def draw_folders(root: Path) -> Path:
+    """Two classes, one with markup in its name, of 60 images each; one file is broken."""
+    for name, shade in ((MARKUP, 200), ("blue", 20)):
+        (root / name).mkdir(parents=True)
+        for number in range(NUM_PER_CLASS):
+            Image.new("RGB", (16, 12), (shade, 10, 255 - shade)).save(root / name / f"{name[-4:]}_{number:03}.png")
+    (root / "blue" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    return root
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_folders(tmp_path_factory.mktemp("source") / "images")
+
+
+@pytest.fixture
+def imported(client: httpx.Client, project_id: str, source: Path) -> str:
+    """The project with the images and a split."""
+    started = client.post(f"/api/datasets/{project_id}/import/local", json={"source_path": str(source)}).json()
+    wait_for_job(client, started["data"]["job_id"])
+    assert client.post(f"/api/splits/{project_id}", json={"name": "main"}).status_code == 200
+    return project_id
+
+
+def wait_for_job(client: httpx.Client, job_id: str) -> None:
+    deadline = time.monotonic() + 60
+    while client.get(f"/api/jobs/{job_id}").json()["data"]["status"] in {"pending", "running"}:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def test_empty_page_says_what_to_do_and_how_images_lie(client: httpx.Client, project_id: str) -> None:
+    html = client.get(f"/projects/{project_id}/dataset").text
+    assert "No images yet" in html
+    assert 'data-dialog-open="import-dialog"' in html
+    known = client.get("/api/tasks").json()["data"]["tasks"][0]["import_formats"]
+    assert len(known) >= 2
+    titles = [title_of(item) for item in describe_formats(known)]
+    assert re.findall(r"<li>([^<]+)</li>", html[html.index("How images can be arranged") :])[: len(known)] == titles
+    assert titles[0].startswith("One folder of images per class")
+
+
+def test_page_of_images_is_small_and_names_are_text(client: httpx.Client, imported: str) -> None:
+    answer = client.get(f"/projects/{imported}/dataset")
+    assert answer.status_code == 200
+    html = answer.text
+    assert len(answer.content) < 100_000
+    assert html.count('class="tile"') == 60
+    assert html.count('loading="lazy"') == 60
+    assert "<b>red" not in html
+    assert "&lt;b&gt;red&amp; (60)" in html
+    assert "120 images" in text_of(html)
+    assert "broken.png" in text_of(html)
+    assert "Page 1 of 2" in text_of(html)
+
+
+def test_filters_order_and_page_are_in_the_address(client: httpx.Client, imported: str) -> None:
+    query = {"class": "blue", "search": "_00", "sort": "-filename", "view": "list", "split": "main"}
+    answer = client.get(f"/projects/{imported}/dataset/image-grid", params=query, headers=HTMX)
+    names = re.findall(r"data-image-link>([^<]+)<", answer.text)
+    assert names == [f"blue_{number:03}.png" for number in range(9, -1, -1)]
+    assert '<section id="image-grid"' in answer.text
+    assert "10 of 120 images" in answer.text
+    pushed = answer.headers["hx-push-url"]
+    assert httpx.URL(pushed).params == httpx.QueryParams(query)
+    page = client.get(pushed).text
+    assert re.findall(r"data-image-link>([^<]+)<", page) == names
+    assert '<option value="blue" selected>' in page
+    assert 'value="_00"' in page
+
+
+def test_subsets_of_a_split_can_be_browsed(client: httpx.Client, imported: str) -> None:
+    stats = client.get(f"/api/splits/{imported}/main").json()["data"]["stats"]
+    html = client.get(f"/projects/{imported}/dataset?split=main&subset=val").text
+    assert f"{stats['val']} of 120 images" in text_of(html)
+    assert f"Train {stats['train']} Validation {stats['val']} Test {stats['test']}" in text_of(html)
+    gone = text_of(client.get(f"/projects/{imported}/dataset?split=gone&subset=val").text)
+    assert "There is no split “gone”" in gone
+    assert "120 images" in gone
+
+
+def test_nothing_found_says_which_filter_to_drop(client: httpx.Client, imported: str) -> None:
+    html = text_of(client.get(f"/projects/{imported}/dataset?class=blue&search=red").text)
+    assert "No image matches" in html
+    assert "Drop the class “blue” (60 images)" in html
+    assert "Drop the search “red” (60 images)" in html
+    html = text_of(client.get(f"/projects/{imported}/dataset?class=green&search=zebra").text)
+    assert "Drop the" not in html
+    assert "Drop every filter (120 images)" in html
+
+
+@pytest.mark.parametrize("query", ["page=99999", "page=2", "unknown=1", "subset=&class=&search=", "image=nobody.png"])
+def test_odd_addresses_are_a_page(client: httpx.Client, imported: str, query: str) -> None:
+    assert client.get(f"/projects/{imported}/dataset?{query}").status_code == 200
+
+
+@pytest.mark.parametrize("query", ["page=0", "page=x", "sort=colour", "view=xl", "subset=all", "search=%00"])
+def test_addresses_that_mean_nothing_are_refused(client: httpx.Client, imported: str, query: str) -> None:
+    assert client.get(f"/projects/{imported}/dataset?{query}").status_code == 422
+
+
+def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: httpx.Client, imported: str) -> None:
+    query = {"class": "blue", "sort": "-filename", "image": "blue_058.png"}
+    answer = client.get(f"/projects/{imported}/dataset/image-detail", params=query, headers=HTMX)
+    html = unescape(answer.text)
+    assert 'id="image-detail"' in html
+    hrefs = re.findall(r'href="([^"]+)" data-image-link data-image-key="(\w+)"', html)
+    assert [(httpx.URL(url).params["image"], key) for url, key in hrefs] == [
+        ("blue_059.png", "ArrowLeft"),
+        ("blue_057.png", "ArrowRight"),
+    ]
+    text = text_of(answer.text)
+    assert "2 of 60" in text
+    assert re.search(r"Split main (Train|Validation|Test)", text)
+    deep = client.get(f"/projects/{imported}/dataset", params=query).text
+    assert 'data-image="blue_058.png" data-is-shown' in deep
+    other = client.get(f"/projects/{imported}/dataset/image-detail", params={**query, "class": MARKUP})
+    assert "The filter in use leaves this image out" in other.text
+    missing = client.get(f"/projects/{imported}/dataset/image-detail?image=nobody.png", headers=HTMX)
+    assert missing.status_code == 404
+
+
+def test_a_mask_that_is_not_there_is_not_found(client: httpx.Client, imported: str) -> None:
+    query = {"image": "blue_000.png", "annotation": "0"}
+    assert client.get(f"/projects/{imported}/dataset/mask", params=query).status_code == 404
+
+
+def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, project_id: str, source: Path) -> None:
+    url = f"/api/datasets/{project_id}/import/check"
+    mapping = {"blue": "cold", MARKUP: None}
+    body = {"source_path": str(source), "options": {"class_mapping": mapping}}
+    report = client.post(url, json=body).json()["data"]
+    assert (report["classes"], report["found_classes"]) == (["cold"], {MARKUP: 60, "blue": 61})
+    html = client.post(url, json=body, headers=HTMX).text
+    assert 'id="import-report"' in html
+    assert "<b>red" not in html
+    text = text_of(html)
+    assert "60 images can be imported" in text
+    assert "broken.png" in text
+    assert "60 images of classes that are left out." in text
+    assert re.search(r'value="cold" maxlength', html)
+    assert html.count('name="mode"') == 3
+    for name in ("", "   ", "a\x00b", "x" * 201):
+        body = {"source_path": str(source), "options": {"class_mapping": {"blue": name}}}
+        assert client.post(url, json=body).status_code == 422
+
+
+def test_clear_form_says_what_goes(client: httpx.Client, imported: str) -> None:
+    html = client.get(f"/projects/{imported}/dataset/clear-form", headers=HTMX).text
+    assert 'id="clear-form"' in html
+    text = text_of(html)
+    assert "120 images with annotations" in text
+    assert "1 split: main" in text
+    assert client.delete(f"/api/datasets/{imported}").status_code == 200
+    content = client.get(f"/projects/{imported}/dataset/dataset-content", headers=HTMX).text
+    assert '<div id="dataset-content"' in content
+    assert 'data-state="empty"' in content
+
+
+def test_failed_import_is_explained_on_the_page(client: httpx.Client, project_id: str, tmp_path: Path) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    started = client.post(f"/api/datasets/{project_id}/import/local", json={"source_path": str(tmp_path)}).json()
+    wait_for_job(client, started["data"]["job_id"])
+    text = text_of(client.get(f"/projects/{project_id}/dataset").text)
+    assert "The import failed No image could be imported." in text
+    assert "No images yet" in text
