@@ -111,4 +111,4 @@ def test_server_is_well_afterwards(client: httpx.Client, memory_before_mb: float
     assert client.get("/api/system/health").status_code == 200
     grown_mb = psutil.Process().memory_info().rss / 2**20 - memory_before_mb
     assert grown_mb < 200
-    assert len(OPERATIONS) == 68
+    assert len(OPERATIONS) == 69
