@@ -23,6 +23,7 @@ class ExperimentQuery(QueryModel):
     status: StatusFilter = "all"
     sort: Literal["newest", "oldest", "name", "metric"] = "newest"
     page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    metric: Annotated[str, Field(max_length=64)] = ""  # of the curve; only the page's script reads it
 
 
 class ExperimentRow(StrictModel):

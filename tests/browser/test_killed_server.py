@@ -17,8 +17,15 @@ from tests.cli.test_restart import kill_server, start_training
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("restart")]
 WAIT_MS = 60_000
 NUM_POINTS = "Studio.charts.get('run-loss')?.spec.series[0].points.length || 0"
-# A page whose server is gone is right to say so on the console.
-OF_A_KILLED_SERVER = ("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION_RESET")
+# A page whose server is gone is right to say so on the console; htmx names a request that was under way.
+OF_A_KILLED_SERVER = (
+    "ERR_CONNECTION_REFUSED",
+    "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    "ERR_CONNECTION_RESET",
+    "ERR_EMPTY_RESPONSE",
+    "htmx:afterRequest",
+    "htmx:sendError",
+)
 
 
 @pytest.fixture
