@@ -75,7 +75,7 @@ def train(context: JobContext) -> dict[str, Any]:
     if seed == 16 and payload.resume_from is None:  # the disk is full, and an image was bad
         context.report(SamplesSkipped(run_id=run_id, count=1, images=[SkippedSample(filename="a.png", message="Bad.")]))
         paused = {"outcome": "paused", "error": {"type": "DiskFull", "message": "The disk is full."}}
-    if seed == 17 and payload.resume_from is None:  # it broke, went back to its first epoch, and is paused there
+    if seed == 18 and payload.resume_from is None:  # it broke, went back to its first epoch, and is paused there
         _report_recovery(context, run_id)
         paused = {"outcome": "paused"}
     result = {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}

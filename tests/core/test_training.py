@@ -125,7 +125,7 @@ def test_a_run_that_pauses_by_itself_says_why_until_it_goes_on(studio: Studio, i
 
 
 def test_a_run_that_went_back_forgets_the_epochs_that_it_trains_again(studio: Studio, imported_id: str) -> None:
-    record = create_experiment(studio, imported_id, seed=17, max_epochs=3)
+    record = create_experiment(studio, imported_id, seed=18, max_epochs=3)
     started = studio.training.start_training(imported_id, record.id)
     studio.scheduler.wait(started.job_id or "", WAIT_S)
     types = [line.type for line in studio.bus.read(imported_id, 0, 1000)]

@@ -39,10 +39,10 @@ def test_the_device_of_the_start_of_training_decides_how_often_the_loss_is_read(
     payload = workplace.payload({"max_epochs": 1})
     check = TrainingModule.check_loss
 
-    def note(module: TrainingModule) -> float:
+    def note(module: TrainingModule, total: float | None = None) -> float:
         if module.trainer.training and module.run_state.batch > 0 and not module.run_state.is_epoch_trained:
             reads.append(module.run_state.batch)
-        return check(module)
+        return check(module, total)
 
     monkeypatch.setattr(TrainingModule, "check_loss", note)
     run_fake(workplace.context("run", payload), payload)
