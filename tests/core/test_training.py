@@ -136,6 +136,18 @@ def test_a_run_that_went_back_forgets_the_epochs_that_it_trains_again(studio: St
     assert [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs] == [1, 2, 3]
 
 
+def test_the_record_of_a_run_says_what_it_computes_with_now(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    ids = imported_id, record.id, train_to_end(studio, imported_id, record).current_run_id or ""
+    first = studio._stores.experiments.read_run_config(*ids)
+    assert first is not None
+    divided = first.model_copy(update={"created_at": "later", "resolved": {"micro_batch_size": 4}})
+    studio._stores.experiments.write_run_config(imported_id, divided)
+    latest = studio._stores.experiments.read_run_config(*ids)
+    assert latest is not None
+    assert (latest.created_at, latest.resolved) == (first.created_at, {"micro_batch_size": 4})
+
+
 def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=13)
     with pytest.raises(ConflictError):
