@@ -5,11 +5,13 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+CHART := 4.6.1
+ESBUILD := 0.28.2
 
 # Only `make css` needs npm; what it makes is committed.
 TAILWIND := 4.3.5
 
-.PHONY: help install run demo test check format docs bench css screens clean
+.PHONY: help install run demo test check format docs bench css vendor screens clean
 
 help:
 	@echo "make demo      train, evaluate and export a model on real images, then keep serving"
@@ -69,6 +71,13 @@ css: install
 		'NODE_PATH="$$(dirname "$$(dirname "$$(command -v tailwindcss)")")" \
 		tailwindcss --input styles/source.css --output app/static/css/app.css --minify'
 	$(BIN)/python -m tests.style_sheet
+
+# Developers only. esbuild looks for the package beside the entry, so both go to a folder of their own.
+vendor:
+	rm -rf build/vendor && mkdir -p build/vendor && cp styles/chart.entry.js build/vendor/
+	cd build/vendor && npm install --silent --no-save --prefix . chart.js@$(CHART) esbuild@$(ESBUILD)
+	cd build/vendor && node_modules/.bin/esbuild chart.entry.js --bundle --minify --format=iife --legal-comments=inline \
+		--outfile=../../app/static/js/vendor/chart-$(CHART).min.js
 
 screens: install
 	$(BIN)/python -m tests.browser.screens $(ARGS)

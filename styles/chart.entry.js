@@ -1,0 +1,11 @@
+/* What the charts of the pages need of Chart.js; `make vendor` bundles it into app/static/js/vendor/. */
+import {
+  BarController, BarElement, CategoryScale, Chart, Legend, LinearScale, LineController, LineElement, LogarithmicScale,
+  PointElement, ScatterController, Tooltip,
+} from "chart.js";
+
+Chart.register(
+  BarController, BarElement, CategoryScale, Legend, LinearScale, LineController, LineElement, LogarithmicScale,
+  PointElement, ScatterController, Tooltip,
+);
+globalThis.Chart = Chart;
