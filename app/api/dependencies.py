@@ -21,7 +21,8 @@ def get_studio(connection: HTTPConnection) -> Studio:
     return studio
 
 
-def _without_control_characters(value: str) -> str:
+def without_control_characters(value: str) -> str:
+    """Return the text; raises ValueError for what no file name holds."""
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
         msg = "Control characters are not part of a file name."
         raise ValueError(msg)
@@ -44,7 +45,7 @@ FilenamePath = Annotated[
         max_length=MAX_FILENAME_LENGTH,
         description="Name of an image as lists give it; it may hold slashes.",
     ),
-    AfterValidator(_without_control_characters),
+    AfterValidator(without_control_characters),
 ]
 
 # Documented once for every operation; which of them can happen is in the error's code.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.config import Settings
 from app.core.datasets import DatasetService
+from app.core.evaluation_pages import EvaluationPageService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
 from app.core.experiments import ExperimentService
@@ -61,6 +62,7 @@ class Studio:
         self.training = TrainingService(stores, bus, scheduler, gate, settings)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
+        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
