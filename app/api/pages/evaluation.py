@@ -33,6 +33,7 @@ class EvaluationContext:
     shell: ProjectShell
     project_id: str
     items: list[ExperimentItem]
+    more: str
     report: Report | None
 
 
@@ -52,7 +53,7 @@ def show_evaluation(pid: ProjectPath, address: AddressQuery, studio: StudioDep) 
     listing = studio.evaluation_pages.list_experiments(pid, address.experiment)
     address = address.change(experiment=listing.selected_id)
     report = _read_report(studio, pid, address) if listing.selected_id is not None else None
-    context = EvaluationContext(shell, pid, make_items(pid, listing), report)
+    context = EvaluationContext(shell, pid, *make_items(pid, listing), report)
     return page_response("evaluation/index.html", context)
 
 

@@ -19,6 +19,9 @@ _EVALUATION_WORDS = {
 }
 
 
+MAX_ITEMS = 100
+
+
 @dataclass(frozen=True)
 class ExperimentItem:
     """One line of the list; without `url` it cannot be chosen, and `text` says why."""
@@ -36,17 +39,19 @@ class ListContext:
 
     project_id: str
     items: list[ExperimentItem]
+    more: str
 
 
 def evaluation_list_fragment(project_id: str, listing: EvaluationListing) -> Fragment:
     """Return the list of experiments."""
-    return Fragment("evaluation/_evaluation_list.html", ListContext(project_id, make_items(project_id, listing)))
+    return Fragment("evaluation/_evaluation_list.html", ListContext(project_id, *make_items(project_id, listing)))
 
 
-def make_items(project_id: str, listing: EvaluationListing) -> list[ExperimentItem]:
-    """Return the lines of the list, those that can be chosen first."""
-    ordered = sorted(listing.experiments, key=lambda item: bool(item.reason))
-    return [
+def make_items(project_id: str, listing: EvaluationListing) -> tuple[list[ExperimentItem], str]:
+    """Return the lines of the list, those that can be chosen first, and how many more there are."""
+    ordered = sorted(listing.experiments, key=lambda item: (item.id != listing.selected_id, bool(item.reason)))
+    shown = {item.id for item in ordered[:MAX_ITEMS]}
+    items = [
         ExperimentItem(
             name=item.name,
             url=f"{page_url(project_id)}?experiment={item.id}" if not item.reason else "",
@@ -54,8 +59,11 @@ def make_items(project_id: str, listing: EvaluationListing) -> list[ExperimentIt
             status=item.status,
             is_selected=item.id == listing.selected_id,
         )
-        for item in ordered
+        for item in sorted(listing.experiments, key=lambda item: bool(item.reason))
+        if item.id in shown
     ]
+    num_more = len(ordered) - len(items)
+    return items, f"And {num_more:,} more." if num_more else ""
 
 
 def _describe(item: EvaluatedExperiment, task: TaskInfo) -> str:

@@ -204,7 +204,10 @@ def _draw_cloud(points: ValuePoints, title: str) -> Chart:
         id="value-cloud",
         title=f"{title}: truth and prediction",
         type="scatter",
-        series=(Series("images", pairs, colour=0), Series("exact", ((low, low), (high, high)), colour=1)),
+        series=(
+            Series("images", pairs, colour=0),
+            Series("exact", ((low, low), (high, high)), colour=7, is_dashed=True),
+        ),
         summary=f"{count(len(pairs), 'image')} by truth and prediction; the exact ones lie on the diagonal.",
         x_title="Truth",
         y_title="Prediction",

@@ -12,6 +12,7 @@ from app.api.pages.forms import Option
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import ResultListing
 
+MAX_LISTED_CLASSES = 200
 Row = Mapping[str, Any]
 
 
@@ -39,7 +40,7 @@ class ActiveFilter:
 
 @dataclass(frozen=True)
 class Choice:
-    """One select of the filters."""
+    """One select of the filters; without options a field to type into."""
 
     name: str
     label: str
@@ -118,14 +119,6 @@ def describe_verdict(row: Row) -> str:
     return {True: "Right", False: "Wrong"}.get(row.get("correct", ""), "")
 
 
-def describe_values(numbers: list[float], names: list[str]) -> str:
-    """Return values with their names where there are several."""
-    if len(numbers) == 1:
-        return format_number(numbers[0])
-    named = [f"{name_value(index, names)} {format_number(number)}" for index, number in enumerate(numbers)]
-    return ", ".join(named[:3]) + (", …" if len(named) > 3 else "")
-
-
 def name_value(index: int, names: list[str]) -> str:
     """Return what a value is called."""
     return names[index] if index < len(names) else f"Value {index + 1}"
@@ -156,9 +149,12 @@ def _describe_label(row: Row, _names: list[str]) -> tuple[str, str]:
 
 
 def _describe_value(row: Row, names: list[str]) -> tuple[str, str]:
-    truth, prediction = row["ground_truth"], row["prediction"]
-    words = f"{describe_values(truth, names)} → {describe_values(prediction, names)}"
-    return words, f"off by {describe_values(row['absolute_error'], names)}"
+    """Show the value that is furthest off."""
+    errors = row["absolute_error"]
+    index = errors.index(max(errors))
+    label = f"{name_value(index, names)} " if len(errors) > 1 else ""
+    truth, prediction = row["ground_truth"][index], row["prediction"][index]
+    return f"{label}{format_number(truth)} → {format_number(prediction)}", f"off by {format_number(errors[index])}"
 
 
 def _describe_other(row: Row, _names: list[str]) -> tuple[str, str]:
@@ -174,9 +170,10 @@ def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Ch
         options = [Option("", "Right and wrong"), Option("no", "Wrong only"), Option("yes", "Right only")]
         choices.append(Choice("correct", "Verdict", options, address.correct or ""))
     if listing.can_filter_class and listing.classes:
-        names = [Option(name, name) for name in listing.classes]
-        choices.append(Choice("class", "True class", [Option("", "Any"), *names], address.class_name or ""))
-        choices.append(Choice("predicted", "Predicted class", [Option("", "Any"), *names], address.predicted or ""))
+        names = [Option("", "Any"), *(Option(name, name) for name in listing.classes)]
+        options = names if len(names) <= MAX_LISTED_CLASSES else []
+        choices.append(Choice("class", "True class", options, address.class_name or ""))
+        choices.append(Choice("predicted", "Predicted class", options, address.predicted or ""))
     if len(listing.subsets) > 1:
         subsets = [Option(name, name.capitalize()) for name in listing.subsets]
         choices.append(Choice("subset", "Subset", [Option("", "All"), *subsets], address.subset or ""))

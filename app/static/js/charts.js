@@ -27,9 +27,9 @@
       type: spec.type,
       borderDash: series.is_dashed ? [6, 4] : [],
       borderWidth: isBar ? 0 : 2,
-      pointRadius: isScatter ? 3 : series.points && series.points.length > 60 ? 0 : 2,
+      pointRadius: isScatter ? (series.is_dashed ? 0 : 3) : series.points && series.points.length > 60 ? 0 : 2,
       pointHitRadius: 8,
-      showLine: !isScatter,
+      showLine: !isScatter || series.is_dashed, /* a dashed one among clouds is a line to compare with */
       spanGaps: true,
       tension: 0,
       maxBarThickness: 28,

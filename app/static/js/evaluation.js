@@ -119,6 +119,7 @@
   });
   /* A format that the browser cannot show: the thumbnail in its place, and a word about it. */
   document.addEventListener("error", (event) => {
+    if (event.target.matches?.(".result img")) event.target.hidden = true; /* the image is gone, its result is not */
     const fallback = event.target.dataset?.fallback;
     if (!fallback) return;
     delete event.target.dataset.fallback;
