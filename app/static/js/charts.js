@@ -1,4 +1,4 @@
-/* Draws <figure data-chart> from the JSON inside it (app/api/pages/charts.py), in the colours of the theme, and keeps a
+/* Draws <figure data-chart> from the JSON in that attribute (app/api/pages/charts.py), in the colours of the theme, and keeps a
    table of the same numbers. Studio.charts.get(id) gives {append, replace, chart}. Needs Chart.js. */
 (() => {
   "use strict";
@@ -27,12 +27,14 @@
       type: spec.type,
       borderDash: series.is_dashed ? [6, 4] : [],
       borderWidth: isBar ? 0 : 2,
-      pointRadius: isScatter ? (series.is_dashed ? 0 : 3) : series.points && series.points.length > 60 ? 0 : 2,
+      pointRadius: isScatter ? 3 : series.points && series.points.length > 60 ? 0 : 2,
       pointHitRadius: 8,
-      showLine: !isScatter || series.is_dashed, /* a dashed one among clouds is a line to compare with */
+      showLine: !isScatter,
       spanGaps: true,
       tension: 0,
       maxBarThickness: 28,
+      /* A dashed series among clouds is a line to compare with. */
+      ...(isScatter && series.is_dashed ? { showLine: true, pointRadius: 0 } : {}),
     };
   };
   const axis = (title, extra = {}) => ({
@@ -130,7 +132,7 @@
   const draw = (figure) => {
     if (charts.get(figure.id)?.figure === figure) return;
     charts.get(figure.id)?.chart.destroy();
-    const spec = JSON.parse(figure.querySelector('script[type="application/json"]').textContent);
+    const spec = JSON.parse(figure.dataset.chart);
     const configuration = configure(spec, figure);
     paint(configuration, spec);
     const entry = { figure, spec, chart: new Chart(figure.querySelector("canvas"), configuration) };

@@ -109,7 +109,7 @@
   document.addEventListener("chart:select", (event) => {
     const place = event.target.closest("[data-value-pictures]");
     if (!place || event.detail.series !== "images") return;
-    const names = JSON.parse(place.querySelector("[data-point-names]").textContent);
+    const names = JSON.parse(place.dataset.pointNames);
     location.assign(place.dataset.imageUrl + encodeURIComponent(names[event.detail.index]));
   });
   document.addEventListener("htmx:afterSettle", (event) => {
