@@ -129,6 +129,8 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     prepareMatrix();
+    const chosen = document.querySelector("#evaluation-list [aria-current]");
+    if (chosen) byId("evaluation-list").scrollTop = chosen.offsetTop - byId("evaluation-list").offsetTop - 48;
     const { body } = document;
     for (const name of ["live:job-evaluate", "live:RECORD_CHANGED", "evaluation-changed"]) body.addEventListener(name, refresh);
     body.addEventListener("live:EXPERIMENT_STATUS", refreshWhenCompleted);
