@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from app.config import Settings
@@ -38,6 +41,9 @@ from app.schemas.payloads import EvaluatePayload
 
 ACTIVE_STATUSES = frozenset({"pending", "running"})
 CANCEL_WAIT_S = 12.0
+CACHED_ORDERS = 8
+Rows = list[dict[str, Any]]
+Order = list[Mapping[str, Any]]
 
 
 class EvaluationService:
@@ -60,6 +66,8 @@ class EvaluationService:
         self._views = views
         self._settings = settings
         self._progress: dict[str, Progress] = {}
+        self._mutex = threading.Lock()
+        self._orders: OrderedDict[tuple[object, ...], tuple[Rows, Order]] = OrderedDict()
         scheduler.register("evaluate", self)
 
     def start_evaluation(self, project_id: str, experiment_id: str, request: EvaluationRequest) -> EvaluationRecord:
@@ -127,30 +135,46 @@ class EvaluationService:
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultPage:
         """Return a page of per-image results; raises NotFoundError without a completed evaluation."""
-        rows = self._rows(project_id, experiment_id)
-        view = self._lookup.find_spec(project_id).result_view
-        return cut_page(select_rows(rows, query, view), query.page, query.page_size)
+        return cut_page(self.order_results(project_id, experiment_id, query), query.page, query.page_size)
 
-    def get_result(self, project_id: str, experiment_id: str, filename: str) -> ResultInfo:
-        """Return one result with its image and its neighbours; raises NotFoundError."""
+    def order_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> Order:
+        """Return every result that matches a query, in its order, shared and not to be changed; raises NotFoundError.
+
+        Orders are kept while the results are the same: whoever pages through them asks for the same one again.
+        """
         rows = self._rows(project_id, experiment_id)
-        names = [row["filename"] for row in rows]
-        if filename not in names:
+        key = (project_id, experiment_id, *query.model_dump(exclude={"page", "page_size"}).values())
+        with self._mutex:
+            known = self._orders.get(key)
+            if known is not None and known[0] is rows:
+                self._orders.move_to_end(key)
+                return known[1]
+        order = select_rows(rows, query, self._lookup.find_spec(project_id).result_view)
+        with self._mutex:
+            self._orders[key] = (rows, order)
+            while len(self._orders) > CACHED_ORDERS:
+                self._orders.popitem(last=False)
+        return order
+
+    def get_result(
+        self, project_id: str, experiment_id: str, filename: str, query: ResultQuery | None = None
+    ) -> ResultInfo:
+        """Return one result with its image and its neighbours in the order of a query; raises NotFoundError."""
+        rows = self._rows(project_id, experiment_id)
+        found = next((row for row in rows if row["filename"] == filename), None)
+        if found is None:
             msg = f"The evaluation has no result for {filename[:120]!r}."
             raise NotFoundError(msg)
-        index = names.index(filename)
+        order = self.order_results(project_id, experiment_id, query or ResultQuery())
         table = self._lookup.find_table(project_id)
         position = self._views.view(project_id, table).by_name.get(filename)
         image = to_builtins(table.images[position]) if position is not None else {"filename": filename}
         image.pop("source", None)
         return ResultInfo(
-            result=rows[index],
+            result=found,
             image=image,
             dataset={"id": table.id, "classes": table.classes, "split_names": table.split_names},
-            navigation=ResultNavigation(
-                prev=names[index - 1] if index > 0 else None,
-                next=names[index + 1] if index + 1 < len(names) else None,
-            ),
+            navigation=find_neighbours([row["filename"] for row in order], filename),
         )
 
     def list_checkpoints(self, project_id: str, experiment_id: str) -> CheckpointList:
@@ -222,6 +246,19 @@ class EvaluationService:
         for subset in subsets:
             if subset not in present:
                 raise invalid_field("split_subsets", f"The split {record.split_name!r} has no {subset} images.")
+
+
+def find_neighbours(names: list[str], filename: str) -> ResultNavigation:
+    """Return what comes before and after a name in a list that need not hold it."""
+    if filename not in names:
+        return ResultNavigation(prev=None, next=None, total=len(names))
+    index = names.index(filename)
+    return ResultNavigation(
+        prev=names[index - 1] if index > 0 else None,
+        next=names[index + 1] if index + 1 < len(names) else None,
+        position=index + 1,
+        total=len(names),
+    )
 
 
 def cancel_and_wait(scheduler: JobScheduler, job_id: str) -> None:

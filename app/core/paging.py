@@ -20,7 +20,11 @@ def read_path(row: Mapping[str, Any], path: str) -> Any:
 
 
 def select_rows(rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView) -> list[Mapping[str, Any]]:
-    """Return the rows that match a query, in its order; rows without the value sorted by come last."""
+    """Return the rows that match a query, in its order; rows without the value sorted by come last.
+
+    `worst` puts wrong ones first, the surest of them at the top, then right ones, the least sure at the top; where
+    nothing is right or wrong, the largest error comes first.
+    """
     tests: list[tuple[str | None, Any]] = [
         ("subset", query.filter_subset),
         (view.class_path, query.filter_class),
@@ -31,6 +35,8 @@ def select_rows(rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: Res
         if wanted is not None:
             rows = [row for row in rows if path is not None and read_path(row, path) == wanted]
     ordered = sorted(rows, key=lambda row: str(row["filename"]))
+    if query.sort_by == "worst":
+        return _sort_by_badness(ordered, view, is_best_first=query.sort_order == "desc")
     path = "filename" if query.sort_by == "filename" else view.sort_paths.get(query.sort_by)
     if path is None:
         return ordered
@@ -50,3 +56,19 @@ def cut_page(rows: Sequence[Mapping[str, Any]], page: int, page_size: int) -> Re
         total_pages=-(-len(rows) // page_size),
         items=[dict(row) for row in rows[start : start + page_size]],
     )
+
+
+def _sort_by_badness(
+    rows: list[Mapping[str, Any]], view: ResultView, *, is_best_first: bool
+) -> list[Mapping[str, Any]]:
+    correct_path, confidence_path = view.correct_path, view.sort_paths.get("confidence")
+    error_path = view.sort_paths.get("error")
+
+    def badness(row: Mapping[str, Any]) -> tuple[int, float]:
+        if correct_path is not None:
+            is_wrong = read_path(row, correct_path) is False
+            confidence = float((confidence_path and read_path(row, confidence_path)) or 0.0)
+            return (1, confidence) if is_wrong else (0, -confidence)
+        return (0, float((error_path and read_path(row, error_path)) or 0.0))
+
+    return sorted(rows, key=badness, reverse=not is_best_first)

@@ -9,6 +9,7 @@ from app.core.augmentation_previews import AugmentationPreviewService
 from app.core.comparisons import ComparisonService
 from app.core.dataset_pages import DatasetPageService
 from app.core.datasets import DatasetService
+from app.core.evaluation_pages import EvaluationPageService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
 from app.core.experiments import ExperimentService
@@ -71,6 +72,7 @@ class Studio:
         self.training_results = TrainingResultsService(stores, bus, scheduler, live)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
+        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)

@@ -68,7 +68,7 @@ class ResultQuery(QueryModel):
 
     page: Annotated[int, Field(ge=1)] = 1
     page_size: Annotated[int, Field(ge=1, le=500)] = 50
-    sort_by: Literal["filename", "confidence", "error"] = "filename"
+    sort_by: Literal["filename", "confidence", "error", "worst"] = "filename"
     sort_order: Literal["asc", "desc"] = "asc"
     filter_correct: bool | None = None
     filter_class: str | None = None
@@ -87,10 +87,12 @@ class ResultPage(StrictModel):
 
 
 class ResultNavigation(StrictModel):
-    """The neighbours of a result in the order of file names."""
+    """The neighbours of a result in the order of the query; all null when its filters leave the result out."""
 
     prev: str | None
     next: str | None
+    position: int | None = Field(None, description="Place in that order, from 1.")
+    total: int = Field(0, description="Results in that order.")
 
 
 class ResultInfo(StrictModel):

@@ -71,3 +71,28 @@ def test_checkpoints_are_those_that_exist(studio: Studio, imported_id: str, trai
     assert [checkpoint.name for checkpoint in listed] == ["best", "last"]
     fresh = create_experiment(studio, imported_id, "fresh")
     assert studio.evaluations.list_checkpoints(imported_id, fresh.id).checkpoints == []
+
+
+def test_neighbours_are_those_of_the_query(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    evaluate(studio, imported_id, trained.id, EvaluationRequest(split_subsets=["val", "test"]))
+    query = ResultQuery(filter_subset="test", sort_by="worst")
+    names = [row["filename"] for row in studio.evaluations.list_results(imported_id, trained.id, query).items]
+    assert len(names) == 4
+    found = studio.evaluations.get_result(imported_id, trained.id, names[1], query).navigation
+    assert (found.prev, found.next, found.position, found.total) == (names[0], names[2], 2, 4)
+    val = studio.evaluations.list_results(imported_id, trained.id, ResultQuery(filter_subset="val")).items[0]
+    left_out = studio.evaluations.get_result(imported_id, trained.id, val["filename"], query).navigation
+    assert (left_out.prev, left_out.next, left_out.position, left_out.total) == (None, None, None, 4)
+
+
+def test_an_order_is_kept_until_the_results_are_others(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    evaluate(studio, imported_id, trained.id, EvaluationRequest())
+    query = ResultQuery(sort_by="worst")
+    first = studio.evaluations.order_results(imported_id, trained.id, query)
+    again = studio.evaluations.order_results(imported_id, trained.id, query.model_copy(update={"page": 2}))
+    assert again is first
+    evaluate(studio, imported_id, trained.id, EvaluationRequest(split_subsets=["val"]))
+    other = studio.evaluations.order_results(imported_id, trained.id, query)
+    assert {row["subset"] for row in other} == {"val"}

@@ -61,3 +61,26 @@ def test_pages_are_counted() -> None:
 def test_a_missing_part_of_a_path_is_none() -> None:
     assert read_path({"a": {"b": 1}}, "a.b") == 1
     assert read_path({"a": 1}, "a.b") is None
+
+
+def test_worst_are_wrong_ones_that_are_sure_then_right_ones_that_are_not() -> None:
+    rows = [
+        {"filename": name, "correct": is_correct, "prediction": {"confidence": confidence}}
+        for name, is_correct, confidence in (
+            ("sure-right", True, 0.9),
+            ("unsure-wrong", False, 0.4),
+            ("unsure-right", True, 0.5),
+            ("sure-wrong", False, 0.8),
+        )
+    ]
+    order = ["sure-wrong", "unsure-wrong", "unsure-right", "sure-right"]
+    found = select_rows(rows, ResultQuery(sort_by="worst"), VIEW)
+    assert [row["filename"] for row in found] == order
+    found = select_rows(rows, ResultQuery(sort_by="worst", sort_order="desc"), VIEW)
+    assert [row["filename"] for row in found] == order[::-1]
+
+
+def test_worst_is_the_largest_error_where_nothing_is_right_or_wrong() -> None:
+    view = ResultView(sort_paths={"error": "loss"})
+    found = select_rows(ROWS, ResultQuery(sort_by="worst"), view)
+    assert [row["filename"][0] for row in found] == ["d", "a", "c", "b"]

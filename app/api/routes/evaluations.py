@@ -63,10 +63,15 @@ def list_results(
 
 @router.get("/results/{filename:path}/info", response_model=Ok[ResultInfo], summary="Get the result of an image")
 def get_result(
-    request: Request, pid: ProjectPath, eid: ExperimentPath, filename: FilenamePath, studio: StudioDep
+    request: Request,
+    pid: ProjectPath,
+    eid: ExperimentPath,
+    filename: FilenamePath,
+    query: Annotated[ResultQuery, Query()],
+    studio: StudioDep,
 ) -> Response:
-    """The result with its image, and the names of its neighbours."""
-    return present(request, studio.evaluations.get_result(pid, eid, filename))
+    """The result with its image, and the names of its neighbours in the order of the query."""
+    return present(request, studio.evaluations.get_result(pid, eid, filename, query))
 
 
 @router.get("/checkpoints", response_model=Ok[CheckpointList], summary="List the checkpoints that exist")

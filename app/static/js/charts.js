@@ -33,6 +33,8 @@
       spanGaps: true,
       tension: 0,
       maxBarThickness: 28,
+      /* A dashed series among clouds is a line to compare with. */
+      ...(isScatter && series.is_dashed ? { showLine: true, pointRadius: 0 } : {}),
     };
   };
   const axis = (title, extra = {}) => ({

@@ -82,6 +82,7 @@ SPEC = TaskSpec(
     hyperparameters=ClassificationHyperparameters,
     result_view=ResultView(
         class_path="ground_truth.class_name",
+        predicted_path="prediction.class_name",
         correct_path="correct",
         sort_paths={"confidence": "prediction.confidence", "error": "loss"},
     ),

@@ -18,6 +18,7 @@ from app.datasets.table import ImageRecord
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
 from app.tasks.regression.data import read_values
+from app.tasks.regression.residuals import count_residuals
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs, Outputs
@@ -119,7 +120,8 @@ def resampled_headline(
 
 
 def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
-    """Return the headline metrics, the smallest, largest and median absolute error, and the same for each value.
+    """Return the headline metrics, the smallest, largest and median absolute error, and the same for each value;
+    `residuals` counts the errors of each value in bins.
 
     `max_error` is the largest absolute error, `min_error` the smallest. Raises ValueError when there are no results.
     """
@@ -138,6 +140,7 @@ def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dic
         summary["per_value"] = [
             {name: float(values[index]) for name, values in figures.items()} for index in range(truth.shape[1])
         ]
+    summary["residuals"] = [count_residuals(errors) for errors in (predictions - truth).T]
     return summary
 
 

@@ -55,7 +55,9 @@ def test_figures_are_those_of_scikit_learn(scales: list[float]) -> None:
 
 def test_each_value_has_its_own_figures_when_there_are_several() -> None:
     truth, predicted = _draw(100, [1.0, 50.0])
-    found = aggregate(_rows(truth, predicted), _context(2))["per_value"]
+    everything = aggregate(_rows(truth, predicted), _context(2))
+    assert [sum(item["count"] for item in value["bins"]) for value in everything["residuals"]] == [100, 100]
+    found = everything["per_value"]
     assert len(found) == 2
     for value, figures in enumerate(found):
         own, answer = truth[:, value], predicted[:, value].astype(np.float64)

@@ -1,0 +1,87 @@
+"""How numbers of an evaluation read: shares, measures, intervals in words. Computes no metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.schemas.tasks import MetricSpec
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One headline metric with its interval; `low_x`, `high_x` and `x` lie on a line from 0 to 100."""
+
+    title: str
+    text: str
+    interval: str
+    sentence: str
+    x: float
+    low_x: float
+    width: float
+    scale: str
+
+
+def format_number(value: float) -> str:
+    """Return a number with as many digits as one can compare by."""
+    size = abs(value)
+    if size >= 100_000 or (0 < size < 0.001):
+        return f"{value:.3g}"
+    if size >= 100:
+        return f"{value:,.1f}"
+    return f"{value:.3f}" if size < 10 else f"{value:.2f}"
+
+
+def format_share(value: float) -> str:
+    """Return a share in percent."""
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return "1 image", "2 images"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def format_minute(iso: str | None) -> str:
+    """Return a time as people read it."""
+    if not iso:
+        return ""
+    try:
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return iso
+
+
+def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[Figure]:
+    """Return the headline metrics that were measured."""
+    intervals: dict[str, Any] = aggregate.get("intervals", {})
+    return [
+        _make_figure(metric, float(aggregate[metric.name]), intervals.get(metric.name))
+        for metric in metrics
+        if isinstance(aggregate.get(metric.name), int | float)
+    ]
+
+
+def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None) -> Figure:
+    low = float(interval["low"]) if interval else value
+    high = float(interval["high"]) if interval else value
+    start, end = (min(0.0, low), max(1.0, high)) if metric.direction == "max" else (0.0, max(high, value) * 1.1 or 1.0)
+
+    def place(number: float) -> float:
+        return round(100 * (number - start) / (end - start), 2)
+
+    better = "higher is better" if metric.direction == "max" else "lower is better"
+    words = f"{format_number(low)} to {format_number(high)}" if interval else ""
+    level = f"{100 * float(interval['level']):.0f} %" if interval else ""
+    return Figure(
+        title=metric.title,
+        text=format_number(value),
+        interval=f"{level} interval: {words}" if interval else "No interval could be computed",
+        sentence=f"{metric.title} {format_number(value)}, {level} interval {words}" if interval else metric.title,
+        x=place(value),
+        low_x=place(low),
+        width=max(0.6, round(place(high) - place(low), 2)),
+        scale=f"Scale {format_number(start)} to {format_number(end)}, {better}",
+    )

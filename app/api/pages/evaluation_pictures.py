@@ -1,0 +1,230 @@
+"""Pictures of an evaluation: figures per class, calibration, values. The confusion matrix has its own module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.pages.charts import Chart, Series
+from app.api.pages.evaluation_figures import count, format_number, format_share
+from app.api.pages.evaluation_query import EvaluationAddress, page_url
+from app.api.pages.evaluation_results import name_value
+from app.api.templating import Fragment
+from app.schemas.evaluation_pages import ValuePoints
+
+NUM_WORST_CLASSES = 15
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A share as text, and as the length of a bar from 0 to 100."""
+
+    text: str
+    x: float
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """The figures of one class; `url` of the page that shows its images."""
+
+    name: str
+    url: str
+    hx: str
+    support: str
+    bars: list[Bar]
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """What `evaluation/_class_scores.html` shows, worst first."""
+
+    url: str
+    scores: list[ClassScore]
+    more: str
+    more_url: str
+    more_hx: str
+
+
+@dataclass(frozen=True)
+class ScoresContext:
+    """Names for `evaluation/_class_scores.html`."""
+
+    classes: ClassScores
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether confidence means what it says."""
+
+    sentence: str
+    charts: list[Chart]
+
+
+@dataclass(frozen=True)
+class ValueTab:
+    """One of several values."""
+
+    name: str
+    url: str
+    is_selected: bool
+
+
+@dataclass(frozen=True)
+class ValuePictures:
+    """What is drawn of one value. `names` are the images of the cloud's points; `image_url` ends where a name goes."""
+
+    tabs: list[ValueTab]
+    charts: list[Chart]
+    note: str
+    facts: list[tuple[str, str]]
+    names: list[str]
+    image_url: str
+
+
+def class_scores_fragment(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> Fragment:
+    """Return the figures per class of an aggregate that has them."""
+    return Fragment("evaluation/_class_scores.html", ScoresContext(make_scores(project_id, address, aggregate)))
+
+
+def make_scores(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> ClassScores:
+    """Return precision, recall and F1 of each class, or of the worst of many."""
+    url = page_url(project_id)
+    per_class: dict[str, dict[str, float]] = aggregate["per_class"]
+    ordered = sorted(per_class.items(), key=lambda item: (item[1]["support"] == 0, item[1]["f1"], item[0]))
+    shown = ordered if address.scores == "all" else ordered[:NUM_WORST_CLASSES]
+    clean = EvaluationAddress(experiment=address.experiment)
+    return ClassScores(
+        url=url,
+        scores=[
+            ClassScore(
+                name=name,
+                url=f"{url}{clean.to_text(class_name=name)}#results",
+                hx=f"{url}/result-grid{clean.to_text(class_name=name)}",
+                support=f"{int(figures['support']):,}",
+                bars=[
+                    Bar(format_share(figures[key]), round(100 * figures[key], 1))
+                    for key in ("precision", "recall", "f1")
+                ],
+            )
+            for name, figures in shown
+        ],
+        more=f"Show all {len(ordered):,} classes" if len(shown) < len(ordered) else "",
+        more_url=url + address.to_text(scores="all"),
+        more_hx=f"{url}/class-scores{address.to_text(scores='all')}",
+    )
+
+
+def make_calibration(calibration: dict[str, Any], num_images: int) -> Calibration:
+    """Return the reliability diagram and how often which confidence occurs."""
+    bins = [item for item in calibration["bins"] if item["count"]]
+    num = sum(item["count"] for item in bins)
+    confidence = sum(item["count"] * item["confidence"] for item in bins) / num
+    accuracy = sum(item["count"] * item["accuracy"] for item in bins) / num
+    ece = float(calibration["ece"])
+    gap = confidence - accuracy
+    tendency = "It is about as sure as it should be."
+    if abs(gap) >= 0.02:
+        tendency = "It is surer than it should be." if gap > 0 else "It is less sure than it could be."
+    caution = "" if num_images >= 100 else f" With {count(num_images, 'image')} this is a rough picture."
+    sentence = (
+        f"On average it says {format_share(confidence)} and is right in {format_share(accuracy)}. {tendency} "
+        f"Expected calibration error (ECE): {format_number(ece)}.{caution}"
+    )
+    reliability = Chart(
+        id="reliability",
+        title="Reliability: how often it is right when it is this sure",
+        type="line",
+        series=(
+            Series("as sure as right", ((0.0, 0.0), (1.0, 1.0)), colour=7, is_dashed=True),
+            Series("this model", tuple((item["confidence"], item["accuracy"]) for item in bins), colour=0),
+        ),
+        summary=sentence,
+        x_title="Confidence",
+        y_title="Share that is right",
+        y_min=0.0,
+        y_max=1.0,
+    )
+    histogram = Chart(
+        id="confidence",
+        title="How often it is this sure",
+        type="bar",
+        series=(Series("Images", values=tuple(float(item["count"]) for item in calibration["bins"]), colour=0),),
+        labels=tuple(f"{100 * item['lower']:.0f} to {100 * item['upper']:.0f} %" for item in calibration["bins"]),
+        summary=f"{count(num, 'image')} by the confidence of their prediction.",
+        x_title="Confidence",
+        y_title="Images",
+        y_min=0.0,
+    )
+    return Calibration(sentence, [reliability, histogram])
+
+
+def make_values(
+    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], points: ValuePoints, names: list[str]
+) -> ValuePictures:
+    """Return truth against prediction and the spread of the errors of one value."""
+    per_value: list[dict[str, float]] = aggregate.get("per_value", [])
+    residuals: list[dict[str, Any]] = aggregate.get("residuals", [])
+    num_values = max(1, len(per_value))
+    value = min(address.value, num_values - 1)
+    title = name_value(value, names) if names or num_values > 1 else "Value"
+    charts = [_draw_cloud(points, title)]
+    note = ""
+    if len(points.points) < points.num_results:
+        note = f"{len(points.points):,} of {points.num_results:,} images, taken evenly from the order of their errors."
+    facts = []
+    if value < len(residuals):
+        charts.append(_draw_residuals(residuals[value], title))
+        facts = [("Mean error", format_number(residuals[value]["mean"]))]
+    figures = per_value[value] if per_value else aggregate
+    facts += [
+        (words, format_number(float(figures[name])))
+        for name, words in (("median_absolute_error", "Median absolute error"), ("max_error", "Largest error"))
+        if isinstance(figures.get(name), int | float)
+    ]
+    url = page_url(project_id)
+    tabs = [
+        ValueTab(name_value(index, names), f"{url}{address.to_text(value=index, image=None)}", index == value)
+        for index in range(num_values)
+    ]
+    return ValuePictures(
+        tabs=tabs if num_values > 1 else [],
+        charts=charts,
+        note=note,
+        facts=facts,
+        names=[point.filename for point in points.points],
+        image_url=f"{url}/image{EvaluationAddress(experiment=address.experiment).to_text()}&image=",
+    )
+
+
+def _draw_cloud(points: ValuePoints, title: str) -> Chart:
+    pairs = tuple((point.truth, point.prediction) for point in points.points)
+    numbers = [number for pair in pairs for number in pair] or [0.0]
+    low, high = min(numbers), max(numbers)
+    return Chart(
+        id="value-cloud",
+        title=f"{title}: truth and prediction",
+        type="scatter",
+        series=(
+            Series("images", pairs, colour=0),
+            Series("exact", ((low, low), (high, high)), colour=7, is_dashed=True),
+        ),
+        summary=f"{count(len(pairs), 'image')} by truth and prediction; the exact ones lie on the diagonal.",
+        x_title="Truth",
+        y_title="Prediction",
+    )
+
+
+def _draw_residuals(residuals: dict[str, Any], title: str) -> Chart:
+    bins = residuals["bins"]
+    return Chart(
+        id="value-residuals",
+        title=f"{title}: errors, prediction minus truth",
+        type="bar",
+        series=(Series("Images", values=tuple(float(item["count"]) for item in bins), colour=0),),
+        labels=tuple(format_number((item["lower"] + item["upper"]) / 2) for item in bins),
+        summary=f"The errors have the mean {format_number(residuals['mean'])} and the deviation "
+        f"{format_number(residuals['deviation'])}.",
+        x_title="Error",
+        y_title="Images",
+        y_min=0.0,
+    )

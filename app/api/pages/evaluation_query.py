@@ -1,0 +1,104 @@
+"""The address of the evaluation page: what it may hold, what it means, and how links to other states are written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlencode
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.api.dependencies import without_control_characters
+from app.schemas.common import ExperimentId
+from app.schemas.evaluation import ResultQuery, Subset
+
+Sort = Literal["worst", "-worst", "-confidence", "confidence", "-error", "error", "filename"]
+PAGE_SIZE = 48
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+OptionalText = Annotated[
+    str | None,
+    Field(max_length=1024),
+    BeforeValidator(_none_if_empty),
+    AfterValidator(lambda value: None if value is None else without_control_characters(value)),
+]
+
+
+class EvaluationAddress(BaseModel):
+    """The parameters of the page. A form sends what is empty, so empty is left out; unknown ones are ignored.
+
+    `cell` is a short way to say class and predicted: their numbers, "3-5"; `resolve` turns it into the names.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, frozen=True)
+
+    experiment: Annotated[ExperimentId | None, BeforeValidator(_none_if_empty)] = None
+    class_name: OptionalText = Field(None, alias="class")
+    predicted: OptionalText = None
+    correct: Annotated[Literal["yes", "no"] | None, BeforeValidator(_none_if_empty)] = None
+    subset: Annotated[Subset | None, BeforeValidator(_none_if_empty)] = None
+    sort: Sort = "worst"
+    page: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
+    image: OptionalText = None
+    cell: Annotated[str | None, Field(pattern=r"^\d{1,4}-\d{1,4}$")] = None
+    value: Annotated[int, Field(ge=0, le=1000)] = 0
+    show: Literal["counts", "shares"] = "counts"
+    scores: Literal["worst", "all"] = "worst"
+
+    def resolve(self, classes: list[str]) -> EvaluationAddress:
+        """Return the same with the names that `cell` stands for; a cell that is not there is left out."""
+        if self.cell is None:
+            return self
+        numbers = [int(number) for number in self.cell.split("-")]
+        if max(numbers) >= len(classes):
+            return self.change(cell=None)
+        return self.change(cell=None, class_name=classes[numbers[0]], predicted=classes[numbers[1]])
+
+    def change(self, **changes: Any) -> EvaluationAddress:
+        """Return the same with other values."""
+        return self.model_copy(update=changes)
+
+    def to_query(self) -> ResultQuery:
+        """Return what core is asked for."""
+        return ResultQuery.model_validate(
+            {
+                "page": self.page,
+                "page_size": PAGE_SIZE,
+                "sort_by": self.sort.removeprefix("-"),
+                "sort_order": "desc" if self.sort.startswith("-") else "asc",
+                "filter_correct": None if self.correct is None else self.correct == "yes",
+                "filter_class": self.class_name,
+                "filter_predicted": self.predicted,
+                "filter_subset": self.subset,
+            }
+        )
+
+    def to_text(self, **changes: Any) -> str:
+        """Return the query with changes, without what is as usual: empty, or from the question mark on."""
+        return write_query(self.to_pairs(**changes))
+
+    def to_pairs(self, **changes: Any) -> list[tuple[str, str]]:
+        """Return the parameters that are not as usual."""
+        values = {**self.model_dump(), **changes}
+        fields = type(self).model_fields
+        return [
+            (field.alias or name, str(values[name])) for name, field in fields.items() if values[name] != field.default
+        ]
+
+
+def write_query(pairs: list[tuple[str, str]]) -> str:
+    """Return parameters as the end of an address."""
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def page_url(project_id: str) -> str:
+    """Return the address of the page."""
+    return f"/projects/{project_id}/evaluation"
+
+
+def thumbnail_url(project_id: str, filename: str) -> str:
+    """Return the address of a small picture."""
+    return f"/api/datasets/{project_id}/thumbnails/{quote(filename)}"

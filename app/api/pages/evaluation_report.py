@@ -1,0 +1,303 @@
+"""One experiment on the evaluation page: what can be chosen, what runs, what failed, what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from app.api.pages.evaluation_figures import Figure, count, format_minute, make_figures
+from app.api.pages.evaluation_matrix import MAX_INLINE_CLASSES, Matrix, make_matrix
+from app.api.pages.evaluation_pictures import (
+    Calibration,
+    ClassScores,
+    ValuePictures,
+    make_calibration,
+    make_scores,
+    make_values,
+)
+from app.api.pages.evaluation_query import EvaluationAddress, page_url
+from app.api.pages.evaluation_results import ResultGrid, make_grid
+from app.api.pages.forms import Option
+from app.api.templating import Fragment
+from app.schemas.evaluation import EvaluationRecord
+from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
+
+MAX_SKIPPED = 20
+
+
+@dataclass(frozen=True)
+class SubsetBox:
+    """A checkbox; `reason` says why it cannot be chosen."""
+
+    name: str
+    label: str
+    is_checked: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class EvaluationForm:
+    """What can be chosen for an evaluation. `reason` says why none can be started, empty when one can."""
+
+    action: str
+    checkpoints: list[Option]
+    checkpoint: str
+    subsets: list[SubsetBox]
+    batch_size: int
+    devices: list[Option]
+    device: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class EvaluationProgress:
+    """One that waits or runs."""
+
+    experiment_id: str
+    label: str
+    processed: int
+    total: int
+    text: str
+    cancel_url: str
+
+
+@dataclass(frozen=True)
+class Ending:
+    """One that did not end well."""
+
+    title: str
+    text: str
+    details: str
+    kind: Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Images that could not be read."""
+
+    title: str
+    items: list[tuple[str, str]]
+    more: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Whatever the annotation kind has; `matrix_url` where the matrix is too large to come with the page."""
+
+    matrix: Matrix | None = None
+    matrix_url: str = ""
+    scores: ClassScores | None = None
+    calibration: Calibration | None = None
+    values: ValuePictures | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluation/_evaluation_report.html` shows. `version` changes whenever the state does."""
+
+    project_id: str
+    url: str
+    version: str
+    name: str
+    status: str
+    state: Literal["fresh", "active", "ended", "completed"]
+    compare_url: str
+    export_url: str
+    reset_url: str
+    reset_text: str
+    facts: list[tuple[str, str]]
+    form: EvaluationForm
+    progress: EvaluationProgress | None = None
+    ending: Ending | None = None
+    figures: list[Figure] = field(default_factory=list)
+    figures_note: str = ""
+    skipped: Skipped | None = None
+    pictures: Pictures = field(default_factory=Pictures)
+    grid: ResultGrid | None = None
+
+
+@dataclass(frozen=True)
+class ReportContext:
+    """Names for `evaluation/_evaluation_report.html`."""
+
+    report: Report
+
+
+def evaluation_report_fragment(report: Report) -> Fragment:
+    """Return everything that an evaluation changes of the page."""
+    return Fragment("evaluation/_evaluation_report.html", ReportContext(report))
+
+
+def make_report(
+    project_id: str,
+    address: EvaluationAddress,
+    selected: SelectedEvaluation,
+    listing: ResultListing | None,
+    points: ValuePoints | None,
+) -> Report:
+    """Return the state of an evaluation as texts and links; `listing` of a completed one."""
+    evaluation, record, aggregate = selected.evaluation, selected.experiment, selected.aggregate
+    is_measured = aggregate is not None and listing is not None
+    return Report(
+        project_id=project_id,
+        url=page_url(project_id),
+        version=version_of(selected),
+        name=record.name,
+        status=evaluation.status if evaluation is not None else "",
+        state=_state_of(evaluation, is_measured),
+        compare_url=f"/projects/{project_id}/compare?experiments={record.id}",
+        export_url=f"/projects/{project_id}/export?experiment={record.id}",
+        reset_url=f"/api/evaluation/{project_id}/{record.id}",
+        reset_text=_say_what_goes(aggregate),
+        facts=_list_facts(evaluation) if evaluation is not None else [],
+        form=_make_form(project_id, selected),
+        progress=_make_progress(record.id, evaluation),
+        ending=_make_ending(evaluation, is_measured),
+        figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
+        figures_note=_explain_intervals(aggregate) if aggregate else "",
+        skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
+        pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
+        grid=make_grid(project_id, address, listing) if listing is not None else None,
+    )
+
+
+def version_of(selected: SelectedEvaluation) -> str:
+    """Return what differs between two states that look different; progress is not among it."""
+    evaluation = selected.evaluation
+    parts = [selected.experiment.id, selected.experiment.status, selected.problem and "problem"]
+    if evaluation is not None:
+        parts += [evaluation.status, evaluation.job_id or evaluation.created_at]
+    return ".".join(part for part in parts if part)
+
+
+def _state_of(
+    evaluation: EvaluationRecord | None, is_measured: bool
+) -> Literal["fresh", "active", "ended", "completed"]:
+    if evaluation is None:
+        return "fresh"
+    if evaluation.status in {"pending", "running"}:
+        return "active"
+    return "completed" if is_measured else "ended"
+
+
+def _say_what_goes(aggregate: dict[str, Any] | None) -> str:
+    results = f"the results of {count(int(aggregate.get('num_images', 0)), 'image')}" if aggregate else "its settings"
+    return (
+        f"The metrics, the pictures and {results} are deleted. "
+        "The experiment, its checkpoints and the images stay, so it can be evaluated again."
+    )
+
+
+def _list_facts(evaluation: EvaluationRecord) -> list[tuple[str, str]]:
+    facts = [
+        ("Checkpoint", evaluation.checkpoint),
+        ("Split", f"{evaluation.split_name}: {', '.join(evaluation.split_subsets)}"),
+        ("Batch size", str(evaluation.batch_size)),
+        ("Device", evaluation.device),
+    ]
+    when = format_minute(evaluation.completed_at)
+    return [*facts, ("Finished", when)] if when else facts
+
+
+def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
+    earlier = selected.evaluation
+    devices = [Option(item.id, f"{item.id} · {item.name}") for item in selected.devices.devices]
+    known = {option.value for option in devices}
+    device = earlier.device if earlier and earlier.device in known else selected.devices.default_selected[0]
+    names = [item.name for item in selected.checkpoints]
+    checkpoint = earlier.checkpoint if earlier and earlier.checkpoint in names else (names[0] if names else "best")
+    chosen = list(earlier.split_subsets) if earlier else _choose_subset(selected.subsets)
+    return EvaluationForm(
+        action=f"/api/evaluation/{project_id}/{selected.experiment.id}",
+        checkpoints=[
+            Option(item.name, f"{item.name.capitalize()}, epoch {item.epoch}, {item.size_mb:.1f} MB")
+            for item in selected.checkpoints
+        ],
+        checkpoint=checkpoint,
+        subsets=[
+            SubsetBox(
+                name=item.name,
+                label=f"{item.name.capitalize()}: {count(item.num_images, 'image')}",
+                is_checked=item.name in chosen and item.num_images > 0,
+                reason="" if item.num_images else "This split has no such images.",
+            )
+            for item in selected.subsets
+        ],
+        batch_size=earlier.batch_size if earlier else 32,
+        devices=devices,
+        device=device,
+        reason=selected.problem,
+    )
+
+
+def _choose_subset(subsets: list[SubsetChoice]) -> list[str]:
+    present = [item.name for item in subsets if item.num_images]
+    return next(([name] for name in ("test", "val", "train") if name in present), [])
+
+
+def _make_progress(experiment_id: str, evaluation: EvaluationRecord | None) -> EvaluationProgress | None:
+    if evaluation is None or evaluation.status not in {"pending", "running"}:
+        return None
+    done, total = evaluation.progress.processed, evaluation.progress.total
+    return EvaluationProgress(
+        experiment_id=experiment_id,
+        label="Waiting for its turn" if evaluation.status == "pending" else "Evaluating",
+        processed=done,
+        total=total,
+        text=f"{done:,} of {count(total, 'image')}" if total else "starting",
+        cancel_url=f"/api/jobs/{evaluation.job_id}/cancel",
+    )
+
+
+def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> Ending | None:
+    if evaluation is None or is_measured or evaluation.status in {"pending", "running"}:
+        return None
+    error = evaluation.error
+    details = error.traceback if error is not None else ""
+    if evaluation.status == "failed":
+        text = error.message if error is not None else "The log of the server says why."
+        return Ending("The evaluation failed", text, details, "error")
+    if evaluation.status == "interrupted":
+        text = error.message if error is not None else "The server stopped while it ran."
+        return Ending("The evaluation was interrupted", f"{text} Nothing was measured.", details, "warning")
+    if evaluation.status == "cancelled":
+        return Ending("The evaluation was cancelled", "Nothing was measured.", "", "info")
+    return Ending("The results cannot be read", "Their files are missing or damaged.", "", "error")
+
+
+def _explain_intervals(aggregate: dict[str, Any]) -> str:
+    num = int(aggregate.get("num_images", 0))
+    text = f"Measured on {count(num, 'image')}. With other images like these, a figure would likely lie in its bar"
+    few = "; with so few images the bars are wide." if num < 200 else "."
+    return text + few
+
+
+def _make_skipped(skipped: dict[str, Any] | None) -> Skipped | None:
+    if not skipped or not skipped.get("count"):
+        return None
+    number = int(skipped["count"])
+    items = [(str(item["filename"]), str(item["message"])) for item in skipped.get("images", [])[:MAX_SKIPPED]]
+    more = number - len(items)
+    title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} left out"
+    return Skipped(title, items, f"And {more:,} more." if more > 0 else "")
+
+
+def _make_pictures(
+    project_id: str, address: EvaluationAddress, selected: SelectedEvaluation, points: ValuePoints | None
+) -> Pictures:
+    """Return what there is to draw. Keyed on what the aggregate holds, which the annotation kind decides."""
+    aggregate = selected.aggregate or {}
+    if points is not None:
+        return Pictures(values=make_values(project_id, address, aggregate, points, selected.value_names))
+    classes = aggregate.get("classes", [])
+    has_matrix = bool(classes) and "confusion_matrix" in aggregate
+    is_inline = has_matrix and len(classes) <= MAX_INLINE_CLASSES
+    calibration = aggregate.get("calibration")
+    return Pictures(
+        matrix=make_matrix(project_id, address, aggregate) if is_inline else None,
+        matrix_url=f"{page_url(project_id)}/confusion-matrix{address.to_text()}"
+        if has_matrix and not is_inline
+        else "",
+        scores=make_scores(project_id, address, aggregate) if aggregate.get("per_class") else None,
+        calibration=make_calibration(calibration, int(aggregate.get("num_images", 0))) if calibration else None,
+    )

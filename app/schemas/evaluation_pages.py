@@ -1,0 +1,101 @@
+"""What the evaluation page is drawn from. Answers of core to pages, not of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from app.schemas.common import ExperimentId, StrictModel
+from app.schemas.evaluation import (
+    EvaluationRecord,
+    EvaluationStatus,
+    NamedCheckpoint,
+    Progress,
+    ResultInfo,
+    ResultPage,
+    Subset,
+)
+from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.system import DeviceList
+from app.schemas.tasks import TaskInfo
+
+
+class EvaluatedExperiment(StrictModel):
+    """An experiment in the list; `reason` says why it cannot be evaluated, empty when it can."""
+
+    id: ExperimentId
+    name: str
+    status: ExperimentStatus
+    reason: str
+    evaluation_status: EvaluationStatus | None = None
+    progress: Progress | None = None
+    headline: float | None = Field(None, description="The first headline metric, once it was measured.")
+
+
+class EvaluationListing(StrictModel):
+    """The experiments of a project, newest first, and which one is looked at; null without a completed one."""
+
+    experiments: list[EvaluatedExperiment]
+    selected_id: ExperimentId | None
+    task: TaskInfo
+
+
+class SubsetChoice(StrictModel):
+    """A subset of the split and how many images it has."""
+
+    name: Subset
+    num_images: int
+
+
+class SelectedEvaluation(StrictModel):
+    """One experiment with its evaluation. `problem` says why no new one can be started, empty when it can."""
+
+    experiment: ExperimentRecord
+    evaluation: EvaluationRecord | None
+    aggregate: dict[str, Any] | None
+    checkpoints: list[NamedCheckpoint]
+    subsets: list[SubsetChoice]
+    devices: DeviceList
+    value_names: list[str]
+    problem: str
+    task: TaskInfo
+
+
+class ResultListing(StrictModel):
+    """A page of results with what the filters offer. `num_results` counts all of them, whatever the filters say."""
+
+    page: ResultPage
+    num_results: int
+    classes: list[str]
+    subsets: list[Subset]
+    can_filter_correct: bool
+    can_filter_class: bool
+    has_confidence: bool
+    has_error: bool
+    value_names: list[str]
+    task: TaskInfo
+
+
+class ValuePoint(StrictModel):
+    """Truth and prediction of one value on one image."""
+
+    filename: str
+    truth: float
+    prediction: float
+
+
+class ValuePoints(StrictModel):
+    """Images taken evenly from the order of their errors, the worst one among them."""
+
+    points: list[ValuePoint]
+    num_results: int
+
+
+class ResultView(StrictModel):
+    """One result for the detail view."""
+
+    info: ResultInfo
+    value_names: list[str]
+    task: TaskInfo
+    experiment_name: str

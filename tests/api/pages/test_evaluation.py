@@ -1,0 +1,232 @@
+"""The evaluation page: states, figures, pictures by annotation kind, filters in the address, one image."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.live import LiveServer
+from tests.api.pages.evaluated import (
+    make_experiment,
+    make_project,
+    set_status,
+    write_evaluation,
+    write_label_results,
+    write_value_results,
+)
+
+MAX_HTML_BYTES = 100_000
+CLASSES = ("apple", "<b>pear")
+
+
+@pytest.fixture(scope="module")
+def labelled(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A project of two classes; the name of one is markup."""
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        return make_project(server, client, tmp_path_factory.mktemp("labels") / "images", classes=CLASSES)
+
+
+@pytest.fixture
+def experiment(server: LiveServer, client: httpx.Client, labelled: str) -> str:
+    """A completed experiment."""
+    return make_experiment(server, client, labelled)
+
+
+def read(client: httpx.Client, project: str, text: str = "") -> str:
+    """Return the page as it is."""
+    answer = client.get(f"/projects/{project}/evaluation{text}")
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) < MAX_HTML_BYTES
+    return answer.text
+
+
+def tiles(html: str) -> list[str]:
+    """Return the images of the grid in their order."""
+    return [unescape(name) for name in re.findall(r'<span class="sr-only">([^<]+)</span></span>\s*</a></li>', html)]
+
+
+def test_without_a_completed_experiment_the_page_leads_to_training(client: httpx.Client, project_id: str) -> None:
+    html = read(client, project_id)
+    assert "Nothing to evaluate yet" in html
+    assert f'href="/projects/{project_id}/training"' in html
+    answer = client.get(f"/projects/{project_id}/evaluation?experiment=exp-00000000")
+    assert answer.status_code == 404
+
+
+def test_fresh_experiment_offers_what_is_there(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    other = make_experiment(server, client, labelled, "Second try")
+    set_status(server, labelled, other, "training")
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert f'hx-post="/api/evaluation/{labelled}/{experiment}"' in html
+    assert "Best, epoch 3, 1.5 MB" in html
+    assert re.search(r"Test: \d images?", html)
+    assert re.search(r'value="test" checked', html)
+    disabled = re.search(r'aria-disabled="true"><span class="experiment-list__name">Second try.*?</span></span>', html)
+    assert disabled is not None
+    assert "It is still training." in disabled.group()
+    client.delete(f"/api/training/{labelled}/experiments/{other}")
+
+
+def test_missing_checkpoint_and_split_are_reasons(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    stores = server.studio.evaluations._stores
+    record = stores.experiments.read(labelled, experiment)
+    best = stores.experiments.checkpoint_path(labelled, record, "best")
+    assert best is not None
+    best.unlink()
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert "Best, epoch" not in html
+    assert "Last, epoch" in html
+    best.with_name("last.ckpt").unlink()
+    assert "The files of its checkpoints are gone" in read(client, labelled, f"?experiment={experiment}")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("failed", "The evaluation failed"),
+        ("interrupted", "The server stopped while it ran."),
+        ("cancelled", "The evaluation was cancelled"),
+    ],
+)
+def test_an_evaluation_that_did_not_end_well_says_why_and_can_be_repeated(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str, status: str, words: str
+) -> None:
+    write_evaluation(server, labelled, experiment, status=status, batch_size=7)
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert words in html
+    assert "Evaluate again" in html
+    assert 'name="batch_size" value="7"' in html
+
+
+def test_reload_in_the_middle_shows_the_one_that_runs(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    write_evaluation(server, labelled, experiment, status="running", job_id="job-00000001", completed_at=None)
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert "20 of 20 images" in html
+    assert 'hx-post="/api/jobs/job-00000001/cancel"' in html
+
+
+def test_report_is_sent_only_when_it_changed(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    url = f"/projects/{labelled}/evaluation/evaluation-report"
+    html = client.get(url, params={"experiment": experiment}).text
+    found = re.search(r'<div id="evaluation-report"[^>]*data-version="([^"]+)"', html)
+    assert found is not None
+    seen = {"experiment": experiment, "seen": found.group(1)}
+    assert client.get(url, params=seen).status_code == 204
+    write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    changed = client.get(url, params=seen)
+    assert changed.status_code == 200
+    assert "Confusion matrix" in changed.text
+    listed = client.get(f"/projects/{labelled}/evaluation/evaluation-list?experiment={experiment}").text
+    assert 'id="evaluation-list"' in listed
+    assert "Accuracy 0." in listed
+
+
+def test_figures_have_their_intervals_in_words_and_bars(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    rows = write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    accuracy = sum(row["correct"] for row in rows) / 20
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert f"95 % interval: {accuracy - 0.1:.3f} to {accuracy + 0.1:.3f}" in html
+    assert "No interval could be computed" in html
+    assert html.count('class="metric__bar"') == 4
+    assert "1 image could not be read and was left out" in html
+    assert f'href="/projects/{labelled}/compare?experiments={experiment}"' in html
+    assert "Expected calibration error (ECE): 0.100" in html
+    assert 'id="reliability"' in html
+    assert 'id="class-scores"' in html
+    assert "<b>pear" not in html
+    assert "&lt;b&gt;pear" in html
+
+
+def test_cell_of_the_matrix_filters_the_grid(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    rows = write_label_results(server, labelled, experiment, list(CLASSES), 20, share_right=0.3)
+    wanted = {
+        row["filename"] for row in rows if (row["ground_truth"]["class_id"], row["prediction"]["class_id"]) == (0, 1)
+    }
+    assert len(wanted) >= 2
+    html = read(client, labelled, f"?experiment={experiment}")
+    cell = re.search(rf'<a href="(\?experiment={experiment}&amp;cell=0-1)">(\d+)', html)
+    assert cell is not None
+    assert int(cell.group(2)) == len(wanted)
+    assert set(tiles(read(client, labelled, unescape(cell.group(1))))) == wanted
+    grid = client.get(f"/projects/{labelled}/evaluation/result-grid{unescape(cell.group(1))}")
+    assert set(tiles(grid.text)) == wanted
+    assert 'data-cell="0-1"' in grid.text
+    pushed = grid.headers["hx-push-url"]
+    assert pushed == f"/projects/{labelled}/evaluation?experiment={experiment}&class=apple&predicted=%3Cb%3Epear"
+    assert set(tiles(client.get(pushed).text)) == wanted
+    nothing = client.get(f"/projects/{labelled}/evaluation/result-grid?experiment={experiment}&class=grape").text
+    assert "No image is like this" in nothing
+    assert 'id="result-grid"' in nothing
+
+
+def test_worst_come_first_and_the_detail_follows_the_filter(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    rows = write_label_results(server, labelled, experiment, list(CLASSES), 20, share_right=0.3)
+    wrong = sorted((row for row in rows if not row["correct"]), key=lambda row: -row["prediction"]["confidence"])
+    order = [row["filename"] for row in wrong]
+    html = read(client, labelled, f"?experiment={experiment}&correct=no")
+    assert tiles(html) == order
+    links = [unescape(url) for url in re.findall(r'<a class="tile result[^"]*" href="([^"]+)"', html)]
+    detail = client.get(links[1]).text
+    assert f"2 of {len(order)} images" in detail
+    assert f"image={order[0]}" in detail
+    assert f"image={order[2]}" in detail
+    assert "Probabilities" in detail
+    assert "correct=no#results" in detail
+    url = f"/projects/{labelled}/evaluation/result-detail?experiment={experiment}&image="
+    fragment = client.get(f"{url}{order[1]}", headers={"hx-request": "true"})
+    assert fragment.text.lstrip().startswith('<div id="result-detail"')
+    assert client.get(f"{url}nobody.png").status_code == 404
+
+
+def test_a_hundred_classes_stay_small(server: LiveServer, client: httpx.Client, labelled: str, experiment: str) -> None:
+    names = [f"species number {number}" for number in range(100)]
+    write_label_results(server, labelled, experiment, names, 10_000, share_right=0.96)
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert "Loading the matrix." in html
+    url = f"/projects/{labelled}/evaluation"
+    matrix = client.get(f"{url}/confusion-matrix?experiment={experiment}&show=shares")
+    assert len(matrix.content) < MAX_HTML_BYTES
+    assert 'id="confusion-matrix"' in matrix.text
+    assert matrix.text.count('<th scope="row">') == 100
+    assert "taken for" in matrix.text
+    assert html.count('<th scope="row"><a') == 15
+    scores = client.get(f"{url}/class-scores?experiment={experiment}&scores=all").text
+    assert scores.count('<th scope="row"><a') == 100
+    write_label_results(server, labelled, experiment, names, 10_000, share_right=0.1)
+    dense = client.get(f"{url}/confusion-matrix?experiment={experiment}")
+    assert len(dense.content) < MAX_HTML_BYTES
+    assert "The 28 classes with the most mistakes, of 100." in dense.text
+
+
+def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: httpx.Client, tmp_path: Path) -> None:
+    project = make_project(server, client, tmp_path / "images", "values")
+    experiment = make_experiment(server, client, project)
+    write_value_results(server, project, experiment)
+    html = read(client, project)
+    assert 'id="value-cloud"' in html
+    assert "width: truth and prediction" in html
+    assert "weight: truth and prediction" in read(client, project, "?value=1")
+    assert "Median absolute error 0.900" in html
+    assert tiles(html)[:2] == ["i0_19.png", "i0_18.png"]
+    assert "Confusion matrix" not in html
+    assert 'id="result-correct"' not in html
+    detail = client.get(f"/projects/{project}/evaluation/image?image=i0_19.png").text
+    assert re.search(r"<td>weight</td>.*?190\.0.*?188\.1.*?-1\.900", detail, re.DOTALL)

@@ -1,0 +1,58 @@
+"""What the evaluation page is drawn from."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.core.exceptions import ExperimentNotFoundError, NotFoundError
+from app.core.studio import Studio
+from app.schemas.evaluation import EvaluationRequest, ResultQuery
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
+
+
+def test_only_completed_experiments_can_be_chosen(studio: Studio, imported_id: str) -> None:
+    pages = studio.evaluation_pages
+    fresh = create_experiment(studio, imported_id, "fresh")
+    assert pages.list_experiments(imported_id, None).selected_id is None
+    trained = train_to_end(studio, imported_id, create_experiment(studio, imported_id, "trained"))
+    create_experiment(studio, imported_id, "later")
+    listing = pages.list_experiments(imported_id, None)
+    assert [(item.name, bool(item.reason)) for item in listing.experiments] == [
+        ("later", True),
+        ("trained", False),
+        ("fresh", True),
+    ]
+    assert listing.selected_id == trained.id
+    assert pages.list_experiments(imported_id, fresh.id).selected_id == fresh.id
+    assert pages.get_selected(imported_id, fresh.id).problem == "Not trained yet."
+    with pytest.raises(ExperimentNotFoundError):
+        pages.list_experiments(imported_id, "exp-00000000")
+
+
+def test_selected_experiment_comes_with_what_can_be_chosen(studio: Studio, imported_id: str) -> None:
+    trained = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    selected = studio.evaluation_pages.get_selected(imported_id, trained.id)
+    assert [(item.name, item.num_images) for item in selected.subsets] == [("train", 12), ("val", 4), ("test", 4)]
+    assert [item.name for item in selected.checkpoints] == ["best", "last"]
+    assert (selected.problem, selected.evaluation) == ("", None)
+    studio.splits.delete_split(imported_id, "main")
+    assert "no split" in studio.evaluation_pages.get_selected(imported_id, trained.id).problem
+
+
+def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: str) -> None:
+    trained = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    with pytest.raises(NotFoundError):
+        studio.evaluation_pages.list_results(imported_id, trained.id, ResultQuery())
+    started = studio.evaluations.start_evaluation(
+        imported_id, trained.id, EvaluationRequest(split_subsets=["val", "test"])
+    )
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    query = ResultQuery(page=99, page_size=3, filter_subset="test")
+    listing = studio.evaluation_pages.list_results(imported_id, trained.id, query)
+    assert (listing.page.page, listing.page.total_items, listing.num_results) == (2, 4, 8)
+    assert listing.subsets == ["val", "test"]
+    assert (listing.can_filter_correct, listing.can_filter_class, listing.has_confidence) == (True, True, True)
+    headline = studio.evaluation_pages.list_experiments(imported_id, None).experiments[0].headline
+    assert headline == pytest.approx(7 / 8)
+    points = studio.evaluation_pages.list_points(imported_id, trained.id, 0)
+    assert (points.points, points.num_results) == ([], 8)
