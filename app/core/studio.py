@@ -9,6 +9,7 @@ from app.core.datasets import DatasetService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
 from app.core.experiments import ExperimentService
+from app.core.export_pages import ExportPageService
 from app.core.exports import ExportService
 from app.core.forecasts import ForecastService
 from app.core.gate import ProjectGate
@@ -68,6 +69,7 @@ class Studio:
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.pages = PageService(self.projects, self.tasks, bus)
+        self.export_pages = ExportPageService(stores, self.exports, views)
         self._runs = RunObserver(stores, bus)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
