@@ -66,7 +66,7 @@ def _facts(certificate: ParityCertificate) -> list[tuple[str, str]]:
     ]
     if certificate.batch_sizes:
         sizes = sorted(set(certificate.batch_sizes))
-        facts.append(("Images at once", " and ".join(str(size) for size in sizes[:4])))
+        facts.append(("Images at once", ", ".join(str(size) for size in sizes[:4])))
     if certificate.num_skipped:
         facts.append(("Could not be read", f"{certificate.num_skipped:,}"))
     return facts

@@ -8,12 +8,12 @@
       group.disabled = !isChosen;
     }
   };
-  /* Both sides or none: one alone takes the other's number, which the person sees. */
-  const composeShape = (box, edited) => {
+  /* Both sides or none: one alone is refused by the form, beside the empty one. */
+  const composeShape = (box) => {
     const [height, width] = ["height", "width"].map((side) => box.querySelector(`[data-export-side="${side}"]`));
-    const other = edited === height ? width : height;
-    if (edited.value !== "" && other.value === "") other.value = edited.value;
-    if (edited.value === "") other.value = "";
+    for (const [side, other] of [[height, width], [width, height]]) {
+      side.setCustomValidity(side.value === "" && other.value !== "" ? "Give both sides, or neither for the size of training." : "");
+    }
     const shape = height.value && width.value ? JSON.stringify([1, 3, Number(height.value), Number(width.value)]) : "";
     box.querySelector('[name="options.input_shape"]').value = shape;
   };
@@ -28,8 +28,9 @@
   };
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-export-format]")) chooseFormat(event.target.form, event.target.value);
-    const box = event.target.closest("[data-export-size]");
-    if (box && event.target.dataset.exportSide) composeShape(box, event.target);
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.dataset.exportSide) composeShape(event.target.closest("[data-export-size]"));
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
