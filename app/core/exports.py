@@ -18,7 +18,7 @@ from app.core.stores import Stores
 from app.export.catalog import list_formats
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import Subset
-from app.schemas.events import AnyEvent, Artifact, ArtifactAdded, ExportReady, StageStatus
+from app.schemas.events import AnyEvent, Artifact, ArtifactAdded, ExportProgress, ExportReady, StageStatus
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.export import (
     ExportDeleted,
@@ -50,6 +50,7 @@ class ExportService:
         self._scheduler = scheduler
         self._gate = gate
         self._settings = settings
+        self._progress: dict[str, ExportProgress] = {}
         scheduler.register("export", self)
 
     def list_formats(self) -> ExportFormatList:
@@ -132,16 +133,25 @@ class ExportService:
         self._update(job, {"status": "running", "started_at": utc_now()})
 
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
-        """Let every event of the child into the project's log."""
+        """Remember how far it is, for pages that open later; every event belongs into the project's log."""
+        if isinstance(event, ExportProgress):
+            self._progress[job.id] = event
         return True
+
+    def find_progress(self, export: ExportRecord) -> ExportProgress | None:
+        """Return how far a running export is, None before its first word."""
+        return self._progress.get(export.job_id or "")
 
     def on_finished(self, job: JobRecord) -> None:
         """The export has ended, one way or another."""
+        self._progress.pop(job.id, None)
         result = job.result or {}
         changes: dict[str, Any] = {"status": job.status, "completed_at": utc_now(), "error": job.error}
         if job.status == "completed":
             changes["output_file"] = result["output_file"]
             changes["output_size_mb"] = result["output_size_mb"]
+            changes["checksum"] = result["checksum"]
+            changes["contents"] = result["contents"]
         validation = result.get("validation") or self._read_validation(job)
         if validation is not None:
             changes["validation"] = ExportValidation.model_validate(validation)

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+
 import msgspec
 
 from app.core.announcing import announce_change
 from app.core.events import EventBus
-from app.core.exceptions import ConflictError, NotFoundError, TrainingInProgressError, invalid_field
+from app.core.exceptions import (
+    ConflictError,
+    DatasetNotImportedError,
+    NotFoundError,
+    TrainingInProgressError,
+    invalid_field,
+)
 from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.datasets.splits import DrawnSplit, add_split, count_split, draw_split
-from app.datasets.table import DatasetTable, ImageRecord
+from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
+from app.schemas.envelope import FieldProblem
 from app.schemas.events import SplitSummary
-from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.splits import (
     SplitCreate,
     SplitDeleted,
     SplitInfo,
     SplitList,
+    SplitOverview,
     SplitPreview,
     SplitPreviewRequest,
+    SplitRatios,
+    SplitUser,
 )
 
+FIRST_NAME = "main"
 RESERVED_NAMES = frozenset({"preview"})
 
 
@@ -39,13 +53,24 @@ class SplitService:
 
     def list_splits(self, project_id: str) -> SplitList:
         """Return the splits of a dataset in the order of their columns."""
-        table = self._lookup.find_table(project_id)
-        return SplitList(splits=[self._describe(project_id, table, index) for index in range(len(table.split_names))])
+        return SplitList(splits=self._describe_all(project_id, self._lookup.find_table(project_id)))
+
+    def get_overview(self, project_id: str) -> SplitOverview:
+        """Return the splits, or why there is no dataset; raises NotFoundError for the project only."""
+        try:
+            table = self._lookup.find_table(project_id)
+        except DatasetNotImportedError as error:
+            return SplitOverview(problem=error.message)
+        return SplitOverview(
+            num_images=len(table.images),
+            splits=self._describe_all(project_id, table),
+            suggested_name=_suggest_name(table.split_names),
+        )
 
     def get_split(self, project_id: str, name: str) -> SplitInfo:
         """Return a split; raises SplitNotFoundError."""
         table, index = self._lookup.find_split(project_id, name)
-        return self._describe(project_id, table, index)
+        return self._describe(project_id, table, index, self._find_users(project_id, name))
 
     def preview_split(self, project_id: str, request: SplitPreviewRequest) -> SplitPreview:
         """Return what a split would be, storing nothing."""
@@ -68,10 +93,11 @@ class SplitService:
             table = self._lookup.find_table(project_id)
             if request.name in table.split_names:
                 msg = f"A split named {request.name!r} exists. Splits never change: choose another name or delete it."
-                raise ConflictError(msg)
+                raise ConflictError(msg, [FieldProblem(field="name", message="Another split has this name.")])
             drawn = self._draw(project_id, table, request)
             changed = self._stores.datasets.change_table(project_id, lambda current: add_split(current, request, drawn))
-            info = self._describe(project_id, changed, changed.split_names.index(request.name))
+            users = self._find_users(project_id, request.name)
+            info = self._describe(project_id, changed, changed.split_names.index(request.name), users)
         stats = info.stats
         self._bus.publish(
             project_id,
@@ -85,7 +111,7 @@ class SplitService:
         """Remove the column of a split everywhere; raises TrainingInProgressError while a run uses it."""
         with self._gate.enter(project_id):
             self._lookup.find_split(project_id, name)
-            users = [e for e in self._stores.experiments.read_all(project_id) if e.split_name == name]
+            users = self._find_users(project_id, name)
             if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
@@ -98,18 +124,39 @@ class SplitService:
         kind = self._lookup.find_spec(project_id).info.annotation_kind
         return draw_split(table, kind, request.ratios, request.seed)
 
-    def _describe(self, project_id: str, table: DatasetTable, index: int) -> SplitInfo:
+    def _find_users(self, project_id: str, name: str) -> list[ExperimentRecord]:
+        return [record for record in self._stores.experiments.read_all(project_id) if record.split_name == name]
+
+    def _describe_all(self, project_id: str, table: DatasetTable) -> list[SplitInfo]:
+        users = defaultdict(list)
+        for record in self._stores.experiments.read_all(project_id):
+            users[record.split_name].append(record)
+        return [self._describe(project_id, table, index, users[name]) for index, name in enumerate(table.split_names)]
+
+    def _describe(
+        self, project_id: str, table: DatasetTable, index: int, users: Sequence[ExperimentRecord]
+    ) -> SplitInfo:
         values = [image.split[index] for image in table.images]
         stats, distribution = count_split(values, self._views.view(project_id, table).class_names)
         name = table.split_names[index]
-        record = next((split for split in table.splits if split.name == name), None)
+        record = next((split for split in table.splits if split.name == name), SplitRecord(name))
         return SplitInfo(
             name=name,
             index=index,
             stats=stats,
             class_distribution=distribution,
-            warnings=record.warnings if record is not None else [],
+            warnings=record.warnings,
+            is_imported=record.seed is None,
+            ratios=SplitRatios.model_validate(record.ratios) if record.ratios else None,
+            seed=record.seed,
+            created_at=record.created_at,
+            experiments=[SplitUser(id=user.id, name=user.name, status=user.status) for user in users],
         )
+
+
+def _suggest_name(taken: Sequence[str]) -> str:
+    names = (FIRST_NAME, *(f"split {number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 def _with_split(image: ImageRecord, split: list[str]) -> ImageRecord:

@@ -13,6 +13,7 @@ from app.core.evaluation_pages import EvaluationPageService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
 from app.core.experiments import ExperimentService
+from app.core.export_pages import ExportPageService
 from app.core.exports import ExportService
 from app.core.forecasts import ForecastService
 from app.core.gate import ProjectGate
@@ -86,6 +87,7 @@ class Studio:
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus, live)
         self.dataset_pages = DatasetPageService(stores, scheduler, self.datasets, views, settings)
+        self.export_pages = ExportPageService(stores, self.exports, views)
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
         self.projects.on_delete(self.augmentations.stop_project)

@@ -17,7 +17,8 @@ class FormatSpec:
 
     `writer` and `opener` are entry points "module:function" with the signatures of `app.export.conversion.Writer` and
     `Opener`; they are imported in the job process only. `predict_script` is the file of `app/export/bundle` that
-    travels with the model and runs it.
+    travels with the model and runs it. `options` are those of ExportOptions that make a difference. `usage` says in a
+    few lines how a person runs what was downloaded; `{bundle}` is the name of the bundle.
     """
 
     name: str
@@ -27,6 +28,8 @@ class FormatSpec:
     file_name: str
     writer: str
     opener: str
+    options: tuple[str, ...]
+    usage: tuple[str, ...]
     predict_script: str | None = None
 
 
@@ -39,6 +42,12 @@ FORMATS: tuple[FormatSpec, ...] = (
         file_name="model.onnx",
         writer="app.export.onnx_format:write",
         opener="app.export.onnx_format:open_exported",
+        options=("opset_version", "input_shape", "dynamic_axes", "simplify"),
+        usage=(
+            "unzip {bundle} -d model && cd model",
+            "pip install numpy Pillow onnxruntime",
+            "python predict.py photo.jpg",
+        ),
         predict_script="predict.py",
     ),
     FormatSpec(
@@ -49,8 +58,24 @@ FORMATS: tuple[FormatSpec, ...] = (
         file_name="model.pt",
         writer="app.export.torchscript_format:write",
         opener="app.export.torchscript_format:open_exported",
+        options=("input_shape", "dynamic_axes", "simplify"),
+        usage=(
+            "import torch",
+            'model = torch.jit.load("model.pt").eval()',
+            "outputs = model(images)  # uint8 RGB (batch, 3, height, width)",
+        ),
     ),
 )
+
+# Where each step of an export begins, in percent of the whole.
+STEPS: dict[str, float] = {
+    "load": 0.0,
+    "convert": 10.0,
+    "simplify": 40.0,
+    "describe": 50.0,
+    "certify": 55.0,
+    "bundle": 90.0,
+}
 
 
 def get_format(name: str) -> FormatSpec | None:
@@ -73,6 +98,7 @@ def describe_format(spec: FormatSpec) -> ExportFormat:
         description=spec.description,
         available=not missing,
         reason=reason,
+        options=list(spec.options),
     )
 
 

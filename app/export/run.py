@@ -16,7 +16,7 @@ from app.durable import put_in_place
 from app.evaluation.artefacts import write_json
 from app.evaluation.inference import load_dataset, open_cache, pool_subsets
 from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
-from app.export.catalog import FormatSpec, find_missing, get_format
+from app.export.catalog import STEPS, FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
 from app.export.metadata import describe_model, plan_input
 from app.export.parity import Sample, certify, draw_sample
@@ -27,16 +27,6 @@ from app.schemas.payloads import ExportPayload
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel, load_trained
 from app.throttle import Throttle
-
-# Where each step begins, in percent of the whole.
-STEPS = {
-    "load": 0.0,
-    "convert": 10.0,
-    "simplify": 40.0,
-    "describe": 50.0,
-    "certify": 55.0,
-    "bundle": 90.0,
-}
 
 
 def run(context: JobContext) -> dict[str, Any]:

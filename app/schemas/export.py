@@ -20,6 +20,7 @@ class ExportFormat(StrictModel):
     description: str
     available: bool
     reason: str | None = None
+    options: list[str] = Field(default_factory=list, description="Options that make a difference to it.")
 
 
 class ExportFormatList(StrictModel):
@@ -73,6 +74,8 @@ class ExportRecord(StrictModel):
     job_id: JobId | None = None
     output_file: str | None = None
     output_size_mb: float | None = None
+    checksum: str | None = Field(None, description="sha256 of the output file.")
+    contents: list[str] = Field(default_factory=list, description="Names of the files of the bundle.")
     validation: ExportValidation | None = None
     error: ErrorInfo | None = None
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.schemas.common import Name, ProjectId, StrictModel
+from app.schemas.common import ExperimentId, Name, ProjectId, StrictModel
+from app.schemas.experiments import ExperimentStatus
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 RATIO_TOLERANCE = 1e-6
@@ -63,6 +64,14 @@ class SplitPreview(StrictModel):
     warnings: list[str]
 
 
+class SplitUser(StrictModel):
+    """An experiment that trains or was trained on a split."""
+
+    id: ExperimentId
+    name: str
+    status: ExperimentStatus
+
+
 class SplitInfo(StrictModel):
     """A split that exists; it never changes."""
 
@@ -72,12 +81,26 @@ class SplitInfo(StrictModel):
     stats: SplitCounts
     class_distribution: dict[str, SplitCounts]
     warnings: list[str] = Field(default_factory=list)
+    is_imported: bool = Field(False, description="It came with the images; it was not drawn here.")
+    ratios: SplitRatios | None = Field(None, description="What it was drawn with.")
+    seed: int | None = Field(None, description="What it was drawn with.")
+    created_at: str = ""
+    experiments: list[SplitUser] = Field(default_factory=list, description="What uses it, oldest first.")
 
 
 class SplitList(StrictModel):
     """The splits of a dataset."""
 
     splits: list[SplitInfo]
+
+
+class SplitOverview(StrictModel):
+    """What the split page shows: the splits, or why there are none."""
+
+    num_images: int = 0
+    splits: list[SplitInfo] = Field(default_factory=list)
+    suggested_name: str = Field("main", description="A name that no split has.")
+    problem: str | None = Field(None, description="Why there is no dataset to split.")
 
 
 class SplitDeleted(StrictModel):

@@ -75,3 +75,60 @@ def test_a_deleted_export_is_gone(studio: Studio, imported_id: str, trained: Exp
     studio.exports.delete_export(imported_id, record.id)
     assert studio.exports.list_exports(imported_id).exports == []
     assert studio.states.list_assets(imported_id) == []
+
+
+def test_page_selects_the_newest_and_says_what_belongs_to_it(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    assert studio.export_pages.get_page(imported_id).can_export
+    refused = export(studio, imported_id, trained.id, opset=13)
+    record = export(studio, imported_id, trained.id)
+    assert (record.checksum, record.contents) == ("0" * 64, ["model.onnx"])
+    page = studio.export_pages.get_page(imported_id)
+    assert [entry.record.id for entry in page.entries] == [record.id, refused.id]
+    assert page.selected is not None
+    assert (page.selected.record.id, page.selected.has_files, page.selected.retry_reason) == (record.id, True, None)
+    assert page.selected.usage[-1] == "python predict.py photo.jpg"
+    other = studio.export_pages.get_page(imported_id, refused.id).selected
+    assert other is not None
+    assert (other.has_files, other.progress) == (False, None)
+    assert other.certificate is not None
+    missing = studio.export_pages.get_page(imported_id, "export-00000000")
+    assert (missing.selected, missing.missing_id) == (None, "export-00000000")
+
+
+def test_offer_begins_with_what_was_asked_for(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    untrained = create_experiment(studio, imported_id, "second")
+    offer = studio.export_pages.get_offer(imported_id, trained.id)
+    assert [(item.name, item.reason is None) for item in offer.candidates] == [("second", False), ("first", True)]
+    assert offer.model is not None
+    assert (offer.model.experiment_id, set(offer.model.checkpoints)) == (trained.id, {"best", "last"})
+    again = studio.export_pages.get_offer(imported_id, untrained.id).model
+    assert again is not None
+    assert again.experiment_id == trained.id
+    assert {item.name: item.options for item in offer.formats}["torchscript"] == [
+        "input_shape",
+        "dynamic_axes",
+        "simplify",
+    ]
+
+
+def test_running_export_tells_its_progress(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    request = ExportRequest(experiment_id=trained.id, options=ExportOptions(opset_version=21, simplify=False))
+    record = studio.exports.create_export(imported_id, request)
+    _, progress = studio.export_pages.get_progress(imported_id, record.id)
+    assert progress is not None
+    assert [step.name for step in progress.steps] == ["load", "convert", "describe", "certify", "bundle"]
+    studio.jobs.cancel_job(record.job_id or "")
+    studio.scheduler.wait(record.job_id or "", WAIT_S)
+    ended, progress = studio.export_pages.get_progress(imported_id, record.id)
+    assert (ended.status, progress) == ("cancelled", None)
+
+
+def test_what_is_gone_cannot_be_exported_again(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    export(studio, imported_id, trained.id)
+    studio.experiments.delete_experiment(imported_id, trained.id)
+    page = studio.export_pages.get_page(imported_id)
+    assert page.selected is not None
+    assert (page.selected.experiment_name, page.selected.retry_reason) == (None, "The experiment was deleted.")
+    assert not page.can_export

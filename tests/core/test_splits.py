@@ -54,3 +54,19 @@ def test_a_split_in_use_stays(studio: Studio, imported_id: str) -> None:
 def test_ratios_must_make_sense(ratios: tuple[float, float, float]) -> None:
     with pytest.raises(ValidationError):
         SplitRatios(train=ratios[0], val=ratios[1], test=ratios[2])
+
+
+def test_overview_says_what_made_a_split_and_what_uses_it(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    overview = studio.splits.get_overview(imported_id)
+    assert (overview.num_images, overview.problem, overview.suggested_name) == (20, None, "split 2")
+    (split,) = overview.splits
+    assert (split.is_imported, split.seed) == (False, 42)
+    assert split.ratios == SplitRatios(train=0.6, val=0.2, test=0.2)
+    assert [(user.id, user.name, user.status) for user in split.experiments] == [(record.id, "first", "created")]
+
+
+def test_overview_of_a_project_without_images_says_why(studio: Studio, project_id: str) -> None:
+    overview = studio.splits.get_overview(project_id)
+    assert (overview.splits, overview.suggested_name) == ([], "main")
+    assert "no dataset yet" in (overview.problem or "")

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from app.api.dependencies import ProjectPath, SplitPath, StudioDep
 from app.api.errors import field_problems
 from app.api.json_body import StrictRoute
+from app.api.pages.split_cards import split_classes_fragment, split_preview_fragment
 from app.api.present import present
 from app.core.exceptions import ValidationFailedError
 from app.schemas.common import QueryModel
@@ -63,19 +64,22 @@ def get_split_preview(
     request: Request, pid: ProjectPath, query: Annotated[SplitPreviewQuery, Query()], studio: StudioDep
 ) -> Response:
     """What a split would be; nothing is kept."""
-    return present(request, studio.splits.preview_split(pid, query.to_request()))
+    preview = studio.splits.preview_split(pid, query.to_request())
+    return present(request, preview, lambda: split_preview_fragment(preview))
 
 
 @router.post("/preview", response_model=Ok[SplitPreview], summary="Preview a split")
 def preview_split(request: Request, pid: ProjectPath, body: SplitPreviewRequest, studio: StudioDep) -> Response:
     """What a split would be; nothing is kept."""
-    return present(request, studio.splits.preview_split(pid, body))
+    preview = studio.splits.preview_split(pid, body)
+    return present(request, preview, lambda: split_preview_fragment(preview))
 
 
 @router.get("/{split_name}", response_model=Ok[SplitInfo], summary="Get a split")
 def get_split(request: Request, pid: ProjectPath, split_name: SplitPath, studio: StudioDep) -> Response:
     """Counts per subset and class."""
-    return present(request, studio.splits.get_split(pid, split_name))
+    split = studio.splits.get_split(pid, split_name)
+    return present(request, split, lambda: split_classes_fragment(split))
 
 
 @router.delete("/{split_name}", response_model=Ok[SplitDeleted], summary="Delete a split")

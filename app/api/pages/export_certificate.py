@@ -1,0 +1,108 @@
+"""The parity certificate in words, with its figures and its worst images. Judges nothing: the certificate says it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from app.schemas.export import ParityCertificate
+from app.schemas.export_pages import ComparedImage, ComparedMetric
+
+
+@dataclass(frozen=True)
+class WorstTile:
+    """An image on which the file differs most; without `url` the dataset does not hold it any more."""
+
+    filename: str
+    text: str
+    url: str
+    href: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the page shows of a certificate."""
+
+    passed: bool
+    sentence: str
+    reason: str
+    facts: list[tuple[str, str]]
+    metrics: list[list[str]]
+    worst: tuple[WorstTile, ...]
+
+
+def make_certificate(
+    project_id: str,
+    certificate: ParityCertificate,
+    metrics: Sequence[ComparedMetric],
+    worst: Sequence[ComparedImage],
+) -> Certificate:
+    """Return a certificate for the page."""
+    images = f"{certificate.num_images:,} image{'' if certificate.num_images == 1 else 's'}"
+    verdict = "passed" if certificate.passed else "not passed"
+    of = f" of {' and '.join(certificate.subsets)}" if certificate.subsets else ""
+    diff = _at_most(certificate.max_diff)
+    return Certificate(
+        passed=certificate.passed,
+        sentence=f"The file differs from the model by at most {diff} on {images}{of}; {verdict}.",
+        reason=certificate.reason or "",
+        facts=_facts(certificate),
+        metrics=[[metric.title, _figure(metric.model), _figure(metric.exported)] for metric in metrics],
+        worst=tuple(_tile(project_id, image) for image in worst),
+    )
+
+
+def _facts(certificate: ParityCertificate) -> list[tuple[str, str]]:
+    facts = [
+        ("Largest difference", _short(certificate.max_diff)),
+        ("Mean difference", _short(certificate.mean_diff)),
+        ("Allowed", f"below {_short(certificate.tolerance)}"),
+        ("Same answer", f"{100 * certificate.agreement:.4g} % of the images"),
+        ("Compared", _compared(certificate)),
+        ("Run by", certificate.runtime),
+    ]
+    if certificate.batch_sizes:
+        sizes = sorted(set(certificate.batch_sizes))
+        facts.append(("Images at once", ", ".join(str(size) for size in sizes[:4])))
+    if certificate.num_skipped:
+        facts.append(("Could not be read", f"{certificate.num_skipped:,}"))
+    return facts
+
+
+def _compared(certificate: ParityCertificate) -> str:
+    if certificate.num_available <= certificate.num_images:
+        return f"{certificate.num_images:,} images"
+    drawn = f", drawn with seed {certificate.seed}" if certificate.seed is not None else ""
+    return f"{certificate.num_images:,} of {certificate.num_available:,} images{drawn}"
+
+
+def _short(value: float) -> str:
+    """Return two digits without padding: 7.1e-6."""
+    return re.sub(r"e([+-])0+", r"e\1", f"{value:.2g}")
+
+
+def _at_most(value: float) -> str:
+    """Return one digit, rounded up so that the sentence stays true."""
+    if value <= 0.0:
+        return "0"
+    exponent = math.floor(math.log10(value))
+    digit = math.ceil(round(value / 10.0**exponent, 6))
+    return _short(digit * 10.0**exponent)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _tile(project_id: str, image: ComparedImage) -> WorstTile:
+    if not image.is_there:
+        return WorstTile(image.filename, _short(image.diff), "", "")
+    return WorstTile(
+        filename=image.filename,
+        text=_short(image.diff),
+        url=f"/api/datasets/{project_id}/thumbnails/{quote(image.filename)}",
+        href=f"/projects/{project_id}/dataset?{urlencode({'image': image.filename})}",
+    )

@@ -1,0 +1,259 @@
+"""Splits as text, bars and links: the list of cards, the preview of a new one, the classes of one. No rule here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+from app.api.templating import Fragment
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
+from app.schemas.splits import SplitCounts, SplitInfo, SplitOverview, SplitPreview, SplitUser
+
+SUBSETS = ("train", "val", "test", "none")
+TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "Not used"}
+COLOURS = {"train": 1, "val": 2, "test": 3, "none": 8}
+SHOWN_CLASSES = 6
+SHOWN_USERS = 4
+NO_CLASS_TITLE = "no class"
+
+
+@dataclass(frozen=True)
+class BarPart:
+    """A subset in a bar: `x` and `width` of 100, `url` of its images where there are some to show."""
+
+    subset: str
+    title: str
+    count: str
+    percent: str
+    x: float
+    width: float
+    colour: int
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class: its bar is as long as the class is large beside the largest one."""
+
+    name: str
+    text: str
+    parts: tuple[BarPart, ...]
+
+
+@dataclass(frozen=True)
+class ClassBars:
+    """The largest classes of a split, and how many there are beside them."""
+
+    rows: tuple[ClassRow, ...]
+    num_more: int
+
+
+@dataclass(frozen=True)
+class UserLink:
+    """An experiment that uses a split."""
+
+    name: str
+    status: str
+    url: str
+
+
+@dataclass(frozen=True)
+class SplitCard:
+    """What the list shows of a split. `delete_reason` says why it cannot be deleted now."""
+
+    name: str
+    id: str
+    origin: str
+    created_at: str
+    created_text: str
+    num_images: str
+    parts: tuple[BarPart, ...]
+    classes: ClassBars
+    classes_url: str
+    warnings: tuple[str, ...]
+    users: tuple[UserLink, ...]
+    num_more_users: int
+    url: str
+    delete_text: str
+    delete_reason: str
+
+
+@dataclass(frozen=True)
+class SplitList:
+    """Names for `split/_split_list.html`."""
+
+    project_id: str
+    problem: str
+    num_images: str
+    cards: tuple[SplitCard, ...]
+    suggested_name: str
+
+
+@dataclass(frozen=True)
+class SplitListContext:
+    """The list on its own."""
+
+    listing: SplitList
+
+
+@dataclass(frozen=True)
+class SplitPreviewContext:
+    """Names for `split/_split_preview.html`."""
+
+    parts: tuple[BarPart, ...]
+    classes: ClassBars
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitClassesContext:
+    """Names for `split/_split_classes.html`: rows of class, counts per subset, total."""
+
+    name: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def split_list_fragment(project_id: str, overview: SplitOverview) -> Fragment:
+    """Return the cards, or what to do for the first one."""
+    return Fragment("split/_split_list.html", SplitListContext(make_split_list(project_id, overview)))
+
+
+def split_preview_fragment(preview: SplitPreview) -> Fragment:
+    """Return what a split would be."""
+    context = SplitPreviewContext(
+        make_parts(preview.stats), make_class_bars(preview.class_distribution), tuple(preview.warnings)
+    )
+    return Fragment("split/_split_preview.html", context)
+
+
+def split_classes_fragment(split: SplitInfo) -> Fragment:
+    """Return every class of a split with its counts."""
+    shown = [subset for subset in SUBSETS if subset != "none" or split.stats.none]
+    rows = [
+        [name or NO_CLASS_TITLE, *(f"{getattr(counts, subset):,}" for subset in shown), f"{_total(counts):,}"]
+        for name, counts in _by_size(split.class_distribution)
+    ]
+    columns = ["Class", *(f"#{TITLES[subset]}" for subset in shown), "#Images"]
+    return Fragment("split/_split_classes.html", SplitClassesContext(split.name, columns, rows))
+
+
+def make_split_list(project_id: str, overview: SplitOverview) -> SplitList:
+    """Return the list for the page or the fragment."""
+    return SplitList(
+        project_id=project_id,
+        problem=overview.problem or "",
+        num_images=f"{overview.num_images:,}",
+        cards=tuple(_card(project_id, split) for split in overview.splits),
+        suggested_name=overview.suggested_name,
+    )
+
+
+def make_parts(counts: SplitCounts, project_id: str = "", split_name: str = "") -> tuple[BarPart, ...]:
+    """Return the subsets of a split; with a project each leads to its images. Subsets without use are left out."""
+    total = _total(counts)
+    parts, x = [], 0.0
+    for subset in SUBSETS:
+        number = getattr(counts, subset)
+        if subset == "none" and not number:
+            continue
+        width = 100 * number / (total or 1)
+        address = urlencode({"split": split_name, "subset": subset})
+        url = f"/projects/{project_id}/dataset?{address}" if project_id and number else ""
+        parts.append(
+            BarPart(subset, TITLES[subset], f"{number:,}", _percent(number, total), x, width, COLOURS[subset], url)
+        )
+        x += width
+    return tuple(parts)
+
+
+def make_class_bars(distribution: Mapping[str, SplitCounts]) -> ClassBars:
+    """Return the largest classes. Images that carry no class at all, as those with values, give no bars."""
+    ordered = _by_size(distribution)
+    if [name for name, _ in ordered] in ([], [""]):
+        return ClassBars((), 0)
+    largest = _total(ordered[0][1]) or 1
+    rows = tuple(_class_row(name, counts, largest) for name, counts in ordered[:SHOWN_CLASSES])
+    return ClassBars(rows, len(ordered) - len(rows))
+
+
+def _class_row(name: str, counts: SplitCounts, largest: int) -> ClassRow:
+    scale = _total(counts) / largest
+    parts = tuple(
+        BarPart(
+            part.subset, part.title, part.count, part.percent, part.x * scale, part.width * scale, part.colour, part.url
+        )
+        for part in make_parts(counts)
+    )
+    return ClassRow(name or NO_CLASS_TITLE, " / ".join(part.count for part in parts), parts)
+
+
+def _card(project_id: str, split: SplitInfo) -> SplitCard:
+    is_in_use = any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in split.experiments)
+    url = f"/api/splits/{project_id}/{quote(split.name, safe='')}"
+    return SplitCard(
+        name=split.name,
+        id=f"split-{split.index}",
+        origin=_origin(split),
+        created_at=split.created_at,
+        created_text=_minute(split.created_at),
+        num_images=f"{_total(split.stats):,}",
+        parts=make_parts(split.stats, project_id, split.name),
+        classes=make_class_bars(split.class_distribution),
+        classes_url=url,
+        warnings=tuple(split.warnings),
+        users=tuple(_user(project_id, user) for user in split.experiments[:SHOWN_USERS]),
+        num_more_users=max(0, len(split.experiments) - SHOWN_USERS),
+        url=url,
+        delete_text=_delete_text(split.experiments),
+        delete_reason="A run uses it. Stop the run or wait for its end." if is_in_use else "",
+    )
+
+
+def _user(project_id: str, user: SplitUser) -> UserLink:
+    return UserLink(user.name, user.status, f"/projects/{project_id}/training?experiment={user.id}")
+
+
+def _origin(split: SplitInfo) -> str:
+    if split.is_imported:
+        return "Came with the data: the folders or files that were imported said which image is for what."
+    if split.ratios is None:
+        return f"Drawn here with seed {split.seed}."
+    shares = " / ".join(f"{100 * share:g}" for share in (split.ratios.train, split.ratios.val, split.ratios.test))
+    return f"Drawn here: {shares} %, seed {split.seed}."
+
+
+def _delete_text(users: Sequence[SplitUser]) -> str:
+    if not users:
+        return (
+            "The images stay; only the division is lost. The same shares and seed give it again. No experiment uses it."
+        )
+    names = ", ".join(f"“{user.name}”" for user in users[:SHOWN_USERS])
+    more = f" and {len(users) - SHOWN_USERS} more" if len(users) > SHOWN_USERS else ""
+    noun, stays = ("Experiments", "They keep their") if len(users) > 1 else ("An experiment", "It keeps its")
+    uses = "use" if len(users) > 1 else "uses"
+    return (
+        f"{noun} {uses} this split: {names}{more}. {stays} results, but cannot be trained, evaluated or exported again."
+    )
+
+
+def _by_size(distribution: Mapping[str, SplitCounts]) -> list[tuple[str, SplitCounts]]:
+    return sorted(distribution.items(), key=lambda item: (-_total(item[1]), item[0]))
+
+
+def _total(counts: SplitCounts) -> int:
+    return counts.train + counts.val + counts.test + counts.none
+
+
+def _percent(number: int, total: int) -> str:
+    share = 100 * number / total if total else 0.0
+    return f"{share:.0f} %" if share >= 9.95 or not number else f"{share:.1f} %"
+
+
+def _minute(iso: str) -> str:
+    try:
+        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return iso
