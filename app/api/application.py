@@ -20,6 +20,7 @@ from app.api.pages import patterns as patterns_page
 from app.api.pages import playground as playground_page
 from app.api.pages import projects as projects_page
 from app.api.pages import reference as reference_page
+from app.api.pages import sign_in as sign_in_page
 from app.api.pages import split as split_page
 from app.api.pages import start as start_page
 from app.api.pages import training as training_page
@@ -79,6 +80,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
 )
 PAGE_ROUTERS: tuple[APIRouter, ...] = (
     projects_page.router,
+    sign_in_page.router,
     start_page.router,
     reference_page.router,
     patterns_page.router,

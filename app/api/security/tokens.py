@@ -1,20 +1,31 @@
-"""Asks every request for the bearer token, where the settings name one. The token is compared, never logged."""
+"""Asks every request for the token, where the settings name one: as a bearer, or as the session of a browser.
+
+The token is compared, never logged. A browser without a session is led to the page that asks for it.
+"""
 
 from __future__ import annotations
 
-import hmac
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.security.addresses import is_loopback
 from app.api.security.refusal import refuse
+from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, is_same, session_of
 from app.schemas.envelope import ErrorBody
 
-_REFUSED = ErrorBody(code="UNAUTHORIZED", message="A bearer token is needed: Authorization: Bearer <token>.")
+_REFUSED = ErrorBody(
+    code="UNAUTHORIZED",
+    message=f"A bearer token is needed: Authorization: Bearer <token>. A browser signs in at {SIGN_IN_PATH}.",
+)
 _NO_TOKEN_SET = ErrorBody(
     code="UNAUTHORIZED", message="This server listens beyond its own machine but has no token; set AI_STUDIO_TOKEN."
 )
+# What the page that asks for the token needs before it has it.
+_STATIC_PREFIX = "/static/"
 
 
 class TokenMiddleware:
@@ -22,10 +33,11 @@ class TokenMiddleware:
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
-        self._token = token.encode() if token else None
+        self._token = token
+        self._session = session_of(token) if token else ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the call on, or answer 401."""
+        """Pass the call on, answer 401, or lead a browser to the page that asks for the token."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif self._token is None:
@@ -33,17 +45,46 @@ class TokenMiddleware:
                 await self._app(scope, receive, send)
             else:
                 await refuse(scope, receive, send, _NO_TOKEN_SET)
-        elif self._is_authorized(Headers(scope=scope).getlist("authorization")):
+        elif self._is_authorized(Headers(scope=scope)) or _is_open(scope):
             await self._app(scope, receive, send)
+        elif _is_page_visit(scope):
+            await RedirectResponse(f"{SIGN_IN_PATH}?next={quote(_address_of(scope))}", 303)(scope, receive, send)
         else:
             await refuse(scope, receive, send, _REFUSED)
 
-    def _is_authorized(self, values: list[str]) -> bool:
-        if self._token is None or len(values) != 1:
-            return False
-        scheme, _, given = values[0].partition(" ")
-        is_equal = hmac.compare_digest(given.strip().encode("latin-1"), self._token)
-        return scheme.lower() == "bearer" and is_equal
+    def _is_authorized(self, headers: Headers) -> bool:
+        values = headers.getlist("authorization")
+        if values:
+            scheme, _, given = values[0].partition(" ")
+            is_right = self._token is not None and is_same(given.strip(), self._token)
+            return len(values) == 1 and scheme.lower() == "bearer" and is_right
+        return is_same(_read_session(headers), self._session)
+
+
+def _read_session(headers: Headers) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
+    except CookieError:
+        return ""
+    return morsel.value if morsel is not None else ""
+
+
+def _is_open(scope: Scope) -> bool:
+    path = str(scope["path"])
+    return scope["type"] == "http" and (path == SIGN_IN_PATH or path.startswith(_STATIC_PREFIX))
+
+
+def _is_page_visit(scope: Scope) -> bool:
+    """Whether somebody opens a page, which is answered with a page; scripts and fragments get the envelope."""
+    if scope["type"] != "http" or scope["method"] not in {"GET", "HEAD"} or scope["path"].startswith("/api/"):
+        return False
+    headers = Headers(scope=scope)
+    return "text/html" in headers.get("accept", "") and headers.get("hx-request") != "true"
+
+
+def _address_of(scope: Scope) -> str:
+    query = scope.get("query_string", b"").decode("latin-1")
+    return str(scope["path"]) + (f"?{query}" if query else "")
 
 
 def _is_local(scope: Scope) -> bool:

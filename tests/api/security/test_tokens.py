@@ -7,6 +7,7 @@ import logging
 import httpx
 import pytest
 
+from app.api.security.sessions import SESSION_COOKIE, session_of
 from app.api.security.tokens import TokenMiddleware
 from app.config import Settings
 from tests.api.asgi import accepting_app, call_app
@@ -34,6 +35,41 @@ async def test_missing_and_double_token_are_refused() -> None:
 
 async def test_right_token_passes_whatever_the_case_of_the_scheme() -> None:
     assert (await call_app(GUARD, headers={"authorization": f"bearer {TOKEN}"})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("cookie", "status"),
+    [
+        (f"{SESSION_COOKIE}={session_of(TOKEN)}", 200),
+        (f"a=b; {SESSION_COOKIE}={session_of(TOKEN)}; c=d", 200),
+        (f"{SESSION_COOKIE}={session_of('another token')}", 401),
+        (f"{SESSION_COOKIE}={TOKEN}", 401),
+        (f"{SESSION_COOKIE}=", 401),
+        ("\xff;=;;", 401),
+    ],
+)
+async def test_session_of_a_browser_is_as_good_as_the_token(cookie: str, status: int) -> None:
+    assert (await call_app(GUARD, headers={"cookie": cookie})).status == status
+    assert (await call_app(GUARD, headers={"cookie": cookie, "authorization": "Bearer wrong"})).status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/projects", {"accept": "text/html"}, 303),
+        ("/projects", {"accept": "text/html", "hx-request": "true"}, 401),
+        ("/projects", {}, 401),
+        ("/api/projects", {"accept": "text/html"}, 401),
+        ("/sign-in", {}, 200),
+        ("/sign-in/x", {}, 401),
+        ("/static/css/app.css", {}, 200),
+        ("/staticx", {}, 401),
+    ],
+)
+async def test_only_visits_of_pages_are_led_to_the_page_that_asks(
+    path: str, headers: dict[str, str], status: int
+) -> None:
+    assert (await call_app(GUARD, path=path, headers=headers)).status == status
 
 
 async def test_websocket_needs_it_too() -> None:

@@ -1,0 +1,83 @@
+"""Signing in with a browser: the cookie proves the token, and nothing leads away from this server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from app.api.pages import sign_in
+from app.api.security.sessions import SESSION_COOKIE, safe_return_path, session_of
+from app.config import Settings
+from tests.api.live import LiveServer, run_server
+
+TOKEN = "correct horse battery"
+PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server that asks for a token."""
+    with run_server(Settings(workspace_root=tmp_path_factory.mktemp("workspace"), token=TOKEN)) as live:
+        yield live
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/projects/proj-00000001/dataset?class=a%20b&page=2", "/projects/proj-00000001/dataset?class=a%20b&page=2"),
+        ("//evil.test/", "/projects"),
+        ("/\\evil.test/", "/projects"),
+        ("https://evil.test/", "/projects"),
+        ("javascript:alert(1)", "/projects"),
+        ("/a\r\nset-cookie: x=y", "/projects"),
+        ("/sign-in?next=/sign-in", "/projects"),
+        ("", "/projects"),
+        ("/" + "x" * 3000, "/projects"),
+    ],
+)
+def test_the_way_back_stays_on_this_server(path: str, expected: str) -> None:
+    assert safe_return_path(path) == expected
+
+
+def test_a_session_says_nothing_of_its_token() -> None:
+    assert len(session_of(TOKEN)) == 64
+    assert session_of(TOKEN) == session_of(TOKEN) != session_of(TOKEN + "x")
+
+
+def test_a_browser_signs_in_once_and_goes_on_where_it_was(
+    guarded: LiveServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sign_in, "WRONG_TOKEN_DELAY_S", 0.0)
+    with caplog.at_level(logging.DEBUG), httpx.Client(base_url=guarded.url, headers=PAGE) as browser:
+        asked = browser.get("/docs?x=1")
+        assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=/docs%3Fx%3D1")
+        page = browser.get(asked.headers["location"])
+        assert 'name="next" value="/docs?x=1"' in page.text
+        wrong = browser.post("/sign-in", data={"token": "wrong", "next": "/docs?x=1"})
+        assert (wrong.status_code, "not the token" in wrong.text) == (401, True)
+        assert browser.get("/api/projects").status_code == 401
+        right = browser.post("/sign-in", data={"token": TOKEN, "next": "/docs?x=1"})
+        assert (right.status_code, right.headers["location"]) == (303, "/docs?x=1")
+        cookie = right.headers["set-cookie"]
+        assert all(word in cookie for word in ("HttpOnly", "SameSite=strict", "Path=/", SESSION_COOKIE))
+        assert browser.get("/docs?x=1").status_code == 200
+        assert browser.get("/api/projects").status_code == 200
+        shown = page.text + wrong.text + right.text + cookie
+    assert TOKEN not in shown
+    ours = [record for record in caplog.records if not record.name.startswith(("httpcore", "httpx"))]
+    assert not any(TOKEN in record.getMessage() for record in ours)
+
+
+def test_another_site_cannot_sign_a_browser_in(guarded: LiveServer) -> None:
+    headers = {**PAGE, "origin": "http://evil.test", "sec-fetch-site": "cross-site"}
+    assert httpx.post(f"{guarded.url}/sign-in", data={"token": TOKEN}, headers=headers).status_code == 403
+
+
+def test_without_a_token_there_is_nothing_to_ask_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with run_server(Settings(workspace_root=tmp_path_factory.mktemp("workspace"))) as live:
+        for answer in (httpx.get(f"{live.url}/sign-in"), httpx.post(f"{live.url}/sign-in", data={"token": "x"})):
+            assert (answer.status_code, answer.headers["location"]) == (303, "/projects")
+            assert "set-cookie" not in answer.headers
