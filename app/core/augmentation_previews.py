@@ -116,16 +116,21 @@ class AugmentationPreviewService:
                 job_id = new_id("job")
                 with self._mutex:
                     self._jobs[project_id] = job_id
-                self._scheduler.submit(
-                    "augment",
-                    project_id,
-                    AugmentPayload(limits=self._limits),
-                    self._stores.paths.job_dir(project_id, job_id),
-                    subject={},
-                    devices=[],
-                    job_id=job_id,
-                    is_service=True,
-                )
+                try:
+                    self._scheduler.submit(
+                        "augment",
+                        project_id,
+                        AugmentPayload(limits=self._limits),
+                        self._stores.paths.job_dir(project_id, job_id),
+                        subject={},
+                        devices=[],
+                        job_id=job_id,
+                        is_service=True,
+                    )
+                except BaseException:
+                    with self._mutex:
+                        self._jobs.pop(project_id, None)
+                    raise
             return job_id, self._stores.paths.job_dir(project_id, job_id)
 
     def _make_room(self) -> None:

@@ -40,6 +40,7 @@ class PredictionService:
         self._mutex = threading.Lock()
         self._predictors: dict[tuple[str, str, int], str] = {}
         self._ready: set[str] = set()
+        self._submitting: set[str] = set()
         scheduler.register("predict", self)
 
     def predict(
@@ -54,12 +55,13 @@ class PredictionService:
 
     def unload(self, project_id: str, experiment_id: str) -> PredictorState:
         """End the process that has a model loaded, or is loading it; the next image starts another."""
-        self._lookup.find_experiment(project_id, experiment_id)
-        with self._mutex:
-            keys = [key for key in self._predictors if key[:2] == (project_id, experiment_id)]
-            jobs = [self._predictors.pop(key) for key in keys]
-        for job_id in jobs:
-            self._scheduler.cancel(job_id)
+        with self._gate.enter(project_id):  # none is being submitted meanwhile
+            self._lookup.find_experiment(project_id, experiment_id)
+            with self._mutex:
+                keys = [key for key in self._predictors if key[:2] == (project_id, experiment_id)]
+                jobs = [self._predictors.pop(key) for key in keys]
+            for job_id in jobs:
+                self._scheduler.cancel(job_id)
         return PredictorState(experiment_id=experiment_id, status="off", job_id=None)
 
     def _ask(self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery) -> dict[str, Any] | None:
@@ -106,7 +108,8 @@ class PredictionService:
         with self._mutex:
             found = [job_id for key, job_id in self._predictors.items() if key[:2] == (project_id, experiment_id)]
             is_ready = bool(found) and found[-1] in self._ready
-        if not found or self._scheduler.get(found[-1]).status in TERMINAL_JOB_STATUSES:
+            is_submitting = bool(found) and found[-1] in self._submitting  # the scheduler may not know it yet
+        if not found or (not is_submitting and self._scheduler.get(found[-1]).status in TERMINAL_JOB_STATUSES):
             return PredictorState(experiment_id=experiment_id, status="off", job_id=None)
         status: Literal["ready", "starting"] = "ready" if is_ready else "starting"
         return PredictorState(experiment_id=experiment_id, status=status, job_id=found[-1])
@@ -176,16 +179,25 @@ class PredictionService:
             job_id = new_id("job")
             with self._mutex:
                 self._predictors[key] = job_id
-            self._scheduler.submit(
-                "predict",
-                project_id,
-                payload,
-                directory,
-                subject={"experiment_id": experiment_id},
-                devices=[],
-                job_id=job_id,
-                is_service=True,
-            )
+                self._submitting.add(job_id)
+            try:
+                self._scheduler.submit(
+                    "predict",
+                    project_id,
+                    payload,
+                    directory,
+                    subject={"experiment_id": experiment_id},
+                    devices=[],
+                    job_id=job_id,
+                    is_service=True,
+                )
+            except BaseException:
+                with self._mutex:
+                    self._predictors.pop(key, None)
+                raise
+            finally:
+                with self._mutex:
+                    self._submitting.discard(job_id)
             return job_id, directory
 
     def _make_room(self) -> None:

@@ -46,6 +46,25 @@ def test_a_predictor_says_how_it_is_and_leaves_nothing(studio: Studio, imported_
         studio.predictions.get_state(imported_id, "exp-00000000")
 
 
+def test_a_predictor_that_could_not_be_submitted_is_forgotten(
+    studio: Studio, imported_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    states = []
+
+    def refuse(*arguments: object, **named: object) -> None:
+        states.append(studio.predictions.get_state(imported_id, record.id).status)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(studio.scheduler, "submit", refuse)
+        with pytest.raises(OSError, match="No space left"):
+            studio.predictions.predict(imported_id, record.id, io.BytesIO(b"x"))
+    assert states == ["starting"]
+    assert studio.predictions.get_state(imported_id, record.id).status == "off"
+    assert studio.predictions.predict(imported_id, record.id, io.BytesIO(b"xx")).predictions == {"size": 2}
+
+
 def test_a_model_is_unloaded_while_it_works_and_the_next_image_loads_it_anew(studio: Studio, imported_id: str) -> None:
     record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
     with ThreadPoolExecutor(1) as pool:
