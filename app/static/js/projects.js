@@ -9,7 +9,7 @@
   let isAsking = false;
 
   const list = () => document.getElementById("project-list");
-  const isBusy = () => document.querySelector("dialog[open]") || document.querySelector(".htmx-request, [aria-busy=true]");
+  const isBusy = () => document.querySelector("dialog[open]") || document.querySelector(".htmx-request, [aria-busy=true]") || Studio.isPressed(list());
   const show = (html) => {
     const isEmpty = list().dataset.numProjects === "0";
     const focused = list().contains(document.activeElement) ? document.activeElement.id : "";

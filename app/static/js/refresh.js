@@ -1,0 +1,72 @@
+/* Parts of a page that fetch themselves again leave the reader in peace: what came is not shown while it says the same,
+   a part that is being pressed waits until the press is over, or the click would go nowhere, and the focus stays. */
+(() => {
+  "use strict";
+  const RELEASE_MS = 50; /* a click follows the release at once, by touch a little later */
+  const shown = new Map(); /* what each part showed when it was last fetched, by its id */
+  const waiting = new Map();
+  let pressed = null;
+  let focused = null;
+
+  const isRefresh = ({ target, requestConfig: { elt, verb } }) => verb === "get" && (elt === target || elt === document.body);
+  const isAlone = ({ target, requestConfig: { elt } }) => elt === target && target.id !== "";
+  /* What a control is called; the number tells those with the same name apart. */
+  const describe = (element) => [element.tagName, element.getAttribute("aria-label") || element.getAttribute("href")
+    || element.getAttribute("name") || element.textContent.trim(), element.getAttribute("value") || ""].join("|");
+  const findLike = (root, description) => [...root.querySelectorAll("a, button, input, select, summary, textarea, [tabindex]")]
+    .filter((element) => describe(element) === description);
+  const keepFocus = (target) => {
+    const element = document.activeElement;
+    focused = null;
+    if (!target.id || !target.contains(element) || element === target) return;
+    const description = describe(element);
+    focused = { id: target.id, own: element.id, description, index: findLike(target, description).indexOf(element) };
+  };
+  const giveFocus = () => {
+    const wish = focused;
+    focused = null;
+    if (document.activeElement !== document.body) return;
+    const root = document.getElementById(wish.id);
+    const alike = root ? findLike(root, wish.description) : [];
+    const next = (wish.own && document.getElementById(wish.own)) || alike[wish.index] || alike.at(-1) || document.getElementById("content");
+    next.focus({ preventScroll: true });
+  };
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { detail } = event;
+    if (!detail.shouldSwap || detail.isError || detail.xhr.status === 204) return;
+    if (!isRefresh(detail)) { shown.clear(); return; }
+    if (pressed && detail.target.contains(pressed)) {
+      detail.shouldSwap = false;
+      waiting.set(detail.target.id, detail);
+      return;
+    }
+    if (isAlone(detail)) {
+      if (shown.get(detail.target.id) === detail.serverResponse) { detail.shouldSwap = false; return; }
+      shown.set(detail.target.id, detail.serverResponse);
+    } else shown.delete(detail.target.id);
+    keepFocus(detail.target);
+  });
+  document.addEventListener("htmx:afterSettle", () => { if (focused) giveFocus(); });
+
+  const release = () => {
+    pressed = null;
+    for (const { target, pathInfo, requestConfig } of waiting.values()) {
+      const { elt } = requestConfig;
+      if (!target.isConnected) continue;
+      const wish = { target, swap: "outerHTML" };
+      if (elt === target) htmx.ajax("GET", requestConfig.path, { source: elt, ...wish });
+      else htmx.ajax("GET", pathInfo.finalRequestPath, wish);
+    }
+    waiting.clear();
+  };
+  const press = (event) => { pressed = event.target; };
+  const letGo = () => { if (pressed) setTimeout(release, RELEASE_MS); };
+  document.addEventListener("pointerdown", press, true);
+  for (const name of ["pointerup", "pointercancel", "dragend"]) document.addEventListener(name, letGo, true);
+  document.addEventListener("keydown", (event) => { if (event.key === " ") press(event); }, true);
+  document.addEventListener("keyup", letGo, true);
+  window.addEventListener("blur", letGo);
+
+  Studio.isPressed = (element) => pressed !== null && element.contains(pressed);
+})();

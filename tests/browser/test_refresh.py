@@ -1,0 +1,86 @@
+"""Parts that fetch themselves again: what is the same is left, a press is not swallowed, the focus stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.api.live import LiveServer
+from tests.browser.conftest import Watched
+from tests.core.conftest import draw_class_folders
+
+pytestmark = pytest.mark.browser
+FETCH = """() => { window.fetched = 0;
+  document.body.addEventListener("htmx:afterRequest", () => { window.fetched += 1; }); }"""
+AGAIN = """document.body.dispatchEvent(new CustomEvent("splits-changed"))"""
+MARK = """() => { document.getElementById("split-list").marked = true; }"""
+IS_MARKED = """document.getElementById("split-list").marked === true"""
+FOCUSED = """document.activeElement.getAttribute("aria-label")"""
+
+
+@pytest.fixture
+def page(watched: Watched, server: LiveServer, tmp_path: Path) -> Iterator[Page]:
+    """The split page of a project with one split; `window.fetched` counts the answers."""
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        task = next(t for t in client.get("/api/tasks").json()["data"]["tasks"] if t["annotation_kind"] == "label")
+        project: str = client.post("/api/projects", json={"name": "Bolts", "task": task["id"]}).json()["data"]["id"]
+        body = {"source_path": str(draw_class_folders(tmp_path / "folders"))}
+        started = client.post(f"/api/datasets/{project}/import/local", json=body).json()["data"]
+        server.studio.scheduler.wait(started["job_id"], 60)
+        client.post(f"/api/splits/{project}", json={"name": "main"}).raise_for_status()
+        watched.open(f"/projects/{project}/split")
+        expect(watched.page.locator("[data-live-state]")).to_have_text("Live")
+        watched.page.evaluate(FETCH)
+        yield watched.page
+        client.delete(f"/api/projects/{project}")
+
+
+def add_split(page: Page, name: str) -> None:
+    """Make a split as another tab would."""
+    project = page.evaluate("document.body.dataset.projectId")
+    origin = page.evaluate("location.origin")
+    httpx.post(f"{origin}/api/splits/{project}", json={"name": name}).raise_for_status()
+
+
+def test_part_that_says_the_same_is_left_as_it_is(watched: Watched, page: Page) -> None:
+    page.evaluate(AGAIN)
+    watched.wait_for("window.fetched === 1")
+    page.evaluate(MARK)
+    page.evaluate(AGAIN)
+    watched.wait_for("window.fetched === 2")
+    assert page.evaluate(IS_MARKED)
+    add_split(page, "other")
+    expect(page.get_by_role("heading", name="other")).to_be_visible()
+    assert not page.evaluate(IS_MARKED)
+
+
+def test_press_on_a_part_that_changes_meanwhile_is_not_lost(watched: Watched, page: Page) -> None:
+    button = page.get_by_role("button", name="All figures of main")
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    add_split(page, "other")
+    watched.wait_for("window.fetched >= 1")
+    expect(page.get_by_role("heading", name="other")).to_have_count(0)
+    page.mouse.up()
+    expect(page.locator("#split-figures td").first).to_have_text("blue")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="other")).to_be_visible()
+
+
+def test_focus_stays_on_the_same_control(watched: Watched, page: Page) -> None:
+    page.get_by_role("button", name="All figures of main").focus()
+    add_split(page, "other")
+    expect(page.get_by_role("heading", name="other")).to_be_visible()
+    watched.wait_for(f"{FOCUSED} === 'All figures of main'")
+    page.get_by_role("button", name="Delete other").focus()
+    project = page.evaluate("document.body.dataset.projectId")
+    httpx.delete(f"{page.evaluate('location.origin')}/api/splits/{project}/other").raise_for_status()
+    expect(page.get_by_role("heading", name="other")).to_have_count(0)
+    watched.wait_for("document.activeElement.id === 'content'")
