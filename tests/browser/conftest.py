@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import httpx
@@ -131,6 +131,17 @@ def add_project(server: LiveServer) -> Iterator[list[str]]:
 def check_axe() -> Callable[..., None]:
     """Asserts that axe finds nothing: `check_axe(page)`, or `check_axe(page, "#dialog")` for a part."""
     return axe.check_axe
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Generator[None]:
+    """Close the page with the end of its test: a project that a fixture takes away may not be missed by it."""
+    try:
+        return (yield)
+    finally:
+        watched = item.funcargs.get("watched")
+        if isinstance(watched, Watched):
+            watched.page.close()
 
 
 @pytest.fixture(params=[("light", 1280), ("dark", 390)], ids=["light-1280", "dark-390"])
