@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.api.live import LiveServer
 from tests.browser.conftest import Watched
@@ -57,6 +58,26 @@ def test_part_that_says_the_same_is_left_as_it_is(watched: Watched, page: Page) 
     add_split(page, "other")
     expect(page.get_by_role("heading", name="other")).to_be_visible()
     assert not page.evaluate(IS_MARKED)
+
+
+def test_change_during_an_answer_is_not_missed(watched: Watched, page: Page) -> None:
+    answers = 0
+
+    def hold(route: Route) -> None:
+        nonlocal answers
+        answer = route.fetch()
+        answers += 1
+        if answers == 1:
+            add_split(page, "second")
+            time.sleep(1.0)  # its event comes while this answer, which does not have it, is on its way
+        route.fulfill(response=answer)
+
+    add_split(page, "first")
+    page.route("**/split/split-list", hold)
+    page.evaluate(AGAIN)
+    expect(page.get_by_role("heading", name="first")).to_be_visible()
+    expect(page.get_by_role("heading", name="second")).to_be_visible()
+    assert answers >= 2
 
 
 def test_press_on_a_part_that_changes_meanwhile_is_not_lost(watched: Watched, page: Page) -> None:

@@ -1,15 +1,18 @@
 /* Parts of a page that fetch themselves again leave the reader in peace: what came is not shown while it says the same,
-   a part that is being pressed waits until the press is over, or the click would go nowhere, and the focus stays. */
+   a part that is being pressed waits until the press is over, or the click would go nowhere, and the focus stays.
+   And they miss nothing: what is asked for while an answer is on its way is asked for once more after it. */
 (() => {
   "use strict";
   const RELEASE_MS = 50; /* a click follows the release at once, by touch a little later */
   const shown = new Map(); /* what each part showed when it was last fetched, by its id */
   const waiting = new Map();
+  const askedAgain = new Set();
   let pressed = null;
   let focused = null;
 
   const isRefresh = ({ target, requestConfig: { elt, verb } }) => verb === "get" && (elt === target || elt === document.body);
   const isAlone = ({ target, requestConfig: { elt } }) => elt === target && target.id !== "";
+  const fetchAgain = (element) => htmx.ajax("GET", element.getAttribute("hx-get"), { source: element, target: element, swap: "outerHTML" });
   /* What a control is called; the number tells those with the same name apart. */
   const describe = (element) => [element.tagName, element.getAttribute("aria-label") || element.getAttribute("href")
     || element.getAttribute("name") || element.textContent.trim(), element.getAttribute("value") || ""].join("|");
@@ -49,14 +52,22 @@
   });
   document.addEventListener("htmx:afterSettle", () => { if (focused) giveFocus(); });
 
+  /* htmx keeps a second wish with the element, which the first answer takes out of the page. */
+  document.addEventListener("htmx:confirm", ({ detail: { elt, target, verb } }) => {
+    if (verb === "get" && elt === target && elt.id && elt.classList.contains("htmx-request")) askedAgain.add(elt.id);
+  });
+  document.addEventListener("htmx:afterRequest", ({ detail: { requestConfig: { elt } } }) => {
+    if (!askedAgain.delete(elt.id) || elt.isConnected) return;
+    const next = document.getElementById(elt.id);
+    if (next?.hasAttribute("hx-get")) fetchAgain(next);
+  });
+
   const release = () => {
     pressed = null;
     for (const { target, pathInfo, requestConfig } of waiting.values()) {
-      const { elt } = requestConfig;
       if (!target.isConnected) continue;
-      const wish = { target, swap: "outerHTML" };
-      if (elt === target) htmx.ajax("GET", requestConfig.path, { source: elt, ...wish });
-      else htmx.ajax("GET", pathInfo.finalRequestPath, wish);
+      if (requestConfig.elt === target) fetchAgain(target);
+      else htmx.ajax("GET", pathInfo.finalRequestPath, { target, swap: "outerHTML" });
     }
     waiting.clear();
   };
