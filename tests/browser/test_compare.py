@@ -125,9 +125,9 @@ def test_another_tab_and_a_finished_evaluation_are_seen(watched: Watched, lab: L
     expect(page.locator(".verdict")).to_have_count(2)
 
     studio.experiments.update_experiment(lab.project_id, lab.experiment_ids[2], ExperimentUpdate(name="Bold"))
-    expect(page.locator(".choices")).to_contain_text("Bold")
+    expect(page.locator(".compare-choices")).to_contain_text("Bold")
     studio.experiments.update_experiment(lab.project_id, lab.experiment_ids[2], ExperimentUpdate(name="Third"))
-    expect(page.locator(".choices")).to_contain_text("Third")
+    expect(page.locator(".compare-choices")).to_contain_text("Third")
 
 
 def assert_no_overflow(page: Page) -> None:

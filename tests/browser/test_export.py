@@ -94,7 +94,7 @@ def test_running_export_is_followed_and_cancelled(watched: Watched, server: Live
     trained = next(item["id"] for item in experiments if item["status"] == "completed")
     body = {"experiment_id": trained, "options": {"opset_version": 18}}
     export = httpx.post(f"{server.url}/api/export/{project}", json=body).json()["data"]
-    expect(page.locator(".steps__item")).to_have_count(6)
+    expect(page.locator(".export-steps__item")).to_have_count(6)
     page.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.get_by_text("It was cancelled and left no file.")).to_be_visible(timeout=END_S * 1000)
     values = json.loads(page.get_by_role("button", name="Export again").get_attribute("hx-vals") or "{}")

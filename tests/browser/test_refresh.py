@@ -106,3 +106,12 @@ def test_focus_stays_on_the_same_control(watched: Watched, page: Page) -> None:
     httpx.delete(f"{page.evaluate('location.origin')}/api/splits/{project}/other").raise_for_status()
     expect(page.get_by_role("heading", name="other")).to_have_count(0)
     watched.wait_for("document.activeElement.id === 'content'")
+
+
+def test_age_grows_while_the_page_is_open(page: Page) -> None:
+    age = page.locator(".split-cards time[data-age]")
+    expect(age).to_have_text("just now")
+    page.clock.install()
+    page.reload()
+    page.clock.fast_forward(190_000)
+    expect(age).to_have_text("3 minutes ago")

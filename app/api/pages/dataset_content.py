@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
 from app.api.pages.dataset_query import DatasetAddress
+from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary, ImportProblem
@@ -218,7 +218,7 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
         ("Source", summary.source_path),
         ("Read as", summary.source_format.replace("_", " ")),
         ("Files", _MODES[summary.import_mode]),
-        ("Imported", _minute(summary.imported_at)),
+        ("Imported", describe_moment(summary.imported_at).exact),
     ]
     if summary.value_names:
         facts.insert(1, ("Values", ", ".join(summary.value_names)))
@@ -234,10 +234,3 @@ def _sides(min_width: int, max_width: int, min_height: int, max_height: int) -> 
         return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
     return f"{one(min_width, max_width)} × {one(min_height, max_height)} px"  # noqa: RUF001 - the sign between sides
-
-
-def _minute(iso: str) -> str:
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return iso

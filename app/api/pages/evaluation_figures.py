@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from app.schemas.tasks import MetricSpec
@@ -42,16 +41,6 @@ def format_share(value: float) -> str:
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return "1 image", "2 images"."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def format_minute(iso: str | None) -> str:
-    """Return a time as people read it."""
-    if not iso:
-        return ""
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return iso
 
 
 def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[Figure]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.api.pages.evaluation_figures import Figure, count, format_minute, make_figures
+from app.api.pages.evaluation_figures import Figure, count, make_figures
 from app.api.pages.evaluation_matrix import MAX_INLINE_CLASSES, Matrix, make_matrix
 from app.api.pages.evaluation_pictures import (
     Calibration,
@@ -18,6 +18,7 @@ from app.api.pages.evaluation_pictures import (
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import ResultGrid, make_grid
 from app.api.pages.forms import Option
+from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
@@ -195,8 +196,8 @@ def _list_facts(evaluation: EvaluationRecord) -> list[tuple[str, str]]:
         ("Batch size", str(evaluation.batch_size)),
         ("Device", evaluation.device),
     ]
-    when = format_minute(evaluation.completed_at)
-    return [*facts, ("Finished", when)] if when else facts
+    when = evaluation.completed_at
+    return [*facts, ("Finished", describe_moment(when).exact)] if when else facts
 
 
 def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from app.api.pages.export_certificate import Certificate, make_certificate
 from app.api.pages.forms import FormField, Option, fields_from_schema
+from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.schemas.export import ExportFormat, ExportOptions, ExportRecord
 from app.schemas.export_pages import ExportDetail, ExportEntry, ExportModel, ExportOffer, ExportPage, ExportProgressView
@@ -54,8 +55,7 @@ class ListItem:
     title: str
     text: str
     status: str
-    created_at: str
-    created_text: str
+    created: Moment
     href: str
     content_url: str
     is_selected: bool
@@ -264,8 +264,7 @@ def _item(project_id: str, entry: ExportEntry, is_selected: bool) -> ListItem:
         title=entry.experiment_name or "A deleted experiment",
         text=f"{entry.format_title}, {record.checkpoint} checkpoint",
         status=record.status,
-        created_at=record.created_at,
-        created_text=_minute(record.created_at),
+        created=describe_moment(record.created_at),
         href=f"/projects/{project_id}/export?{query}",
         content_url=f"/projects/{project_id}/export/export-content?{query}",
         is_selected=is_selected,
@@ -316,7 +315,7 @@ def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str,
     return [
         ("Checkpoint", record.checkpoint),
         *(said[name] for name in said if name in option_names),
-        ("Asked for", _minute(record.created_at)),
+        ("Asked for", describe_moment(record.created_at).exact),
         ("Took", _duration(record)),
     ]
 
@@ -371,10 +370,3 @@ def _contents(record: ExportRecord) -> list[tuple[str, str]]:
         key = "golden/" if name.startswith("golden/") else name
         described[key] = "the model itself" if key == record.output_file else CONTENT_TEXTS.get(key, "")
     return list(described.items())
-
-
-def _minute(iso: str) -> str:
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return iso

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
@@ -11,6 +12,7 @@ from app.api.pages.charts import Chart, Series
 from app.api.pages.forms import FormField, Option
 from app.api.pages.overlays import Picture, Shape
 from app.api.pages.shell import page_response
+from app.api.pages.times import Moment, describe_moment
 
 router = APIRouter(include_in_schema=False)
 
@@ -66,6 +68,7 @@ _CLOUD = Chart(
     x_title="true",
     y_title="predicted",
 )
+_AGES = (timedelta(seconds=5), timedelta(minutes=3), timedelta(hours=5), timedelta(days=2), timedelta(days=40))
 _SHAPES = (
     Shape("box", (4, 4, 14, 10), "a box", 0),
     Shape("rotated_box", (22, 20, 12, 6, 30), "a rotated box", 1, is_prediction=True),
@@ -83,6 +86,7 @@ class PatternsContext:
     picture: Picture
     plain_picture: Picture
     statuses: tuple[str, ...]
+    moments: tuple[Moment, ...]
     section: str = ""
 
 
@@ -90,6 +94,7 @@ class PatternsContext:
 @router.get("/_patterns")
 def show_patterns() -> HTMLResponse:
     """All patterns on one page."""
+    now = datetime.now(timezone.utc)
     context = PatternsContext(
         fields=_FIELDS,
         options=_OPTIONS,
@@ -97,5 +102,6 @@ def show_patterns() -> HTMLResponse:
         picture=Picture("/static/favicon.svg", "An icon", 32, 32, "With shapes over it", "#images", _SHAPES),
         plain_picture=Picture("/static/favicon.svg", "An icon", 32, 32),
         statuses=("created", "pending", "training", "paused", "completed", "failed", "cancelled", "interrupted"),
+        moments=tuple(describe_moment((now - age).isoformat()) for age in _AGES),
     )
     return page_response("patterns/index.html", context)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import quote, urlencode
 
+from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
 from app.schemas.splits import SplitCounts, SplitInfo, SplitOverview, SplitPreview, SplitUser
@@ -66,8 +66,7 @@ class SplitCard:
     name: str
     id: str
     origin: str
-    created_at: str
-    created_text: str
+    created: Moment | None
     num_images: str
     parts: tuple[BarPart, ...]
     classes: ClassBars
@@ -197,8 +196,7 @@ def _card(project_id: str, split: SplitInfo) -> SplitCard:
         name=split.name,
         id=f"split-{split.index}",
         origin=_origin(split),
-        created_at=split.created_at,
-        created_text=_minute(split.created_at),
+        created=describe_moment(split.created_at) if split.created_at else None,
         num_images=f"{_total(split.stats):,}",
         parts=make_parts(split.stats, project_id, split.name),
         classes=make_class_bars(split.class_distribution),
@@ -250,10 +248,3 @@ def _total(counts: SplitCounts) -> int:
 def _percent(number: int, total: int) -> str:
     share = 100 * number / total if total else 0.0
     return f"{share:.0f} %" if share >= 9.95 or not number else f"{share:.1f} %"
-
-
-def _minute(iso: str) -> str:
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime("%Y-%m-%d %H:%M UTC")
-    except ValueError:
-        return iso

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-_UNITS = ((60, "second", 1), (3600, "minute", 60), (86_400, "hour", 3600), (7 * 86_400, "day", 86_400))
-_JUST_NOW_S = 10
+_UNITS = ((3600, "minute", 60), (86_400, "hour", 3600), (7 * 86_400, "day", 86_400))
+_JUST_NOW_S = 60
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,10 @@ class Moment:
 
 
 def describe_moment(iso: str, now: datetime | None = None) -> Moment:
-    """Return how long ago a time was; its date from a week on. What is no time is shown as it is."""
+    """Return how long ago a time was; its date from a week on. What is no time is shown as it is.
+
+    app.js says the same of `<time data-age>` while a page is open.
+    """
     try:
         then = datetime.fromisoformat(iso.replace("Z", "+00:00"))
     except ValueError:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import urlencode
 
 from app.api.pages.forms import Option
+from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.schemas.training_views import DeletionView, ExperimentQuery, ExperimentRow, ExperimentRows, SettingsView
 
@@ -25,9 +25,7 @@ class ExperimentItem:
     status: str
     is_selected: bool
     metric_text: str
-    created_at: str
-    created_text: str
-    created_exact: str
+    created: Moment
     queue_text: str
     progress_text: str
     epochs_done: int
@@ -154,9 +152,7 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         status=record.status,
         is_selected=record.id == rows.query.experiment,
         metric_text="" if row.metric is None else f"{rows.metric.title} {row.metric:.3f}",
-        created_at=record.created_at,
-        created_text=_format(record.created_at, "%d %b %H:%M"),
-        created_exact=_format(record.created_at, "%Y-%m-%d %H:%M UTC"),
+        created=describe_moment(record.created_at),
         queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
         progress_text=f"{row.epochs_done} of {row.epochs} epochs" if record.status == "training" else "",
         epochs_done=row.epochs_done,
@@ -166,10 +162,3 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _format(iso: str, pattern: str) -> str:
-    try:
-        return datetime.fromisoformat(iso.replace("Z", "+00:00")).strftime(pattern)
-    except ValueError:
-        return iso

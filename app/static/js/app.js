@@ -145,5 +145,23 @@ window.Studio = window.Studio || {};
   });
   document.addEventListener("DOMContentLoaded", showKeptToast);
 
+  /* "3 minutes ago" stays true while a page is open; the words are those of times.py. */
+  const UNITS = [[3600, "minute", 60], [86400, "hour", 3600], [604800, "day", 86400]];
+  const describeAge = (ageS) => {
+    if (ageS < 60) return "just now";
+    const found = UNITS.find(([limitS]) => ageS < limitS);
+    if (!found) return null;
+    const number = Math.floor(ageS / found[2]);
+    return `${number} ${found[1]}${number === 1 ? "" : "s"} ago`;
+  };
+  const showAges = () => {
+    for (const element of document.querySelectorAll("time[data-age]")) {
+      const text = describeAge((Date.now() - Date.parse(element.dateTime)) / 1000);
+      if (text && element.textContent !== text) element.textContent = text;
+    }
+  };
+  setInterval(showAges, 20000);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) showAges(); });
+
   Object.assign(Studio, { toast, keepToast, readProblem, problemText, followSuccess, ask });
 })();

@@ -67,7 +67,7 @@ def test_fresh_experiment_offers_what_is_there(
     assert "Best, epoch 3, 1.5 MB" in html
     assert re.search(r"Test: \d images?", html)
     assert re.search(r'value="test" checked', html)
-    disabled = re.search(r'aria-disabled="true"><span class="experiment-list__name">Second try.*?</span></span>', html)
+    disabled = re.search(r'aria-disabled="true"><span class="pick__name">Second try.*?</span></span>', html)
     assert disabled is not None
     assert "It is still training." in disabled.group()
     client.delete(f"/api/training/{labelled}/experiments/{other}")

@@ -24,7 +24,9 @@ def test_project_is_listed_with_its_counts(client: httpx.Client, project_id: str
     assert "Mushrooms" in card
     assert "&lt;i&gt;of the woods&lt;/i&gt;" in card
     assert re.search(r"<dt>Images</dt><dd>0</dd>", card)
-    assert re.search(r'<time datetime="20\d\d-[^"]+Z" title="20\d\d-\d\d-\d\d \d\d:\d\d UTC">just now</time>', card)
+    assert re.search(
+        r'<time datetime="20\d\d-[^"]+Z" title="20\d\d-\d\d-\d\d \d\d:\d\d UTC" data-age>just now</time>', card
+    )
     assert 'href="/docs"' in html
 
 

@@ -99,7 +99,7 @@ def test_the_dialog_of_a_new_project_has_a_card_per_task(client: httpx.Client) -
     for task in tasks:
         assert re.search(rf'<input type="radio" name="task" value="{task["id"]}" required>', html)
         assert task["description"] in html
-    assert html.count('class="choice__icon"') == len(tasks)
+    assert html.count('class="icon choice__icon"') == len(tasks)
     assert KIND_TEXT.keys() == KIND_EXAMPLES.keys()
     assert len(KIND_TEXT) == 7
 

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from app.config import Settings
 from tests.api.live import run_server
@@ -34,7 +35,10 @@ LOOKS: tuple[tuple[Literal["light", "dark"], int], ...] = (
     ("dark", 1280),
     ("light", 390),
     ("dark", 390),
+    ("light", 1024),
 )
+# Two columns beside each other: the narrowest window that still shows both.
+LOOKS_AT_1024 = ("training", "evaluation")
 FOLDER = Path(__file__).parents[3] / "screens"
 
 
@@ -44,23 +48,33 @@ def list_screens() -> list[Screen]:
     return [screen for module in modules for screen in module.SCREENS]
 
 
-def take(browser: Browser, scene: Scene, screens: list[Screen], folder: Path) -> Iterator[Path]:
-    """Take each picture in each look."""
+def take_one(page: Page, scene: Scene, screen: Screen, path: Path) -> None:
+    """Bring the page into the state of the screen and take its picture."""
+    answer = page.goto(scene.url + screen.path_in(scene))
+    if answer is None or answer.status != screen.status:
+        msg = f"{screen.path_in(scene)} answered {answer and answer.status}"
+        raise RuntimeError(msg)
+    if screen.prepare is not None:
+        screen.prepare(page)
+    page.wait_for_timeout(400)
+    page.screenshot(path=path, full_page=screen.is_full_page)
+
+
+def take(browser: Browser, scene: Scene, screens: list[Screen], folder: Path) -> Iterator[tuple[Path, str]]:
+    """Take each picture in each look. Yield its path and why it could not be taken, "" if it was."""
     for scheme, width in LOOKS:
         for screen in screens:
-            context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-            page = context.new_page()
-            answer = page.goto(scene.url + screen.path_in(scene))
-            if answer is None or answer.status != screen.status:
-                msg = f"{screen.path_in(scene)} answered {answer and answer.status}"
-                raise RuntimeError(msg)
-            if screen.prepare is not None:
-                screen.prepare(page)
-            page.wait_for_timeout(400)
+            if width == 1024 and not screen.name.startswith(LOOKS_AT_1024):
+                continue
             path = folder / f"{screen.name}-{scheme}-{width}.png"
-            page.screenshot(path=path, full_page=screen.is_full_page)
+            context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+            reason = ""
+            try:
+                take_one(context.new_page(), scene, screen, path)
+            except (PlaywrightError, RuntimeError, AssertionError) as error:
+                reason = str(error).strip().splitlines()[0]
             context.close()
-            yield path
+            yield path, reason
 
 
 def main() -> None:
@@ -76,9 +90,13 @@ def main() -> None:
         with run_server(settings) as live, sync_playwright() as playwright:
             scene = build_scene(live.url, Path(temporary))
             browser = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
-            for path in take(browser, scene, screens, FOLDER):
-                print(path)
+            failed = 0
+            for path, reason in take(browser, scene, screens, FOLDER):
+                print(path, f"not taken: {reason}" if reason else "", flush=True)
+                failed += bool(reason)
             browser.close()
+    if failed:
+        raise SystemExit(f"{failed} pictures could not be taken.")
 
 
 if __name__ == "__main__":
