@@ -96,6 +96,20 @@ def test_press_on_a_part_that_changes_meanwhile_is_not_lost(watched: Watched, pa
     expect(page.get_by_role("heading", name="other")).to_be_visible()
 
 
+def test_answer_to_a_question_counts_although_the_part_was_drawn_anew(page: Page) -> None:
+    page.get_by_role("button", name="Delete main").click()
+    add_split(page, "other")
+    expect(page.get_by_role("heading", name="other", include_hidden=True)).to_have_count(1)
+    page.get_by_role("button", name="Delete the split").click()
+    expect(page.get_by_role("heading", name="main", exact=True)).to_have_count(0)
+    page.get_by_role("button", name="Delete other").click()
+    project = page.evaluate("document.body.dataset.projectId")
+    httpx.delete(f"{page.evaluate('location.origin')}/api/splits/{project}/other").raise_for_status()
+    expect(page.get_by_text("No split yet", exact=True)).to_have_count(1)
+    page.get_by_role("button", name="Delete the split").click()
+    expect(page.locator("#toasts")).to_contain_text("Nothing was done; look again")
+
+
 def test_focus_stays_on_the_same_control(watched: Watched, page: Page) -> None:
     page.get_by_role("button", name="All figures of main").focus()
     add_split(page, "other")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from app.config import Settings
 from app.schemas.events import ExperimentStatusChanged
@@ -94,3 +94,24 @@ def test_server_that_goes_away_and_comes_back(browser: Browser, workspace: Setti
         expect(page.locator("[data-live-state]")).to_have_text("Live", timeout=15_000)
         wait_for(page, "window.seen === 1")
         context.close()
+
+
+def test_looking_again_and_again_starts_one_search_only(watched: Watched) -> None:
+    page = watched.page
+    looks: list[str] = []
+
+    def refuse(route: Route) -> None:
+        looks.append(route.request.url)
+        route.abort()
+
+    watched.open("/projects")
+    page.route("**/api/system/health", refuse)
+    page.evaluate("Studio.connection.lost()")
+    for _ in range(6):
+        page.get_by_role("button", name="Look now").click()
+    page.wait_for_timeout(3000)
+    assert 6 <= len(looks) <= 12
+    page.unroute("**/api/system/health")
+    page.get_by_role("button", name="Look now").click()
+    expect(page.locator("#server-gone")).to_be_hidden()
+    watched.forgive("ERR_FAILED")

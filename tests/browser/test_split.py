@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.api.live import LiveServer
 from tests.browser.conftest import Watched
@@ -102,3 +102,22 @@ def test_other_tab_sees_a_split_and_a_taken_name_is_refused(watched: Watched, se
     expect(page.locator("#new-split [data-form-errors]")).to_contain_text("A split named 'from elsewhere' exists")
     expect(page.get_by_label("Name")).to_be_focused()
     watched.forgive("409")
+
+
+def test_two_presses_make_one_split(watched: Watched, project: str) -> None:
+    page = watched.page
+    sent: list[str] = []
+
+    def hold(route: Route) -> None:
+        sent.append(route.request.method)
+        page.get_by_role("button", name="Make the split").dispatch_event("click", {"detail": 1})
+        route.continue_()
+
+    watched.open(f"/projects/{project}/split")
+    page.route(f"**/api/splits/{project}", hold)
+    for number in range(2):
+        page.get_by_role("button", name="New split").first.click()
+        page.get_by_role("button", name="Make the split").dblclick()
+        expect(page.locator(".split-cards > .card")).to_have_count(number + 1)
+    page.wait_for_timeout(300)
+    assert sent == ["POST", "POST"]

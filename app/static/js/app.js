@@ -101,16 +101,38 @@ window.Studio = window.Studio || {};
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
     dialog.showModal();
   });
+  /* What asked may have been drawn anew while the question stood: the same control of now takes its place. */
+  const VERBS = ["hx-delete", "hx-post", "hx-put", "hx-patch"];
+  const findTwin = (elt) => {
+    const byId = elt.id && document.getElementById(elt.id);
+    if (byId) return byId;
+    const verb = VERBS.find((name) => elt.hasAttribute(name));
+    return [...document.querySelectorAll(`${elt.tagName}[${verb}]`)].find((other) => other.getAttribute(verb) === elt.getAttribute(verb)
+      && other.getAttribute("hx-vals") === elt.getAttribute("hx-vals"));
+  };
+  let confirmed = null;
+  const carryOut = (detail) => {
+    if (detail.elt.isConnected) { detail.issueRequest(true); return; }
+    const twin = findTwin(detail.elt);
+    if (!twin || twin.getAttribute("aria-disabled") === "true") {
+      toast({ kind: "error", text: "This changed while you were asked. Nothing was done; look again." });
+      return;
+    }
+    confirmed = twin;
+    if (twin instanceof HTMLFormElement) twin.requestSubmit(); else twin.click();
+    confirmed = null;
+  };
   document.addEventListener("htmx:confirm", (event) => {
     if (!event.detail.question) return;
     event.preventDefault();
+    if (event.detail.elt === confirmed) { event.detail.issueRequest(true); return; }
     const wishes = event.detail.elt.dataset;
     ask({
       title: wishes.confirmTitle || "Are you sure?",
       text: event.detail.question,
       action: wishes.confirmAction || "Continue",
       isDanger: wishes.confirmDanger !== undefined,
-    }).then((isYes) => { if (isYes) event.detail.issueRequest(true); });
+    }).then((isYes) => { if (isYes) carryOut(event.detail); });
   });
 
   /* A refusal is shown in data-error-target (a selector, or "this"), else as a toast. Typed forms show their own. */

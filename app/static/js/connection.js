@@ -4,6 +4,7 @@
   const WAITS_MS = [500, 1000, 2000, 3000, 5000];
   let isLost = false;
   let attempt = 0;
+  let timer = null;
 
   const show = () => { const banner = document.getElementById("server-gone"); if (banner) banner.hidden = !isLost; };
   const restored = () => {
@@ -13,13 +14,15 @@
     document.body.dispatchEvent(new CustomEvent("server:back"));
   };
   const look = async () => {
+    clearTimeout(timer);
     if (!isLost) return;
     try {
       const answer = await fetch("/api/system/health", { cache: "no-store" });
       if (answer.ok) { restored(); return; }
     } catch { /* still gone */ }
     attempt += 1;
-    setTimeout(look, WAITS_MS[Math.min(attempt, WAITS_MS.length - 1)]);
+    clearTimeout(timer); /* two may have looked at once */
+    timer = setTimeout(look, WAITS_MS[Math.min(attempt, WAITS_MS.length - 1)]);
   };
   const lost = () => {
     if (isLost) return;
@@ -27,7 +30,7 @@
     attempt = 0;
     show();
     document.body.dispatchEvent(new CustomEvent("server:gone"));
-    setTimeout(look, WAITS_MS[0]);
+    timer = setTimeout(look, WAITS_MS[0]);
   };
   window.addEventListener("online", look);
   document.addEventListener("click", (event) => { if (event.target.closest("[data-look-again]")) look(); });

@@ -119,8 +119,10 @@
     const form = formOf(element);
     if (form) clearErrors(form);
   };
+  const leaves = ({ successGo, successReload }) => successGo !== undefined || successReload !== undefined;
   const finish = (element, xhr) => {
-    element.removeAttribute("aria-busy");
+    const isDone = xhr.status >= 200 && xhr.status < 300;
+    if (!isDone || !leaves(element.dataset)) element.removeAttribute("aria-busy"); /* else busy until the next page is here */
     if (!xhr.status) return;
     if (xhr.status >= 400) {
       const problem = Studio.readProblem(xhr);
@@ -157,6 +159,23 @@
     if (event.detail.xhr.status >= 400 || !wantsFragment(element)) event.detail.shouldSwap = false;
   });
   listen("htmx:afterRequest", (element, event) => finish(element, event.detail.xhr));
+  /* One press, one request: htmx would send a second one after the first, and a double click is one press. */
+  document.addEventListener("htmx:confirm", (event) => {
+    const { elt } = event.detail;
+    if (!isTyped(elt) || elt.getAttribute("aria-busy") !== "true") return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
+  document.addEventListener("click", (event) => {
+    if (event.detail < 2) return;
+    const button = event.target.closest("button, a, input[type=submit]");
+    if (!button || !(isTyped(button) || (button.type === "submit" && button.form && isTyped(button.form)))) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) for (const element of document.querySelectorAll("[hx-ext][aria-busy]")) element.removeAttribute("aria-busy");
+  });
   document.addEventListener("input", (event) => {
     if (event.target.getAttribute?.("aria-invalid") === "true") clearError(event.target);
   });

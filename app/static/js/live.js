@@ -70,7 +70,7 @@
     timer ??= setTimeout(flush, GATHER_MS);
   };
 
-  const close = () => { source?.close(); source = null; clearTimeout(retryTimer); clearTimeout(lostTimer); };
+  const close = () => { source?.close(); source = null; clearTimeout(retryTimer); clearTimeout(lostTimer); lostTimer = null; };
   const open = () => {
     close();
     setState("connecting");

@@ -10,7 +10,7 @@
   let pressed = null;
   let focused = null;
 
-  const isRefresh = ({ target, requestConfig: { elt, verb } }) => verb === "get" && (elt === target || elt === document.body);
+  const isRefresh = ({ requestConfig: { elt, verb } }) => verb === "get" && !elt.matches("a, button, input, select, textarea, form");
   const isAlone = ({ target, requestConfig: { elt } }) => elt === target && target.id !== "";
   const fetchAgain = (element) => htmx.ajax("GET", element.getAttribute("hx-get"), { source: element, target: element, swap: "outerHTML" });
   /* What a control is called; the number tells those with the same name apart. */
@@ -35,10 +35,17 @@
     next.focus({ preventScroll: true });
   };
 
+  /* What someone asked for inside a part makes it differ from what was fetched. */
+  const forgetAround = (target) => {
+    for (const id of shown.keys()) {
+      const part = document.getElementById(id);
+      if (!part || part.contains(target) || target.contains(part)) shown.delete(id);
+    }
+  };
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { detail } = event;
     if (!detail.shouldSwap || detail.isError || detail.xhr.status === 204) return;
-    if (!isRefresh(detail)) { shown.clear(); return; }
+    if (!isRefresh(detail)) { forgetAround(detail.target); return; }
     if (pressed && detail.target.contains(pressed)) {
       detail.shouldSwap = false;
       waiting.set(detail.target.id, detail);
@@ -47,7 +54,7 @@
     if (isAlone(detail)) {
       if (shown.get(detail.target.id) === detail.serverResponse) { detail.shouldSwap = false; return; }
       shown.set(detail.target.id, detail.serverResponse);
-    } else shown.delete(detail.target.id);
+    } else forgetAround(detail.target);
     keepFocus(detail.target);
   });
   document.addEventListener("htmx:afterSettle", () => { if (focused) giveFocus(); });
@@ -67,7 +74,7 @@
     for (const { target, pathInfo, requestConfig } of waiting.values()) {
       if (!target.isConnected) continue;
       if (requestConfig.elt === target) fetchAgain(target);
-      else htmx.ajax("GET", pathInfo.finalRequestPath, { target, swap: "outerHTML" });
+      else htmx.ajax("GET", pathInfo.finalRequestPath, { source: requestConfig.elt, target, swap: "outerHTML" });
     }
     waiting.clear();
   };
