@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.api.templating import Fragment, render_fragment
 from app.core.exceptions import AIStudioError
+from app.schemas.common import NAME_PATTERN
 from app.schemas.envelope import ErrorBody, ErrorEnvelope, FieldProblem
 
 logger = logging.getLogger(__name__)
@@ -133,9 +134,22 @@ def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
         location = [str(part) for part in error["loc"]]
         is_whole = len(location) == 1 or error["type"] == "json_invalid"
         path = location[:1] if is_whole else location[1:]
-        message = str(error["msg"]).removeprefix("Value error, ")
+        message = _refusal(error)
         problems.append(FieldProblem(field=".".join(path), message=message))
     return problems
+
+
+def _refusal(error: Mapping[str, Any]) -> str:
+    """Return what was wrong with a value as someone who typed it would say it; pydantic's own words where they do."""
+    context = error.get("ctx") or {}
+    kind, minimum = error["type"], context.get("min_length")
+    if kind == "string_pattern_mismatch" and context.get("pattern") == NAME_PATTERN:
+        return "Begin with a letter or digit; then letters, digits, spaces, - and _, 80 characters at most."
+    if kind == "too_short":
+        return "Choose at least one." if minimum == 1 else f"Choose at least {minimum}."
+    if kind == "string_too_short" and minimum == 1:
+        return "This is needed."
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -241,5 +241,8 @@ def _resolve_source(text: str) -> Path:
         if not path.is_absolute():
             raise invalid_field("source_path", f"Give an absolute path; {text[:200]!r} is relative.")
         return path.resolve(strict=True)
+    except FileNotFoundError as error:
+        raise invalid_field("source_path", f"There is nothing at {text[:200]!r} on this machine.") from error
     except (OSError, RuntimeError) as error:
-        raise invalid_field("source_path", f"{text[:200]!r} cannot be opened: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise invalid_field("source_path", f"{text[:200]!r} cannot be opened: {reason}.") from error

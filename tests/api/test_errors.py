@@ -10,11 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import Field, ValidationError
 
 from app.api.errors import STATUS_BY_CODE, field_problems
 from app.config import Settings
 from app.core import exceptions
 from app.core.exceptions import AIStudioError, invalid_field
+from app.schemas.common import Name, StrictModel
 from app.schemas.envelope import ErrorEnvelope
 from tests.api.fakes import studio_with
 from tests.api.live import run_server
@@ -145,6 +147,22 @@ def test_fields_are_named_without_the_refused_values() -> None:
         ("body", "JSON decode error"),
         ("page", "Bad."),
     ]
+
+
+def test_refusals_say_how_to_mend_them() -> None:
+    class Body(StrictModel):
+        name: Name
+        subsets: list[str] = Field(min_length=1)
+        path: str = Field(min_length=1)
+
+    with pytest.raises(ValidationError) as caught:
+        Body.model_validate({"name": "Ä", "subsets": [], "path": ""})
+    located = [{**error, "loc": ("body", *error["loc"])} for error in caught.value.errors()]
+    assert {problem.field: problem.message for problem in field_problems(located)} == {
+        "name": "Begin with a letter or digit; then letters, digits, spaces, - and _, 80 characters at most.",
+        "subsets": "Choose at least one.",
+        "path": "This is needed.",
+    }
 
 
 def test_documented_table_is_the_table() -> None:

@@ -98,7 +98,7 @@ def test_typed_form_sends_json_and_shows_refusals_beside_the_fields(page: Page, 
     assert body["tile_size"] == "a"
     assert "locked" not in body
     summary = page.locator("#pattern-form [data-form-errors]")
-    expect(summary).to_contain_text("Request validation failed.")
+    expect(summary).to_contain_text("This needs a change:")
     expect(summary).to_contain_text("Size: Extra inputs are not permitted")
     expect(page.locator("[name=size]")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#pattern-form .field").filter(has_text="Size").locator(".field__error")).to_be_visible()

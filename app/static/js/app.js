@@ -49,20 +49,25 @@ window.Studio = window.Studio || {};
   };
 
   /* The error of an answer, whether it came as JSON or as a fragment: {code, message, details: [{field, message}]}. */
-  const readProblem = (xhr) => {
-    const fallback = { code: String(xhr.status), message: `The server answered ${xhr.status}.`, details: [] };
+  const readError = (xhr) => {
     const type = xhr.getResponseHeader("content-type") || "";
     if (type.includes("json")) {
       try {
         const { code, message, details } = JSON.parse(xhr.responseText).error;
         return { code, message, details: Array.isArray(details) ? details : [] };
-      } catch { return fallback; }
+      } catch { return null; }
     }
     const parsed = new DOMParser().parseFromString(xhr.responseText, "text/html").getElementById("error");
-    if (!parsed) return fallback;
+    if (!parsed) return null;
     const details = [...parsed.querySelectorAll("[data-field]")].map((item) => (
       { field: item.dataset.field, message: item.dataset.message }));
     return { code: parsed.dataset.code, message: parsed.dataset.message, details };
+  };
+  /* What was refused value by value is told by the values; the message for programs would only stand before them. */
+  const readProblem = (xhr) => {
+    const problem = readError(xhr) || { code: String(xhr.status), message: `The server answered ${xhr.status}.`, details: [] };
+    const isByValue = problem.code === "VALIDATION_ERROR" && problem.details.length > 0;
+    return isByValue ? { ...problem, message: "This needs a change:" } : problem;
   };
   const problemText = ({ message, details }) => (
     details.length ? `${message} ${details.map((item) => `${item.field}: ${item.message}`).join(" ")}` : message);
