@@ -191,3 +191,15 @@ def test_request_that_does_not_arrive_can_be_sent_again(page: Page, watched: Wat
     expect(toast).to_contain_text("There is no project proj-00000000.")
     watched.forgive("ERR_INTERNET_DISCONNECTED", "404")
     watched.complaints[:] = [item for item in watched.complaints if "htmx" not in item]
+
+
+def test_toast_over_a_dialog_can_be_read_and_dismissed(page: Page) -> None:
+    page.get_by_role("button", name="Open a dialog").click()
+    dialog = page.get_by_role("dialog", name="A dialog")
+    page.evaluate("Studio.toast({text: 'First'}); Studio.toast({text: 'Second'});")
+    expect(dialog.get_by_role("region", name="Messages")).to_contain_text("Second")
+    dialog.get_by_role("button", name="Dismiss").first.click()
+    expect(dialog.get_by_role("region", name="Messages")).not_to_contain_text("First")
+    page.keyboard.press("Escape")
+    expect(page.locator("#toasts")).to_contain_text("Second")
+    expect(page.get_by_role("region", name="Messages")).to_have_count(1)

@@ -6,9 +6,26 @@ window.Studio = window.Studio || {};
   "use strict";
   const FLASH = "flash";
 
-  /* Toasts. */
+  /* Toasts. A modal dialog covers the page and makes it inert, so it shows its own while it is open. */
+  const findRegion = () => {
+    const page = document.getElementById("toasts");
+    const dialog = [...document.querySelectorAll("dialog:modal")].at(-1);
+    if (!dialog) return page;
+    const own = dialog.querySelector(":scope > .toasts");
+    if (own) return own;
+    const region = page.cloneNode(false);
+    region.removeAttribute("id");
+    dialog.append(region);
+    return region;
+  };
+  document.addEventListener("close", (event) => {
+    const own = event.target.querySelector?.(":scope > .toasts");
+    if (!own) return;
+    document.getElementById("toasts").append(...own.children);
+    own.remove();
+  }, true);
   const toast = ({ text, kind = "good", action = null }) => {
-    const region = document.getElementById("toasts");
+    const region = findRegion();
     const item = document.createElement("div");
     item.className = `toast toast--${kind}`;
     if (kind === "error") item.setAttribute("role", "alert");
