@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 
@@ -56,4 +57,20 @@ def put_in_place(temporary: Path, path: Path) -> None:
     with temporary.open("rb+") as stream:
         os.fsync(stream.fileno())
     temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def link_or_copy(source: Path, path: Path) -> None:
+    """Give a file a second name that stays when the first one is replaced; a copy where links do not exist."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            temporary.hardlink_to(source)
+        except (OSError, NotImplementedError):
+            shutil.copy2(source, temporary)
+        temporary.replace(path)
+    finally:
+        # Renaming a link onto another link of the same file does nothing and leaves the first name behind.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     sync_directory(path.parent)

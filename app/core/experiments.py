@@ -130,7 +130,7 @@ class ExperimentService:
         """Create an experiment that will start from the weights of a checkpoint of this one."""
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
-            self._lookup.find_checkpoint(project_id, record, request.checkpoint)
+            checkpoint = self._lookup.find_checkpoint(project_id, record, request.checkpoint)
             parent = {
                 "experiment_id": record.id,
                 "run_id": record.current_run_id or "",
@@ -139,7 +139,7 @@ class ExperimentService:
             fork = self._apply(project_id, _renew(record, request.name, parent), request.changes)
             if fork.model.backbone != record.model.backbone:
                 raise invalid_field("changes.model.backbone", "A fork keeps the architecture of its parent.")
-            self._stores.experiments.create(project_id, fork)
+            self._stores.experiments.create_fork(project_id, fork, checkpoint)
         announce_change(self._bus, project_id, "experiment", fork.id, "created")
         return fork
 

@@ -31,7 +31,7 @@ class TrainPayloads:
     def build(
         self, project_id: str, record: ExperimentRecord, run_id: str, resume_from: Path | None = None
     ) -> TrainPayload:
-        """Return the payload of a run; raises CheckpointNotFoundError for a fork whose parent is gone."""
+        """Return the payload of a run; raises CheckpointNotFoundError for a new run of a fork whose origin is gone."""
         payload = TrainPayload(
             task=self._lookup.find_spec(project_id).id,
             experiment_id=record.id,
@@ -44,7 +44,8 @@ class TrainPayloads:
             hardware=record.hardware,
             weights_dir=str(self._settings.resolved_weights_dir),
             resume_from=str(resume_from) if resume_from else None,
-            initial_weights=self._find_initial_weights(project_id, record),
+            initial_weights=None if resume_from else self._find_initial_weights(project_id, record),
+            micro_batch_limit=self._find_micro_batch_limit(project_id, record, run_id) if resume_from else None,
             recorded_epochs=self._count_epochs(project_id, record.id, run_id) if resume_from else 0,
         )
         return payload.model_copy(update={"known": self._forecaster.find_known(payload)})
@@ -52,9 +53,24 @@ class TrainPayloads:
     def _count_epochs(self, project_id: str, experiment_id: str, run_id: str) -> int:
         return len(self._stores.experiments.read_metrics(project_id, experiment_id, run_id).epochs)
 
+    def _find_micro_batch_limit(self, project_id: str, record: ExperimentRecord, run_id: str) -> int | None:
+        """Half of what the run worked on at a time when the system ended it for want of memory: it could not do so."""
+        if record.error is None or record.error.type != "OutOfMemory":
+            return None
+        run = self._stores.experiments.read_run(project_id, record.id, run_id)
+        config = self._stores.experiments.read_run_config(project_id, record.id, run_id)
+        sizes = [recovery.micro_batch_size for recovery in run.recoveries]
+        if config is not None:
+            sizes.append(config.resolved.get("arithmetic", {}).get("chosen", {}).get("micro_batch_size"))
+        known = [size for size in sizes if size]
+        return (min(known) + 1) // 2 if known else None
+
     def _find_initial_weights(self, project_id: str, record: ExperimentRecord) -> str | None:
         if record.parent is None:
             return None
+        origin = self._stores.experiments.origin_path(project_id, record.id)
+        if origin is not None:
+            return str(origin)
         run_dir = self._stores.paths.run_dir(project_id, record.parent["experiment_id"], record.parent["run_id"])
         path = run_dir / "checkpoints" / f"{record.parent['checkpoint']}.ckpt"
         if not path.is_file():

@@ -111,7 +111,9 @@ class TrainingViewService:
         forks = [
             other.name
             for other in self._stores.experiments.read_all(project_id)
-            if (other.parent or {}).get("experiment_id") == experiment_id and not other.checkpoints
+            if (other.parent or {}).get("experiment_id") == experiment_id
+            and not other.checkpoints
+            and self._stores.experiments.origin_path(project_id, other.id) is None
         ]
         return DeletionView(
             record=record,

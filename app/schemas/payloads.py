@@ -71,6 +71,9 @@ class TrainPayload(StrictModel):
     weights_dir: str = Field(description="Where pretrained weights are kept.")
     resume_from: str | None = Field(None, description="A last.ckpt of this run.")
     initial_weights: str | None = Field(None, description="A checkpoint whose weights a fork starts from.")
+    micro_batch_limit: int | None = Field(
+        None, ge=1, description="Images at a time at most: the system ended the run before for want of memory."
+    )
     recorded_epochs: int = Field(
         0, ge=0, description="Epochs that metrics.json has already; a resumed run adds the rest."
     )

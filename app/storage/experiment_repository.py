@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from app.durable import make_directory
+from app.durable import link_or_copy, make_directory
 from app.schemas.common import utc_now
 from app.schemas.experiments import (
     CheckpointInfo,
@@ -37,6 +37,22 @@ class ExperimentRepository:
         """Store a new experiment."""
         self._store.write(self._paths.experiment_file(project_id, record.id), record)
         self.refresh_index(project_id)
+
+    def create_fork(self, project_id: str, record: ExperimentRecord, checkpoint: Path) -> None:
+        """Store a new experiment with the weights that it starts from, which stay as they are now."""
+        origin = self._paths.origin_file(project_id, record.id)
+        origin.parent.mkdir(parents=True)
+        try:
+            link_or_copy(checkpoint, origin)
+            self.create(project_id, record)
+        except OSError:
+            shutil.rmtree(origin.parent, ignore_errors=True)
+            raise
+
+    def origin_path(self, project_id: str, experiment_id: str) -> Path | None:
+        """Return the weights that a fork starts from, None when they were not kept with it."""
+        path = self._paths.origin_file(project_id, experiment_id)
+        return path if path.is_file() else None
 
     def read(self, project_id: str, experiment_id: str) -> ExperimentRecord:
         """Return an experiment; raises FileNotFoundError or CorruptDocumentError."""

@@ -176,6 +176,10 @@ class WorkspacePaths:
         """experiment.json."""
         return self.experiment_dir(project_id, experiment_id) / "experiment.json"
 
+    def origin_file(self, project_id: str, experiment_id: str) -> Path:
+        """The checkpoint that a fork starts from, kept with the fork."""
+        return self.experiment_dir(project_id, experiment_id) / "origin.ckpt"
+
     def run_dir(self, project_id: str, experiment_id: str, run_id: str) -> Path:
         """Directory of a run."""
         return self.experiment_dir(project_id, experiment_id) / "runs" / check_id("run", run_id)

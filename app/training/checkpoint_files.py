@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import errno
 import os
-import shutil
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from app.durable import sync_directory
+from app.durable import link_or_copy, sync_directory
 from app.schemas.job_context import JobFailure
 
 LAST = "last.ckpt"
@@ -40,20 +39,10 @@ def save_atomically(content: dict[str, Any], path: Path) -> int:
 
 def keep_as(source: Path, path: Path) -> None:
     """Give a checkpoint a second name that stays when the first one is replaced; a copy where links do not exist."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
     try:
-        try:
-            temporary.hardlink_to(source)
-        except (OSError, NotImplementedError):
-            shutil.copy2(source, temporary)
-        temporary.replace(path)
+        link_or_copy(source, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise _explain(error, path) from error
-    # Renaming a link onto another link of the same file does nothing and leaves the first name behind.
-    temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
 
 
 def copy_to_host(content: Any) -> Any:

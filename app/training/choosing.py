@@ -61,11 +61,16 @@ def choose_arithmetic(
     return choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
 
 
-def divide_batch(choice: ArithmeticChoice, adjusted: Adjustment | None) -> ArithmeticChoice:
-    """Return the choice with its batch in the parts that a run which broke works it off in."""
-    if adjusted is None or adjusted.micro_batch_size is None:
+def divide_batch(choice: ArithmeticChoice, adjusted: Adjustment | None, limit: int | None) -> ArithmeticChoice:
+    """Return the choice with its batch in the parts that a run which broke works it off in, `limit` images at most."""
+    size = choice.chosen.micro_batch_size
+    if adjusted is not None and adjusted.micro_batch_size is not None:
+        size = adjusted.micro_batch_size
+    elif limit is not None:
+        size = min(size, limit)
+    if size == choice.chosen.micro_batch_size:
         return choice
-    smaller = choice.chosen.model_copy(update={"micro_batch_size": adjusted.micro_batch_size})
+    smaller = choice.chosen.model_copy(update={"micro_batch_size": size})
     return choice.model_copy(update={"chosen": smaller})
 
 

@@ -40,9 +40,9 @@ def fit_with_recovery(start: RunStart) -> Fitted:
     """Train to the end; raises JobFailure when a run that broke cannot be mended, JobCancelled."""
     path = start.inputs.payload.resume_from
     resume_from = None if path is None else Path(path)
-    broken: RunBroken | None = None
+    broken = _find_earlier_break(start)
     adjusted: Adjustment | None = None
-    reported_epochs = 0
+    reported_epochs = start.inputs.payload.recorded_epochs
     while True:
         live, content = prepare_run(start, resume_from, adjusted)
         if broken is not None:
@@ -61,6 +61,13 @@ def fit_with_recovery(start: RunStart) -> Fitted:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _find_earlier_break(start: RunStart) -> RunBroken | None:
+    """What ended the process before this one, which could not mend it itself: it was killed."""
+    if start.inputs.payload.micro_batch_limit is None or start.hardware.num_processes > 1:
+        return None
+    return RunBroken("out_of_memory", "The system had ended the run because memory ran out.")
 
 
 def _try_to_fit(

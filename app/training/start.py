@@ -69,7 +69,7 @@ def prepare_run(
     if settled is None:
         settled = choose_arithmetic(inputs, start.hardware, model, saved, _follow_probe(start))
         started_s += settled.probe_s
-    choice = divide_batch(settled, adjusted)
+    choice = divide_batch(settled, adjusted, inputs.payload.micro_batch_limit)
     augment = _build_augmentation(inputs)
     obstacle = explain_why_not(model, inputs, start.hardware.num_processes)
     data = _open_data(start, choice.chosen, augment if obstacle is not None else None)

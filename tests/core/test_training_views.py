@@ -7,7 +7,7 @@ import pytest
 from app.core.exceptions import ExperimentNotFoundError
 from app.core.studio import Studio
 from app.core.training_views import ROWS_PER_PAGE
-from app.schemas.experiments import DuplicateRequest, ExperimentUpdate, ForkRequest
+from app.schemas.experiments import DuplicateRequest, ExperimentUpdate
 from app.schemas.training_views import ExperimentQuery
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
@@ -84,11 +84,9 @@ def test_a_trained_model_keeps_its_settings_and_a_deletion_says_what_goes(studio
     view = studio.training_views.get_settings(imported_id, record.id)
     assert "Duplicate the experiment" in view.lock_reason
     assert "Restart or duplicate it" in view.train_refusal
-    studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="a fork"))
     deletion = studio.training_views.describe_deletion(imported_id, record.id)
     assert (deletion.num_runs, deletion.has_evaluation, deletion.num_exports) == (1, False, 0)
     assert deletion.checkpoints_mb > 0
-    assert deletion.forks == ["a fork"]
     with pytest.raises(ExperimentNotFoundError):
         studio.training_views.describe_deletion(imported_id, "exp-00000000")
 

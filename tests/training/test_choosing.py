@@ -60,9 +60,10 @@ def test_settings_that_became_explicit_are_obeyed(workplace: Workplace) -> None:
 
 def test_what_broke_divides_the_batch(workplace: Workplace) -> None:
     settled = choose(inputs_of(workplace))
-    assert divide_batch(settled, None) == divide_batch(settled, Adjustment(rate_scale=0.25)) == settled
-    choice = divide_batch(settled, Adjustment(micro_batch_size=1))
-    assert (choice.chosen.batch_size, choice.chosen.micro_batch_size) == (4, 1)
+    assert divide_batch(settled, None, None) == divide_batch(settled, Adjustment(rate_scale=0.25), 9) == settled
+    for adjusted, limit, wanted in ((Adjustment(micro_batch_size=1), None, 1), (None, 2, 2), (Adjustment(), 3, 3)):
+        choice = divide_batch(settled, adjusted, limit)
+        assert (choice.chosen.batch_size, choice.chosen.micro_batch_size) == (4, wanted)
 
 
 def test_a_long_run_measures_and_can_be_cancelled_meanwhile(workplace: Workplace) -> None:

@@ -92,6 +92,19 @@ def test_a_run_that_broke_keeps_its_arithmetic_and_leaves_the_next_one_a_whole_b
     assert result["measurement"]["choice"]["chosen"]["micro_batch_size"] == 4
 
 
+def test_a_run_that_the_system_killed_goes_on_in_smaller_parts(workplace: Workplace, save_each_epoch: None) -> None:
+    settings: dict[str, Any] = {"hyperparameters": {"batch_size": 8, "max_epochs": 1}}
+    first, _ = train(workplace, **settings)
+    last = str(first.output_dir / "checkpoints/last.ckpt")
+    settings["hyperparameters"]["max_epochs"] = 3
+    context, result = train(workplace, "on", **settings, resume_from=last, recorded_epochs=1, micro_batch_limit=3)
+    (recovered,) = context.of(RunRecovered)
+    assert (recovered.reason, recovered.micro_batch_size, recovered.epoch) == ("out_of_memory", 3, 2)
+    assert "The system had ended the run" in recovered.message
+    assert [event.metrics.epoch for event in context.of(EpochFinished)] == [2, 3]
+    assert result["epochs_done"] == 3
+
+
 def test_parts_of_a_batch_add_up_to_its_gradient(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what looks at the whole batch (normalisation, dropout) the weights come out the same."""
     monkeypatch.setattr(TinyNet, "train", lambda self, mode=True: torch.nn.Module.train(self, mode=False))

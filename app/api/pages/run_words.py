@@ -11,8 +11,8 @@ from app.schemas.tasks import MetricSpec
 PHASES = {"init": "Getting ready", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
 _LOSSES = {"train_loss": "Loss, training", "val_loss": "Loss, validation"}
 _ADVICE = {
-    "OutOfMemory": "Use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model; "
-    "close other programs.",
+    "OutOfMemory": "A resumed run works off each batch in smaller parts, with the same effective batch. Or use a "
+    "smaller batch size with a larger batch multiplier, a smaller image size or a smaller model; close other programs.",
     "DiskFull": "Make room on the disk, then resume: it goes on where it was.",
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
