@@ -28,7 +28,20 @@ def note_differences(
         notes.append(
             ComparisonNote(code="different_checkpoints", message=message, experiments=[item.id for item in evaluated])
         )
-    return notes
+    return [*notes, *_note_precision(experiments)]
+
+
+def _note_precision(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:
+    """The settings may be the same, `auto`, and what came of them not."""
+    known = [item for item in experiments if item.precision is not None]
+    if len({item.precision for item in known}) < 2:
+        return []
+    described = ", ".join(f"{item.name} in {item.precision}" for item in known)
+    message = (
+        f"They were trained in different precisions ({described}), and each chose its best epoch in its own. "
+        "Evaluations compute in 32 bit."
+    )
+    return [ComparisonNote(code="different_precision", message=message, experiments=[item.id for item in known])]
 
 
 def _note_missing(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:

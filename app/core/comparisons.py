@@ -89,6 +89,7 @@ class ComparisonService:
             evaluation=evaluation,
             num_images=aggregate.get("num_images") if aggregate else None,
             headline=_read_headline(spec, aggregate) if aggregate else {},
+            precision=self._read_precision(project_id, record),
         )
         return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)
 
@@ -96,6 +97,11 @@ class ComparisonService:
         if record.current_run_id is None:
             return []
         return self._stores.experiments.read_metrics(project_id, record.id, record.current_run_id).epochs
+
+    def _read_precision(self, project_id: str, record: ExperimentRecord) -> str | None:
+        run_id = record.current_run_id
+        config = self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
+        return config.resolved.get("precision") if config is not None else None
 
     def _read_settings(self, project_id: str, record: ExperimentRecord) -> dict[str, Any]:
         """Return what the current run was started with; the experiment may have been changed since."""

@@ -54,6 +54,7 @@ class ComparedExperiment(StrictModel):
     evaluation: EvaluationRecord | None = Field(description="The latest one, whatever its state.")
     num_images: int | None = Field(description="Images of the completed evaluation, null without one.")
     headline: dict[str, Figure]
+    precision: str | None = Field(None, description="What its current run computes in, as in config.json.")
 
 
 class SettingDifference(StrictModel):
@@ -95,7 +96,14 @@ class PairedTest(StrictModel):
 class ComparisonNote(StrictModel):
     """Something that a reader has to know before believing the numbers."""
 
-    code: Literal["not_evaluated", "no_common_images", "different_images", "seen_in_training", "different_checkpoints"]
+    code: Literal[
+        "not_evaluated",
+        "no_common_images",
+        "different_images",
+        "seen_in_training",
+        "different_checkpoints",
+        "different_precision",
+    ]
     message: str
     experiments: list[ExperimentId]
 

@@ -15,7 +15,7 @@ from app.core.image_scores import find_common, score_rows
 from app.core.studio import Studio
 from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.evaluation import EvaluationRequest
-from app.schemas.experiments import ExperimentUpdate
+from app.schemas.experiments import ExperimentUpdate, RunConfigRecord
 from app.schemas.projects import ProjectCreate
 from app.schemas.tasks import ResultView
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
@@ -80,6 +80,25 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     # A new evaluation is seen at once.
     overwrite_rows(studio, imported_id, second.id, [True, False, False, True])
     assert compare(studio, imported_id, first.id, second.id).tests[0].probability == 0.5
+
+
+def test_precisions_that_auto_came_to_are_noted(studio: Studio, imported_id: str) -> None:
+    records = [train_to_end(studio, imported_id, create_experiment(studio, imported_id, name)) for name in "ABC"]
+    for record, precision in zip(records[:2], ("bf16-mixed", "32-true"), strict=True):
+        config = RunConfigRecord(
+            run_id=record.current_run_id or "",
+            experiment_id=record.id,
+            created_at=record.created_at,
+            requested={},
+            resolved={"precision": precision},
+        )
+        studio._stores.experiments.write_run_config(imported_id, config)
+    found = compare(studio, imported_id, *(record.id for record in records))
+    (note,) = [note for note in found.notes if note.code == "different_precision"]
+    assert "(A in bf16-mixed, B in 32-true)" in note.message
+    assert note.experiments == [record.id for record in records[:2]]
+    same = compare(studio, imported_id, records[1].id, records[2].id)
+    assert "different_precision" not in codes(same)
 
 
 def test_evaluations_of_other_images_and_of_training_images_are_noted(studio: Studio, imported_id: str) -> None:

@@ -296,6 +296,7 @@ def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
         "different_images": "Evaluated on different images",
         "seen_in_training": "Some images were trained on",
         "different_checkpoints": "Different checkpoints",
+        "different_precision": "Different precisions",
     }
     names = {side.id: side.name for side in comparison.experiments}
     for note in comparison.notes:

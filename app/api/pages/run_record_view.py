@@ -62,12 +62,17 @@ def _arithmetic_facts(chosen: Arithmetic) -> list[tuple[str, str]]:
     if chosen.micro_batch_size < chosen.batch_size:
         batch += f", in parts of {chosen.micro_batch_size}"
     return [
-        ("Precision", _PRECISIONS[chosen.precision]),
+        ("Precision", _PRECISIONS[chosen.precision] + _say_best_epoch(chosen)),
         ("Memory format", _FORMATS[chosen.memory_format]),
         ("Fused optimizer", "on" if chosen.is_optimizer_fused else "off"),
         ("Compiled", "yes" if chosen.is_compiled else "no"),
         ("Batch", batch),
     ]
+
+
+def _say_best_epoch(chosen: Arithmetic) -> str:
+    """Which epoch counts as the best is decided in the precision of the run; an evaluation may rank them otherwise."""
+    return "" if chosen.precision == "32-true" else "; the best epoch is chosen in it, evaluations compute in 32 bit"
 
 
 def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
