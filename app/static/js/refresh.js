@@ -44,7 +44,7 @@
   };
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { detail } = event;
-    if (!detail.shouldSwap || detail.isError || detail.xhr.status === 204) return;
+    if (!detail.shouldSwap || detail.isError || detail.xhr.status === 204 || !detail.target.isConnected) return;
     if (!isRefresh(detail)) { forgetAround(detail.target); return; }
     if (pressed && detail.target.contains(pressed)) {
       detail.shouldSwap = false;
