@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.schemas.experiments import ExperimentRecord
 from tests.api.live import LiveServer
 from tests.api.pages.evaluated import (
     make_experiment,
@@ -71,6 +72,25 @@ def test_fresh_experiment_offers_what_is_there(
     assert disabled is not None
     assert "It is still training." in disabled.group()
     client.delete(f"/api/training/{labelled}/experiments/{other}")
+
+
+def test_best_checkpoint_is_first_and_chosen_whatever_was_written_first(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    stores = server.studio.evaluations._stores
+
+    def turn_around(record: ExperimentRecord) -> ExperimentRecord:
+        best, last = record.checkpoints["best"], record.checkpoints["last"]
+        last = last.model_copy(update={"epoch": 9})
+        return record.model_copy(update={"checkpoints": {"last": last, "best": best}})
+
+    stores.experiments.update(labelled, experiment, turn_around)
+    html = read(client, labelled, f"?experiment={experiment}")
+    found = re.search(r'<select[^>]*name="checkpoint".*?</select>', html, re.DOTALL)
+    assert found is not None
+    options = re.findall(r'<option value="(\w+)"( selected)?>([^<]+)', found.group())
+    assert [(value, bool(chosen)) for value, chosen, _ in options] == [("best", True), ("last", False)]
+    assert ["epoch 3" in options[0][2], "epoch 9" in options[1][2]] == [True, True]
 
 
 def test_missing_checkpoint_and_split_are_reasons(
