@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -117,8 +118,16 @@ def test_another_tab_sees_a_reset_and_many_classes_go_by_keyboard(
     expect(page.locator("#class-scores tbody tr")).to_have_count(30)
     client.delete(f"/api/evaluation/{project}/{experiment}")
     expect(page.get_by_role("button", name="Evaluate", exact=True)).to_be_visible()
-    client.delete(f"/api/training/{project}/experiments/{experiment}")
     watched.complaints[:] = [item for item in watched.complaints if "404" not in item]  # images that were made up
+    make_experiment(server, client, project, "Left over")
+    page.reload()
+    expect(page.locator("[data-live-state]")).to_have_text("Live")
+    client.delete(f"/api/training/{project}/experiments/{experiment}")
+    expect(page.locator(".toast")).to_have_text(re.compile("The experiment that was shown has been deleted"))
+    expect(page.locator("#evaluation-list")).not_to_contain_text("Many classes")
+    assert page.url == f"{watched.url}/projects/{project}/evaluation"
+    expect(page.locator("#evaluation-report h2").first).not_to_contain_text("Many classes")
+    watched.forgive("404")
 
 
 def test_values_show_their_errors(

@@ -15,8 +15,9 @@
 
   /* Another state of the evaluation: the server answers with nothing when this one is on the page already. */
   let isWaiting = false;
+  let isGone = false;
   const refresh = async () => {
-    if (!page() || isWaiting) return;
+    if (!page() || isWaiting || isGone) return;
     isWaiting = true;
     await new Promise((resolve) => setTimeout(resolve, 60));
     isWaiting = false;
@@ -24,8 +25,19 @@
     const experiment = shownExperiment();
     await get(`${page().dataset.url}/evaluation-list${addressOf({ experiment })}`, "#evaluation-list");
     const report = byId("evaluation-report");
-    if (report) await get(`${page().dataset.url}/evaluation-report${addressOf({ experiment, seen: report.dataset.version })}`, "#evaluation-report");
+    if (report && !isGone) await get(`${page().dataset.url}/evaluation-report${addressOf({ experiment, seen: report.dataset.version })}`, "#evaluation-report");
   };
+  /* Deleted elsewhere: the page of those that are left, with one word about it, rather than two refusals. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    if (xhr.status !== 404 || requestConfig.elt !== page() || Studio.readProblem(xhr).code !== "EXPERIMENT_NOT_FOUND") return;
+    event.stopPropagation();
+    event.detail.shouldSwap = false;
+    if (isGone) return;
+    isGone = true;
+    Studio.keepToast({ kind: "info", text: "The experiment that was shown has been deleted." });
+    location.assign(page().dataset.url);
+  }, true);
   const refreshWhenCompleted = (event) => {
     const isMine = event.detail.events.some((line) => line.payload.status === "completed");
     if (page()?.dataset.hasReport === "yes" || isMine) refresh();
