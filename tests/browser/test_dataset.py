@@ -24,6 +24,14 @@ pytestmark = pytest.mark.browser
 NUM_PER_CLASS = 55
 WORK_MS = 20_000  # for an upload, a check or an import of all of them on a busy machine
 
+DROP = """([text, name]) => {
+  const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name));
+  const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.querySelector("#dataset-content h2, #dataset-content h1").dispatchEvent(event);
+}"""
+
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -251,22 +259,20 @@ def test_files_dropped_on_the_page_are_uploaded(add_project: list[str], watched:
     page = watched.page
     watched.open(f"/projects/{add_project[0]}/dataset")
     archive = Path(shutil.make_archive(str(source.parent / "dropped"), "zip", source))
-    page.evaluate(
-        """([text, name]) => {
-          const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], name));
-          const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
-          document.querySelector("#dataset-content h2").dispatchEvent(event);
-        }""",
-        [base64.b64encode(archive.read_bytes()).decode(), "shapes.zip"],
-    )
+    page.evaluate(DROP, [base64.b64encode(archive.read_bytes()).decode(), "shapes.zip"])
     dialog = page.locator("#import-dialog")
     expect(dialog.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
     page.keyboard.press("Escape")
     expect(page.get_by_text("The upload is complete; the import has not begun.")).to_be_visible()
     page.get_by_role("button", name="Show the upload").click()
     expect(dialog.get_by_role("button", name="Import 165 images")).to_be_visible()
+
+
+def test_files_dropped_where_images_are_get_an_answer(imported: str, watched: Watched) -> None:
+    watched.open(f"/projects/{imported}/dataset")
+    watched.page.evaluate(DROP, ["", "more.zip"])
+    expect(watched.page.locator(".toast")).to_contain_text("Clear the dataset to import others")
+    expect(watched.page.locator("#import-dialog")).to_be_hidden()
 
 
 def test_shapes_lie_on_their_objects_and_can_be_hidden(
