@@ -102,9 +102,11 @@ def select(project_id: str, asked: Asked, records: Sequence[ExperimentRecord]) -
 
 def list_choices(selection: Selection, records: Sequence[ExperimentRecord]) -> tuple[Choice, ...]:
     """Return the experiments to choose from: first those that can be compared best, and of these the newest."""
-    ordered = sorted(records[::-1], key=_rank)
+    ordered = sorted(enumerate(records), key=lambda item: (_rank(item[1]), -item[0]))
     colours = {name: index + 1 for index, name in enumerate(selection.ordered[:MAX_COMPARED])}
-    return tuple(_choice(record, colours.get(record.id, 0), record.id in selection.experiments) for record in ordered)
+    return tuple(
+        _choice(record, colours.get(record.id, 0), record.id in selection.experiments) for _, record in ordered
+    )
 
 
 def _rank(record: ExperimentRecord) -> int:
