@@ -130,6 +130,44 @@ def test_another_tab_sees_a_reset_and_many_classes_go_by_keyboard(
     watched.forgive("404")
 
 
+def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
+    watched: Watched, server: LiveServer, client: httpx.Client, project: str
+) -> None:
+    experiment = make_experiment(server, client, project, "Pictures")
+    rows = write_label_results(server, project, experiment, list(CLASSES), 20)
+    page, tiles = watched.page, watched.page.locator("#result-grid .tile")
+    watched.open(f"/projects/{project}/evaluation?experiment={experiment}")
+    page.get_by_role("link", name="Shares of the row, %").click()
+    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    assert "show=shares" in page.url
+    page.get_by_role("link", name=re.compile("Precision .*: images called cube")).click()
+    expect(tiles).to_have_count(sum(row["prediction"]["class_name"] == "cube" for row in rows))
+    page.get_by_label("Verdict").select_option("yes")
+    expect(page.locator(".filter-chip")).to_have_count(2)
+    page.reload()
+    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    expect(page.locator(".filter-chip")).to_have_count(2)
+
+    watched.wait_for("Studio.charts.get('confidence')?.chart.getDatasetMeta(0).data.length === 10")
+    bar = page.evaluate(
+        "(() => { const { x, y, base } = Studio.charts.get('confidence').chart.getDatasetMeta(0).data[8];"
+        " return { x, y: (y + base) / 2 }; })()"
+    )
+    page.locator("figure#confidence canvas").click(position=bar)
+    expect(page.locator(".filter-chip")).to_have_count(1)
+    expect(page.locator(".filter-chip")).to_have_text("Confidence: 80 to 90 %")
+    expect(tiles).to_have_count(sum(0.8 < row["prediction"]["confidence"] <= 0.9 for row in rows))
+    expect(page.locator("#result-sure")).to_have_value("8-10")
+    assert "show=shares" in page.url
+    page.get_by_role("link", name="Counts").click()
+    expect(page.locator("[aria-current]", has_text="Counts")).to_be_visible()
+    assert "show=" not in page.url
+    assert "sure=8-10" in page.url
+    page.go_back()
+    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    watched.complaints[:] = [item for item in watched.complaints if "404" not in item]  # images that were made up
+
+
 def test_values_show_their_errors(
     watched: Watched,
     server: LiveServer,

@@ -195,6 +195,38 @@ def test_cell_of_the_matrix_filters_the_grid(
     assert 'id="result-grid"' in nothing
 
 
+def test_bars_and_ranges_of_confidence_filter_the_grid(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    rows = write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    html = read(client, labelled, f"?experiment={experiment}&show=shares&scores=all")
+    links = [unescape(url) for url in re.findall(r'<a class="share-link" href="([^"]+)"', html)]
+    assert len(links) == 6
+    assert all("show=shares" in link for link in links)
+    called = [row["filename"] for row in rows if row["prediction"]["class_name"] == "apple"]
+    found = next(link for link in links if "predicted=apple" in link)
+    assert sorted(tiles(client.get(found).text)) == sorted(called)
+    assert sum("class=apple" in link for link in links) == 2
+
+    assert '<option value="8-10">80 to 90 %</option>' in html
+    sure = [row["filename"] for row in rows if 0.8 < row["prediction"]["confidence"] <= 0.9]
+    assert 0 < len(sure) < 20
+    html = read(client, labelled, f"?experiment={experiment}&sure=8-10")
+    assert sorted(tiles(html)) == sorted(sure)
+    assert "Remove the filter Confidence: 80 to 90 %" in html
+    for all_of_them in ("", "&sure=10-10", "&sure=1-0"):
+        assert len(tiles(read(client, labelled, f"?experiment={experiment}{all_of_them}"))) == 20
+
+
+def test_form_of_the_grid_leaves_the_pictures_as_they_are(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    html = read(client, labelled, f"?experiment={experiment}&show=shares&scores=all&value=1&correct=no")
+    carried = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)">', html)
+    assert carried == [("experiment", experiment), ("value", "1"), ("show", "shares"), ("scores", "all")]
+
+
 def test_worst_come_first_and_the_detail_follows_the_filter(
     server: LiveServer, client: httpx.Client, labelled: str, experiment: str
 ) -> None:
