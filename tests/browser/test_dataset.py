@@ -207,6 +207,14 @@ def test_an_image_is_left_when_another_tab_clears_the_dataset(imported: str, wat
     assert "image=" not in page.url
 
 
+def test_a_picture_that_the_browser_cannot_show_has_its_preview(imported: str, watched: Watched) -> None:
+    page = watched.page
+    page.route(re.compile("/images/circle_00.png"), lambda route: route.fulfill(body="no picture", status=200))
+    watched.open(f"/projects/{imported}/dataset?image=circle_00.png")
+    expect(page.get_by_text("The browser cannot show this format; this is the small preview.")).to_be_visible()
+    assert "/thumbnails/" in (page.locator("#image-detail img").get_attribute("src") or "")
+
+
 def test_clearing_is_seen_in_both_tabs(imported: str, watched: Watched) -> None:
     page = watched.page
     watched.open(f"/projects/{imported}/dataset")

@@ -5,26 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import without_control_characters
+from app.api.pages.address_fields import EmptyIsNone, OptionalText
 from app.schemas.common import ExperimentId
 from app.schemas.evaluation import ResultQuery, Subset
 
 Sort = Literal["worst", "-worst", "-confidence", "confidence", "-error", "error", "filename"]
 PAGE_SIZE = 48
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if value == "" else value
-
-
-OptionalText = Annotated[
-    str | None,
-    Field(max_length=1024),
-    BeforeValidator(_none_if_empty),
-    AfterValidator(lambda value: None if value is None else without_control_characters(value)),
-]
 
 
 class EvaluationAddress(BaseModel):
@@ -36,12 +24,12 @@ class EvaluationAddress(BaseModel):
 
     model_config = ConfigDict(populate_by_name=True, frozen=True)
 
-    experiment: Annotated[ExperimentId | None, BeforeValidator(_none_if_empty)] = None
+    experiment: Annotated[ExperimentId | None, EmptyIsNone] = None
     class_name: OptionalText = Field(None, alias="class")
     predicted: OptionalText = None
-    correct: Annotated[Literal["yes", "no"] | None, BeforeValidator(_none_if_empty)] = None
-    subset: Annotated[Subset | None, BeforeValidator(_none_if_empty)] = None
-    sure: Annotated[str | None, Field(pattern=r"^\d{1,3}-\d{1,3}$"), BeforeValidator(_none_if_empty)] = None
+    correct: Annotated[Literal["yes", "no"] | None, EmptyIsNone] = None
+    subset: Annotated[Subset | None, EmptyIsNone] = None
+    sure: Annotated[str | None, Field(pattern=r"^\d{1,3}-\d{1,3}$"), EmptyIsNone] = None
     sort: Sort = "worst"
     page: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
     image: OptionalText = None

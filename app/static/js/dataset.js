@@ -100,15 +100,6 @@
     event.stopImmediatePropagation();
     followAddress();
   }, true);
-  /* A format that the browser cannot show: the thumbnail in its place, and a word about it. */
-  document.addEventListener("error", (event) => {
-    const fallback = event.target.dataset?.fallback;
-    if (!fallback) return;
-    delete event.target.dataset.fallback;
-    event.target.src = fallback;
-    const note = event.target.closest("figure").querySelector("[data-fallback-note]");
-    note.hidden = false;
-  }, true);
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-overlay-toggle]")) return;
     hidesOverlay = !event.target.checked;

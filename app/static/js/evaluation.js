@@ -156,14 +156,8 @@
     const asked = event.detail.requestConfig?.elt;
     if (asked?.closest?.("#result-grid .pagination")) byId("results")?.scrollIntoView({ block: "start" });
   });
-  /* A format that the browser cannot show: the thumbnail in its place, and a word about it. */
   document.addEventListener("error", (event) => {
     if (event.target.matches?.(".result img")) event.target.hidden = true; /* the image is gone, its result is not */
-    const fallback = event.target.dataset?.fallback;
-    if (!fallback) return;
-    delete event.target.dataset.fallback;
-    event.target.src = fallback;
-    event.target.closest("figure").querySelector("[data-fallback-note]").hidden = false;
   }, true);
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -241,6 +241,7 @@ def test_worst_come_first_and_the_detail_follows_the_filter(
     assert f"image={order[0]}" in detail
     assert f"image={order[2]}" in detail
     assert "Probabilities" in detail
+    assert "js/image_fallback.js" in detail
     assert "correct=no#results" in detail
     url = f"/projects/{labelled}/evaluation/result-detail?experiment={experiment}&image="
     fragment = client.get(f"{url}{order[1]}", headers={"hx-request": "true"})
