@@ -50,15 +50,25 @@ def trained(server: LiveServer, client: httpx.Client, project: str) -> str:
     return experiment
 
 
-def test_evaluate_filter_walk_and_reset(watched: Watched, project: str, trained: str, check_axe: CheckAxe) -> None:
+def test_evaluate_filter_walk_and_reset(
+    watched: Watched,
+    server: LiveServer,
+    project: str,
+    trained: str,
+    check_axe: CheckAxe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     page = watched.page
     watched.open(f"/projects/{project}/evaluation?experiment={trained}")
     page.get_by_label("Train:").check()
     check_axe(page)
-    page.get_by_role("button", name="Evaluate", exact=True).click()
-    page.reload()
-    page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_text("The evaluation was cancelled")).to_be_visible(timeout=15_000)
+    with monkeypatch.context() as held:  # one of so few images would end before it can be cancelled
+        held.setattr(server.studio.scheduler, "_accepts_starts", False)
+        page.get_by_role("button", name="Evaluate", exact=True).click()
+        expect(page.get_by_text("Waiting for its turn")).to_be_visible()
+        page.reload()
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        expect(page.get_by_text("The evaluation was cancelled")).to_be_visible(timeout=15_000)
     page.get_by_role("button", name="Evaluate again").click()
     expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible(timeout=30_000)
     expect(page.locator("figure[data-drawn]")).to_have_count(2)
