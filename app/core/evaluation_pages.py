@@ -111,6 +111,7 @@ class EvaluationPageService:
             can_filter_correct=spec.result_view.correct_path is not None,
             can_filter_class=spec.result_view.class_path is not None,
             has_confidence="confidence" in spec.result_view.sort_paths,
+            num_confidence_bins=self._count_bins(project_id, experiment_id),
             has_error="error" in spec.result_view.sort_paths,
             value_names=self._name_values(project_id),
             task=spec.info,
@@ -150,6 +151,11 @@ class EvaluationPageService:
         """Return the classes as the evaluation knew them; the dataset may have others by now."""
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) or {}
         return [str(name) for name in aggregate.get("classes", [])]
+
+    def _count_bins(self, project_id: str, experiment_id: str) -> int:
+        """Return into how many ranges the confidence was divided, 0 where there is none."""
+        aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) or {}
+        return int((aggregate.get("calibration") or {}).get("num_bins", 0))
 
     def _name_values(self, project_id: str) -> list[str]:
         try:

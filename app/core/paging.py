@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def select_rows(rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: Res
     for path, wanted in tests:
         if wanted is not None:
             rows = [row for row in rows if path is not None and read_path(row, path) == wanted]
-    ordered = sorted(rows, key=lambda row: str(row["filename"]))
+    ordered = sorted(_select_sure(rows, query, view), key=lambda row: str(row["filename"]))
     if query.sort_by == "worst":
         return _sort_by_badness(ordered, view, is_best_first=query.sort_order == "desc")
     path = "filename" if query.sort_by == "filename" else view.sort_paths.get(query.sort_by)
@@ -56,6 +57,19 @@ def cut_page(rows: Sequence[Mapping[str, Any]], page: int, page_size: int) -> Re
         total_pages=-(-len(rows) // page_size),
         items=[dict(row) for row in rows[start : start + page_size]],
     )
+
+
+def _select_sure(
+    rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView
+) -> Sequence[Mapping[str, Any]]:
+    """Return the rows whose confidence lies in the range that is asked for, (above, up to]."""
+    above, up_to = query.filter_confidence_above, query.filter_confidence_up_to
+    if above is None and up_to is None:
+        return rows
+    path = view.sort_paths.get("confidence")
+    low, high = -math.inf if above is None else above, math.inf if up_to is None else up_to
+    sure = [(row, read_path(row, path)) for row in rows] if path is not None else []
+    return [row for row, confidence in sure if confidence is not None and low < confidence <= high]
 
 
 def _sort_by_badness(

@@ -6,9 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.core.exceptions import DatasetNotImportedError
 from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
 from app.core.projects import ProjectService
 from app.core.samples import SampleService
 from app.core.stores import Stores
@@ -49,7 +47,6 @@ class ProjectListService:
         samples: SampleService,
     ) -> None:
         self._stores = stores
-        self._lookup = Lookup(stores)
         self._scheduler = scheduler
         self._projects = projects
         self._tasks = tasks
@@ -70,7 +67,7 @@ class ProjectListService:
         num_pages = max(1, -(-len(found) // PAGE_SIZE))
         page = min(query.page, num_pages)
         return ProjectListPage(
-            projects=[self._describe(item, jobs) for item in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
+            projects=[self._with_next_step(item, jobs) for item in found[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]],
             corrupt=listed.corrupt,
             query=query.model_copy(update={"page": page}),
             num_projects=len(listed.projects),
@@ -102,17 +99,23 @@ class ProjectListService:
 
     def get_steps(self, project_id: str) -> ProjectSteps:
         """Return how far a project is; raises NotFoundError."""
-        project = self._describe(self._projects.get_project(project_id), self._jobs_by_project())
-        experiment = self._furthest_experiment(project_id)
+        return self._find_steps(self._describe(self._projects.get_project(project_id), self._jobs_by_project()))
+
+    def _with_next_step(self, project: ProjectSummary, jobs_by_project: Mapping[str, list[JobRecord]]) -> ListedProject:
+        described = self._describe(project, jobs_by_project)
+        return described.model_copy(update={"next_step": self._find_steps(described).next_step})
+
+    def _find_steps(self, project: ListedProject) -> ProjectSteps:
+        experiment, is_evaluated = self._furthest_experiment(project.id)
         steps = ProjectSteps(
             project=project,
             next_step="import",
-            split_name=self._first_split(project_id),
+            split_name=next(iter(self._stores.datasets.list_split_names(project.id)), None),
             experiment=None
             if experiment is None
             else FirstExperiment(id=experiment.id, name=experiment.name, status=experiment.status),
-            has_evaluation=experiment is not None and self._is_evaluated(project_id, experiment.id),
-            num_exports=len(self._stores.exports.read_all(project_id)),
+            has_evaluation=is_evaluated,
+            num_exports=len(self._stores.exports.read_all(project.id)),
         )
         return steps.model_copy(update={"next_step": _next_step(steps)})
 
@@ -167,16 +170,13 @@ class ProjectListService:
             suffix = f" copy {number}"
         return free
 
-    def _first_split(self, project_id: str) -> str | None:
-        try:
-            names = self._lookup.find_table(project_id).split_names
-        except DatasetNotImportedError:
-            return None
-        return names[0] if names else None
-
-    def _furthest_experiment(self, project_id: str) -> ExperimentRecord | None:
+    def _furthest_experiment(self, project_id: str) -> tuple[ExperimentRecord | None, bool]:
+        """Return the one that has come furthest, and whether it is evaluated."""
         records = self._stores.experiments.read_all(project_id)
-        return min(records, key=lambda record: _RANK.get(record.status, len(_RANK)), default=None)
+        for record in records:
+            if record.status == "completed" and self._is_evaluated(project_id, record.id):
+                return record, True
+        return min(records, key=lambda record: _RANK.get(record.status, len(_RANK)), default=None), False
 
     def _is_evaluated(self, project_id: str, experiment_id: str) -> bool:
         record = self._stores.evaluations.read(project_id, experiment_id)

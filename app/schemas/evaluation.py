@@ -74,6 +74,8 @@ class ResultQuery(QueryModel):
     filter_class: str | None = None
     filter_predicted: str | None = None
     filter_subset: Subset | None = None
+    filter_confidence_above: Annotated[float | None, Field(ge=0, le=1, description="Not that itself.")] = None
+    filter_confidence_up_to: Annotated[float | None, Field(ge=0, le=1, description="With that itself.")] = None
 
 
 class ResultPage(StrictModel):

@@ -72,6 +72,7 @@ class ResultListing(StrictModel):
     can_filter_correct: bool
     can_filter_class: bool
     has_confidence: bool
+    num_confidence_bins: int
     has_error: bool
     value_names: list[str]
     task: TaskInfo

@@ -42,6 +42,7 @@ class ListedProject(ProjectSummary):
     changed_at: str = Field(description="Of the record, or of a job that came or went.")
     work: ProjectWork | None = None
     failed_import: ErrorInfo | None = Field(None, description="Why there are no images, when an import ended badly.")
+    next_step: NextStep | None = Field(None, description="What to do next, on a page of the list.")
 
 
 class ProjectListPage(StrictModel):

@@ -23,6 +23,7 @@ class _Extent(msgspec.Struct):
     """The part of dataset.json that a list of projects needs; everything else is skipped while decoding."""
 
     image_stats: StatsRecord
+    split_names: list[str] = []
 
 
 _EXTENT_DECODER = msgspec.json.Decoder(_Extent)
@@ -36,7 +37,7 @@ class DatasetRepository:
         self._paths = store.paths
         self._mutex = threading.Lock()
         self._tables: OrderedDict[str, tuple[Signature, DatasetTable]] = OrderedDict()
-        self._counts: dict[str, tuple[Signature, int]] = {}
+        self._extents: dict[str, tuple[Signature, _Extent]] = {}
 
     def has_dataset(self, project_id: str) -> bool:
         """Return whether a dataset was imported."""
@@ -57,16 +58,13 @@ class DatasetRepository:
 
     def count_images(self, project_id: str) -> int:
         """Return the number of images, 0 without a readable dataset; decodes no image."""
-        path = self._paths.dataset_file(project_id)
-        try:
-            signature = sign_file(path)
-            cached = self._counts.get(project_id)
-            if cached is None or cached[0] != signature:
-                cached = (signature, _EXTENT_DECODER.decode(path.read_bytes()).image_stats.num_images)
-                self._counts[project_id] = cached
-        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
-            return 0
-        return cached[1]
+        extent = self._read_extent(project_id)
+        return 0 if extent is None else extent.image_stats.num_images
+
+    def list_split_names(self, project_id: str) -> list[str]:
+        """Return the names of the splits, none without a readable dataset; decodes no image."""
+        extent = self._read_extent(project_id)
+        return [] if extent is None else extent.split_names
 
     def change_table(self, project_id: str, change: Callable[[DatasetTable], DatasetTable]) -> DatasetTable:
         """Replace the table by a changed copy under its lock; return the copy."""
@@ -103,7 +101,7 @@ class DatasetRepository:
         """Drop the cached table of a project."""
         with self._mutex:
             self._tables.pop(project_id, None)
-            self._counts.pop(project_id, None)
+            self._extents.pop(project_id, None)
         self._store.note_change()
 
     def image_path(self, project_id: str, image: ImageRecord) -> Path:
@@ -119,6 +117,18 @@ class DatasetRepository:
     def thumbnail_path(self, project_id: str, image: ImageRecord) -> Path:
         """Return where the thumbnail of an image lies or will lie."""
         return contained(self._paths.thumbnails_dir(project_id), f"{image.filename}.jpg")
+
+    def _read_extent(self, project_id: str) -> _Extent | None:
+        path = self._paths.dataset_file(project_id)
+        try:
+            signature = sign_file(path)
+            cached = self._extents.get(project_id)
+            if cached is None or cached[0] != signature:
+                cached = (signature, _EXTENT_DECODER.decode(path.read_bytes()))
+                self._extents[project_id] = cached
+        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return cached[1]
 
     def _decode(self, path: Path) -> DatasetTable:
         try:

@@ -113,6 +113,15 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     assert_no_overflow(page)
 
 
+def test_nothing_sticks_out_while_results_show(watched: Watched, lab: Lab, server: LiveServer) -> None:
+    experiments, first = server.studio.experiments, lab.experiment_ids[0]
+    for name in ("n" * 80, NAMES[0]):
+        experiments.update_experiment(lab.project_id, first, ExperimentUpdate(name=name))
+        watched.open(lab.path)
+        expect(watched.page.locator(".metric-table")).to_contain_text(name)
+        assert_no_overflow(watched.page)
+
+
 def test_another_tab_and_a_finished_evaluation_are_seen(watched: Watched, lab: Lab, server: LiveServer) -> None:
     studio, page = server.studio, watched.page
     studio.evaluations.reset_evaluation(lab.project_id, lab.experiment_ids[0])

@@ -22,6 +22,15 @@ from tests.browser.test_pages import check_layout
 
 pytestmark = pytest.mark.browser
 NUM_PER_CLASS = 55
+WORK_MS = 20_000  # for an upload, a check or an import of all of them on a busy machine
+
+DROP = """([text, name]) => {
+  const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name));
+  const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.querySelector("#dataset-content h2, #dataset-content h1").dispatchEvent(event);
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +67,19 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     page.get_by_role("button", name="Import images").click()
     dialog = page.locator("#import-dialog")
     page.locator("[data-upload-folder]").set_input_files(source)
-    expect(dialog.get_by_text("110 images can be imported")).to_be_visible()
+    expect(dialog.get_by_text("110 images can be imported")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_text("111 files uploaded")).to_be_visible()
     expect(dialog.get_by_text("55 files left out")).to_be_visible()
     expect(dialog.get_by_text("broken.png")).to_be_visible()
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of ring").fill("circle")
     dialog.get_by_role("button", name="See what comes of it").click()
-    expect(dialog.locator(".facts").get_by_text("Classes1")).to_be_visible()
+    expect(dialog.locator(".facts").get_by_text("Classes1")).to_be_visible(timeout=WORK_MS)
     check_axe(page)
     check_layout(watched, 20)
     dialog.get_by_role("button", name="Import 110 images").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_text("The images are imported")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("The images are imported")).to_be_visible(timeout=WORK_MS)
     expect(page.locator(".grid-head__count")).to_have_text("110 images")
     expect(page.locator(".class-links li")).to_have_count(1)
     expect(page.get_by_role("link", name="Split the images")).to_have_attribute("href", f"/projects/{project}/split")
@@ -94,8 +103,8 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     path.fill(str(source))
     path.press("Enter")
     dialog.get_by_label("Link").check()
-    dialog.get_by_role("button", name="Import 165 images").click()
-    expect(page.locator(".grid-head__count")).to_have_text("165 images", timeout=20_000)
+    dialog.get_by_role("button", name="Import 165 images").click(timeout=WORK_MS)
+    expect(page.locator(".grid-head__count")).to_have_text("165 images", timeout=WORK_MS)
     page.reload()
     expect(page.get_by_text("Hard links to the source")).to_be_visible()
 
@@ -152,6 +161,60 @@ def test_one_image_is_seen_and_left_by_keyboard(
     check_layout(watched, 60)
 
 
+def test_an_image_of_filtered_ones_is_left_without_a_reload(imported: str, watched: Watched) -> None:
+    page, dialog = watched.page, watched.page.locator("#image-dialog")
+    watched.open(f"/projects/{imported}/dataset")
+    page.get_by_label("Class", exact=True).select_option("circle")
+    expect(page.locator(".grid-head__count")).to_have_text("55 of 165 images")
+    watched.wait_for("location.search.includes('class=circle')")
+    page.evaluate("window.isSamePage = true")
+    tile = page.locator("a.tile").nth(1)
+    for leave in (lambda: page.keyboard.press("Escape"), page.go_back):
+        tile.focus()
+        page.keyboard.press("Enter")
+        expect(dialog.get_by_role("heading", name="circle_01.png")).to_be_visible()
+        leave()
+        expect(dialog).to_be_hidden()
+        watched.wait_for("!location.search.includes('image=')")
+        expect(tile).to_be_focused()
+        assert page.evaluate("window.isSamePage") is True
+    page.go_back()  # what was before the filter
+    expect(page.locator(".grid-head__count")).to_have_text("165 images")
+    page.go_forward()
+    expect(page.locator(".grid-head__count")).to_have_text("55 of 165 images")
+    expect(page.get_by_label("Class", exact=True)).to_have_value("circle")
+
+
+def test_a_filter_chosen_while_the_server_is_away_is_asked_for_when_it_is_back(imported: str, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"/projects/{imported}/dataset")
+    page.route(re.compile("class=circle"), lambda route: route.abort(), times=1)
+    page.get_by_label("Class", exact=True).select_option("circle")
+    expect(page.locator(".toast")).to_contain_text("The server does not answer")
+    expect(page.locator(".grid-head__count")).to_have_text("55 of 165 images")
+    watched.forgive("ERR_FAILED", "htmx:afterRequest", "htmx:sendError")
+
+
+def test_an_image_is_left_when_another_tab_clears_the_dataset(imported: str, watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"/projects/{imported}/dataset")
+    expect(page.locator("[data-live-state]")).to_have_text("Live")
+    page.locator("a.tile").first.click()
+    expect(page.locator("#image-dialog")).to_be_visible()
+    assert httpx.delete(f"{watched.url}/api/datasets/{imported}").status_code == 200
+    expect(page.locator("#image-dialog")).to_be_hidden()
+    expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
+    assert "image=" not in page.url
+
+
+def test_a_picture_that_the_browser_cannot_show_has_its_preview(imported: str, watched: Watched) -> None:
+    page = watched.page
+    page.route(re.compile("/images/circle_00.png"), lambda route: route.fulfill(body="no picture", status=200))
+    watched.open(f"/projects/{imported}/dataset?image=circle_00.png")
+    expect(page.get_by_text("The browser cannot show this format; this is the small preview.")).to_be_visible()
+    assert "/thumbnails/" in (page.locator("#image-detail img").get_attribute("src") or "")
+
+
 def test_clearing_is_seen_in_both_tabs(imported: str, watched: Watched) -> None:
     page = watched.page
     watched.open(f"/projects/{imported}/dataset")
@@ -175,7 +238,7 @@ def test_an_upload_that_breaks_is_sent_again(add_project: list[str], watched: Wa
     page.locator("[data-upload-files]").set_input_files(archive)
     expect(page.get_by_text("The server does not answer. What was sent so far is kept.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_text("165 images can be imported")).to_be_visible()
+    expect(page.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
     page.get_by_role("button", name="Remove the upload").click()
     expect(page.get_by_text("165 images can be imported")).to_be_hidden()
     watched.forgive("ERR_FAILED")
@@ -204,22 +267,20 @@ def test_files_dropped_on_the_page_are_uploaded(add_project: list[str], watched:
     page = watched.page
     watched.open(f"/projects/{add_project[0]}/dataset")
     archive = Path(shutil.make_archive(str(source.parent / "dropped"), "zip", source))
-    page.evaluate(
-        """([text, name]) => {
-          const bytes = Uint8Array.from(atob(text), character => character.charCodeAt(0));
-          const transfer = new DataTransfer();
-          transfer.items.add(new File([bytes], name));
-          const event = new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true });
-          document.querySelector("#dataset-content h2").dispatchEvent(event);
-        }""",
-        [base64.b64encode(archive.read_bytes()).decode(), "shapes.zip"],
-    )
+    page.evaluate(DROP, [base64.b64encode(archive.read_bytes()).decode(), "shapes.zip"])
     dialog = page.locator("#import-dialog")
-    expect(dialog.get_by_text("165 images can be imported")).to_be_visible()
+    expect(dialog.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
     page.keyboard.press("Escape")
     expect(page.get_by_text("The upload is complete; the import has not begun.")).to_be_visible()
     page.get_by_role("button", name="Show the upload").click()
     expect(dialog.get_by_role("button", name="Import 165 images")).to_be_visible()
+
+
+def test_files_dropped_where_images_are_get_an_answer(imported: str, watched: Watched) -> None:
+    watched.open(f"/projects/{imported}/dataset")
+    watched.page.evaluate(DROP, ["", "more.zip"])
+    expect(watched.page.locator(".toast")).to_contain_text("Clear the dataset to import others")
+    expect(watched.page.locator("#import-dialog")).to_be_hidden()
 
 
 def test_shapes_lie_on_their_objects_and_can_be_hidden(

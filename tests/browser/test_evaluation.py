@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -49,15 +50,25 @@ def trained(server: LiveServer, client: httpx.Client, project: str) -> str:
     return experiment
 
 
-def test_evaluate_filter_walk_and_reset(watched: Watched, project: str, trained: str, check_axe: CheckAxe) -> None:
+def test_evaluate_filter_walk_and_reset(
+    watched: Watched,
+    server: LiveServer,
+    project: str,
+    trained: str,
+    check_axe: CheckAxe,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     page = watched.page
     watched.open(f"/projects/{project}/evaluation?experiment={trained}")
     page.get_by_label("Train:").check()
     check_axe(page)
-    page.get_by_role("button", name="Evaluate", exact=True).click()
-    page.reload()
-    page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_text("The evaluation was cancelled")).to_be_visible(timeout=15_000)
+    with monkeypatch.context() as held:  # one of so few images would end before it can be cancelled
+        held.setattr(server.studio.scheduler, "_accepts_starts", False)
+        page.get_by_role("button", name="Evaluate", exact=True).click()
+        expect(page.get_by_text("Waiting for its turn")).to_be_visible()
+        page.reload()
+        page.get_by_role("button", name="Cancel", exact=True).click()
+        expect(page.get_by_text("The evaluation was cancelled")).to_be_visible(timeout=15_000)
     page.get_by_role("button", name="Evaluate again").click()
     expect(page.get_by_role("heading", name="Confusion matrix")).to_be_visible(timeout=30_000)
     expect(page.locator("figure[data-drawn]")).to_have_count(2)
@@ -117,7 +128,53 @@ def test_another_tab_sees_a_reset_and_many_classes_go_by_keyboard(
     expect(page.locator("#class-scores tbody tr")).to_have_count(30)
     client.delete(f"/api/evaluation/{project}/{experiment}")
     expect(page.get_by_role("button", name="Evaluate", exact=True)).to_be_visible()
+    watched.complaints[:] = [item for item in watched.complaints if "404" not in item]  # images that were made up
+    make_experiment(server, client, project, "Left over")
+    page.reload()
+    expect(page.locator("[data-live-state]")).to_have_text("Live")
     client.delete(f"/api/training/{project}/experiments/{experiment}")
+    expect(page.locator(".toast")).to_have_text(re.compile("The experiment that was shown has been deleted"))
+    expect(page.locator("#evaluation-list")).not_to_contain_text("Many classes")
+    assert page.url == f"{watched.url}/projects/{project}/evaluation"
+    expect(page.locator("#evaluation-report h2").first).not_to_contain_text("Many classes")
+    watched.forgive("404")
+
+
+def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
+    watched: Watched, server: LiveServer, client: httpx.Client, project: str
+) -> None:
+    experiment = make_experiment(server, client, project, "Pictures")
+    rows = write_label_results(server, project, experiment, list(CLASSES), 20)
+    page, tiles = watched.page, watched.page.locator("#result-grid .tile")
+    watched.open(f"/projects/{project}/evaluation?experiment={experiment}")
+    page.get_by_role("link", name="Shares of the row, %").click()
+    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    assert "show=shares" in page.url
+    page.get_by_role("link", name=re.compile("Precision .*: images called cube")).click()
+    expect(tiles).to_have_count(sum(row["prediction"]["class_name"] == "cube" for row in rows))
+    page.get_by_label("Verdict").select_option("yes")
+    expect(page.locator(".filter-chip")).to_have_count(2)
+    page.reload()
+    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    expect(page.locator(".filter-chip")).to_have_count(2)
+
+    watched.wait_for("Studio.charts.get('confidence')?.chart.getDatasetMeta(0).data.length === 10")
+    bar = page.evaluate(
+        "(() => { const { x, y, base } = Studio.charts.get('confidence').chart.getDatasetMeta(0).data[8];"
+        " return { x, y: (y + base) / 2 }; })()"
+    )
+    page.locator("figure#confidence canvas").click(position=bar)
+    expect(page.locator(".filter-chip")).to_have_count(1)
+    expect(page.locator(".filter-chip")).to_have_text("Confidence: 80 to 90 %")
+    expect(tiles).to_have_count(sum(0.8 < row["prediction"]["confidence"] <= 0.9 for row in rows))
+    expect(page.locator("#result-sure")).to_have_value("8-10")
+    assert "show=shares" in page.url
+    page.get_by_role("link", name="Counts").click()
+    expect(page.locator("[aria-current]", has_text="Counts")).to_be_visible()
+    assert "show=" not in page.url
+    assert "sure=8-10" in page.url
+    page.go_back()
+    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
     watched.complaints[:] = [item for item in watched.complaints if "404" not in item]  # images that were made up
 
 

@@ -86,7 +86,10 @@ def test_model_is_exported_downloaded_and_deleted_by_clicks(
     expect(page.get_by_text("No export yet")).to_be_visible()
 
 
-def test_running_export_is_followed_and_cancelled(watched: Watched, server: LiveServer, project: str) -> None:
+def test_export_that_waits_is_followed_and_cancelled(
+    watched: Watched, server: LiveServer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.studio.scheduler, "_accepts_starts", False)  # so small a model is exported in no time
     watched.open(f"/projects/{project}/export")
     page = watched.page
     expect(page.locator("[data-live-state]")).to_have_text("Live")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -59,13 +61,18 @@ def test_projects_are_listed_and_markup_is_text(watched: Watched, add_project: l
     check_layout(watched, 20)
 
 
-def test_reference_is_readable_and_its_anchors_work(watched: Watched) -> None:
+def test_reference_is_readable_and_its_anchors_work(watched: Watched, check_axe: Callable[..., None]) -> None:
     watched.open("/projects")
     watched.page.get_by_role("link", name="API documentation").first.click()
     watched.page.get_by_role("link", name="Training", exact=True).click()
     expect(watched.page.get_by_role("heading", name="Training", exact=True)).to_be_in_viewport()
     assert watched.page.locator(".operation .method").count() == NUM_OPERATIONS
     check_layout(watched, 1000)
+    check_axe(watched.page)
+    watched.page.get_by_role("link", name="ExperimentCreate", exact=True).first.click()
+    expect(watched.page.get_by_role("heading", name="ExperimentCreate", exact=True)).to_be_in_viewport()
+    check_layout(watched, 1000)
+    check_axe(watched.page)
 
 
 def test_keyboard_reaches_everything_and_focus_is_visible(watched: Watched) -> None:

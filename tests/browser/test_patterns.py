@@ -150,6 +150,14 @@ def test_chart_takes_points_and_has_its_numbers_as_a_table(page: Page) -> None:
     assert page.evaluate("Studio.charts.get('line').chart.data.datasets[0].borderColor") != before
 
 
+def test_legend_shows_a_line_as_its_stroke(page: Page) -> None:
+    items = page.evaluate(
+        "Studio.charts.get('line').chart.legend.legendItems.map(({ text, pointStyle, lineDash, lineWidth }) =>"
+        " [text, pointStyle, lineDash.length, lineWidth])"
+    )
+    assert items == [["train", "line", 0, 2], ["val", "line", 2, 2]]
+
+
 def test_tabs_by_keyboard(page: Page) -> None:
     page.get_by_role("tab", name="One").press("ArrowRight")
     expect(page.get_by_role("tab", name="Two")).to_be_focused()

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from app.client import StudioClient
 from app.config import Settings
 from app.schemas.datasets import ImportStarted
 from tests.api.live import LiveServer, run_server
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, wait_for
 from tests.core.conftest import draw_class_folders
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser-playground")]
@@ -63,6 +63,10 @@ def draw_png(width: int = 60, height: int = 40) -> bytes:
     return buffer.getvalue()
 
 
+def is_first_question(route: Route, held: list[Route]) -> bool:
+    return route.request.method == "POST" and not held
+
+
 def kept_files(lab: Lab) -> list[str]:
     root = lab.server.studio.settings.workspace_root / "projects" / lab.project_id
     return [str(path) for path in root.rglob(".predict/*")]
@@ -73,8 +77,15 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
     watched.open(f"/projects/{lab.project_id}/playground")
     check_axe(page)
     files = [{"name": f"<b>{number}</b>.png", "mimeType": "image/png", "buffer": draw_png()} for number in range(2)]
+    held: list[Route] = []  # a model that is loaded answers before anyone sees that it was asked
+    page.route(
+        "**/api/predict/**", lambda route: held.append(route) if is_first_question(route, held) else route.fallback()
+    )
     page.locator("[data-files]").set_input_files(files)  # type: ignore[arg-type]
-    expect(page.locator("[data-busy]")).to_be_visible()
+    expect(page.locator("[data-busy]")).to_contain_text("about <b>0</b>.png")
+    while not held:
+        page.wait_for_timeout(20)
+    held[0].continue_()
     expect(page.locator(".history__item")).to_have_count(2, timeout=60_000)
     expect(page.locator("[data-caption]")).to_have_text("<b>1</b>.png, 60 \u00d7 40 pixels")
     expect(page.locator("[data-busy]")).to_be_hidden()
@@ -162,7 +173,7 @@ def test_the_camera_takes_a_picture_and_is_turned_off(browser: Browser, lab: Lab
     page.goto(f"{lab.server.url}/projects/{lab.project_id}/playground")
     page.get_by_role("button", name="Camera").click()
     expect(page.locator("[data-camera-video]")).to_be_visible()
-    page.wait_for_timeout(500)
+    wait_for(page, "document.querySelector('[data-camera-video]').videoWidth > 0")
     page.get_by_role("button", name="Take a picture").click()
     expect(page.locator("[data-caption]")).to_contain_text("64 \u00d7 48 pixels", timeout=60_000)
     page.get_by_role("button", name="Turn off").click()

@@ -48,6 +48,13 @@ def test_filters_combine() -> None:
     assert names(filter_correct=True, filter_subset="test") == ["b", "c"]
 
 
+def test_a_range_of_confidence_holds_its_upper_end_only() -> None:
+    assert names(filter_confidence_above=0.2, filter_confidence_up_to=0.7) == ["a", "b"]
+    assert names(filter_confidence_up_to=0.2) == ["d"]
+    assert names(filter_confidence_above=0.7, filter_correct=True) == ["c"]
+    assert select_rows(ROWS, ResultQuery(filter_confidence_up_to=1.0), ResultView()) == []
+
+
 def test_a_filter_that_the_task_does_not_know_matches_nothing() -> None:
     assert select_rows(ROWS, ResultQuery(filter_correct=True), ResultView()) == []
 

@@ -117,7 +117,10 @@ def test_the_name_of_a_copy_is_free_and_fits(studio: Studio, project_id: str) ->
 
 def test_each_step_leads_to_the_next(studio: Studio, project_id: str) -> None:
     def next_step() -> str:
-        return studio.project_list.get_steps(project_id).next_step
+        (listed,) = studio.project_list.find_page(ProjectQuery()).projects
+        step = studio.project_list.get_steps(project_id).next_step
+        assert listed.next_step == step  # a card says what the project says
+        return step
 
     source = draw_class_folders(studio.settings.workspace_root.parent / "source")
     found = [next_step()]
@@ -138,6 +141,8 @@ def test_each_step_leads_to_the_next(studio: Studio, project_id: str) -> None:
     studio.scheduler.wait(export.job_id or "", WAIT_S)
     found.append(next_step())
     assert found == ["import", "wait", "split", "experiment", "train", "evaluate", "export", "done"]
+    train_to_end(studio, project_id, create_experiment(studio, project_id, "Older and not evaluated"))
+    assert next_step() == "done"
 
 
 def test_what_is_not_there_has_no_steps(studio: Studio) -> None:

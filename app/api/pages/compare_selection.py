@@ -101,11 +101,18 @@ def select(project_id: str, asked: Asked, records: Sequence[ExperimentRecord]) -
 
 
 def list_choices(selection: Selection, records: Sequence[ExperimentRecord]) -> tuple[Choice, ...]:
-    """Return the experiments to choose from, the newest first."""
+    """Return the experiments to choose from: first those that can be compared best, and of these the newest."""
+    ordered = sorted(enumerate(records), key=lambda item: (_rank(item[1]), -item[0]))
     colours = {name: index + 1 for index, name in enumerate(selection.ordered[:MAX_COMPARED])}
     return tuple(
-        _choice(record, colours.get(record.id, 0), record.id in selection.experiments) for record in reversed(records)
+        _choice(record, colours.get(record.id, 0), record.id in selection.experiments) for _, record in ordered
     )
+
+
+def _rank(record: ExperimentRecord) -> int:
+    if record.status == "completed":
+        return 0
+    return 1 if record.current_run_id is not None else 2
 
 
 def describe_problem(selection: Selection) -> str:

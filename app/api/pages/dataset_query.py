@@ -5,26 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import without_control_characters
+from app.api.pages.address_fields import EmptyIsNone, OptionalText
 from app.schemas.datasets import ImageQuery, SplitValue
 
 Sort = Literal["filename", "-filename", "class", "-class", "-size", "size"]
 View = Literal["s", "m", "l", "list"]
 PAGE_SIZE = 60
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if value == "" else value
-
-
-OptionalText = Annotated[
-    str | None,
-    Field(max_length=1024),
-    BeforeValidator(_none_if_empty),
-    AfterValidator(lambda value: None if value is None else without_control_characters(value)),
-]
 
 
 class DatasetAddress(BaseModel):
@@ -35,7 +23,7 @@ class DatasetAddress(BaseModel):
     class_name: OptionalText = Field(None, alias="class")
     search: OptionalText = None
     split: OptionalText = None
-    subset: Annotated[SplitValue | None, BeforeValidator(_none_if_empty)] = None
+    subset: Annotated[SplitValue | None, EmptyIsNone] = None
     sort: Sort = "filename"
     view: View = "m"
     page: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1

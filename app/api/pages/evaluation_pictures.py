@@ -8,7 +8,7 @@ from typing import Any
 from app.api.pages.charts import Chart, Series
 from app.api.pages.evaluation_figures import count, format_number, format_share
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
-from app.api.pages.evaluation_results import name_value
+from app.api.pages.evaluation_results import describe_range, name_value
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import ValuePoints
 
@@ -24,14 +24,23 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class ScoreBar:
+    """One figure of a class; `url` of the images that it is about."""
+
+    bar: Bar
+    url: str
+    title: str
+    is_like_name: bool
+
+
+@dataclass(frozen=True)
 class ClassScore:
     """The figures of one class; `url` of the page that shows its images."""
 
     name: str
     url: str
-    hx: str
     support: str
-    bars: list[Bar]
+    bars: list[ScoreBar]
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,12 @@ class ScoresContext:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether confidence means what it says."""
+    """Whether confidence means what it says. `ranges` are what `sure` of the address is for each bar and each point."""
 
     sentence: str
     charts: list[Chart]
+    ranges: list[str]
+    ranges_of_points: list[str]
 
 
 @dataclass(frozen=True)
@@ -92,26 +103,25 @@ def make_scores(project_id: str, address: EvaluationAddress, aggregate: dict[str
     per_class: dict[str, dict[str, float]] = aggregate["per_class"]
     ordered = sorted(per_class.items(), key=lambda item: (item[1]["support"] == 0, item[1]["f1"], item[0]))
     shown = ordered if address.scores == "all" else ordered[:NUM_WORST_CLASSES]
-    clean = EvaluationAddress(experiment=address.experiment)
     return ClassScores(
         url=url,
-        scores=[
-            ClassScore(
-                name=name,
-                url=f"{url}{clean.to_text(class_name=name)}#results",
-                hx=f"{url}/result-grid{clean.to_text(class_name=name)}",
-                support=f"{int(figures['support']):,}",
-                bars=[
-                    Bar(format_share(figures[key]), round(100 * figures[key], 1))
-                    for key in ("precision", "recall", "f1")
-                ],
-            )
-            for name, figures in shown
-        ],
+        scores=[_make_score(url, address.keep_view(), name, figures) for name, figures in shown],
         more=f"Show all {len(ordered):,} classes" if len(shown) < len(ordered) else "",
         more_url=url + address.to_text(scores="all"),
         more_hx=f"{url}/class-scores{address.to_text(scores='all')}",
     )
+
+
+def _make_score(url: str, clean: EvaluationAddress, name: str, figures: dict[str, float]) -> ClassScore:
+    """Return the figures of a class. Precision is about the images that are called so, the others about its own."""
+    truth = f"{url}{clean.to_text(class_name=name)}#results"
+    called = f"{url}{clean.to_text(predicted=name)}#results"
+    bars = []
+    for key, title in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")):
+        bar = Bar(format_share(figures[key]), round(100 * figures[key], 1))
+        words = f"{title} {bar.text}: images {'called' if key == 'precision' else 'of'} {name}"
+        bars.append(ScoreBar(bar, called if key == "precision" else truth, words, key != "precision"))
+    return ClassScore(name=name, url=truth, support=f"{int(figures['support']):,}", bars=bars)
 
 
 def make_calibration(calibration: dict[str, Any], num_images: int) -> Calibration:
@@ -149,13 +159,15 @@ def make_calibration(calibration: dict[str, Any], num_images: int) -> Calibratio
         title="How often it is this sure",
         type="bar",
         series=(Series("Images", values=tuple(float(item["count"]) for item in calibration["bins"]), colour=0),),
-        labels=tuple(f"{100 * item['lower']:.0f} to {100 * item['upper']:.0f} %" for item in calibration["bins"]),
+        labels=tuple(describe_range(item["lower"], item["upper"]) for item in calibration["bins"]),
         summary=f"{count(num, 'image')} by the confidence of their prediction.",
         x_title="Confidence",
         y_title="Images",
         y_min=0.0,
     )
-    return Calibration(sentence, [reliability, histogram])
+    ranges = [f"{number}-{len(calibration['bins'])}" for number in range(len(calibration["bins"]))]
+    of_points = [name for name, item in zip(ranges, calibration["bins"], strict=True) if item["count"]]
+    return Calibration(sentence, [reliability, histogram], ranges, of_points)
 
 
 def make_values(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.dependencies import without_control_characters
+from app.api.pages.address_fields import EmptyIsNone, OptionalText
 from app.schemas.common import ExperimentId
 from app.schemas.evaluation import ResultQuery, Subset
 
@@ -15,31 +15,21 @@ Sort = Literal["worst", "-worst", "-confidence", "confidence", "-error", "error"
 PAGE_SIZE = 48
 
 
-def _none_if_empty(value: Any) -> Any:
-    return None if value == "" else value
-
-
-OptionalText = Annotated[
-    str | None,
-    Field(max_length=1024),
-    BeforeValidator(_none_if_empty),
-    AfterValidator(lambda value: None if value is None else without_control_characters(value)),
-]
-
-
 class EvaluationAddress(BaseModel):
     """The parameters of the page. A form sends what is empty, so empty is left out; unknown ones are ignored.
 
     `cell` is a short way to say class and predicted: their numbers, "3-5"; `resolve` turns it into the names.
+    `sure` is a range of confidence: its number and how many there are, "6-15".
     """
 
     model_config = ConfigDict(populate_by_name=True, frozen=True)
 
-    experiment: Annotated[ExperimentId | None, BeforeValidator(_none_if_empty)] = None
+    experiment: Annotated[ExperimentId | None, EmptyIsNone] = None
     class_name: OptionalText = Field(None, alias="class")
     predicted: OptionalText = None
-    correct: Annotated[Literal["yes", "no"] | None, BeforeValidator(_none_if_empty)] = None
-    subset: Annotated[Subset | None, BeforeValidator(_none_if_empty)] = None
+    correct: Annotated[Literal["yes", "no"] | None, EmptyIsNone] = None
+    subset: Annotated[Subset | None, EmptyIsNone] = None
+    sure: Annotated[str | None, Field(pattern=r"^\d{1,3}-\d{1,3}$"), EmptyIsNone] = None
     sort: Sort = "worst"
     page: Annotated[int, Field(ge=1, le=1_000_000_000)] = 1
     image: OptionalText = None
@@ -57,12 +47,26 @@ class EvaluationAddress(BaseModel):
             return self.change(cell=None)
         return self.change(cell=None, class_name=classes[numbers[0]], predicted=classes[numbers[1]])
 
+    @property
+    def confidence(self) -> tuple[float, float] | None:
+        """The range of confidence that is asked for; None for all, and for a range that is none."""
+        if self.sure is None:
+            return None
+        number, num_ranges = (int(part) for part in self.sure.split("-"))
+        return (number / num_ranges, (number + 1) / num_ranges) if number < num_ranges else None
+
+    def keep_view(self) -> EvaluationAddress:
+        """Return the same without any filter."""
+        kept = self.model_dump(include={"experiment", "sort", "value", "show", "scores"})
+        return EvaluationAddress.model_validate(kept)
+
     def change(self, **changes: Any) -> EvaluationAddress:
         """Return the same with other values."""
         return self.model_copy(update=changes)
 
     def to_query(self) -> ResultQuery:
         """Return what core is asked for."""
+        low, high = self.confidence or (None, None)
         return ResultQuery.model_validate(
             {
                 "page": self.page,
@@ -73,6 +77,8 @@ class EvaluationAddress(BaseModel):
                 "filter_class": self.class_name,
                 "filter_predicted": self.predicted,
                 "filter_subset": self.subset,
+                "filter_confidence_above": low or None,
+                "filter_confidence_up_to": high,
             }
         )
 

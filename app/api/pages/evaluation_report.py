@@ -20,7 +20,7 @@ from app.api.pages.evaluation_results import ResultGrid, make_grid
 from app.api.pages.forms import Option
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
-from app.schemas.evaluation import EvaluationRecord
+from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 
 MAX_SKIPPED = 20
@@ -205,14 +205,15 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
     devices = [Option(item.id, f"{item.id} · {item.name}") for item in selected.devices.devices]
     known = {option.value for option in devices}
     device = earlier.device if earlier and earlier.device in known else selected.devices.default_selected[0]
-    names = [item.name for item in selected.checkpoints]
-    checkpoint = earlier.checkpoint if earlier and earlier.checkpoint in names else (names[0] if names else "best")
+    checkpoints = sorted(selected.checkpoints, key=lambda item: item.name != EvaluationRequest().checkpoint)
+    names = [item.name for item in checkpoints]
+    checkpoint = earlier.checkpoint if earlier and earlier.checkpoint in names else next(iter(names), "")
     chosen = list(earlier.split_subsets) if earlier else _choose_subset(selected.subsets)
     return EvaluationForm(
         action=f"/api/evaluation/{project_id}/{selected.experiment.id}",
         checkpoints=[
             Option(item.name, f"{item.name.capitalize()}, epoch {item.epoch}, {item.size_mb:.1f} MB")
-            for item in selected.checkpoints
+            for item in checkpoints
         ],
         checkpoint=checkpoint,
         subsets=[

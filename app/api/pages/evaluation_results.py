@@ -13,6 +13,7 @@ from app.api.templating import Fragment
 from app.schemas.evaluation_pages import ResultListing
 
 MAX_LISTED_CLASSES = 200
+CARRIED = ("experiment", "value", "show", "scores")  # what the form leaves as it is
 Row = Mapping[str, Any]
 
 
@@ -54,6 +55,7 @@ class Pager:
 
     page: int
     num_pages: int
+    num_items: str
     url: str
     hx: str
 
@@ -90,7 +92,7 @@ def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListin
     """Return a page of results as texts and links."""
     url, page = page_url(project_id), listing.page
     num_found, num_all = page.total_items, listing.num_results
-    clean = EvaluationAddress(experiment=address.experiment, sort=address.sort).to_text()
+    clean = address.keep_view().to_text()
     text = count(num_all, "image") if num_found == num_all else f"{num_found:,} of {count(num_all, 'image')}"
     base = write_query([*address.to_pairs(page=1, image=None), ("page", "")])
     return ResultGrid(
@@ -98,9 +100,9 @@ def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListin
         count_text=text,
         tiles=[_make_tile(project_id, address, row, listing) for row in page.items],
         choices=_make_choices(address, listing),
-        carried=[("experiment", address.experiment or "")],
+        carried=[pair for pair in address.to_pairs() if pair[0] in CARRIED],
         active=_list_active(url, address),
-        pager=Pager(page.page, max(1, page.total_pages), f"{url}{base}", f"{url}/result-grid{base}"),
+        pager=Pager(page.page, max(1, page.total_pages), f"{num_found:,}", f"{url}{base}", f"{url}/result-grid{base}"),
         cell=find_cell(address, listing.classes),
         clear_url=f"{url}{clean}#results",
         clear_hx=f"{url}/result-grid{clean}",
@@ -174,11 +176,26 @@ def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Ch
         options = names if len(names) <= MAX_LISTED_CLASSES else []
         choices.append(Choice("class", "True class", options, address.class_name or ""))
         choices.append(Choice("predicted", "Predicted class", options, address.predicted or ""))
+    if listing.has_confidence and listing.num_confidence_bins:
+        choices.append(Choice("sure", "Confidence", _list_ranges(listing.num_confidence_bins), address.sure or ""))
     if len(listing.subsets) > 1:
         subsets = [Option(name, name.capitalize()) for name in listing.subsets]
         choices.append(Choice("subset", "Subset", [Option("", "All"), *subsets], address.subset or ""))
     choices.append(Choice("sort", "Order", _list_orders(listing), address.sort))
     return choices
+
+
+def _list_ranges(num_ranges: int) -> list[Option]:
+    ranges = [
+        Option(f"{number}-{num_ranges}", describe_range(number / num_ranges, (number + 1) / num_ranges))
+        for number in reversed(range(num_ranges))
+    ]
+    return [Option("", "Any"), *ranges]
+
+
+def describe_range(low: float, high: float) -> str:
+    """Return a range of confidence in words."""
+    return f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
 def _list_orders(listing: ResultListing) -> list[Option]:
@@ -196,6 +213,7 @@ def _list_active(url: str, address: EvaluationAddress) -> list[ActiveFilter]:
         ("class_name", address.class_name, "Truth: {}"),
         ("predicted", address.predicted, "Predicted: {}"),
         ("subset", address.subset, "Subset: {}"),
+        ("sure", describe_range(*address.confidence) if address.confidence else None, "Confidence: {}"),
     ]
     return [
         ActiveFilter(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -70,8 +71,9 @@ class Operation:
 
 @dataclass(frozen=True)
 class Group:
-    """The operations of one tag."""
+    """The operations of one tag; `id` is apart from those of operations."""
 
+    id: str
     name: str
     operations: list[Operation]
 
@@ -91,7 +93,9 @@ def list_groups(document: Node) -> list[Group]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             groups.setdefault(operation["tags"][0], []).append(_read_operation(document, path, method, operation))
-    return [Group(name, operations) for name, operations in groups.items()]
+    return [
+        Group(f"group-{re.sub(r'[^a-z]+', '-', name.lower())}", name, operations) for name, operations in groups.items()
+    ]
 
 
 def list_schemas(document: Node) -> list[Schema]:

@@ -20,6 +20,7 @@ from app.schemas.project_list import (
     ProjectExtent,
     ProjectListPage,
     ProjectQuery,
+    ProjectSteps,
     ProjectWork,
 )
 from app.schemas.projects import CorruptDocument
@@ -63,7 +64,24 @@ WORK_TEXT = {
     "export": "Exporting",
     "probe": "Measuring speed",
 }
-_TAB_OF: dict[NextStep, str] = {"import": "dataset", "wait": "dataset", "split": "split"}
+HINTS: dict[NextStep, str] = {
+    "import": "Next: import images",
+    "split": "Next: make a split",
+    "experiment": "Next: choose a model",
+    "train": "Next: train",
+    "evaluate": "Next: evaluate",
+    "export": "Next: export",
+}
+TABS: dict[NextStep, str] = {
+    "import": "dataset",
+    "split": "split",
+    "experiment": "training",
+    "train": "training",
+    "evaluate": "evaluation",
+    "export": "export",
+    "done": "training",
+}
+_TAB_OF_WORK = {"import": "dataset", "evaluate": "evaluation", "export": "export"}
 
 
 @dataclass(frozen=True)
@@ -227,9 +245,14 @@ def show_project_dialog(pid: ProjectPath, action: DialogAction, studio: StudioDe
 @router.get("/projects/{pid}")
 def open_project(pid: ProjectPath, studio: StudioDep) -> RedirectResponse:
     """A project opens where its next step is made; raises NotFoundError rather than lead nowhere."""
-    steps = studio.project_list.get_steps(pid)
-    tab = "training" if steps.experiment is not None else _TAB_OF.get(steps.next_step, "training")
-    return RedirectResponse(f"/projects/{pid}/{tab}", 307)
+    return RedirectResponse(f"/projects/{pid}/{find_tab(studio.project_list.get_steps(pid))}", 307)
+
+
+def find_tab(steps: ProjectSteps) -> str:
+    """Return the tab of the next step, or of the work that goes on: where the hint of the card leads."""
+    if steps.next_step == "wait" and steps.project.work is not None:
+        return _TAB_OF_WORK.get(steps.project.work.kind, "training")
+    return TABS.get(steps.next_step, "training")
 
 
 def work_line(work: ProjectWork | None) -> WorkLine | None:
@@ -260,7 +283,7 @@ def _list_context(page: ProjectListPage) -> ProjectListContext:
     titles = {task.id: task.title for task in page.tasks}
     query = {name: value for name, value in page.query.model_dump(exclude={"page"}).items() if value}
     return ProjectListContext(
-        projects=[_card(project, titles.get(project.task, project.task)) for project in page.projects],
+        projects=[describe_card(project, titles.get(project.task, project.task)) for project in page.projects],
         corrupt=page.corrupt[:NAMED_DOCUMENTS],
         num_corrupt=len(page.corrupt),
         samples=[describe_sample(sample, titles) for sample in page.samples],
@@ -277,7 +300,8 @@ def _is_filtered(query: ProjectQuery) -> bool:
     return bool(query.search or query.task)
 
 
-def _card(project: ListedProject, task_title: str) -> ProjectCard:
+def describe_card(project: ListedProject, task_title: str) -> ProjectCard:
+    """Return a project as the list shows it."""
     return ProjectCard(
         id=project.id,
         name=project.name,
@@ -288,7 +312,7 @@ def _card(project: ListedProject, task_title: str) -> ProjectCard:
         changed=describe_moment(project.changed_at),
         work=work_line(project.work),
         failed_import=_shorten(project.failed_import.message) if project.failed_import else "",
-        hint="Next: import images" if not project.num_images else "Next: train" if not project.num_experiments else "",
+        hint=HINTS.get(project.next_step, "") if project.next_step is not None else "",
     )
 
 

@@ -28,8 +28,16 @@ class ReferenceContext:
 
     version: str
     groups: list[Group]
-    schemas: list[Schema]
+    num_schemas: int
     error_codes: list[ErrorCode]
+    section: str = "docs"
+
+
+@dataclass(frozen=True)
+class SchemasContext:
+    """Names for `reference/schemas.html`."""
+
+    schemas: list[Schema]
     section: str = "docs"
 
 
@@ -39,5 +47,14 @@ def show_reference(request: Request) -> HTMLResponse:
     """Every route, by subject."""
     document = request.app.openapi()
     codes = [ErrorCode(code, status) for code, status in sorted(STATUS_BY_CODE.items(), key=lambda item: item[1])]
-    context = ReferenceContext(document["info"]["version"], list_groups(document), list_schemas(document), codes)
+    num_schemas = len(list_schemas(document))
+    context = ReferenceContext(document["info"]["version"], list_groups(document), num_schemas, codes)
     return HTMLResponse(render_fragment(Fragment("reference/index.html", context)))
+
+
+@router.head("/docs/schemas")
+@router.get("/docs/schemas")
+def show_schemas(request: Request) -> HTMLResponse:
+    """Every object that requests and answers hold. A page of its own, so that the routes come fast."""
+    context = SchemasContext(list_schemas(request.app.openapi()))
+    return HTMLResponse(render_fragment(Fragment("reference/schemas.html", context)))

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
-from app.api.pages.projects import work_line
+from app.api.pages.projects import HINTS, TABS, work_line
 from app.api.pages.shell import ProjectShell, page_response, project_shell
 from app.api.templating import Fragment, render_fragment
 from app.schemas.project_list import NextStep, ProjectSteps, ProjectWork
@@ -19,22 +19,22 @@ router = APIRouter(include_in_schema=False)
 
 StepState = Literal["done", "working", "now", "later"]
 _ORDER: tuple[NextStep, ...] = ("import", "split", "experiment", "train", "evaluate", "export")
-_TITLES: dict[NextStep, tuple[str, str]] = {
-    "import": ("Images", "dataset"),
-    "split": ("Split", "split"),
-    "experiment": ("Experiment", "training"),
-    "train": ("Training", "training"),
-    "evaluate": ("Evaluation", "evaluation"),
-    "export": ("Export", "export"),
+_TITLES: dict[NextStep, str] = {
+    "import": "Images",
+    "split": "Split",
+    "experiment": "Experiment",
+    "train": "Training",
+    "evaluate": "Evaluation",
+    "export": "Export",
 }
-_HINTS: dict[NextStep, tuple[str, str, str]] = {
-    "import": ("Next: import images", "Everything that follows is learned from them.", "Import images"),
-    "split": ("Next: make a split", "It says which images are learned from and which only judge.", "Make a split"),
-    "experiment": ("Next: choose a model", "An experiment is a model with its settings.", "New experiment"),
-    "train": ("Next: train", "The model learns from the training images.", "Open training"),
-    "evaluate": ("Next: evaluate", "See how good it is on images that it has not learned from.", "Open evaluation"),
-    "export": ("Next: export", "Take the model away as a file that runs anywhere.", "Open export"),
-    "done": ("Every step is done", "Try it on images of your own, or train another experiment.", "Open the playground"),
+_HINTS: dict[NextStep, tuple[str, str]] = {
+    "import": ("Everything that follows is learned from them.", "Import images"),
+    "split": ("It says which images are learned from and which only judge.", "Make a split"),
+    "experiment": ("An experiment is a model with its settings.", "New experiment"),
+    "train": ("The model learns from the training images.", "Open training"),
+    "evaluate": ("See how good it is on images that it has not learned from.", "Open evaluation"),
+    "export": ("Take the model away as a file that runs anywhere.", "Open export"),
+    "done": ("Try it on images of your own, or train another experiment.", "Open the playground"),
 }
 _WORKING: dict[str, tuple[str, NextStep, str]] = {
     "import": ("The images are on their way. Next: train.", "import", "See the images"),
@@ -113,7 +113,7 @@ def _context(steps: ProjectSteps) -> FirstStepsContext:
     base = f"/projects/{steps.project.id}"
     work = steps.project.work if steps.next_step == "wait" else None
     title, hint, current, action = _describe_work(work) if work else _describe_next(steps)
-    tab = _TITLES[current][1] if current in _TITLES else "playground"
+    tab = TABS[current] if current in _TITLES else "playground"
     return FirstStepsContext(
         project_id=steps.project.id,
         title=title,
@@ -135,10 +135,10 @@ def _describe_work(work: ProjectWork) -> tuple[str, str, NextStep, str]:
 
 
 def _describe_next(steps: ProjectSteps) -> tuple[str, str, NextStep, str]:
-    title, hint, action = _HINTS.get(steps.next_step, _HINTS["train"])
+    hint, action = _HINTS.get(steps.next_step, _HINTS["train"])
     if _can_train(steps) and steps.experiment is not None:
         action = f"Train {steps.experiment.name}"
-    return title, hint, steps.next_step, action
+    return HINTS.get(steps.next_step, "Every step is done"), hint, steps.next_step, action
 
 
 def _can_train(steps: ProjectSteps) -> bool:
@@ -161,10 +161,10 @@ def _rows(steps: ProjectSteps, current: NextStep, *, is_working: bool, base: str
     now: StepState = "working" if is_working else "now"
     return [
         StepRow(
-            title=_TITLES[step][0],
+            title=_TITLES[step],
             state="done" if index < position else now if index == position else "later",
             text=texts.get(step, ""),
-            url=f"{base}/{_TITLES[step][1]}",
+            url=f"{base}/{TABS[step]}",
         )
         for index, step in enumerate(_ORDER)
     ]

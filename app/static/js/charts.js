@@ -37,6 +37,12 @@
       ...(isScatter && series.is_dashed ? { showLine: true, pointRadius: 0 } : {}),
     };
   };
+  /* A line is shown in the legend as the stroke that it is, whole or dashed; everything else as a square. */
+  const legendItems = (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart).map((item) => {
+    const { borderColor, borderDash, showLine, type } = chart.data.datasets[item.datasetIndex];
+    const isLine = type !== "bar" && showLine;
+    return { ...item, ...(isLine ? { lineDash: borderDash, lineWidth: 2, strokeStyle: borderColor, pointStyle: "line" } : { lineWidth: 0, pointStyle: "rect" }) };
+  });
   const axis = (title, extra = {}) => ({
     title: { display: Boolean(title), text: title || "" },
     ticks: { maxRotation: 0, autoSkipPadding: 12 },
@@ -64,7 +70,7 @@
         scales: isSideways ? { x: value, y: category } : { x, y: value },
         plugins: {
           colors: { enabled: false },
-          legend: { display: spec.series.length > 1, position: "bottom", labels: { boxWidth: 12, boxHeight: 12 } },
+          legend: { display: spec.series.length > 1, position: "bottom", labels: { usePointStyle: true, pointStyleWidth: 24, boxHeight: 10, generateLabels: legendItems } },
           tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${format.format(isSideways ? item.parsed.x : item.parsed.y)}` } },
         },
         onClick: (event, items, chart) => {

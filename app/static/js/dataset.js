@@ -16,6 +16,7 @@
     const search = document.activeElement?.id === "image-search" ? document.activeElement : null;
     const typed = search && { value: search.value, start: search.selectionStart, end: search.selectionEnd };
     await htmx.ajax("GET", `${pageUrl()}/dataset-content${location.search}`, { target: "#dataset-content", swap: "outerHTML" });
+    if (content().dataset.state !== "dataset") leaveImage();
     const again = typed && byId("image-search");
     if (again) { again.value = typed.value; again.focus(); again.setSelectionRange(typed.start, typed.end); }
   };
@@ -35,7 +36,9 @@
     panel.querySelector("[data-progress-text]").textContent = total ? `${done.toLocaleString("en")} of ${total.toLocaleString("en")}${left}` : `${done.toLocaleString("en")}`;
   };
 
-  /* One image: its address is pushed when the dialog opens and replaced while one moves through the images. */
+  /* One image: its address is pushed when the dialog opens and replaced while one moves through the images.
+     `shownGrid` is the address of the grid that lies under it. */
+  let shownGrid = "";
   const showImage = async (href, isPushed) => {
     const url = new URL(href, location.href);
     await htmx.ajax("GET", `${pageUrl()}/image-detail${url.search}`, { target: "#image-detail", swap: "outerHTML", source: byId("image-dialog") });
@@ -50,11 +53,18 @@
     url.searchParams.delete(name);
     return url.pathname + url.search;
   };
+  const noteGrid = () => { shownGrid = addressWithout("image"); };
   const followAddress = () => {
     const image = new URL(location.href).searchParams.get("image");
     const dialog = byId("image-dialog");
     if (!image) { if (dialog.open) dialog.close(); return; }
     if (byId("image-detail").dataset.image !== image || !dialog.open) showImage(location.href, false);
+  };
+  /* Its dataset has gone: there is nothing to go back to either. */
+  const leaveImage = () => {
+    if (!byId("image-dialog").open) return;
+    history.replaceState(null, "", addressWithout("image"));
+    byId("image-dialog").close();
   };
   const applyOverlay = () => {
     const toggle = document.querySelector("[data-overlay-toggle]");
@@ -82,15 +92,13 @@
     if (event.target.id !== "image-dialog" || !new URL(location.href).searchParams.has("image")) return;
     if (history.state?.image) history.back(); else history.replaceState(history.state, "", addressWithout("image"));
   });
-  window.addEventListener("popstate", (event) => { if (!event.state?.htmx) followAddress(); });
-  /* A format that the browser cannot show: the thumbnail in its place, and a word about it. */
-  document.addEventListener("error", (event) => {
-    const fallback = event.target.dataset?.fallback;
-    if (!fallback) return;
-    delete event.target.dataset.fallback;
-    event.target.src = fallback;
-    const note = event.target.closest("figure").querySelector("[data-fallback-note]");
-    note.hidden = false;
+  /* To and from an image nothing but its dialog changes; to another state of the grid htmx fetches the page. */
+  window.addEventListener("popstate", (event) => {
+    const isSameGrid = addressWithout("image") === shownGrid;
+    noteGrid();
+    if (event.state?.htmx && !isSameGrid) return;
+    event.stopImmediatePropagation();
+    followAddress();
   }, true);
   document.addEventListener("change", (event) => {
     if (!event.target.matches("[data-overlay-toggle]")) return;
@@ -121,7 +129,14 @@
       if (isPaged) grid.scrollIntoView({ block: "start" });
     }
   });
-  document.addEventListener("htmx:pushedIntoHistory", syncFilters);
+  document.addEventListener("htmx:pushedIntoHistory", () => { noteGrid(); syncFilters(); });
+  /* What was chosen while the server was away is asked for when it is back. */
+  let isFilterUnsent = false;
+  document.addEventListener("htmx:sendError", (event) => { if (event.detail.requestConfig.elt.id === "image-filters") isFilterUnsent = true; });
+  const sendFilters = () => {
+    if (isFilterUnsent) byId("image-filters")?.requestSubmit();
+    isFilterUnsent = false;
+  };
   document.addEventListener("chart:select", (event) => {
     if (!event.target.closest("[data-class-chart]")) return;
     const form = byId("image-filters");
@@ -177,11 +192,13 @@
     const { body } = document;
     for (const name of ["live:dataset", "live:job-import", "live:splits", "dataset-cleared", "import-begun"]) body.addEventListener(name, refresh);
     body.addEventListener("live:JOB_PROGRESS", showProgress);
-    body.addEventListener("dataset-cleared", () => { if (location.search) history.replaceState(null, "", location.pathname); });
+    body.addEventListener("server:back", sendFilters);
+    body.addEventListener("dataset-cleared", () => { if (location.search) history.replaceState(null, "", location.pathname); noteGrid(); });
     /* Later: the form that began it is in the report, and still has to close its dialog. */
     body.addEventListener("import-begun", () => setTimeout(() => { byId("check-form").reset(); forgetReport(true); }));
     if (byId("image-detail").hasAttribute("data-is-shown")) Studio.openDialog("image-dialog");
     applyOverlay();
+    noteGrid();
   });
 
   Studio.dataset = { forgetReport };

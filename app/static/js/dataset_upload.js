@@ -182,6 +182,9 @@
     }
   };
   const canImport = () => byId("dataset-content").dataset.state === "empty";
+  const whyNot = () => (byId("dataset-content").dataset.state === "importing"
+    ? "Images are being imported already. Cancel that import to import others."
+    : "This project has its images. Clear the dataset to import others.");
   const take = async (transfer) => {
     const files = filesOfDrop(transfer); /* the list is gone after the event, so it is read at once */
     if (!byId("import-dialog").open) Studio.openDialog("import-dialog");
@@ -197,8 +200,8 @@
   });
   document.addEventListener("drop", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
-    if (!event.target.closest(".file-drop") && !canImport()) return;
     event.preventDefault();
+    if (!event.target.closest(".file-drop") && !canImport()) { Studio.toast({ kind: "info", text: whyNot() }); return; }
     take(event.dataTransfer);
   });
   document.addEventListener("click", (event) => {

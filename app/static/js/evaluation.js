@@ -15,8 +15,9 @@
 
   /* Another state of the evaluation: the server answers with nothing when this one is on the page already. */
   let isWaiting = false;
+  let isGone = false;
   const refresh = async () => {
-    if (!page() || isWaiting) return;
+    if (!page() || isWaiting || isGone) return;
     isWaiting = true;
     await new Promise((resolve) => setTimeout(resolve, 60));
     isWaiting = false;
@@ -24,8 +25,19 @@
     const experiment = shownExperiment();
     await get(`${page().dataset.url}/evaluation-list${addressOf({ experiment })}`, "#evaluation-list");
     const report = byId("evaluation-report");
-    if (report) await get(`${page().dataset.url}/evaluation-report${addressOf({ experiment, seen: report.dataset.version })}`, "#evaluation-report");
+    if (report && !isGone) await get(`${page().dataset.url}/evaluation-report${addressOf({ experiment, seen: report.dataset.version })}`, "#evaluation-report");
   };
+  /* Deleted elsewhere: the page of those that are left, with one word about it, rather than two refusals. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    if (xhr.status !== 404 || requestConfig.elt !== page() || Studio.readProblem(xhr).code !== "EXPERIMENT_NOT_FOUND") return;
+    event.stopPropagation();
+    event.detail.shouldSwap = false;
+    if (isGone) return;
+    isGone = true;
+    Studio.keepToast({ kind: "info", text: "The experiment that was shown has been deleted." });
+    location.assign(page().dataset.url);
+  }, true);
   const refreshWhenCompleted = (event) => {
     const isMine = event.detail.events.some((line) => line.payload.status === "completed");
     if (page()?.dataset.hasReport === "yes" || isMine) refresh();
@@ -83,20 +95,44 @@
     if (next) { setTabStop(next); next.focus(); next.scrollIntoView({ block: "nearest", inline: "nearest" }); }
     return true;
   };
-  const showCell = async (link) => {
+  /* What any picture filters by takes the place of the filters before. */
+  const showGrid = async (wish) => {
+    const search = new URLSearchParams(wish);
     const sort = new URLSearchParams(location.search).get("sort");
-    const search = new URLSearchParams({ experiment: shownExperiment(), cell: keyOf(link), ...(sort ? { sort } : {}) });
+    search.set("experiment", shownExperiment());
+    if (sort) search.set("sort", sort);
     await get(`${page().dataset.url}/result-grid?${search}`, "#result-grid");
     byId("results").scrollIntoView({ block: "start" });
   };
 
   document.addEventListener("click", (event) => {
     if (event.defaultPrevented || hasModifier(event)) return;
-    const link = event.target.closest?.("[data-matrix] td a, [data-cell-link]");
+    const link = event.target.closest?.("[data-matrix] td a, [data-cell-link], [data-grid-link]");
     if (!link) return;
     event.preventDefault();
     if (link.closest("[data-matrix]")) setTabStop(link);
-    showCell(link);
+    showGrid(keyOf(link) ? { cell: keyOf(link) } : link.search);
+  });
+  /* How the pictures are shown is in the address as well, and what fetches the grid carries it along. */
+  const VIEW = ["show", "scores", "value"];
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    const wish = detail.elt.dataset?.view;
+    if (wish) {
+      const search = new URLSearchParams(location.search);
+      const [name, value] = wish.split("=");
+      if (value) search.set(name, value); else search.delete(name);
+      detail.elt.setAttribute("hx-push-url", `${page().dataset.url}${search.size ? `?${search}` : ""}`);
+    }
+    if (!page() || !detail.path.startsWith(`${page().dataset.url}/result-grid`)) return;
+    const [path, query] = detail.path.split("?");
+    const asked = new URLSearchParams(query);
+    const shown = new URLSearchParams(location.search);
+    for (const name of VIEW) {
+      asked.delete(name);
+      detail.formData.delete(name);
+      if (shown.get(name)) asked.set(name, shown.get(name));
+    }
+    detail.path = asked.size ? `${path}?${asked}` : path;
   });
   document.addEventListener("keydown", (event) => {
     if (moveInMatrix(event) || hasModifier(event) || event.target.matches?.("input, select, textarea, [tabindex='0'][role='region']")) return;
@@ -107,6 +143,9 @@
     link.click();
   });
   document.addEventListener("chart:select", (event) => {
+    const ranges = event.target.closest("[data-ranges]")?.dataset;
+    if (ranges && event.target.id === "confidence") showGrid({ sure: JSON.parse(ranges.ranges)[event.detail.index] });
+    if (ranges && event.target.id === "reliability" && event.detail.series === "this model") showGrid({ sure: JSON.parse(ranges.rangesOfPoints)[event.detail.index] });
     const place = event.target.closest("[data-value-pictures]");
     if (!place || event.detail.series !== "images") return;
     const names = JSON.parse(place.dataset.pointNames);
@@ -115,16 +154,10 @@
   document.addEventListener("htmx:afterSettle", (event) => {
     prepareMatrix();
     const asked = event.detail.requestConfig?.elt;
-    if (asked?.matches?.("[data-to-results]")) byId("results")?.scrollIntoView({ block: "start" });
+    if (asked?.closest?.("#result-grid .pagination")) byId("results")?.scrollIntoView({ block: "start" });
   });
-  /* A format that the browser cannot show: the thumbnail in its place, and a word about it. */
   document.addEventListener("error", (event) => {
     if (event.target.matches?.(".result img")) event.target.hidden = true; /* the image is gone, its result is not */
-    const fallback = event.target.dataset?.fallback;
-    if (!fallback) return;
-    delete event.target.dataset.fallback;
-    event.target.src = fallback;
-    event.target.closest("figure").querySelector("[data-fallback-note]").hidden = false;
   }, true);
 
   document.addEventListener("DOMContentLoaded", () => {

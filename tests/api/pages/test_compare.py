@@ -102,6 +102,14 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
     assert thin([]) == ()
 
 
+def test_completed_experiments_come_first_and_untrained_ones_last() -> None:
+    statuses = [("completed", "run-00000001"), ("failed", "run-00000001"), ("completed", "run-00000001")]
+    records = [record(f"exp-0000000{n}", status=s, current_run_id=run) for n, (s, run) in enumerate(statuses)]
+    records.append(record("exp-00000009", status="created", current_run_id=None))
+    choices = list_choices(SELECTION, records)
+    assert [choice.id[-1] for choice in choices] == ["2", "0", "1", "9"]
+
+
 def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:
     records = [record(f"exp-0000000{n}") for n in range(3)] + [record("exp-00000009", current_run_id=None)]
     selection, num_gone = select(PID, BARE, records)
@@ -112,8 +120,8 @@ def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:
     assert (selection.ordered, num_gone) == (["exp-00000000", "exp-00000002"], 1)
     assert selection.query().experiments == ["exp-00000000", "exp-00000002"]
     choices = list_choices(selection, records)
-    assert [choice.colour for choice in choices] == [0, 2, 0, 1]
-    assert [bool(choice.reason) for choice in choices] == [True, False, False, False]
+    assert [choice.colour for choice in choices] == [2, 0, 1, 0]
+    assert [bool(choice.reason) for choice in choices] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "Choose two"), (1, "one more"), (2, ""), (6, ""), (7, "At most 6")])

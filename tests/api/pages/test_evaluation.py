@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.schemas.experiments import ExperimentRecord
 from tests.api.live import LiveServer
 from tests.api.pages.evaluated import (
     make_experiment,
@@ -71,6 +72,25 @@ def test_fresh_experiment_offers_what_is_there(
     assert disabled is not None
     assert "It is still training." in disabled.group()
     client.delete(f"/api/training/{labelled}/experiments/{other}")
+
+
+def test_best_checkpoint_is_first_and_chosen_whatever_was_written_first(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    stores = server.studio.evaluations._stores
+
+    def turn_around(record: ExperimentRecord) -> ExperimentRecord:
+        best, last = record.checkpoints["best"], record.checkpoints["last"]
+        last = last.model_copy(update={"epoch": 9})
+        return record.model_copy(update={"checkpoints": {"last": last, "best": best}})
+
+    stores.experiments.update(labelled, experiment, turn_around)
+    html = read(client, labelled, f"?experiment={experiment}")
+    found = re.search(r'<select[^>]*name="checkpoint".*?</select>', html, re.DOTALL)
+    assert found is not None
+    options = re.findall(r'<option value="(\w+)"( selected)?>([^<]+)', found.group())
+    assert [(value, bool(chosen)) for value, chosen, _ in options] == [("best", True), ("last", False)]
+    assert ["epoch 3" in options[0][2], "epoch 9" in options[1][2]] == [True, True]
 
 
 def test_missing_checkpoint_and_split_are_reasons(
@@ -175,6 +195,38 @@ def test_cell_of_the_matrix_filters_the_grid(
     assert 'id="result-grid"' in nothing
 
 
+def test_bars_and_ranges_of_confidence_filter_the_grid(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    rows = write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    html = read(client, labelled, f"?experiment={experiment}&show=shares&scores=all")
+    links = [unescape(url) for url in re.findall(r'<a class="share-link" href="([^"]+)"', html)]
+    assert len(links) == 6
+    assert all("show=shares" in link for link in links)
+    called = [row["filename"] for row in rows if row["prediction"]["class_name"] == "apple"]
+    found = next(link for link in links if "predicted=apple" in link)
+    assert sorted(tiles(client.get(found).text)) == sorted(called)
+    assert sum("class=apple" in link for link in links) == 2
+
+    assert '<option value="8-10">80 to 90 %</option>' in html
+    sure = [row["filename"] for row in rows if 0.8 < row["prediction"]["confidence"] <= 0.9]
+    assert 0 < len(sure) < 20
+    html = read(client, labelled, f"?experiment={experiment}&sure=8-10")
+    assert sorted(tiles(html)) == sorted(sure)
+    assert "Remove the filter Confidence: 80 to 90 %" in html
+    for all_of_them in ("", "&sure=10-10", "&sure=1-0"):
+        assert len(tiles(read(client, labelled, f"?experiment={experiment}{all_of_them}"))) == 20
+
+
+def test_form_of_the_grid_leaves_the_pictures_as_they_are(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    html = read(client, labelled, f"?experiment={experiment}&show=shares&scores=all&value=1&correct=no")
+    carried = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)">', html)
+    assert carried == [("experiment", experiment), ("value", "1"), ("show", "shares"), ("scores", "all")]
+
+
 def test_worst_come_first_and_the_detail_follows_the_filter(
     server: LiveServer, client: httpx.Client, labelled: str, experiment: str
 ) -> None:
@@ -189,6 +241,7 @@ def test_worst_come_first_and_the_detail_follows_the_filter(
     assert f"image={order[0]}" in detail
     assert f"image={order[2]}" in detail
     assert "Probabilities" in detail
+    assert "js/image_fallback.js" in detail
     assert "correct=no#results" in detail
     url = f"/projects/{labelled}/evaluation/result-detail?experiment={experiment}&image="
     fragment = client.get(f"{url}{order[1]}", headers={"hx-request": "true"})

@@ -8,7 +8,15 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.api.pages.projects import KIND_EXAMPLES, KIND_TEXT, project_dialog_fragment, work_line
+from app.api.pages.projects import (
+    HINTS,
+    KIND_EXAMPLES,
+    KIND_TEXT,
+    describe_card,
+    find_tab,
+    project_dialog_fragment,
+    work_line,
+)
 from app.api.pages.start import first_steps_fragment
 from app.api.templating import render_fragment
 from app.schemas.jobs import JobProgress
@@ -160,6 +168,34 @@ def test_a_project_opens_where_its_next_step_is(client: httpx.Client, project_id
     answer = client.get(f"/projects/{project_id}")
     assert (answer.status_code, answer.headers["location"]) == (307, f"/projects/{project_id}/dataset")
     assert client.get("/projects/proj-00000000").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("step", "tab"),
+    [
+        ("import", "dataset"),
+        ("split", "split"),
+        ("experiment", "training"),
+        ("train", "training"),
+        ("evaluate", "evaluation"),
+        ("export", "export"),
+        ("done", "training"),
+    ],
+)
+def test_a_card_says_where_its_project_opens(step: NextStep, tab: str) -> None:
+    experiment = FirstExperiment(id="exp-00000001", name="Small network", status="completed")
+    project = PROJECT.model_copy(update={"next_step": step})
+    assert find_tab(ProjectSteps(project=project, next_step=step, experiment=experiment)) == tab
+    assert describe_card(project, "Any task").hint == HINTS.get(step, "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "tab"),
+    [("import", "dataset"), ("train", "training"), ("evaluate", "evaluation"), ("export", "export")],
+)
+def test_a_project_opens_where_work_goes_on(kind: str, tab: str) -> None:
+    project = PROJECT.model_copy(update={"work": TRAINING.model_copy(update={"kind": kind})})
+    assert find_tab(ProjectSteps(project=project, next_step="wait")) == tab
 
 
 def render_steps(next_step: NextStep, **changes: object) -> str:
