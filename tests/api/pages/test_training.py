@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,28 +12,17 @@ import pytest
 from app.api.pages.settings_fields import SettingsField, read_fields
 from app.api.pages.training_forecast import training_forecast_fragment
 from app.api.templating import render_fragment
-from app.config import Settings
-from app.core.studio import Studio
 from app.datasets.augmentation_catalog import TRANSFORMS
 from app.schemas.experiments import DuplicateRequest, ExperimentUpdate
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastParts, ForecastView
 from app.schemas.jobs import JobProgress
 from app.tasks.registry import list_specs
-from tests.api.live import LiveServer, run_server
-from tests.core.conftest import FAKE_ENGINES, create_experiment, train_to_end
-from tests.core.conftest import imported_workspace as imported_workspace
+from tests.api.imported import imported_workspace as imported_workspace
+from tests.api.imported import server as server
+from tests.api.live import LiveServer
+from tests.core.conftest import create_experiment, train_to_end
 
 MARKUP = "<script>alert(1)</script>"
-
-
-@pytest.fixture(scope="module")
-def server(imported_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server with the imported project and engines that need no torch."""
-    workspace = tmp_path_factory.mktemp("training") / "workspace"
-    shutil.copytree(imported_workspace, workspace)
-    settings = Settings(workspace_root=workspace, cancel_ask_s=1.0, cancel_terminate_s=1.0, warm_spare=False)
-    with run_server(settings, lambda given: Studio(given, FAKE_ENGINES)) as live:
-        yield live
 
 
 @pytest.fixture
