@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from app.schemas.events import JobProgressed, LogLine, ResourceStats, RunRecovered, TrainProgress
 from tests.api.imported import imported_workspace as imported_workspace
+from tests.api.imported import project as project
 from tests.api.imported import server as server
 from tests.api.live import LiveServer
 from tests.browser.conftest import Watched, wait_for
@@ -24,19 +25,6 @@ POINTS = """() => Object.fromEntries(["run-loss", "run-metric", "run-rate"].map(
   [id, Studio.charts.get(id).spec.series.map(series => [series.name, series.points])]))"""
 OPEN_ALL = """() => { for (const part of document.querySelectorAll("#training-results details"))
   part.open ||= !part.querySelector("summary").textContent.includes("numbers"); }"""
-
-
-@pytest.fixture
-def project(server: LiveServer) -> Iterator[str]:
-    """The imported project; what still runs in it is cancelled."""
-    studio = server.studio
-    identifier = studio.projects.list_projects().projects[0].id
-    yield identifier
-    for record in studio.experiments.list_experiments(identifier).experiments:
-        if record.status in {"pending", "training"}:
-            studio.training.stop_training(identifier, record.id, keep=False)
-    for job in studio.scheduler.list_jobs():
-        studio.scheduler.wait(job.id, WAIT_S)
 
 
 def address(project: str, experiment: str) -> str:

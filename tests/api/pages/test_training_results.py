@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from app.schemas.experiments import EpochMetrics, ErrorInfo, RunConfigRecord, Ru
 from app.schemas.training_results import RunFigures, TrainingResults
 from tests.api.imported import imported_workspace as imported_workspace
 from tests.api.imported import server as server
+from tests.api.imported import wait_for_epochs
 from tests.api.live import LiveServer
 from tests.core.conftest import create_experiment, make_studio, train_to_end
 
@@ -48,13 +48,6 @@ def list_buttons(text: str) -> dict[str, bool]:
     """Return the actions by name, and whether each can be taken."""
     actions = re.findall(r'data-action="(\w+)".*?<(?:button|a)([^>]*)>', text, flags=re.DOTALL)
     return {name: "aria-disabled" not in attributes for name, attributes in actions}
-
-
-def wait_for_epochs(studio: Studio, project: str, experiment: str, count: int) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while len(studio.experiments.read_metrics(project, experiment).epochs) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_experiment_that_was_not_trained_says_what_train_does(
