@@ -14,6 +14,7 @@ from tests.api.imported import project as project
 from tests.api.imported import server as server
 from tests.api.live import LiveServer
 from tests.browser.conftest import Watched
+from tests.browser.test_pages import check_layout
 from tests.core.conftest import create_experiment
 
 pytestmark = pytest.mark.browser
@@ -88,10 +89,28 @@ def test_a_change_that_this_tab_was_not_told_of_is_kept_and_shown(
     page.evaluate("document.body.addEventListener('live:experiments', event => event.stopImmediatePropagation(), true)")
     change(server.studio, project, experiment, hyperparameters={"max_epochs": 11})
     field(page, "Batch size").fill("5")
-    save(page)
+    field(page, "Batch size").press("Enter")
     expect(field(page, "Max epochs")).to_have_value("11")
+    expect(field(page, "Batch size")).to_be_focused()
     record = server.studio.experiments.get_experiment(project, experiment.id)
     assert (record.hyperparameters["max_epochs"], record.hyperparameters["batch_size"]) == (11, 5)
+
+
+@pytest.mark.parametrize("watched", [("dark", 390)], indirect=True, ids=["dark-390"])
+def test_bar_does_not_cover_what_is_typed_in(
+    watched: Watched, server: LiveServer, project: str, experiment: ExperimentRecord
+) -> None:
+    page = open_settings(watched, project, experiment)
+    page.locator("#section-training > summary").scroll_into_view_if_needed()
+    field(page, "Max epochs").evaluate("element => element.scrollIntoView({block: 'end'})")
+    field(page, "Max epochs").press("1")
+    change(server.studio, project, experiment, hyperparameters={"max_epochs": 5, "batch_size": 7})
+    expect(state_of(page)).to_contain_text("Changed elsewhere too")
+    typed, bar = field(page, "Max epochs").bounding_box(), page.locator("[data-save-bar]").bounding_box()
+    assert typed
+    assert bar
+    assert typed["y"] + typed["height"] <= bar["y"]
+    check_layout(watched, 80)
 
 
 def test_changes_are_discarded_again_and_again(
@@ -111,6 +130,7 @@ def test_a_new_name_is_shown_in_place_and_is_no_change_of_settings(
     page = open_settings(tabs(), project, experiment)
     field(page, "Max epochs").fill("11")
     page.get_by_role("button", name="Rename").click()
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_be_focused()
     page.get_by_role("dialog").get_by_label("Name").fill("Better")
     page.get_by_role("dialog").get_by_label("Description").fill("With more epochs")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()

@@ -54,6 +54,12 @@
     return !now || pathsOf(findChanges(now)).length > 0;
   };
 
+  /* The bar comes up over what is being typed in where that is at the end of the window. */
+  const uncover = (bar) => {
+    const field = document.activeElement;
+    if (!form().contains(field) || bar.contains(field)) return;
+    if (field.getBoundingClientRect().bottom > bar.getBoundingClientRect().top) field.scrollIntoView({ block: "nearest" });
+  };
   const showState = (text = null) => {
     const bar = form()?.querySelector("[data-save-bar]");
     if (!bar) return;
@@ -63,6 +69,7 @@
     const state = bar.querySelector("[data-save-state]");
     const words = text || (unsaved ? elsewhere || "Unsaved changes" : "All changes are saved");
     if (state.textContent !== words) state.textContent = words;
+    if (unsaved) uncover(bar);
     for (const element of root().querySelectorAll("[data-when-unsaved]")) element.hidden = !unsaved;
     const train = root().querySelector("[data-train]");
     if (train) train.lastChild.textContent = unsaved ? "Save and train" : "Train";
@@ -191,10 +198,12 @@
     if (hadFocus || document.activeElement === document.body) notice.focus();
   };
   let open = null;
+  let focusedName = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target?.id !== "training-settings" || event.detail.xhr.status >= 400) return;
     /* Typed while the answer was on its way. */
     if (isUnsaved() && !isDiscarding) { event.detail.shouldSwap = false; followServer(); return; }
+    focusedName = (form().contains(document.activeElement) && document.activeElement.name) || "";
     open = new Set([...root().querySelectorAll("details[open][id]")].map((item) => item.id));
   });
   document.addEventListener("htmx:afterSettle", (event) => {
@@ -207,6 +216,8 @@
     for (const item of root().querySelectorAll("details[id]")) if (open) item.open = open.has(item.id);
     open = null;
     begin();
+    const alike = focusedName ? [...form().querySelectorAll(`[name="${CSS.escape(focusedName)}"]`)] : [];
+    (alike.find((field) => field.checked) || alike[0])?.focus({ preventScroll: true });
   });
 
   /* Not on change, which comes when a press elsewhere takes the focus: what moves then is missed by that press. */

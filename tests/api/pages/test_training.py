@@ -71,7 +71,7 @@ def test_list_shows_state_and_selection_and_names_are_text(
     assert re.search(r"Accuracy 0\.\d{3}", text)
     assert re.findall(r'data-status="(\w+)"', text) == ["created", "completed"]
     assert "data-has-filter" not in text
-    gone = '<div id="experiment-gone" role="status" tabindex="-1">'
+    gone = '<div class="mb-4" id="experiment-gone" role="status" tabindex="-1">'
     assert gone in read(client, path, experiment="exp-00000000")
     assert gone not in answer.text
     assert client.get(path, params={"experiment": "nonsense"}).status_code == 422
