@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -43,10 +44,11 @@ def test_list_is_searched_by_keyboard_while_a_run_goes_on(
     assert "search=on+copy+3" in fetched.value.url.replace("%20", "+")
     expect(page.get_by_text("1 of 7 experiments")).to_be_visible()
     expect(names).to_have_text(["going on copy 3"])
-    assert "search=on" in page.url
-    page.reload()
-    expect(search).to_have_value("on copy 3")
-    expect(names).to_have_text(["going on copy 3"])
+    expect(page).to_have_url(re.compile(r"search=on(\+|%20)copy(\+|%20)3"))
+    late = tabs()
+    late.open(page.url.removeprefix(server.url))
+    expect(late.page.get_by_role("searchbox")).to_have_value("on copy 3")
+    expect(late.page.locator("#experiment-list .pick__name")).to_have_text(["going on copy 3"])
     search.fill("")
     expect(names).to_have_count(7)
     status = page.get_by_label("Status", exact=True)
