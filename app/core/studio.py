@@ -83,7 +83,7 @@ class Studio:
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
-        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings)
+        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings, live)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus, live)
         self.dataset_pages = DatasetPageService(stores, scheduler, self.datasets, views, settings)

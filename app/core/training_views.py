@@ -9,6 +9,7 @@ from app.core.devices import list_devices
 from app.core.exceptions import ExperimentNotFoundError
 from app.core.experiments import say_undeletable
 from app.core.jobs.scheduler import JobScheduler
+from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.tasks import TaskService
@@ -33,12 +34,15 @@ ROWS_PER_PAGE = 30
 class TrainingViewService:
     """Reads lists and settings of experiments."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, tasks: TaskService, settings: Settings) -> None:
+    def __init__(
+        self, stores: Stores, scheduler: JobScheduler, tasks: TaskService, settings: Settings, live: LiveFigures
+    ) -> None:
         self._stores = stores
         self._scheduler = scheduler
         self._lookup = Lookup(stores)
         self._tasks = tasks
         self._settings = settings
+        self._live = live
 
     def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:
         """Return the page; without a wish the first of the list is selected. Raises NotFoundError."""
@@ -61,19 +65,18 @@ class TrainingViewService:
         matching = _sort([record for record in records if _matches(record, query)], query, metric)
         num_pages = max(1, -(-len(matching) // ROWS_PER_PAGE))
         page = min(query.page, num_pages)
-        positions = self._queue_positions(project_id)
+        positions, times_left = self._queue_positions(project_id), self._read_times_left(project_id)
         split_names, missing = self._read_splits(project_id)
         return ExperimentRows(
             query=query,
             rows=[
-                self._row(project_id, record, metric, positions.get(record.id))
+                self._row(project_id, record, metric, positions.get(record.id), times_left.get(record.id))
                 for record in matching[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
             ],
             num_all=len(records),
             num_matching=len(matching),
             page=page,
             num_pages=num_pages,
-            statuses=sorted({record.status for record in records}),
             metric=metric,
             missing=missing,
             suggested_name=_suggest_name(records),
@@ -142,8 +145,23 @@ class TrainingViewService:
         waiting = self._scheduler.list_queue(project_id, "train")
         return {job.subject["experiment_id"]: number for number, job in enumerate(waiting, 1)}
 
+    def _read_times_left(self, project_id: str) -> dict[str, float]:
+        """Return what the running runs last said of the time that they still take, by experiment."""
+        running = [
+            job
+            for job in self._scheduler.list_jobs()
+            if job.project_id == project_id and job.kind == "train" and job.status == "running"
+        ]
+        said = {job.subject["experiment_id"]: self._live.get(job.id).progress for job in running}
+        return {name: progress.eta_s for name, progress in said.items() if progress and progress.eta_s is not None}
+
     def _row(
-        self, project_id: str, record: ExperimentRecord, metric: MetricSpec, position: int | None
+        self,
+        project_id: str,
+        record: ExperimentRecord,
+        metric: MetricSpec,
+        position: int | None,
+        eta_s: float | None,
     ) -> ExperimentRow:
         done = 0
         if record.status == "training" and record.current_run_id is not None:
@@ -154,6 +172,7 @@ class TrainingViewService:
             queue_position=position,
             epochs_done=done,
             epochs=int(record.hyperparameters["max_epochs"]),
+            eta_s=eta_s,
         )
 
 

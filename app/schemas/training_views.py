@@ -34,6 +34,7 @@ class ExperimentRow(StrictModel):
     queue_position: int | None = Field(description="From 1, for a run that waits.")
     epochs_done: int = Field(description="Of the current run.")
     epochs: int
+    eta_s: float | None = Field(description="Time that its run still takes, as the run last said.")
 
 
 class ExperimentRows(StrictModel):
@@ -45,7 +46,6 @@ class ExperimentRows(StrictModel):
     num_matching: int
     page: int
     num_pages: int
-    statuses: list[ExperimentStatus] = Field(description="Those that occur.")
     metric: MetricSpec
     missing: Missing = Field(description="What has to be there before the first experiment.")
     suggested_name: str

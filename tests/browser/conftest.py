@@ -154,3 +154,19 @@ def watched(request: pytest.FixtureRequest, browser: Browser, server: LiveServer
     yield watched
     context.close()
     assert watched.complaints == []
+
+
+@pytest.fixture
+def tabs(browser: Browser, server: LiveServer) -> Iterator[Callable[[], Watched]]:
+    """Opens one more tab; a test fails when one of them gave a reason to complain."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened: list[Watched] = []
+
+    def open_tab() -> Watched:
+        opened.append(Watched(context.new_page(), server.url))
+        opened[-1].watch()
+        return opened[-1]
+
+    yield open_tab
+    context.close()
+    assert [complaint for tab in opened for complaint in tab.complaints] == []

@@ -65,6 +65,7 @@ def train(context: JobContext) -> dict[str, Any]:
         if (command := context.command()) == "cancel":
             raise JobCancelled
         if command is not None:
+            epoch -= 1
             break
         _report_epoch(context, run_id, epoch)
         time.sleep(SLOW_EPOCH_S if seed == 19 else EPOCH_S)

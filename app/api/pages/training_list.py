@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 from urllib.parse import urlencode
 
 from app.api.pages.forms import Option
+from app.api.pages.run_words import show_duration
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
+from app.schemas.experiments import ExperimentStatus
 from app.schemas.training_views import DeletionView, ExperimentQuery, ExperimentRow, ExperimentRows, SettingsView
 
 FEW = 6
@@ -39,6 +42,7 @@ class ExperimentListing:
     project_id: str
     page_url: str
     list_url: str
+    all_url: str
     pages_url: str
     items: tuple[ExperimentItem, ...]
     num_all: int
@@ -117,10 +121,12 @@ def describe_listing(project_id: str, rows: ExperimentRows) -> ExperimentListing
     """Return what the list shows; the page around it holds the same."""
     query = rows.query
     page_url = f"/projects/{project_id}/training"
+    kept = ExperimentQuery(page=rows.page, metric=query.metric)  # the rest stands in the filter, which is sent along
     return ExperimentListing(
         project_id=project_id,
         page_url=page_url,
-        list_url=f"{page_url}/experiment-list?{encode_query(query)}",
+        list_url=f"{page_url}/experiment-list?{encode_query(kept)}".rstrip("?"),
+        all_url=f"{page_url}?experiment={query.experiment}" if query.experiment else page_url,
         pages_url=f"{page_url}?{encode_query(query.model_copy(update={'page': 1}))}&page=",
         items=tuple(_item(row, rows, page_url) for row in rows.rows),
         num_all=rows.num_all,
@@ -131,7 +137,7 @@ def describe_listing(project_id: str, rows: ExperimentRows) -> ExperimentListing
         search=query.search,
         status=query.status,
         sort=query.sort,
-        statuses=(Option("all", "All"), *(Option(name, name.capitalize()) for name in rows.statuses)),
+        statuses=(Option("all", "All"), *(Option(name, name.capitalize()) for name in get_args(ExperimentStatus))),
         sorts=tuple(Option(name, title) for name, title in _SORTS.items()),
         selected_id=query.experiment or "",
     )
@@ -154,10 +160,15 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         metric_text="" if row.metric is None else f"{rows.metric.title} {row.metric:.3f}",
         created=describe_moment(record.created_at),
         queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
-        progress_text=f"{row.epochs_done} of {row.epochs} epochs" if record.status == "training" else "",
+        progress_text=_describe_progress(row) if record.status == "training" else "",
         epochs_done=row.epochs_done,
         epochs=row.epochs,
     )
+
+
+def _describe_progress(row: ExperimentRow) -> str:
+    epochs = f"{row.epochs_done} of {row.epochs} epochs"
+    return epochs if row.eta_s is None else f"{epochs} · {show_duration(row.eta_s)} left"
 
 
 def _count(number: int, noun: str) -> str:

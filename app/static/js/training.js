@@ -1,27 +1,65 @@
-/* The settings of an experiment: what is not saved, what counts, and what the list of events means for them. Everything
-   is looked up when it is needed, because htmx replaces the form. The steps of augmentation are in augmentation.js. */
+/* The settings of an experiment: what is not saved, what counts, and what others do to it meanwhile. Everything is looked
+   up when it is needed, because htmx replaces the form. The steps of augmentation are in augmentation.js. */
 (() => {
   "use strict";
   const root = () => document.getElementById("training-settings");
   const form = () => document.getElementById("settings-form");
-  let saved = {};
+  let base = {}; /* what the server has of what stands in the form */
+  let sent = {};
+  let shownName = "";
+  let elsewhere = ""; /* what others did, in words, while something is unsaved here */
   let trainAfterSave = false;
-  let isStale = false;
+  let isDiscarding = false;
+  let isLeaving = false;
+  let isAskedAgain = false;
 
-  /* What is in the form, as text; half-typed JSON is a change. The steps come later than the rest, and only when their
-     part was unfolded: what is not there is not sent and stays as it is. */
-  const snapshot = () => {
-    try {
-      const { augmentations = null, ...rest } = Studio.readForm(form());
-      return { rest: JSON.stringify(rest), steps: JSON.stringify(augmentations) };
-    } catch { return { rest: "unfinished", steps: "" }; }
+  /* Settings stand in areas, {model: {dropout: 0.1}, split_name: "main"}; the server merges areas by key, so only what
+     differs is sent, and two tabs that change different settings both keep theirs. */
+  const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  const isSame = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+  const pathsOf = (settings) => Object.entries(settings).flatMap(([area, values]) => (
+    isObject(values) ? Object.keys(values).map((key) => `${area}.${key}`) : [area]));
+  const valueAt = (settings, path) => path.split(".").reduce((at, key) => at?.[key], settings);
+  const put = (settings, path, value) => {
+    const [area, key] = path.split(".");
+    if (key === undefined) settings[area] = value;
+    else settings[area] = { ...settings[area], [key]: value };
+  };
+  const findChanges = (now) => {
+    const changes = {};
+    for (const path of pathsOf(now)) {
+      const value = valueAt(now, path);
+      if (!isSame(value, valueAt(base, path))) put(changes, path, value);
+    }
+    return changes;
+  };
+  /* What a record lacks of the parameters of a step is at its default in the form. */
+  const agrees = (ours, theirs) => {
+    if (theirs === undefined) return true;
+    if (Array.isArray(ours) && Array.isArray(theirs)) return ours.length === theirs.length && ours.every((item, index) => agrees(item, theirs[index]));
+    if (isObject(ours) && isObject(theirs)) return Object.keys(ours).every((key) => agrees(ours[key], theirs[key]));
+    return isSame(ours, theirs);
+  };
+  /* What cannot be read, half-typed JSON, is a change that cannot be sent. */
+  const readNow = () => { try { return Studio.readForm(form()); } catch { return null; } };
+  /* Also what has no effect now, so that switching it on is no change of its value. */
+  const readAll = () => {
+    const off = [...form().querySelectorAll("[data-off] [name]")];
+    for (const field of off) field.disabled = false;
+    try { return Studio.readForm(form()); } finally { for (const field of off) field.disabled = true; }
   };
   const isUnsaved = () => {
-    if (!form()?.querySelector("[data-save-bar]")) return false;
-    const now = snapshot();
-    return now.rest !== saved.rest || now.steps !== saved.steps;
+    if (isLeaving || !form()?.querySelector("[data-save-bar]")) return false;
+    const now = readNow();
+    return !now || pathsOf(findChanges(now)).length > 0;
   };
 
+  /* The bar comes up over what is being typed in where that is at the end of the window. */
+  const uncover = (bar) => {
+    const field = document.activeElement;
+    if (!form().contains(field) || bar.contains(field)) return;
+    if (field.getBoundingClientRect().bottom > bar.getBoundingClientRect().top) field.scrollIntoView({ block: "nearest" });
+  };
   const showState = (text = null) => {
     const bar = form()?.querySelector("[data-save-bar]");
     if (!bar) return;
@@ -29,9 +67,9 @@
     bar.classList.toggle("is-unsaved", unsaved);
     bar.querySelector("[data-discard]").hidden = !unsaved;
     const state = bar.querySelector("[data-save-state]");
-    const stale = "Changed elsewhere. Discard to see it.";
-    const words = text || (unsaved ? (isStale ? stale : "Unsaved changes") : "All changes are saved");
+    const words = text || (unsaved ? elsewhere || "Unsaved changes" : "All changes are saved");
     if (state.textContent !== words) state.textContent = words;
+    if (unsaved) uncover(bar);
     for (const element of root().querySelectorAll("[data-when-unsaved]")) element.hidden = !unsaved;
     const train = root().querySelector("[data-train]");
     if (train) train.lastChild.textContent = unsaved ? "Save and train" : "Train";
@@ -89,44 +127,97 @@
     countChanges();
     showState();
   };
+  const showName = (name) => {
+    const heading = root().querySelector("h2");
+    if (heading.textContent !== name) heading.textContent = name;
+    root().setAttribute("aria-label", `Settings of ${name}`);
+    if (document.title.startsWith(`${shownName} · `)) document.title = name + document.title.slice(shownName.length);
+    shownName = name;
+  };
   const begin = () => {
     if (!form()) return;
+    const { textContent } = root().querySelector("h2");
+    shownName ||= textContent;
+    showName(textContent);
     applyConditions();
-    saved = snapshot();
-    isStale = false;
+    base = readAll();
+    elsewhere = "";
     update();
   };
 
-  /* The fragment again, with the parts open that were; never over something unsaved. */
+  /* The fragment again, with the parts open that were; never over something unsaved. Asked for by the page, because what
+     an element asks for itself is not swapped while it says the same, and here it takes back what was typed. */
   const refresh = () => {
     const section = root();
-    if (section) htmx.ajax("GET", section.dataset.url, { source: section, target: section, swap: "outerHTML" });
+    if (section) htmx.ajax("GET", section.dataset.url, { target: section, swap: "outerHTML" });
   };
-  /* An event may tell of our own save, or of what the form shows already. */
+  const labelOf = (path) => {
+    if (path.startsWith("augmentations.")) return "Augmentation";
+    const field = form().querySelector(`[name="${CSS.escape(path)}"], [name="${CSS.escape(path)}[]"]`)?.closest(".field");
+    return field?.querySelector(".field__label")?.firstChild.textContent.trim() || path;
+  };
+  const listLabels = (paths) => {
+    const labels = [...new Set(paths.map(labelOf))];
+    return labels.slice(0, 3).join(", ") + (labels.length > 3 ? ` and ${labels.length - 3} more` : "");
+  };
+  /* The record as it is now: after a save of ours, or after a change of someone else. */
+  const follow = (record) => {
+    const section = root();
+    section.dataset.updated = record.updated_at;
+    showName(record.name);
+    const about = section.querySelector("[data-description]");
+    about.textContent = record.description || "";
+    about.hidden = !record.description;
+    const changed = pathsOf(base).filter((path) => !agrees(valueAt(base, path), valueAt(record, path)));
+    const hasMoved = record.status !== section.dataset.status;
+    if (!hasMoved && !changed.length) return;
+    if (!isUnsaved()) { refresh(); return; }
+    const ours = findChanges(readNow() || {});
+    const both = changed.filter((path) => valueAt(ours, path) !== undefined && !agrees(valueAt(ours, path), valueAt(record, path)));
+    if (hasMoved) elsewhere = `Changed elsewhere: this experiment is ${record.status} now. Discard to see it.`;
+    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save keeps yours, Discard theirs.`;
+    else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Save keeps both.`;
+    showState();
+  };
   const followServer = async () => {
     const section = root();
-    if (!section || form().getAttribute("aria-busy") === "true") return;
+    if (!section) return;
+    if (form().getAttribute("aria-busy") === "true") { isAskedAgain = true; return; }
     const answer = await fetch(section.dataset.api, { headers: { Accept: "application/json" } }).catch(() => null);
     if (!answer?.ok || !section.isConnected) return;
-    if ((await answer.json()).data.updated_at === section.dataset.updated) return;
-    isStale = isUnsaved();
-    if (isStale) showState(); else refresh();
+    const { data } = await answer.json();
+    if (data.updated_at > section.dataset.updated) follow(data);
+  };
+  /* Deleted in another tab: the same words as for an address that is wrong. */
+  const showGone = () => {
+    const hadFocus = document.activeElement?.closest(".training__settings, .training__results");
+    for (const part of document.querySelectorAll(".training__settings, .training__results")) part.replaceChildren();
+    for (const dialog of document.querySelectorAll("#experiment-rename-dialog[open], #experiment-deletion-dialog[open]")) dialog.close();
+    const notice = document.getElementById("experiment-gone");
+    notice.hidden = false;
+    if (hadFocus || document.activeElement === document.body) notice.focus();
   };
   let open = null;
+  let focusedName = "";
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target?.id !== "training-settings" || event.detail.xhr.status >= 400) return;
+    /* Typed while the answer was on its way. */
+    if (isUnsaved() && !isDiscarding) { event.detail.shouldSwap = false; followServer(); return; }
+    focusedName = (form().contains(document.activeElement) && document.activeElement.name) || "";
     open = new Set([...root().querySelectorAll("details[open][id]")].map((item) => item.id));
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.elt?.id === "augmentation-editor") {
       Studio.renumberSteps();
-      saved = { ...saved, steps: snapshot().steps };
+      Object.assign(base, Studio.readForm({ elements: form().querySelectorAll("#augmentation-editor [name]") }));
       update();
     }
     if (event.detail.elt?.id !== "training-settings") return;
     for (const item of root().querySelectorAll("details[id]")) if (open) item.open = open.has(item.id);
     open = null;
     begin();
+    const alike = focusedName ? [...form().querySelectorAll(`[name="${CSS.escape(focusedName)}"]`)] : [];
+    (alike.find((field) => field.checked) || alike[0])?.focus({ preventScroll: true });
   });
 
   /* Not on change, which comes when a press elsewhere takes the focus: what moves then is missed by that press. */
@@ -141,7 +232,7 @@
     }
     if (event.target.closest("[data-discard]")) {
       Studio.ask({ title: "Discard your changes?", text: "The form goes back to the saved settings.", action: "Discard", isDanger: true })
-        .then((isYes) => { if (isYes) { saved = snapshot(); refresh(); } });
+        .then((isYes) => { if (isYes) { isDiscarding = true; trainAfterSave = false; refresh(); } });
     }
   });
   /* Train with something unsaved: save, then train; nothing is trained that was refused. */
@@ -153,31 +244,64 @@
     trainAfterSave = true;
     form().requestSubmit();
   }, true);
-  document.addEventListener("form:success", (event) => {
+  htmx.defineExtension("changed-only", {
+    encodeParameters(xhr, parameters, element) {
+      if (element !== form()) return null;
+      xhr.overrideMimeType("text/json");
+      sent = findChanges(readNow());
+      return JSON.stringify(sent);
+    },
+  });
+  document.addEventListener("submit", (event) => {
     if (event.target !== form()) return;
-    saved = snapshot();
-    if (isStale) refresh();
-    root().dataset.updated = event.detail.data.updated_at;
+    if (event.submitter) trainAfterSave = false; /* "Save" was pressed, not what tries again */
+    if (readNow()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    trainAfterSave = false;
+    const broken = [...form().elements].filter((field) => { try { return field.name && Studio.readValue(field) && false; } catch { return true; } });
+    const details = broken.map((field) => ({ field: field.name, message: "Write one number, or a list such as [224, 192]." }));
+    Studio.showProblem(form(), { message: "This cannot be read.", details });
+    showRefusal();
+  }, true);
+  document.addEventListener("form:success", (event) => {
+    if (event.target.closest("#experiment-deletion")) isLeaving = true;
+    if (event.target !== form()) return;
+    for (const path of pathsOf(sent)) put(base, path, valueAt(sent, path));
+    elsewhere = "";
+    if (trainAfterSave) { trainAfterSave = false; update(); root().querySelector("[data-train]").click(); }
+    follow(event.detail.data);
     update();
-    if (trainAfterSave) { trainAfterSave = false; root().querySelector("[data-train]").click(); }
   });
   /* What was refused is shown where it is, also in a part that is folded. */
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.elt !== form() || event.detail.successful) return;
-    trainAfterSave = false;
-    for (const field of form().querySelectorAll("[aria-invalid]")) {
+  const showRefusal = () => {
+    const marked = [...form().querySelectorAll("[aria-invalid]")];
+    for (const field of marked) {
       for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
     }
-    form().querySelector("[aria-invalid]")?.focus();
-    showState("Not saved: see what is marked.");
+    marked[0]?.focus();
+    showState(marked.length ? "Not saved: see what is marked." : "Not saved: the reason is above the settings.");
+  };
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.target?.id === "training-settings" && event.detail.elt === document.body) isDiscarding = false;
+    if (event.detail.elt !== form()) return;
+    if (isAskedAgain) { isAskedAgain = false; followServer(); }
+    if (event.detail.successful) return;
+    /* What tries again later still wants to train. */
+    if (event.detail.xhr.status === 0) { showState(`Not saved${trainAfterSave ? " and not trained" : ""}: the server does not answer.`); return; }
+    trainAfterSave = false;
+    showRefusal();
   });
   window.addEventListener("beforeunload", (event) => { if (isUnsaved()) event.preventDefault(); });
 
   /* What others do to this experiment. Our own save is told as well, and then nothing is unsaved. */
   document.body.addEventListener("live:experiments", (event) => {
     const id = root()?.dataset.experiment;
+    if (!id || isLeaving) return;
     const TYPES = ["EXPERIMENT_STATUS", "RECORD_CHANGED"];
-    if (event.detail.events.some((line) => TYPES.includes(line.type) && JSON.stringify(line.payload).includes(id))) followServer();
+    const lines = event.detail.events.filter((line) => TYPES.includes(line.type) && [line.payload.id, line.payload.experiment_id].includes(id));
+    if (lines.some((line) => line.payload.change === "deleted")) showGone();
+    else if (lines.length) followServer();
   });
   document.body.addEventListener("experiments-changed", () => { if (root() && !isUnsaved()) refresh(); });
   document.addEventListener("DOMContentLoaded", begin);

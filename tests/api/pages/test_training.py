@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,28 +12,19 @@ import pytest
 from app.api.pages.settings_fields import SettingsField, read_fields
 from app.api.pages.training_forecast import training_forecast_fragment
 from app.api.templating import render_fragment
-from app.config import Settings
-from app.core.studio import Studio
 from app.datasets.augmentation_catalog import TRANSFORMS
+from app.schemas.events import TrainProgress
 from app.schemas.experiments import DuplicateRequest, ExperimentUpdate
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastParts, ForecastView
 from app.schemas.jobs import JobProgress
 from app.tasks.registry import list_specs
-from tests.api.live import LiveServer, run_server
-from tests.core.conftest import FAKE_ENGINES, create_experiment, train_to_end
-from tests.core.conftest import imported_workspace as imported_workspace
+from tests.api.imported import imported_workspace as imported_workspace
+from tests.api.imported import server as server
+from tests.api.imported import wait_for_epochs
+from tests.api.live import LiveServer
+from tests.core.conftest import create_experiment, train_to_end
 
 MARKUP = "<script>alert(1)</script>"
-
-
-@pytest.fixture(scope="module")
-def server(imported_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server with the imported project and engines that need no torch."""
-    workspace = tmp_path_factory.mktemp("training") / "workspace"
-    shutil.copytree(imported_workspace, workspace)
-    settings = Settings(workspace_root=workspace, cancel_ask_s=1.0, cancel_terminate_s=1.0, warm_spare=False)
-    with run_server(settings, lambda given: Studio(given, FAKE_ENGINES)) as live:
-        yield live
 
 
 @pytest.fixture
@@ -82,8 +70,10 @@ def test_list_shows_state_and_selection_and_names_are_text(
     assert "<html" not in text
     assert re.search(r"Accuracy 0\.\d{3}", text)
     assert re.findall(r'data-status="(\w+)"', text) == ["created", "completed"]
-    assert "experiments__filter" not in text
-    assert "That experiment is not there" in read(client, path, experiment="exp-00000000")
+    assert "data-has-filter" not in text
+    gone = '<div class="mb-4" id="experiment-gone" role="status" tabindex="-1">'
+    assert gone in read(client, path, experiment="exp-00000000")
+    assert gone not in answer.text
     assert client.get(path, params={"experiment": "nonsense"}).status_code == 422
     assert trained.id in text
 
@@ -98,10 +88,29 @@ def test_many_experiments_can_be_searched_and_stay_small(
     assert len(answer.content) < 100_000
     text = read(client, f"/projects/{project}/training/experiment-list", search="copy 3", sort="oldest")
     assert "11 of 41 experiments" in text
-    assert 'value="copy 3"' in text
-    page = read(client, f"/projects/{project}/training", page="2")
-    assert "41 experiments, page 2 of 2" in page
+    assert "data-has-filter" in text
+    page = read(client, f"/projects/{project}/training", page="2", search="copy")
+    assert "40 experiments, page 2 of 2" in page
+    assert 'value="copy"' in page
+    for name in ("experiment-search", "experiment-status", "experiment-sort"):
+        assert page.count(f'id="{name}"') == 1
+    assert re.search(r"<select [^>]*id=[^>]* id=", page) is None
+    assert f'hx-get="/projects/{project}/training/experiment-list?page=2"' in page
     assert "No experiment matches" in read(client, f"/projects/{project}/training", search="zzz")
+
+
+def test_list_says_how_long_a_run_still_takes(client: httpx.Client, server: LiveServer, project: str) -> None:
+    studio = server.studio
+    record = create_experiment(studio, project, "endless", seed=14)
+    run = studio.training.start_training(project, record.id)
+    wait_for_epochs(studio, project, record.id, 1)
+    said = TrainProgress(run_id=run.run_id, epoch=1, epochs=2, step=1, steps=9, eta_s=7300.0, phase="fit")
+    studio._runs.on_event(studio.scheduler.get(run.job_id or ""), said)
+    text = read(client, f"/projects/{project}/training/experiment-list")
+    assert re.search(r"\d+ of 2 epochs · 2 h 2 min left", text)
+    studio.scheduler.cancel(run.job_id or "")
+    studio.scheduler.wait(run.job_id or "", 30)
+    assert " left" not in read(client, f"/projects/{project}/training/experiment-list")
 
 
 def test_form_has_every_setting_once_and_sections_of_the_schema(

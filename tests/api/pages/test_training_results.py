@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,19 @@ import pytest
 from app.api.pages.run_words import compare_with_forecast, explain_end, show_duration, show_size
 from app.api.pages.training_results import training_results_fragment
 from app.api.templating import render_fragment
-from app.config import Settings
 from app.core.studio import Studio
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
 from app.schemas.events import JobProgressed, ResourceStats, TrainProgress
 from app.schemas.experiments import EpochMetrics, ErrorInfo, RunConfigRecord, RunRecovery
 from app.schemas.training_results import RunFigures, TrainingResults
-from tests.api.live import LiveServer, run_server
-from tests.core.conftest import FAKE_ENGINES, create_experiment, make_studio, train_to_end
-from tests.core.conftest import imported_workspace as imported_workspace
+from tests.api.imported import imported_workspace as imported_workspace
+from tests.api.imported import server as server
+from tests.api.imported import wait_for_epochs
+from tests.api.live import LiveServer
+from tests.core.conftest import create_experiment, make_studio, train_to_end
 
 MARKUP = "<script>alert(1)</script>"
 WAIT_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def server(imported_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server with the imported project and engines that need no torch."""
-    workspace = tmp_path_factory.mktemp("results") / "workspace"
-    shutil.copytree(imported_workspace, workspace)
-    settings = Settings(workspace_root=workspace, cancel_ask_s=1.0, cancel_terminate_s=1.0, warm_spare=False)
-    with run_server(settings, lambda given: Studio(given, FAKE_ENGINES)) as live:
-        yield live
 
 
 @pytest.fixture
@@ -58,13 +48,6 @@ def list_buttons(text: str) -> dict[str, bool]:
     """Return the actions by name, and whether each can be taken."""
     actions = re.findall(r'data-action="(\w+)".*?<(?:button|a)([^>]*)>', text, flags=re.DOTALL)
     return {name: "aria-disabled" not in attributes for name, attributes in actions}
-
-
-def wait_for_epochs(studio: Studio, project: str, experiment: str, count: int) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while len(studio.experiments.read_metrics(project, experiment).epochs) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_experiment_that_was_not_trained_says_what_train_does(
