@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import tempfile
 from collections.abc import Iterator
@@ -35,16 +36,16 @@ FIRST_PAINT = """() => new Promise((resolve) => {
 
 def write_workspace(root: Path, folder: Path, num_images: int) -> list[str]:
     """Write a project of many images with two measured experiments; return the paths of its pages and of the others."""
-    with (
-        run_in_thread(Settings(workspace_root=root, warm_spare=False)) as live,
-        httpx.Client(base_url=live.url) as http,
-    ):
+    logging.disable(logging.INFO)  # what this server says would stand among the figures
+    settings = Settings(workspace_root=root, warm_spare=False)
+    with run_in_thread(settings) as live, httpx.Client(base_url=live.url, timeout=30.0) as http:
         project = write_many_images(live.studio, folder, num_images)
         experiments = [
             make_experiment(live, http, project, f"Experiment {number}") for number in range(NUM_EXPERIMENTS)
         ]
         for experiment in experiments:
             write_label_results(live, project, experiment, class_names(), min(NUM_RESULTS, num_images))
+    logging.disable(logging.NOTSET)
     nouns = ("start", "dataset", "split", "training", "evaluation", "export", "playground")
     compare = f"/projects/{project}/compare?experiments={','.join(experiments)}"
     return ["/projects", *(f"/projects/{project}/{noun}" for noun in nouns), compare]
