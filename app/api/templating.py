@@ -1,7 +1,7 @@
 """Renders templates with typed contexts. Knows no route and no service; templates hold no business rule.
 
-Beside its context a template has two functions: `asset(path)` is the address of a static file with its version, and
-`uid(prefix)` an id that no other element of this process has.
+Beside its context a template has three functions: `asset(path)` is the address of a static file with its version,
+`uid(prefix)` an id that no other element of this process has, and `has_session()` whether this request came with one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.api.security.sessions import has_session
 
 if TYPE_CHECKING:
     from dataclasses import Field
@@ -48,7 +50,9 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     numbers = itertools.count(1)
-    environment.globals.update(asset=asset_url, uid=lambda prefix="e": f"{prefix}-{next(numbers)}")
+    environment.globals.update(
+        asset=asset_url, has_session=has_session, uid=lambda prefix="e": f"{prefix}-{next(numbers)}"
+    )
     return environment
 
 

@@ -22,6 +22,7 @@ from tests.bench.forecasting import measure_forecasting
 from tests.bench.frozen import measure_frozen
 from tests.bench.measuring import Figure, Scope
 from tests.bench.memory import measure_memory
+from tests.bench.pages import measure_pages
 from tests.bench.resuming import measure_resuming
 from tests.bench.starting import measure_starting
 from tests.bench.thumbnails import measure_thumbnails
@@ -33,6 +34,7 @@ Measure = Callable[[Scope], Iterable[Figure]]
 SECTIONS: Mapping[str, tuple[Measure, ...]] = {
     "thumbnails": (measure_thumbnails,),
     "web": (measure_web,),
+    "pages": (measure_pages,),
     "training": (measure_resnet18, measure_mobilenet),
     "frozen": (measure_frozen,),
     "start": (measure_starting,),

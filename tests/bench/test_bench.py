@@ -14,8 +14,10 @@ import pytest
 
 from app.datasets.table import decode_dataset
 from tests.bench import __main__ as command
+from tests.bench import pages
 from tests.bench.jobs import JobTrace, TimedEvent, build_payload, describe_arithmetic, read_events
 from tests.bench.measuring import Figure, Scope, measure_pairs
+from tests.bench.pages import describe_paints, describe_sizes
 from tests.bench.photos import NUM_CLASSES, write_dataset, write_photos
 from tests.bench.training import choose_num_images, choose_plain_goal
 
@@ -124,7 +126,28 @@ def test_one_failure_does_not_stop_the_others(
     assert "missed\n    two runs" in capsys.readouterr().out
 
 
+def test_the_worst_page_counts_by_its_median() -> None:
+    paints = {"/projects": [0.1, 0.9, 0.2], "/projects/p/compare?experiments=a": [0.4, 0.3, 0.6]}
+    paint = describe_paints(paints, 100_000)
+    assert (paint.ours, paint.is_reached) == (0.4, True)
+    assert paint.note == "medians of 3 loads with an empty cache, 100,000 images: projects 0.20, compare 0.40"
+    size = describe_sizes({"/projects": 100_000, "/projects/p/compare?experiments=a": 9})
+    assert (size.ours, size.is_reached, size.note) == (100.0, False, "of 2 pages: projects")
+
+
+def test_without_a_browser_pages_are_weighed_and_the_rest_is_said_to_be_unmeasured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pages, "find_chromium", lambda: None)
+    figures, errors = command.run_section("pages", Scope(is_quick=True))
+    assert [figure.is_reached for figure in figures] == [True, True]
+    assert errors == [
+        "measure_pages: RuntimeError: No Chromium is installed, so the first paint of pages was not measured."
+    ]
+    assert "No Chromium" in capsys.readouterr().out
+
+
 def test_an_unknown_section_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.parse_arguments(["everything"])
-    assert "sections are thumbnails, web, training" in capsys.readouterr().err
+    assert "sections are thumbnails, web, pages, training" in capsys.readouterr().err

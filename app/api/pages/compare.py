@@ -12,18 +12,20 @@ from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.compare_selection import Asked, Choice, describe_problem, list_choices, read_address, select
 from app.api.pages.compare_views import Result, build_result
 from app.api.pages.shell import ProjectShell, page_response, project_shell
+from app.schemas.comparison import MIN_COMPARED
 
 router = APIRouter(include_in_schema=False)
 
 
 @dataclass(frozen=True)
 class CompareContext:
-    """Names for `compare/index.html`. `result` is None while `problem` says what to choose."""
+    """Names for `compare/index.html`. `is_alone`: too few are trained; `result` is None while `problem` asks."""
 
     shell: ProjectShell
     url: str
     choices: tuple[Choice, ...]
     num_trained: int
+    is_alone: bool
     reference: str
     metric: str
     num_gone: int
@@ -40,11 +42,13 @@ def show_compare(pid: ProjectPath, asked: Annotated[Asked, Depends(read_address)
     selection, num_gone = select(pid, asked, records)
     problem = describe_problem(selection)
     result = None if problem else build_result(selection, studio.comparisons.compare(pid, selection.query()))
+    num_trained = sum(record.current_run_id is not None for record in records)
     context = CompareContext(
         shell=shell,
         url=selection.url,
         choices=list_choices(selection, records),
-        num_trained=sum(record.current_run_id is not None for record in records),
+        num_trained=num_trained,
+        is_alone=num_trained < MIN_COMPARED,
         reference=next(iter(selection.ordered), ""),
         metric=selection.metric,
         num_gone=num_gone,

@@ -116,6 +116,7 @@ class Result:
     images: tuple[ImageCard, ...]
     image_page: int
     num_image_pages: int
+    has_image_pages: bool
     num_images: int
     image_url: str
 
@@ -146,6 +147,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         images=tuple(_image_card(selection.project_id, image, sides, colours) for image in page.items),
         image_page=page.page,
         num_image_pages=page.total_pages,
+        has_image_pages=page.total_pages > 1,
         num_images=page.total_items,
         image_url=replace(selection, page=1).url + "&page=",
     )

@@ -105,6 +105,7 @@ class Detail:
     id: str
     title: str
     status: str
+    experiment_name: str
     experiment_url: str
     facts: list[tuple[str, str]]
     progress: Progress | None
@@ -280,6 +281,7 @@ def _detail(project_id: str, detail: ExportDetail) -> Detail:
         id=record.id,
         title=f"{detail.experiment_name or 'A deleted experiment'} as {detail.format_title}",
         status=record.status,
+        experiment_name=detail.experiment_name or "",
         experiment_url=f"/projects/{project_id}/training?experiment={record.experiment_id}"
         if detail.experiment_name is not None
         else "",
@@ -316,16 +318,16 @@ def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str,
         ("Checkpoint", record.checkpoint),
         *(said[name] for name in said if name in option_names),
         ("Asked for", describe_moment(record.created_at).exact),
-        ("Took", _duration(record)),
+        *_duration(record),
     ]
 
 
-def _duration(record: ExportRecord) -> str:
+def _duration(record: ExportRecord) -> list[tuple[str, str]]:
     if record.started_at is None or record.completed_at is None:
-        return "-"
+        return []
     begin, end = (datetime.fromisoformat(t.replace("Z", "+00:00")) for t in (record.started_at, record.completed_at))
     seconds = (end - begin).total_seconds()
-    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min"
+    return [("Took", f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min")]
 
 
 def _progress(project_id: str, record: ExportRecord, progress: ExportProgressView | None) -> Progress:

@@ -39,7 +39,7 @@ class PlaygroundContext:
 
 @dataclass(frozen=True)
 class ImagePickerContext:
-    """Names for `playground/_image_picker.html`."""
+    """Names for `playground/_image_picker.html`. At an end of the list the address of what would follow is ""."""
 
     project_id: str
     experiment_id: str
@@ -50,7 +50,8 @@ class ImagePickerContext:
     search: str
     subset: str
     subsets: tuple[Option, ...]
-    url: str
+    previous_url: str
+    next_url: str
 
 
 @router.head("/projects/{pid}/playground")
@@ -97,6 +98,7 @@ def show_image_picker(
 def image_picker_fragment(project_id: str, experiment_id: str, images: ImagePage, search: str, subset: str) -> Fragment:
     """Return a page of images to take one of."""
     state = {"experiment": experiment_id, "subset": subset, "search": search}
+    url = f"/projects/{project_id}/playground/image-picker?{urlencode(state)}&page="
     context = ImagePickerContext(
         project_id=project_id,
         experiment_id=experiment_id,
@@ -117,7 +119,8 @@ def image_picker_fragment(project_id: str, experiment_id: str, images: ImagePage
         search=search,
         subset=subset,
         subsets=SUBSETS,
-        url=f"/projects/{project_id}/playground/image-picker?{urlencode(state)}&page=",
+        previous_url=f"{url}{images.page - 1}" if images.page > 1 else "",
+        next_url=f"{url}{images.page + 1}" if images.page < images.total_pages else "",
     )
     return Fragment("playground/_image_picker.html", context)
 

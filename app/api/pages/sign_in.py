@@ -1,4 +1,4 @@
-"""The page that asks a browser for the token once. Scripts send it with each request and never come here."""
+"""The page that asks a browser for the token once, and the end of its session. Scripts send it with each request."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from app.api.security.sessions import (
     SESSION_AGE_S,
     SESSION_COOKIE,
     SIGN_IN_PATH,
+    SIGN_OUT_PATH,
     START_PATH,
     is_same,
     safe_return_path,
@@ -68,6 +69,14 @@ def sign_in(
         samesite="strict",
         secure=request.url.scheme == "https",
     )
+    return answer
+
+
+@router.post(SIGN_OUT_PATH)
+def sign_out(studio: StudioDep) -> Response:
+    """Take the session from this browser, whether it had one or not."""
+    answer = RedirectResponse(SIGN_IN_PATH if studio.settings.token else START_PATH, 303)
+    answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
     return answer
 
 

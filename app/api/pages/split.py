@@ -9,10 +9,34 @@ from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.shell import ProjectShell, page_response, project_shell
-from app.api.pages.split_cards import SplitList, make_split_list, split_list_fragment
+from app.api.pages.split_cards import COLOURS, TITLES, SplitList, make_split_list, split_list_fragment
 from app.api.templating import render_fragment
+from app.schemas.splits import SplitPreviewRequest
 
 router = APIRouter(include_in_schema=False)
+SHARE_HELP = {"train": "learned from", "val": "chooses the best epoch", "test": "judges the model at the end"}
+
+
+@dataclass(frozen=True)
+class ShareField:
+    """One share of the form: `percent` as it is moved, `ratio` as it is sent."""
+
+    subset: str
+    title: str
+    help: str
+    percent: int
+    minimum: int
+    ratio: float
+    colour: int
+
+
+@dataclass(frozen=True)
+class SeedField:
+    """What the seed of the form begins with and may be."""
+
+    value: int
+    minimum: int
+    maximum: int
 
 
 @dataclass(frozen=True)
@@ -21,6 +45,8 @@ class SplitContext:
 
     shell: ProjectShell
     listing: SplitList
+    shares: tuple[ShareField, ...]
+    seed: SeedField
 
 
 @router.head("/projects/{pid}/split")
@@ -28,7 +54,31 @@ class SplitContext:
 def show_split(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
     """Which images are for training, for validation and for the final test."""
     shell = project_shell(studio.pages.get_project_page(pid), "split")
-    return page_response("split/index.html", SplitContext(shell, make_split_list(pid, studio.splits.get_overview(pid))))
+    listing = make_split_list(pid, studio.splits.get_overview(pid))
+    return page_response("split/index.html", SplitContext(shell, listing, make_share_fields(), make_seed_field()))
+
+
+def make_share_fields() -> tuple[ShareField, ...]:
+    """Return the shares that a new split begins with; a model learns from something, so train has at least 1 %."""
+    ratios = SplitPreviewRequest().ratios.model_dump()
+    return tuple(
+        ShareField(
+            subset=subset,
+            title=TITLES[subset],
+            help=SHARE_HELP[subset],
+            percent=round(ratio * 100),
+            minimum=1 if subset == "train" else 0,
+            ratio=ratio,
+            colour=COLOURS[subset],
+        )
+        for subset, ratio in ratios.items()
+    )
+
+
+def make_seed_field() -> SeedField:
+    """Return the seed that a new split begins with, and its limits."""
+    limits = SplitPreviewRequest.model_json_schema()["properties"]["seed"]
+    return SeedField(limits["default"], limits["minimum"], limits["maximum"])
 
 
 @router.get("/projects/{pid}/split/split-list")

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 SESSION_COOKIE = "ai_studio_session"
 SESSION_AGE_S = 30 * 24 * 3600
 SIGN_IN_PATH = "/sign-in"
+SIGN_OUT_PATH = "/sign-out"
 START_PATH = "/projects"
+# Whether the request that is being answered came with a session; pages offer to end it.
+_HAS_SESSION: ContextVar[bool] = ContextVar("has_session", default=False)
 
 
 def session_of(token: str) -> str:
     """Return what the cookie holds for this token: another token, another session. Hexadecimal, 64 characters."""
     return hmac.new(token.encode(), b"session of a browser", hashlib.sha256).hexdigest()
+
+
+def note_session(*, is_there: bool) -> None:
+    """Remember for the rest of this request whether it came with a session."""
+    _HAS_SESSION.set(is_there)
+
+
+def has_session() -> bool:
+    """Return whether the request that is being answered came with a session."""
+    return _HAS_SESSION.get()
 
 
 def is_same(given: str, expected: str) -> bool:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.security.addresses import is_loopback
 from app.api.security.refusal import refuse
-from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, is_same, session_of
+from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, SIGN_OUT_PATH, is_same, note_session, session_of
 from app.schemas.envelope import ErrorBody
 
 _REFUSED = ErrorBody(
@@ -58,7 +58,9 @@ class TokenMiddleware:
             scheme, _, given = values[0].partition(" ")
             is_right = self._token is not None and is_same(given.strip(), self._token)
             return len(values) == 1 and scheme.lower() == "bearer" and is_right
-        return is_same(_read_session(headers), self._session)
+        has_session = is_same(_read_session(headers), self._session)
+        note_session(is_there=has_session)
+        return has_session
 
 
 def _read_session(headers: Headers) -> str:
@@ -71,7 +73,7 @@ def _read_session(headers: Headers) -> str:
 
 def _is_open(scope: Scope) -> bool:
     path = str(scope["path"])
-    return scope["type"] == "http" and (path == SIGN_IN_PATH or path.startswith(_STATIC_PREFIX))
+    return scope["type"] == "http" and (path in {SIGN_IN_PATH, SIGN_OUT_PATH} or path.startswith(_STATIC_PREFIX))
 
 
 def _is_page_visit(scope: Scope) -> bool:

@@ -132,7 +132,9 @@ def write_label_results(
         "confusion_matrix": confusion.tolist(),
         "per_class": {name: {**scores, "support": int(confusion[at].sum())} for at, name in enumerate(classes)},
         "calibration": {"ece": 0.1, "num_bins": 10, "bins": bins},
-        "intervals": {"accuracy": {"low": accuracy - 0.1, "high": accuracy + 0.1, "level": 0.95, "resamples": 1000}},
+        "intervals": {
+            "accuracy": {"low": accuracy - 0.1, "high": min(1.0, accuracy + 0.1), "level": 0.95, "resamples": 1000}
+        },
         "skipped": {"count": 1, "images": [{"filename": "gone.png", "message": "It is not there."}]},
     }
     _write(directory, rows, aggregate)

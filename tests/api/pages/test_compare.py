@@ -40,7 +40,9 @@ def compare_label(**test: Any) -> Comparison:
 def show(result: Result | None, problem: str = "") -> str:
     shell = ProjectShell(PID, "Project", "task", "Task", "label", 1, "Compare", ())
     records = [record(EID, name="First"), record(OTHER_EID, name="Second")]
-    context = CompareContext(shell, SELECTION.url, list_choices(SELECTION, records), 2, EID, "", 0, problem, result)
+    context = CompareContext(
+        shell, SELECTION.url, list_choices(SELECTION, records), 2, False, EID, "", 0, problem, result
+    )
     return render_fragment(Fragment("compare/index.html", context))
 
 

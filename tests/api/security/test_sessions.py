@@ -71,6 +71,27 @@ def test_a_browser_signs_in_once_and_goes_on_where_it_was(
     assert not any(TOKEN in record.getMessage() for record in ours)
 
 
+def test_signing_out_takes_the_session_of_this_browser_only(guarded: LiveServer) -> None:
+    with httpx.Client(base_url=guarded.url, headers=PAGE) as browser, httpx.Client(base_url=guarded.url) as other:
+        for client in (browser, other):
+            client.post("/sign-in", data={"token": TOKEN})
+        assert 'action="/sign-out"' in browser.get("/projects").text
+        out = browser.post("/sign-out")
+        assert (out.status_code, out.headers["location"]) == (303, "/sign-in")
+        assert SESSION_COOKIE not in browser.cookies
+        assert browser.get("/projects").status_code == 303
+        assert 'action="/sign-out"' not in browser.get("/sign-in").text
+        assert browser.post("/sign-out").status_code == 303
+        assert other.get("/api/projects").status_code == 200
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        assert 'action="/sign-out"' not in browser.get("/projects", headers=headers).text
+
+
+def test_another_site_cannot_sign_a_browser_out(guarded: LiveServer) -> None:
+    headers = {**PAGE, "origin": "http://evil.test", "sec-fetch-site": "cross-site"}
+    assert httpx.post(f"{guarded.url}/sign-out", headers=headers).status_code == 403
+
+
 def test_another_site_cannot_sign_a_browser_in(guarded: LiveServer) -> None:
     headers = {**PAGE, "origin": "http://evil.test", "sec-fetch-site": "cross-site"}
     assert httpx.post(f"{guarded.url}/sign-in", data={"token": TOKEN}, headers=headers).status_code == 403
@@ -81,3 +102,5 @@ def test_without_a_token_there_is_nothing_to_ask_for(tmp_path_factory: pytest.Te
         for answer in (httpx.get(f"{live.url}/sign-in"), httpx.post(f"{live.url}/sign-in", data={"token": "x"})):
             assert (answer.status_code, answer.headers["location"]) == (303, "/projects")
             assert "set-cookie" not in answer.headers
+        assert httpx.post(f"{live.url}/sign-out").headers["location"] == "/projects"
+        assert "/sign-out" not in httpx.get(f"{live.url}/projects").text

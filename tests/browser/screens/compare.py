@@ -15,4 +15,7 @@ SCREENS = (
     Screen("compare-empty", "/projects/{empty_id}/compare"),
     Screen("compare", "/projects/{project_id}/compare?experiments={experiment_id},{other_id}", _wait_for_curves),
     Screen("compare-one-chosen", "/projects/{project_id}/compare?experiments={experiment_id}"),
+    Screen(
+        "compare-three", "/projects/{states_id}/compare?experiments={measured_ids}", _wait_for_curves, server="states"
+    ),
 )

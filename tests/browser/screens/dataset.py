@@ -50,4 +50,6 @@ SCREENS = (
     Screen("dataset-report", "/projects/{empty_id}/dataset", _look_at_folder, is_full_page=False),
     Screen("dataset-image", "/projects/{project_id}/dataset", _open_first, is_full_page=False),
     Screen("dataset-clear", "/projects/{project_id}/dataset", _ask_to_clear, is_full_page=False),
+    Screen("dataset-importing", "/projects/{importing_id}/dataset", server="states"),
+    Screen("dataset-import-failed", "/projects/{import_failed_id}/dataset", server="states"),
 )

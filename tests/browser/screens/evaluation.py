@@ -12,6 +12,7 @@ def _open_image(page: Page) -> None:
     page.wait_for_selector("#result-detail")
 
 
+_STATES = "/projects/{states_id}/evaluation?experiment="
 SCREENS = (
     Screen("evaluation-empty", "/projects/{empty_id}/evaluation"),
     Screen("evaluation", "/projects/{project_id}/evaluation"),
@@ -23,4 +24,8 @@ SCREENS = (
         lambda page: page.click("[data-dialog-open=evaluate-dialog]"),
         is_full_page=False,
     ),
+    Screen("evaluation-before", _STATES + "{trained_id}", server="states"),
+    Screen("evaluation-running", _STATES + "{evaluating_id}", server="states"),
+    Screen("evaluation-failed", _STATES + "{unmeasured_id}", server="states"),
+    Screen("evaluation-values", "/projects/{values_id}/evaluation", server="states"),
 )

@@ -17,4 +17,6 @@ SCREENS = (
     Screen("export-empty", "/projects/{empty_id}/export"),
     Screen("export", "/projects/{project_id}/export"),
     Screen("export-dialog", "/projects/{project_id}/export", open_dialog, is_full_page=False),
+    Screen("export-running", "/projects/{states_id}/export?export={exporting_id}", server="states"),
+    Screen("export-failed", "/projects/{states_id}/export?export={export_failed_id}", server="states"),
 )

@@ -20,6 +20,13 @@ def _pick_image(page: Page) -> None:
     expect(page.locator(".history__item")).to_have_count(1, timeout=ANSWER_MS)
 
 
+def _see_heat_map(page: Page) -> None:
+    _pick_image(page)
+    page.locator("[data-opacity]").focus()
+    page.keyboard.press("End")
+    expect(page.locator("[data-heat]")).to_be_visible()
+
+
 def _send_nonsense(page: Page) -> None:
     file = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"}
     page.locator("[data-files]").set_input_files(file)  # type: ignore[arg-type]
@@ -31,5 +38,6 @@ SCREENS = (
     Screen("playground", "/projects/{project_id}/playground"),
     Screen("playground-picker", "/projects/{project_id}/playground", _open_picker, is_full_page=False),
     Screen("playground-answer", "/projects/{project_id}/playground?experiment={experiment_id}", _pick_image),
+    Screen("playground-heat-map", "/projects/{project_id}/playground?experiment={experiment_id}", _see_heat_map),
     Screen("playground-error", "/projects/{project_id}/playground", _send_nonsense),
 )

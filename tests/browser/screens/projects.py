@@ -40,4 +40,7 @@ SCREENS = (
     Screen("patterns", "/_patterns"),
     Screen("patterns-dialog", "/_patterns", lambda page: page.click("[data-dialog-open]"), is_full_page=False),
     Screen("not-found", "/projects/proj-00000000/dataset", status=404),
+    Screen("projects-states", "/projects", server="states"),
+    Screen("first-steps-importing", "/projects/{importing_id}/start", server="states"),
+    Screen("first-steps-failed", "/projects/{import_failed_id}/start", server="states"),
 )

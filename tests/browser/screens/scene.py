@@ -1,4 +1,4 @@
-"""Makes the projects that pictures are taken of: real images, a real run of a few epochs. Takes about a minute."""
+"""Makes what has been trained for real: images, a run of a few epochs and all that follows. Takes about a minute."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.client import StudioClient
+from app.core.studio import Studio
 from app.datasets.digits import write_digits
 from app.schemas.datasets import ImportStarted
-from tests.browser.screens.screen import Scene
+from app.schemas.projects import ProjectCreate
 
 NUM_PER_CLASS = 24
 HYPERPARAMETERS = {
@@ -23,8 +24,8 @@ HYPERPARAMETERS = {
 }
 
 
-def build_scene(url: str, folder: Path) -> Scene:
-    """Fill a server's workspace."""
+def build_trained(url: str, folder: Path) -> dict[str, str]:
+    """Fill a server's workspace; return the ids by name. `other_id` is trained and evaluated as the first."""
     with StudioClient(url) as client:
         task = next(task for task in client.tasks.all() if task.annotation_kind == "label")
         empty = client.projects.create("An empty project", task.id)
@@ -53,7 +54,19 @@ def build_scene(url: str, folder: Path) -> Scene:
         if record.status != "completed":
             msg = f"The run ended as {record.status}: {record.error}"
             raise RuntimeError(msg)
-        return Scene(url, empty.id, project, experiment, other, export)
+        return {
+            "empty_id": empty.id,
+            "project_id": project,
+            "experiment_id": experiment,
+            "other_id": other,
+            "export_id": export,
+        }
+
+
+def create_empty(studio: Studio) -> str:
+    """Create a project with nothing in it; return its id."""
+    task = studio.tasks.list_tasks().tasks[0].id
+    return studio.projects.create_project(ProjectCreate(name="Behind a token", task=task)).id
 
 
 def _wait(read_status: Callable[[], str]) -> None:

@@ -1,38 +1,41 @@
-"""What a picture is of, and the projects that pictures are taken of."""
+"""What a picture is of, and the servers that pictures are taken of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from playwright.sync_api import Page
+
+# `studio` has real models, `states` engines that stop in the middle of things, `first` nothing yet, `guarded` a token.
+ServerName = Literal["studio", "states", "first", "guarded"]
+TOKEN = "a token for pictures"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A server with an empty project, and one with images, a split, a trained model, its evaluation and its export.
+    """The addresses of the servers, and the ids of what is on them, by the names that a path may hold."""
 
-    `other_id` is a second experiment, trained and evaluated as the first.
-    """
-
-    url: str
-    empty_id: str
-    project_id: str
-    experiment_id: str
-    other_id: str
-    export_id: str
+    urls: Mapping[ServerName, str]
+    ids: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Screen:
-    """A page in a state. `path` may hold the names of the scene's fields; `prepare` brings the page into its state."""
+    """A page in a state. `path` may hold the ids of the scene by name; `prepare` brings the page into its state.
+
+    `has_own_browser`: it leaves a cookie or a broken network behind.
+    """
 
     name: str
     path: str
     prepare: Callable[[Page], None] | None = None
     is_full_page: bool = True
     status: int = 200
+    server: ServerName = "studio"
+    has_own_browser: bool = False
 
-    def path_in(self, scene: Scene) -> str:
-        """Return the path with the ids of the scene."""
-        return self.path.format(**vars(scene))
+    def url_in(self, scene: Scene) -> str:
+        """Return the address with the ids of the scene."""
+        return scene.urls[self.server] + self.path.format(**scene.ids)

@@ -34,6 +34,12 @@ def _open_deletion(page: Page) -> None:
 
 
 _SELECTED = "/projects/{project_id}/training?experiment={experiment_id}"
+
+
+def _see_forecast(page: Page) -> None:
+    expect(page.locator("#training-forecast")).to_contain_text("measured")
+
+
 SCREENS = (
     Screen("training-empty", "/projects/{empty_id}/training"),
     Screen("training", _SELECTED),
@@ -41,4 +47,7 @@ SCREENS = (
     Screen("training-new", _SELECTED, _open_new, is_full_page=False),
     Screen("training-delete", _SELECTED, _open_deletion, is_full_page=False),
     Screen("training-settings", _SELECTED, _change_settings),
+    Screen(
+        "training-forecast", "/projects/{states_id}/training?experiment={untrained_id}", _see_forecast, server="states"
+    ),
 )

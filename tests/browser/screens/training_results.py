@@ -25,4 +25,9 @@ SCREENS = (
     Screen("training-results", PATH),
     Screen("training-results-opened", PATH, open_all),
     Screen("training-results-fork", PATH, open_fork, is_full_page=False),
+    *(
+        Screen(f"run-{state}", f"/projects/{{states_id}}/training?experiment={{{state}_id}}", server="states")
+        for state in ("running", "pending", "paused", "failed", "interrupted")
+    ),
+    Screen("run-running-opened", "/projects/{states_id}/training?experiment={running_id}", open_all, server="states"),
 )
