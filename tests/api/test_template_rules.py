@@ -26,10 +26,7 @@ ALLOWED: dict[str, tuple[frozenset[str], str]] = {
         "draws fields of one group together; the group is said by the context",
     ),
     "evaluation/macros.html": (frozenset({"Sub", "max"}), "keeps a mark within its drawing"),
-    "evaluation/_result_grid.html": (
-        frozenset({"Add", "Sub", "lt", "gt", "number 1"}),
-        "a pager of its own, to be replaced by the macro",
-    ),
+    "evaluation/_result_grid.html": (frozenset({"gt", "number 1"}), "a pager only where there is more than one page"),
     "training/settings.html": (frozenset({"selectattr", "map", "first"}), "the card that the context marks as chosen"),
     "training/list.html": (frozenset({"gt", "number 1"}), "one page needs no pager"),
     "projects/_project_list.html": (frozenset({"gt", "number 1", "Sub"}), "one page needs no pager; and N more"),

@@ -37,7 +37,6 @@ class Chart:
     y_max: float | None = None
     is_stacked: bool = False
     is_horizontal: bool = False
-    is_log: bool = False
 
     @property
     def data(self) -> dict[str, Any]:

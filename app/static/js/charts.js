@@ -52,7 +52,7 @@
     const category = axis(spec.x_title, { stacked: spec.is_stacked, grid: { display: false } });
     const value = axis(spec.y_title, {
       stacked: spec.is_stacked,
-      type: spec.is_log ? "logarithmic" : "linear",
+      type: "linear",
       min: spec.y_min ?? undefined,
       max: spec.y_max ?? undefined,
     });
