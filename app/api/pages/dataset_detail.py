@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from app.api.pages.dataset_content import format_bytes
-from app.api.pages.dataset_grid import SUBSET_TITLES, thumbnail_url
+from app.api.pages.dataset_grid import thumbnail_url
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.overlays import Picture, Shape
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import ImageDetail
 

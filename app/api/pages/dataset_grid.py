@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.forms import Option
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import FilterName, ImageListing
 from app.schemas.datasets import DatasetSummary, ImageItem
 
 MAX_CLASS_OPTIONS = 200
 _PIXELATED_UP_TO_PX = 64
-SUBSET_TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "In no subset"}
 _SORTS = (
     ("filename", "Name, A to Z"),
     ("-filename", "Name, Z to A"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.pages.dataset_content import Problems, describe_problems
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment
 from app.schemas.datasets import ImportCheck, ImportReport
 
@@ -101,5 +102,5 @@ def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
         facts.append(("Classes", f"{len(report.classes):,}"))
     if report.value_names:
         facts.append(("Values", ", ".join(report.value_names)))
-    facts += [(name.capitalize(), f"{count:,}") for name, count in report.split_counts.items()]
+    facts += [(SUBSET_TITLES.get(name, name), f"{count:,}") for name, count in report.split_counts.items()]
     return facts

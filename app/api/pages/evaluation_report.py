@@ -18,6 +18,7 @@ from app.api.pages.evaluation_pictures import (
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import ResultGrid, make_grid
 from app.api.pages.forms import Option
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
@@ -192,7 +193,7 @@ def _say_what_goes(aggregate: dict[str, Any] | None) -> str:
 def _list_facts(evaluation: EvaluationRecord) -> list[tuple[str, str]]:
     facts = [
         ("Checkpoint", evaluation.checkpoint),
-        ("Split", f"{evaluation.split_name}: {', '.join(evaluation.split_subsets)}"),
+        ("Split", f"{evaluation.split_name}: {', '.join(SUBSET_TITLES[name] for name in evaluation.split_subsets)}"),
         ("Batch size", str(evaluation.batch_size)),
         ("Device", evaluation.device),
     ]
@@ -219,7 +220,7 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
         subsets=[
             SubsetBox(
                 name=item.name,
-                label=f"{item.name.capitalize()}: {count(item.num_images, 'image')}",
+                label=f"{SUBSET_TITLES[item.name]}: {count(item.num_images, 'image')}",
                 is_checked=item.name in chosen and item.num_images > 0,
                 reason="" if item.num_images else "This split has no such images.",
             )

@@ -9,6 +9,7 @@ from typing import Any
 from app.api.pages.evaluation_figures import count, format_number, format_share
 from app.api.pages.evaluation_query import EvaluationAddress, page_url, thumbnail_url, write_query
 from app.api.pages.forms import Option
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import ResultListing
 
@@ -179,7 +180,7 @@ def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Ch
     if listing.has_confidence and listing.num_confidence_bins:
         choices.append(Choice("sure", "Confidence", _list_ranges(listing.num_confidence_bins), address.sure or ""))
     if len(listing.subsets) > 1:
-        subsets = [Option(name, name.capitalize()) for name in listing.subsets]
+        subsets = [Option(name, SUBSET_TITLES.get(name, name)) for name in listing.subsets]
         choices.append(Choice("subset", "Subset", [Option("", "All"), *subsets], address.subset or ""))
     choices.append(Choice("sort", "Order", _list_orders(listing), address.sort))
     return choices

@@ -13,6 +13,7 @@ from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.forms import Option
 from app.api.pages.overlays import Picture
 from app.api.pages.shell import ProjectShell, page_response, project_shell
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment, render_fragment
 from app.schemas.datasets import ImagePage, ImageQuery
 from app.schemas.predict import AskableModel
@@ -21,7 +22,7 @@ router = APIRouter(include_in_schema=False)
 
 PICKER_SIZE = 48
 Subset = Literal["test", "val", "train", "all"]
-SUBSETS = (Option("test", "Test"), Option("val", "Validation"), Option("train", "Training"), Option("all", "All"))
+SUBSETS = (*(Option(name, SUBSET_TITLES[name]) for name in ("test", "val", "train")), Option("all", "All"))
 Text = Annotated[str, Query(max_length=1024)]
 
 

@@ -17,10 +17,10 @@ _ADVICE = {
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
     "ImageReadError": "Mend or remove the images that the log names, then import them again.",
-    "Silent": "Try again. If it happens again, the log below shows what it did last.",
+    "Silent": "Try again. If it happens again, its log shows what it did last.",
     "Crash": "Try again. If it happens again, choose precision 32 and turn compilation off.",
 }
-_OTHERWISE = "The log below shows what it did last. Mend what it names or change the settings, then train again."
+_OTHERWISE = "Its log shows what it did last. Mend what it names or change the settings, then train again."
 _CAN_RESUME = "Resume goes on from its last checkpoint, with the same curve. Restart begins anew."
 _MUST_BEGIN_ANEW = "It had not saved anything yet. Restart, or train it again as it is."
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from app.api.pages.subsets import SUBSET_TITLES
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
 from app.schemas.splits import SplitCounts, SplitInfo, SplitOverview, SplitPreview, SplitUser
 
 SUBSETS = ("train", "val", "test", "none")
-TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "Not used"}
+TITLES = SUBSET_TITLES | {"none": "Not used"}
 COLOURS = {"train": 1, "val": 2, "test": 3, "none": 8}
 SHOWN_CLASSES = 6
 SHOWN_USERS = 4

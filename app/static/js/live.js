@@ -5,6 +5,7 @@
   const GATHER_MS = 250;
   const HIDDEN_MS = 30000; /* browsers allow six connections per host: a page that nobody sees gives its own back */
   const RETRY_MS = 3000;
+  const PULSE_MS = 2000; /* a run tells something several times a second; parts that are fetched follow at this pace */
   /* Every type of the log and the topic that it belongs to; a test compares the names with the classes. */
   const TOPIC_OF = {
     STAGE_STATUS: "stages", WAITING_CONFIRMATION: "stages", PLAN_PROPOSED: "stages", PLAN_APPROVED: "stages",
@@ -35,6 +36,7 @@
   let source = null;
   let gathered = [];
   let timer = null;
+  let pulse = null;
   let hiddenTimer = null;
   let retryTimer = null;
   let lostTimer = null;
@@ -63,6 +65,7 @@
     for (const [type, events] of byType) dispatch(type, { events });
     const topicOf = (line) => line.type === "RECORD_CHANGED" ? TOPIC_OF_NOUN[line.payload.noun] : TOPIC_OF[line.type];
     for (const topic of topics) dispatch(topic, { events: lines.filter((line) => topicOf(line) === topic) });
+    if (topics.has("run")) pulse ??= setTimeout(() => { pulse = null; dispatch("pulse", {}); }, PULSE_MS);
   };
   const take = (event) => {
     lastSeq = Number(event.lastEventId) || lastSeq;
@@ -108,6 +111,7 @@
     open();
   };
 
+  document.body.addEventListener("server:gone", () => setState("reconnecting"));
   document.body.addEventListener("server:back", () => { if (!document.hidden) open(); });
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hiddenTimer);

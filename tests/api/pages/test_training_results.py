@@ -121,7 +121,7 @@ def test_failed_run_says_why_and_what_to_do(client: httpx.Client, server: LiveSe
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "failed", seed=13))
     text = read_column(client, project, record.id)
     assert "The seed is unlucky." in text
-    assert "The log below shows what it did last." in text
+    assert "Its log shows what it did last." in text
     assert list_buttons(text) == {"resume": False, "keep": False, "fork": False, "restart": True}
     assert "before its first checkpoint" in text
 

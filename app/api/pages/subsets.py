@@ -1,0 +1,5 @@
+"""What the parts of a split are called for people, in one place."""
+
+from __future__ import annotations
+
+SUBSET_TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "In no subset"}
