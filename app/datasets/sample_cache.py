@@ -25,6 +25,7 @@ import numpy as np
 from app.datasets.cache_files import (
     Demand,
     EntryFiles,
+    Held,
     describe_entry,
     flush_to_disk,
     locate_entry,
@@ -56,12 +57,16 @@ class CacheRefusal(NamedTuple):
 
 
 def open_sample_cache(
-    location: DatasetLocation, table: DatasetTable, plan: ResizePlan, rows: Sequence[ImageRecord] | None = None
+    location: DatasetLocation,
+    table: DatasetTable,
+    plan: ResizePlan,
+    rows: Sequence[ImageRecord] | None = None,
+    beside: Sequence[SampleCache] = (),
 ) -> SampleCache | CacheRefusal:
     """Open the cache of a dataset for a plan; `rows` are the images that will be read, all of them by default.
 
-    Other entries give way when the budget or the disk asks for it. When the rows still do not fit, the refusal says
-    why and images are to be read from their files.
+    Other entries give way when the budget or the disk asks for it, but not those `beside` it that the same job has
+    open. When the rows still do not fit, the refusal says why and images are to be read from their files.
     """
     budget_bytes = location.cache_budget_bytes
     needed = len(table.images if rows is None else rows) * _row_bytes(plan)
@@ -74,10 +79,12 @@ def open_sample_cache(
     try:
         remove_leftovers(entry)
         prepare_entry(entry, description)
-        if reason := make_room(entry, _measure_demand(entry, wanted, _row_bytes(plan)), budget_bytes):
+        demand, held = _measure_demand(entry, wanted, _row_bytes(plan)), [cache.held for cache in beside]
+        if reason := make_room(entry, demand, budget_bytes, held):
             return CacheRefusal(f"{reason} Images are read from their files each time.", needed, budget_bytes)
         prepare_entry(entry, description)
-        return SampleCache(entry, indices, plan.input_size)
+        demand = _measure_demand(entry, wanted, _row_bytes(plan))
+        return SampleCache(entry, indices, plan.input_size, demand)
     except OSError as error:
         reason = (
             f"Decoded images cannot be kept: {error.strerror or error}. Images are read from their files each time."
@@ -91,8 +98,12 @@ class SampleCache:
     When something cannot be written, keeping rows stops, `note` says why, and what is there stays in use.
     """
 
-    def __init__(self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int]) -> None:
-        """Open a prepared entry; raises OSError. `indices` is the row of each file name."""
+    def __init__(
+        self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int], demand: Demand
+    ) -> None:
+        """Open a prepared entry; raises OSError. `indices` is the row of each file name, `demand` what room was made
+        for."""
+        self.held = Held(entry, demand.needed + demand.kept, demand.added)
         self._entry, self._indices, self._shape = entry, indices, (*input_size, 3)
         self._row_bytes = int(np.prod(self._shape))
         self._note = ""

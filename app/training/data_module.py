@@ -272,7 +272,7 @@ class TrainingData(LightningDataModule):
         )
 
     def _open_cache(self, plan: Preprocessing, rows: Sequence[ImageRecord]) -> SampleCache | None:
-        opened = open_sample_cache(self._inputs.payload.dataset, self._inputs.table, plan, rows)
+        opened = open_sample_cache(self._inputs.payload.dataset, self._inputs.table, plan, rows, self._caches)
         if isinstance(opened, CacheRefusal):
             self.notes.append(opened.reason)
             return None

@@ -77,6 +77,26 @@ def test_training_images_can_be_read_larger_than_validation_images(workplace: Wo
     data.close()
 
 
+@pytest.mark.parametrize(("spare_bytes", "expected"), [(60_000, [31, 0, 0]), (-1, [31, 9, 9])])
+def test_what_two_sizes_keep_fits_the_budget_together_in_every_run(
+    workplace: Workplace, spare_bytes: int, expected: list[int]
+) -> None:
+    large, small = 3 * (2 * SIDE_PX) ** 2, 3 * SIDE_PX**2
+    payload = workplace.payload()
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    payload.dataset.cache_budget_bytes = 22 * large + 9 * small + spare_bytes
+    inputs, decoded = prepare_inputs(payload, build_parts()), []
+    for _ in range(3):
+        data = TrainingData(inputs, 4, Reading(0, is_on_gpu=False, source_scale=2.0), Share())
+        list(data.train_dataloader())
+        list(data.validation_loader or [])
+        decoded.append(data.statistics.num_decoded)
+        data.close()
+    assert decoded == expected
+    # What does not fit beside the training images is read from its files, and the run is told.
+    assert len([note for note in data.notes if "beside" in note]) == (spare_bytes < 0)
+
+
 def test_without_room_for_a_cache_the_run_is_told(workplace: Workplace) -> None:
     payload = workplace.payload()
     payload.dataset.cache_dir, payload.dataset.cache_budget_bytes = str(workplace.root / "cache"), 100
