@@ -98,9 +98,7 @@ class SampleCache:
     When something cannot be written, keeping rows stops, `note` says why, and what is there stays in use.
     """
 
-    def __init__(
-        self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int], demand: Demand
-    ) -> None:
+    def __init__(self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int], demand: Demand) -> None:
         """Open a prepared entry; raises OSError. `indices` is the row of each file name, `demand` what room was made
         for."""
         self.held = Held(entry, demand.needed + demand.kept, demand.added)

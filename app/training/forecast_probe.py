@@ -22,7 +22,7 @@ from app.schemas.payloads import TrainPayload
 from app.training.arithmetic import default_arithmetic, settle_without_measuring
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.checkpoint_content import seed_everything
-from app.training.choosing import build_request
+from app.training.choosing import build_request, explain_compilation
 from app.training.computing import move_to
 from app.training.features import explain_why_not
 from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
@@ -120,11 +120,15 @@ class _ForecastProbe:
     ) -> None:
         self._context, self._inputs, self._hardware = context, inputs, hardware
         self._model, self._samples = model, samples
-        self._request = replace(build_request(inputs, hardware), capabilities=capabilities)
         self._uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
+        request = build_request(inputs, hardware, uses_features=self._uses_features)
+        self._request = replace(request, capabilities=capabilities)
 
     def choose(self) -> ArithmeticChoice:
         """Return the arithmetic that the run would use, measured however short the run is."""
+        return explain_compilation(self._inputs, self._request, self._choose())
+
+    def _choose(self) -> ArithmeticChoice:
         if self._inputs.learns_by == "fill":
             reason = "A model that is filled in one pass is not compared in other arithmetics."
             return ArithmeticChoice(chosen=default_arithmetic(self._request), source="default", reason=reason)
