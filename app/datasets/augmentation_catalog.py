@@ -1,6 +1,6 @@
 """The transforms that a user can choose, with their parameters: for forms, and to check what was chosen.
 
-Torch-free, because the web process reads it; `augmentations.py` builds the transforms. Names and parameters are those
+Torch-free, because the web process reads it; `augmenting/chain.py` builds the transforms. Names and parameters are those
 of torchvision.transforms.v2.
 """
 

@@ -59,6 +59,8 @@ class MeasurementKey(FrozenModel):
     auto_batch_size: bool = Field(False, description="Whether it may be raised.")
     optimizer: str
     ema: bool
+    deterministic: bool = Field(True, description="Whether operations whose result can differ are refused.")
+    source_scale: float = Field(1.0, description="How much larger training images are kept for a strong crop.")
     precision: str = Field(description="As asked for, with `auto`.")
     memory_format: str = Field(description="As asked for, with `auto`.")
     fused_optimizer: str = Field("auto", description="As asked for, with `auto`.")

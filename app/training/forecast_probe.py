@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from app.datasets.augmenting.chain import BatchAugmentation
+from app.datasets.preprocessing import scale_preprocessing
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed
@@ -178,11 +180,14 @@ class _ForecastProbe:
         return size / (measured.step_s + augment_s)
 
     def _measure_augmentation(self, computing: Computing) -> float:
-        """Return the seconds that the random transforms take for an image on the device."""
+        """Return the seconds that the random transforms take for an image on the device, at the size it is kept at."""
         inputs, samples = self._inputs, self._samples
         entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
         augment = BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
         images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)
+        kept = scale_preprocessing(inputs.preprocessing, augment.source_scale).input_size
+        if kept != inputs.preprocessing.input_size:
+            images = functional.interpolate(images, size=kept)
         seconds = time_calls(lambda: augment(images, targets, 0, samples.positions), computing, OTHER_S)
         return seconds / len(images)
 
