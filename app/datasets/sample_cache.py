@@ -54,6 +54,8 @@ class CacheRefusal(NamedTuple):
     reason: str
     needed_bytes: int
     budget_bytes: int
+    is_turned_off: bool = False
+    """Whether someone has turned the cache off."""
 
 
 def open_sample_cache(
@@ -71,7 +73,7 @@ def open_sample_cache(
     budget_bytes = location.cache_budget_bytes
     needed = len(table.images if rows is None else rows) * _row_bytes(plan)
     if not location.cache_dir or budget_bytes == 0 or not table.images:
-        return CacheRefusal("The cache of decoded images is turned off.", needed, budget_bytes)
+        return CacheRefusal("The cache of decoded images is turned off.", needed, budget_bytes, is_turned_off=True)
     description = describe_entry(table, plan)
     entry = locate_entry(Path(location.cache_dir), description)
     indices = {name: index for index, name in enumerate(sorted(image.filename for image in table.images))}

@@ -22,9 +22,8 @@ def find_source_scale(entries: Sequence[AugmentationEntry]) -> float:
     first = next(changing, None)
     if first is None or first.name != _CROP:
         return 1.0
-    parameter = TRANSFORMS[_CROP].parameter("scale")
-    default = None if parameter is None else parameter.default
-    least = float(first.params.get("scale", default)[0])
+    defaults = {parameter.name: parameter.default for parameter in TRANSFORMS[_CROP].parameters}
+    least = float((defaults | first.params)["scale"][0])
     return 1.0 if least >= 0.5 else min(LARGEST_SCALE, math.sqrt(0.5 / least))
 
 

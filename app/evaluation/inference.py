@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,9 @@ from app.datasets.batch_reader import BatchReader
 from app.datasets.reading import ResizePlan
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, select_subset
+from app.schemas.events import LogLine
 from app.schemas.export import ResizeRecipe
-from app.schemas.job_context import JobFailure
+from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import DatasetLocation
 
 if TYPE_CHECKING:
@@ -104,16 +105,30 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def open_cache(
-    location: DatasetLocation, table: DatasetTable, plan: ResizePlan, pooled: Sequence[PooledImage]
+    location: DatasetLocation,
+    table: DatasetTable,
+    plan: ResizePlan,
+    pooled: Sequence[PooledImage],
+    tell: Callable[[str], None] = _logger.info,
 ) -> Iterator[SampleCache | None]:
-    """Open the cache of decoded images for the time of the block; None where there cannot be one, which is logged."""
+    """Open the cache of decoded images for the time of the block; None where there cannot be one.
+
+    `tell` learns why, unless the cache was turned off, and why images were no longer kept if that happened.
+    """
     cache = open_sample_cache(location, table, plan, [image.row for image in pooled])
     if isinstance(cache, CacheRefusal):
-        _logger.info(cache.reason)
+        (_logger.info if cache.is_turned_off else tell)(cache.reason)
         yield None
         return
     with cache:
         yield cache
+    if cache.note:
+        tell(cache.note)
+
+
+def tell_in_log(context: JobContext, run_id: str) -> Callable[[str], None]:
+    """Return what writes a warning into the log of the run that a job looks at."""
+    return lambda text: context.report(LogLine(run_id=run_id, level="warning", text=text))
 
 
 def iterate_images(

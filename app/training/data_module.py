@@ -85,6 +85,10 @@ class RunData(Protocol):
         """Return the images found unreadable since the last call."""
         ...
 
+    def take_notes(self) -> list[str]:
+        """Return why images are no longer kept, where that happened since the last call."""
+        ...
+
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""
         ...
@@ -174,6 +178,7 @@ class TrainingData(LightningDataModule):
         self._tuner = PaceTuner(plan_paces(reading))
         self._pace = self._tuner.pace
         self._caches: list[SampleCache] = []
+        self._told: set[str] = set()
         self.sampler = build_sampler(inputs, batch_size, share)
         rows = inputs.subsets["train"]
         shown = inputs.subsets["val"][share.rank :: share.world_size]
@@ -233,6 +238,12 @@ class TrainingData(LightningDataModule):
     def take_skipped(self) -> list[SkippedSample]:
         """Return the images found unreadable since the last call."""
         return [sample for each in self._subsets for sample in each.take_skipped()]
+
+    def take_notes(self) -> list[str]:
+        """Return why images are no longer kept, where that happened since the last call."""
+        found = {cache.note for cache in self._caches if cache.note} - self._told
+        self._told |= found
+        return sorted(found)
 
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""

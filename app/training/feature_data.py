@@ -189,6 +189,10 @@ class FeatureData(LightningDataModule):
         """Return the images found unreadable since the last call."""
         return self._images.take_skipped()
 
+    def take_notes(self) -> list[str]:
+        """Return why images are no longer kept, where that happened since the last call."""
+        return self._images.take_notes()
+
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""
         return self._images.count_cached()

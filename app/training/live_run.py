@@ -123,6 +123,7 @@ class LiveRun:
     def close(self) -> None:
         """End the threads that read and close files."""
         self.data.close()
+        self._log_notes()
 
     def scaler(self, trainer: Trainer | None) -> GradScaler | None:
         """Return what keeps the gradients of half precision from vanishing, None in any other arithmetic."""
@@ -137,7 +138,9 @@ class LiveRun:
         """Report the images that turned out to be unreadable; raises JobFailure when most of them are.
 
         Images that were alone in their batch are only said to have been passed over: other epochs may learn from them.
+        A cache that keeps no more images is named, too: from there on they are read again and again.
         """
+        self._log_notes()
         self._log_left_out()
         found = self.data.take_skipped()
         if not found:
@@ -152,6 +155,10 @@ class LiveRun:
         if count > total * MAX_SKIPPED_SHARE:
             msg = f"{count} of {total} images cannot be read. The first: {found[0].filename}: {found[0].message}"
             raise JobFailure(msg, "ImageReadError")
+
+    def _log_notes(self) -> None:
+        for note in self.data.take_notes():
+            self.reporter.log(note, "warning")
 
     def _log_left_out(self) -> None:
         positions, self.module.left_out = self.module.left_out, []

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.datasets.sample_cache import SampleCache
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
 from app.schemas.events import (
     CheckpointSaved,
@@ -351,3 +352,20 @@ def test_a_full_disk_before_the_first_checkpoint_fails(workplace: Workplace, mon
     monkeypatch.setattr(torch, "save", save)
     with pytest.raises(JobFailure, match="The disk is full"):
         train(workplace)
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_disk_without_room_for_decoded_images_is_told_once(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if not has_room:
+        monkeypatch.setattr(SampleCache, "_write_row", fail)
+    payload = workplace.payload({"max_epochs": 2})
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    context = workplace.context("run", payload)
+    assert run_fake(context, payload)["epochs_done"] == 2
+    found = [event for event in context.of(LogLine) if "no longer kept" in event.text]
+    assert [event.level for event in found] == ([] if has_room else ["warning"])
