@@ -73,7 +73,7 @@ def measure(
     images_dir, plan = Path(payload.dataset.images_dir), plan_input(trained)
     results: list[dict[str, Any]] = []
     skipped: list[SkippedImage] = []
-    for batch in iterate_images(pooled, images_dir, plan, payload.batch_size, cache):
+    for batch in iterate_images(pooled, images_dir, plan, payload.batch_size, cache, is_on_gpu=device.type == "cuda"):
         raise_if_cancelled(context)
         skipped.extend(batch.skipped)
         if batch.pooled:

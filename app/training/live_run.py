@@ -15,6 +15,7 @@ from app.schemas.events import (
     EpochFinished,
     JobProgressed,
     MetricScalar,
+    RunConfigResolved,
     RunPhase,
     SamplesSkipped,
     SkippedSample,
@@ -71,7 +72,9 @@ class LiveRun:
     speed: SpeedMeter = field(default_factory=SpeedMeter)
     skipped: list[SkippedSample] = field(default_factory=list)
     reported_epochs: int = 0
+    resolved: dict[str, Any] = field(default_factory=dict)
     _num_left_out: int = 0
+    _is_pace_reported: bool = False
 
     def __post_init__(self) -> None:
         self.meeting = Meeting()
@@ -107,6 +110,19 @@ class LiveRun:
                     run_id=run_id, epoch=epoch, epochs=epochs, step=step, steps=steps, eta_s=eta_s, phase=phase
                 )
             )
+
+    def report_resolved(self, resolved: dict[str, Any]) -> None:
+        """Report the frozen record of the run, with the pace at which it reads images."""
+        self.resolved = resolved | {"reading": self.data.describe_pace().model_dump(mode="json")}
+        self.reporter.report(RunConfigResolved(run_id=self.reporter.run_id, resolved=self.resolved))
+
+    def report_pace(self) -> None:
+        """Report the record again when another pace than the announced one was found, or its figures."""
+        if self._is_pace_reported or not self.data.is_pace_settled:
+            return
+        self._is_pace_reported = True
+        if self.resolved.get("reading") != self.data.describe_pace().model_dump(mode="json"):
+            self.report_resolved(self.resolved)
 
     def estimate_eta_s(self, eval_batches_done: int | None = None) -> float | None:
         """Return the seconds to the end, from within training or from within a validation."""

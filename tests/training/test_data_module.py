@@ -128,8 +128,25 @@ def test_the_fastest_pace_is_kept_and_told(workplace: Workplace) -> None:
         is_slow = data.describe_reading()["pace"]["lookahead"] == 0
         data.tune_pace(4, ReadStatistics(num_decoded=4, waited_s=2.0 if is_slow else 0.1), 0.1)
     described = data.describe_reading()
+    assert (described["source"], data.best_pace, data.is_pace_settled) == ("measured", Pace(2, 1), True)
     assert described["pace"] == {"num_threads": 2, "lookahead": 1, "pin_memory": False}
     assert len(described["measured"]) == 2
+    data.close()
+
+
+@pytest.mark.parametrize(
+    ("known", "pace", "source"),
+    [(None, Pace(2, 0), "default"), (Pace(2, 1), Pace(2, 1), "earlier_run"), (Pace(9, 1), Pace(2, 0), "default")],
+)
+def test_a_run_begins_with_the_pace_that_an_earlier_one_found(
+    workplace: Workplace, known: Pace | None, pace: Pace, source: str
+) -> None:
+    reading = Reading(2, is_on_gpu=False, known=known)
+    data = TrainingData(prepare_inputs(workplace.payload(), build_parts()), 4, reading, Share())
+    data.settle_pace()  # as after an epoch that decoded nothing
+    described = data.describe_pace()
+    assert (Pace(**described.pace.model_dump()), described.source, described.measured) == (pace, source, ())
+    assert data.best_pace == (pace if source == "earlier_run" else None)
     data.close()
 
 
