@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,10 +70,10 @@ class LiveRun:
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     progress_throttle: Throttle = field(default_factory=lambda: Throttle(PROGRESS_INTERVAL_S))
     speed: SpeedMeter = field(default_factory=SpeedMeter)
-    skipped: list[SkippedSample] = field(default_factory=list)
     reported_epochs: int = 0
     resolved: dict[str, Any] = field(default_factory=dict)
     _num_left_out: int = 0
+    _num_skipped_here: int = 0
     _is_pace_reported: bool = False
 
     def __post_init__(self) -> None:
@@ -159,18 +159,26 @@ class LiveRun:
         self._log_notes()
         self._log_left_out()
         found = self.data.take_skipped()
-        if not found:
-            return
-        self.skipped.extend(found)
-        count = len(self.skipped)
+        self._num_skipped_here += len(found)
+        # What an earlier process or attempt has left out is counted already, and is found again here.
+        fresh = [sample for sample in found if sample.filename not in self.state.skipped]
+        if fresh:
+            self._report_fresh(fresh)
+        total = sum(len(self.inputs.subsets[subset]) for subset in ("train", "val"))
+        # Files can have been mended since an earlier process, so only what was found in this one counts here.
+        if found and self._num_skipped_here > total * MAX_SKIPPED_SHARE:
+            msg = (
+                f"{self._num_skipped_here} of {total} images cannot be read. The first: {found[0].filename}: "
+                f"{found[0].message}"
+            )
+            raise JobFailure(msg, "ImageReadError")
+
+    def _report_fresh(self, found: Sequence[SkippedSample]) -> None:
+        self.state.add_skipped({sample.filename: sample.message for sample in found})
         for sample in found[:MAX_NAMED_SKIPPED]:
             self.reporter.log(f"Left out {sample.filename}: {sample.message}", "warning")
-        named = found[:MAX_NAMED_SKIPPED]
+        named, count = list(found[:MAX_NAMED_SKIPPED]), len(self.state.skipped)
         self.reporter.report(SamplesSkipped(run_id=self.reporter.run_id, count=count, images=named))
-        total = sum(len(self.inputs.subsets[subset]) for subset in ("train", "val"))
-        if count > total * MAX_SKIPPED_SHARE:
-            msg = f"{count} of {total} images cannot be read. The first: {found[0].filename}: {found[0].message}"
-            raise JobFailure(msg, "ImageReadError")
 
     def _log_notes(self) -> None:
         for note in self.data.take_notes():
@@ -189,7 +197,8 @@ class LiveRun:
 
     def name_skipped(self, limit: int) -> list[dict[str, str]]:
         """Return the first images that are left out, as plain data."""
-        return [sample.model_dump() for sample in self.skipped[:limit]]
+        named = list(self.state.skipped.items())[:limit]
+        return [{"filename": filename, "message": message} for filename, message in named]
 
     def report_epochs(self) -> None:
         """Report the closed epochs that were not reported yet, each once, in order."""
