@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.datasets.cache_files import (
     Demand,
@@ -44,6 +45,8 @@ SYNC_ROWS = 256
 SYNC_INTERVAL_S = 5.0
 _PRESENT, _UNREADABLE = 1, 2
 _STAMP_MASK = 2**30 - 1
+
+Mask = NDArray[np.bool_]
 
 _logger = logging.getLogger(__name__)
 
@@ -138,10 +141,19 @@ class SampleCache:
 
     def num_present(self, rows: Sequence[ImageRecord]) -> int:
         """Return how many of these images need no decoding, unless their files have changed."""
+        return self.count_present(self.find_rows(rows))
+
+    def find_rows(self, rows: Sequence[ImageRecord]) -> Mask:
+        """Return which rows of the entry hold these images, for `count_present`; walks all of them."""
+        mask = np.zeros(len(self._indices), bool)
+        mask[[self._indices[row.filename] for row in rows if row.filename in self._indices]] = True
+        return mask
+
+    def count_present(self, mask: Mask) -> int:
+        """Return how many of these rows need no decoding; costs little, however many they are."""
         with self._mutex:
-            indices = [self._indices[row.filename] for row in rows if row.filename in self._indices]
-            pending = sum(index in self._pending for index in indices) if self._pending else 0
-            return pending + int(np.count_nonzero(self._states[indices])) if indices else 0
+            pending = sum(bool(mask[index]) for index in self._pending)  # not among the states yet
+            return pending + int(np.count_nonzero(self._states[mask]))
 
     def count_missing(self, rows: Sequence[ImageRecord]) -> int:
         """Return how many of these images are still to be decoded."""

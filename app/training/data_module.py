@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Protocol
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from app.datasets.batch_reader import BatchReader, ReadBatch, ReadStatistics
@@ -212,6 +213,7 @@ class TrainingData(LightningDataModule):
         self._validation = SubsetBatches(inputs, shown, self._readers[1], batch_size) if shown else None
         self._subsets = [self._train] if self._validation is None else [self._train, self._validation]
         self._train_cache = train_cache
+        self._train_rows = np.zeros(0, bool) if train_cache is None else train_cache.find_rows(rows)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -263,8 +265,8 @@ class TrainingData(LightningDataModule):
 
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""
-        rows = self._inputs.subsets["train"]
-        return (0 if self._train_cache is None else self._train_cache.num_present(rows)), len(rows)
+        cache, total = self._train_cache, len(self._inputs.subsets["train"])
+        return (0 if cache is None else cache.count_present(self._train_rows)), total
 
     def tune_pace(self, num_images: int, reading: ReadStatistics, step_s: float) -> None:
         """Learn from one training batch at which pace to read; `step_s` is what came after the images were there."""

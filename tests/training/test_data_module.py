@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from app.datasets.batch_reader import ReadStatistics
 from app.datasets.pacing import Pace
 from app.datasets.preprocessing import Preprocessing, scale_preprocessing
+from app.datasets.sample_cache import Mask, SampleCache
+from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
 from app.training.data_module import Reading, Share, TrainingData, plan_paces
 from app.training.inputs import prepare_inputs
@@ -57,6 +60,26 @@ def test_two_processes_share_the_images(workplace: Workplace) -> None:
     assert {data.validation_batches_everywhere for data in shares} == {1}
     for data in shares:
         data.close()
+
+
+def test_counting_what_is_cached_walks_over_the_images_once(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[int] = []
+    plain = SampleCache.find_rows
+
+    def find(self: SampleCache, rows: Sequence[ImageRecord]) -> Mask:
+        walked.append(len(rows))
+        return plain(self, rows)
+
+    monkeypatch.setattr(SampleCache, "find_rows", find)
+    data = open_data(workplace)
+    counts = [data.count_cached()]
+    for _ in data.train_dataloader():
+        counts.append(data.count_cached())
+    assert counts == [(number, 22) for number in (0, 4, 8, 12, 16, 20, 22)]
+    assert walked == [22]
+    data.close()
 
 
 def test_the_second_epoch_decodes_nothing(workplace: Workplace) -> None:
