@@ -54,6 +54,17 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name} links to {target}"
 
 
+def test_modules_that_pages_name_exist_and_the_engine_names_all_of_its_own() -> None:
+    there = {path.name for folder in ("app", "tests") for path in (ROOT / folder).rglob("*.py")}
+    named = {page.name: set(re.findall(r"`(?:[\w/<>.]*/)?(\w+\.py)`", page.read_text("utf-8"))) for page in PAGES}
+    assert sum(len(names) for names in named.values()) > 50
+    for page, names in named.items():
+        assert names <= there, f"{page} names {sorted(names - there)}"
+    own = {path.name for path in (ROOT / "app" / "training").glob("[!_]*.py")}
+    assert len(own) > 30
+    assert own <= named["training.md"]
+
+
 def test_installation_and_first_result_come_early() -> None:
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     assert lines.index("make install") < 30

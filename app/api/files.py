@@ -23,6 +23,8 @@ _IMAGE_MAGIC: tuple[tuple[bytes, str], ...] = (
 )
 _ONE_RANGE = re.compile(rb"bytes=([0-9]{0,15})-([0-9]{0,15})")
 OCTET_STREAM = "application/octet-stream"
+# A file up to this size is read before the answer begins, so that one which is removed meanwhile is no broken answer.
+_WHOLE_BYTES = 2**20
 
 
 def document_file(media_type: str) -> dict[int | str, dict[str, Any]]:
@@ -55,14 +57,26 @@ def serve_file(request: Request, path: Path) -> Response:
     head = _read_head(path)
     is_json = path.suffix == ".json" and head[:1] in (b"{", b"[")
     content_type = "application/json" if is_json else sniff_content_type(head)
-    response = StoredFileResponse(path, media_type=content_type, stat_result=path.stat())
-    response.headers["cache-control"] = "private, max-age=0, must-revalidate"
+    try:
+        stored = StoredFileResponse(path, media_type=content_type, stat_result=path.stat())
+        is_small = path.stat().st_size <= _WHOLE_BYTES and "range" not in request.headers
+        stored.headers["cache-control"] = "private, max-age=0, must-revalidate"
+        if stored.headers["etag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=_kept_headers(stored))
+        response = Response(path.read_bytes(), 200, _kept_headers(stored), content_type) if is_small else stored
+    except FileNotFoundError:
+        raise _not_there(path) from None
     if content_type == OCTET_STREAM:
         response.headers["content-disposition"] = "attachment"
-    if response.headers["etag"] in request.headers.get("if-none-match", ""):
-        kept = {name: response.headers[name] for name in ("etag", "cache-control", "last-modified")}
-        return Response(status_code=304, headers=kept)
     return response
+
+
+def _kept_headers(response: Response) -> dict[str, str]:
+    return {name: response.headers[name] for name in ("etag", "cache-control", "last-modified")}
+
+
+def _not_there(path: Path) -> NotFoundError:
+    return NotFoundError(f"The file {path.name!r} is not there.")
 
 
 def serve_download(path: Path, filename: str, media_type: str = OCTET_STREAM) -> Response:
@@ -86,5 +100,4 @@ def _read_head(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(16)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        msg = f"The file {path.name!r} is not there."
-        raise NotFoundError(msg) from None
+        raise _not_there(path) from None

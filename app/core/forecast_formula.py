@@ -34,6 +34,8 @@ _WEIGHTS = {
     "batch_size": 1.0,
     "optimizer": 1.0,
     "ema": 1.0,
+    "deterministic": 1.0,
+    "source_scale": 1.0,
 }
 _USED_PRECISION = {"32": "32-true"}
 
@@ -49,6 +51,8 @@ class Workload:
     num_uncached: int = 0
     uncached_megapixels: float = 0.0
     has_cache: bool = True
+    kept_megapixels: float = 0.0
+    """Of those that are not in the cache, what it keeps although not everything fits."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,12 @@ def split_time(work: Workload, basis: Basis, decode_megapixels_per_s: float | No
     num_views = work.num_train * work.feature_views + work.num_val
     feature_images_per_s = (known.feature_images_per_s or 0.0) * speed
     num_readings = 1 if work.has_cache or basis.has_features else work.epochs
+    streamed_megapixels = work.uncached_megapixels - work.kept_megapixels
+    decoded_megapixels = work.kept_megapixels + num_readings * streamed_megapixels
     return ForecastParts(
         startup_s=known.startup_s + (known.outside_s or 0.0),
         probe_s=known.choice.probe_s if basis.differences else 0.0,
-        caching_s=_divide(num_readings * work.uncached_megapixels, decode_megapixels_per_s),
+        caching_s=_divide(decoded_megapixels, decode_megapixels_per_s),
         features_s=_divide(num_views, feature_images_per_s),
         training_s=work.epochs * work.num_train / train_images_per_s,
         validation_s=work.epochs * work.num_val / eval_images_per_s,
@@ -124,7 +130,7 @@ def find_assumptions(work: Workload, basis: Basis, decode_megapixels_per_s: floa
     if work.uncached_megapixels and not decode_megapixels_per_s:
         notes.append("Reading the images that are not in the cache was never measured and is not counted.")
     if not work.has_cache and not basis.has_features:
-        notes.append("The decoded images do not fit the cache, so they are read anew in every epoch.")
+        notes.append("Not all decoded images fit the cache; those that do not are read anew in every epoch.")
     if work.num_val and known.eval_images_per_s is None:
         notes.append(f"Validation was never measured; it is taken as {EVAL_PER_TRAIN:g} times as fast as training.")
     if known.source == "probe" and not known.epoch_overhead_s:

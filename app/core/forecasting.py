@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.core.cached_images import Uncached, count_uncached
+from app.core.cached_images import Kept, Uncached, count_uncached, plan_entries
 from app.core.devices import list_devices
 from app.core.forecast_formula import (
     Basis,
@@ -22,7 +22,8 @@ from app.core.forecast_formula import (
 from app.core.forecast_wording import FreeSpace, describe_forecast, find_warnings
 from app.core.lookup import Lookup
 from app.core.stores import Stores
-from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
+from app.datasets.preprocessing import Preprocessing, resolve_preprocessing, scale_preprocessing
+from app.datasets.source_scale import plan_source_scale
 from app.datasets.table import ImageRecord
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.experiments import ExperimentRecord
@@ -71,8 +72,9 @@ class Forecaster:
         for image in table.images:
             if image.split[index] in subsets:
                 subsets[image.split[index]].append(image)
-        images = subsets["train"] + subsets["val"]
-        uncached = count_uncached(payload.dataset, table, images, settings.preprocessing)
+        scaled = scale_preprocessing(settings.preprocessing, settings.key.source_scale)
+        entries = plan_entries(Kept(subsets["train"], scaled), Kept(subsets["val"], settings.preprocessing))
+        uncached = count_uncached(payload.dataset, table, entries)
         work = _plan_work(settings, payload, uncached, len(subsets["train"]), len(subsets["val"]))
         forecast = _compute(work, basis, find_decode_rate(settings.key.device_name, measurements))
         changes = {
@@ -122,7 +124,8 @@ def _complete(payload: TrainPayload) -> _Settings | None:
     size = preprocessing.input_size
     is_fill = _learns_by_fill(spec, payload.model.backbone)
     num_devices = 1 if is_fill else count_devices(selected)  # a memory is filled by one device
-    key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices)
+    scale = plan_source_scale(payload, num_devices, is_fill=is_fill)
+    key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices, scale)
     return _Settings(hyperparameters, preprocessing, key, is_fill)
 
 
@@ -149,6 +152,7 @@ def _plan_work(
         num_uncached=uncached.num_images,
         uncached_megapixels=uncached.megapixels,
         has_cache=uncached.has_cache,
+        kept_megapixels=uncached.kept_megapixels,
     )
 
 

@@ -1,7 +1,7 @@
 """The transforms that a user can choose, with their parameters: for forms, and to check what was chosen.
 
-Torch-free, because the web process reads it; `augmentations.py` builds the transforms. Names and parameters are those
-of torchvision.transforms.v2.
+Torch-free, because the web process reads it; `augmenting/chain.py` builds the transforms. Names and parameters are
+those of torchvision.transforms.v2.
 """
 
 from __future__ import annotations

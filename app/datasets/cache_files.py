@@ -82,6 +82,16 @@ class Demand(NamedTuple):
     """Rows that are there and that the job does not read."""
 
 
+class Held(NamedTuple):
+    """An entry that a job has open and goes on to fill: it must not give way to another one of the same job."""
+
+    entry: EntryFiles
+    promised: int
+    """The bytes that it takes in the end."""
+    added: int
+    """Those of them that were not there when it was opened."""
+
+
 def describe_entry(table: DatasetTable, plan: ResizePlan) -> dict[str, Any]:
     """Return everything that the pixels of an entry depend on."""
     return {
@@ -142,27 +152,32 @@ def discard_entry(entry: EntryFiles) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def make_room(entry: EntryFiles, demand: Demand, budget_bytes: int) -> str:
-    """Remove other entries, the least recently used first, until the demand fits; return why it does not, or ""."""
-    others = _list_others(entry)
+def make_room(entry: EntryFiles, demand: Demand, budget_bytes: int, held: Sequence[Held] = ()) -> str:
+    """Remove other entries, the least recently used first, until the demand fits; return why it does not, or "".
+
+    `held` are those that the same job has open: they stay, and what was promised to them is taken for spent.
+    """
+    others = _list_others(entry, held)
     evictable = sum(size for _, _, size in others)
-    free = measure_free(entry.folder)
+    promised, free = sum(each.promised for each in held), measure_free(entry.folder) - sum(each.added for each in held)
     reserve = reserve_of(entry.folder)
-    if demand.needed > budget_bytes:
+    if promised + demand.needed > budget_bytes:
+        beside = f" beside {format_gib(promised)} that the job has open" if promised else ""
         return (
-            f"The decoded images take {format_gib(demand.needed)}, and the cache may take {format_gib(budget_bytes)} "
-            "(AI_STUDIO_CACHE_BUDGET)."
+            f"The decoded images take {format_gib(demand.needed)}{beside}, and the cache may take "
+            f"{format_gib(budget_bytes)} (AI_STUDIO_CACHE_BUDGET)."
         )
     if free + evictable - demand.added < reserve:
         return (
-            f"The decoded images take {format_gib(demand.added)} more, and of the {format_gib(free)} that the disk "
-            f"has free {format_gib(reserve)} are left alone."
+            f"The decoded images take {format_gib(demand.added)} more, and of the {format_gib(max(0, free))} that the "
+            f"disk has free {format_gib(reserve)} are left alone."
         )
-    if demand.needed + demand.kept > budget_bytes:
+    if promised + demand.needed + demand.kept > budget_bytes:
         discard_entry(entry)
         demand = Demand(demand.needed, demand.needed, 0)
-    total = demand.needed + demand.kept
-    while others and (total + evictable > budget_bytes or measure_free(entry.folder) - demand.added < reserve):
+    total = promised + demand.needed + demand.kept
+    needed = demand.added + sum(each.added for each in held)
+    while others and (total + evictable > budget_bytes or measure_free(entry.folder) - needed < reserve):
         _, oldest, size = others.pop(0)
         with contextlib.suppress(OSError):  # On Windows files that another process reads stay.
             discard_entry(oldest)
@@ -233,9 +248,10 @@ def _is_sound(entry: EntryFiles, description: dict[str, Any]) -> bool:
         return False
 
 
-def _list_others(entry: EntryFiles) -> list[tuple[float, EntryFiles, int]]:
+def _list_others(entry: EntryFiles, held: Sequence[Held]) -> list[tuple[float, EntryFiles, int]]:
     """Return (last use, entry, bytes on the disk) of the other entries, the least recently used first."""
-    return sorted(_describe_others(entry), key=lambda other: other[0])
+    kept = {each.entry for each in held}
+    return sorted((other for other in _describe_others(entry) if other[1] not in kept), key=lambda other: other[0])
 
 
 def _describe_others(entry: EntryFiles) -> Iterator[tuple[float, EntryFiles, int]]:

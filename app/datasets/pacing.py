@@ -47,7 +47,8 @@ def propose_paces(num_cores: int, has_gpu: bool) -> list[Pace]:
 class PaceTuner:
     """Tries paces in short alternating windows, drops those that are clearly slower, and keeps the fastest."""
 
-    def __init__(self, paces: Sequence[Pace], num_rounds: int = 2) -> None:
+    def __init__(self, paces: Sequence[Pace], num_rounds: int = 2, *, counts_cached: bool = False) -> None:
+        """`counts_cached`: learn from batches that are in the cache as well, where copying them can be what is slow."""
         if not paces:
             msg = "There must be at least one pace to choose from."
             raise ValueError(msg)
@@ -58,6 +59,8 @@ class PaceTuner:
         self._num_settling = 1 + max(pace.lookahead for pace in paces)
         self._round, self._current, self._batch = 0, 0, 0
         self._is_settled = len(self._candidates) == 1
+        self._counts_cached = counts_cached
+        self._is_decoding: bool | None = None
 
     @property
     def pace(self) -> Pace:
@@ -80,9 +83,13 @@ class PaceTuner:
         """Take in one batch and return the pace for the next.
 
         `waited_s` is the time until the batch was there, `step_s` the time from then until the next one was asked for.
-        Batches from the cache alone are left out of account.
+        Batches from the cache alone are left out of account, or where they count, those that are not like the first.
         """
-        if self._is_settled or not num_decoded or not num_images:
+        is_decoding = num_decoded > 0
+        if self._is_settled or not num_images or not (is_decoding or self._counts_cached):
+            return self.pace
+        self._is_decoding = is_decoding if self._is_decoding is None else self._is_decoding
+        if is_decoding is not self._is_decoding:
             return self.pace
         self._batch += 1
         if self._batch > self._num_settling:

@@ -21,10 +21,12 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.datasets.cache_files import (
     Demand,
     EntryFiles,
+    Held,
     describe_entry,
     flush_to_disk,
     locate_entry,
@@ -44,6 +46,8 @@ SYNC_INTERVAL_S = 5.0
 _PRESENT, _UNREADABLE = 1, 2
 _STAMP_MASK = 2**30 - 1
 
+Mask = NDArray[np.bool_]
+
 _logger = logging.getLogger(__name__)
 
 
@@ -53,20 +57,26 @@ class CacheRefusal(NamedTuple):
     reason: str
     needed_bytes: int
     budget_bytes: int
+    is_turned_off: bool = False
+    """Whether someone has turned the cache off."""
 
 
 def open_sample_cache(
-    location: DatasetLocation, table: DatasetTable, plan: ResizePlan, rows: Sequence[ImageRecord] | None = None
+    location: DatasetLocation,
+    table: DatasetTable,
+    plan: ResizePlan,
+    rows: Sequence[ImageRecord] | None = None,
+    beside: Sequence[SampleCache] = (),
 ) -> SampleCache | CacheRefusal:
     """Open the cache of a dataset for a plan; `rows` are the images that will be read, all of them by default.
 
-    Other entries give way when the budget or the disk asks for it. When the rows still do not fit, the refusal says
-    why and images are to be read from their files.
+    Other entries give way when the budget or the disk asks for it, but not those `beside` it that the same job has
+    open. When the rows still do not fit, the refusal says why and images are to be read from their files.
     """
     budget_bytes = location.cache_budget_bytes
     needed = len(table.images if rows is None else rows) * _row_bytes(plan)
     if not location.cache_dir or budget_bytes == 0 or not table.images:
-        return CacheRefusal("The cache of decoded images is turned off.", needed, budget_bytes)
+        return CacheRefusal("The cache of decoded images is turned off.", needed, budget_bytes, is_turned_off=True)
     description = describe_entry(table, plan)
     entry = locate_entry(Path(location.cache_dir), description)
     indices = {name: index for index, name in enumerate(sorted(image.filename for image in table.images))}
@@ -74,10 +84,12 @@ def open_sample_cache(
     try:
         remove_leftovers(entry)
         prepare_entry(entry, description)
-        if reason := make_room(entry, _measure_demand(entry, wanted, _row_bytes(plan)), budget_bytes):
+        demand, held = _measure_demand(entry, wanted, _row_bytes(plan)), [cache.held for cache in beside]
+        if reason := make_room(entry, demand, budget_bytes, held):
             return CacheRefusal(f"{reason} Images are read from their files each time.", needed, budget_bytes)
         prepare_entry(entry, description)
-        return SampleCache(entry, indices, plan.input_size)
+        demand = _measure_demand(entry, wanted, _row_bytes(plan))
+        return SampleCache(entry, indices, plan.input_size, demand)
     except OSError as error:
         reason = (
             f"Decoded images cannot be kept: {error.strerror or error}. Images are read from their files each time."
@@ -91,8 +103,10 @@ class SampleCache:
     When something cannot be written, keeping rows stops, `note` says why, and what is there stays in use.
     """
 
-    def __init__(self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int]) -> None:
-        """Open a prepared entry; raises OSError. `indices` is the row of each file name."""
+    def __init__(self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int], demand: Demand) -> None:
+        """Open a prepared entry; raises OSError. `indices` is the row of each file name, `demand` what room was made
+        for."""
+        self.held = Held(entry, demand.needed + demand.kept, demand.added)
         self._entry, self._indices, self._shape = entry, indices, (*input_size, 3)
         self._row_bytes = int(np.prod(self._shape))
         self._note = ""
@@ -127,10 +141,19 @@ class SampleCache:
 
     def num_present(self, rows: Sequence[ImageRecord]) -> int:
         """Return how many of these images need no decoding, unless their files have changed."""
+        return self.count_present(self.find_rows(rows))
+
+    def find_rows(self, rows: Sequence[ImageRecord]) -> Mask:
+        """Return which rows of the entry hold these images, for `count_present`; walks all of them."""
+        mask = np.zeros(len(self._indices), bool)
+        mask[[self._indices[row.filename] for row in rows if row.filename in self._indices]] = True
+        return mask
+
+    def count_present(self, mask: Mask) -> int:
+        """Return how many of these rows need no decoding; costs little, however many they are."""
         with self._mutex:
-            indices = [self._indices[row.filename] for row in rows if row.filename in self._indices]
-            pending = sum(index in self._pending for index in indices) if self._pending else 0
-            return pending + int(np.count_nonzero(self._states[indices])) if indices else 0
+            pending = sum(bool(mask[index]) for index in self._pending)  # not among the states yet
+            return pending + int(np.count_nonzero(self._states[mask]))
 
     def count_missing(self, rows: Sequence[ImageRecord]) -> int:
         """Return how many of these images are still to be decoded."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +19,17 @@ import torch
 from torch import Tensor, nn
 
 from app.datasets.batch_reader import BatchReader
+from app.datasets.pacing import PaceTuner, propose_paces
 from app.datasets.reading import ResizePlan
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, select_subset
+from app.schemas.events import LogLine
 from app.schemas.export import ResizeRecipe
-from app.schemas.job_context import JobFailure
+from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import DatasetLocation
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
-
-MAX_READERS = 8
 
 _logger = logging.getLogger(__name__)
 
@@ -104,16 +105,30 @@ def resolve_device(device: str) -> torch.device:
 
 @contextmanager
 def open_cache(
-    location: DatasetLocation, table: DatasetTable, plan: ResizePlan, pooled: Sequence[PooledImage]
+    location: DatasetLocation,
+    table: DatasetTable,
+    plan: ResizePlan,
+    pooled: Sequence[PooledImage],
+    tell: Callable[[str], None] = _logger.info,
 ) -> Iterator[SampleCache | None]:
-    """Open the cache of decoded images for the time of the block; None where there cannot be one, which is logged."""
+    """Open the cache of decoded images for the time of the block; None where there cannot be one.
+
+    `tell` learns why, unless the cache was turned off, and why images were no longer kept if that happened.
+    """
     cache = open_sample_cache(location, table, plan, [image.row for image in pooled])
     if isinstance(cache, CacheRefusal):
-        _logger.info(cache.reason)
+        (_logger.info if cache.is_turned_off else tell)(cache.reason)
         yield None
         return
     with cache:
         yield cache
+    if cache.note:
+        tell(cache.note)
+
+
+def tell_in_log(context: JobContext, run_id: str) -> Callable[[str], None]:
+    """Return what writes a warning into the log of the run that a job looks at."""
+    return lambda text: context.report(LogLine(run_id=run_id, level="warning", text=text))
 
 
 def iterate_images(
@@ -122,18 +137,28 @@ def iterate_images(
     plan: ResizePlan,
     batch_size: int,
     cache: SampleCache | None = None,
+    *,
+    is_on_gpu: bool = False,
 ) -> Iterator[ImageBatch]:
-    """Yield the images in order, up to `batch_size` at a time; the next batch is read while one is worked on."""
-    readers = max(1, min(MAX_READERS, os.cpu_count() or 1))
+    """Yield the images in order, up to `batch_size` at a time, at the pace that turns out to be the fastest."""
+    tuner = PaceTuner(propose_paces(os.cpu_count() or 1, is_on_gpu), counts_cached=is_on_gpu)
     rows = [image.row for image in pooled]
     chunks = (range(start, min(start + batch_size, len(rows))) for start in range(0, len(rows), batch_size))
-    with BatchReader(rows, images_dir, plan, cache, num_threads=readers, lookahead=1) as reader:
+    threads, lookahead, is_pinned = tuner.pace
+    with BatchReader(
+        rows, images_dir, plan, cache, num_threads=threads, lookahead=lookahead, pin_memory=is_pinned
+    ) as reader:
+        before = reader.statistics
         for batch in reader.read(chunks):
+            now, given_s = reader.statistics, time.perf_counter()
             yield ImageBatch(
                 images=batch.images.contiguous(),
                 pooled=[pooled[position] for position in batch.positions],
                 skipped=[SkippedImage(sample.filename, sample.message) for sample in batch.skipped],
             )
+            num_decoded, waited_s = now.num_decoded - before.num_decoded, now.waited_s - before.waited_s
+            before, worked_s = now, time.perf_counter() - given_s
+            reader.set_pace(*tuner.record(len(batch.positions), num_decoded, waited_s, worked_s))
 
 
 def run_model(model: nn.Module, images: Tensor, device: torch.device) -> ArrayOutputs:

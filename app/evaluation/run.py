@@ -22,6 +22,7 @@ from app.evaluation.inference import (
     pool_subsets,
     resolve_device,
     run_model,
+    tell_in_log,
 )
 from app.evaluation.intervals import bootstrap_intervals
 from app.schemas.events import EvaluationProgressed, StageStatus
@@ -48,7 +49,8 @@ def run(context: JobContext) -> dict[str, Any]:
     pooled = pool_subsets(table, payload.split_name, payload.split_subsets)
     context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=0, total=len(pooled)))
     trained = load_trained(Path(payload.checkpoint_path), str(device))
-    with open_cache(payload.dataset, table, plan_input(trained), pooled) as cache:
+    tell = tell_in_log(context, payload.run_id)
+    with open_cache(payload.dataset, table, plan_input(trained), pooled, tell) as cache:
         results, skipped = measure(context, payload, trained, pooled, cache)
     aggregate = summarize(context, payload, trained, results)
     aggregate["skipped"] = describe_skipped(skipped)
@@ -71,7 +73,7 @@ def measure(
     images_dir, plan = Path(payload.dataset.images_dir), plan_input(trained)
     results: list[dict[str, Any]] = []
     skipped: list[SkippedImage] = []
-    for batch in iterate_images(pooled, images_dir, plan, payload.batch_size, cache):
+    for batch in iterate_images(pooled, images_dir, plan, payload.batch_size, cache, is_on_gpu=device.type == "cuda"):
         raise_if_cancelled(context)
         skipped.extend(batch.skipped)
         if batch.pooled:

@@ -14,7 +14,7 @@ import torch
 
 from app.durable import put_in_place
 from app.evaluation.artefacts import write_json
-from app.evaluation.inference import load_dataset, open_cache, pool_subsets
+from app.evaluation.inference import load_dataset, open_cache, pool_subsets, tell_in_log
 from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
 from app.export.catalog import STEPS, FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
@@ -65,7 +65,8 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     temporary = context.output_dir / f".{spec.file_name}.tmp"
     try:
         write_model(context, payload, spec, trained, metadata, temporary)
-        with open_cache(payload.dataset, table, plan, sample.pooled) as cache:
+        tell = tell_in_log(context, payload.run_id)
+        with open_cache(payload.dataset, table, plan, sample.pooled, tell) as cache:
             certificate = certify_file(context, spec, trained, replace(sample, cache=cache), temporary)
         put_in_place(temporary, context.output_dir / spec.file_name)
     finally:

@@ -59,12 +59,36 @@ class MeasurementKey(FrozenModel):
     auto_batch_size: bool = Field(False, description="Whether it may be raised.")
     optimizer: str
     ema: bool
+    deterministic: bool = Field(True, description="Whether operations whose result can differ are refused.")
+    source_scale: float = Field(1.0, description="How much larger training images are kept for a strong crop.")
     precision: str = Field(description="As asked for, with `auto`.")
     memory_format: str = Field(description="As asked for, with `auto`.")
     fused_optimizer: str = Field("auto", description="As asked for, with `auto`.")
     compile: str = Field(description="As asked for, with `auto`.")
     augmentations: str = Field(description="Names of the random transforms in order, separated by commas.")
     torch: str
+
+
+class ReadingPace(FrozenModel):
+    """How many threads read images, how many batches ahead, and whether into memory that a GPU reads by itself."""
+
+    num_threads: int = Field(ge=0)
+    lookahead: int = Field(ge=0)
+    pin_memory: bool = False
+
+
+class MeasuredPace(ReadingPace):
+    """What a pace took, waiting for images and working on them together."""
+
+    ms_per_image: float
+
+
+class ReadingChoice(FrozenModel):
+    """At which pace a run reads images, where that comes from, and what was measured."""
+
+    pace: ReadingPace
+    source: Literal["settings", "measured", "earlier_run", "default"]
+    measured: tuple[MeasuredPace, ...] = Field((), strict=False)
 
 
 class RunMeasurement(FrozenModel):
@@ -84,5 +108,6 @@ class RunMeasurement(FrozenModel):
         description="Of the job, outside of what it measures itself: loading libraries, ending. Set by the server.",
     )
     epoch_overhead_s: float = Field(0.0, description="Per epoch beside steps and validation, e.g. checkpoints.")
+    pace: ReadingPace | None = Field(None, description="The fastest way of reading images that a run has tried.")
     peak_ram_mb: float = Field(description="Resident memory of the job's processes at most.")
     peak_vram_mb: float | None = None

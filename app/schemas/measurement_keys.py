@@ -24,8 +24,12 @@ def build_measurement_key(
     image_size: tuple[int, int],
     device_name: str,
     num_devices: int,
+    source_scale: float = 1.0,
 ) -> MeasurementKey:
-    """Return the key of a run; `hyperparameters` are complete, `image_size` is (height, width) in pixels."""
+    """Return the key of a run; `hyperparameters` are complete, `image_size` is (height, width) in pixels.
+
+    `source_scale` is how much larger its training images are kept.
+    """
     hardware = payload.hardware
     names = (entry.name for entry in payload.augmentations.train)
     return MeasurementKey(
@@ -39,6 +43,8 @@ def build_measurement_key(
         auto_batch_size=bool(hyperparameters["auto_batch_size"]),
         optimizer=str(hyperparameters["optimizer"]),
         ema=bool(hyperparameters["ema"]),
+        deterministic=bool(hyperparameters["deterministic"]),
+        source_scale=round(source_scale, 4),
         precision=hardware.precision,
         memory_format=hardware.memory_format,
         fused_optimizer=hardware.fused_optimizer,

@@ -165,7 +165,7 @@ class Hyperparameters(StrictModel):
         -1,
         ge=-1,
         le=64,
-        description="Threads that read images; -1 measures how many.",
+        description="Threads that read images; -1: as many as were fastest, measured while images are decoded.",
         json_schema_extra=form_hint("Hardware"),
     )
     feature_views: int = Field(

@@ -15,24 +15,32 @@ from app.training.arithmetic import (
     is_obeyed,
     settle_without_measuring,
 )
+from app.training.features import explain_why_not
 from app.training.hardware import Hardware, probe_capabilities
 from app.training.inputs import TrainingInputs
 from app.training.probing import probe_arithmetic
 from app.training.recovery import Adjustment
 from app.training.samples import read_samples
 
+NOT_COMPILED = "The model is not compiled: each image goes through it once, which takes less time than compiling would."
+
 Follow = Callable[[int, int, str], None]
 """Called with (done, total, message); without a message it is only asked whether to go on."""
 
 
-def build_request(inputs: TrainingInputs, hardware: Hardware) -> ArithmeticRequest:
-    """Return what a choice depends on; with a frozen backbone an image goes through the model once per view."""
-    hyperparameters = inputs.hyperparameters
+def build_request(inputs: TrainingInputs, hardware: Hardware, *, uses_features: bool) -> ArithmeticRequest:
+    """Return what a choice depends on; with features of a frozen backbone an image goes through it once per view.
+
+    One pass over the images never pays for compiling, so such a run is not compiled, nor one that is filled.
+    """
+    hyperparameters, settings = inputs.hyperparameters, inputs.payload.hardware
+    if uses_features or inputs.learns_by == "fill":
+        settings = settings.model_copy(update={"compile": "off"})
     num_images = len(inputs.subsets["train"])
     batches = -(-num_images // (int(hyperparameters["batch_size"]) * hardware.num_processes))
-    passes = int(hyperparameters["feature_views"]) if inputs.payload.model.freeze_backbone else inputs.max_epochs
+    passes = int(hyperparameters["feature_views"]) if uses_features else inputs.max_epochs
     return ArithmeticRequest(
-        settings=inputs.payload.hardware,
+        settings=settings,
         hardware=hardware,
         capabilities=probe_capabilities(),
         hyperparameters=hyperparameters,
@@ -53,12 +61,25 @@ def choose_arithmetic(
     `follow` learns of each step of a measurement and may raise to end it. Raises JobFailure for an explicit setting
     that this machine cannot obey.
     """
-    request = build_request(inputs, hardware)
+    uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
+    request = build_request(inputs, hardware, uses_features=uses_features)
     choice = _take_saved(request, saved) if saved is not None else None
     if choice is None and inputs.learns_by == "fill":
-        plain = default_arithmetic(request).model_copy(update={"is_compiled": False, "is_optimizer_fused": False})
+        plain = default_arithmetic(request).model_copy(update={"is_optimizer_fused": False})
         choice = ArithmeticChoice(chosen=plain, source="default")
-    return choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
+    choice = (
+        choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
+    )
+    return explain_compilation(inputs, request, choice)
+
+
+def explain_compilation(
+    inputs: TrainingInputs, request: ArithmeticRequest, choice: ArithmeticChoice
+) -> ArithmeticChoice:
+    """Return the choice with the reason why the model is not compiled although the settings ask for it."""
+    if inputs.payload.hardware.compile != "on" or request.settings.compile == "on":
+        return choice
+    return choice.model_copy(update={"reason": f"{choice.reason} {NOT_COMPILED}".strip()})
 
 
 def divide_batch(choice: ArithmeticChoice, adjusted: Adjustment | None, limit: int | None) -> ArithmeticChoice:

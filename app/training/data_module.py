@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
 from lightning.pytorch import LightningDataModule
 
 from app.datasets.batch_reader import BatchReader, ReadBatch, ReadStatistics
@@ -18,6 +19,7 @@ from app.datasets.preprocessing import Preprocessing, scale_preprocessing
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.sampling import EpochBatchSampler, Order
 from app.datasets.table import ImageRecord, class_name_of
+from app.schemas.arithmetic import MeasuredPace, ReadingChoice, ReadingPace
 from app.schemas.events import SkippedSample
 from app.training.batch import Batch
 from app.training.inputs import TrainingInputs
@@ -33,11 +35,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Reading:
-    """How images are read. `requested_threads` -1: as many as measuring says."""
+    """How images are read. `requested_threads` -1: as many as measuring says, which begins with the `known` pace."""
 
     requested_threads: int
     is_on_gpu: bool
     source_scale: float = 1.0
+    known: Pace | None = None
 
 
 class BatchSource(Protocol):
@@ -85,6 +88,10 @@ class RunData(Protocol):
         """Return the images found unreadable since the last call."""
         ...
 
+    def take_notes(self) -> list[str]:
+        """Return why images are no longer kept, where that happened since the last call."""
+        ...
+
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""
         ...
@@ -97,8 +104,22 @@ class RunData(Protocol):
         """Stay with the pace that was fastest so far."""
         ...
 
+    @property
+    def best_pace(self) -> Pace | None:
+        """The fastest pace that this run or an earlier one has tried, None when none was."""
+        ...
+
+    @property
+    def is_pace_settled(self) -> bool:
+        """Whether no other pace will be tried any more."""
+        ...
+
+    def describe_pace(self) -> ReadingChoice:
+        """Return at which pace images are read, where it comes from and what was measured."""
+        ...
+
     def describe_reading(self) -> dict[str, Any]:
-        """Return how images were read, as plain data."""
+        """Return the pace, and what reading cost, as plain data."""
         ...
 
     def close(self) -> None:
@@ -171,9 +192,10 @@ class TrainingData(LightningDataModule):
         self._reading = reading
         self.world_size = share.world_size
         self.notes: list[str] = []
-        self._tuner = PaceTuner(plan_paces(reading))
+        self._tuner = PaceTuner(plan_paces(reading), counts_cached=reading.is_on_gpu)
         self._pace = self._tuner.pace
         self._caches: list[SampleCache] = []
+        self._told: set[str] = set()
         self.sampler = build_sampler(inputs, batch_size, share)
         rows = inputs.subsets["train"]
         shown = inputs.subsets["val"][share.rank :: share.world_size]
@@ -191,6 +213,7 @@ class TrainingData(LightningDataModule):
         self._validation = SubsetBatches(inputs, shown, self._readers[1], batch_size) if shown else None
         self._subsets = [self._train] if self._validation is None else [self._train, self._validation]
         self._train_cache = train_cache
+        self._train_rows = np.zeros(0, bool) if train_cache is None else train_cache.find_rows(rows)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -234,10 +257,16 @@ class TrainingData(LightningDataModule):
         """Return the images found unreadable since the last call."""
         return [sample for each in self._subsets for sample in each.take_skipped()]
 
+    def take_notes(self) -> list[str]:
+        """Return why images are no longer kept, where that happened since the last call."""
+        found = {cache.note for cache in self._caches if cache.note} - self._told
+        self._told |= found
+        return sorted(found)
+
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""
-        rows = self._inputs.subsets["train"]
-        return (0 if self._train_cache is None else self._train_cache.num_present(rows)), len(rows)
+        cache, total = self._train_cache, len(self._inputs.subsets["train"])
+        return (0 if cache is None else cache.count_present(self._train_rows)), total
 
     def tune_pace(self, num_images: int, reading: ReadStatistics, step_s: float) -> None:
         """Learn from one training batch at which pace to read; `step_s` is what came after the images were there."""
@@ -253,16 +282,40 @@ class TrainingData(LightningDataModule):
             for reader in self._readers:
                 reader.set_pace(*pace)
 
+    @property
+    def best_pace(self) -> Pace | None:
+        """The fastest pace that this run or an earlier one has tried, None when none was."""
+        if self._tuner.measurements:
+            return min(self._tuner.measurements, key=lambda each: each.seconds_per_image).pace
+        return self._known_pace
+
+    @property
+    def is_pace_settled(self) -> bool:
+        """Whether no other pace will be tried any more."""
+        return self._tuner.is_settled
+
+    def describe_pace(self) -> ReadingChoice:
+        """Return at which pace images are read, where it comes from and what was measured."""
+        source: Literal["settings", "measured", "earlier_run", "default"]
+        source = "default" if self._known_pace is None else "earlier_run"
+        if len(plan_paces(self._reading)) == 1:
+            source = "settings"
+        elif self._tuner.measurements:
+            source = "measured"
+        measured = tuple(
+            MeasuredPace(**each.pace._asdict(), ms_per_image=round(1000 * each.seconds_per_image, 3))
+            for each in self._tuner.measurements
+        )
+        return ReadingChoice(pace=ReadingPace(**self._tuner.pace._asdict()), source=source, measured=measured)
+
     def describe_reading(self) -> dict[str, Any]:
-        """Return the pace, what was measured of others, and what reading cost, as plain data."""
-        return {
-            "pace": self._tuner.pace._asdict(),
-            "measured": [
-                each.pace._asdict() | {"ms_per_image": round(1000 * each.seconds_per_image, 3)}
-                for each in self._tuner.measurements
-            ],
-            **{name: round(value, 3) for name, value in asdict(self.statistics).items()},
-        }
+        """Return the pace, and what reading cost, as plain data."""
+        figures = {name: round(value, 3) for name, value in asdict(self.statistics).items()}
+        return self.describe_pace().model_dump(mode="json") | figures
+
+    @property
+    def _known_pace(self) -> Pace | None:
+        return self._reading.known if self._reading.known in plan_paces(self._reading) else None
 
     def _build_reader(self, rows: Sequence[ImageRecord], plan: Preprocessing, cache: SampleCache | None) -> BatchReader:
         threads, lookahead, is_pinned = self._tuner.pace
@@ -272,7 +325,7 @@ class TrainingData(LightningDataModule):
         )
 
     def _open_cache(self, plan: Preprocessing, rows: Sequence[ImageRecord]) -> SampleCache | None:
-        opened = open_sample_cache(self._inputs.payload.dataset, self._inputs.table, plan, rows)
+        opened = open_sample_cache(self._inputs.payload.dataset, self._inputs.table, plan, rows, self._caches)
         if isinstance(opened, CacheRefusal):
             self.notes.append(opened.reason)
             return None
@@ -290,13 +343,16 @@ def build_sampler(inputs: TrainingInputs, batch_size: int, share: Share) -> Epoc
 
 
 def plan_paces(reading: Reading, num_cores: int | None = None) -> list[Pace]:
-    """Return the paces to try; with a number of threads that was asked for only how far to read ahead is open."""
+    """Return the paces to try, the known one first, if it is one of them.
+
+    With a number of threads that was asked for only how far to read ahead is open.
+    """
     cores = num_cores or os.cpu_count() or 1
     paces = propose_paces(cores, reading.is_on_gpu)
     if reading.requested_threads >= 0:
         threads = reading.requested_threads
         paces = list(dict.fromkeys(pace._replace(num_threads=threads) for pace in paces)) if threads else [Pace(0, 0)]
-    return paces
+    return sorted(paces, key=lambda pace: pace != reading.known)
 
 
 def add_statistics(parts: Sequence[ReadStatistics]) -> ReadStatistics:

@@ -14,8 +14,10 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from app.datasets.batch_reader import ReadStatistics
+from app.datasets.pacing import Pace
 from app.datasets.sampling import EpochBatchSampler
 from app.datasets.table import ImageRecord
+from app.schemas.arithmetic import ReadingChoice
 from app.schemas.events import SkippedSample
 from app.training.batch import Batch
 from app.training.data_module import TrainingData
@@ -189,6 +191,10 @@ class FeatureData(LightningDataModule):
         """Return the images found unreadable since the last call."""
         return self._images.take_skipped()
 
+    def take_notes(self) -> list[str]:
+        """Return why images are no longer kept, where that happened since the last call."""
+        return self._images.take_notes()
+
     def count_cached(self) -> tuple[int, int]:
         """Return how many training images need no decoding any more, and how many there are."""
         return self._images.count_cached()
@@ -198,6 +204,20 @@ class FeatureData(LightningDataModule):
 
     def settle_pace(self) -> None:
         """Nothing is read from images while the head is trained."""
+
+    @property
+    def best_pace(self) -> Pace | None:
+        """The fastest pace that this run or an earlier one has tried, None when none was."""
+        return self._images.best_pace
+
+    @property
+    def is_pace_settled(self) -> bool:
+        """Whether no other pace will be tried any more."""
+        return self._images.is_pace_settled
+
+    def describe_pace(self) -> ReadingChoice:
+        """Return at which pace the images were read."""
+        return self._images.describe_pace()
 
     def describe_reading(self) -> dict[str, Any]:
         """Return how the images were read, as plain data."""

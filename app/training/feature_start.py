@@ -37,7 +37,7 @@ def switch_to_features(start: RunStart, live: LiveRun) -> None:
     )
     readers = images.readers
     started_s, before = time.monotonic(), images.statistics
-    follow = _Follower(live)
+    follow = _Follower(live, images)
     tables = compute_features(
         live.inputs,
         extractor,
@@ -46,6 +46,8 @@ def switch_to_features(start: RunStart, live: LiveRun) -> None:
         follow,
         live.module.augment or _leave_unchanged,
     )
+    images.settle_pace()
+    live.report_pace()
     elapsed_s = time.monotonic() - started_s
     live.speed.features.add(follow.computed, elapsed_s, subtract(images.statistics, before))
     if follow.computed:
@@ -62,16 +64,18 @@ def _limit_images(arithmetic: Arithmetic) -> int | None:
 
 
 class _Follower:
-    """Shows how many features there are, and obeys commands between two batches."""
+    """Shows how many features there are, learns how to read images, and obeys commands between two batches."""
 
-    def __init__(self, live: LiveRun) -> None:
-        self._live = live
+    def __init__(self, live: LiveRun, images: TrainingData) -> None:
+        self._live, self._images = live, images
+        self._since_s, self._reading = time.perf_counter(), images.statistics
         self._throttle = Throttle(REPORT_S)
         self._first: int | None = None
         self.computed = 0
 
     def __call__(self, done: int, total: int) -> None:
         self._first = done if self._first is None else self._first
+        self._tune(done - self._first - self.computed)
         self.computed = done - self._first
         command = self._live.read_command()
         if command == "cancel":
@@ -80,6 +84,12 @@ class _Follower:
             raise TrainingInterrupted(command)
         if self._throttle.is_due() or done == total:
             self._live.report_job_progress(done, total, f"Computing features, {done:,} of {total:,}")
+
+    def _tune(self, num_images: int) -> None:
+        now, now_s = self._images.statistics, time.perf_counter()
+        reading, elapsed_s = subtract(now, self._reading), now_s - self._since_s
+        self._reading, self._since_s = now, now_s
+        self._images.tune_pace(num_images, reading, elapsed_s - reading.waited_s)
 
 
 def _leave_unchanged(images: Tensor, targets: Any, _view: int, _positions: Sequence[int]) -> tuple[Tensor, Any]:

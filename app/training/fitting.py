@@ -43,8 +43,10 @@ def fit_with_recovery(start: RunStart) -> Fitted:
     broken = _find_earlier_break(start)
     adjusted: Adjustment | None = None
     reported_epochs = start.inputs.payload.recorded_epochs
+    skipped: dict[str, str] = {}
     while True:
         live, content = prepare_run(start, resume_from, adjusted)
+        live.state.add_skipped(skipped)
         if broken is not None:
             # Epochs after the checkpoint are trained again with other settings, so they are reported again and replace
             # what was reported; epochs in it that this process could not report yet still have to be.
@@ -53,6 +55,7 @@ def fit_with_recovery(start: RunStart) -> Fitted:
         if isinstance(fitted, Fitted):
             return fitted
         broken, adjusted, reported_epochs = fitted, _plan(live, fitted), live.reported_epochs
+        skipped = live.state.skipped
         last = live.context.output_dir / "checkpoints" / LAST
         resume_from = last if last.is_file() else resume_from
         # What the broken attempt held must be gone before the next one asks for memory.

@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from app.datasets.augmenting.chain import BatchAugmentation
+from app.datasets.preprocessing import scale_preprocessing
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed
@@ -22,7 +24,7 @@ from app.schemas.payloads import TrainPayload
 from app.training.arithmetic import default_arithmetic, settle_without_measuring
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.checkpoint_content import seed_everything
-from app.training.choosing import build_request
+from app.training.choosing import build_request, explain_compilation
 from app.training.computing import move_to
 from app.training.features import explain_why_not
 from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
@@ -120,11 +122,15 @@ class _ForecastProbe:
     ) -> None:
         self._context, self._inputs, self._hardware = context, inputs, hardware
         self._model, self._samples = model, samples
-        self._request = replace(build_request(inputs, hardware), capabilities=capabilities)
         self._uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
+        request = build_request(inputs, hardware, uses_features=self._uses_features)
+        self._request = replace(request, capabilities=capabilities)
 
     def choose(self) -> ArithmeticChoice:
         """Return the arithmetic that the run would use, measured however short the run is."""
+        return explain_compilation(self._inputs, self._request, self._choose())
+
+    def _choose(self) -> ArithmeticChoice:
         if self._inputs.learns_by == "fill":
             reason = "A model that is filled in one pass is not compared in other arithmetics."
             return ArithmeticChoice(chosen=default_arithmetic(self._request), source="default", reason=reason)
@@ -174,11 +180,14 @@ class _ForecastProbe:
         return size / (measured.step_s + augment_s)
 
     def _measure_augmentation(self, computing: Computing) -> float:
-        """Return the seconds that the random transforms take for an image on the device."""
+        """Return the seconds that the random transforms take for an image on the device, at the size it is kept at."""
         inputs, samples = self._inputs, self._samples
         entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
         augment = BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
         images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)
+        kept = scale_preprocessing(inputs.preprocessing, augment.source_scale).input_size
+        if kept != inputs.preprocessing.input_size:
+            images = functional.interpolate(images, size=kept)
         seconds = time_calls(lambda: augment(images, targets, 0, samples.positions), computing, OTHER_S)
         return seconds / len(images)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.schemas.events import (
     EpochFinished,
     JobProgressed,
     MetricScalar,
+    RunConfigResolved,
     RunPhase,
     SamplesSkipped,
     SkippedSample,
@@ -69,9 +70,11 @@ class LiveRun:
     meter: ProgressMeter = field(default_factory=ProgressMeter)
     progress_throttle: Throttle = field(default_factory=lambda: Throttle(PROGRESS_INTERVAL_S))
     speed: SpeedMeter = field(default_factory=SpeedMeter)
-    skipped: list[SkippedSample] = field(default_factory=list)
     reported_epochs: int = 0
+    resolved: dict[str, Any] = field(default_factory=dict)
     _num_left_out: int = 0
+    _num_skipped_here: int = 0
+    _is_pace_reported: bool = False
 
     def __post_init__(self) -> None:
         self.meeting = Meeting()
@@ -108,6 +111,19 @@ class LiveRun:
                 )
             )
 
+    def report_resolved(self, resolved: dict[str, Any]) -> None:
+        """Report the frozen record of the run, with the pace at which it reads images."""
+        self.resolved = resolved | {"reading": self.data.describe_pace().model_dump(mode="json")}
+        self.reporter.report(RunConfigResolved(run_id=self.reporter.run_id, resolved=self.resolved))
+
+    def report_pace(self) -> None:
+        """Report the record again when another pace than the announced one was found, or its figures."""
+        if self._is_pace_reported or not self.data.is_pace_settled:
+            return
+        self._is_pace_reported = True
+        if self.resolved.get("reading") != self.data.describe_pace().model_dump(mode="json"):
+            self.report_resolved(self.resolved)
+
     def estimate_eta_s(self, eval_batches_done: int | None = None) -> float | None:
         """Return the seconds to the end, from within training or from within a validation."""
         state, data = self.state, self.data
@@ -123,6 +139,7 @@ class LiveRun:
     def close(self) -> None:
         """End the threads that read and close files."""
         self.data.close()
+        self._log_notes()
 
     def scaler(self, trainer: Trainer | None) -> GradScaler | None:
         """Return what keeps the gradients of half precision from vanishing, None in any other arithmetic."""
@@ -137,21 +154,35 @@ class LiveRun:
         """Report the images that turned out to be unreadable; raises JobFailure when most of them are.
 
         Images that were alone in their batch are only said to have been passed over: other epochs may learn from them.
+        A cache that keeps no more images is named, too: from there on they are read again and again.
         """
+        self._log_notes()
         self._log_left_out()
         found = self.data.take_skipped()
-        if not found:
-            return
-        self.skipped.extend(found)
-        count = len(self.skipped)
+        self._num_skipped_here += len(found)
+        # What an earlier process or attempt has left out is counted already, and is found again here.
+        fresh = [sample for sample in found if sample.filename not in self.state.skipped]
+        if fresh:
+            self._report_fresh(fresh)
+        total = sum(len(self.inputs.subsets[subset]) for subset in ("train", "val"))
+        # Files can have been mended since an earlier process, so only what was found in this one counts here.
+        if found and self._num_skipped_here > total * MAX_SKIPPED_SHARE:
+            msg = (
+                f"{self._num_skipped_here} of {total} images cannot be read. The first: {found[0].filename}: "
+                f"{found[0].message}"
+            )
+            raise JobFailure(msg, "ImageReadError")
+
+    def _report_fresh(self, found: Sequence[SkippedSample]) -> None:
+        self.state.add_skipped({sample.filename: sample.message for sample in found})
         for sample in found[:MAX_NAMED_SKIPPED]:
             self.reporter.log(f"Left out {sample.filename}: {sample.message}", "warning")
-        named = found[:MAX_NAMED_SKIPPED]
+        named, count = list(found[:MAX_NAMED_SKIPPED]), len(self.state.skipped)
         self.reporter.report(SamplesSkipped(run_id=self.reporter.run_id, count=count, images=named))
-        total = sum(len(self.inputs.subsets[subset]) for subset in ("train", "val"))
-        if count > total * MAX_SKIPPED_SHARE:
-            msg = f"{count} of {total} images cannot be read. The first: {found[0].filename}: {found[0].message}"
-            raise JobFailure(msg, "ImageReadError")
+
+    def _log_notes(self) -> None:
+        for note in self.data.take_notes():
+            self.reporter.log(note, "warning")
 
     def _log_left_out(self) -> None:
         positions, self.module.left_out = self.module.left_out, []
@@ -166,7 +197,8 @@ class LiveRun:
 
     def name_skipped(self, limit: int) -> list[dict[str, str]]:
         """Return the first images that are left out, as plain data."""
-        return [sample.model_dump() for sample in self.skipped[:limit]]
+        named = list(self.state.skipped.items())[:limit]
+        return [{"filename": filename, "message": message} for filename, message in named]
 
     def report_epochs(self) -> None:
         """Report the closed epochs that were not reported yet, each once, in order."""

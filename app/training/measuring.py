@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from app.datasets.source_scale import plan_source_scale
 from app.schemas.arithmetic import Arithmetic, MeasurementKey
 from app.schemas.measurement_keys import build_measurement_key, read_cpu_name
 from app.tasks.base import FeatureModel, TaskModel
@@ -49,8 +50,9 @@ class HeadModel(nn.Module):
 def build_key(inputs: TrainingInputs, hardware: Hardware) -> MeasurementKey:
     """Return the key of a run on this machine."""
     device_name = read_cpu_name() if hardware.accelerator == "cpu" else hardware.names[0]
-    size = inputs.preprocessing.input_size
-    return build_measurement_key(inputs.payload, inputs.hyperparameters, size, device_name, hardware.num_processes)
+    size, num_devices = inputs.preprocessing.input_size, hardware.num_processes
+    scale = plan_source_scale(inputs.payload, num_devices, is_fill=inputs.learns_by == "fill")
+    return build_measurement_key(inputs.payload, inputs.hyperparameters, size, device_name, num_devices, scale)
 
 
 def measure_evaluation(model: nn.Module, images: Tensor, targets: Any, computing: Computing, limit_s: float) -> float:

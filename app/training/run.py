@@ -18,9 +18,8 @@ from app.training.recovery import RunBroken, as_broken
 from app.training.reporting import RunReporter, read_local_rank
 from app.training.run_measurement import measure_run
 from app.training.start import RunStart
+from app.training.state import MAX_REASONS
 from app.training.trainer import lightning_surroundings
-
-MAX_NAMED_SKIPPED = 100
 
 
 def run(context: JobContext) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def _summarise(fitted: Fitted, hardware: Hardware) -> dict[str, Any]:
         "epochs_done": state.epochs_done,
         "stopped_early": state.is_stopped_early,
         "images_per_s": round(images / state.fit_duration_s, 2) if state.fit_duration_s else None,
-        "skipped": {"count": len(live.skipped), "images": live.name_skipped(MAX_NAMED_SKIPPED)},
+        "skipped": {"count": len(state.skipped), "images": live.name_skipped(MAX_REASONS)},
         "reading": live.data.describe_reading(),
         "measurement": None if measurement is None else measurement.model_dump(mode="json"),
     }

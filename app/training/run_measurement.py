@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from app.datasets.batch_reader import ReadStatistics
-from app.schemas.arithmetic import RunMeasurement
+from app.schemas.arithmetic import ReadingPace, RunMeasurement
 from app.schemas.common import utc_now
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.hardware import Hardware
@@ -23,7 +23,7 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
         return None
     processes = live.data.world_size
     eval_images_per_s = speed.evaluations.images_per_s
-    reading = live.data.statistics
+    reading, pace = live.data.statistics, live.data.best_pace
     return RunMeasurement(
         key=build_key(inputs, hardware),
         # A batch that had to be divided once, when memory was short, is tried whole the next time.
@@ -35,6 +35,7 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
         decode_megapixels_per_s=_measure_decoding(reading),
         feature_images_per_s=speed.features.images_per_s,
         startup_s=speed.startup_s or 0.0,
+        pace=None if pace is None else ReadingPace(**pace._asdict()),
         epoch_overhead_s=speed.epoch_overhead_s,
         peak_ram_mb=round(read_peak_ram_mb(), 1),
         peak_vram_mb=_read_peak_vram_mb(hardware),

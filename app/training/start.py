@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from app.datasets.augmenting.chain import BatchAugmentation
+from app.datasets.pacing import Pace
 from app.models.weights import watch_downloads
 from app.schemas.arithmetic import Arithmetic
-from app.schemas.events import JobProgressed, RunConfigResolved
+from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, raise_if_cancelled
 from app.throttle import Throttle
 from app.training.changed_settings import Changes, accept_changes, describe_changes, find_changes
@@ -114,10 +115,12 @@ def _build_augmentation(inputs: TrainingInputs) -> BatchAugmentation | None:
 
 
 def _open_data(start: RunStart, arithmetic: Arithmetic, augment: BatchAugmentation | None) -> TrainingData:
+    known = start.inputs.payload.known
     reading = Reading(
         requested_threads=int(start.inputs.hyperparameters["num_workers"]),
         is_on_gpu=start.hardware.accelerator == "cuda",
         source_scale=1.0 if augment is None else augment.source_scale,
+        known=None if known is None or known.pace is None else Pace(**known.pace.model_dump()),
     )
     return TrainingData(start.inputs, arithmetic.batch_size, reading, start.share)
 
@@ -151,7 +154,7 @@ def _follow_probe(start: RunStart) -> Callable[[int, int, str], None]:
 def announce_run(start: RunStart, live: LiveRun) -> None:
     """Report the frozen record of the run, and write what is notable about its start."""
     resolved = describe_run(start.inputs, start.hardware, live.module, live.choice)
-    live.reporter.report(RunConfigResolved(run_id=live.reporter.run_id, resolved=resolved))
+    live.report_resolved(resolved)
     _log_start(start, live)
     live.report_progress("init", 0, live.data.batches_per_epoch, None, is_forced=True)
 

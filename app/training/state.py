@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 MIN_DELTA = 1e-4
+MAX_REASONS = 100
 
 
 @dataclass
@@ -17,7 +18,8 @@ class RunState:
     `epoch` is being trained, from 1; `batch` of its batches are done (in each process). `is_epoch_trained` says that
     all its batches are, but that it was not closed by a validation yet. Durations are in seconds. `rate_scale` and
     `rollbacks` remember how often the run went back after a loss that was not finite; `history` are the closed epochs,
-    as they were or still have to be reported.
+    as they were or still have to be reported. `skipped` are the file names of images that were left out; the first of
+    them with the reason, the others with "".
     """
 
     epoch: int = 1
@@ -39,6 +41,7 @@ class RunState:
     fit_duration_s: float = 0.0
     rate_scale: float = 1.0
     rollbacks: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -54,6 +57,12 @@ class RunState:
         self.loss_sum = 0.0
         self.images_in_epoch = 0
         self.epoch_duration_s = 0.0
+
+    def add_skipped(self, images: Mapping[str, str]) -> None:
+        """Remember images that were left out, by their file name, with the reason while there are few."""
+        for filename, message in images.items():
+            if filename not in self.skipped:
+                self.skipped[filename] = message if len(self.skipped) < MAX_REASONS else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data for a checkpoint."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import MutableMapping
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import pytest
@@ -117,6 +120,22 @@ def test_download_has_a_name_and_no_guessed_type(folder: Path) -> None:
 def test_what_is_no_file_is_not_found(folder: Path, name: str) -> None:
     with pytest.raises(NotFoundError):
         serve_download(folder / name, "x")
+
+
+def test_a_file_that_is_removed_before_it_is_sent_is_whole(folder: Path) -> None:
+    path = folder / "lie.png"
+    response = serve_file(SimpleNamespace(headers={}), path)  # type: ignore[arg-type]
+    path.unlink()
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(dict(message))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    asyncio.run(response({"type": "http", "method": "GET", "headers": []}, receive, send))
+    assert [message.get("body") for message in sent] == [None, SVG]
 
 
 def test_json_is_shown_only_when_it_is_json(folder: Path) -> None:

@@ -46,6 +46,10 @@ class Watched:
         """Take back complaints that hold one of these; each must have been there."""
         for part in parts:
             assert any(part in complaint for complaint in self.complaints), (part, self.complaints)
+        self.overlook(*parts)
+
+    def overlook(self, *parts: str) -> None:
+        """Take back complaints that hold one of these, if there are any: for what may happen and may not."""
         self.complaints[:] = [item for item in self.complaints if not any(part in item for part in parts)]
 
     def open(self, path: str) -> None:
@@ -68,7 +72,7 @@ class Watched:
 
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(f"console: {message.text}")
+            self.complaints.append(f"console: {message.text} at {message.location['url']}")
 
     def _note_request(self, request: Request) -> None:
         self.requests.append(request.url)

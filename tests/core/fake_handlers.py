@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+from app.datasets.source_scale import plan_source_scale
 from app.datasets.table import decode_dataset, select_subset
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
 from app.schemas.common import utc_now
@@ -105,7 +106,9 @@ def measure(payload: TrainPayload, source: Literal["run", "probe"]) -> dict[str,
     size = (hyperparameters["image_size"],) * 2
     name = find_device_name(selected, [])
     assert name is not None
-    key = build_measurement_key(payload, hyperparameters, size, name, count_devices(selected))
+    num_devices = count_devices(selected)
+    scale = plan_source_scale(payload, num_devices, is_fill=False)
+    key = build_measurement_key(payload, hyperparameters, size, name, num_devices, scale)
     chosen = Arithmetic(precision="32-true", batch_size=key.batch_size, micro_batch_size=key.batch_size)
     measurement = RunMeasurement(
         key=key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -89,6 +90,8 @@ def test_without_a_cache_images_are_read_in_every_epoch() -> None:
     basis = choose(make_key(), make_measurement())
     assert split_time(work, basis, 10.0).caching_s == 5.0
     assert any("in every epoch" in note for note in find_assumptions(work, basis, 10.0))
+    partly = replace(work, kept_megapixels=8.0)
+    assert split_time(partly, basis, 10.0).caching_s == 0.8 + 5 * 0.2
 
 
 def test_another_image_size_scales_speed_and_memory_by_pixels() -> None:

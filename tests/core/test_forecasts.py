@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,10 +16,11 @@ from app.core.exceptions import (
 )
 from app.core.studio import Studio
 from app.datasets.cache_files import describe_entry, locate_entry, prepare_entry
-from app.datasets.preprocessing import resolve_preprocessing
+from app.datasets.preprocessing import resolve_preprocessing, scale_preprocessing
 from app.schemas.experiments import ExperimentRecord, ExperimentUpdate
 from app.schemas.forecasts import Forecast
 from app.schemas.payloads import TrainPayload
+from app.schemas.tasks import AugmentationEntry
 from tests.core.conftest import WAIT_S, create_experiment, make_studio, train_to_end
 from tests.core.test_training import wait_for_epochs
 
@@ -119,16 +119,32 @@ def test_other_settings_of_the_model_give_an_estimate_and_a_probe_is_still_possi
 def test_images_in_the_cache_are_not_counted(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     run_probe(studio, imported_id, record)
-    cache_dir = studio.settings.workspace_root / "projects" / imported_id / "dataset" / ".cache"
-    fill_cache(studio, imported_id, record, cache_dir)
+    fill_cache(studio, imported_id, record)
     forecast = get_forecast(studio, imported_id, record.id)
     assert (forecast.num_uncached, forecast.parts.caching_s, forecast.disk_cache_mb) == (0, 0.0, 0.0)
 
 
-def fill_cache(studio: Studio, project_id: str, record: ExperimentRecord, cache_dir: Path) -> None:
+def test_training_images_for_a_strong_crop_are_looked_up_and_counted_at_their_larger_size(
+    studio: Studio, imported_id: str
+) -> None:
+    record = create_experiment(studio, imported_id, image_size=32)
+    update = ExperimentUpdate(augmentations={"train": [AugmentationEntry(name="RandomResizedCrop")], "val": []})
+    record = studio.experiments.update_experiment(imported_id, record.id, update)
+    run_probe(studio, imported_id, record)
+    train_bytes, val_bytes = 12 * 3 * 64**2, 4 * 3 * 32**2
+    forecast = get_forecast(studio, imported_id, record.id)
+    assert (forecast.num_uncached, forecast.disk_cache_mb) == (16, round((train_bytes + val_bytes) / 2**20, 1))
+    fill_cache(studio, imported_id, record)  # as an evaluation leaves it
+    assert get_forecast(studio, imported_id, record.id).num_uncached == 12
+    fill_cache(studio, imported_id, record, scale=2.0)
+    assert get_forecast(studio, imported_id, record.id).num_uncached == 0
+
+
+def fill_cache(studio: Studio, project_id: str, record: ExperimentRecord, scale: float = 1.0) -> None:
     """Make an entry of the cache in which every image is there."""
+    cache_dir = studio.settings.workspace_root / "projects" / project_id / "dataset" / ".cache"
     table = studio.forecasts._lookup.find_table(project_id)
-    plan = resolve_preprocessing(record.hyperparameters, record.augmentations.val)
+    plan = scale_preprocessing(resolve_preprocessing(record.hyperparameters, record.augmentations.val), scale)
     entry = locate_entry(cache_dir, description := describe_entry(table, plan))
     prepare_entry(entry, description)
     np.full(len(table.images), 1, "<u8").tofile(entry.states)

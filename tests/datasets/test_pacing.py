@@ -56,6 +56,15 @@ def test_batches_from_the_cache_do_not_count() -> None:
     assert tuner.measurements == []
 
 
+def test_beside_a_gpu_they_count_and_are_not_mixed_with_those_that_were_decoded() -> None:
+    tuner = PaceTuner(PACES, counts_cached=True)
+    for _ in range(100):
+        tuner.record(8, 0, 0.0, 4.0 - PACES.index(tuner.pace))
+        tuner.record(8, 8, 0.0, 100.0)
+    assert (tuner.is_settled, tuner.pace) == (True, PACES[2])
+    assert [found.seconds_per_image for found in tuner.measurements] == [0.5, 0.375, 0.25]
+
+
 def test_a_trial_that_ends_early_keeps_the_best_so_far() -> None:
     tuner = PaceTuner(PACES)
     assert PaceTuner(PACES).settle() == PACES[0]

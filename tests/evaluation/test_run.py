@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn import metrics as reference
 from app.datasets import batch_reader
 from app.datasets.images import Array
 from app.datasets.reading import ResizePlan, read_pixels
+from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord, encode_dataset
 from app.evaluation.run import run
 from app.schemas.job_context import JobCancelled, JobFailure
@@ -194,3 +196,23 @@ def test_a_second_evaluation_and_one_of_more_images_decode_only_what_is_new(
     assert read(tmp_path / "a")[0] == read(tmp_path / "b")[0]
     evaluate(label_world, tmp_path / "c", dataset=location, split_subsets=["test", "val"])
     assert len(decoded) == len(set(decoded)) == 12
+
+
+def test_why_decoded_images_are_not_kept_stands_in_the_log_of_the_run(
+    label_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = label_world.location.model_copy(update={"cache_dir": str(tmp_path / "cache")})
+    small = location.model_copy(update={"cache_budget_bytes": 1000})
+    off = location.model_copy(update={"cache_budget_bytes": 0})
+    monkeypatch.setattr(SampleCache, "_write_row", fail_to_write)
+    expected = [(small, "AI_STUDIO_CACHE_BUDGET"), (location, "No space left on device"), (off, "")]
+    for number, (dataset, words) in enumerate(expected):
+        (tmp_path / str(number)).mkdir()
+        context, _ = evaluate(label_world, tmp_path / str(number), dataset=dataset.model_dump(mode="json"))
+        lines = context.of_type("LOG_LINE")
+        assert len(lines) == bool(words)
+        assert all(words in line.text and line.level == "warning" and line.run_id for line in lines)
+
+
+def fail_to_write(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

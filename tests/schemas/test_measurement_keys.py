@@ -26,7 +26,7 @@ from app.schemas.tasks import AugmentationEntry
 NAMES = ("Resize", "RandomHorizontalFlip", "ColorJitter", "Normalize")
 
 
-def build(hardware: dict[str, Any] | None = None, **changes: Any) -> MeasurementKey:
+def build(hardware: dict[str, Any] | None = None, source_scale: float = 1.0, **changes: Any) -> MeasurementKey:
     payload = TrainPayload(
         task="colours",
         experiment_id="exp-00000000",
@@ -39,8 +39,9 @@ def build(hardware: dict[str, Any] | None = None, **changes: Any) -> Measurement
         hardware=HardwareSettings(**(hardware or {})),
         weights_dir="",
     )
-    chosen = {"batch_size": 8, "auto_batch_size": False, "optimizer": "adam", "ema": False} | changes
-    return build_measurement_key(payload, chosen, (16, 24), "A processor", 1)
+    chosen = {"batch_size": 8, "auto_batch_size": False, "optimizer": "adam", "ema": False}
+    chosen |= {"deterministic": True} | changes
+    return build_measurement_key(payload, chosen, (16, 24), "A processor", 1, source_scale)
 
 
 def test_a_key_holds_what_was_asked_for() -> None:
@@ -58,6 +59,8 @@ def test_a_key_holds_what_was_asked_for() -> None:
         {"auto_batch_size": True},
         {"optimizer": "sgd"},
         {"ema": True},
+        {"deterministic": False},
+        {"source_scale": 2.0},
         {"hardware": {"precision": "32"}},
         {"hardware": {"memory_format": "contiguous"}},
         {"hardware": {"fused_optimizer": "off"}},

@@ -8,13 +8,14 @@ import pytest
 
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobCancelled, JobFailure
-from app.training.choosing import build_request, choose_arithmetic, divide_batch
+from app.training.choosing import NOT_COMPILED, build_request, choose_arithmetic, divide_batch
 from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs, prepare_inputs
 from app.training.recovery import Adjustment
 from app.training.samples import read_samples
 from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import Workplace, build_parts
+from tests.training.feature_world import FrozenNet
 
 CPU = Hardware("cpu", 1, ("cpu",), "32-true", "auto")
 
@@ -80,11 +81,25 @@ def test_a_long_run_measures_and_can_be_cancelled_meanwhile(workplace: Workplace
         choose(inputs, follow=cancel)
 
 
-def test_a_frozen_backbone_counts_views_and_not_epochs(workplace: Workplace) -> None:
+def test_features_count_views_and_not_epochs(workplace: Workplace) -> None:
     inputs = inputs_of(workplace, max_epochs=50, feature_views=3)
-    assert build_request(inputs, CPU).num_steps == 50 * 6
-    payload = workplace.payload({"max_epochs": 50, "feature_views": 3}, {"freeze_backbone": True})
-    assert build_request(prepare_inputs(payload, build_parts()), CPU).num_steps == 3 * 6
+    assert build_request(inputs, CPU, uses_features=False).num_steps == 50 * 6
+    assert build_request(inputs, CPU, uses_features=True).num_steps == 3 * 6
+
+
+@pytest.mark.parametrize("saved", [None, make_arithmetic(batch_size=4, micro_batch_size=4).model_dump(mode="json")])
+def test_what_learns_from_features_is_never_compiled_and_says_so(workplace: Workplace, saved: Any) -> None:
+    payload = workplace.payload({}, {"freeze_backbone": True}, hardware=HardwareSettings(compile="on"))
+    choice = choose_arithmetic(prepare_inputs(payload, build_parts()), CPU, FrozenNet(), saved, lambda *_: None)
+    assert not choice.chosen.is_compiled
+    assert NOT_COMPILED in choice.reason
+    assert "changed since the checkpoint" not in choice.reason
+
+
+def test_what_is_filled_is_never_compiled_and_says_so(workplace: Workplace) -> None:
+    payload = workplace.payload({}, {"backbone": "means"}, hardware=HardwareSettings(compile="on"))
+    inputs = prepare_inputs(payload, build_parts())
+    assert (choose(inputs).chosen.is_compiled, choose(inputs).reason) == (False, NOT_COMPILED)
 
 
 def test_samples_are_spread_over_the_images(workplace: Workplace) -> None:

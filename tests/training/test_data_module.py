@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from app.datasets.batch_reader import ReadStatistics
 from app.datasets.pacing import Pace
 from app.datasets.preprocessing import Preprocessing, scale_preprocessing
+from app.datasets.sample_cache import Mask, SampleCache
+from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
 from app.training.data_module import Reading, Share, TrainingData, plan_paces
 from app.training.inputs import prepare_inputs
@@ -59,6 +62,26 @@ def test_two_processes_share_the_images(workplace: Workplace) -> None:
         data.close()
 
 
+def test_counting_what_is_cached_walks_over_the_images_once(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked: list[int] = []
+    plain = SampleCache.find_rows
+
+    def find(self: SampleCache, rows: Sequence[ImageRecord]) -> Mask:
+        walked.append(len(rows))
+        return plain(self, rows)
+
+    monkeypatch.setattr(SampleCache, "find_rows", find)
+    data = open_data(workplace)
+    counts = [data.count_cached()]
+    for _ in data.train_dataloader():
+        counts.append(data.count_cached())
+    assert counts == [(number, 22) for number in (0, 4, 8, 12, 16, 20, 22)]
+    assert walked == [22]
+    data.close()
+
+
 def test_the_second_epoch_decodes_nothing(workplace: Workplace) -> None:
     data = open_data(workplace)
     list(data.train_dataloader())
@@ -75,6 +98,26 @@ def test_training_images_can_be_read_larger_than_validation_images(workplace: Wo
     assert data.validation_loader is not None
     assert next(iter(data.validation_loader)).images.shape[-2:] == (SIDE_PX, SIDE_PX)
     data.close()
+
+
+@pytest.mark.parametrize(("spare_bytes", "expected"), [(60_000, [31, 0, 0]), (-1, [31, 9, 9])])
+def test_what_two_sizes_keep_fits_the_budget_together_in_every_run(
+    workplace: Workplace, spare_bytes: int, expected: list[int]
+) -> None:
+    large, small = 3 * (2 * SIDE_PX) ** 2, 3 * SIDE_PX**2
+    payload = workplace.payload()
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    payload.dataset.cache_budget_bytes = 22 * large + 9 * small + spare_bytes
+    inputs, decoded = prepare_inputs(payload, build_parts()), []
+    for _ in range(3):
+        data = TrainingData(inputs, 4, Reading(0, is_on_gpu=False, source_scale=2.0), Share())
+        list(data.train_dataloader())
+        list(data.validation_loader or [])
+        decoded.append(data.statistics.num_decoded)
+        data.close()
+    assert decoded == expected
+    # What does not fit beside the training images is read from its files, and the run is told.
+    assert len([note for note in data.notes if "beside" in note]) == (spare_bytes < 0)
 
 
 def test_without_room_for_a_cache_the_run_is_told(workplace: Workplace) -> None:
@@ -108,8 +151,25 @@ def test_the_fastest_pace_is_kept_and_told(workplace: Workplace) -> None:
         is_slow = data.describe_reading()["pace"]["lookahead"] == 0
         data.tune_pace(4, ReadStatistics(num_decoded=4, waited_s=2.0 if is_slow else 0.1), 0.1)
     described = data.describe_reading()
+    assert (described["source"], data.best_pace, data.is_pace_settled) == ("measured", Pace(2, 1), True)
     assert described["pace"] == {"num_threads": 2, "lookahead": 1, "pin_memory": False}
     assert len(described["measured"]) == 2
+    data.close()
+
+
+@pytest.mark.parametrize(
+    ("known", "pace", "source"),
+    [(None, Pace(2, 0), "default"), (Pace(2, 1), Pace(2, 1), "earlier_run"), (Pace(9, 1), Pace(2, 0), "default")],
+)
+def test_a_run_begins_with_the_pace_that_an_earlier_one_found(
+    workplace: Workplace, known: Pace | None, pace: Pace, source: str
+) -> None:
+    reading = Reading(2, is_on_gpu=False, known=known)
+    data = TrainingData(prepare_inputs(workplace.payload(), build_parts()), 4, reading, Share())
+    data.settle_pace()  # as after an epoch that decoded nothing
+    described = data.describe_pace()
+    assert (Pace(**described.pace.model_dump()), described.source, described.measured) == (pace, source, ())
+    assert data.best_pace == (pace if source == "earlier_run" else None)
     data.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from app.datasets.augmenting.chain import BatchAugmentation
 from app.schemas.arithmetic import RunMeasurement
 from app.schemas.events import CheckpointSaved, JobProgressed
 from app.schemas.experiments import HardwareSettings
@@ -25,7 +26,7 @@ from app.training.inputs import TaskParts
 from app.training.measuring import Computing, measure_evaluation, measure_features, time_calls
 from app.worker import HANDLERS
 from tests.training.arithmetics import CPU, make_arithmetic
-from tests.training.fakes import FakeContext, TinyNet, Workplace, build_parts
+from tests.training.fakes import SETTLED, FakeContext, TinyNet, Workplace, build_parts
 
 FLIP = AugmentationEntry(name="RandomHorizontalFlip")
 
@@ -73,6 +74,23 @@ def test_a_run_finds_what_a_probe_measured(workplace: Workplace) -> None:
     assert settled is not None
     assert (settled.source, settled.chosen) == ("earlier_run", found.choice.chosen)
     assert take_known(request, found) == settled
+
+
+def test_a_strong_crop_is_measured_on_images_as_large_as_a_run_keeps_them(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides: list[int] = []
+    plain = BatchAugmentation.__call__
+
+    def augment(self: BatchAugmentation, images: Tensor, *arguments: Any) -> tuple[Tensor, Any]:
+        sides.append(images.shape[-1])
+        return plain(self, images, *arguments)
+
+    monkeypatch.setattr(BatchAugmentation, "__call__", augment)
+    payload = workplace.payload(train=[AugmentationEntry(name="RandomResizedCrop"), FLIP], hardware=SETTLED)
+    found, _ = measure(workplace, payload)
+    assert set(sides) == {32}
+    assert found.key.source_scale == 2.0
 
 
 def test_explicit_settings_are_measured_as_they_are(workplace: Workplace) -> None:

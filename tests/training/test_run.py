@@ -85,13 +85,17 @@ def test_the_record_holds_what_really_ran(workplace: Workplace) -> None:
 
 
 def test_a_checkpoint_says_what_it_is(workplace: Workplace) -> None:
-    train_once(workplace)
+    context, result = train_once(workplace)
     content = load_checkpoint(workplace.root / "run", "best")
     assert set(content) == {"state_dict", "ai_studio", "resume"}
     assert any(name.startswith("model.head") for name in content["state_dict"])
     described = content["ai_studio"]
     assert described["context"]["classes"] == ["red", "green", "blue"]
-    assert described["extra"]["metrics"]["val_accuracy"] >= 0
+    metrics = [event.metrics for event in context.of(EpochFinished) if event.metrics.epoch == result["best_epoch"]]
+    assert len(metrics) == 1
+    assert described["extra"]["epoch"] == result["best_epoch"]
+    assert described["extra"]["metrics"]["val_accuracy"] == result["best_metric"]["val_accuracy"]
+    assert described["extra"]["metrics"]["val_loss"] == metrics[0].model_dump()["val_loss"]
     assert described["extra"]["dataset_hash"]
     assert sorted(path.name for path in (workplace.root / "run/checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from app.datasets.batch_reader import ReadStatistics
 from app.models.vector import VectorModel
-from app.schemas.arithmetic import ArithmeticChoice, RunMeasurement
+from app.schemas.arithmetic import ArithmeticChoice, ReadingPace, RunMeasurement
+from app.schemas.events import RunConfigResolved
 from app.training import start
+from app.training.data_module import TrainingData
 from app.training.measurement import PassSpeed, Rate, SpeedMeter, subtract
 from app.training.run import run
 from app.training.validation import validate
@@ -33,6 +35,38 @@ def test_images_from_the_cache_count_before_those_that_were_decoded() -> None:
     assert PassSpeed().images_per_s is None
 
 
+def test_the_pace_of_reading_is_recorded_and_the_next_run_starts_with_it(workplace: Workplace) -> None:
+    payload = workplace.payload({"max_epochs": 3, "num_workers": 2, "batch_size": 2})
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    first = workplace.context("first", payload)
+    known = RunMeasurement.model_validate(run_fake(first, payload)["measurement"])
+    records = [event.resolved["reading"] for event in first.of(RunConfigResolved)]
+    assert [record["source"] for record in records] == ["default", "measured"]
+    assert len(records[1]["measured"]) == 2
+    fastest = min(records[1]["measured"], key=lambda each: each["ms_per_image"])
+    assert known.pace == ReadingPace(num_threads=2, lookahead=fastest["lookahead"])
+    assert known.pace.model_dump() == records[1]["pace"]
+
+    further = payload.model_copy(update={"known": known})
+    second = workplace.context("second", further)
+    again = RunMeasurement.model_validate(run_fake(second, further)["measurement"])
+    (record,) = [event.resolved["reading"] for event in second.of(RunConfigResolved)]
+    assert (record["source"], record["pace"], record["measured"]) == ("earlier_run", records[1]["pace"], [])
+    assert again.pace == known.pace
+
+
+def test_computing_features_measures_the_pace_of_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: list[tuple[int, int]] = []
+
+    def tune(_: TrainingData, num_images: int, reading: ReadStatistics, step_s: float) -> None:
+        assert step_s >= 0.0
+        learned.append((num_images, reading.num_decoded))
+
+    monkeypatch.setattr(TrainingData, "tune_pace", tune)
+    run(open_context(tmp_path, num_workers=2))
+    assert [pair for pair in learned if pair[0]] == [(10, 10), (4, 4)]
+
+
 def test_the_first_steps_of_a_process_do_not_count() -> None:
     meter = SpeedMeter()
     for seconds in (30.0, 20.0, 1.0, 1.0):
@@ -50,7 +84,9 @@ def test_what_was_read_between_two_moments() -> None:
 def test_a_run_measures_itself(workplace: Workplace) -> None:
     payload = workplace.payload({"max_epochs": 4})
     payload.dataset.cache_dir = str(workplace.root / "cache")
+    started_s = time.monotonic()
     result = run_fake(workplace.context("run", payload), payload)
+    took_s = time.monotonic() - started_s
     measured = RunMeasurement.model_validate(result["measurement"])
     assert (measured.source, measured.key.backbone, measured.key.batch_size) == ("run", "tiny", 4)
     assert measured.train_images_per_s > 0
@@ -58,7 +94,7 @@ def test_a_run_measures_itself(workplace: Workplace) -> None:
     assert measured.decode_megapixels_per_s is not None
     assert measured.feature_images_per_s is None
     assert measured.peak_ram_mb > 50
-    assert measured.startup_s >= 0
+    assert 0.0 < measured.startup_s < took_s
 
 
 class SlowClock:

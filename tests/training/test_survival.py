@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.datasets.sample_cache import SampleCache
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
 from app.schemas.events import (
     CheckpointSaved,
@@ -25,7 +26,7 @@ from app.schemas.job_context import JobFailure
 from app.training import fitting, savings, start
 from app.training.lightning_module import TrainingModule
 from tests.training.arithmetics import make_arithmetic
-from tests.training.fakes import ClassMeans, FakeContext, TinyNet, Workplace, load_checkpoint, run_fake
+from tests.training.fakes import ClassMeans, FakeContext, TinyNet, Workplace, command_after, load_checkpoint, run_fake
 
 
 @pytest.fixture
@@ -279,6 +280,49 @@ def test_a_batch_without_any_good_image_is_passed_over(tmp_path: Path) -> None:
     assert result["epochs_done"] == 3
 
 
+def test_the_count_of_bad_images_goes_on_when_a_run_is_resumed(workplace: Workplace) -> None:
+    for row in workplace.rows[:6]:
+        (workplace.root / "images" / row.filename).write_bytes(b"no image")
+    payload = workplace.payload()
+    paused = workplace.context("run", payload)
+    paused.decide = command_after(3, "pause")
+    first = run_fake(paused, payload)
+    assert first["outcome"] == "paused"
+    before = paused.of(SamplesSkipped)[-1].count
+    assert 0 < before < 6
+    again = payload.model_copy(update={"resume_from": str(paused.output_dir / "checkpoints/last.ckpt")})
+    resumed = workplace.context("run", again)
+    result = run_fake(resumed, again)
+    counts = [event.count for event in resumed.of(SamplesSkipped)]
+    assert counts == sorted(counts)
+    assert (counts[0] > before, counts[-1], result["skipped"]["count"]) == (True, 6, 6)
+    named = [
+        sample.filename for each in (paused, resumed) for event in each.of(SamplesSkipped) for sample in event.images
+    ]
+    assert sorted(named) == [row.filename for row in workplace.rows[:6]]  # each once
+
+
+def test_the_count_of_bad_images_goes_on_when_a_run_recovers(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for row in workplace.rows[:6]:
+        (workplace.root / "images" / row.filename).write_bytes(b"no image")
+    plain, calls = TinyNet.loss, []
+
+    def loss(self: TinyNet, images: Tensor, targets: Tensor) -> Any:
+        calls.append(len(images))
+        if len(calls) == 4:
+            raise MemoryError
+        return plain(self, images, targets)
+
+    monkeypatch.setattr(TinyNet, "loss", loss)
+    context, result = train(workplace)
+    assert len(context.of(RunRecovered)) == 1
+    counts = [event.count for event in context.of(SamplesSkipped)]
+    assert (counts, counts[-1]) == (sorted(set(counts)), 6)
+    assert result["skipped"]["count"] == 6
+
+
 def test_a_run_with_mostly_bad_images_fails_with_the_first_reason(workplace: Workplace) -> None:
     for path in (workplace.root / "images").iterdir():
         path.write_bytes(b"no image")
@@ -364,3 +408,20 @@ def test_a_full_disk_before_the_first_checkpoint_fails(workplace: Workplace, mon
     monkeypatch.setattr(torch, "save", save)
     with pytest.raises(JobFailure, match="The disk is full"):
         train(workplace)
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_disk_without_room_for_decoded_images_is_told_once(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if not has_room:
+        monkeypatch.setattr(SampleCache, "_write_row", fail)
+    payload = workplace.payload({"max_epochs": 2})
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    context = workplace.context("run", payload)
+    assert run_fake(context, payload)["epochs_done"] == 2
+    found = [event for event in context.of(LogLine) if "no longer kept" in event.text]
+    assert [event.level for event in found] == ([] if has_room else ["warning"])

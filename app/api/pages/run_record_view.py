@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.api.pages.run_words import show_duration, show_size
-from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, ReadingChoice, ReadingPace
 from app.schemas.experiments import RunConfigRecord, RunRecord
 
 _PRECISIONS = {"32-true": "32 bit", "16-mixed": "16 bit, mixed", "bf16-mixed": "bfloat16, mixed"}
@@ -19,6 +19,12 @@ _SOURCES = {
     "earlier_run": "measured by an earlier run with these settings",
     "default": "the default, without measuring",
     "checkpoint": "as in the checkpoint that it goes on from",
+}
+_PACE_SOURCES = {
+    "settings": "as the settings say",
+    "measured": "measured in this run",
+    "earlier_run": "measured by an earlier run with these settings",
+    "default": "without measuring",
 }
 
 
@@ -37,7 +43,7 @@ def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecord
         return None
     resolved = config.resolved
     choice = _read_choice(resolved)
-    facts = _device_facts(resolved)
+    facts = [*_device_facts(resolved), *_reading_facts(resolved)]
     if choice is None:
         return RunRecordView(tuple(facts), "", ()) if facts else None
     chosen = choice.chosen
@@ -86,6 +92,25 @@ def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
         trained, total = model.get("parameters_trained", 0), model["parameters_total"]
         facts.append(("Parameters", f"{trained:,} of {total:,} trained"))
     return facts
+
+
+def _reading_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
+    try:
+        reading = ReadingChoice.model_validate(resolved.get("reading"))
+    except ValidationError:  # a record of another version
+        return []
+    facts = [("Reading images", f"{_describe_pace(reading.pace)}; {_PACE_SOURCES[reading.source]}")]
+    measured = [f"{_describe_pace(each)}: {each.ms_per_image:,.1f} ms an image" for each in reading.measured]
+    return [*facts, ("Ways of reading tried", "; ".join(measured))] if measured else facts
+
+
+def _describe_pace(pace: ReadingPace) -> str:
+    words = [f"{pace.num_threads} thread{'s' * (pace.num_threads != 1)}" if pace.num_threads else "no threads"]
+    if pace.lookahead:
+        words.append(f"{pace.lookahead} batch{'es' * (pace.lookahead != 1)} ahead")
+    if pace.pin_memory:
+        words.append("pinned memory")
+    return ", ".join(words)
 
 
 def _describe_candidate(candidate: Candidate) -> tuple[str, str, str, str]:

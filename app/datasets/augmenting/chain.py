@@ -22,7 +22,6 @@ from app.datasets.augmenting.cropping import (
     PaddedCrop,
     ResizedCrop,
     VerticalFlip,
-    find_source_scale,
     resize_images,
 )
 from app.datasets.augmenting.mixing import CutMix, Mixing, MixUp
@@ -46,6 +45,7 @@ from app.datasets.augmenting.steps import (
 )
 from app.datasets.augmenting.warping import Affine, Perspective, Rotation
 from app.datasets.draws import Floats, draw_uniforms
+from app.datasets.source_scale import find_source_scale
 from app.schemas.tasks import AugmentationEntry
 
 Step = GeometricStep | PhotometricStep
@@ -93,8 +93,7 @@ class BatchAugmentation:
         self._seed = seed
         self.is_empty = not self._steps and not self._mixings
         self.mixes_labels = bool(self._mixings)
-        is_crop_first = bool(self._steps) and isinstance(self._steps[0], ResizedCrop)
-        self.source_scale = find_source_scale(read_settings(built[0][0])["scale"]) if is_crop_first else 1.0
+        self.source_scale = find_source_scale(chosen)
 
     def __call__(self, images: Tensor, targets: Any, epoch: int, positions: Sequence[int]) -> tuple[Tensor, Any]:
         """Return images (n, 3, *input_size) and their targets.

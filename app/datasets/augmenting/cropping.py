@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -237,8 +235,3 @@ def mirror_together(output: Tensor, images: Tensor, maps: Floats) -> Tensor:
         rows = send_array(np.array(numbers), images.device)
         output[rows] = images[rows].flip(dims_)
     return output
-
-
-def find_source_scale(scale: list[float]) -> float:
-    """Return how much larger than the model's images those should be that a resized crop of this scale begins with."""
-    return 1.0 if scale[0] >= 0.5 else min(2.0, math.sqrt(0.5 / scale[0]))

@@ -43,6 +43,7 @@ class EpochCloser(Callback):
         live, state = self._live, self._live.state
         state.is_epoch_trained = True
         live.data.settle_pace()
+        live.report_pace()
         values = self._measure_training(trainer) | self._measure_validation(trainer)
         live.meter.mark()
         values = {name: value for name, value in values.items() if math.isfinite(value)}

@@ -59,6 +59,7 @@ class StepFollower(Callback):
         reading, self._reading = subtract(now, self._reading), now
         live.speed.count_step(batch.size, elapsed_s, reading)
         live.data.tune_pace(batch.size, reading, elapsed_s - reading.waited_s)
+        live.report_pace()
         if reading.num_decoded:
             self._report_caching()
 

@@ -189,12 +189,14 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
     arithmetic = Arithmetic(precision="bf16-mixed", memory_format="channels_last", batch_size=8, micro_batch_size=8)
     slow = Candidate(arithmetic=arithmetic, error="no room")
     choice = ArithmeticChoice(chosen=arithmetic, source="probe", reason="It was fastest.", candidates=(slow,))
+    pace = {"num_threads": 2, "lookahead": 1, "pin_memory": True}
+    reading = {"pace": pace, "source": "measured", "measured": [pace | {"ms_per_image": 3.25}]}
     config = RunConfigRecord(
         run_id=results.run.id,
         experiment_id=results.experiment.id,
         created_at="2026-01-01T00:00:00Z",
         requested={},
-        resolved={"arithmetic": choice.model_dump(mode="json"), "effective_batch": 8},
+        resolved={"arithmetic": choice.model_dump(mode="json"), "effective_batch": 8, "reading": reading},
     )
     run = results.run.model_copy(update={"recoveries": [recovery], "completed_at": None, "forecast_s": 60.0})
     source = render_fragment(training_results_fragment(results.model_copy(update={"run": run, "config": config})))
@@ -213,6 +215,8 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
         "8 images, in parts of 4",
         "no room",
         "It was fastest.",
+        "2 threads, 1 batch ahead, pinned memory; measured in this run",
+        "3.2 ms an image",
         "Pausing…",
     ):
         assert words in text, words

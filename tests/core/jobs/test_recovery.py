@@ -135,6 +135,8 @@ def test_events_are_forwarded_once_whenever_the_server_dies(
         assert len(progress) == 3000 or ended.status == "interrupted"
         seen = [call for job_id, call in studio.observer.calls if job_id == job.id]
         assert seen[-1:] in ([], [ended.status])  # none when it had ended under the first server
+    # One runs at a time, so the server's death can have ended one of them only.
+    assert 3000 in [len(progress_of(studio, job.id)) for job in jobs]
 
 
 def test_what_an_earlier_child_left_of_a_pending_job_is_not_read(tmp_path: Path) -> None:
