@@ -30,6 +30,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter, ValidationError
 
 from app.first_failure import note_first_failure, read_first_failure
+from app.importing import quiet_imports
 from app.job_process import (
     end_at_once,
     end_on_signal,
@@ -241,7 +242,7 @@ def wait_as_spare(options: argparse.Namespace, inbox: Inbox) -> Path:
     """Warm up and return the path of the request once it comes; the process then stands where that path starts one."""
     warm_up = cast("Callable[[dict[str, str]], Iterator[None]]", _load(options.warm_up))
     try:
-        with forget_temporary_dir():
+        with forget_temporary_dir(), quiet_imports():
             for _ in warm_up(load_handlers(options.handlers)):
                 if inbox.has_message():
                     break
@@ -323,7 +324,8 @@ def describe_error(error: BaseException) -> ErrorInfo:
 
 def _load(name: str) -> Any:
     module, _, attribute = name.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    with contextlib.nullcontext() if module in sys.modules else quiet_imports():
+        return getattr(importlib.import_module(module), attribute)
 
 
 def _read_server(pipe: int, inbox: Inbox) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.commands.errors import CommandError
+from app.importing import quiet_imports
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -26,9 +27,10 @@ def run_server(host: HostOption = None, port: PortOption = None, workspace: Work
     Options count more than AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that addresses
     other than loopback need comes from AI_STUDIO_TOKEN only: other users can read a command line.
     """
-    from app.api.security.addresses import UnsafeListenError, check_listen_address
-    from app.api.server import serve
-    from app.storage.locks import WorkspaceInUseError
+    with quiet_imports():
+        from app.api.security.addresses import UnsafeListenError, check_listen_address
+        from app.api.server import serve
+        from app.storage.locks import WorkspaceInUseError
 
     settings = read_settings(host=host, port=port, workspace_root=workspace)
 

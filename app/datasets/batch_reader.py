@@ -50,21 +50,34 @@ class ReadBatch(NamedTuple):
 
 @dataclass
 class ReadStatistics:
-    """What a reader did so far. Seconds of decoding and copying are summed over threads, waiting is the consumer's."""
+    """What a reader did so far.
+
+    Decoding and copying are seconds of computing, summed over threads; waiting is the time of the consumer.
+    """
 
     num_decoded: int = 0
     decoded_megapixels: float = 0.0
-    decode_s: float = 0.0
+    decode_cpu_s: float = 0.0
     num_cached: int = 0
-    cached_s: float = 0.0
+    cached_cpu_s: float = 0.0
     waited_s: float = 0.0
+
+    def added_s(self, shared_cores: int | None) -> float:
+        """Return the seconds that decoding added to what was computed meanwhile.
+
+        That is what was waited for. On the cores that compute as well it is at least what decoding took of them, even
+        when every image was there in time; `shared_cores` is None where something else computes.
+        """
+        if shared_cores is None:
+            return self.waited_s
+        return max(self.waited_s, self.decode_cpu_s / shared_cores)
 
 
 class _Obtained(NamedTuple):
     """How one image was obtained; `message` says why not."""
 
     is_decoded: bool
-    seconds: float
+    cpu_s: float
     message: str = ""
 
 
@@ -160,7 +173,7 @@ class BatchReader:
 
     def _obtain(self, position: int, out: Array) -> _Obtained:
         """Decode an image into `out`, and keep it."""
-        row, started_s = self._rows[position], time.perf_counter()
+        row, started_s = self._rows[position], time.thread_time()
         stamp = stamp_file(locate_image(row, self._images_dir)) if self._cache is not None else 0
         try:
             pixels = self._decode(row)
@@ -170,12 +183,11 @@ class BatchReader:
                 self._problems[position] = message
                 if self._cache is not None:
                     self._cache.store_problem(row, stamp, message)
-            return _Obtained(True, time.perf_counter() - started_s, message)
+            return _Obtained(True, time.thread_time() - started_s, message)
         out[...] = pixels
-        seconds = time.perf_counter() - started_s
         if self._cache is not None:
             self._cache.store(row, stamp, pixels)
-        return _Obtained(True, seconds)
+        return _Obtained(True, time.thread_time() - started_s)
 
     def _decode(self, row: ImageRecord) -> Array:
         """Return the pixels of an image, tried twice when memory was short.
@@ -202,14 +214,14 @@ class BatchReader:
             return _Obtained(False, 0.0, self._problems[position])
         if self._cache is None:
             return None
-        row, started_s = self._rows[position], time.perf_counter()
+        row, started_s = self._rows[position], time.thread_time()
         try:
             if not self._cache.load(row, locate_image(row, self._images_dir), out):
                 return None
         except ImageReadError as error:
             self._problems[position] = str(error)
             return _Obtained(False, 0.0, str(error))
-        return _Obtained(False, time.perf_counter() - started_s)
+        return _Obtained(False, time.thread_time() - started_s)
 
     def _count(self, position: int, obtained: _Obtained) -> None:
         if obtained.message:
@@ -219,10 +231,10 @@ class BatchReader:
             if obtained.is_decoded:
                 statistics.num_decoded += 1
                 statistics.decoded_megapixels += row.width * row.height / 1e6
-                statistics.decode_s += obtained.seconds
+                statistics.decode_cpu_s += obtained.cpu_s
             else:
                 statistics.num_cached += 1
-                statistics.cached_s += obtained.seconds
+                statistics.cached_cpu_s += obtained.cpu_s
 
 
 class _Crew:

@@ -32,15 +32,19 @@ class Rate:
 
 @dataclass
 class PassSpeed:
-    """The speed of one kind of pass: over images that were in the cache, or else without what reading took."""
+    """The speed of one kind of pass: over images that were in the cache, or else without what reading took.
 
+    `shared_cores` are those that the pass computes on and images are read on; None when it computes on a GPU.
+    """
+
+    shared_cores: int | None = None
     cached: Rate = field(default_factory=Rate)
     read: Rate = field(default_factory=Rate)
 
     def add(self, images: int, seconds: float, reading: ReadStatistics) -> None:
         """Count some images; `reading` is what reading them took."""
         if reading.num_decoded:
-            self.read.add(images, seconds - reading.waited_s)
+            self.read.add(images, seconds - reading.added_s(self.shared_cores))
         else:
             self.cached.add(images, seconds)
 
@@ -51,12 +55,16 @@ class PassSpeed:
 
 
 class SpeedMeter:
-    """What the steps and validations of one process took. Images are those of this process."""
+    """What the steps and validations of one process took. Images are those of this process.
 
-    def __init__(self) -> None:
-        self.steps = PassSpeed()
-        self.evaluations = PassSpeed()
-        self.features = PassSpeed()
+    `shared_cores` are those of the CPU that steps are computed on; None on a GPU.
+    """
+
+    def __init__(self, shared_cores: int | None = None) -> None:
+        self.shared_cores = shared_cores
+        self.steps = PassSpeed(shared_cores)
+        self.evaluations = PassSpeed(shared_cores)
+        self.features = PassSpeed(shared_cores)
         self.startup_s: float | None = None
         self.overheads_s: list[float] = []
         self._num_steps = 0
@@ -78,8 +86,8 @@ def subtract(later: ReadStatistics, earlier: ReadStatistics) -> ReadStatistics:
     return ReadStatistics(
         num_decoded=later.num_decoded - earlier.num_decoded,
         decoded_megapixels=later.decoded_megapixels - earlier.decoded_megapixels,
-        decode_s=later.decode_s - earlier.decode_s,
+        decode_cpu_s=later.decode_cpu_s - earlier.decode_cpu_s,
         num_cached=later.num_cached - earlier.num_cached,
-        cached_s=later.cached_s - earlier.cached_s,
+        cached_cpu_s=later.cached_cpu_s - earlier.cached_cpu_s,
         waited_s=later.waited_s - earlier.waited_s,
     )

@@ -32,7 +32,7 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
         measured_at=utc_now(),
         train_images_per_s=train_images_per_s * processes,
         eval_images_per_s=None if eval_images_per_s is None else eval_images_per_s * processes,
-        decode_megapixels_per_s=_measure_decoding(reading),
+        decode_megapixels_per_s=_measure_decoding(reading, speed.shared_cores),
         feature_images_per_s=speed.features.images_per_s,
         startup_s=speed.startup_s or 0.0,
         pace=None if pace is None else ReadingPace(**pace._asdict()),
@@ -42,9 +42,11 @@ def measure_run(live: LiveRun, hardware: Hardware) -> RunMeasurement | None:
     )
 
 
-def _measure_decoding(reading: ReadStatistics) -> float | None:
-    """Return megapixels over the time that decoding added to the run: what was read ahead cost nothing."""
-    return reading.decoded_megapixels / max(reading.waited_s, 1e-6) if reading.num_decoded else None
+def _measure_decoding(reading: ReadStatistics, shared_cores: int | None) -> float | None:
+    """Return megapixels over the time that decoding added to the run: what was read ahead cost nothing on a GPU."""
+    if not reading.num_decoded:
+        return None
+    return reading.decoded_megapixels / max(reading.added_s(shared_cores), 1e-6)
 
 
 def _read_peak_vram_mb(hardware: Hardware) -> float | None:

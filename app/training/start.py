@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from app.datasets.augmenting.chain import BatchAugmentation
 from app.datasets.pacing import Pace
 from app.models.weights import watch_downloads
@@ -25,6 +27,7 @@ from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.live_run import LiveRun
+from app.training.measurement import SpeedMeter
 from app.training.model_start import build_start_model, check_resume, load_resumed_weights, read_resume
 from app.training.optimization import plan_warmup_steps
 from app.training.recovery import Adjustment
@@ -87,6 +90,7 @@ def prepare_run(
         data.notes.append(f"Features are computed in each step. {obstacle}")
     live = LiveRun(start.context, inputs, start.reporter, module, data, identity, settled, choice, obstacle is None)
     live.started_s = started_s
+    live.speed = SpeedMeter(torch.get_num_threads() if start.hardware.accelerator == "cpu" else None)
     live.reported_epochs = inputs.payload.recorded_epochs
     if changes and adjusted is None:
         live.reporter.log(describe_changes(changes))

@@ -3,7 +3,7 @@
 python -m tests.bench                     everything, under ten minutes on two cores
 python -m tests.bench training memory     these sections
 python -m tests.bench --quick             every section on few images: shows that it works, measures little
-python -m tests.bench training --pairs 5  more pairs than two, for figures that are kept
+python -m tests.bench training --pairs 5  more pairs than two, for figures that are kept (also `frozen` and `forecast`)
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measures speed as ratios.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="few images: shows that everything works")
-    parser.add_argument("--pairs", type=int, default=2, help="pairs of runs for each architecture in `training`")
+    parser.add_argument(
+        "--pairs", type=int, default=2, help="pairs of runs for each figure of `training`, `frozen` and `forecast`"
+    )
     parser.add_argument("--device", default="cpu", help="what `training` computes on: cpu or gpu:N")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.sections if name not in SECTIONS]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from app.datasets import batch_reader
-from app.datasets.batch_reader import BatchReader
+from app.datasets.batch_reader import BatchReader, ReadStatistics
 from app.datasets.images import Array, UnreadableImageError
 from app.datasets.preprocessing import Preprocessing
 from app.datasets.reading import ImageReadError, ResizePlan, read_pixels
@@ -233,14 +233,28 @@ def test_a_fault_of_the_program_is_not_taken_for_a_bad_image(
 
 
 def test_the_figures_say_what_was_read_and_waited_for(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_decoder(monkeypatch, lambda _row: time.sleep(0.02))
+    replace_decoder(monkeypatch, lambda _row: compute(0.02))
     with dataset.open() as cache:
         with BatchReader(dataset.rows, dataset.images_dir, PLAN, cache, num_threads=2) as reader:
             assert len(list(reader.read([*BATCHES, [0, 1]]))) == 5
             statistics = reader.statistics
     assert (statistics.num_decoded, statistics.num_cached) == (9, 2)
     assert statistics.decoded_megapixels == pytest.approx(sum(row.width * row.height for row in dataset.rows) / 1e6)
-    assert statistics.decode_s >= 9 * 0.02
+    assert statistics.decode_cpu_s >= 9 * 0.02
     # Two at a time: two turns, two, one and one. While this thread itself has to wait for a core, it counts nothing.
     assert statistics.waited_s >= 2 * 0.02
-    assert 0 < statistics.cached_s < statistics.waited_s
+    assert 0 < statistics.cached_cpu_s < statistics.waited_s
+
+
+def compute(seconds: float) -> None:
+    """Keep a core busy."""
+    end_s = time.thread_time() + seconds
+    while time.thread_time() < end_s:
+        pass
+
+
+def test_reading_costs_what_was_waited_for_and_at_least_its_part_of_shared_cores() -> None:
+    statistics = ReadStatistics(decode_cpu_s=4.0, cached_cpu_s=9.0, waited_s=1.0)
+    assert statistics.added_s(None) == 1.0
+    assert statistics.added_s(2) == 2.0
+    assert statistics.added_s(8) == 1.0

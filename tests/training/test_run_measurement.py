@@ -15,7 +15,7 @@ from app.schemas.arithmetic import ArithmeticChoice, ReadingPace, RunMeasurement
 from app.schemas.events import RunConfigResolved
 from app.training import start
 from app.training.data_module import TrainingData
-from app.training.measurement import PassSpeed, Rate, SpeedMeter, subtract
+from app.training.measurement import WARMUP_STEPS, PassSpeed, Rate, SpeedMeter, subtract
 from app.training.run import run
 from app.training.validation import validate
 from tests.training.arithmetics import make_arithmetic
@@ -33,6 +33,15 @@ def test_images_from_the_cache_count_before_those_that_were_decoded() -> None:
     speed.add(8, 1.0, CACHED)
     assert speed.images_per_s == pytest.approx(8.0)
     assert PassSpeed().images_per_s is None
+
+
+def test_decoding_on_the_cores_that_compute_is_no_part_of_the_speed_of_steps() -> None:
+    reading = ReadStatistics(num_decoded=8, decode_cpu_s=6.0, waited_s=1.0)
+    for shared_cores, images_per_s in ((None, 8 / 4.0), (2, 8 / 2.0)):
+        meter = SpeedMeter(shared_cores)
+        for _ in range(WARMUP_STEPS + 1):
+            meter.count_step(8, 5.0, reading)
+        assert meter.steps.images_per_s == pytest.approx(images_per_s)
 
 
 def test_the_pace_of_reading_is_recorded_and_the_next_run_starts_with_it(workplace: Workplace) -> None:
