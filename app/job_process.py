@@ -21,6 +21,7 @@ import psutil
 
 EXIT_SERVER_GONE = 3
 PARENT_POLL_S = 0.5
+SPIN_COUNT = "5000"
 # A UNIX socket's path has at most 108 bytes and multiprocessing appends about 40 to its directory.
 MAX_SOCKET_DIR_BYTES = 64
 # Numbers of parameters in glibc's malloc.h.
@@ -34,7 +35,7 @@ def limit_spinning() -> None:
     5,000 rounds are within a few percent of the better in both cases. What the user set stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
 
 
 def keep_freed_memory() -> None:

@@ -22,10 +22,10 @@ from app.schemas.experiments import HardwareSettings
 from tests.bench.jobs import JobTrace, build_payload, describe_arithmetic, run_training
 from tests.bench.measuring import Figure, Scope, list_values, median_of_pairs
 from tests.bench.photos import write_dataset, write_photos
-from tests.bench.programs import run_program
+from tests.bench.programs import JOB_ENVIRONMENT, run_program
 
 EPOCHS, BATCH_SIZE, IMAGE_SIZE = 3, 32, 224
-NUM_IMAGES = {"resnet18": 160, "mobilenet_v3_small": 384}
+NUM_IMAGES = {"resnet18": 224, "mobilenet_v3_small": 512}
 # A GPU is through with those before its clock has risen.
 NUM_IMAGES_ON_GPU = 2048
 QUICK_IMAGES = 64
@@ -91,7 +91,7 @@ class Comparison:
             "device": self.scope.device,
             "duration_s": BARE_DURATION_S,
         }
-        return float(run_program("tests.bench.bare_loop", settings)["images_per_s"])
+        return float(run_program("tests.bench.bare_loop", settings, JOB_ENVIRONMENT)["images_per_s"])
 
 
 def measure_architecture(backbone: str, scope: Scope) -> Iterator[Figure]:
