@@ -216,3 +216,18 @@ def test_what_cannot_be_read_is_marked_and_not_sent(
     expect(state_of(page)).to_have_text("All changes are saved")
     record = server.studio.experiments.get_experiment(project, experiment.id)
     assert record.augmentations.train[0].params["size"] == [32, 48]
+
+
+def test_a_page_without_experiments_shows_the_first_one_of_another_tab_once_no_dialog_is_open(
+    tabs: Callable[[], Watched], server: LiveServer, project: str
+) -> None:
+    page = (here := tabs()).page
+    here.open(f"/projects/{project}/training")
+    expect(page.locator("[data-live-state]")).to_have_text("Live")
+    page.get_by_role("button", name="New experiment").first.click()
+    create_experiment(server.studio, project, "Theirs", max_epochs=3)
+    expect(page.get_by_text("Theirs")).to_have_count(0)
+    page.wait_for_timeout(600)  # what was told is gathered for a moment
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Theirs")).to_be_visible()

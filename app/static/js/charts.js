@@ -56,7 +56,7 @@
       min: spec.y_min ?? undefined,
       max: spec.y_max ?? undefined,
     });
-    const x = spec.type === "bar" ? category : axis(spec.x_title, { type: "linear", ticks: { precision: 0, maxRotation: 0 } });
+    const x = spec.type === "bar" ? category : axis(spec.x_title, { type: "linear", bounds: spec.type === "line" ? "data" : "ticks", ticks: { precision: 0, maxRotation: 0 } });
     const isSideways = spec.type === "bar" && spec.is_horizontal;
     return {
       type: spec.type,

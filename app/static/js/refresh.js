@@ -86,5 +86,14 @@
   document.addEventListener("keyup", letGo, true);
   window.addEventListener("blur", letGo);
 
+  /* A page of another shape, once another tab has added what is missing here, loads anew; not under an open dialog. */
+  const reload = () => {
+    if (document.querySelector("dialog[open]")) document.addEventListener("close", reload, { capture: true, once: true });
+    else location.reload();
+  };
+  for (const element of document.querySelectorAll("[data-reload-on]")) {
+    for (const topic of element.dataset.reloadOn.split(" ")) document.body.addEventListener(`live:${topic}`, reload, { once: true });
+  }
+
   Studio.isPressed = (element) => pressed !== null && element.contains(pressed);
 })();
