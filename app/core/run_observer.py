@@ -98,8 +98,9 @@ class RunObserver:
             if key in result:
                 changes[key] = result[key]
         self._update_run(job, {**changes, "status": job.status})
-        record = self._update_experiment(job, {**changes, "status": _experiment_status(job.status)})
         run_id = job.subject["run_id"]
+        self._record_missed_checkpoints(job, run_id, result.get("checkpoints", {}))
+        record = self._update_experiment(job, {**changes, "status": _experiment_status(job.status)})
         finished = TrainRunFinished(
             run_id=run_id, status=FINISHED[job.status], final_metrics=result.get("final_metrics", {})
         )
@@ -142,6 +143,18 @@ class RunObserver:
             return record.model_copy(update=update)
 
         self._stores.experiments.update(job.project_id, job.subject["experiment_id"], change)
+
+    def _record_missed_checkpoints(self, job: JobRecord, run_id: str, found: dict[str, Any]) -> None:
+        """Record files that no event told of, because an earlier process ended between writing one and saying so."""
+        infos = {
+            name: CheckpointInfo(**{**item, "path": f"runs/{run_id}/{item['path']}"}) for name, item in found.items()
+        }
+
+        def change(record: ExperimentRecord) -> ExperimentRecord:
+            return record.model_copy(update={"checkpoints": {**infos, **record.checkpoints}})
+
+        if infos:
+            self._stores.experiments.update(job.project_id, job.subject["experiment_id"], change)
 
     def _record_skipped(self, job: JobRecord, event: SamplesSkipped) -> None:
         named = [sample.model_dump() for sample in event.images]

@@ -95,12 +95,36 @@ class TrainingService:
             if checkpoint is None:
                 msg = "The run ended before its first checkpoint, so there is nothing to resume. Start it anew."
                 raise CheckpointNotFoundError(msg)
+            self._check_settings(project_id, record, run)
             self._payloads.check_data(project_id, record)
             require_devices(list(record.hardware.selected_devices))
             payload = self._payloads.build(project_id, record, run.id, checkpoint)
             changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1}
             run = self._stores.experiments.update_run(project_id, experiment_id, run.id, changes)
             return self._launch(project_id, record, run, payload)
+
+    def _check_settings(self, project_id: str, record: ExperimentRecord, run: RunRecord) -> None:
+        """Raise ConflictError when what the checkpoint holds means nothing to the settings; the job checks the rest."""
+        config = self._stores.experiments.read_run_config(project_id, record.id, run.id)
+        if config is None:
+            return
+        requested = config.requested
+        compared = [
+            ("model", requested["model"]["backbone"], record.model.backbone, "restart the experiment"),
+            (
+                "optimizer",
+                requested["hyperparameters"].get("optimizer"),
+                record.hyperparameters.get("optimizer"),
+                "fork the experiment, which keeps the weights, or restart it",
+            ),
+        ]
+        for name, then, now, advice in compared:
+            if then != now:
+                msg = (
+                    f"This run cannot be resumed, because its {name} was changed from {then} to {now}. Set it back to "
+                    f"{then} to resume; to train with {now}, {advice}."
+                )
+                raise ConflictError(msg)
 
     def stop_training(self, project_id: str, experiment_id: str, keep: bool) -> RunStarted:
         """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError.

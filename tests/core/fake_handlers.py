@@ -43,7 +43,7 @@ SLOW_EPOCH_S = 0.2
 
 def train(context: JobContext) -> dict[str, Any]:
     """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself, 17 waits after two epochs,
-    19 takes its time.
+    19 takes its time, 20 never tells of its best checkpoint.
 
     What waits does so until a command comes; the resumed run goes on to its end.
     """
@@ -68,7 +68,7 @@ def train(context: JobContext) -> dict[str, Any]:
         if command is not None:
             epoch -= 1
             break
-        _report_epoch(context, run_id, epoch)
+        _report_epoch(context, run_id, epoch, ("last",) if seed == 20 else ("best", "last"))
         time.sleep(SLOW_EPOCH_S if seed == 19 else EPOCH_S)
         while seed == 17 and epoch == 2 and payload.resume_from is None and context.command() is None:
             time.sleep(EPOCH_S)
@@ -81,6 +81,11 @@ def train(context: JobContext) -> dict[str, Any]:
         _report_recovery(context, run_id)
         paused = {"outcome": "paused"}
     result = {"best_epoch": epoch, "best_metric": metric, "final_metrics": metric, "epochs_done": epoch, **paused}
+    files = ((path, json.loads(path.read_text())) for path in (context.output_dir / "checkpoints").glob("*.ckpt"))
+    result["checkpoints"] = {
+        path.stem: {"path": f"checkpoints/{path.name}", "size_mb": 0.001, "epoch": content["epoch"]}
+        for path, content in files
+    }
     return {**result, "measurement": measure(payload, "run")}
 
 
@@ -236,7 +241,7 @@ def augment(context: JobContext) -> dict[str, Any]:
     raise JobCancelled
 
 
-def _report_epoch(context: JobContext, run_id: str, epoch: int) -> None:
+def _report_epoch(context: JobContext, run_id: str, epoch: int, named: tuple[str, ...]) -> None:
     value = epoch / (epoch + 1)
     metrics = {"epoch": epoch, "train_loss": 1 / epoch, "lr": 0.1, "duration_s": EPOCH_S, "val_accuracy": value}
     context.report(EpochFinished(run_id=run_id, metrics=EpochMetrics.model_validate(metrics)))
@@ -245,6 +250,8 @@ def _report_epoch(context: JobContext, run_id: str, epoch: int) -> None:
         temporary = path.with_suffix(".tmp")
         temporary.write_text(json.dumps({"epoch": epoch}))
         temporary.replace(path)
+        if name not in named:
+            continue
         context.report(
             CheckpointSaved.model_validate(
                 {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,17 @@ def test_a_run_that_went_back_forgets_the_epochs_that_it_trains_again(studio: St
     assert [epoch.epoch for epoch in studio.experiments.read_metrics(imported_id, record.id).epochs] == [1, 2, 3]
 
 
+def test_a_checkpoint_that_no_event_told_of_is_recorded_at_the_end(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=20, max_epochs=2)
+    studio.scheduler.wait(studio.training.start_training(imported_id, record.id).job_id or "", WAIT_S)
+    checkpoints = studio.experiments.get_experiment(imported_id, record.id).checkpoints
+    assert {name: (info.epoch, info.size_mb) for name, info in checkpoints.items()} == {
+        "best": (2, 0.001),
+        "last": (2, 0.0),
+    }
+    assert checkpoints["best"].path.endswith("/checkpoints/best.ckpt")
+
+
 def test_the_record_of_a_run_says_what_it_computes_with_now(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     ids = imported_id, record.id, train_to_end(studio, imported_id, record).current_run_id or ""
@@ -146,6 +158,32 @@ def test_the_record_of_a_run_says_what_it_computes_with_now(studio: Studio, impo
     latest = studio._stores.experiments.read_run_config(*ids)
     assert latest is not None
     assert (latest.created_at, latest.resolved) == (first.created_at, {"micro_batch_size": 4})
+
+
+@pytest.mark.parametrize(
+    ("change", "back", "name"),
+    [
+        ({"hyperparameters": {"optimizer": "sgd"}}, {"hyperparameters": {"optimizer": "adam"}}, "optimizer"),
+        ({"model": {"backbone": "resnet50"}}, {"model": {"backbone": "resnet18"}}, "model"),
+    ],
+)
+def test_a_run_is_not_resumed_with_what_its_checkpoint_means_nothing_to(
+    studio: Studio, imported_id: str, change: dict[str, Any], back: dict[str, Any], name: str
+) -> None:
+    record = create_experiment(studio, imported_id, seed=17, max_epochs=3)
+    studio.experiments.update_experiment(imported_id, record.id, ExperimentUpdate.model_validate(back))
+    started = studio.training.start_training(imported_id, record.id)
+    wait_for_epochs(studio, imported_id, record.id, 2)
+    studio.training.pause_training(imported_id, record.id)
+    studio.scheduler.wait(started.job_id or "", 20)
+    studio.experiments.update_experiment(imported_id, record.id, ExperimentUpdate.model_validate(change))
+    with pytest.raises(ConflictError, match=f"because its {name} was changed from"):
+        studio.training.resume_training(imported_id, record.id)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "paused"
+    studio.experiments.update_experiment(imported_id, record.id, ExperimentUpdate.model_validate(back))
+    resumed = studio.training.resume_training(imported_id, record.id)
+    studio.scheduler.wait(resumed.job_id or "", WAIT_S)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
 
 
 def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
