@@ -5,6 +5,7 @@ The files lie in one folder per class, so that AI Studio and a plain ImageFolder
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -54,6 +55,8 @@ def write_photos(folder: Path, num_images: int, size: tuple[int, int] = PHOTO_SI
         cut = source.resize(size, Image.Resampling.BICUBIC, box, reducing_gap=1.1)
         cut.save(path, quality=JPEG_QUALITY)
         photos.append(Photo(path, label, size))
+    if hasattr(os, "sync"):
+        os.sync()  # or what is measured would wait for the disk to take these
     return photos
 
 
