@@ -39,7 +39,7 @@ def test_events_reach_the_page_gathered_and_a_late_page_misses_nothing(
     watched: Watched, server: LiveServer, add_project: list[str]
 ) -> None:
     project = add_project[0]
-    watched.open(f"/projects/{project}/training")
+    watched.open(f"/projects/{project}/split")
     expect(watched.page.locator("[data-live-state]")).to_have_text("Live")
     watched.page.evaluate(
         """() => { window.seen = []; window.topics = 0;
