@@ -148,7 +148,12 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None]:
             watched.page.close()
 
 
-@pytest.fixture(params=[("light", 1280), ("dark", 390)], ids=["light-1280", "dark-390"])
+@pytest.fixture(
+    params=[
+        pytest.param(("light", 1280), id="light-1280"),
+        pytest.param(("dark", 390), id="dark-390", marks=pytest.mark.slow),
+    ]
+)
 def watched(request: pytest.FixtureRequest, browser: Browser, server: LiveServer) -> Iterator[Watched]:
     """A page in two looks; a test fails when the page gave a reason to complain."""
     scheme, width = request.param

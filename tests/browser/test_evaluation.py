@@ -20,7 +20,7 @@ from tests.api.pages.evaluated import (
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CheckAxe = Callable[..., None]
 CLASSES = ("<b>ball", "cube")
 SETTINGS = {"image_size": 32, "batch_size": 4, "max_epochs": 1, "warmup_epochs": 0, "num_workers": 1}

@@ -15,7 +15,7 @@ from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
 from tests.core.conftest import draw_class_folders
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CheckAxe = Callable[..., None]
 TINY = {"image_size": 32, "max_epochs": 1, "batch_size": 4, "early_stopping_patience": 0, "warmup_epochs": 0}
 END_S = 60.0

@@ -13,7 +13,7 @@ from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TOKEN = "correct horse battery"
 
 

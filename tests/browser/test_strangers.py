@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.api.live import LiveServer
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ATTACK = """async target => {
   const results = {};
   const attempt = async (name, action) => {

@@ -17,7 +17,7 @@ from tests.api.live import LiveServer
 from tests.browser.conftest import Watched
 from tests.core.conftest import create_experiment
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_list_is_searched_by_keyboard_while_a_run_goes_on(

@@ -19,7 +19,7 @@ from tests.browser.conftest import Watched, wait_for
 from tests.browser.test_pages import check_layout
 from tests.core.conftest import create_experiment, train_to_end
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WAIT_S = 30.0
 POINTS = """() => Object.fromEntries(["run-loss", "run-metric", "run-rate"].map(id =>
   [id, Studio.charts.get(id).spec.series.map(series => [series.name, series.points])]))"""

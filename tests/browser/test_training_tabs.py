@@ -17,7 +17,7 @@ from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
 from tests.core.conftest import create_experiment
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
