@@ -34,7 +34,7 @@ FIRST_LIMIT_S = 0.3
 ROUNDS = 3
 STEPS_IN_TURN = 2
 # How much slower a first step may be than the best so far; it is always slower than those that follow.
-GIVE_UP_FACTOR = 2.5
+GIVE_UP_FACTOR = 4.0
 # Of the time for measuring: for what comes after precision and format were seen once.
 CAREFUL_SHARE = 0.4
 # The run compiles again: for training and for validation, for whole batches and for the last one.
@@ -191,13 +191,16 @@ class Probe:
         for number_of_round in range(ROUNDS):
             best = max(rival.images_per_s for rival in rivals)
             close = [number for number, rival in enumerate(rivals) if rival.images_per_s * DECISIVE >= best]
-            # A step to warm up and one to time, at least.
-            left_s = min(self._allowed_s, self._careful_s) - self._spent_s
             if len(close) < 2:
                 return True
-            if left_s < 2 * sum(rivals[number].step_s for number in close):
-                return number_of_round > 0
-            share_s = left_s / (2 * len(close))
+            if self._left_s < _count_turn_s(rivals, close):
+                if number_of_round > 0:
+                    return True
+                # Once more the same time, rather than a run that takes twice as long as it could.
+                close = _find_doubt(rivals)
+                if not close or self._allowed_s < _count_turn_s(rivals, close):
+                    return False
+            share_s = max(0.0, self._left_s) / (2 * len(close))
             for number in close:
                 before = rivals[number]
                 again = self._measure(before.candidate.arithmetic, STEPS_IN_TURN, share_s)
@@ -292,6 +295,18 @@ def find_micro_batch_size(measure: Measure, arithmetic: Arithmetic) -> int:
     while size > 1 and measure(arithmetic.model_copy(update={"micro_batch_size": size}), 1, 0.0).is_out_of_memory:
         size = math.ceil(size / 2)
     return size
+
+
+def _count_turn_s(rivals: Sequence[Measured], numbers: Sequence[int]) -> float:
+    """Return how long a step to warm up and one to time take, of each of them."""
+    return 2 * sum(rivals[number].step_s for number in numbers)
+
+
+def _find_doubt(rivals: Sequence[Measured]) -> list[int]:
+    """Return the default and what seems to be faster, nothing when that is the default itself."""
+    best = max(range(len(rivals)), key=lambda number: rivals[number].images_per_s)
+    is_faster = rivals[best].images_per_s >= MARGIN * rivals[0].images_per_s
+    return [0, best] if best and is_faster else []
 
 
 def _is_decided(arithmetic: Arithmetic, rivals: Sequence[Measured]) -> bool:

@@ -42,7 +42,10 @@ class TimedEvent:
 
 @dataclass(frozen=True)
 class JobTrace:
-    """What a job said and used. `peak_mb` is resident memory at most, `peak_private_mb` that without mapped files."""
+    """What a job said and used. `peak_mb` is resident memory at most, `peak_private_mb` that without mapped files.
+
+    Both are 0 unless they were watched.
+    """
 
     folder: Path
     events: Sequence[TimedEvent]
@@ -147,8 +150,11 @@ def build_payload(
     )
 
 
-def run_training(folder: Path, payload: TrainPayload) -> JobTrace:
-    """Run one training to its end; raises RuntimeError with its reason when it does not complete."""
+def run_training(folder: Path, payload: TrainPayload, is_memory_watched: bool = False) -> JobTrace:
+    """Run one training to its end; raises RuntimeError with its reason when it does not complete.
+
+    Looking at its memory twenty times a second takes some percent of the cores, so only who wants the figures asks.
+    """
     folder.mkdir(parents=True)
     request = JobRequest(
         job_id="job-00000000",
@@ -165,7 +171,8 @@ def run_training(folder: Path, payload: TrainPayload) -> JobTrace:
             [sys.executable, "-m", "app.worker", str(path)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
-            peak_mb, peak_private_mb = watch_memory(child)
+            peak_mb, peak_private_mb = watch_memory(child) if is_memory_watched else (0.0, 0.0)
+            child.wait()
         finally:
             if child.poll() is None:
                 child.kill()

@@ -27,7 +27,9 @@ def run_over(folder: Path, photos: list[Photo]) -> JobTrace:
     dataset_json = write_dataset(folder.with_suffix(".json"), photos)
     hyperparameters = {"max_epochs": 1, "batch_size": BATCH_SIZE, "image_size": SIDE_PX}
     hardware = HardwareSettings(precision="32", memory_format="contiguous", fused_optimizer="off", compile="off")
-    return run_training(folder, build_payload(dataset_json, folder, BACKBONE, hyperparameters, hardware))
+    return run_training(
+        folder, build_payload(dataset_json, folder, BACKBONE, hyperparameters, hardware), is_memory_watched=True
+    )
 
 
 def measure_memory(scope: Scope) -> Iterator[Figure]:

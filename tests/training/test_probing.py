@@ -86,6 +86,20 @@ def test_a_step_that_was_disturbed_is_measured_again() -> None:
     assert figures[found.chosen] == pytest.approx(200.0)
 
 
+@pytest.mark.parametrize("num_steps", [50, 90, 110, 150, 300])
+def test_a_lead_that_noise_may_explain_is_looked_at_again_however_short_the_run_is(num_steps: int) -> None:
+    machine = FakeMachine(seconds)
+
+    def disturbed(arithmetic: Arithmetic) -> float:
+        is_first = machine.tried.count(arithmetic) == 1 and arithmetic.precision == "bf16-mixed"
+        return seconds(arithmetic) * (1.6 if is_first else 1.0)
+
+    machine.seconds_per_image = disturbed
+    found = choose(machine, make_request(num_steps=num_steps))
+    assert found.chosen.precision == "bf16-mixed"
+    assert found.probe_s <= 0.16 * num_steps * 0.32
+
+
 def test_what_fails_is_recorded_and_not_chosen() -> None:
     machine = FakeMachine(lambda item: "no bf16 here" if item.precision == "bf16-mixed" else 0.01)
     found = choose(machine, make_request())
