@@ -34,7 +34,7 @@ FIRST_LIMIT_S = 0.3
 ROUNDS = 3
 STEPS_IN_TURN = 2
 # How much slower a first step may be than the best so far; it is always slower than those that follow.
-GIVE_UP_FACTOR = 4.0
+GIVE_UP_FACTOR = 2.5
 # Of the time for measuring: for what comes after precision and format were seen once.
 CAREFUL_SHARE = 0.4
 # The run compiles again: for training and for validation, for whole batches and for the last one.

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.bench.jobs import JobTrace, build_payload, describe_arithmetic, run_training
 from tests.bench.measuring import Figure, Scope, list_values, median_of_pairs
 from tests.bench.photos import write_dataset, write_photos
-from tests.bench.programs import JOB_ENVIRONMENT, run_program
+from tests.bench.programs import run_program
 
 BACKBONE = "resnet18"
 NUM_IMAGES, QUICK_IMAGES = 1000, 64
@@ -47,7 +47,7 @@ def pass_forward(trace: JobTrace, num_images: int) -> float:
         "num_images": num_images,
         "batch_size": BATCH_SIZE,
     }
-    return float(run_program("tests.bench.bare_loop", settings, JOB_ENVIRONMENT)["duration_s"])
+    return float(run_program("tests.bench.bare_loop", settings)["duration_s"])
 
 
 def measure_frozen(scope: Scope) -> Iterator[Figure]:
