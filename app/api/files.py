@@ -58,8 +58,9 @@ def serve_file(request: Request, path: Path) -> Response:
     is_json = path.suffix == ".json" and head[:1] in (b"{", b"[")
     content_type = "application/json" if is_json else sniff_content_type(head)
     try:
-        stored = StoredFileResponse(path, media_type=content_type, stat_result=path.stat())
-        is_small = path.stat().st_size <= _WHOLE_BYTES and "range" not in request.headers
+        stat = path.stat()
+        stored = StoredFileResponse(path, media_type=content_type, stat_result=stat)
+        is_small = stat.st_size <= _WHOLE_BYTES and "range" not in request.headers
         stored.headers["cache-control"] = "private, max-age=0, must-revalidate"
         if stored.headers["etag"] in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=_kept_headers(stored))

@@ -146,15 +146,14 @@ class RunObserver:
 
     def _record_missed_checkpoints(self, job: JobRecord, run_id: str, found: dict[str, Any]) -> None:
         """Record files that no event told of, because an earlier process ended between writing one and saying so."""
-        infos = {
-            name: CheckpointInfo(**{**item, "path": f"runs/{run_id}/{item['path']}"}) for name, item in found.items()
+        record = self._stores.experiments.read(job.project_id, job.subject["experiment_id"])
+        missed = {
+            name: CheckpointInfo(**{**item, "path": f"runs/{run_id}/{item['path']}"})
+            for name, item in found.items()
+            if name not in record.checkpoints
         }
-
-        def change(record: ExperimentRecord) -> ExperimentRecord:
-            return record.model_copy(update={"checkpoints": {**infos, **record.checkpoints}})
-
-        if infos:
-            self._stores.experiments.update(job.project_id, job.subject["experiment_id"], change)
+        if missed:  # seldom, so that the end of a run is written once
+            self._update_experiment(job, {"checkpoints": {**record.checkpoints, **missed}})
 
     def _record_skipped(self, job: JobRecord, event: SamplesSkipped) -> None:
         named = [sample.model_dump() for sample in event.images]
