@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.address_fields import EmptyIsNone
 from app.api.pages.forms import FormField, Option, fields_from_schema
 from app.api.pages.run_actions import ActionView, list_actions
 from app.api.pages.run_charts import RunCharts, draw_charts
@@ -32,7 +33,11 @@ from app.schemas.training_results import TrainingResults
 
 router = APIRouter(include_in_schema=False)
 ExperimentQuery = Annotated[common.ExperimentId, Query(alias="experiment", description="Id of an experiment.")]
-RunQuery = Annotated[common.RunId | None, Query(alias="run", description="Id of a run; without it the current one.")]
+RunQuery = Annotated[
+    common.RunId | None,
+    Query(alias="run", description="Id of a run; without it the current one."),
+    EmptyIsNone,
+]
 LOG_TAIL_BYTES = 96 * 1024
 FORK_FIELDS = ("learning_rate", "max_epochs", "warmup_epochs", "early_stopping_patience")
 
