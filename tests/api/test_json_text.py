@@ -69,7 +69,7 @@ def test_bad_numbers_in_a_query_are_refused(client: httpx.Client, project_id: st
     assert client.get(f"/api/projects/{project_id}/events?{query}").status_code == 422
 
 
-@pytest.mark.parametrize("query", ["page_size=501", "page=0", "sort_by=colour", "nonsense=1", "subset=all"])
+@pytest.mark.parametrize("query", ["page_size=501", "page=0", "sort_by=colour", "subset=all"])
 def test_bad_query_of_a_page_is_refused(client: httpx.Client, project_id: str, query: str) -> None:
     answer = client.get(f"/api/datasets/{project_id}/images?{query}")
     assert answer.status_code == 422

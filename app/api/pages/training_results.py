@@ -28,7 +28,7 @@ from app.api.pages.run_words import (
 )
 from app.api.templating import Fragment, render_fragment
 from app.schemas import common
-from app.schemas.experiments import RunRecord
+from app.schemas.experiments import LogChunk, RunRecord
 from app.schemas.training_results import TrainingResults
 
 router = APIRouter(include_in_schema=False)
@@ -113,9 +113,22 @@ class TrainingResultsContext:
     results: ResultsView
 
 
+@dataclass(frozen=True)
+class LogContext:
+    """Names for `training/_run_log.html`."""
+
+    text: str
+    next_offset: int
+
+
 def training_results_fragment(results: TrainingResults) -> Fragment:
     """Return the column without the page around it."""
     return Fragment("training/_training_results.html", TrainingResultsContext(results_view(results)))
+
+
+def run_log_fragment(chunk: LogChunk) -> Fragment:
+    """Return a piece of a log."""
+    return Fragment("training/_run_log.html", LogContext(chunk.text, chunk.next_offset))
 
 
 @router.head("/projects/{pid}/training/training-results")
