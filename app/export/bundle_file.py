@@ -39,13 +39,17 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class GoldenSet:
-    """A few real images, what the model was given of them, uint8 (images, 3, height, width), and what it answered."""
+    """A few real images, what the model was given of them, uint8 (images, 3, height, width), and what it answered.
+
+    `scales` are those of `ExportPart.output_scales`.
+    """
 
     names: list[str]
     pictures: list[np.ndarray[Any, Any]]
     inputs: np.ndarray[Any, Any]
     outputs: ArrayOutputs
     decoded: list[dict[str, Any]]
+    scales: dict[str, list[float]]
 
 
 def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertificate) -> GoldenSet:
@@ -57,9 +61,8 @@ def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertif
     resized = [resize_image(picture, sample.plan.recipe, sample.plan.input_size) for picture in pictures]
     inputs = np.ascontiguousarray(np.stack(resized).transpose(0, 3, 1, 2))
     outputs = run_model(trained.model, torch.from_numpy(inputs), torch.device("cpu"))
-    return GoldenSet(
-        names, pictures, inputs, outputs, load_export(trained.context.task).decode(outputs, trained.context)
-    )
+    part, context = load_export(trained.context.task), trained.context
+    return GoldenSet(names, pictures, inputs, outputs, part.decode(outputs, context), part.output_scales(context))
 
 
 def write_bundle(
@@ -93,7 +96,12 @@ def _golden_members(golden: GoldenSet) -> Sequence[tuple[str, bytes]]:
         {"file": f"image_{index}.png", "source": name, "predictions": golden.decoded[index]}
         for index, name in enumerate(golden.names)
     ]
-    expected = {"tolerance": TOLERANCE, "pixel_tolerance": PIXEL_TOLERANCE, "images": entries}
+    expected = {
+        "tolerance": TOLERANCE,
+        "pixel_tolerance": PIXEL_TOLERANCE,
+        "scales": golden.scales,
+        "images": entries,
+    }
     pictures = [
         (f"golden/{entry['file']}", _encode_png(picture))
         for entry, picture in zip(entries, golden.pictures, strict=True)

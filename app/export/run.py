@@ -91,7 +91,7 @@ def write_model(
     """Write the model to a file that has not its final name yet."""
     height, width = metadata.input_size
     conversion = Conversion(
-        model=trained.model.float().eval(),
+        model=trained.model.eval(),
         output_names=load_export(payload.task).OUTPUT_NAMES,
         input_size=(height, width),
         options=payload.options,

@@ -184,8 +184,10 @@ def check_golden(model: Model, folder: Path) -> bool:
         stored = inputs["images"][index : index + 1]
         pixel_gap = int(np.abs(model.prepare(folder / entry["file"]).astype(int) - stored).max())
         outputs = model.run(stored)
-        # In units of the largest expected value: a model may answer in metres or in nanometres.
-        gap = max(measure_gap(outputs[name][0], inputs[name][index], inputs[name]) for name in model.names)
+        gap = max(
+            measure_gap(outputs[name][0], inputs[name][index], inputs[name], expected.get("scales", {}).get(name))
+            for name in model.names
+        )
         is_good = pixel_gap <= int(expected["pixel_tolerance"]) and gap < tolerance
         failures += not is_good
         print(f"{entry['file']}  {'ok' if is_good else 'FAILED'}  outputs {gap:.1e}  pixels {pixel_gap}")
@@ -193,10 +195,13 @@ def check_golden(model: Model, folder: Path) -> bool:
     return failures == 0 and bool(expected["images"])
 
 
-def measure_gap(found: Array, expected: Array, all_expected: Array) -> float:
-    """Return the largest difference of one image, divided by the largest expected value of the golden set."""
-    scale = float(np.abs(all_expected).max()) or 1.0
-    return float(np.abs(found.astype(float) - expected.astype(float)).max()) / scale
+def measure_gap(found: Array, expected: Array, all_expected: Array, scales: Array = None) -> float:
+    """Return the largest difference of one image: in `scales` when given, else in the largest expected value.
+
+    A model may answer in metres or in nanometres, or in seconds since 1970.
+    """
+    scale = np.asarray(scales, dtype=float) if scales else float(np.abs(all_expected).max()) or 1.0
+    return float((np.abs(found.astype(float) - expected.astype(float)) / scale).max())
 
 
 def describe(prediction: dict[str, Any]) -> str:
