@@ -24,7 +24,7 @@ def draw_folders(root: Path) -> Path:
     for name, shade in ((MARKUP, 200), ("blue", 20)):
         (root / name).mkdir(parents=True)
         for number in range(NUM_PER_CLASS):
-            Image.new("RGB", (16, 12), (shade, 10, 255 - shade)).save(root / name / f"{name[-4:]}_{number:03}.png")
+            Image.new("RGB", (16, 12), (shade, number, 255 - shade)).save(root / name / f"{name[-4:]}_{number:03}.png")
     (root / "blue" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     return root
 
