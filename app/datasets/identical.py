@@ -64,12 +64,12 @@ def measure_split_leaks(images: Sequence[ImageRecord], groups: Groups, values: S
     found = IdenticalAcross()
     for group in groups:
         used = [index for index in group if values[index] in _USED]
-        counts = {subset: sum(values[index] == subset for index in used) for subset in _USED}
-        if sum(count > 0 for count in counts.values()) > 1:
+        subsets = [values[index] for index in used]
+        if len(set(subsets)) > 1:
             found.groups += 1
             found.images += len(used)
             found.groups_with_other_labels += has_other_labels(images, used)
-            _count_copies(found, counts)
+            _count_copies(found, {subset: subsets.count(subset) for subset in _USED})
         elif len(used) > 1:
             found.groups_together += 1
             found.images_together += len(used)
