@@ -37,7 +37,8 @@ class Units:
         is_single = np.ones(len(self.strata), dtype=bool)
         for group in self.groups:
             is_single[list(group)] = False
-        return np.flatnonzero(is_single).astype(np.int64)
+        singles: Integers = np.flatnonzero(is_single).astype(np.int64)
+        return singles
 
 
 def unite_strata(strata: Integers, groups: Sequence[Sequence[int]]) -> Integers:

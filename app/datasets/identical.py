@@ -99,7 +99,7 @@ def _show_both(images: Sequence[ImageRecord], group: Sequence[int]) -> list[int]
     if not has_other_labels(images, shown):
         first = next(index for index in group if images[index].annotations)
         other = next(i for i in group if images[i].annotations and images[i].annotations != images[first].annotations)
-        shown = [*dict.fromkeys([first, *shown[: MAX_NAMES - 2]]), other]
+        shown = [*list(dict.fromkeys([first, *shown]))[: MAX_NAMES - 1], other]
     return shown
 
 

@@ -23,7 +23,8 @@ def measure_leaks(
     trained = find_trained(table, trained_splits)
     labels = _collect_labels(trained.values())
     images = {image.filename: image for image in table.images}
-    rest, copies = [], []
+    rest: list[Mapping[str, Any]] = []
+    copies: list[Mapping[str, Any]] = []
     for row in results:
         image = images[row["filename"]]
         if image.filename in trained:

@@ -27,6 +27,19 @@ class IdenticalImages(StrictModel):
         default_factory=list, description="The first groups, those with different labels before the others."
     )
 
+    def in_words(self) -> str:
+        """Return how many images are identical and what is wrong with them, empty where none is."""
+        if not self.groups:
+            return ""
+        groups = "1 group" if self.groups == 1 else f"{self.groups:,} groups"
+        text = f"{self.images:,} images are identical to another one ({groups})."
+        if not self.groups_with_other_labels:
+            return text
+        if self.groups == 1:
+            return f"{text} They do not all have the same label."
+        verb = "has" if self.groups_with_other_labels == 1 else "have"
+        return f"{text} {self.groups_with_other_labels:,} of the groups {verb} more than one label."
+
 
 class IdenticalAcross(StrictModel):
     """Images with the same content in more than one of train, val and test; images in none are not counted."""
@@ -69,3 +82,32 @@ class EvaluationLeaks(StrictModel):
     num_images: int = Field(description="Images that were measured.")
     trained_on: int = Field(0, description="Measured images that the model was trained on themselves.")
     identical: IdenticalEvaluated = Field(default_factory=lambda: IdenticalEvaluated())
+
+    def in_words(self) -> str:
+        """Return what a reader of the scores has to know, empty where no image is identical to a training image."""
+        found = self.identical
+        if not found.images:
+            return ""
+        every = found.images == self.num_images
+        verb = (
+            "image is identical to a training image" if found.images == 1 else "images are identical to training images"
+        )
+        text = f"The only evaluated {verb}" if every and found.images == 1 else f"All {found.images:,} evaluated {verb}"
+        if not every:
+            text = f"{found.images:,} of the {self.num_images:,} evaluated {verb}"
+        if found.other_label:
+            text += f", {found.other_label:,} of them with another label"
+        text += "."
+        if self.trained_on:
+            more = "image was" if self.trained_on == 1 else "images were"
+            text += f" Another {self.trained_on:,} {more} trained on directly."
+        return f"{text} {self._say_what_is_left()}"
+
+    def _say_what_is_left(self) -> str:
+        without = self.identical.without
+        if without is None:
+            return "Evaluate again for the score without them."
+        if not without.num_images:
+            return "No image is left to measure how the model does on new ones."
+        left = "1 image is left" if without.num_images == 1 else f"{without.num_images:,} images are left"
+        return f"{left} that the model has not seen."

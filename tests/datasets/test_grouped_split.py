@@ -52,7 +52,7 @@ def test_pairs_stay_together_and_every_class_has_its_share() -> None:
     drawn = draw_split(table, "label", RATIOS, 3)
     assert all(len(subsets) == 1 for subsets in subsets_of_contents(table, list(drawn.values)).values())
     assert Counter(drawn.values) == {"train": 560, "val": 120, "test": 120}
-    by_class = Counter((name, value) for (name, _), value in zip(rows, drawn.values, strict=True))
+    by_class = Counter[tuple[str, str]]((name, value) for (name, _), value in zip(rows, drawn.values, strict=True))
     for number in range(4):
         assert [by_class[f"class {number}", subset] for subset in SUBSETS] == [140, 30, 30]
     found = drawn.leaks.identical
@@ -63,7 +63,7 @@ def test_pairs_stay_together_and_every_class_has_its_share() -> None:
 def test_identical_images_come_into_every_subset_and_not_into_train_alone() -> None:
     table = make_table([("a", f"pair {i // 2}" if i < 400 else "") for i in range(1000)])
     drawn = draw_split(table, "label", RATIOS, 0)
-    of_pairs = Counter(drawn.values[:400])
+    of_pairs = Counter[str](drawn.values[:400])
     for subset, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
         assert abs(of_pairs[subset] / 400 - share) < 0.08
 
@@ -79,7 +79,7 @@ def test_values_with_copies_stay_together() -> None:
     table.images = images
     drawn = draw_split(table, "values", RATIOS, 1)
     assert all(len(subsets) == 1 for subsets in subsets_of_contents(table, list(drawn.values)).values())
-    counts = Counter(drawn.values)
+    counts = Counter[str](drawn.values)
     assert all(abs(counts[subset] - wanted) <= 3 for subset, wanted in zip(SUBSETS, (210, 45, 45), strict=True))
 
 
