@@ -43,7 +43,7 @@ class Units:
 
 def unite_strata(strata: Integers, groups: Sequence[Sequence[int]]) -> Integers:
     """Return the strata with each group in one: that of most of its images, the smallest among equals."""
-    united = strata.copy()
+    united: Integers = strata.copy()
     for group in groups:
         members = list(group)
         counted = Counter(strata[members].tolist())

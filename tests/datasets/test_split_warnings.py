@@ -68,8 +68,8 @@ def check(rows: list[Row], warnings: list[str]) -> None:
     assert said["labels"] == ([(str(contradictory), str(len(across)))] if contradictory else [])
     together = [group for group in groups if group not in across]
     assert said["together"] == ([(str(sum(map(len, together))), str(len(together)))] if together else [])
-    for (number,) in said["few"]:
-        assert int(number) == len(used) < 3
+    for (few,) in said["few"]:
+        assert int(few) == len(used) < 3
     for names, differ, of in said["empty"]:
         assert not any(size[subset] for subset in names.split(" and "))
         assert not differ or (int(differ), int(of)) == (len(contents), len(used))
