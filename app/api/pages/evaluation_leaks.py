@@ -40,7 +40,7 @@ def make_leak_notice(
             for metric in metrics
             if isinstance(aggregate.get(metric.name), int | float)
         ]
-    columns = ["Metric", "#All images", "#New images", "#95 % interval"]
+    columns = ["Metric", "#All", "#New", "#Interval of new"]
     return LeakNotice("Training has seen some of these images", leaks.in_words(), columns, rows)
 
 
