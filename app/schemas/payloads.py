@@ -92,6 +92,9 @@ class EvaluatePayload(StrictModel):
     split_subsets: list[Subset]
     batch_size: int
     device: str
+    trained_splits: list[str] = Field(
+        default_factory=list, description="Splits whose training images the model has seen; empty: split_name."
+    )
 
 
 class ExportPayload(StrictModel):
