@@ -45,14 +45,14 @@ def draw_dataset(root: Path, offset: float) -> DatasetLocation:
 
 def train_on(root: Path, location: DatasetLocation) -> list[dict[str, Any]]:
     """Train a small model; return its epochs."""
-    settings = {"image_size": 32, "batch_size": 8, "max_epochs": 6, "warmup_epochs": 1, "num_workers": 0}
+    settings = {"image_size": 32, "batch_size": 8, "max_epochs": 12, "warmup_epochs": 1, "num_workers": 0}
     payload = TrainPayload(
         task="regression",
         experiment_id="exp-00000001",
         run_id="run-00000001",
         dataset=location,
         split_name="main",
-        model=ModelSettings(backbone="mobilenet_v3_small", pretrained=False, dropout=0.0),
+        model=ModelSettings(backbone="resnet18", pretrained=False, dropout=0.0),
         hyperparameters=settings | {"early_stopping_patience": 0},
         augmentations=AugmentationSettings(),
         hardware=HardwareSettings(precision="32", compile="off"),
@@ -63,7 +63,7 @@ def train_on(root: Path, location: DatasetLocation) -> list[dict[str, Any]]:
     return [event.metrics.model_dump() for event in context.of(EpochFinished)]
 
 
-@pytest.mark.parametrize("offset", [1_700_000_000.0, 1e8])
+@pytest.mark.parametrize("offset", [1_700_000_000.0, pytest.param(1e8, marks=pytest.mark.slow)])
 def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> None:
     location = draw_dataset(tmp_path, offset)
     epochs = train_on(tmp_path, location)
@@ -80,10 +80,11 @@ def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> 
     evaluate(EngineContext(tmp_path / "evaluation", "evaluate", asked))
     aggregate = json.loads((tmp_path / "evaluation" / "aggregate.json").read_text())
     results = json.loads((tmp_path / "evaluation" / "results.json").read_text())["results"]
-    assert len(epochs) == 6
+    assert len(epochs) == 12
     assert len(results) == NUM_IMAGES // 3
-    # A model that tells the images apart is neither perfect nor constant after six epochs.
-    assert aggregate["mae"] > 0.05
+    # A model that tells the images apart is neither perfect nor constant after twelve epochs.
+    assert 0.001 < aggregate["mae"]
+    assert aggregate["r_squared"] > 0.3
     assert len({row["prediction"][0] for row in results}) == len(results)
     for ours, theirs in (("val_mae", "mae"), ("val_rmse", "rmse"), ("val_r2", "r_squared")):
         assert aggregate[theirs] == pytest.approx(epochs[-1][ours], rel=1e-5, abs=1e-6), theirs
@@ -92,7 +93,7 @@ def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> 
     result = export(EngineContext(folder, "export", shared | further))
     assert result["validation"]["passed"]
     certificate = json.loads((folder / "parity.json").read_text())
-    assert certificate["metric_exported"]["r_squared"] == pytest.approx(aggregate["r_squared"], rel=1e-3)
+    assert certificate["metric_exported"]["r_squared"] == pytest.approx(aggregate["r_squared"], abs=1e-3)
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
     images = np.stack([np.full((3, 32, 32), 10 * number, dtype=np.uint8) for number in range(1, NUM_IMAGES, 3)])
     answers = np.asarray(session.run(["values"], {"images": images})[0])[:, 0]
