@@ -73,6 +73,9 @@ class ForecastView(StrictModel):
     status: ForecastStatus
     forecast: Forecast | None = None
     message: str = Field(description="The forecast, or why there is none, as a sentence.")
+    warnings: list[str] = Field(
+        default_factory=list, description="What the settings hide in these images, with what to choose instead."
+    )
     job_id: JobId | None = Field(None, description="A probe that waits or runs.")
     progress: JobProgress | None = Field(None, description="How far that probe is.")
     failure: str = Field("", description="Why the last probe of this experiment failed, where nothing is known yet.")

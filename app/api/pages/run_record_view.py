@@ -43,7 +43,7 @@ def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecord
         return None
     resolved = config.resolved
     choice = _read_choice(resolved)
-    facts = [*_device_facts(resolved), *_reading_facts(resolved)]
+    facts = [*_metric_facts(resolved), *_device_facts(resolved), *_reading_facts(resolved)]
     if choice is None:
         return RunRecordView(tuple(facts), "", ()) if facts else None
     chosen = choice.chosen
@@ -79,6 +79,11 @@ def _arithmetic_facts(chosen: Arithmetic) -> list[tuple[str, str]]:
 def _say_best_epoch(chosen: Arithmetic) -> str:
     """Which epoch counts as the best is decided in the precision of the run; an evaluation may rank them otherwise."""
     return "" if chosen.precision == "32-true" else "; the best epoch is chosen in it, evaluations compute in 32 bit"
+
+
+def _metric_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
+    name, reason = resolved.get("monitored_metric"), resolved.get("monitored_reason")
+    return [("Best checkpoint by", f"{name}. {reason}" if reason else str(name))] if name else []
 
 
 def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
