@@ -12,12 +12,14 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from app.core.forecast_formula import estimate_checkpoint_mb
 from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, Value, encode_dataset
 from app.evaluation.run import run as evaluate
 from app.export.run import run as export
 from app.schemas.events import EpochFinished
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.payloads import DatasetLocation, TrainPayload
+from app.tasks.registry import get_spec
 from app.training.run import run as train
 from tests.evaluation.factory import FakeContext as EngineContext
 from tests.training.fakes import FakeContext
@@ -63,6 +65,16 @@ def train_on(root: Path, location: DatasetLocation) -> list[dict[str, Any]]:
     return [event.metrics.model_dump() for event in context.of(EpochFinished)]
 
 
+def check_forecast_of_disk(folder: Path) -> None:
+    """Compare the real checkpoints with what a forecast says of them before any was written."""
+    spec = get_spec("regression")
+    [parameters_m] = [item.parameters_m for item in spec.info.architectures if item.id == "resnet18"]
+    forecast_mb = estimate_checkpoint_mb(parameters_m, spec.hyperparameters().model_dump(), is_frozen=False)
+    sizes = [path.stat().st_size / 2**20 for path in folder.glob("*.ckpt")]
+    assert len(sizes) == 2
+    assert sizes == pytest.approx([forecast_mb] * 2, rel=0.1)
+
+
 @pytest.mark.parametrize("offset", [1_700_000_000.0, pytest.param(1e8, marks=pytest.mark.slow)])
 def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> None:
     location = draw_dataset(tmp_path, offset)
@@ -92,6 +104,7 @@ def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> 
     further = {"export_id": "export-00000001", "format": "onnx", "options": {}, "metrics": {}, "licence": "-"}
     result = export(EngineContext(folder, "export", shared | further))
     assert result["validation"]["passed"]
+    check_forecast_of_disk(tmp_path / "checkpoints")
     certificate = json.loads((folder / "parity.json").read_text())
     assert certificate["metric_exported"]["r_squared"] == pytest.approx(aggregate["r_squared"], abs=1e-3)
     session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])

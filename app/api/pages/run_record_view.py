@@ -28,13 +28,17 @@ _PACE_SOURCES = {
 }
 
 
+COLUMNS = ("Arithmetic", "#Time a step", "#Images/s", "#Memory")
+
+
 @dataclass(frozen=True)
 class RunRecordView:
-    """What is shown of the record. `candidates` are rows: arithmetic, time a step, images/s, memory."""
+    """What is shown of the record. `candidates` are rows of `columns`."""
 
     facts: tuple[tuple[str, str], ...]
     reason: str
-    candidates: tuple[tuple[str, str, str, str], ...]
+    candidates: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = COLUMNS
 
 
 def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecordView | None:
@@ -53,7 +57,10 @@ def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecord
     if choice.probe_s >= 1:
         facts.append(("Time to choose", show_duration(choice.probe_s)))
     candidates = tuple(_describe_candidate(candidate) for candidate in choice.candidates)
-    return RunRecordView(tuple(facts), choice.reason, candidates)
+    # A process whose memory did not grow while it measured says nothing about the memory of a step.
+    num_columns = len(COLUMNS) - (not any(row[-1] for row in candidates))
+    rows = tuple(row[:num_columns] for row in candidates)
+    return RunRecordView(tuple(facts), choice.reason, rows, COLUMNS[:num_columns])
 
 
 def _read_choice(resolved: dict[str, Any]) -> ArithmeticChoice | None:
@@ -126,5 +133,5 @@ def _describe_candidate(candidate: Candidate) -> tuple[str, str, str, str]:
     if candidate.step_s is None:
         return name, candidate.error or "not measured", "", ""
     speed = "" if candidate.images_per_s is None else f"{candidate.images_per_s:,.1f}"
-    memory = "" if candidate.peak_memory_mb is None else show_size(candidate.peak_memory_mb)
+    memory = show_size(candidate.peak_memory_mb) if candidate.peak_memory_mb else ""
     return name, f"{candidate.step_s * 1000:,.0f} ms", speed, memory
