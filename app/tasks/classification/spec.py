@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -89,7 +89,7 @@ class ClassificationHyperparameters(Hyperparameters):
         return SYNONYMS.get(value, value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _require_class(self) -> Self:
+    def _require_class(self) -> ClassificationHyperparameters:
         if self.checkpoint_metric == "val_class_recall" and not self.checkpoint_class:
             msg = "Set checkpoint_class to the class whose recall decides."
             raise ValueError(msg)
