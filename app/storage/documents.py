@@ -141,6 +141,10 @@ class DocumentStore:
         """
         return [parent / name for name in self._list_names(parent) if is_id(kind, name)]
 
+    def list_files(self, parent: Path, suffix: str) -> list[Path]:
+        """Return what a folder holds under names with this ending; nothing of one that is not there."""
+        return [parent / name for name in self._list_names(parent) if name.endswith(suffix)]
+
     def _list_names(self, parent: Path) -> list[str]:
         try:
             names = [entry.name for entry in parent.iterdir()]
