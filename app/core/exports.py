@@ -7,13 +7,14 @@ from typing import Any
 
 from app.config import Settings
 from app.core.announcing import announce_change
+from app.core.boundaries import skipping
 from app.core.checksums import Checksums
 from app.core.evaluations import require_completed
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
+from app.core.lookup import Lookup, unusable
 from app.core.measured import find_measurements
 from app.core.payloads import locate_dataset
 from app.core.stores import Stores
@@ -70,9 +71,11 @@ class ExportService:
         self._lookup.find_project(project_id)
         try:
             return self._stores.exports.read(project_id, export_id)
-        except (FileNotFoundError, UnsafePathError, CorruptDocumentError):
+        except (FileNotFoundError, UnsafePathError):
             msg = f"There is no export {export_id} in this project."
             raise NotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The export {export_id}", error, NotFoundError) from error
 
     def create_export(self, project_id: str, request: ExportRequest) -> ExportRecord:
         """Queue an export; raises ConflictError, CheckpointNotFoundError, ExportFormatUnavailableError."""
@@ -177,7 +180,9 @@ class ExportService:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for export in self._stores.exports.read_all(project_id):
-                if export.status in ACTIVE_STATUSES and export.job_id not in living_jobs:
+                if export.status not in ACTIVE_STATUSES or export.job_id in living_jobs:
+                    continue
+                with skipping(f"The export {export.id}"):
                     self._stores.exports.update(project_id, export.id, {"status": "interrupted"})
 
     def _announce(self, job: JobRecord, result: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
-from app.core.lookup import Lookup
+from app.core.lookup import Lookup, unusable
 from app.core.metric_advice import MetricAdvisor
 from app.core.payloads import TrainPayloads
 from app.core.stores import Stores
@@ -36,6 +36,7 @@ from app.schemas.experiments import (
 )
 from app.schemas.jobs import JobCommand
 from app.schemas.payloads import TrainPayload
+from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import UnsafePathError
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
@@ -318,6 +319,8 @@ class TrainingService:
         except FileNotFoundError:
             msg = f"The run {record.current_run_id} is not there any more."
             raise RunNotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error
 
     def _active(self, project_id: str, experiment_id: str) -> tuple[ExperimentRecord, RunRecord]:
         record = self._lookup.find_experiment(project_id, experiment_id)
