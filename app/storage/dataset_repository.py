@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from app.datasets.table import DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, decode_dataset, encode_dataset
-from app.durable import make_directory, sync_directory, write_bytes_durably
+from app.durable import sync_directory, write_bytes_durably
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
-from app.storage.json_store import CorruptDocumentError, move_to_trash
+from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import contained
 
 CACHED_TABLES = 4
@@ -83,8 +83,7 @@ class DatasetRepository:
             if target.exists():
                 if self.has_dataset(project_id):
                     raise FileExistsError(target)
-                move_to_trash(target, self._paths.trash_dir)
-            make_directory(target.parent)
+                free_space(take_away(target, self._paths.trash_dir, "dataset.json"))
             staging_dir.rename(target)
             sync_directory(target.parent)
             self._store.note_change()
@@ -93,9 +92,9 @@ class DatasetRepository:
         """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
         directory = self._paths.dataset_dir(project_id)
         with self._store.locked(self._paths.dataset_file(project_id)):
-            trashed = move_to_trash(directory, self._paths.trash_dir)
+            trashed = take_away(directory, self._paths.trash_dir, "dataset.json")
         self.forget(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
+        free_space(trashed)
 
     def forget(self, project_id: str) -> None:
         """Drop the cached table of a project."""

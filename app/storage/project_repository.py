@@ -8,8 +8,9 @@ from pathlib import Path
 from app.durable import make_directory
 from app.schemas.common import utc_now
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
+from app.storage.deletion import Followers, free_space, take_away
 from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, empty_directory, move_to_trash
+from app.storage.json_store import CorruptDocumentError, empty_directory
 
 
 class ProjectRepository:
@@ -18,6 +19,8 @@ class ProjectRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
+        self._followers = Followers()
+        self._deleted: set[str] = set()  # perhaps still listed, on a disk that cannot be written
 
     def open_workspace(self) -> None:
         """Create or repair workspace.json so that it lists exactly the project directories that exist."""
@@ -36,12 +39,18 @@ class ProjectRepository:
 
     def list_ids(self) -> list[str]:
         """Return the ids of all projects in the order of their creation."""
-        return list(self._store.read(self._paths.workspace_file, WorkspaceRecord).projects)
+        listed = self._store.read(self._paths.workspace_file, WorkspaceRecord).projects
+        return [project_id for project_id in listed if project_id not in self._deleted]
 
     def create(self, record: ProjectRecord) -> None:
-        """Store a new project; it exists as soon as workspace.json lists it."""
-        self._store.write(self._paths.project_file(record.id), record)
-        self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+        """Store a new project; it exists as soon as workspace.json lists it. On an OSError nothing stays behind."""
+        try:
+            self._store.write(self._paths.project_file(record.id), record)
+            self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+        except OSError:
+            free_space(self._paths.project_dir(record.id))
+            self._store.forget(self._paths.project_dir(record.id))
+            raise
 
     def read(self, project_id: str) -> ProjectRecord:
         """Return a project; raises FileNotFoundError or CorruptDocumentError."""
@@ -63,17 +72,35 @@ class ProjectRepository:
         path = self._paths.project_file(project_id)
         return self._store.update(path, ProjectRecord, lambda record: record.model_copy(update=stamped))
 
+    def touch(self, project_id: str) -> None:
+        """Let `updated_at` follow a change that is made already; on a full disk later."""
+        self._followers.write(f"{project_id}/project.json", lambda: self.update(project_id, {}))
+
     def delete(self, project_id: str) -> Path:
-        """Take a project out of the workspace in one step; return the directory to be removed."""
+        """Take a project out of the workspace in one step; return the directory to be removed with `free_space`.
+
+        The list follows. On a full disk it can only be written once the space is free: call `catch_up` then.
+        """
         directory = self._paths.project_dir(project_id)
-        trashed = move_to_trash(directory, self._paths.trash_dir)
-        self._update_workspace(
-            lambda ws: ws.model_copy(update={"projects": [pid for pid in ws.projects if pid != project_id]})
-        )
+        trashed = take_away(directory, self._paths.trash_dir, "project.json")
+        self._deleted.add(project_id)
         self._store.forget(directory)
+        self._followers.write("workspace.json", self._drop_deleted)
         return trashed
 
+    def catch_up(self) -> None:
+        """Write what could not be written when a project was deleted."""
+        self._followers.catch_up()
+
+    def _drop_deleted(self) -> None:
+        self._update_workspace(lambda record: record)
+
     def _update_workspace(self, change: Callable[[WorkspaceRecord], WorkspaceRecord]) -> None:
+        def change_and_drop(record: WorkspaceRecord) -> WorkspaceRecord:
+            changed = change(record)
+            kept = [project_id for project_id in changed.projects if project_id not in self._deleted]
+            return changed.model_copy(update={"projects": kept})
+
         self._store.update(
-            self._paths.workspace_file, WorkspaceRecord, change, lambda: WorkspaceRecord(created_at=utc_now())
+            self._paths.workspace_file, WorkspaceRecord, change_and_drop, lambda: WorkspaceRecord(created_at=utc_now())
         )
