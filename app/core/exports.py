@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
 from app.core.boundaries import skipping
 from app.core.checksums import Checksums
 from app.core.evaluations import require_completed
@@ -94,15 +94,19 @@ class ExportService:
             )
             payload = self._build_payload(project_id, record, export, checkpoint)
             directory = self._stores.exports.create(project_id, export)
-            self._scheduler.submit(
-                "export",
-                project_id,
-                payload,
-                directory,
-                subject={"experiment_id": record.id, "export_id": export.id},
-                devices=["cpu"],
-                job_id=export.job_id,
-            )
+            try:
+                self._scheduler.submit(
+                    "export",
+                    project_id,
+                    payload,
+                    directory,
+                    subject={"experiment_id": record.id, "export_id": export.id},
+                    devices=["cpu"],
+                    job_id=export.job_id,
+                )
+            except OSError:
+                self._stores.exports.delete(project_id, export.id)
+                raise
         return export
 
     def delete_export(self, project_id: str, export_id: str) -> ExportDeleted:
@@ -174,7 +178,7 @@ class ExportService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, stage, job_id=job.id)
+        announce(self._bus, job.project_id, stage, job_id=job.id)
 
     def recover_orphans(self, living_jobs: set[str]) -> None:
         """Mark as interrupted what is pending or running although no job works on it."""
@@ -200,8 +204,8 @@ class ExportService:
             },
         )
         ready = ExportReady(asset_url=url, contents=result["contents"], checksum=result["checksum"])
-        self._bus.publish(job.project_id, ArtifactAdded(artifact=artifact), stage_id="EXPORT", job_id=job.id)
-        self._bus.publish(job.project_id, ready, stage_id="EXPORT", job_id=job.id)
+        announce(self._bus, job.project_id, ArtifactAdded(artifact=artifact), stage_id="EXPORT", job_id=job.id)
+        announce(self._bus, job.project_id, ready, stage_id="EXPORT", job_id=job.id)
 
     def _read_validation(self, job: JobRecord) -> dict[str, Any] | None:
         certificate = self._stores.exports.read_certificate(job.project_id, job.subject["export_id"])
@@ -215,7 +219,7 @@ class ExportService:
     ) -> ExportPayload:
         spec = self._lookup.find_spec(project_id)
         licences = {architecture.id: architecture.licence for architecture in spec.info.architectures}
-        evaluation = self._stores.evaluations.read(project_id, record.id)
+        evaluation = self._stores.evaluations.read_completed(project_id, record.id)
         is_measured = (
             evaluation is not None
             and evaluation.status == "completed"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
 from app.core.events import EventBus
 from app.core.exceptions import (
     ConflictError,
@@ -101,7 +101,8 @@ class SplitService:
             users = self._find_users(project_id, request.name)
             info = self._describe(project_id, changed, changed.split_names.index(request.name), users)
         stats = info.stats
-        self._bus.publish(
+        announce(
+            self._bus,
             project_id,
             SplitSummary(
                 train_rows=stats.train, val_rows=stats.val, test_rows=stats.test, stratified=True, seed=request.seed

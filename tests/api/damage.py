@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from app.storage import json_store
-
 Damage = Callable[[Path], None]
 
 
@@ -84,7 +82,7 @@ def refuse_reading(monkeypatch: pytest.MonkeyPatch, path: Path, number: int = er
             raise OSError(number, os.strerror(number), str(name))
         return real_open(name, flags, mode)
 
-    monkeypatch.setattr(json_store.os, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
 
 
 def copy_workspace(source: Path, target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Every document of a project and of the workspace, damaged in every way: everything else works, the bad one is named."""
+"""Every document of a workspace, damaged in every way: everything else works, and the bad one is named."""
 
 from __future__ import annotations
 
