@@ -25,6 +25,10 @@ class NotFoundError(AIStudioError):
     code = "NOT_FOUND"
 
 
+class ProjectGoneError(NotFoundError):
+    """There is no such project, or no longer."""
+
+
 class SplitNotFoundError(NotFoundError):
     """No split has this name."""
 

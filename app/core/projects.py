@@ -88,8 +88,8 @@ class ProjectService:
             self._refuse_active(project_id)
             for callback in self._on_delete:
                 callback(project_id)
-            self._bus.close_project(project_id)
-            trashed = self._stores.projects.delete(project_id)
+            with self._bus.deleting(project_id):
+                trashed = self._stores.projects.delete(project_id)
             self._stores.datasets.forget(project_id)
             self._scheduler.forget_project(project_id)
             free_space(trashed)

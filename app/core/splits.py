@@ -118,6 +118,10 @@ class SplitService:
             if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
+            if paused := next((user for user in users if user.status == "paused"), None):
+                advice = "Resume it to its end or delete it first."
+                msg = f"The experiment {paused.name!r} is paused and needs the split {name!r}. {advice}"
+                raise ConflictError(msg)
             self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))
         announce_change(self._bus, project_id, "split", name, "deleted")
         warnings = [f"The experiment {user.name!r} used this split and cannot be trained again." for user in users]

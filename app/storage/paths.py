@@ -81,6 +81,11 @@ class WorkspacePaths:
         return self.root / "measurements.json"
 
     @property
+    def signed_out_file(self) -> Path:
+        """signed_out.json: sessions of browsers that were ended."""
+        return self.root / "signed_out.json"
+
+    @property
     def server_lock_file(self) -> Path:
         """Held by the one server of this workspace."""
         return self.root / ".locks" / "server.lock"
