@@ -30,6 +30,7 @@ from app.schemas.payloads import EvaluatePayload, ExportPayload, TrainPayload
 
 HANDLERS = {
     "import": "app.datasets.importer:run",
+    "check": "app.datasets.checking:run",
     "train": "tests.core.fake_handlers:train",
     "evaluate": "tests.core.fake_handlers:evaluate",
     "export": "tests.core.fake_handlers:export",

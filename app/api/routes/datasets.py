@@ -10,7 +10,6 @@ from starlette.responses import Response
 from app.api.dependencies import FilenamePath, ProjectPath, StudioDep
 from app.api.files import document_file, serve_file
 from app.api.json_body import StrictRoute
-from app.api.pages.dataset_import import import_report_fragment
 from app.api.present import present
 from app.schemas.datasets import (
     DatasetCleared,
@@ -18,9 +17,7 @@ from app.schemas.datasets import (
     ImageInfo,
     ImagePage,
     ImageQuery,
-    ImportCheck,
     ImportLocal,
-    ImportReport,
     ImportStarted,
 )
 from app.schemas.envelope import Ok
@@ -46,13 +43,6 @@ def clear_dataset(request: Request, pid: ProjectPath, studio: StudioDep) -> Resp
 def import_local(request: Request, pid: ProjectPath, body: ImportLocal, studio: StudioDep) -> Response:
     """Runs as a job; GET /api/jobs/{job_id} or the project's events follow it."""
     return present(request, studio.imports.import_local(pid, body), status_code=202)
-
-
-@router.post("/import/check", response_model=Ok[ImportReport], summary="Try an import without importing")
-def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
-    """The format found, counts, classes, and every problem with its file and how to mend it."""
-    report = studio.imports.check_import(pid, body)
-    return present(request, report, lambda: import_report_fragment(pid, body, report))
 
 
 @router.get("/images", response_model=Ok[ImagePage], summary="List images")
