@@ -23,6 +23,7 @@ from app.datasets.formats.zip_directory import (
     DamagedEntryError,
     DirectoryError,
     ZipEntry,
+    has_header,
     read_directory,
     read_entry,
 )
@@ -63,7 +64,7 @@ def extract_zip(path: Path, target: Path, work: Work) -> ProblemList:
         raise _not_usable(error.strerror or str(error)) from error
     with file:
         entries = _read_entries(file, work, problems)
-        accepted = _accept(entries, path.stat().st_size, root, work, problems)
+        accepted = _accept(file, entries, root, work, problems)
         _check_declared_size(accepted, work)
         budget = _Budget(work, len(accepted))
         for done, entry in enumerate(accepted):
@@ -141,10 +142,10 @@ class _Names:
 
 
 def _accept(
-    entries: Sequence[ZipEntry], num_bytes: int, root: Path, work: Work, problems: ProblemList
+    file: BinaryIO, entries: Sequence[ZipEntry], root: Path, work: Work, problems: ProblemList
 ) -> list[ZipEntry]:
     """Return the files that may be unpacked by what the directory says of them; report the others."""
-    misplaced = _find_misplaced(entries, num_bytes)
+    misplaced = _find_misplaced(file, entries, file.seek(0, 2))
     names = _Names()
     accepted = []
     for number, entry in enumerate(entries):
@@ -237,21 +238,26 @@ def _breaks_ratio(num_bytes: int, num_packed: int, max_ratio: float) -> bool:
     return num_bytes > _RATIO_FREE_BYTES and num_bytes > max_ratio * max(1, num_packed)
 
 
-def _find_misplaced(entries: Sequence[ZipEntry], num_bytes: int) -> set[int]:
-    """Return the numbers of the entries that lie outside of the file, and of every two that share bytes."""
-    found: set[int] = set()
+def _find_misplaced(file: BinaryIO, entries: Sequence[ZipEntry], num_bytes: int) -> set[int]:
+    """Return the numbers of the entries that have no header of their own, or whose bytes are not theirs alone.
+
+    Where two overlap and both have a header, the first is the one whose size is wrong.
+    """
+    found = {number for number, entry in enumerate(entries) if not _lies_inside(file, entry, num_bytes)}
     last, end = -1, 0
-    for number in sorted(range(len(entries)), key=lambda index: entries[index].offset):
+    for number in sorted(set(range(len(entries))) - found, key=lambda index: entries[index].offset):
         entry = entries[number]
         own_end = entry.offset + LOCAL_HEADER_BYTES + len(entry.raw_name) + entry.packed_bytes
-        if entry.offset < 0 or own_end > num_bytes:
-            found.add(number)
-            continue
         if last >= 0 and entry.offset < end:
-            found |= {last, number}
+            found |= {last, number} if entry.offset == entries[last].offset else {last}
         if own_end >= end:
             last, end = number, own_end
     return found
+
+
+def _lies_inside(file: BinaryIO, entry: ZipEntry, num_bytes: int) -> bool:
+    own_end = entry.offset + LOCAL_HEADER_BYTES + len(entry.raw_name) + entry.packed_bytes
+    return entry.offset >= 0 and own_end <= num_bytes and has_header(file, entry)
 
 
 def _check_declared_size(entries: Sequence[ZipEntry], work: Work) -> None:

@@ -165,19 +165,29 @@ def _read_sizes_64(extra: bytes, *sizes: int) -> list[int]:
     raise struct.error(msg)
 
 
+def has_header(file: BinaryIO, entry: ZipEntry) -> bool:
+    """Say whether a header with the name of the entry is where the directory says; raises OSError."""
+    return _read_header(file, entry) is not None
+
+
+def _read_header(file: BinaryIO, entry: ZipEntry) -> int | None:
+    """Return the length of the extra fields, with the file at their beginning; None without a header of this name."""
+    file.seek(entry.offset)
+    header = file.read(LOCAL_HEADER_BYTES)
+    if len(header) < LOCAL_HEADER_BYTES or not header.startswith(_LOCAL_SIGNATURE):
+        return None
+    name_bytes, extra_bytes = _LOCAL.unpack(header)[9:11]
+    return int(extra_bytes) if file.read(name_bytes) == entry.raw_name else None
+
+
 def read_entry(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
     """Yield the content of an entry in blocks; raises DamagedEntryError, at its end for a wrong checksum, and OSError.
 
     Never yields more than the entry says that it has.
     """
-    file.seek(entry.offset)
-    header = file.read(LOCAL_HEADER_BYTES)
-    if len(header) < LOCAL_HEADER_BYTES or not header.startswith(_LOCAL_SIGNATURE):
+    extra_bytes = _read_header(file, entry)
+    if extra_bytes is None:
         msg = "its header is not where the directory says"
-        raise DamagedEntryError(msg)
-    name_bytes, extra_bytes = _LOCAL.unpack(header)[9:11]
-    if file.read(name_bytes) != entry.raw_name:
-        msg = "its header has another name than the directory"
         raise DamagedEntryError(msg)
     file.seek(extra_bytes, 1)
     unpacked = _inflate(file, entry) if entry.method == DEFLATED else _read_packed(file, entry)
