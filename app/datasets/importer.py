@@ -97,7 +97,7 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     found = scan_source(_source(payload, source, work))
     imported = list(_store_images(work, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
     shutil.rmtree(unpacked, ignore_errors=True)
-    problems = _join_problems(refused, found.scan.problems, payload.limits.max_named_problems)
+    problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
     table = _build_table(payload, found, imported, problems)
@@ -240,8 +240,8 @@ def _measure(imported: Sequence[_Imported]) -> StatsRecord:
     return StatsRecord(len(headers), min(widths), max(widths), min(heights), max(heights), formats)
 
 
-def _join_problems(first: ProblemList, second: ProblemList, max_named: int) -> ProblemList:
-    joined = ProblemList(max_named)
+def _join_problems(first: ProblemList, second: ProblemList, work: Work) -> ProblemList:
+    joined = work.new_problems()
     joined.extend(first)
     joined.extend(second)
     return joined

@@ -49,9 +49,9 @@ def source(tmp_path: Path) -> Path:
     """One good image and more bad ones than a report names."""
     folder = tmp_path / "images" / "cat"
     folder.mkdir(parents=True)
-    Image.new("RGB", (8, 8)).save(folder / "good.png")
+    Image.new("RGB", (8, 8)).save(folder / "0.png")
     for number in range(NUM_BAD):
-        (folder / f"=bad{number:03}.png").write_text("no image")
+        (folder / f"=bad{number:03}.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     return tmp_path / "images"
 
 
@@ -91,7 +91,7 @@ def test_all_problems_can_be_saved(client: httpx.Client, project_id: str, source
 
 
 def test_the_problems_of_a_failed_import_can_be_saved(client: httpx.Client, project_id: str, source: Path) -> None:
-    (source / "cat" / "good.png").unlink()
+    (source / "cat" / "0.png").unlink()
     url = f"/api/datasets/{project_id}/import"
     job_id = client.post(f"{url}/local", json={"source_path": str(source)}).json()["data"]["job_id"]
     wait_until(lambda: client.get(f"/api/jobs/{job_id}").json()["data"]["status"] == "failed")
