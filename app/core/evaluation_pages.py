@@ -49,22 +49,20 @@ class EvaluationPageService:
         self._settings = settings
 
     def list_experiments(self, project_id: str, experiment_id: str | None) -> EvaluationListing:
-        """Return the experiments, newest first; without an id the newest completed one is selected.
+        """Return the completed experiments, newest first; without an id the one that completed last is selected.
 
         Raises NotFoundError, also for an experiment that is not there.
         """
         task = self._lookup.find_spec(project_id).info
         if experiment_id is not None:
             self._lookup.find_experiment(project_id, experiment_id)
-        records = sorted(self._stores.experiments.read_all(project_id), key=lambda item: item.created_at, reverse=True)
-        completed = sorted(
-            (record for record in records if record.status == "completed"),
-            key=lambda record: record.completed_at or "",
-            reverse=True,
-        )
-        newest = completed[0].id if completed else None
+        records = self._stores.experiments.read_all(project_id)
+        completed = [record for record in records if record.status == "completed"]
+        newest = max(completed, key=lambda record: record.completed_at or "").id if completed else None
+        completed.sort(key=lambda record: record.created_at, reverse=True)
         return EvaluationListing(
-            experiments=[self._describe(project_id, record, task) for record in records],
+            experiments=[self._describe(project_id, record, task) for record in completed],
+            num_unfinished=len(records) - len(completed),
             selected_id=experiment_id or newest,
             task=task,
         )
@@ -134,14 +132,12 @@ class EvaluationPageService:
         )
 
     def _describe(self, project_id: str, record: ExperimentRecord, task: TaskInfo) -> EvaluatedExperiment:
-        is_completed = record.status == "completed"
         view = self._evaluations.get_evaluation(project_id, record.id)
         evaluation, name = view.evaluation, task.headline_metrics[0].name
         return EvaluatedExperiment(
             id=record.id,
             name=record.name,
             status=record.status,
-            reason="" if is_completed else _REASONS[record.status],
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
             headline=(view.aggregate or {}).get(name),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.augmentation_catalog import find_augmentation_problems, simplify_params
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.tasks import AugmentationEntry
@@ -15,6 +15,24 @@ from app.tasks.base import TaskSpec
 
 M = TypeVar("M", bound=BaseModel)
 GPU_PRECISIONS = frozenset({"16-mixed"})
+
+
+MODEL_SETTINGS_AMONG_HYPERPARAMETERS = ("dropout",)
+
+
+def move_model_settings(
+    model: dict[str, Any], hyperparameters: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return both with the settings of the model that were given as hyperparameters where they belong.
+
+    Users look for dropout in either place. Raises ValidationFailedError when the two places disagree.
+    """
+    moved = {name: hyperparameters[name] for name in MODEL_SETTINGS_AMONG_HYPERPARAMETERS if name in hyperparameters}
+    for name, value in moved.items():
+        if model.get(name, value) != value:
+            raise invalid_field(f"hyperparameters.{name}", f"model.{name} says {model[name]!r}. Give only one of them.")
+    rest = {name: value for name, value in hyperparameters.items() if name not in moved}
+    return {**model, **moved}, rest
 
 
 def resolve_model(spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
@@ -53,7 +71,11 @@ def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) ->
     if problems:
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems)
-    return given
+    return AugmentationSettings(train=[_simplify(entry) for entry in given.train], val=list(given.val))
+
+
+def _simplify(entry: AugmentationEntry) -> AugmentationEntry:
+    return entry.model_copy(update={"params": simplify_params(entry.name, entry.params)})
 
 
 def merge_augmentations(

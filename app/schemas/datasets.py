@@ -198,5 +198,5 @@ class ImageQuery(QueryModel):
     sort_order: Literal["asc", "desc"] = "asc"
     filter_class: str | None = None
     search: str | None = None
-    split_name: str | None = None
+    split_name: Annotated[str | None, Field(description="The first split when left out.")] = None
     subset: SplitValue | None = None

@@ -22,21 +22,21 @@ from app.schemas.tasks import TaskInfo
 
 
 class EvaluatedExperiment(StrictModel):
-    """An experiment in the list; `reason` says why it cannot be evaluated, empty when it can."""
+    """A completed experiment in the list."""
 
     id: ExperimentId
     name: str
     status: ExperimentStatus
-    reason: str
     evaluation_status: EvaluationStatus | None = None
     progress: Progress | None = None
     headline: float | None = Field(None, description="The first headline metric, once it was measured.")
 
 
 class EvaluationListing(StrictModel):
-    """The experiments of a project, newest first, and which one is looked at; null without a completed one."""
+    """The completed experiments of a project, newest first, and the selected one; null without any."""
 
     experiments: list[EvaluatedExperiment]
+    num_unfinished: int = Field(0, description="Experiments that have not completed; the list leaves them out.")
     selected_id: ExperimentId | None
     task: TaskInfo
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from app.core.exceptions import (
     CheckpointNotFoundError,
     ExperimentNotFoundError,
+    SplitNotFoundError,
     TrainingInProgressError,
     ValidationFailedError,
 )
 from app.core.studio import Studio
+from app.schemas.evaluation import EvaluationRequest
 from app.schemas.experiments import (
     AugmentationSettings,
     DuplicateRequest,
     ExperimentCreate,
     ExperimentUpdate,
     ForkRequest,
+    HardwareSettings,
 )
 from app.schemas.tasks import AugmentationEntry
 from tests.core.conftest import create_experiment, train_to_end
@@ -119,3 +123,65 @@ def test_a_deleted_experiment_is_gone(studio: Studio, imported_id: str) -> None:
     assert studio.experiments.list_experiments(imported_id).experiments == []
     with pytest.raises(ExperimentNotFoundError):
         studio.experiments.get_experiment(imported_id, record.id)
+
+
+def test_settings_are_accepted_where_users_look_for_them(studio: Studio, imported_id: str) -> None:
+    request = {
+        "name": "x",
+        "hyperparameters": {"dropout": 0.4, "max_epochs": 2},
+        "augmentations": {"train": [{"name": "RandomRotation", "params": {"degrees": [-20, 20]}}], "val": []},
+    }
+    record = studio.experiments.create_experiment(imported_id, ExperimentCreate.model_validate(request))
+    assert (record.split_name, record.model.dropout) == ("main", 0.4)
+    assert (record.hyperparameters["max_epochs"], "dropout" in record.hyperparameters) == (2, False)
+    assert record.augmentations.train[0].params == {"degrees": 20.0}
+    change = ExperimentUpdate(hyperparameters={"dropout": 0.1})
+    assert studio.experiments.update_experiment(imported_id, record.id, change).model.dropout == 0.1
+    kept = studio.experiments.get_experiment(imported_id, record.id)
+    assert (kept.model.dropout, kept.hyperparameters) == (0.1, record.hyperparameters)
+    for value in (0.1, 0.9):
+        both = ExperimentUpdate(hyperparameters={"dropout": 0.1}, model={"dropout": value})
+        if value == 0.1:
+            studio.experiments.update_experiment(imported_id, record.id, both)
+            continue
+        with pytest.raises(ValidationFailedError) as caught:
+            studio.experiments.update_experiment(imported_id, record.id, both)
+        assert isinstance(caught.value.details, list)
+        assert [problem.field for problem in caught.value.details] == ["hyperparameters.dropout"]
+
+
+def test_without_any_split_an_experiment_says_what_to_do(studio: Studio, imported_id: str) -> None:
+    studio.splits.delete_split(imported_id, "main")
+    with pytest.raises(SplitNotFoundError, match="Draw one first"):
+        studio.experiments.create_experiment(imported_id, ExperimentCreate(name="x"))
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("best.ckpt", "best"), ("last.ckpt", "last"), ("best", "best"), ("worst.ckpt", None)]
+)
+def test_a_checkpoint_may_be_named_by_its_file(given: str, meant: str | None) -> None:
+    if meant is None:
+        with pytest.raises(ValidationError):
+            EvaluationRequest.model_validate({"checkpoint": given})
+        return
+    assert EvaluationRequest.model_validate({"checkpoint": given}).checkpoint == meant
+    assert ForkRequest.model_validate({"name": "x", "checkpoint": given}).checkpoint == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("cuda:0", "gpu:0"),
+        ("cuda:13", "gpu:13"),
+        ("cuda", "gpu:0"),
+        ("gpu", "gpu:0"),
+        ("gpu:1", "gpu:1"),
+        ("cpu", "cpu"),
+    ],
+)
+def test_a_device_may_be_named_as_torch_does(given: str, meant: str) -> None:
+    assert HardwareSettings.model_validate({"selected_devices": [given]}).selected_devices == [meant]
+    assert EvaluationRequest.model_validate({"device": given}).device == meant
+    for wrong in ("cuda:", "cuda:x", "mps", 0):
+        with pytest.raises(ValidationError):
+            EvaluationRequest.model_validate({"device": wrong})

@@ -57,7 +57,9 @@ SCREENS = (
     Screen("dataset-nothing", "/projects/{project_id}/dataset?class=3&search=zebra", is_full_page=False),
     Screen("dataset-import", "/projects/{empty_id}/dataset", _open_import, is_full_page=False),
     Screen("dataset-report", "/projects/{empty_id}/dataset", _look_at_folder, is_full_page=False),
-    Screen("dataset-check", "/projects/{import_failed_id}/dataset", _look_for_long, is_full_page=False, server="states"),
+    Screen(
+        "dataset-check", "/projects/{import_failed_id}/dataset", _look_for_long, is_full_page=False, server="states"
+    ),
     Screen("dataset-image", "/projects/{project_id}/dataset", _open_first, is_full_page=False),
     Screen("dataset-clear", "/projects/{project_id}/dataset", _ask_to_clear, is_full_page=False),
     Screen("dataset-importing", "/projects/{importing_id}/dataset", server="states"),
