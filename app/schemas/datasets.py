@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
 from app.schemas.jobs import JobProgress, JobStatus
+from app.schemas.leaks import IdenticalImages
 
 # A report and a summary name no more: a document from outside can hold millions.
 MAX_NAMED_CLASSES = 10_000
@@ -59,6 +60,9 @@ class DatasetSummary(StrictModel):
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     content_hash: str = Field(description="Hash of file contents and annotations.")
+    identical: IdenticalImages = Field(
+        default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
+    )
 
 
 class ImportOptions(StrictModel):

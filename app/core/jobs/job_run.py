@@ -46,8 +46,8 @@ class JobRun:
         child: ChildProcess,
         forwarder: EventForwarder,
         silent_after_s: float | None,
-        max_run_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        max_run_s: float | None = None,
     ) -> None:
         """Without `silent_after_s` the job may be silent, without `max_run_s` it may run for as long as it likes."""
         self._job_dir = job_dir

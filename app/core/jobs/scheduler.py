@@ -273,7 +273,7 @@ class JobScheduler:
                 directory = self._job_dir(job)
                 spares = [] if job.kind in COLD_KINDS else [self._spare.take]
                 child = ChildProcess(directory, self._worker_arguments, *spares)
-                run = JobRun(directory, child, self._forwarder(job), silent_after_s, job.max_run_s)
+                run = JobRun(directory, child, self._forwarder(job), silent_after_s, max_run_s=job.max_run_s)
                 thread = threading.Thread(target=self._run, args=(job.id, run), name=job.id, daemon=True)
                 self._runs[job.id], self._threads[job.id] = run, thread
                 self._update(job.id, status="running", started_at=utc_now())

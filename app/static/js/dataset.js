@@ -200,7 +200,11 @@
     if (!url || event.detail.pathInfo?.requestPath !== url || event.detail.successful) return;
     if (event.detail.xhr.status) forgetReport(false); else followCheck();
   });
-  /* The import of an upload is a multipart form, which json-form does not read. */
+  /* The import of an upload is a multipart form, which json-form does not read; its answer is JSON all the same. */
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { elt, headers } = event.detail;
+    if (elt.id === "import-form" && !elt.hasAttribute("hx-ext")) { delete headers["HX-Request"]; headers.Accept = "application/json"; }
+  });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, xhr } = event.detail;
     if (elt.id !== "import-form" || elt.hasAttribute("hx-ext") || !event.detail.successful) return;

@@ -12,6 +12,7 @@ import pytest
 
 from app.datasets.formats import archive
 from app.datasets.formats.base import ProblemList
+from app.datasets.formats.walking import resolve_inside
 from app.datasets.formats.work import Work
 from app.datasets.formats.zip_directory import BadEntry, ZipEntry, read_directory, read_entry
 from app.schemas.payloads import ImportLimits
@@ -106,15 +107,13 @@ def test_an_entry_that_lies_about_a_huge_size_does_not_use_up_the_limit(packed: 
 
 @pytest.mark.parametrize("code", [errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL])
 def test_a_name_that_the_disk_refuses_is_named(packed: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    whole = archive.resolve_inside
-
     def refuse(root: Path, name: str) -> Path:
-        path = whole(root, name)
+        path = resolve_inside(root, name)
         if name.endswith("evil.png") and (path.parent.is_dir() or path.parent.name != "a"):
             raise OSError(code, "refused")
         return path
 
-    monkeypatch.setattr(archive, "resolve_inside", refuse)
+    monkeypatch.setattr("app.datasets.formats.archive.resolve_inside", refuse)
     files, problems = unpack(packed)
     assert (files, [item.file for item in problems.named]) == (["a/1.png", "b/3.png"], ["a/evil.png"])
 
@@ -123,7 +122,7 @@ def test_a_failing_disk_is_no_problem_of_an_entry(packed: Path, monkeypatch: pyt
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(archive, "read_entry", fail)
+    monkeypatch.setattr("app.datasets.formats.archive.read_entry", fail)
     with pytest.raises(OSError, match="full"):
         unpack(packed)
     assert not list((packed.parent / "target").rglob("*.png"))
