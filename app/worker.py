@@ -55,6 +55,7 @@ logger = logging.getLogger("app.worker")
 
 HANDLERS = {
     "import": "app.datasets.importer:run",
+    "check": "app.datasets.checking:run",
     "train": "app.training.run:run",
     "evaluate": "app.evaluation.run:run",
     "export": "app.export.run:run",

@@ -41,6 +41,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "METHOD_NOT_ALLOWED": 405,
     "REQUEST_TIMEOUT": 408,
     "TOO_MANY_STREAMS": 503,
+    "TOO_MANY_CHECKS": 503,
     "INTERNAL_ERROR": 500,
 }
 

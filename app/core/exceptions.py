@@ -59,6 +59,12 @@ class ConflictError(AIStudioError):
     code = "CONFLICT"
 
 
+class TooManyChecksError(AIStudioError):
+    """As many dry runs run and wait as the settings allow."""
+
+    code = "TOO_MANY_CHECKS"
+
+
 class TrainingInProgressError(ConflictError):
     """A run is pending or running."""
 

@@ -100,7 +100,7 @@ class ProjectService:
         active = [
             job
             for job in self._scheduler.list_jobs()
-            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and not job.is_service
+            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and job.is_work
         ]
         if active:
             kinds = ", ".join(sorted({job.kind for job in active}))

@@ -163,9 +163,21 @@ class WorkspacePaths:
         """Where an import builds a dataset before it is moved into place."""
         return self.project_dir(project_id) / "staging" / check_id("job", job_id)
 
-    def scratch_dir(self, project_id: str) -> Path:
-        """Where a dry run unpacks what it looks at; nothing in it outlives the call."""
-        return self.project_dir(project_id) / "staging" / "checks"
+    def checks_dir(self, project_id: str) -> Path:
+        """Holds one directory per dry run; only the newest is kept."""
+        return self.project_dir(project_id) / "checks"
+
+    def check_dir(self, project_id: str, job_id: str) -> Path:
+        """Directory of a dry run: check.json, report.json, problems.csv."""
+        return self.checks_dir(project_id) / check_id("job", job_id)
+
+    def dataset_problems_file(self, project_id: str) -> Path:
+        """Every problem of the import that made the dataset; there only when there was one."""
+        return self.dataset_dir(project_id) / "problems.csv"
+
+    def failed_problems_file(self, project_id: str) -> Path:
+        """Every problem of the last import that made no dataset."""
+        return self.project_dir(project_id) / "import_problems.csv"
 
     def upload_dir(self, project_id: str, upload_id: str) -> Path:
         """Files received by upload."""

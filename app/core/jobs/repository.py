@@ -48,6 +48,10 @@ class JobRepository:
         """Write job.json; raises OSError, also when the project was deleted meanwhile."""
         write_model(self.job_dir(record.project_id, record.id) / "job.json", record)
 
+    def remove(self, record: JobRecord) -> None:
+        """Remove the job's directory as far as the disk lets it."""
+        shutil.rmtree(self.job_dir(record.project_id, record.id), ignore_errors=True)
+
     def load_all(self) -> list[JobRecord]:
         """Read every job of the workspace; what is damaged is set aside, what cannot be read is named."""
         records = []

@@ -35,7 +35,7 @@ from app.storage.paths import WorkspacePaths
 
 logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
-COLD_KINDS = frozenset({"import"})
+COLD_KINDS = frozenset({"import", "check"})
 
 
 class JobScheduler:
@@ -116,6 +116,7 @@ class JobScheduler:
         devices: list[str],
         job_id: str | None = None,
         is_service: bool = False,
+        max_run_s: float | None = None,
     ) -> JobRecord:
         """Queue a job and return its record; it starts by itself. Raises OSError, after which nothing was queued."""
         job_id = job_id or new_id("job")
@@ -131,6 +132,7 @@ class JobScheduler:
             created_at=utc_now(),
             queue_order=order,
             is_service=is_service,
+            max_run_s=max_run_s,
         )
         request = JobRequest(
             job_id=job_id,
@@ -224,6 +226,15 @@ class JobScheduler:
             msg = "Jobs of the project are still ending; try again in a few seconds."
             raise ConflictError(msg)
 
+    def forget_job(self, job_id: str) -> None:
+        """Drop a job that has ended, with its directory; one that still goes on stays."""
+        with self._changed:
+            job = self._records.get(job_id)
+            if job is None or not self._has_ended(job_id):
+                return
+            del self._records[job_id]
+        self._repository.remove(job)
+
     def forget_project(self, project_id: str) -> None:
         """Drop the ended jobs of a project that is deleted."""
         with self._changed:
@@ -274,18 +285,21 @@ class JobScheduler:
                 directory = self._job_dir(job)
                 spares = [] if job.kind in COLD_KINDS else [self._spare.take]
                 child = ChildProcess(directory, self._worker_arguments, *spares)
-                run = JobRun(directory, child, self._forwarder(job), silent_after_s)
+                run = JobRun(directory, child, self._forwarder(job), silent_after_s, max_run_s=job.max_run_s)
                 thread = threading.Thread(target=self._run, args=(job.id, run), name=job.id, daemon=True)
                 self._runs[job.id], self._threads[job.id] = run, thread
                 self._update(job.id, status="running", started_at=utc_now())
                 started.append(thread)
-            self._spare.set_busy(any(not self._records[job_id].is_service for job_id in self._runs))
+            self._spare.set_busy(any(self._records[job_id].is_work for job_id in self._runs))
             for thread in started:  # only now: whether jobs run is known when they ask for the spare
                 thread.start()
 
     def _next_job(self) -> JobRecord | None:
         running = [self._records[job_id] for job_id in self._runs]
-        return self._queue.next_to_start(running, self._settings.jobs_per_device, self._settings.concurrent_imports)
+        settings = self._settings
+        return self._queue.next_to_start(
+            running, settings.jobs_per_device, settings.concurrent_imports, settings.concurrent_checks
+        )
 
     def _run(self, job_id: str, run: JobRun) -> None:
         outcome = failed("InternalError", "The job could not be watched; the server's log says why.")
