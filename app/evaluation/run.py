@@ -24,7 +24,7 @@ from app.evaluation.inference import (
     run_model,
     tell_in_log,
 )
-from app.evaluation.intervals import bootstrap_intervals
+from app.evaluation.intervals import headline_intervals
 from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import EvaluatePayload
@@ -102,7 +102,7 @@ def summarize(
     """Return aggregate.json: the task's part, the intervals, and what was measured."""
     part = load_metrics(payload.task)
     aggregate = part.aggregate(results, trained.context)
-    aggregate["intervals"] = bootstrap_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
+    aggregate |= headline_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
     return aggregate | {
         "num_images": len(results),
         "subsets": list(dict.fromkeys(payload.split_subsets)),
