@@ -103,7 +103,7 @@ def _correlate_f1(confusion: Floats) -> Floats:
     f1 = 2.0 * hits / (2.0 * hits + mistakes)
     deviation = np.sqrt(hits * np.square(2.0 - 2.0 * f1) + mistakes * np.square(f1))
     scaled = f1 / np.where(deviation > 0, deviation, 1.0)
-    correlation = confused * np.outer(scaled, scaled)
+    correlation: Floats = confused * np.outer(scaled, scaled)
     np.fill_diagonal(correlation, 1.0)
     return correlation
 

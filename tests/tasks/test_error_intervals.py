@@ -11,13 +11,13 @@ from app.tasks import error_intervals as module
 from app.tasks.error_intervals import NAMES, Measured, error_intervals, extrapolate
 
 
-def measure(truth: np.ndarray, errors: np.ndarray) -> list[Measured]:  # type: ignore[type-arg]
+def measure(truth: np.ndarray, errors: np.ndarray) -> list[Measured]:
     """Return the intervals of one or several values."""
     truth, errors = (array.reshape(len(array), -1) for array in (truth, errors))
     return error_intervals(truth, truth + errors, lambda: None)
 
 
-def draw(size: int, num_values: int = 1, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def draw(size: int, num_values: int = 1, seed: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Return truth and normal errors with a deviation of a half."""
     generator = np.random.default_rng(seed)
     return generator.normal(size=(size, num_values)), 0.5 * generator.normal(size=(size, num_values))

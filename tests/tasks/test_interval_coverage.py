@@ -37,9 +37,10 @@ def confuse(sizes: list[float], recalls: list[float]) -> Floats:
     others = np.tile(shares, (len(shares), 1))
     np.fill_diagonal(others, 0.0)
     recall = np.array(recalls)
-    table = (1.0 - recall)[:, None] * others / others.sum(axis=1, keepdims=True)
+    table: Floats = (1.0 - recall)[:, None] * others / others.sum(axis=1, keepdims=True)
     np.fill_diagonal(table, recall)
-    return table * shares[:, None]
+    table *= shares[:, None]
+    return table
 
 
 LONG_TAIL = [1.0 / (number + 1) for number in range(10)]
