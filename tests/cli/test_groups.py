@@ -173,9 +173,13 @@ def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None
 
 def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> None:
     studio.server.on(f"POST /api/evaluation/{PID}/{EID}", evaluation()).on(f"GET /api/jobs/{JID}", job())
-    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE}
+    reasons = {"loss": "Every image has the same error."}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"not_enough_images": reasons}}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
+    assert "not enough images" in outcome.out
+    assert "Every image has the same error." in outcome.out
+    assert "another training run would vary further" in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
     assert "0.9500 to 0.9900" in outcome.out
     assert outcome.out.index("accuracy") < outcome.out.index("loss")
