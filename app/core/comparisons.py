@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.comparison_notes import PairCounts, note_differences
+from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
 from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
@@ -109,6 +110,7 @@ class ComparisonService:
             evaluation=evaluation,
             num_images=aggregate.get("num_images") if aggregate else None,
             headline=_read_headline(spec, aggregate) if aggregate else {},
+            leaks=read_leaks(aggregate) if aggregate else None,
             precision=self._read_precision(project_id, record),
         )
         return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)

@@ -17,14 +17,3 @@ def headline_intervals(
     """Return `intervals` {metric: {low, high, level, resamples, method}} and `not_enough_images` {metric: reason},
     one of them for each headline metric, and what the task adds. `between_chunks` may raise to end the work."""
     return part.headline_intervals(results, context, between_chunks)
-
-
-def bootstrap_intervals(
-    part: MetricsPart,
-    results: Sequence[Mapping[str, Any]],
-    context: TaskContext,
-    between_chunks: Callable[[], None] = lambda: None,
-) -> dict[str, dict[str, Any]]:
-    """Return only the intervals, for figures over a part of the images."""
-    intervals: dict[str, dict[str, Any]] = headline_intervals(part, results, context, between_chunks)["intervals"]
-    return intervals

@@ -7,7 +7,7 @@ A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `headline_intervals`,
                  `aggregate`                                                            (MetricsPart)
-- `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `decode`                    (ExportPart)
+- `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
 from __future__ import annotations
@@ -353,6 +353,11 @@ class ExportPart(Protocol):
 
     def agreement(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
         """Return for each image whether both give the same answer (bool, shape (batch,))."""
+        ...
+
+    def output_scales(self, context: TaskContext) -> dict[str, list[float]]:
+        """Return what a difference of each number of an output is divided by before it is judged; an output that is
+        left out is judged by its largest value."""
         ...
 
     def decode(self, outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from app.evaluation.intervals import bootstrap_intervals, headline_intervals
+from app.evaluation.intervals import headline_intervals
 from app.schemas.job_context import JobCancelled
 from app.tasks.base import MetricsPart, TaskContext
 from app.tasks.registry import load_metrics
@@ -34,7 +34,6 @@ PART = cast("MetricsPart", FixedMetrics())
 def test_the_task_gives_intervals_and_reasons() -> None:
     found = headline_intervals(PART, [{}], CONTEXT)
     assert found == {"intervals": {"share": INTERVAL}, "not_enough_images": {"other": "There are 1."}}
-    assert bootstrap_intervals(PART, [{}], CONTEXT) == {"share": INTERVAL}
 
 
 def test_the_work_can_be_ended_between_chunks() -> None:
