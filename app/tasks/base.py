@@ -5,7 +5,8 @@ A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
 - `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
-- `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `aggregate` (MetricsPart)
+- `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `headline_intervals`,
+                 `aggregate`                                                            (MetricsPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
@@ -362,6 +363,15 @@ class MetricsPart(Protocol):
     ) -> dict[str, np.ndarray[Any, Any]]:
         """Return each headline metric (float64, shape (resamples,)) over result rows drawn by `indices`
         (int64, shape (resamples, images))."""
+        ...
+
+    def headline_intervals(
+        self, results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
+    ) -> dict[str, Any]:
+        """Return `intervals` and, for the headline metrics without one, `not_enough_images` with the reasons.
+
+        `between_chunks` may raise to end the work.
+        """
         ...
 
     def aggregate(self, results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:

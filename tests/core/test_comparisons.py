@@ -95,6 +95,10 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     (test,) = found.tests
     assert (test.num_images, test.only_reference, test.only_other, test.verdict) == (4, 1, 2, "open")
     assert test.difference == 0.25
+    assert (test.p_value, test.p_adjusted, found.winner) == (1.0, 1.0, None)
+    assert (found.conclusion, test.conclusion) == ("No clear winner", "First or Second: no clear winner")
+    assert test.low is not None
+    assert test.low < 0 < test.difference < (test.high or 0)
     assert (found.images.num_common, found.images.counts) == (4, {first.id: 1, second.id: 2})
     only = compare(studio, imported_id, first.id, second.id, only=second.id, page_size=1, page=2)
     assert (only.images.total_items, only.images.total_pages, len(only.images.items)) == (2, 2, 1)
@@ -103,7 +107,7 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     assert {name: row["correct"] for name, row in image.results.items()} == {first.id: False, second.id: True}
     # A new evaluation is seen at once.
     overwrite_rows(studio, imported_id, second.id, [True, False, False, True])
-    assert compare(studio, imported_id, first.id, second.id).tests[0].probability == 0.5
+    assert compare(studio, imported_id, first.id, second.id).tests[0].difference == 0.0
 
 
 def test_precisions_that_auto_came_to_are_noted(studio: Studio, imported_id: str) -> None:
