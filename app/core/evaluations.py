@@ -9,6 +9,7 @@ from typing import Any
 
 from app.config import Settings
 from app.core.announcing import announce_change
+from app.core.boundaries import skipping
 from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
@@ -217,7 +218,9 @@ class EvaluationService:
                 evaluation = self._stores.evaluations.read(project_id, record.id)
                 if evaluation is None or evaluation.status not in ACTIVE_STATUSES:
                     continue
-                if evaluation.job_id not in living_jobs:
+                if evaluation.job_id in living_jobs:
+                    continue
+                with skipping(f"The evaluation of {record.id}"):
                     self._stores.evaluations.update(project_id, record.id, {"status": "interrupted"})
 
     def _update(self, job: JobRecord, changes: dict[str, Any]) -> None:
