@@ -72,7 +72,7 @@ class Studio:
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
         self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
         self.training = TrainingService(stores, bus, scheduler, gate, settings, live)
-        self.training_results = TrainingResultsService(stores, bus, scheduler, live)
+        self.training_results = TrainingResultsService(stores, bus, scheduler, live, views)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
