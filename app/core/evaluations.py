@@ -19,6 +19,7 @@ from app.core.paging import cut_page, select_rows
 from app.core.payloads import locate_dataset
 from app.core.stores import Stores
 from app.core.table_views import TableViews
+from app.core.trained_splits import find_trained_splits
 from app.datasets.table import to_builtins
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (
@@ -97,6 +98,7 @@ class EvaluationService:
                 split_subsets=request.split_subsets,
                 batch_size=request.batch_size,
                 device=request.device,
+                trained_splits=find_trained_splits(self._stores, project_id, record),
             )
             self._scheduler.submit(
                 "evaluate",

@@ -49,6 +49,7 @@ class TrainPayloads:
             augmentations=record.augmentations,
             hardware=record.hardware,
             weights_dir=str(self._settings.resolved_weights_dir),
+            machine_dir=str(self._settings.resolved_machine_dir),
             resume_from=str(resume_from) if resume_from else None,
             initial_weights=None if resume_from else self._find_initial_weights(project_id, record),
             micro_batch_limit=self._find_micro_batch_limit(project_id, record, run_id) if resume_from else None,

@@ -158,6 +158,11 @@ class Hyperparameters(StrictModel):
         description="Refuse operations whose result can differ between runs.",
         json_schema_extra=form_hint("Training"),
     )
+    reproducible: bool = Field(
+        False,
+        description="Fix what auto would choose: 32 bit, channels last, whole batches of batch_size, nothing measured.",
+        json_schema_extra=form_hint("Training"),
+    )
     image_size: int = Field(
         224,
         ge=16,

@@ -298,12 +298,13 @@ def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
         "no_common_images": "No images in common",
         "different_images": "Evaluated on different images",
         "seen_in_training": "Some images were trained on",
+        "leaks": "Some images are identical to training images",
         "different_checkpoints": "Different checkpoints",
         "different_precision": "Different precisions",
     }
     names = {side.id: side.name for side in comparison.experiments}
     for note in comparison.notes:
-        is_mended_there = note.code != "seen_in_training"
+        is_mended_there = note.code not in {"seen_in_training", "leaks"}
         links = [
             (f"Evaluate {names[name]}", evaluation_url(selection.project_id, name))
             for name in note.experiments

@@ -15,6 +15,7 @@ _PRECISIONS = {"32-true": "32 bit", "16-mixed": "16 bit, mixed", "bf16-mixed": "
 _FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
 _SOURCES = {
     "settings": "as the settings say",
+    "rule": "by rule, from device and model",
     "probe": "measured at the start of this run",
     "earlier_run": "measured by an earlier run with these settings",
     "default": "the default, without measuring",
