@@ -74,17 +74,15 @@ def test_the_recall_of_a_class_needs_a_class_that_is_there(studio: Studio, impor
     record = set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall", checkpoint_class="green")
     with pytest.raises(ValidationFailedError) as refused:
         studio.training.start_training(imported_id, record.id)
-    assert refused.value.details is not None
-    assert "'green' is no class of this dataset. Its classes: blue, red." in refused.value.details[0].message
+    assert "'green' is no class of this dataset. Its classes: blue, red." in str(refused.value.details)
 
 
 def test_an_unknown_metric_is_refused_with_what_is_known(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     with pytest.raises(ValidationFailedError) as refused:
         set_metric(studio, imported_id, record, checkpoint_metric="val_beauty")
-    assert refused.value.details is not None
-    assert refused.value.details[0].field == "hyperparameters.checkpoint_metric"
-    assert "val_f1" in refused.value.details[0].message
+    assert "hyperparameters.checkpoint_metric" in str(refused.value.details)
+    assert "val_f1" in str(refused.value.details)
 
 
 def test_without_validation_images_the_training_loss_decides(studio: Studio, imported_id: str) -> None:
