@@ -13,7 +13,7 @@ from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, show
 from app.commands.settings import parse_assignments
 from app.remote.transport import LOOPBACK_HOSTS
-from app.schemas.datasets import DatasetSummary, ImportProblem, ImportReport, ImportStarted
+from app.schemas.datasets import CheckState, DatasetSummary, ImportProblem, ImportReport, ImportStarted
 from app.schemas.leaks import IdenticalImages
 
 MAX_SHOWN_PROBLEMS = 20
@@ -62,9 +62,15 @@ def check_dataset(
     """Look at a source without importing it; ends with code 1 when it cannot be imported."""
     line = command_line(ctx)
     options = parse_assignments(settings or [])
-    report = line.client.datasets.check(
-        find_project(line, project), source, source_format=source_format, options=options or None
-    )
+    project_id = find_project(line, project)
+    with line.progress("Looking at the source") as display:
+
+        def show_state(state: CheckState) -> None:
+            display.update(state.progress.done, state.progress.total, state.progress.message or state.status)
+
+        report = line.client.datasets.check(
+            project_id, source, source_format=source_format, options=options or None, on_progress=show_state
+        )
     print_report(line.out, report)
     if not report.can_import:
         raise typer.Exit(1)
@@ -142,7 +148,8 @@ def print_report(out: Output, report: ImportReport) -> None:
     for note in report.notes:
         out.text(note)
     _print_problems(out, report.problems, report.num_problems)
-    out.text("It can be imported." if report.can_import else "It cannot be imported.")
+    stopped = "It cannot be imported." if report.is_complete else "A limit ended the look at it."
+    out.text("It can be imported." if report.can_import else stopped)
 
 
 def _print_classes(out: Output, counts: dict[str, int]) -> None:

@@ -77,7 +77,9 @@ class ComparisonService:
 
     def _read_side(self, project_id: str, spec: TaskSpec, experiment_id: str) -> _Side:
         record = self._lookup.find_experiment(project_id, experiment_id)
-        evaluation = self._stores.evaluations.read(project_id, experiment_id)
+        evaluations = self._stores.evaluations
+        completed = evaluations.read_completed(project_id, experiment_id)
+        evaluation = completed or evaluations.read(project_id, experiment_id)
         has_result = evaluation is not None and evaluation.status == "completed"
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
         view = ComparedExperiment(

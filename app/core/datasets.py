@@ -167,12 +167,13 @@ class DatasetService:
         )
 
     def _explain_use(self, project_id: str) -> str | None:
-        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and not job.is_service]
+        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and job.is_work]
         if any(job.status not in TERMINAL_JOB_STATUSES for job in jobs):
             return "The dataset is in use by a job of this project. Cancel it or wait for its end."
         for experiment in self._stores.experiments.read_all(project_id):
             if experiment.status == "paused":
-                return f"The experiment {experiment.name!r} is paused and needs these images. Resume or stop it first."
+                advice = "Resume it to its end or delete it first."
+                return f"The experiment {experiment.name!r} is paused and needs these images. {advice}"
         return None
 
 

@@ -22,8 +22,13 @@ from app.schemas.tasks import AnnotationKind
 class ImportLimits(StrictModel):
     """Caps that hold for everything that comes from outside."""
 
-    max_entries: int = 1_000_000
+    max_entries: int = Field(1_000_000, description="Files of a folder, entries of a zip, rows of a table.")
     max_total_bytes: int = 200 * 2**30
+    max_annotation_bytes: int = Field(2 * 2**30, description="Size of one table or COCO document.")
+    max_classes: int = 100_000
+    max_memory_bytes: int = Field(4 * 2**30, description="Resident memory of the job that reads.")
+    max_seconds: float | None = Field(None, description="Time that the job may take; None: any.")
+    seconds_setting: str = "AI_STUDIO_IMPORT_TIMEOUT_S"
     max_ratio: float = 200.0
     max_side_px: int = 30_000
     max_pixels: int = 100_000_000
@@ -45,6 +50,17 @@ class ImportPayload(StrictModel):
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
     is_sample: bool = Field(False, description="The job writes the images of the kind's sample itself; no source_path.")
     split: SplitCreate | None = Field(None, description="A split that is drawn with the dataset.")
+
+
+class CheckPayload(StrictModel):
+    """Kind `check`, a dry run. Writes report.json and problems.csv into the output directory."""
+
+    annotation_kind: AnnotationKind
+    allowed_formats: list[str]
+    source_path: str
+    source_format: str | None
+    options: ImportOptions
+    limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
 
 
 class DatasetLocation(StrictModel):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.checksum import find_checksum
+from app.datasets import checking
 from app.datasets.source_scale import plan_source_scale
 from app.datasets.table import decode_dataset, select_subset
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
@@ -31,6 +32,7 @@ from app.schemas.payloads import EvaluatePayload, ExportPayload, TrainPayload
 
 HANDLERS = {
     "import": "app.datasets.importer:run",
+    "check": "tests.core.fake_handlers:check",
     "train": "tests.core.fake_handlers:train",
     "evaluate": "tests.core.fake_handlers:evaluate",
     "export": "tests.core.fake_handlers:export",
@@ -40,6 +42,21 @@ HANDLERS = {
 }
 EPOCH_S = 0.02
 SLOW_EPOCH_S = 0.2
+
+
+def check(context: JobContext) -> dict[str, Any]:
+    """Look at a source as the real job does; one whose name begins with `endless` until it is cancelled."""
+    source = Path(context.request.payload["source_path"])
+    done = 0
+    while source.name.startswith("endless"):
+        raise_if_cancelled(context)
+        done += 1
+        context.report(JobProgressed(job_id=context.request.job_id, done=done, total=0, message="Looking"))
+        time.sleep(SLOW_EPOCH_S)
+    if source.name.startswith("crashing"):
+        msg = "The look failed."
+        raise JobFailure(msg)
+    return checking.run(context)
 
 
 def train(context: JobContext) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def test_a_zip_is_unpacked_and_nothing_of_it_is_left_over(animals: Path, out: Pa
     assert (result["num_images"], result["num_problems"]) == (6, 1)
     assert (table.source_path, table.import_mode) == ("animals.zip", "copy")
     assert table.problems[0].file == "../evil.png"
-    assert {path.name for path in out.iterdir()} == {"dataset.json", "images", ".thumbs"}
+    assert {path.name for path in out.iterdir()} == {"dataset.json", "images", ".thumbs", "problems.csv"}
     assert not list(tmp_path.rglob("evil.png"))
 
 

@@ -43,11 +43,12 @@ class ImportEnd:
 
 @dataclass(frozen=True)
 class Problems:
-    """What was wrong in the source; `more` says how many are not named."""
+    """What was wrong in the source; `more` says how many are not named, `all_url` has the table of all."""
 
     title: str
     items: list[ImportProblem]
     more: str
+    all_url: str
 
 
 @dataclass(frozen=True)
@@ -134,14 +135,14 @@ def title_of(item: ImportFormatInfo) -> str:
     return item.title[:1].upper() + item.title[1:]
 
 
-def describe_problems(problems: list[ImportProblem], num_problems: int) -> Problems | None:
+def describe_problems(problems: list[ImportProblem], num_problems: int, all_url: str) -> Problems | None:
     """Return the first problems and how many more there are, None when there is none."""
     if num_problems == 0:
         return None
     named = problems[:MAX_PROBLEMS]
     noun = "problem" if num_problems == 1 else "problems"
     more = num_problems - len(named)
-    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "")
+    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "", all_url)
 
 
 def format_bytes(number: int) -> str:
@@ -203,7 +204,9 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
         ],
         class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
         class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
-        problems=describe_problems(summary.problems, summary.num_problems),
+        problems=describe_problems(
+            summary.problems, summary.num_problems, f"/api/datasets/{summary.project_id}/import/problems"
+        ),
         identical=_describe_identical(project_id, summary.identical),
     )
 

@@ -13,6 +13,8 @@ _LOSSES = {"train_loss": "Loss, training", "val_loss": "Loss, validation"}
 _ADVICE = {
     "OutOfMemory": "A resumed run works off each batch in smaller parts, with the same effective batch. Or use a "
     "smaller batch size with a larger batch multiplier, a smaller image size or a smaller model; close other programs.",
+    "Killed": "Nothing has to be changed: a resumed run goes on with the same settings, to the same weights. Look for "
+    "who ended it: a user, a batch system, or a limit of the container.",
     "DiskFull": "Make room on the disk, then resume: it goes on where it was.",
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",

@@ -286,7 +286,7 @@
   setInterval(() => {
     const queue = find("#run-queue");
     const isBusy = !queue || queue.matches(":hover") || queue.contains(document.activeElement);
-    if (findRoot()?.dataset.status === "pending" && !isBusy && !document.hidden) refreshQueue();
+    if (findRoot()?.dataset.status === "pending" && !isBusy && !document.hidden && !Studio.live.isGone()) refreshQueue();
   }, QUEUE_LOOK_MS);
 
   document.addEventListener("change", (event) => {

@@ -13,6 +13,7 @@ from PIL import Image
 
 from app.api.pages.dataset_content import title_of
 from app.core.dataset_pages import describe_formats
+from tests.api.checking import check_import, check_import_html
 
 NUM_PER_CLASS = 60
 MARKUP = "<b>red&"
@@ -154,9 +155,9 @@ def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, pro
     url = f"/api/datasets/{project_id}/import/check"
     mapping = {"blue": "cold", MARKUP: None}
     body = {"source_path": str(source), "options": {"class_mapping": mapping}}
-    report = client.post(url, json=body).json()["data"]
+    report = check_import(client, project_id, body)
     assert (report["classes"], report["found_classes"]) == (["cold"], {MARKUP: 60, "blue": 61})
-    html = client.post(url, json=body, headers=HTMX).text
+    html = check_import_html(client, project_id, body)
     assert 'id="import-report"' in html
     assert "<b>red" not in html
     text = text_of(html)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.datasets.formats.base import Scan, SourceError
 from app.datasets.formats.csv_table import FORMAT, RowError, parse_number
+from app.datasets.formats.work import Work
 from app.datasets.table import Label, Value
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import ImportLimits
@@ -28,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 def scan(root: Path, text: str | bytes, kind: AnnotationKind = "label", **options: Any) -> Scan:
     (root / "t.csv").write_bytes(text.encode() if isinstance(text, str) else text)
-    return FORMAT.scan(root, kind, ImportOptions(**options), ImportLimits())
+    return FORMAT.scan(root, kind, ImportOptions(**options), Work())
 
 
 def labels(found: Scan) -> list[tuple[str, str]]:
@@ -233,8 +234,8 @@ def test_several_tables_need_a_choice(root: Path) -> None:
 
 def test_the_number_of_rows_is_limited(root: Path) -> None:
     (root / "t.csv").write_text("filename,label\n" + "0.png,a\n" * 5)
-    with pytest.raises(SourceError, match="more than 3 rows"):
-        FORMAT.scan(root, "label", ImportOptions(), ImportLimits(max_entries=3))
+    with pytest.raises(SourceError, match="more than 3 entries"):
+        FORMAT.scan(root, "label", ImportOptions(), Work(ImportLimits(max_entries=3)))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
