@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.comparison_notes import note_differences
+from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
 from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
@@ -89,6 +90,7 @@ class ComparisonService:
             evaluation=evaluation,
             num_images=aggregate.get("num_images") if aggregate else None,
             headline=_read_headline(spec, aggregate) if aggregate else {},
+            leaks=read_leaks(aggregate) if aggregate else None,
             precision=_read_arithmetic(self._read_config(project_id, record)).get("precision"),
         )
         return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)

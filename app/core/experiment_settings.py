@@ -60,6 +60,10 @@ def resolve_hyperparameters(spec: TaskSpec, given: dict[str, Any]) -> dict[str, 
             "hyperparameters.early_stopping_metric",
             f"Unknown metric {settings.early_stopping_metric!r}. Known: {', '.join(watchable)}.",
         )
+    if settings.checkpoint_metric not in spec.checkpoint_metrics:
+        known = ", ".join(spec.checkpoint_metrics)
+        msg = f"Unknown metric {settings.checkpoint_metric!r}. Known: {known}."
+        raise invalid_field("hyperparameters.checkpoint_metric", msg)
     return settings.model_dump()
 
 

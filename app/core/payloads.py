@@ -27,6 +27,12 @@ class TrainPayloads:
         table, index = self._lookup.find_split(project_id, record.split_name)
         if not any(image.split[index] == "train" for image in table.images):
             raise invalid_field("split_name", f"The split {record.split_name!r} has no training image.")
+        settings = record.hyperparameters
+        wanted = settings.get("checkpoint_class", "")
+        if settings.get("checkpoint_metric") == "val_class_recall" and wanted not in table.classes:
+            known = ", ".join(table.classes)
+            msg = f"{wanted!r} is no class of this dataset. Its classes: {known}."
+            raise invalid_field("hyperparameters.checkpoint_class", msg)
 
     def build(
         self, project_id: str, record: ExperimentRecord, run_id: str, resume_from: Path | None = None

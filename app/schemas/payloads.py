@@ -14,7 +14,7 @@ from app.schemas.common import StrictModel
 from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.evaluation import Subset
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
-from app.schemas.export import ExportOptions
+from app.schemas.export import ExportOptions, Measurement
 from app.schemas.splits import SplitCreate
 from app.schemas.tasks import AnnotationKind
 
@@ -93,6 +93,9 @@ class EvaluatePayload(StrictModel):
     split_subsets: list[Subset]
     batch_size: int
     device: str
+    trained_splits: list[str] = Field(
+        default_factory=list, description="Splits whose training images the model has seen; empty: split_name."
+    )
 
 
 class ExportPayload(StrictModel):
@@ -108,7 +111,9 @@ class ExportPayload(StrictModel):
     split_subsets: list[Subset]
     format: str
     options: ExportOptions
-    metrics: dict[str, float] = Field(description="Headline metrics of the evaluation, or of validation.")
+    measurements: list[Measurement] = Field(
+        default_factory=list, description="Headline metrics of the evaluation, or of validation."
+    )
     licence: str
 
 

@@ -35,10 +35,13 @@ class ExportRepository:
     def read_all(self, project_id: str) -> list[ExportRecord]:
         """Return every readable export, newest first."""
         records = []
-        for path in self._paths.exports_dir(project_id).glob("export-*/export.json"):
+        for directory in self._store.list_directories(self._paths.exports_dir(project_id), "export"):
+            path = directory / "export.json"
             try:
                 records.append(self._store.read(path, ExportRecord))
-            except (FileNotFoundError, CorruptDocumentError):
+            except FileNotFoundError:
+                self._store.name_missing(path)
+            except CorruptDocumentError:
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)
 
@@ -73,8 +76,8 @@ class ExportRepository:
         """Derive exports_index.json from the records."""
         fields = set(ExportIndexEntry.model_fields)
 
-        def derive(_: ExportsIndex) -> ExportsIndex:
+        def build() -> ExportsIndex:
             records = self.read_all(project_id)
             return ExportsIndex(exports=[ExportIndexEntry(**record.model_dump(include=fields)) for record in records])
 
-        self._store.update(self._paths.exports_index_file(project_id), ExportsIndex, derive, ExportsIndex)
+        self._store.derive(self._paths.exports_index_file(project_id), ExportsIndex, build)

@@ -29,7 +29,7 @@ class MeasurementRepository:
         return next((known for known in self.read_all() if known.key == key), None)
 
     def add(self, measurement: RunMeasurement) -> None:
-        """Keep a measurement unless a better one is known; bears repetition. Raises OSError."""
+        """Keep a measurement unless a better one is known; bears repetition. Raises OSError, NewerDocumentError."""
         if _is_superseded(measurement, self.find(measurement.key)):
             return
 

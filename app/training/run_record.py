@@ -70,6 +70,7 @@ def describe_run(
         "images": {subset: len(rows) for subset, rows in inputs.subsets.items()},
         "model": context["model"] | {"learns_by": inputs.learns_by} | count_parameters(module),
         "monitored_metric": inputs.monitored_metric,
+        "monitored_reason": inputs.metric_choice.reason,
         "early_stopping_metric": inputs.early_stopping_metric,
     }
 

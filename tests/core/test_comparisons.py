@@ -193,3 +193,16 @@ def test_a_hundred_thousand_rows_are_scored_and_matched_in_bounded_time() -> Non
     common = find_common([scores, scores])
     assert np.array_equal(common.values[0], common.values[1])
     assert time.process_time() - started_s < 5
+
+
+def test_copies_of_training_images_are_noted_beside_the_figures(studio: Studio, imported_id: str) -> None:
+    records = [train_to_end(studio, imported_id, create_experiment(studio, imported_id, name)) for name in ("A", "B")]
+    for record in records:
+        evaluate(studio, imported_id, record.id)
+    path = studio._paths.evaluation_dir(imported_id, records[1].id) / "aggregate.json"
+    leaks = {"num_images": 4, "identical": {"images": 3, "without": {"num_images": 1}}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"leaks": leaks}))
+    found = compare(studio, imported_id, *(record.id for record in records))
+    (note,) = [note for note in found.notes if note.code == "leaks"]
+    assert note.experiments == [records[1].id]
+    assert note.message.startswith("B: 3 of the 4 evaluated images are identical to training images.")
