@@ -2,93 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any
 
-from fastapi import Request
+from fastapi import Request, params
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from app.api.errors import BodyError, disk_error
+from app.api.form_body import Schema, UnacceptableFormError, read_form
+from app.api.json_text import UnacceptableJsonError, parse_json
 from app.schemas.envelope import FieldProblem
 
-MAX_DEPTH = 64
 MAX_FILES = 1000
-_MAX_INTEGER_DIGITS = 20
-
-
-class UnacceptableJsonError(ValueError):
-    """The text is not JSON, or holds what no field of this API can hold."""
-
-
-def parse_json(body: bytes) -> Any:
-    """Return the value; raises UnacceptableJsonError for NaN, numbers beyond 64 bits, deep nesting, half characters."""
-    try:
-        text = body.decode("utf-8")
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite_float, parse_int=_small_int)
-    except RecursionError:
-        msg = f"nested deeper than {MAX_DEPTH} levels"
-        raise UnacceptableJsonError(msg) from None
-    except UnicodeDecodeError:
-        msg = "not UTF-8"
-        raise UnacceptableJsonError(msg) from None
-    except json.JSONDecodeError as error:
-        msg = f"{error.msg} at character {error.pos}"
-        raise UnacceptableJsonError(msg) from None
-    _check_nesting(value)
-    if "\\u" in text:
-        _check_characters(value)
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    msg = f"{name} is not a number"
-    raise UnacceptableJsonError(msg)
-
-
-def _finite_float(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        msg = f"{text[:20]} is beyond the range of a number"
-        raise UnacceptableJsonError(msg)
-    return value
-
-
-def _small_int(text: str) -> int:
-    if len(text) > _MAX_INTEGER_DIGITS:
-        msg = f"an integer of {len(text)} digits is too large"
-        raise UnacceptableJsonError(msg)
-    return int(text)
-
-
-def _check_nesting(value: Any) -> None:
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            msg = f"nested deeper than {MAX_DEPTH} levels"
-            raise UnacceptableJsonError(msg)
-        level = [child for item in level for child in _children(item)]
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [item for item in value.values() if isinstance(item, dict | list)]
-    if isinstance(value, list):
-        return [item for item in value if isinstance(item, dict | list)]
-    return []
-
-
-def _check_characters(value: Any) -> None:
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        msg = "half of a surrogate pair is not a character"
-        raise UnacceptableJsonError(msg) from None
+_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 class StrictRequest(Request):
@@ -99,8 +30,7 @@ class StrictRequest(Request):
         try:
             return parse_json(await self.body())
         except UnacceptableJsonError as error:
-            problem = FieldProblem(field="body", message=f"Not acceptable JSON: {error}.")
-            raise BodyError("VALIDATION_ERROR", "Request validation failed.", [problem]) from None
+            raise _body_error(f"Not acceptable JSON: {error}.") from None
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
         """Return the form; raises BodyError with the reason."""
@@ -117,21 +47,64 @@ class StrictRequest(Request):
             raise BodyError(body.code, body.message) from error
 
 
+class FormAsJsonRequest(StrictRequest):
+    """A request with a form for a route that expects JSON; the framework sees JSON."""
+
+    def __init__(self, request: Request, schema: Schema) -> None:
+        others = [(name, value) for name, value in request.scope["headers"] if name != b"content-type"]
+        headers = [*others, (b"content-type", b"application/json")]
+        super().__init__({**request.scope, "headers": headers}, request.receive)
+        self._sent = StrictRequest(request.scope, request.receive)
+        self._schema = schema
+
+    async def body(self) -> bytes:
+        """Return the body as it was sent."""
+        return await self._sent.body()
+
+    async def json(self) -> Any:
+        """Return the fields as JSON; raises BodyError with the reason."""
+        body = (await self._sent.body()).lstrip()
+        if body[:1] in (b"{", b"["):  # `curl -d '{...}'` calls JSON a form
+            return await self._sent.json()
+        form = await self._sent.form()
+        try:
+            return read_form(form.multi_items(), self._schema)
+        except UnacceptableFormError as error:
+            raise _body_error(f"Not acceptable as a form: {error}.") from None
+        finally:
+            await form.close()
+
+
+def _body_error(message: str) -> BodyError:
+    return BodyError("VALIDATION_ERROR", "Request validation failed.", [FieldProblem(field="body", message=message)])
+
+
 def _form_error(detail: str) -> BodyError:
     message = detail
     if detail.startswith("Too many files"):
         message = f"More than {MAX_FILES} files in one request; send them in batches under one upload_id, or a zip."
-    return BodyError("VALIDATION_ERROR", "Request validation failed.", [FieldProblem(field="body", message=message)])
+    return _body_error(message)
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its body strictly."""
+    """A route that reads its body strictly, and a form where it expects JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the base class, given a StrictRequest."""
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            if self._takes_json and request.headers.get("content-type", "").startswith(_FORM_TYPES):
+                return await handle(FormAsJsonRequest(request, self._body_schema))
             return await handle(StrictRequest(request.scope, request.receive))
 
         return handle_strictly
+
+    @property
+    def _takes_json(self) -> bool:
+        return self.body_field is not None and not isinstance(self.body_field.field_info, params.Form)
+
+    @cached_property
+    def _body_schema(self) -> Schema:
+        annotation: Any = self.body_field.field_info.annotation if self.body_field is not None else None
+        return TypeAdapter(annotation).json_schema()

@@ -93,7 +93,7 @@ class DatasetPageService:
         view = self._views.view(project_id, table)
         num_pages = -(-len(view.order(known)) // known.page_size)
         known = known.model_copy(update={"page": min(known.page, max(1, num_pages))})
-        page = self._datasets.list_images(project_id, known)
+        page = self._datasets.find_images(project_id, known)
         column = table.split_names.index(known.split_name) if known.split_name is not None else None
         return ImageListing(
             page=page,

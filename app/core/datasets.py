@@ -67,6 +67,13 @@ class DatasetService:
         return DatasetCleared(project_id=project_id)
 
     def list_images(self, project_id: str, query: ImageQuery) -> ImagePage:
+        """Return a page of images with their subset in the split asked for, else in the first one."""
+        split_names = self._lookup.find_table(project_id).split_names
+        if query.split_name is None and split_names:
+            query = query.model_copy(update={"split_name": split_names[0]})
+        return self.find_images(project_id, query)
+
+    def find_images(self, project_id: str, query: ImageQuery) -> ImagePage:
         """Return a page of images; raises SplitNotFoundError for an unknown split."""
         table = self._lookup.find_table(project_id)
         if query.split_name is not None and query.split_name not in table.split_names:
@@ -189,6 +196,7 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
         content_hash=table.content_hash,
+        identical=view.identical,
     )
 
 

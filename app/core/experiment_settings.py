@@ -7,14 +7,33 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.augmentation_catalog import find_augmentation_problems, simplify_params
 from app.schemas.envelope import FieldProblem
-from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
+from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
 from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
 
 M = TypeVar("M", bound=BaseModel)
 GPU_PRECISIONS = frozenset({"16-mixed"})
+
+
+MODEL_SETTINGS_AMONG_HYPERPARAMETERS = ("dropout",)
+
+
+def move_model_settings(
+    model: dict[str, Any], hyperparameters: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return both with the settings of the model that were given as hyperparameters where they belong.
+
+    Users look for dropout in either place. Raises ValidationFailedError when the two places disagree.
+    """
+    moved = {name: hyperparameters[name] for name in MODEL_SETTINGS_AMONG_HYPERPARAMETERS if name in hyperparameters}
+    for name, value in moved.items():
+        if model.get(name, value) != value:
+            raise invalid_field(f"hyperparameters.{name}", f"model.{name} says {model[name]!r}. Give only one of them.")
+    rest = {name: value for name, value in hyperparameters.items() if name not in moved}
+    return {**model, **moved}, rest
 
 
 def resolve_model(spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
@@ -41,6 +60,10 @@ def resolve_hyperparameters(spec: TaskSpec, given: dict[str, Any]) -> dict[str, 
             "hyperparameters.early_stopping_metric",
             f"Unknown metric {settings.early_stopping_metric!r}. Known: {', '.join(watchable)}.",
         )
+    if settings.checkpoint_metric not in spec.checkpoint_metrics:
+        known = ", ".join(spec.checkpoint_metrics)
+        msg = f"Unknown metric {settings.checkpoint_metric!r}. Known: {known}."
+        raise invalid_field("hyperparameters.checkpoint_metric", msg)
     return settings.model_dump()
 
 
@@ -53,7 +76,11 @@ def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) ->
     if problems:
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems)
-    return given
+    return AugmentationSettings(train=[_simplify(entry) for entry in given.train], val=list(given.val))
+
+
+def _simplify(entry: AugmentationEntry) -> AugmentationEntry:
+    return entry.model_copy(update={"params": simplify_params(entry.name, entry.params)})
 
 
 def merge_augmentations(
@@ -79,6 +106,15 @@ def resolve_hardware(given: dict[str, Any]) -> HardwareSettings:
             "hardware.precision", f"{settings.precision} needs a GPU. On the CPU choose auto, 32 or bf16-mixed."
         )
     return settings
+
+
+def check_reproducible(record: ExperimentRecord) -> None:
+    """Raise ValidationFailedError where a reproducible run cannot obey other settings; names each of them."""
+    wrong = find_contradictions(record.hardware, record.hyperparameters)
+    if wrong:
+        problem = f"{REPRODUCIBLE} Leave this at the default, or turn hyperparameters.reproducible off."
+        msg = "Request validation failed."
+        raise ValidationFailedError(msg, [FieldProblem(field=name, message=problem) for name in wrong])
 
 
 def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:

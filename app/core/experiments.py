@@ -11,7 +11,9 @@ from app.core.evaluations import cancel_and_wait
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
 from app.core.experiment_settings import (
+    check_reproducible,
     merge_augmentations,
+    move_model_settings,
     resolve_augmentations,
     resolve_hardware,
     resolve_hyperparameters,
@@ -66,7 +68,8 @@ class ExperimentService:
         """Create an experiment over the task's defaults; raises SplitNotFoundError, DatasetNotImportedError."""
         spec = self._lookup.find_spec(project_id)
         with self._gate.enter(project_id):
-            self._lookup.find_split(project_id, request.split_name)
+            split_name = self._lookup.choose_split(project_id, request.split_name)
+            model, hyperparameters = move_model_settings(request.model, request.hyperparameters)
             devices = list_devices(self._settings.default_device).default_selected
             hardware = request.hardware.model_dump() if request.hardware else {"selected_devices": devices}
             now = utc_now()
@@ -76,12 +79,13 @@ class ExperimentService:
                 description=request.description,
                 created_at=now,
                 updated_at=now,
-                split_name=request.split_name,
-                model=resolve_model(spec, request.model),
-                hyperparameters=resolve_hyperparameters(spec, request.hyperparameters),
+                split_name=split_name,
+                model=resolve_model(spec, model),
+                hyperparameters=resolve_hyperparameters(spec, hyperparameters),
                 augmentations=resolve_augmentations(spec, request.augmentations),
                 hardware=resolve_hardware(hardware),
             )
+            check_reproducible(record)
             self._stores.experiments.create(project_id, record)
         announce_change(self._bus, project_id, "experiment", record.id, "created")
         return record
@@ -95,8 +99,8 @@ class ExperimentService:
             if record.status in ACTIVE_EXPERIMENT_STATUSES and not only_labels:
                 msg = "A run of this experiment is pending or running; only name and description can be changed."
                 raise TrainingInProgressError(msg)
-            fields = changed.model_dump(include=request.model_fields_set)
-            copied = {name: getattr(changed, name) for name in fields}
+            names = [name for name in type(record).model_fields if getattr(changed, name) is not getattr(record, name)]
+            copied = {name: getattr(changed, name) for name in names}
             updated = self._stores.experiments.update(
                 project_id, experiment_id, lambda current: current.model_copy(update=copied)
             )
@@ -171,16 +175,20 @@ class ExperimentService:
         if request.split_name is not None:
             self._lookup.find_split(project_id, request.split_name)
             changes["split_name"] = request.split_name
-        if request.model is not None:
-            changes["model"] = resolve_model(spec, {**record.model.model_dump(), **request.model})
-        if request.hyperparameters is not None:
-            merged = {**record.hyperparameters, **request.hyperparameters}
+        model, hyperparameters = move_model_settings(request.model or {}, request.hyperparameters or {})
+        if model:
+            changes["model"] = resolve_model(spec, {**record.model.model_dump(), **model})
+        if hyperparameters:
+            merged = {**record.hyperparameters, **hyperparameters}
             changes["hyperparameters"] = resolve_hyperparameters(spec, merged)
         if request.augmentations is not None:
             changes["augmentations"] = merge_augmentations(spec, record.augmentations, request.augmentations)
         if request.hardware is not None:
             changes["hardware"] = resolve_hardware({**record.hardware.model_dump(), **request.hardware})
-        return record.model_copy(update=changes)
+        changed = record.model_copy(update=changes)
+        if {"hyperparameters", "hardware"} & changes.keys():
+            check_reproducible(changed)
+        return changed
 
     def _free_name(self, project_id: str, name: str) -> str:
         taken = {record.name for record in self._stores.experiments.read_all(project_id)}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.config import Settings
+from app.core.announcing import announce
 from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
@@ -152,10 +153,10 @@ class ImportService:
         if job.status == "completed":
             if staging.is_dir():
                 self._stores.datasets.publish(job.project_id, staging)
-            self._stores.projects.update(job.project_id, {})
-            self._bus.publish(job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
+            self._stores.projects.touch(job.project_id)
+            announce(self._bus, job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
             if (split := (job.result or {}).get("split")) is not None:
-                self._bus.publish(job.project_id, SplitSummary.model_validate(split), job_id=job.id)
+                announce(self._bus, job.project_id, SplitSummary.model_validate(split), job_id=job.id)
             for callback in self._on_imported:
                 callback(job)
         stage = StageStatus(
@@ -163,7 +164,7 @@ class ImportService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, stage, job_id=job.id)
+        announce(self._bus, job.project_id, stage, job_id=job.id)
         shutil.rmtree(staging, ignore_errors=True)
         if "upload_id" in job.subject:
             self._uploads.remove(job.project_id, job.subject["upload_id"])

@@ -69,6 +69,17 @@ class Lookup:
             raise SplitNotFoundError(msg)
         return table, table.split_names.index(split_name)
 
+    def choose_split(self, project_id: str, split_name: str | None) -> str:
+        """Return the name of a split, the first one when none is named; raises SplitNotFoundError."""
+        names = self.find_table(project_id).split_names
+        if split_name is not None:
+            self.find_split(project_id, split_name)
+            return split_name
+        if not names:
+            msg = "This dataset has no split yet. Draw one first."
+            raise SplitNotFoundError(msg)
+        return names[0]
+
     def find_experiment(self, project_id: str, experiment_id: str) -> ExperimentRecord:
         """Return an experiment; raises NotFoundError or ExperimentNotFoundError."""
         self.find_project(project_id)

@@ -73,7 +73,7 @@ class Studio:
         self.training_results = TrainingResultsService(stores, bus, scheduler, live)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
-        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings)
+        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)

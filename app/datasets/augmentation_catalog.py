@@ -44,6 +44,8 @@ class Parameter:
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
     length: int = 0
+    centre: float | None = None
+    """Of a number that may also be a pair, as torchvision takes it: d means [centre - d, centre + d]."""
 
     @property
     def allowed(self) -> str:
@@ -51,9 +53,18 @@ class Parameter:
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
         words = f"{self.length} numbers" if self.kind == "floats" else _KIND_NAMES[self.kind]
+        if self.centre is not None:
+            low, high = self.pair_limits
+            return f"{words} from {self.minimum:g} to {self.maximum:g}, or two rising numbers from {low:g} to {high:g}"
         if self.kind == "bool" or self.minimum == -math.inf:
             return words
         return f"{words}, from {self.minimum:g} to {self.maximum:g}"
+
+    @property
+    def pair_limits(self) -> tuple[float, float]:
+        """Between which numbers a pair lies; a factor (centre 1) is never negative."""
+        centre = self.centre or 0.0
+        return (0.0 if centre > 0.0 else centre - self.maximum), centre + self.maximum
 
 
 @dataclass(frozen=True)
@@ -89,8 +100,8 @@ def _fill() -> Parameter:
     return Parameter("fill", "int", 0, "Grey level of the pixels that come in from outside.", 0, 255)
 
 
-def _strength(name: str, default: float, maximum: float, help_text: str) -> Parameter:
-    return Parameter(name, "float", default, help_text, 0.0, maximum)
+def _strength(name: str, default: float, maximum: float, help_text: str, centre: float = 1.0) -> Parameter:
+    return Parameter(name, "float", default, help_text, 0.0, maximum, centre=centre)
 
 
 _ENTRIES = (
@@ -124,7 +135,7 @@ _ENTRIES = (
         "Rotation",
         "Turns the image by a random angle.",
         (
-            Parameter("degrees", "float", 15.0, "Largest angle in either direction.", 0.0, 180.0),
+            Parameter("degrees", "float", 15.0, "Largest angle in either direction.", 0.0, 180.0, centre=0.0),
             _interpolation("bilinear"),
             _fill(),
         ),
@@ -134,10 +145,10 @@ _ENTRIES = (
         "Shift, turn, scale and shear",
         "Moves the image as a whole.",
         (
-            Parameter("degrees", "float", 10.0, "Largest angle in either direction.", 0.0, 180.0),
+            Parameter("degrees", "float", 10.0, "Largest angle in either direction.", 0.0, 180.0, centre=0.0),
             Parameter("translate", "floats", None, "Largest shift as share of [width, height].", 0.0, 1.0, length=2),
             Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0),
-            Parameter("shear", "float", None, "Largest shear in degrees.", 0.0, 89.0),
+            Parameter("shear", "float", None, "Largest shear in degrees.", 0.0, 89.0, centre=0.0),
             _interpolation("bilinear"),
             _fill(),
         ),
@@ -178,7 +189,7 @@ _ENTRIES = (
             _strength("brightness", 0.2, 2.0, "Largest change of brightness."),
             _strength("contrast", 0.2, 2.0, "Largest change of contrast."),
             _strength("saturation", 0.2, 2.0, "Largest change of saturation."),
-            _strength("hue", 0.0, 0.5, "Largest shift of hue, in turns."),
+            _strength("hue", 0.0, 0.5, "Largest shift of hue, in turns.", centre=0.0),
         ),
     ),
     Transform("RandomGrayscale", "Greyscale", "Takes the colours away.", (_p(0.1),)),
@@ -279,6 +290,8 @@ def _is_allowed(parameter: Parameter, value: Any) -> bool:
         return isinstance(value, bool)
     if parameter.kind == "choice":
         return isinstance(value, str) and value in parameter.choices
+    if parameter.centre is not None and isinstance(value, list):
+        return _is_pair_within(parameter, value)
     if parameter.kind in {"int", "float"}:
         return _is_number_within(parameter, value)
     if parameter.kind == "size" and not isinstance(value, list):
@@ -298,6 +311,13 @@ def _is_number_within(parameter: Parameter, value: Any) -> bool:
     return parameter.minimum <= value <= parameter.maximum
 
 
+def _is_pair_within(parameter: Parameter, value: list[Any]) -> bool:
+    low, high = parameter.pair_limits
+    if len(value) != 2 or any(isinstance(item, bool) or not isinstance(item, int | float) for item in value):
+        return False
+    return bool(low <= value[0] <= value[1] <= high)
+
+
 def _is_even(value: Any) -> bool:
     return isinstance(value, int) and value % 2 == 0
 
@@ -305,3 +325,24 @@ def _is_even(value: Any) -> bool:
 def _shorten(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def to_extent(value: float | list[float], centre: float) -> tuple[float, float]:
+    """Return the smallest and largest number that a parameter with a `centre` stands for."""
+    if isinstance(value, list):
+        return float(value[0]), float(value[1])
+    return (max(0.0, centre - value) if centre else -value), centre + value
+
+
+def simplify_params(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with [-d, d] as d, so that one transform is written in one way; expects allowed values."""
+    transform = TRANSFORMS[name]
+    return {key: _simplify(transform.parameter(key), value) for key, value in params.items()}
+
+
+def _simplify(parameter: Parameter | None, value: Any) -> Any:
+    if parameter is None or parameter.centre is None or not isinstance(value, list):
+        return value
+    distance = round(value[1] - parameter.centre, 12)  # 1.2 - 1 is not 0.2 in floating point
+    is_even = math.isclose(parameter.centre - value[0], distance, abs_tol=1e-12)
+    return distance if is_even and distance <= parameter.maximum else value

@@ -113,13 +113,17 @@ class ProblemRecord(msgspec.Struct):
 
 
 class SplitRecord(msgspec.Struct):
-    """How a split was drawn; seed is None for one that came with the source."""
+    """How a split was drawn; seed is None for one that came with the source.
+
+    `leaks` is a `SplitLeaks`, None in tables written before they were counted.
+    """
 
     name: str
     seed: int | None = None
     ratios: dict[str, float] | None = None
     warnings: list[str] = []
     created_at: str = ""
+    leaks: dict[str, Any] | None = None
 
 
 class DatasetTable(msgspec.Struct):

@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,79}$"
 
@@ -25,9 +25,17 @@ class FrozenModel(StrictModel):
 
 
 class QueryModel(BaseModel):
-    """Query parameters: text on the wire, so types are parsed, but unknown keys are still refused."""
+    """Query parameters: text on the wire, so types are parsed. What is empty counts as left out, as a form sends it;
+    unknown keys are passed over, because browsers, proxies and trackers add their own."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_empty(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value not in ("", [""])}
 
 
 def id_pattern(prefix: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
+from app.schemas.leaks import IdenticalImages
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
@@ -55,6 +56,9 @@ class DatasetSummary(StrictModel):
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     content_hash: str = Field(description="Hash of file contents and annotations.")
+    identical: IdenticalImages = Field(
+        default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
+    )
 
 
 class ImportOptions(StrictModel):
@@ -181,5 +185,5 @@ class ImageQuery(QueryModel):
     sort_order: Literal["asc", "desc"] = "asc"
     filter_class: str | None = None
     search: str | None = None
-    split_name: str | None = None
+    split_name: Annotated[str | None, Field(description="The first split when left out.")] = None
     subset: SplitValue | None = None

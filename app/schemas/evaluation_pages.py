@@ -17,26 +17,28 @@ from app.schemas.evaluation import (
     Subset,
 )
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.leaks import EvaluationLeaks
 from app.schemas.system import DeviceList
 from app.schemas.tasks import TaskInfo
 
 
 class EvaluatedExperiment(StrictModel):
-    """An experiment in the list; `reason` says why it cannot be evaluated, empty when it can."""
+    """A completed experiment in the list."""
 
     id: ExperimentId
     name: str
     status: ExperimentStatus
-    reason: str
     evaluation_status: EvaluationStatus | None = None
     progress: Progress | None = None
     headline: float | None = Field(None, description="The first headline metric, once it was measured.")
+    num_copies: int = Field(0, description="Evaluated images that are identical to training images.")
 
 
 class EvaluationListing(StrictModel):
-    """The experiments of a project, newest first, and which one is looked at; null without a completed one."""
+    """The completed experiments of a project, newest first, and the selected one; null without any."""
 
     experiments: list[EvaluatedExperiment]
+    num_unfinished: int = Field(0, description="Experiments that have not completed; the list leaves them out.")
     selected_id: ExperimentId | None
     task: TaskInfo
 
@@ -54,6 +56,7 @@ class SelectedEvaluation(StrictModel):
     experiment: ExperimentRecord
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
+    leaks: EvaluationLeaks | None = Field(None, description="Null without a completed evaluation.")
     checkpoints: list[NamedCheckpoint]
     subsets: list[SubsetChoice]
     devices: DeviceList

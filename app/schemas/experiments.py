@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from app.schemas.common import Description, ExperimentId, JobId, Name, ProjectId, RunId, StrictModel
 from app.schemas.tasks import AugmentationEntry
@@ -15,8 +15,21 @@ ExperimentStatus = Literal[
 ACTIVE_EXPERIMENT_STATUSES: frozenset[ExperimentStatus] = frozenset({"pending", "training"})
 RunStatus = Literal["pending", "running", "paused", "completed", "failed", "cancelled", "interrupted"]
 Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
-CheckpointName = Literal["best", "last"]
-DeviceId = Annotated[str, Field(pattern=r"^(cpu|gpu:[0-9]{1,2})$")]
+
+
+def _checkpoint_of_file(value: Any) -> Any:
+    return value.removesuffix(".ckpt") if isinstance(value, str) else value
+
+
+def _device_of_torch(value: Any) -> Any:
+    if value in {"cuda", "gpu"}:
+        return "gpu:0"
+    return value.replace("cuda:", "gpu:", 1) if isinstance(value, str) and value.startswith("cuda:") else value
+
+
+# Requests may name a checkpoint by its file (best.ckpt) and a device as torch does (cuda:0).
+CheckpointName = Annotated[Literal["best", "last"], BeforeValidator(_checkpoint_of_file)]
+DeviceId = Annotated[str, Field(pattern=r"^(cpu|gpu:[0-9]{1,2})$"), BeforeValidator(_device_of_torch)]
 
 
 class ModelSettings(StrictModel):
@@ -114,7 +127,7 @@ class ExperimentCreate(StrictModel):
 
     name: Name
     description: Description = None
-    split_name: str = Field(min_length=1, max_length=80)
+    split_name: str | None = Field(None, min_length=1, max_length=80, description="The first split when left out.")
     model: dict[str, Any] = Field(default_factory=dict)
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     augmentations: AugmentationSettings | None = None
@@ -224,6 +237,9 @@ class RunStarted(StrictModel):
     run_id: RunId
     status: ExperimentStatus
     job_id: JobId | None = None
+    warnings: list[str] = Field(
+        default_factory=list, description="What the settings hide in these images, with what to choose instead."
+    )
 
 
 class StopRequest(StrictModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -12,11 +11,19 @@ from typing import TypeVar
 
 import msgspec
 
-from app.datasets.table import DATASET_DECODER, DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, encode_dataset
-from app.durable import make_directory, sync_directory, write_bytes_durably
+from app.datasets.table import (
+    DATASET_DECODER,
+    DATASET_VERSION,
+    DatasetTable,
+    ImageRecord,
+    StatsRecord,
+    encode_dataset,
+)
+from app.durable import sync_directory, write_bytes_durably
 from app.storage.dataset_checks import find_fault, locate_reference
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, is_there, sign_file
-from app.storage.json_store import CorruptDocumentError, check_version, move_to_trash, read_bytes
+from app.storage.json_store import CorruptDocumentError, check_version, read_bytes
 from app.storage.paths import UnsafePathError, contained
 
 CACHED_TABLES = 4
@@ -99,8 +106,7 @@ class DatasetRepository:
             if target.exists():
                 if self.has_dataset(project_id):
                     raise FileExistsError(target)
-                move_to_trash(target, self._paths.trash_dir)
-            make_directory(target.parent)
+                free_space(take_away(target, self._paths.trash_dir, "dataset.json"))
             staging_dir.rename(target)
             sync_directory(target.parent)
             self._store.note_change()
@@ -109,9 +115,9 @@ class DatasetRepository:
         """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
         directory = self._paths.dataset_dir(project_id)
         with self._store.locked(self._paths.dataset_file(project_id)):
-            trashed = move_to_trash(directory, self._paths.trash_dir)
+            trashed = take_away(directory, self._paths.trash_dir, "dataset.json")
         self.forget(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
+        free_space(trashed)
 
     def forget(self, project_id: str) -> None:
         """Drop the cached table of a project."""

@@ -162,10 +162,11 @@ class DocumentStore:
         return sorted(names)
 
     def write(self, path: Path, record: BaseModel) -> None:
-        """Write a record durably, creating its directory when needed."""
-        make_directory(path.parent)
-        write_model(path, record)
-        self.note_change()
+        """Write a record durably, creating its directory when needed, but never what that lies in.
+
+        Raises FileNotFoundError when the project or experiment that it belongs to was deleted meanwhile.
+        """
+        self._write(path, record, self.paths.owner_dir(path.parent.parent))
 
     def update(self, path: Path, model: type[M], change: Callable[[M], M], default: Callable[[], M] | None = None) -> M:
         """Read, change and write under the record's lock; return what was written.
@@ -183,8 +184,16 @@ class DocumentStore:
                     raise
                 record = default()
             changed = change(record)
-            self.write(path, changed)
+            self._write(path, changed, self.paths.owner_dir(path.parent))
         return changed
+
+    def _write(self, path: Path, record: BaseModel, owner: Path) -> None:
+        if owner == self.paths.root:
+            make_directory(path.parent)
+        else:
+            make_directory(path.parent, below=owner)
+        write_model(path, record)
+        self.note_change()
 
     @contextlib.contextmanager
     def locked(self, path: Path) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
+from app.storage.deletion import Followers, free_space, take_away
 from app.storage.documents import DocumentStore, is_there
-from app.storage.json_store import CorruptDocumentError, move_to_trash
+from app.storage.json_store import CorruptDocumentError
 
 CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
 
@@ -32,21 +32,26 @@ class ExperimentRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
+        self._followers = Followers()
 
     def create(self, project_id: str, record: ExperimentRecord) -> None:
-        """Store a new experiment."""
-        self._store.write(self._paths.experiment_file(project_id, record.id), record)
+        """Store a new experiment; on an OSError nothing stays behind."""
+        try:
+            self._store.write(self._paths.experiment_file(project_id, record.id), record)
+        except OSError:
+            free_space(self._paths.experiment_dir(project_id, record.id))
+            raise
         self.refresh_index(project_id)
 
     def create_fork(self, project_id: str, record: ExperimentRecord, checkpoint: Path) -> None:
         """Store a new experiment with the weights that it starts from, which stay as they are now."""
         origin = self._paths.origin_file(project_id, record.id)
-        origin.parent.mkdir(parents=True)
+        make_directory(origin.parent, below=self._paths.project_dir(project_id))
         try:
             link_or_copy(checkpoint, origin)
             self.create(project_id, record)
         except OSError:
-            shutil.rmtree(origin.parent, ignore_errors=True)
+            free_space(origin.parent)
             raise
 
     def origin_path(self, project_id: str, experiment_id: str) -> Path | None:
@@ -92,25 +97,47 @@ class ExperimentRepository:
     def delete(self, project_id: str, experiment_id: str) -> None:
         """Take an experiment away in one step and remove its files."""
         directory = self._paths.experiment_dir(project_id, experiment_id)
-        trashed = move_to_trash(directory, self._paths.trash_dir)
+        trashed = take_away(directory, self._paths.trash_dir, "experiment.json")
         self._store.forget(directory)
+        free_space(trashed)  # first, so that the index has room on a full disk
         self.refresh_index(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
+
+    def undo_launch(self, project_id: str, before: ExperimentRecord, run: RunRecord) -> None:
+        """Return an experiment to what it was before a run that could not be queued; on a full disk later."""
+        is_new = before.current_run_id != run.id
+        if is_new:
+            free_space(self._paths.run_dir(project_id, before.id, run.id))
+
+        def restore(current: ExperimentRecord) -> ExperimentRecord:
+            is_launched = current.status == "pending" and current.current_run_id == run.id
+            return before if is_launched else current
+
+        path = self._paths.experiment_file(project_id, before.id)
+        self._followers.write(str(path), lambda: self._store.update(path, ExperimentRecord, restore))
+
+    def catch_up(self) -> None:
+        """Write what could not be written on a full disk."""
+        self._followers.catch_up()
 
     def refresh_index(self, project_id: str) -> None:
-        """Derive experiments_index.json from the records."""
+        """Derive experiments_index.json from the records; where it cannot be written, later."""
+        path = self._paths.experiments_index_file(project_id)
 
         def build() -> ExperimentsIndex:
             return ExperimentsIndex(experiments=[_index_entry(record) for record in self.read_all(project_id)])
 
-        self._store.derive(self._paths.experiments_index_file(project_id), ExperimentsIndex, build)
+        self._followers.write(str(path), lambda: self._store.derive(path, ExperimentsIndex, build))
 
     def create_run(self, project_id: str, record: RunRecord) -> Path:
         """Store a new run; return its directory."""
         directory = self._paths.run_dir(project_id, record.experiment_id, record.id)
-        make_directory(directory / "checkpoints")
-        make_directory(directory / "logs")
-        self._store.write(directory / "run.json", record)
+        try:
+            for name in ("checkpoints", "logs"):
+                make_directory(directory / name, below=self._paths.experiment_dir(project_id, record.experiment_id))
+            self._store.write(directory / "run.json", record)
+        except OSError:
+            free_space(directory)
+            raise
         return directory
 
     def read_run(self, project_id: str, experiment_id: str, run_id: str) -> RunRecord:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, ValidationError
 
-from app.durable import make_directory, sync_directory, write_bytes_durably
+from app.durable import sync_directory, write_bytes_durably
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
@@ -170,15 +170,6 @@ def set_aside(path: Path, root: Path, corrupt_dir: Path, reason: str) -> Path:
         raise
     sync_directory(path.parent)
     logger.error("Set aside %s as %s: %s", path, target, reason)
-    return target
-
-
-def move_to_trash(path: Path, trash_dir: Path) -> Path:
-    """Take a directory out of sight in one step, so that a deletion is never half done; return where it lies now."""
-    make_directory(trash_dir)
-    target = trash_dir / f"{path.name}.{secrets.token_hex(4)}"
-    path.replace(target)
-    sync_directory(path.parent)
     return target
 
 

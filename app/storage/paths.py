@@ -109,6 +109,14 @@ class WorkspacePaths:
         """Unreadable documents are set aside here under their names."""
         return self.root / ".corrupt"
 
+    def owner_dir(self, directory: Path) -> Path:
+        """The project, experiment, export or job that a directory lies in or is; else the workspace itself."""
+        parts = directory.relative_to(self.root).parts if directory.is_relative_to(self.root) else ()
+        if len(parts) < 2 or parts[0] != "projects":
+            return self.root
+        is_in_noun = len(parts) >= 4 and parts[2] in {"experiments", "exports", "jobs"}
+        return self.root.joinpath(*parts[: 4 if is_in_noun else 2])
+
     def lock_file(self, path: Path) -> Path:
         """The lock file of a document; lies outside of everything that can be deleted."""
         name = "+".join(path.absolute().relative_to(self.root).parts)
@@ -197,6 +205,10 @@ class WorkspacePaths:
     def evaluation_dir(self, project_id: str, experiment_id: str) -> Path:
         """Directory of the evaluation of an experiment."""
         return self.experiment_dir(project_id, experiment_id) / "evaluation"
+
+    def next_evaluation_dir(self, project_id: str, experiment_id: str) -> Path:
+        """Where an experiment is evaluated again, until the new evaluation takes the place of the completed one."""
+        return self.experiment_dir(project_id, experiment_id) / "evaluation-next"
 
     def exports_dir(self, project_id: str) -> Path:
         """Holds the index and one directory per export."""

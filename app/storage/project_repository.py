@@ -9,14 +9,9 @@ from pathlib import Path
 from app.durable import make_directory
 from app.schemas.common import utc_now
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
+from app.storage.deletion import Followers, free_space, take_away
 from app.storage.documents import DocumentStore, is_there
-from app.storage.json_store import (
-    CorruptDocumentError,
-    NewerDocumentError,
-    UnreadableDocumentError,
-    empty_directory,
-    move_to_trash,
-)
+from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError, empty_directory
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +24,8 @@ class ProjectRepository:
         self._store = store
         self._paths = store.paths
         self._known_tasks = known_tasks
+        self._followers = Followers()
+        self._deleted: set[str] = set()  # perhaps still listed, on a disk that cannot be written
 
     def open_workspace(self) -> None:
         """Create or repair workspace.json so that it lists exactly the project directories that exist.
@@ -47,6 +44,9 @@ class ProjectRepository:
 
     def list_ids(self) -> list[str]:
         """Return the ids of all projects in the order of their creation; by id while workspace.json cannot be read."""
+        return [project_id for project_id in self._list_recorded() if project_id not in self._deleted]
+
+    def _list_recorded(self) -> list[str]:
         try:
             return list(self._store.read(self._paths.workspace_file, WorkspaceRecord).projects)
         except (FileNotFoundError, CorruptDocumentError):
@@ -57,9 +57,14 @@ class ProjectRepository:
             return self._list_present()
 
     def create(self, record: ProjectRecord) -> None:
-        """Store a new project; it exists as soon as workspace.json lists it."""
-        self._store.write(self._paths.project_file(record.id), record)
-        self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+        """Store a new project; it exists as soon as workspace.json lists it. On an OSError nothing stays behind."""
+        try:
+            self._store.write(self._paths.project_file(record.id), record)
+            self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+        except OSError:
+            free_space(self._paths.project_dir(record.id))
+            self._store.forget(self._paths.project_dir(record.id))
+            raise
 
     def read(self, project_id: str) -> ProjectRecord:
         """Return a project; raises FileNotFoundError or CorruptDocumentError."""
@@ -83,14 +88,20 @@ class ProjectRepository:
         path = self._paths.project_file(project_id)
         return self._store.update(path, ProjectRecord, lambda record: record.model_copy(update=stamped))
 
+    def touch(self, project_id: str) -> None:
+        """Let `updated_at` follow a change that is made already; on a full disk later."""
+        self._followers.write(f"{project_id}/project.json", lambda: self.update(project_id, {}))
+
     def delete(self, project_id: str) -> Path:
-        """Take a project out of the workspace in one step; return the directory to be removed."""
+        """Take a project out of the workspace in one step; return the directory to be removed with `free_space`.
+
+        The list follows. On a full disk it can only be written once the space is free: call `catch_up` then.
+        """
         directory = self._paths.project_dir(project_id)
-        trashed = move_to_trash(directory, self._paths.trash_dir)
-        self._update_workspace(
-            lambda ws: ws.model_copy(update={"projects": [pid for pid in ws.projects if pid != project_id]})
-        )
+        trashed = take_away(directory, self._paths.trash_dir, "project.json")
+        self._deleted.add(project_id)
         self._store.forget(directory)
+        self._followers.write("workspace.json", self._drop_deleted)
         return trashed
 
     def _reconcile(self) -> WorkspaceRecord:
@@ -105,6 +116,13 @@ class ProjectRepository:
             self._paths.workspace_file, WorkspaceRecord, reconcile, lambda: WorkspaceRecord(created_at=utc_now())
         )
 
+    def catch_up(self) -> None:
+        """Write what could not be written when a project was deleted."""
+        self._followers.catch_up()
+
+    def _drop_deleted(self) -> None:
+        self._update_workspace(lambda record: record)
+
     def _list_present(self) -> list[str]:
         """Return the ids of the directories that hold a project.json, readable or not."""
         directories = self._store.list_directories(self._paths.projects_dir, "proj")
@@ -118,9 +136,18 @@ class ProjectRepository:
 
     def _update_workspace(self, change: Callable[[WorkspaceRecord], WorkspaceRecord]) -> None:
         """Change workspace.json. While it cannot be read, the directories are the list and there is nothing to do."""
+
+        def change_and_drop(record: WorkspaceRecord) -> WorkspaceRecord:
+            changed = change(record)
+            kept = [project_id for project_id in changed.projects if project_id not in self._deleted]
+            return changed.model_copy(update={"projects": kept})
+
         try:
             self._store.update(
-                self._paths.workspace_file, WorkspaceRecord, change, lambda: WorkspaceRecord(created_at=utc_now())
+                self._paths.workspace_file,
+                WorkspaceRecord,
+                change_and_drop,
+                lambda: WorkspaceRecord(created_at=utc_now()),
             )
         except (UnreadableDocumentError, NewerDocumentError) as error:
             logger.error("workspace.json was not changed: %s", error)

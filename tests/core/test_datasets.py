@@ -17,6 +17,9 @@ def test_pages_hold_what_was_asked_for(studio: Studio, imported_id: str) -> None
     page = studio.datasets.list_images(imported_id, ImageQuery(page=2, page_size=8, split_name="main"))
     assert (page.total_items, page.total_pages, len(page.items)) == (20, 3, 8)
     assert all(item.selected_split_value in {"train", "val", "test"} for item in page.items)
+    unnamed = studio.datasets.list_images(imported_id, ImageQuery(page=2, page_size=8))
+    assert (unnamed.selected_split_name, unnamed.items) == ("main", page.items)
+    assert studio.datasets.list_images(imported_id, ImageQuery(subset="val")).total_items == 4
     train = ImageQuery(split_name="main", subset="train")
     assert studio.datasets.list_images(imported_id, train).total_items == 12
 

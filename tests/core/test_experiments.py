@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from app.core.exceptions import (
     CheckpointNotFoundError,
     ExperimentNotFoundError,
+    SplitNotFoundError,
     TrainingInProgressError,
     ValidationFailedError,
 )
 from app.core.studio import Studio
+from app.schemas.evaluation import EvaluationRequest
 from app.schemas.experiments import (
     AugmentationSettings,
     DuplicateRequest,
     ExperimentCreate,
     ExperimentUpdate,
     ForkRequest,
+    HardwareSettings,
 )
 from app.schemas.tasks import AugmentationEntry
 from tests.core.conftest import create_experiment, train_to_end
@@ -43,6 +47,10 @@ def test_defaults_come_from_the_task(studio: Studio, imported_id: str) -> None:
         ({"model": {"dropout": 1.5}}, "model.dropout"),
         ({"hardware": {"selected_devices": ["cpu", "gpu:0"]}}, "hardware.selected_devices"),
         ({"hardware": {"precision": "16-mixed"}}, "hardware.precision"),
+        ({"hyperparameters": {"reproducible": True}, "hardware": {"precision": "bf16-mixed"}}, "hardware.precision"),
+        ({"hyperparameters": {"reproducible": True}, "hardware": {"compile": "on"}}, "hardware.compile"),
+        ({"hyperparameters": {"reproducible": True, "deterministic": False}}, "hyperparameters.deterministic"),
+        ({"hyperparameters": {"reproducible": True, "auto_batch_size": True}}, "hyperparameters.auto_batch_size"),
     ],
 )
 def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[str, object], field: str) -> None:
@@ -53,6 +61,21 @@ def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[st
     assert isinstance(caught.value.details, list)
     assert [problem.field for problem in caught.value.details] == [field]
     assert studio.experiments.get_experiment(imported_id, record.id) == record
+
+
+def test_what_speaks_against_reproducible_is_refused_whenever_it_is_set(studio: Studio, imported_id: str) -> None:
+    request = ExperimentCreate(name="same", split_name="main", hyperparameters={"reproducible": True})
+    record = studio.experiments.create_experiment(imported_id, request)
+    assert record.hyperparameters["reproducible"] is True
+    with pytest.raises(ValidationFailedError):
+        studio.experiments.update_experiment(
+            imported_id, record.id, ExperimentUpdate(hardware={"memory_format": "contiguous"})
+        )
+    allowed = ExperimentUpdate(hardware={"memory_format": "channels_last", "precision": "32"})
+    assert studio.experiments.update_experiment(imported_id, record.id, allowed).hardware.precision == "32"
+    wrong = request.model_copy(update={"hyperparameters": {"reproducible": True, "deterministic": False}})
+    with pytest.raises(ValidationFailedError):
+        studio.experiments.create_experiment(imported_id, wrong)
 
 
 def test_an_unknown_augmentation_is_named(studio: Studio, imported_id: str) -> None:
@@ -119,3 +142,65 @@ def test_a_deleted_experiment_is_gone(studio: Studio, imported_id: str) -> None:
     assert studio.experiments.list_experiments(imported_id).experiments == []
     with pytest.raises(ExperimentNotFoundError):
         studio.experiments.get_experiment(imported_id, record.id)
+
+
+def test_settings_are_accepted_where_users_look_for_them(studio: Studio, imported_id: str) -> None:
+    request = {
+        "name": "x",
+        "hyperparameters": {"dropout": 0.4, "max_epochs": 2},
+        "augmentations": {"train": [{"name": "RandomRotation", "params": {"degrees": [-20, 20]}}], "val": []},
+    }
+    record = studio.experiments.create_experiment(imported_id, ExperimentCreate.model_validate(request))
+    assert (record.split_name, record.model.dropout) == ("main", 0.4)
+    assert (record.hyperparameters["max_epochs"], "dropout" in record.hyperparameters) == (2, False)
+    assert record.augmentations.train[0].params == {"degrees": 20.0}
+    change = ExperimentUpdate(hyperparameters={"dropout": 0.1})
+    assert studio.experiments.update_experiment(imported_id, record.id, change).model.dropout == 0.1
+    kept = studio.experiments.get_experiment(imported_id, record.id)
+    assert (kept.model.dropout, kept.hyperparameters) == (0.1, record.hyperparameters)
+    for value in (0.1, 0.9):
+        both = ExperimentUpdate(hyperparameters={"dropout": 0.1}, model={"dropout": value})
+        if value == 0.1:
+            studio.experiments.update_experiment(imported_id, record.id, both)
+            continue
+        with pytest.raises(ValidationFailedError) as caught:
+            studio.experiments.update_experiment(imported_id, record.id, both)
+        assert isinstance(caught.value.details, list)
+        assert [problem.field for problem in caught.value.details] == ["hyperparameters.dropout"]
+
+
+def test_without_any_split_an_experiment_says_what_to_do(studio: Studio, imported_id: str) -> None:
+    studio.splits.delete_split(imported_id, "main")
+    with pytest.raises(SplitNotFoundError, match="Draw one first"):
+        studio.experiments.create_experiment(imported_id, ExperimentCreate(name="x"))
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("best.ckpt", "best"), ("last.ckpt", "last"), ("best", "best"), ("worst.ckpt", None)]
+)
+def test_a_checkpoint_may_be_named_by_its_file(given: str, meant: str | None) -> None:
+    if meant is None:
+        with pytest.raises(ValidationError):
+            EvaluationRequest.model_validate({"checkpoint": given})
+        return
+    assert EvaluationRequest.model_validate({"checkpoint": given}).checkpoint == meant
+    assert ForkRequest.model_validate({"name": "x", "checkpoint": given}).checkpoint == meant
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("cuda:0", "gpu:0"),
+        ("cuda:13", "gpu:13"),
+        ("cuda", "gpu:0"),
+        ("gpu", "gpu:0"),
+        ("gpu:1", "gpu:1"),
+        ("cpu", "cpu"),
+    ],
+)
+def test_a_device_may_be_named_as_torch_does(given: str, meant: str) -> None:
+    assert HardwareSettings.model_validate({"selected_devices": [given]}).selected_devices == [meant]
+    assert EvaluationRequest.model_validate({"device": given}).device == meant
+    for wrong in ("cuda:", "cuda:x", "mps", 0):
+        with pytest.raises(ValidationError):
+            EvaluationRequest.model_validate({"device": wrong})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.datasets.augmentation_catalog import TRANSFORMS, find_augmentation_problems
+from app.datasets.augmentation_catalog import TRANSFORMS, find_augmentation_problems, simplify_params
 from app.schemas.experiments import AugmentationSettings
 from app.schemas.tasks import AugmentationEntry
 
@@ -52,7 +52,7 @@ def test_every_parameter_has_help_and_a_unique_name() -> None:
         ("Normalize", {"std": [0, 1, 1]}, "std must be 3 numbers, from 0.001 to 10"),
         ("GaussianBlur", {"kernel_size": 4}, "kernel_size must be an odd number."),
         ("RandomPosterize", {"bits": "x" * 500}, "bits must be a whole number, from 1 to 8"),
-        ("ColorJitter", {"hue": float("nan")}, "hue must be a number, from 0 to 0.5"),
+        ("ColorJitter", {"hue": float("nan")}, "hue must be a number from 0 to 0.5, or two rising numbers"),
     ],
 )
 def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, params: dict[str, Any], message: str) -> None:
@@ -82,3 +82,38 @@ def test_only_labels_are_mixed(name: str) -> None:
     [problem] = find_augmentation_problems(settings, "values")
     assert problem.field == "augmentations.train.0.name"
     assert "one class each" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "simple"),
+    [
+        ("RandomRotation", {"degrees": [-20, 20]}, {"degrees": 20.0}),
+        ("RandomRotation", {"degrees": [-5, 20]}, {"degrees": [-5, 20]}),
+        ("RandomAffine", {"degrees": [0, 0], "shear": [-3.5, 3.5]}, {"degrees": 0.0, "shear": 3.5}),
+        ("ColorJitter", {"brightness": [0.8, 1.2], "hue": [-0.1, 0.1]}, {"brightness": 0.2, "hue": 0.1}),
+        ("ColorJitter", {"contrast": [0.5, 1.0]}, {"contrast": [0.5, 1.0]}),
+        ("ColorJitter", {"saturation": 0.3}, {"saturation": 0.3}),
+    ],
+)
+def test_pairs_of_torchvision_are_accepted(name: str, params: dict[str, Any], simple: dict[str, Any]) -> None:
+    assert messages(entry(name, **params)) == {}
+    simplified = simplify_params(name, params)
+    assert simplified.keys() == simple.keys()
+    for key, value in simple.items():
+        assert simplified[key] == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("RandomRotation", {"degrees": [20, -20]}),
+        ("RandomRotation", {"degrees": [-181, 0]}),
+        ("RandomRotation", {"degrees": [1, 2, 3]}),
+        ("ColorJitter", {"brightness": [-0.1, 1.0]}),
+        ("ColorJitter", {"hue": [-0.6, 0.1]}),
+        ("ColorJitter", {"hue": [True, 0.1]}),
+    ],
+)
+def test_pairs_beyond_the_limits_are_refused(name: str, params: dict[str, Any]) -> None:
+    (message,) = messages(entry(name, **params)).values()
+    assert "two rising numbers from" in message

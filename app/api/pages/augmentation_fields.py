@@ -164,14 +164,18 @@ def _step(entry: AugmentationEntry, prefix: str, proposed: Mapping[str, Mapping[
 
 
 def _field(parameter: Parameter, prefix: str, params: Mapping[str, Any], defaults: Mapping[str, Any]) -> FormField:
-    is_number = parameter.kind in {"int", "float"}
+    value = params.get(parameter.name, parameter.default)
+    is_pair = parameter.centre is not None and isinstance(value, list)
+    is_number = parameter.kind in {"int", "float"} and not is_pair
     notes = {"range": f" {_capital(parameter.allowed)}.", "floats": f" {_capital(parameter.allowed)}."}
     notes["size"] = " One number, or [height, width]."
+    if is_pair:
+        notes["float"] = f" {_capital(parameter.allowed)}."
     return FormField(
         name=f"{prefix}.{parameter.name}",
         label=title_of(parameter.name) if parameter.name != "p" else "Share of images",
-        kind=_KINDS[parameter.kind],
-        value=params.get(parameter.name, parameter.default),
+        kind="json" if is_pair else _KINDS[parameter.kind],
+        value=value,
         default=defaults[parameter.name],
         help=parameter.help + notes.get(parameter.kind, ""),
         minimum=parameter.minimum if is_number else None,

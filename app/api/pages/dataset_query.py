@@ -62,6 +62,21 @@ class DatasetAddress(BaseModel):
         ]
 
 
+def to_address(query: ImageQuery) -> DatasetAddress:
+    """Return the address of the page that shows what a query asks for."""
+    sort = f"{'-' if query.sort_order == 'desc' else ''}{query.sort_by}"
+    return DatasetAddress.model_validate(
+        {
+            "class_name": query.filter_class,
+            "search": query.search,
+            "split": query.split_name,
+            "subset": query.subset,
+            "sort": sort,
+            "page": query.page,
+        }
+    )
+
+
 def page_url(project_id: str) -> str:
     """Return the address of the page."""
     return f"/projects/{project_id}/dataset"

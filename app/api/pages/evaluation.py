@@ -52,7 +52,7 @@ def show_evaluation(pid: ProjectPath, address: AddressQuery, studio: StudioDep) 
     shell = project_shell(studio.pages.get_project_page(pid), "evaluation")
     listing = studio.evaluation_pages.list_experiments(pid, address.experiment)
     address = address.change(experiment=listing.selected_id)
-    report = _read_report(studio, pid, address) if listing.selected_id is not None else None
+    report = read_report(studio, pid, address) if listing.selected_id is not None else None
     context = EvaluationContext(shell, pid, *make_items(pid, listing), report)
     return page_response("evaluation/index.html", context)
 
@@ -72,7 +72,7 @@ def show_report(
     seen: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """One experiment; nothing (204) when the page that asks has seen this state."""
-    report = _read_report(studio, pid, _with_experiment(studio, pid, address))
+    report = read_report(studio, pid, _with_experiment(studio, pid, address))
     if report.version == seen:
         return Response(status_code=204)
     return HTMLResponse(render_fragment(evaluation_report_fragment(report)))
@@ -145,7 +145,8 @@ def _resolve(studio: Studio, project_id: str, address: EvaluationAddress) -> Eva
     return address.resolve(aggregate.get("classes", []))
 
 
-def _read_report(studio: Studio, project_id: str, address: EvaluationAddress) -> Report:
+def read_report(studio: Studio, project_id: str, address: EvaluationAddress) -> Report:
+    """Return what the page shows of the experiment that an address names; raises NotFoundError."""
     selected = _select(studio, project_id, address)
     address = address.resolve((selected.aggregate or {}).get("classes", []))
     listing, points = None, None

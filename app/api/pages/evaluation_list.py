@@ -1,10 +1,10 @@
-"""The experiments beside an evaluation: which can be looked at, and why others cannot."""
+"""The list of completed experiments beside an evaluation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.api.pages.evaluation_figures import format_number
+from app.api.pages.evaluation_figures import count, format_number
 from app.api.pages.evaluation_query import page_url
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import EvaluatedExperiment, EvaluationListing
@@ -24,7 +24,7 @@ MAX_ITEMS = 100
 
 @dataclass(frozen=True)
 class ExperimentItem:
-    """One line of the list; without `url` it cannot be chosen, and `text` says why."""
+    """One line of the list."""
 
     name: str
     url: str
@@ -48,27 +48,34 @@ def evaluation_list_fragment(project_id: str, listing: EvaluationListing) -> Fra
 
 
 def make_items(project_id: str, listing: EvaluationListing) -> tuple[list[ExperimentItem], str]:
-    """Return the lines of the list, those that can be chosen first, and how many more there are."""
-    ordered = sorted(listing.experiments, key=lambda item: (item.id != listing.selected_id, bool(item.reason)))
+    """Return the lines of the list, and a sentence about the experiments that it leaves out."""
+    ordered = sorted(listing.experiments, key=lambda item: item.id != listing.selected_id)
     shown = {item.id for item in ordered[:MAX_ITEMS]}
     items = [
         ExperimentItem(
             name=item.name,
-            url=f"{page_url(project_id)}?experiment={item.id}" if not item.reason else "",
-            text=item.reason or _describe(item, listing.task),
+            url=f"{page_url(project_id)}?experiment={item.id}",
+            text=_describe(item, listing.task),
             status=item.status,
             is_selected=item.id == listing.selected_id,
         )
-        for item in sorted(listing.experiments, key=lambda item: bool(item.reason))
+        for item in listing.experiments
         if item.id in shown
     ]
-    num_more = len(ordered) - len(items)
-    return items, f"And {num_more:,} more." if num_more else ""
+    return items, _count_others(len(ordered) - len(items), listing.num_unfinished)
+
+
+def _count_others(num_more: int, num_unfinished: int) -> str:
+    sentences = [f"And {num_more:,} more."] if num_more else []
+    if num_unfinished:
+        sentences.append(f"{num_unfinished:,} {'has' if num_unfinished == 1 else 'have'} not completed.")
+    return " ".join(sentences)
 
 
 def _describe(item: EvaluatedExperiment, task: TaskInfo) -> str:
     if item.headline is not None:
-        return f"{task.headline_metrics[0].title} {format_number(item.headline)}"
+        leaked = f", {count(item.num_copies, 'image')} seen in training" if item.num_copies else ""
+        return f"{task.headline_metrics[0].title} {format_number(item.headline)}{leaked}"
     if item.evaluation_status is None:
         return "Not evaluated yet"
     return _EVALUATION_WORDS.get(item.evaluation_status, "Evaluated")

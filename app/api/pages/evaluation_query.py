@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -37,6 +37,23 @@ class EvaluationAddress(BaseModel):
     value: Annotated[int, Field(ge=0, le=1000)] = 0
     show: Literal["counts", "shares"] = "counts"
     scores: Literal["worst", "all"] = "worst"
+
+    @classmethod
+    def from_query(cls, experiment_id: str, query: ResultQuery) -> EvaluationAddress:
+        """Return the address of the page that shows what a query asks for; a range of confidence has none."""
+        sort = f"{'-' if query.sort_order == 'desc' else ''}{query.sort_by}"
+        correct = None if query.filter_correct is None else ("yes" if query.filter_correct else "no")
+        return cls.model_validate(
+            {
+                "experiment": experiment_id,
+                "class": query.filter_class,
+                "predicted": query.filter_predicted,
+                "correct": correct,
+                "subset": query.filter_subset,
+                "sort": sort if sort in get_args(Sort) else query.sort_by,
+                "page": query.page,
+            }
+        )
 
     def resolve(self, classes: list[str]) -> EvaluationAddress:
         """Return the same with the names that `cell` stands for; a cell that is not there is left out."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.address_fields import EmptyIsNone
 from app.api.pages.export_content import (
     ExportContent,
     export_content_fragment,
@@ -22,8 +23,8 @@ from app.api.templating import render_fragment
 from app.schemas.common import ExperimentId, ExportId
 
 router = APIRouter(include_in_schema=False)
-SelectedExport = Annotated[ExportId | None, Query(alias="export")]
-OfferedExperiment = Annotated[ExperimentId | None, Query(alias="experiment")]
+SelectedExport = Annotated[ExportId | None, Query(alias="export"), EmptyIsNone]
+OfferedExperiment = Annotated[ExperimentId | None, Query(alias="experiment"), EmptyIsNone]
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def show_image_picker(
         split_name=split_name if subset != "all" else None,
         subset=subset if subset != "all" and split_name else None,
     )
-    images = studio.datasets.list_images(pid, query)
+    images = studio.datasets.find_images(pid, query)
     return HTMLResponse(render_fragment(image_picker_fragment(pid, experiment, images, search, subset)))
 
 

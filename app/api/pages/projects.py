@@ -163,6 +163,13 @@ class ProjectsContext(ProjectListContext):
 
 
 @dataclass(frozen=True)
+class CardContext:
+    """Names for `projects/_project_card.html`."""
+
+    project: ProjectCard
+
+
+@dataclass(frozen=True)
 class ProjectDialogContext:
     """Names for `projects/_project_dialog.html`."""
 
@@ -180,6 +187,12 @@ class ProjectDialogContext:
 def project_list_fragment(page: ProjectListPage) -> Fragment:
     """Return the list without the page around it."""
     return Fragment("projects/_project_list.html", _list_context(page))
+
+
+def project_card_fragment(extent: ProjectExtent) -> Fragment:
+    """Return one project as the list shows it."""
+    title = extent.task.title if extent.task else extent.project.task
+    return Fragment("projects/_project_card.html", CardContext(describe_card(extent.project, title)))
 
 
 def project_dialog_fragment(extent: ProjectExtent, action: DialogAction) -> Fragment:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import FileResponse, HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.address_fields import EmptyIsNone
 from app.api.pages.forms import FormField, Option, fields_from_schema
 from app.api.pages.run_actions import ActionView, list_actions
 from app.api.pages.run_charts import RunCharts, draw_charts
@@ -27,12 +28,16 @@ from app.api.pages.run_words import (
 )
 from app.api.templating import Fragment, render_fragment
 from app.schemas import common
-from app.schemas.experiments import RunRecord
+from app.schemas.experiments import LogChunk, RunRecord
 from app.schemas.training_results import TrainingResults
 
 router = APIRouter(include_in_schema=False)
 ExperimentQuery = Annotated[common.ExperimentId, Query(alias="experiment", description="Id of an experiment.")]
-RunQuery = Annotated[common.RunId | None, Query(alias="run", description="Id of a run; without it the current one.")]
+RunQuery = Annotated[
+    common.RunId | None,
+    Query(alias="run", description="Id of a run; without it the current one."),
+    EmptyIsNone,
+]
 LOG_TAIL_BYTES = 96 * 1024
 FORK_FIELDS = ("learning_rate", "max_epochs", "warmup_epochs", "early_stopping_patience")
 
@@ -108,9 +113,22 @@ class TrainingResultsContext:
     results: ResultsView
 
 
+@dataclass(frozen=True)
+class LogContext:
+    """Names for `training/_run_log.html`."""
+
+    text: str
+    next_offset: int
+
+
 def training_results_fragment(results: TrainingResults) -> Fragment:
     """Return the column without the page around it."""
     return Fragment("training/_training_results.html", TrainingResultsContext(results_view(results)))
+
+
+def run_log_fragment(chunk: LogChunk) -> Fragment:
+    """Return a piece of a log."""
+    return Fragment("training/_run_log.html", LogContext(chunk.text, chunk.next_offset))
 
 
 @router.head("/projects/{pid}/training/training-results")

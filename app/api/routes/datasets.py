@@ -10,7 +10,11 @@ from starlette.responses import Response
 from app.api.dependencies import FilenamePath, ProjectPath, StudioDep
 from app.api.files import document_file, serve_file
 from app.api.json_body import StrictRoute
+from app.api.pages.dataset_content import dataset_content_fragment
+from app.api.pages.dataset_detail import image_detail_fragment
+from app.api.pages.dataset_grid import image_grid_fragment
 from app.api.pages.dataset_import import import_report_fragment
+from app.api.pages.dataset_query import DatasetAddress, to_address
 from app.api.present import present
 from app.schemas.datasets import (
     DatasetCleared,
@@ -31,7 +35,12 @@ router = APIRouter(prefix="/api/datasets/{pid}", tags=["Datasets"], route_class=
 @router.get("", response_model=Ok[DatasetSummary], summary="Get the dataset of a project")
 def get_dataset(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """The dataset without its list of images."""
-    return present(request, studio.datasets.get_summary(pid))
+    summary, address = studio.datasets.get_summary(pid), DatasetAddress()
+    return present(
+        request,
+        summary,
+        lambda: dataset_content_fragment(pid, address, studio.dataset_pages.get_page(pid, address.to_query())),
+    )
 
 
 @router.delete("", response_model=Ok[DatasetCleared], summary="Clear the dataset of a project")
@@ -60,13 +69,22 @@ def list_images(
     request: Request, pid: ProjectPath, query: Annotated[ImageQuery, Query()], studio: StudioDep
 ) -> Response:
     """A page of images, filtered and sorted."""
-    return present(request, studio.datasets.list_images(pid, query))
+    return present(
+        request,
+        studio.datasets.list_images(pid, query),
+        lambda: image_grid_fragment(pid, to_address(query), studio.dataset_pages.get_listing(pid, query)),
+    )
 
 
 @router.get("/images/{filename:path}/info", response_model=Ok[ImageInfo], summary="Get what is known of an image")
 def get_image_info(request: Request, pid: ProjectPath, filename: FilenamePath, studio: StudioDep) -> Response:
     """Size, annotations and subset in every split."""
-    return present(request, studio.datasets.image_info(pid, filename))
+    address = DatasetAddress(image=filename)
+    return present(
+        request,
+        studio.datasets.image_info(pid, filename),
+        lambda: image_detail_fragment(pid, address, studio.dataset_pages.get_image(pid, filename, address.to_query())),
+    )
 
 
 @router.head("/images/{filename:path}", include_in_schema=False)

@@ -9,6 +9,11 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, FilenamePath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
+from app.api.pages.evaluation import read_report
+from app.api.pages.evaluation_detail import result_detail_fragment
+from app.api.pages.evaluation_query import EvaluationAddress
+from app.api.pages.evaluation_report import evaluation_report_fragment
+from app.api.pages.evaluation_results import result_grid_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.evaluation import (
@@ -40,7 +45,8 @@ def start_evaluation(
 @router.get("", response_model=Ok[EvaluationView], summary="Get the evaluation of an experiment")
 def get_evaluation(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Its state, and the aggregate once it has completed."""
-    return present(request, studio.evaluations.get_evaluation(pid, eid))
+    view, address = studio.evaluations.get_evaluation(pid, eid), EvaluationAddress(experiment=eid)
+    return present(request, view, lambda: evaluation_report_fragment(read_report(studio, pid, address)))
 
 
 @router.delete("", response_model=Ok[EvaluationDeleted], summary="Reset the evaluation of an experiment")
@@ -58,7 +64,12 @@ def list_results(
     studio: StudioDep,
 ) -> Response:
     """A page of results, filtered and sorted."""
-    return present(request, studio.evaluations.list_results(pid, eid, query))
+    address = EvaluationAddress.from_query(eid, query)
+    return present(
+        request,
+        studio.evaluations.list_results(pid, eid, query),
+        lambda: result_grid_fragment(pid, address, studio.evaluation_pages.list_results(pid, eid, query)),
+    )
 
 
 @router.get("/results/{filename:path}/info", response_model=Ok[ResultInfo], summary="Get the result of an image")
@@ -71,7 +82,12 @@ def get_result(
     studio: StudioDep,
 ) -> Response:
     """The result with its image, and the names of its neighbours in the order of the query."""
-    return present(request, studio.evaluations.get_result(pid, eid, filename, query))
+    address = EvaluationAddress.from_query(eid, query).change(image=filename)
+    return present(
+        request,
+        studio.evaluations.get_result(pid, eid, filename, query),
+        lambda: result_detail_fragment(pid, address, studio.evaluation_pages.get_result(pid, eid, filename, query)),
+    )
 
 
 @router.get("/checkpoints", response_model=Ok[CheckpointList], summary="List the checkpoints that exist")

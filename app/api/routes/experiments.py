@@ -7,7 +7,11 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
+from app.api.pages.training_list import experiment_list_fragment
+from app.api.pages.training_results import training_results_fragment
+from app.api.pages.training_settings import training_settings_fragment
 from app.api.present import present
+from app.core.studio import Studio
 from app.schemas.envelope import Ok
 from app.schemas.experiments import (
     DuplicateRequest,
@@ -20,6 +24,7 @@ from app.schemas.experiments import (
     MetricsRecord,
     RunList,
 )
+from app.schemas.training_views import ExperimentQuery
 
 router = APIRouter(prefix="/api/training/{pid}/experiments", tags=["Experiments"], route_class=StrictRoute)
 
@@ -27,19 +32,23 @@ router = APIRouter(prefix="/api/training/{pid}/experiments", tags=["Experiments"
 @router.get("", response_model=Ok[ExperimentList], summary="List experiments")
 def list_experiments(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """The experiments of a project."""
-    return present(request, studio.experiments.list_experiments(pid))
+    experiments = studio.experiments.list_experiments(pid)
+    rows = ExperimentQuery()
+    return present(
+        request, experiments, lambda: experiment_list_fragment(pid, studio.training_views.list_rows(pid, rows))
+    )
 
 
 @router.post("", response_model=Ok[ExperimentRecord], summary="Create an experiment")
 def create_experiment(request: Request, pid: ProjectPath, body: ExperimentCreate, studio: StudioDep) -> Response:
     """What is left out takes the task's default; GET /api/tasks/{task}/schema lists the hyperparameters."""
-    return present(request, studio.experiments.create_experiment(pid, body))
+    return _present_settings(request, studio, pid, studio.experiments.create_experiment(pid, body))
 
 
 @router.get("/{eid}", response_model=Ok[ExperimentRecord], summary="Get an experiment")
 def get_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Its settings, and the state of its current run."""
-    return present(request, studio.experiments.get_experiment(pid, eid))
+    return _present_settings(request, studio, pid, studio.experiments.get_experiment(pid, eid))
 
 
 @router.patch("/{eid}", response_model=Ok[ExperimentRecord], summary="Change an experiment")
@@ -47,7 +56,7 @@ def update_experiment(
     request: Request, pid: ProjectPath, eid: ExperimentPath, body: ExperimentUpdate, studio: StudioDep
 ) -> Response:
     """Objects are merged by key, lists replaced. During a run only name and description can change."""
-    return present(request, studio.experiments.update_experiment(pid, eid, body))
+    return _present_settings(request, studio, pid, studio.experiments.update_experiment(pid, eid, body))
 
 
 @router.delete("/{eid}", response_model=Ok[ExperimentDeleted], summary="Delete an experiment")
@@ -61,7 +70,8 @@ def duplicate_experiment(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: DuplicateRequest | None = None
 ) -> Response:
     """A new experiment with the same settings."""
-    return present(request, studio.experiments.duplicate_experiment(pid, eid, body or DuplicateRequest()))
+    copy = studio.experiments.duplicate_experiment(pid, eid, body or DuplicateRequest())
+    return _present_settings(request, studio, pid, copy)
 
 
 @router.post("/{eid}/fork", response_model=Ok[ExperimentRecord], summary="Fork an experiment")
@@ -69,16 +79,26 @@ def fork_experiment(
     request: Request, pid: ProjectPath, eid: ExperimentPath, body: ForkRequest, studio: StudioDep
 ) -> Response:
     """A new experiment that starts from the weights of a checkpoint of this one."""
-    return present(request, studio.experiments.fork_experiment(pid, eid, body))
+    return _present_settings(request, studio, pid, studio.experiments.fork_experiment(pid, eid, body))
 
 
 @router.get("/{eid}/metrics", response_model=Ok[MetricsRecord], summary="Get the metrics of every epoch")
 def get_metrics(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Those of the current run."""
-    return present(request, studio.experiments.read_metrics(pid, eid))
+    metrics = studio.experiments.read_metrics(pid, eid)
+    return present(request, metrics, lambda: training_results_fragment(studio.training_results.get_results(pid, eid)))
 
 
 @router.get("/{eid}/runs", response_model=Ok[RunList], summary="List the runs of an experiment")
 def list_runs(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Newest first."""
-    return present(request, studio.experiments.list_runs(pid, eid))
+    runs = studio.experiments.list_runs(pid, eid)
+    return present(request, runs, lambda: training_results_fragment(studio.training_results.get_results(pid, eid)))
+
+
+def _present_settings(request: Request, studio: Studio, pid: str, record: ExperimentRecord) -> Response:
+    return present(
+        request,
+        record,
+        lambda: training_settings_fragment(pid, studio.training_views.get_settings(pid, record.id)),
+    )

@@ -8,7 +8,9 @@ from starlette.responses import Response
 from app.api.dependencies import ExportPath, ProjectPath, StudioDep
 from app.api.files import OCTET_STREAM, document_file, serve_download
 from app.api.json_body import StrictRoute
+from app.api.pages.export_content import export_content_fragment
 from app.api.present import present
+from app.core.studio import Studio
 from app.schemas.envelope import Ok
 from app.schemas.export import (
     ExportDeleted,
@@ -31,19 +33,20 @@ def list_formats(request: Request, studio: StudioDep) -> Response:
 @router.get("/{pid}", response_model=Ok[ExportList], summary="List exports")
 def list_exports(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """The exports of a project."""
-    return present(request, studio.exports.list_exports(pid))
+    exports = studio.exports.list_exports(pid)
+    return present(request, exports, lambda: export_content_fragment(pid, studio.export_pages.get_page(pid)))
 
 
 @router.post("/{pid}", response_model=Ok[ExportRecord], summary="Export a model")
 def create_export(request: Request, pid: ProjectPath, body: ExportRequest, studio: StudioDep) -> Response:
     """Runs as a job, and completes only when the file answers as the model does."""
-    return present(request, studio.exports.create_export(pid, body))
+    return _present_export(request, studio, pid, studio.exports.create_export(pid, body))
 
 
 @router.get("/{pid}/{xid}", response_model=Ok[ExportRecord], summary="Get an export")
 def get_export(request: Request, pid: ProjectPath, xid: ExportPath, studio: StudioDep) -> Response:
     """Its state, and the short form of its certificate."""
-    return present(request, studio.exports.get_export(pid, xid))
+    return _present_export(request, studio, pid, studio.exports.get_export(pid, xid))
 
 
 @router.delete("/{pid}/{xid}", response_model=Ok[ExportDeleted], summary="Delete an export")
@@ -80,4 +83,9 @@ def download_bundle(pid: ProjectPath, xid: ExportPath, studio: StudioDep) -> Res
 @router.get("/{pid}/{xid}/parity", response_model=Ok[ParityCertificate], summary="Get the certificate of an export")
 def get_certificate(request: Request, pid: ProjectPath, xid: ExportPath, studio: StudioDep) -> Response:
     """How far the exported file differs from the model, image by image."""
-    return present(request, studio.exports.read_certificate(pid, xid))
+    certificate = studio.exports.read_certificate(pid, xid)
+    return present(request, certificate, lambda: export_content_fragment(pid, studio.export_pages.get_page(pid, xid)))
+
+
+def _present_export(request: Request, studio: Studio, pid: str, record: ExportRecord) -> Response:
+    return present(request, record, lambda: export_content_fragment(pid, studio.export_pages.get_page(pid, record.id)))

@@ -7,38 +7,48 @@ from starlette.responses import Response
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.projects import project_list_fragment
-from app.api.present import present
+from app.api.pages.projects import project_card_fragment, project_list_fragment
+from app.api.present import EncodedOnce, present
 from app.schemas.envelope import Ok
 from app.schemas.project_list import ProjectQuery
 from app.schemas.projects import ProjectCreate, ProjectDeleted, ProjectList, ProjectSummary, ProjectUpdate
 
 router = APIRouter(prefix="/api/projects", tags=["Projects"], route_class=StrictRoute)
+# The service answers with the same list until something changes, and encoding it is half the time of an answer.
+_encode_list = EncodedOnce()
 
 
 @router.get("", response_model=Ok[ProjectList], summary="List projects")
 def list_projects(request: Request, studio: StudioDep) -> Response:
     """Every project, the last changed first, and documents that could not be read."""
     projects = studio.projects.list_projects()
-    return present(request, projects, lambda: project_list_fragment(studio.project_list.find_page(ProjectQuery())))
+    return present(
+        request,
+        projects,
+        lambda: project_list_fragment(studio.project_list.find_page(ProjectQuery())),
+        encode=_encode_list,
+    )
 
 
 @router.post("", response_model=Ok[ProjectSummary], summary="Create a project")
 def create_project(request: Request, body: ProjectCreate, studio: StudioDep) -> Response:
     """A project holds one dataset of one task, its splits, experiments and exports."""
-    return present(request, studio.projects.create_project(body))
+    project = studio.projects.create_project(body)
+    return present(request, project, lambda: project_card_fragment(studio.project_list.get_extent(project.id)))
 
 
 @router.get("/{pid}", response_model=Ok[ProjectSummary], summary="Get a project")
 def get_project(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """The project with its counts."""
-    return present(request, studio.projects.get_project(pid))
+    project = studio.projects.get_project(pid)
+    return present(request, project, lambda: project_card_fragment(studio.project_list.get_extent(pid)))
 
 
 @router.patch("/{pid}", response_model=Ok[ProjectSummary], summary="Rename or describe a project")
 def update_project(request: Request, pid: ProjectPath, body: ProjectUpdate, studio: StudioDep) -> Response:
     """Fields that are left out stay as they are."""
-    return present(request, studio.projects.update_project(pid, body))
+    project = studio.projects.update_project(pid, body)
+    return present(request, project, lambda: project_card_fragment(studio.project_list.get_extent(pid)))
 
 
 @router.delete("/{pid}", response_model=Ok[ProjectDeleted], summary="Delete a project")

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api.dependencies import ProjectPath, SplitPath, StudioDep
 from app.api.errors import field_problems
 from app.api.json_body import StrictRoute
-from app.api.pages.split_cards import split_classes_fragment, split_preview_fragment
+from app.api.pages.split_cards import split_classes_fragment, split_list_fragment, split_preview_fragment
 from app.api.present import present
 from app.core.exceptions import ValidationFailedError
 from app.schemas.common import QueryModel
@@ -50,13 +50,15 @@ class SplitPreviewQuery(QueryModel):
 @router.get("", response_model=Ok[SplitList], summary="List splits")
 def list_splits(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """Every split of the dataset with its statistics."""
-    return present(request, studio.splits.list_splits(pid))
+    splits = studio.splits.list_splits(pid)
+    return present(request, splits, lambda: split_list_fragment(pid, studio.splits.get_overview(pid)))
 
 
 @router.post("", response_model=Ok[SplitInfo], summary="Draw a split and keep it")
 def create_split(request: Request, pid: ProjectPath, body: SplitCreate, studio: StudioDep) -> Response:
     """Stratified; the same ratios and seed give the same split. It never changes."""
-    return present(request, studio.splits.create_split(pid, body))
+    split = studio.splits.create_split(pid, body)
+    return present(request, split, lambda: split_classes_fragment(split))
 
 
 @router.get("/preview", response_model=Ok[SplitPreview], summary="Preview a split by query")

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.files import OCTET_STREAM, document_file, serve_file
 from app.api.json_body import StrictRoute
+from app.api.pages.start import first_steps_fragment
 from app.api.present import present
 from app.schemas.common import StrictModel
 from app.schemas.envelope import Ok
@@ -28,7 +29,8 @@ class ArtifactList(StrictModel):
 @router.get("/state", response_model=Ok[ProjectState], summary="Get where a project stands")
 def get_state(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """Its stages, what waits for a person, and the sequence number to follow the events from."""
-    return present(request, studio.states.get_state(pid))
+    state = studio.states.get_state(pid)
+    return present(request, state, lambda: first_steps_fragment(studio.project_list.get_steps(pid)))
 
 
 @router.post("/confirm", response_model=Ok[ProjectState], summary="Confirm what waits for a person")

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, RunPath, StudioDep
 from app.api.json_body import StrictRoute
+from app.api.pages.training_results import run_log_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.experiments import ExperimentRecord, LogChunk, QueueList, QueueMove, RunStarted, StopRequest
@@ -57,7 +58,8 @@ def read_log(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, offset: LogOffset = 0
 ) -> Response:
     """Text from a byte offset on."""
-    return present(request, studio.training.read_log(pid, eid, offset))
+    chunk = studio.training.read_log(pid, eid, offset)
+    return present(request, chunk, lambda: run_log_fragment(chunk))
 
 
 @router.get("/queue", response_model=Ok[QueueList], summary="List the runs that wait")

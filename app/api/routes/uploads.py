@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from app.api.dependencies import ProjectPath, StudioDep, UploadPath
 from app.api.errors import field_problems
-from app.api.json_body import StrictRoute, UnacceptableJsonError, parse_json
+from app.api.json_body import StrictRoute
+from app.api.json_text import UnacceptableJsonError, parse_json
 from app.api.present import present
 from app.core.exceptions import ValidationFailedError, invalid_field
 from app.schemas.common import UploadId

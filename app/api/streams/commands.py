@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from app.api.errors import INTERNAL_ERROR, disk_error, field_problems
-from app.api.json_body import UnacceptableJsonError, parse_json
+from app.api.json_text import UnacceptableJsonError, parse_json
 from app.api.streams.frames import error_frame
 from app.core.exceptions import AIStudioError, RunNotFoundError
 from app.core.studio import Studio

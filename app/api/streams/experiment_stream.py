@@ -21,6 +21,7 @@ from app.schemas.events import EventLine
 from app.schemas.experiments import ExperimentRecord
 
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled", "interrupted"})
+_RESTING_STATUSES = frozenset({"created", "paused"})
 _LAST_EVENT_WAIT_S = 2.0
 router = APIRouter(prefix="/api/training/{pid}/experiments/{eid}", tags=["Training"], route_class=StrictRoute)
 _STREAM: dict[int | str, dict[str, Any]] = {
@@ -37,7 +38,7 @@ def follow_experiment(
 ) -> Response:
     """What its current run did, then what it does; the stream ends with the run.
 
-    Ids are sequence numbers of the project's log. For an experiment that has ended it replays and ends.
+    Ids are sequence numbers of the project's log. Of an experiment that does not run it replays what is there and ends.
     """
     start = resume_point(last_event_id, after)
     record = studio.experiments.get_experiment(pid, eid)
@@ -69,6 +70,7 @@ class ExperimentView:
         self._is_resumed = is_resumed
         self._is_live = False
         self._is_over = False
+        self._has_seen_run = False  # a pause ends the stream only of a client that came after it
         self._last_status: str | None = None
         self._last_seq = 0
         self._wait_s: float | None = None
@@ -131,15 +133,16 @@ class ExperimentView:
         self._last_seq = seq
         self._record = await run_sync(self._studio.experiments.get_experiment, self._project_id, self._record.id)
         status = self._record.status
-        if status in TERMINAL_STATUSES:
-            if self._last_status == status or is_overdue:
+        if status in TERMINAL_STATUSES or (status in _RESTING_STATUSES and not self._has_seen_run):
+            if self._last_status == status or is_overdue or status == "created":  # no event tells of a creation
                 return await self._finish(seq)
             self._wait_s = _LAST_EVENT_WAIT_S
             return []
+        self._has_seen_run = True
         if self._last_status == status or self._is_resumed:
             self._wait_s = None  # the client has it from the log
             return []
-        if not is_overdue and status != "created":  # no event tells of a creation, of everything else one is due
+        if not is_overdue:
             self._wait_s = _LAST_EVENT_WAIT_S
             return []
         self._wait_s, self._last_status = None, status

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from app.datasets.augmentation_catalog import to_extent
 from app.datasets.augmenting.steps import Mask, PhotometricStep, Settings, Size, scale_uniforms, spread
 from app.datasets.draws import Floats
 from app.datasets.transfer import send_array
@@ -84,10 +85,11 @@ class ColorJitter(PhotometricStep):
     num_draws = 8
 
     def __init__(self, settings: Settings, input_size: Size) -> None:
-        strengths = [settings[name] for name in ("brightness", "contrast", "saturation")]
-        self._ranges = [(max(0.0, 1.0 - strength), 1.0 + strength) for strength in strengths]
-        self._ranges.append((-settings["hue"], settings["hue"]))
-        self._is_used = [low < high for low, high in self._ranges]
+        self._ranges = [to_extent(settings[name], 1.0) for name in ("brightness", "contrast", "saturation")]
+        self._ranges.append(to_extent(settings["hue"], 0.0))
+        # [1.2, 1.2] is no range, yet it changes every image.
+        still = (1.0, 1.0, 1.0, 0.0)
+        self._is_used = [limits != (neutral, neutral) for limits, neutral in zip(self._ranges, still, strict=True)]
 
     def draw_values(self, uniforms: Floats, size: Size) -> tuple[Mask, Floats]:
         """Return the four factors, then the four changes in their order."""

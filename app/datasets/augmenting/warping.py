@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
+from app.datasets.augmentation_catalog import to_extent
 from app.datasets.augmenting.sampling import Sampling, sample_moved
 from app.datasets.augmenting.steps import (
     GeometricStep,
@@ -34,10 +35,10 @@ class Rotation(_Warp):
 
     def __init__(self, settings: Settings, input_size: Size) -> None:
         super().__init__(settings, input_size)
-        self._degrees = settings["degrees"]
+        self._degrees = to_extent(settings["degrees"], 0.0)
 
     def draw_maps(self, uniforms: Floats, size: Size) -> Floats:
-        angles = scale_uniforms(uniforms[:, 0], -self._degrees, self._degrees)
+        angles = scale_uniforms(uniforms[:, 0], *self._degrees)
         still = np.zeros(len(angles))
         # An angle of torchvision's rotation is counter-clockwise, that of its affine clockwise.
         return build_affine_maps(-angles, np.stack([still, still], 1), still + 1.0, still, size)
@@ -50,17 +51,17 @@ class Affine(_Warp):
 
     def __init__(self, settings: Settings, input_size: Size) -> None:
         super().__init__(settings, input_size)
-        self._degrees = settings["degrees"]
+        self._degrees = to_extent(settings["degrees"], 0.0)
         self._translate = settings["translate"] or [0.0, 0.0]
         self._scale = settings["scale"] or [1.0, 1.0]
-        self._shear = settings["shear"] or 0.0
+        self._shear = to_extent(settings["shear"] or 0.0, 0.0)
 
     def draw_maps(self, uniforms: Floats, size: Size) -> Floats:
-        angles = scale_uniforms(uniforms[:, 0], -self._degrees, self._degrees)
+        angles = scale_uniforms(uniforms[:, 0], *self._degrees)
         farthest = np.array([self._translate[0] * size[1], self._translate[1] * size[0]])
         shifts = np.rint((2.0 * uniforms[:, 1:3] - 1.0) * farthest)
         factors = scale_uniforms(uniforms[:, 3], *self._scale)
-        shears = scale_uniforms(uniforms[:, 4], -self._shear, self._shear)
+        shears = scale_uniforms(uniforms[:, 4], *self._shear)
         return build_affine_maps(angles, shifts, factors, shears, size)
 
 

@@ -38,7 +38,8 @@ def test_list_is_a_fragment_for_htmx(client: httpx.Client, project_id: str) -> N
     assert answer.text.startswith("<section") or '<section id="project-list"' in answer.text
     assert project_id in answer.text
     assert "<html" not in answer.text
-    assert client.get(f"/api/projects/{project_id}", headers={"hx-request": "true"}).json()["status"] == "ok"
+    card = client.get(f"/api/projects/{project_id}", headers={"hx-request": "true"}).text
+    assert (f'id="{project_id}"' in card, "<section" in card) == (True, False)
 
 
 def test_corrupt_document_is_named_and_the_rest_works(

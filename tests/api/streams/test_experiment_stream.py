@@ -74,16 +74,15 @@ async def follow(items: list[StreamItem | str], record_status: str = "training")
 
 async def test_live_run_from_start_to_end() -> None:
     items: list[StreamItem | str] = [
-        CaughtUp(0),
         status(1, "pending"),
+        CaughtUp(1),
         status(2, "training"),
         progress(3),
         epoch(4),
         status(5, "completed"),
     ]
-    sent = await follow([*items, "completed"], "created")
+    sent = await follow([*items, "completed"], "pending")
     assert [(event, seq) for event, seq, _ in sent] == [
-        ("status", ""),
         ("status", "1"),
         ("status", "2"),
         ("progress", "3"),
@@ -91,10 +90,18 @@ async def test_live_run_from_start_to_end() -> None:
         ("status", "5"),
         ("complete", "5"),
     ]
-    assert sent[1][2] == {"project_id": PROJECT, "experiment_id": EXPERIMENT, "status": "pending"}
-    assert sent[4][2]["epoch"] == 4
+    assert sent[0][2] == {"project_id": PROJECT, "experiment_id": EXPERIMENT, "status": "pending"}
+    assert sent[3][2]["epoch"] == 4
     assert sent[-1][2]["final_metrics"] == {"a": 1.0}
     assert sent[-1][2]["status"] == "completed"
+
+
+@pytest.mark.parametrize("resting", ["created", "paused"])
+async def test_experiment_that_does_not_run_is_complete_at_once(resting: str) -> None:
+    past = [] if resting == "created" else [status(1, "training"), epoch(2), status(3, "paused")]
+    sent = await follow([*past, CaughtUp(3)], resting)
+    assert [event for event, _, _ in sent][-2:] == ["status", "complete"]
+    assert sent[-1][2]["status"] == resting
 
 
 async def test_ended_experiment_is_replayed_and_ends() -> None:

@@ -227,3 +227,12 @@ def test_maps_lead_from_the_result_to_the_image() -> None:
                 assert np.abs(found - place[:2] / place[2]).max() < 1.6
                 compared += 1
     assert compared >= 24
+
+
+def test_a_pair_of_degrees_is_a_range_and_a_number_is_one_around_zero() -> None:
+    uniforms = draw_uniforms(1, 1, range(500), 1)
+    number, pair = (Rotation(settings_of("RandomRotation", degrees=value), SIZE) for value in (20.0, [-20.0, 20.0]))
+    np.testing.assert_array_equal(number.draw_maps(uniforms, SIZE), pair.draw_maps(uniforms, SIZE))
+    maps = Rotation(settings_of("RandomRotation", degrees=[5.0, 40.0]), SIZE).draw_maps(uniforms, SIZE)
+    angles = np.rad2deg(np.arctan2(maps[:, 1, 0], maps[:, 0, 0]))
+    assert (5.0 <= angles.min() < 6.0, 39.0 < angles.max() <= 40.0) == (True, True)

@@ -146,3 +146,17 @@ def test_levels_stay_in_range() -> None:
     for epoch in range(5):
         result = build(*chain, size=SIZE)(pictures(), None, epoch, range(6))[0]
         assert result.dtype == torch.uint8
+
+
+def test_pairs_of_jitter_are_ranges_of_factors() -> None:
+    params = {"brightness": [1.2, 1.2], "contrast": [0.5, 0.9], "saturation": 0.0, "hue": [0.0, 0.1]}
+    jitter = ColorJitter(read_settings(entry("ColorJitter", **params)), SIZE)
+    is_changed, values = jitter.draw_values(draw_uniforms(1, 1, range(500), jitter.num_draws), SIZE)
+    assert is_changed.all()
+    low, high = values[:, :4].min(0), values[:, :4].max(0)
+    np.testing.assert_allclose(low, [1.2, 0.5, 1.0, 0.0], atol=0.01)
+    np.testing.assert_allclose(high, [1.2, 0.9, 1.0, 0.1], atol=0.01)
+    images = make_images(2, SIZE).float()
+    fixed = ColorJitter(read_settings(entry("ColorJitter", brightness=[1.2, 1.2], contrast=0.0, saturation=0.0)), SIZE)
+    _, values = fixed.draw_values(draw_uniforms(1, 1, range(2), fixed.num_draws), SIZE)
+    assert_close(fixed.apply(images.clone(), values), (images * 1.2).clamp(0, 255))
