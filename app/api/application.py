@@ -51,11 +51,14 @@ from app.api.security.crashes import CrashMiddleware
 from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
 from app.api.security.origins import OriginMiddleware
+from app.api.security.secrets import SecretAddressMiddleware
+from app.api.security.sessions import Sessions
 from app.api.security.tokens import TokenMiddleware
 from app.api.static_files import VersionedStaticFiles
 from app.api.streams import experiment_stream, project_events, websocket
 from app.api.templating import STATIC_DIR
 from app.config import Settings
+from app.core.signed_out import open_signed_out
 from app.core.studio import Studio
 
 API_ROUTERS: tuple[APIRouter, ...] = (
@@ -119,6 +122,7 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
         app.include_router(router)
     app.mount("/static", VersionedStaticFiles(directory=STATIC_DIR), name="static")
     install_error_handlers(app)
+    app.state.sessions = Sessions(settings.token, open_signed_out(settings))
     _add_middleware(app, settings)
     return app
 
@@ -126,11 +130,12 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first to see a request.
     app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size)
-    app.add_middleware(TokenMiddleware, token=settings.token)
+    app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))
     app.add_middleware(CrashMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(SecretAddressMiddleware, token=settings.token)
 
 
 def _lifespan_of(

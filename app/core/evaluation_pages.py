@@ -107,7 +107,7 @@ class EvaluationPageService:
         spec = self._lookup.find_spec(project_id)
         order = self._evaluations.order_results(project_id, experiment_id, query)
         num_pages = max(1, -(-len(order) // query.page_size))
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._stores.evaluations.read_completed(project_id, experiment_id)
         everything = self._stores.evaluations.read_results(project_id, experiment_id) or []
         return ResultListing(
             page=cut_page(order, min(query.page, num_pages), query.page_size),

@@ -9,18 +9,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Union
+from typing import Any, Union
 
-from app.core.exceptions import ConflictError, NotFoundError
+from app.core.exceptions import ConflictError, NotFoundError, ProjectGoneError
 from app.schemas.common import without_non_finite
 from app.schemas.events import Event, EventLine
 from app.storage.event_log import EventLogClosedError, ProjectEventLog
 
 REPLAY_PAGE = 500
 QUEUE_LIMIT = 1000
+OWED_LIMIT = 1000
 # Facts that the next one supersedes; a power cut may take them, a crash of the process may not.
 TRANSIENT_TYPES = frozenset(
     {
@@ -50,7 +52,14 @@ class Resync:
     seq: int
 
 
-StreamItem = Union[EventLine, CaughtUp, Resync]  # noqa: UP007 - evaluated at run time on Python 3.10
+@dataclass(frozen=True)
+class Gone:
+    """The project was deleted: nothing follows, and coming back is of no use. `seq` is the last event handed out."""
+
+    seq: int
+
+
+StreamItem = Union[EventLine, CaughtUp, Resync, Gone]  # noqa: UP007 - evaluated at run time on Python 3.10
 
 
 class EventBus:
@@ -62,6 +71,8 @@ class EventBus:
         self._lock = threading.Lock()
         self._streams: dict[str, _ProjectStream] = {}
         self._opening: dict[str, threading.Lock] = {}
+        self._owed: dict[str, deque[tuple[Event, dict[str, Any]]]] = {}
+        self._deleting: set[str] = set()
         self._num_subscriptions = 0
         self._is_closed = False
 
@@ -77,6 +88,8 @@ class EventBus:
         job_seq: int | None = None,
     ) -> EventLine:
         """Write the event to the log and hand it on; raises NotFoundError for a deleted project, OSError."""
+        if self._owed:
+            self._publish_owed(project_id)
         payload = without_non_finite(event.model_dump(mode="json"))
         event_type = payload.pop("type")
         envelope = {
@@ -94,6 +107,11 @@ class EventBus:
                 raise _no_project(project_id) from error
             stream.fan_out(line)
         return line
+
+    def owe(self, project_id: str, event: Event, envelope: dict[str, Any]) -> None:
+        """Keep an event that the disk did not take, for when it takes the next one; the latest ones of many."""
+        with self._lock:
+            self._owed.setdefault(project_id, deque(maxlen=OWED_LIMIT)).append((event, envelope))
 
     def read(self, project_id: str, after: int, limit: int) -> list[EventLine]:
         """Return up to `limit` events after a sequence number, oldest first."""
@@ -117,15 +135,31 @@ class EventBus:
                 msg = f"{self._max_subscriptions} event streams are open already; close one or raise the limit."
                 raise ConflictError(msg)
             self._num_subscriptions += 1
-        return Subscription(lambda: self._stream(project_id), after, self._release)
+        return Subscription(project_id, lambda: self._stream(project_id), after, self._release)
 
-    def close_project(self, project_id: str) -> None:
-        """Close the log of a project and end everyone who follows it; before its directory is moved away."""
+    @contextmanager
+    def deleting(self, project_id: str) -> Iterator[None]:
+        """Close the log of a project while its directory is moved away, then tell everyone who follows it.
+
+        They are told that it is gone only once it is; when the block raises they are sent away to come back, for the
+        project is still there. Nobody opens the log meanwhile.
+        """
         with self._lock:
+            self._deleting.add(project_id)
             stream = self._streams.pop(project_id, None)
-            self._opening.pop(project_id, None)
-        if stream is not None:
-            stream.close()
+            self._owed.pop(project_id, None)
+        is_gone = False
+        try:
+            if stream is not None:
+                stream.close_log()
+            yield
+            is_gone = True
+        finally:
+            with self._lock:
+                self._deleting.discard(project_id)
+                self._opening.pop(project_id, None)
+            if stream is not None:
+                stream.end(is_gone)
 
     def close(self) -> None:
         """Close every log and end every subscription."""
@@ -136,6 +170,18 @@ class EventBus:
         for stream in streams:
             stream.close()
 
+    def _publish_owed(self, project_id: str) -> None:
+        with self._lock:
+            owed = self._owed.pop(project_id, deque())
+        while owed:
+            event, envelope = owed.popleft()
+            try:
+                self.publish(project_id, event, **envelope)
+            except OSError:
+                with self._lock:
+                    self._owed[project_id] = deque([(event, envelope), *owed], maxlen=OWED_LIMIT)
+                raise
+
     def _stream(self, project_id: str) -> _ProjectStream:
         stream = self._streams.get(project_id)
         if stream is not None:
@@ -145,6 +191,8 @@ class EventBus:
             if self._is_closed:  # another server may own the workspace by now
                 msg = "The server is stopping."
                 raise NotFoundError(msg)
+            if project_id in self._deleting:
+                raise _no_project(project_id)
         with opening:  # indexing a long log must not hold up the other projects
             stream = self._streams.get(project_id)
             if stream is None:
@@ -155,7 +203,12 @@ class EventBus:
                         self._opening.pop(project_id, None)
                     raise _no_project(project_id) from error
                 with self._lock:
-                    self._streams[project_id] = stream
+                    is_deleting = project_id in self._deleting
+                    if not is_deleting:
+                        self._streams[project_id] = stream
+                if is_deleting:
+                    stream.close()
+                    raise _no_project(project_id)
             return stream
 
     def _release(self) -> None:
@@ -163,8 +216,8 @@ class EventBus:
             self._num_subscriptions -= 1
 
 
-def _no_project(project_id: str) -> NotFoundError:
-    return NotFoundError(f"There is no project {project_id}.")
+def _no_project(project_id: str) -> ProjectGoneError:
+    return ProjectGoneError(f"There is no project {project_id}.")
 
 
 class _ProjectStream:
@@ -174,6 +227,7 @@ class _ProjectStream:
         self.log = log
         self.publishing = threading.Lock()
         self.is_closed = False
+        self.is_gone = False
         self._lock = threading.Lock()
         self._channels: dict[asyncio.AbstractEventLoop, _LoopChannel] = {}
 
@@ -190,10 +244,18 @@ class _ProjectStream:
 
     def close(self) -> None:
         """Close the log and end all subscriptions."""
-        self.is_closed = True
+        self.close_log()
+        self.end(is_gone=False)
+
+    def close_log(self) -> None:
+        """Let nothing more be written."""
         with self.publishing:
             self.log.close()
-        self._call_each(lambda channel: channel.end())
+
+    def end(self, is_gone: bool) -> None:
+        """End all subscriptions, those that join from now on too; `is_gone` when the project was deleted."""
+        self.is_gone, self.is_closed = is_gone, True
+        self._call_each(lambda channel: channel.end(is_gone))
 
     def _call_each(self, call: Callable[[_LoopChannel], None]) -> None:
         with self._lock:
@@ -211,25 +273,26 @@ class _LoopChannel:
 
     def __init__(self) -> None:
         self.members: set[Subscription] = set()
-        self.is_ended = False
 
     def deliver(self, line: EventLine) -> None:
         for member in tuple(self.members):
             member.offer(line)
 
-    def end(self) -> None:
-        self.is_ended = True
+    def end(self, is_gone: bool) -> None:
         for member in tuple(self.members):
-            member.end()
+            member.end(is_gone)
 
 
 class Subscription:
-    """What one client sees: replayed lines, one CaughtUp, live lines; at its end perhaps a Resync.
+    """What one client sees: replayed lines, one CaughtUp, live lines; at its end perhaps a Resync or a Gone.
 
     Belongs to the event loop that iterates it. Always close it, or use it in `async with`.
     """
 
-    def __init__(self, find_stream: Callable[[], _ProjectStream], after: int, release: Callable[[], None]) -> None:
+    def __init__(
+        self, project_id: str, find_stream: Callable[[], _ProjectStream], after: int, release: Callable[[], None]
+    ) -> None:
+        self._project_id = project_id
         self._find_stream = find_stream
         self._release: Callable[[], None] | None = release
         self._stream: _ProjectStream | None = None
@@ -242,13 +305,14 @@ class Subscription:
         self._has_caught_up = False
         self._has_lagged = False
         self._is_ended = False
+        self._is_gone = False
         self._wake = asyncio.Event()
 
     def __aiter__(self) -> Subscription:
         return self
 
     async def __anext__(self) -> StreamItem:
-        """Return the next item; raises NotFoundError at the first when there is no such project."""
+        """Return the next item; raises NotFoundError at the first when the server is stopping."""
         if self._release is None:
             raise StopAsyncIteration
         if not self._has_caught_up:
@@ -259,6 +323,8 @@ class Subscription:
                 return Resync(self._cursor)
             if self._is_ended:
                 self.close()
+                if self._is_gone:
+                    return Gone(self._cursor)
                 raise StopAsyncIteration
             self._wake.clear()
             await self._wake.wait()
@@ -299,14 +365,18 @@ class Subscription:
             self._live.append(line)
         self._wake.set()
 
-    def end(self) -> None:
-        """Let the subscriber finish what is queued and then stop."""
-        self._is_ended = True
+    def end(self, is_gone: bool) -> None:
+        """Let the subscriber finish what is queued and then stop; told that the project is gone, if it is."""
+        self._is_gone, self._is_ended = is_gone, True
         self._wake.set()
 
     async def _next_replayed(self) -> StreamItem:
         if not self._replay:
-            await self._refill()
+            try:
+                await self._refill()
+            except ProjectGoneError:
+                self.close()
+                return Gone(self._cursor)
         if self._replay:
             line = self._replay.popleft()
             self._cursor = line.seq
@@ -332,14 +402,13 @@ class Subscription:
         self._channel = stream.channel(asyncio.get_running_loop())
         self._channel.members.add(self)
         self._joined_at = stream.log.last_seq
-        self._is_ended = stream.is_closed
+        self._is_gone, self._is_ended = stream.is_gone, stream.is_closed
 
     async def _read(self, stream: _ProjectStream, limit: int) -> list[EventLine]:
         try:
             page = await asyncio.to_thread(stream.log.read, self._read_upto, limit)
         except FileNotFoundError:  # the project was deleted while it was read
-            self.close()
-            raise StopAsyncIteration from None
+            raise _no_project(self._project_id) from None
         if page:
             self._read_upto = page[-1].seq
         return page

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
+from app.core.boundaries import skipping
 from app.core.checksums import Checksums
 from app.core.evaluations import require_completed
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
+from app.core.lookup import Lookup, unusable
 from app.core.measured import find_measurements
 from app.core.payloads import locate_dataset
 from app.core.stores import Stores
@@ -70,9 +71,11 @@ class ExportService:
         self._lookup.find_project(project_id)
         try:
             return self._stores.exports.read(project_id, export_id)
-        except (FileNotFoundError, UnsafePathError, CorruptDocumentError):
+        except (FileNotFoundError, UnsafePathError):
             msg = f"There is no export {export_id} in this project."
             raise NotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The export {export_id}", error, NotFoundError) from error
 
     def create_export(self, project_id: str, request: ExportRequest) -> ExportRecord:
         """Queue an export; raises ConflictError, CheckpointNotFoundError, ExportFormatUnavailableError."""
@@ -91,15 +94,19 @@ class ExportService:
             )
             payload = self._build_payload(project_id, record, export, checkpoint)
             directory = self._stores.exports.create(project_id, export)
-            self._scheduler.submit(
-                "export",
-                project_id,
-                payload,
-                directory,
-                subject={"experiment_id": record.id, "export_id": export.id},
-                devices=["cpu"],
-                job_id=export.job_id,
-            )
+            try:
+                self._scheduler.submit(
+                    "export",
+                    project_id,
+                    payload,
+                    directory,
+                    subject={"experiment_id": record.id, "export_id": export.id},
+                    devices=["cpu"],
+                    job_id=export.job_id,
+                )
+            except OSError:
+                self._stores.exports.delete(project_id, export.id)
+                raise
         return export
 
     def delete_export(self, project_id: str, export_id: str) -> ExportDeleted:
@@ -171,13 +178,15 @@ class ExportService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, stage, job_id=job.id)
+        announce(self._bus, job.project_id, stage, job_id=job.id)
 
     def recover_orphans(self, living_jobs: set[str]) -> None:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for export in self._stores.exports.read_all(project_id):
-                if export.status in ACTIVE_STATUSES and export.job_id not in living_jobs:
+                if export.status not in ACTIVE_STATUSES or export.job_id in living_jobs:
+                    continue
+                with skipping(f"The export {export.id}"):
                     self._stores.exports.update(project_id, export.id, {"status": "interrupted"})
 
     def _announce(self, job: JobRecord, result: dict[str, Any]) -> None:
@@ -195,8 +204,8 @@ class ExportService:
             },
         )
         ready = ExportReady(asset_url=url, contents=result["contents"], checksum=result["checksum"])
-        self._bus.publish(job.project_id, ArtifactAdded(artifact=artifact), stage_id="EXPORT", job_id=job.id)
-        self._bus.publish(job.project_id, ready, stage_id="EXPORT", job_id=job.id)
+        announce(self._bus, job.project_id, ArtifactAdded(artifact=artifact), stage_id="EXPORT", job_id=job.id)
+        announce(self._bus, job.project_id, ready, stage_id="EXPORT", job_id=job.id)
 
     def _read_validation(self, job: JobRecord) -> dict[str, Any] | None:
         certificate = self._stores.exports.read_certificate(job.project_id, job.subject["export_id"])
@@ -210,7 +219,7 @@ class ExportService:
     ) -> ExportPayload:
         spec = self._lookup.find_spec(project_id)
         licences = {architecture.id: architecture.licence for architecture in spec.info.architectures}
-        evaluation = self._stores.evaluations.read(project_id, record.id)
+        evaluation = self._stores.evaluations.read_completed(project_id, record.id)
         is_measured = (
             evaluation is not None
             and evaluation.status == "completed"

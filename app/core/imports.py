@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.config import Settings
+from app.core.announcing import announce
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
@@ -139,10 +141,10 @@ class ImportService:
             if staging.is_dir():
                 self._stores.datasets.publish(job.project_id, staging)
             self._stores.paths.failed_problems_file(job.project_id).unlink(missing_ok=True)
-            self._stores.projects.update(job.project_id, {})
-            self._bus.publish(job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
+            self._stores.projects.touch(job.project_id)
+            announce(self._bus, job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
             if (split := (job.result or {}).get("split")) is not None:
-                self._bus.publish(job.project_id, SplitSummary.model_validate(split), job_id=job.id)
+                announce(self._bus, job.project_id, SplitSummary.model_validate(split), job_id=job.id)
             for callback in self._on_imported:
                 callback(job)
         stage = StageStatus(
@@ -150,7 +152,7 @@ class ImportService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, stage, job_id=job.id)
+        announce(self._bus, job.project_id, stage, job_id=job.id)
         if job.status == "failed":
             self._keep_problems(job, staging)
         shutil.rmtree(staging, ignore_errors=True)
@@ -175,10 +177,12 @@ class ImportService:
     def recover(self, living_jobs: set[str]) -> None:
         """Remove what dead imports and forgotten uploads left behind."""
         for project_id in self._stores.projects.list_ids():
-            self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
-            for staging in self._stores.paths.project_dir(project_id).glob("staging/job-*"):
-                if staging.name not in living_jobs:
-                    shutil.rmtree(staging, ignore_errors=True)
+            with skipping(f"What imports left in {project_id}"):
+                self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
+                staging_dir = self._stores.paths.project_dir(project_id) / "staging"
+                for staging in self._stores.documents.list_directories(staging_dir, "job"):
+                    if staging.name not in living_jobs:
+                        shutil.rmtree(staging, ignore_errors=True)
 
     def _payload(
         self, project_id: str, source: str, label: str, source_format: str | None, options: ImportOptions

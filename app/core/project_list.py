@@ -179,7 +179,7 @@ class ProjectListService:
         return min(records, key=lambda record: _RANK.get(record.status, len(_RANK)), default=None), False
 
     def _is_evaluated(self, project_id: str, experiment_id: str) -> bool:
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._stores.evaluations.read_completed(project_id, experiment_id)
         return record is not None and record.status == "completed"
 
 

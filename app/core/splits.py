@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
 from app.core.events import EventBus
 from app.core.exceptions import (
     ConflictError,
@@ -101,7 +101,8 @@ class SplitService:
             users = self._find_users(project_id, request.name)
             info = self._describe(project_id, changed, changed.split_names.index(request.name), users)
         stats = info.stats
-        self._bus.publish(
+        announce(
+            self._bus,
             project_id,
             SplitSummary(
                 train_rows=stats.train, val_rows=stats.val, test_rows=stats.test, stratified=True, seed=request.seed
@@ -117,6 +118,10 @@ class SplitService:
             if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
+            if paused := next((user for user in users if user.status == "paused"), None):
+                advice = "Resume it to its end or delete it first."
+                msg = f"The experiment {paused.name!r} is paused and needs the split {name!r}. {advice}"
+                raise ConflictError(msg)
             self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))
         announce_change(self._bus, project_id, "split", name, "deleted")
         warnings = [f"The experiment {user.name!r} used this split and cannot be trained again." for user in users]

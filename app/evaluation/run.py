@@ -25,7 +25,7 @@ from app.evaluation.inference import (
     run_model,
     tell_in_log,
 )
-from app.evaluation.intervals import bootstrap_intervals
+from app.evaluation.intervals import headline_intervals
 from app.evaluation.leaks import measure_leaks
 from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
@@ -108,7 +108,7 @@ def summarize(
     """Return aggregate.json: the task's part, the intervals, and what was measured."""
     part = load_metrics(payload.task)
     aggregate = part.aggregate(results, trained.context)
-    aggregate["intervals"] = bootstrap_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
+    aggregate |= headline_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
     return aggregate | {
         "num_images": len(results),
         "subsets": list(dict.fromkeys(payload.split_subsets)),
@@ -125,7 +125,7 @@ def measure_rest(
     """Return the headline metrics of some of the results, with their intervals."""
     part = load_metrics(payload.task)
     figures = pick_headline(payload.task, part.aggregate(rows, trained.context))
-    intervals = bootstrap_intervals(part, rows, trained.context, lambda: raise_if_cancelled(context))
+    intervals = headline_intervals(part, rows, trained.context, lambda: raise_if_cancelled(context))["intervals"]
     metrics = {name: value for name, value in figures.items() if math.isfinite(value)}
     return EvaluatedWithout(num_images=len(rows), metrics=metrics, intervals=intervals)
 

@@ -141,6 +141,7 @@ class ParityCertificate(StrictModel):
     batch_sizes: list[int] = Field(default_factory=list, description="Numbers of images given to the file at once.")
     differences: dict[str, float] = Field(default_factory=dict, description="Difference of each image by file name.")
     reason: str | None = Field(None, description="Why it did not pass.")
+    reproducible: bool = Field(False, description="Whether the run was trained with `reproducible: true`.")
 
 
 class ResizeRecipe(StrictModel):

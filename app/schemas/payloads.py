@@ -93,6 +93,7 @@ class TrainPayload(StrictModel):
     recorded_epochs: int = Field(
         0, ge=0, description="Epochs that metrics.json has already; a resumed run adds the rest."
     )
+    machine_dir: str = Field("", description="Where decisions are kept for all workspaces of a user; empty: nowhere.")
     known: RunMeasurement | None = Field(None, description="What an earlier run or probe with the same key measured.")
 
 

@@ -19,6 +19,7 @@ import torch.distributed
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from app.first_failure import note_first_failure
+from app.kernel_memory import watch_oom_kills
 from app.schemas.experiments import ErrorInfo
 from app.schemas.jobs import JobCommand
 from app.training.recovery import RunBroken
@@ -71,6 +72,7 @@ class RankWatcher(Callback):
     def __init__(self, job_dir: Path) -> None:
         self._job_dir = job_dir
         self._processes: Sequence[Popen[Any]] = ()
+        self._has_oom_kill = watch_oom_kills()
         self._ended = threading.Event()
         self.thread = threading.Thread(target=self._watch, name="ranks", daemon=True)
 
@@ -100,13 +102,18 @@ class RankWatcher(Callback):
     def _note_lost(self) -> bool:
         for rank, process in enumerate(self._processes, start=1):
             if code := process.poll():
-                note_first_failure(self._job_dir, describe_lost(rank, len(self._processes) + 1, code))
+                note_first_failure(
+                    self._job_dir, describe_lost(rank, len(self._processes) + 1, code, self._has_oom_kill())
+                )
                 return True
         return False
 
 
-def describe_lost(rank: int, count: int, exit_code: int) -> ErrorInfo:
-    """Return what to say of a process that ended by itself; one that could speak has left its own reason."""
+def describe_lost(rank: int, count: int, exit_code: int, is_oom_kill: bool) -> ErrorInfo:
+    """Return what to say of a process that ended by itself; one that could speak has left its own reason.
+
+    `is_oom_kill`: the kernel has killed a process for memory while the run went on.
+    """
     who = f"Process {rank + 1} of {count} of the run"
     if exit_code > 0:
         return ErrorInfo(type="ProcessExit", message=f"{who} ended with exit code {exit_code}.")
@@ -115,6 +122,9 @@ def describe_lost(rank: int, count: int, exit_code: int) -> ErrorInfo:
     except ValueError:
         name = f"signal {-exit_code}"
     if name == "SIGKILL":
-        message = f"{who} was killed (SIGKILL) by the system, probably because memory ran out."
-        return ErrorInfo(type="OutOfMemory", message=message)
+        if is_oom_kill:
+            message = f"{who} was killed (SIGKILL) by the kernel, because the computer ran out of memory."
+            return ErrorInfo(type="OutOfMemory", message=message)
+        message = f"{who} was killed from outside (SIGKILL); the kernel counts no kill for lack of memory."
+        return ErrorInfo(type="Killed", message=message)
     return ErrorInfo(type="Crash", message=f"{who} was ended by {name}.")

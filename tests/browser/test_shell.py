@@ -60,12 +60,40 @@ def test_events_reach_the_page_gathered_and_a_late_page_misses_nothing(
     assert watched.page.evaluate("Number(document.body.dataset.seq)") == before
 
 
+def check_nothing_is_asked(watched: Watched) -> None:
+    """Whatever would open the stream of a page that is alive opens none."""
+    asked = len(watched.requests)
+    watched.page.evaluate(
+        """() => { for (const name of ["server:gone", "server:back"])
+        document.body.dispatchEvent(new CustomEvent(name));
+        dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true})); }"""
+    )
+    expect(watched.page.locator("[data-live-state]")).to_have_text("Project deleted")
+    assert watched.requests[asked:] == []
+
+
 def test_page_of_a_deleted_project_says_so(watched: Watched, server: LiveServer, add_project: list[str]) -> None:
     watched.open(f"/projects/{add_project[0]}/split")
     expect(watched.page.locator("[data-live-state]")).to_have_text("Live")
     server.studio.projects.delete_project(add_project[0])
     expect(watched.page.locator("#project-gone")).to_be_visible(timeout=20_000)
-    watched.forgive("404")
+    expect(watched.page.locator("[data-live-state]")).to_have_text("Project deleted")
+    check_nothing_is_asked(watched)
+
+
+def test_project_deleted_while_the_page_was_cut_off_says_so_too(
+    watched: Watched, server: LiveServer, add_project: list[str]
+) -> None:
+    page, events = watched.page, f"**/api/projects/{add_project[0]}/events?*"
+    page.route(events, lambda route: route.abort())
+    watched.open(f"/projects/{add_project[0]}/split")
+    expect(page.locator("#server-gone")).to_be_visible(timeout=15_000)
+    server.studio.projects.delete_project(add_project[0])
+    page.unroute(events)
+    expect(page.locator("#project-gone")).to_be_visible(timeout=20_000)
+    expect(page.locator("#server-gone")).to_be_hidden()
+    check_nothing_is_asked(watched)
+    watched.overlook("404", "ERR_FAILED")
 
 
 @pytest.fixture

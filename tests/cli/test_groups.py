@@ -173,9 +173,13 @@ def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None
 
 def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> None:
     studio.server.on(f"POST /api/evaluation/{PID}/{EID}", evaluation()).on(f"GET /api/jobs/{JID}", job())
-    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE}
+    reasons = {"loss": "Every image has the same error."}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"not_enough_images": reasons}}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
+    assert "not enough images" in outcome.out
+    assert "Every image has the same error." in outcome.out
+    assert "another training run would vary further" in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
     assert "0.9500 to 0.9900" in outcome.out
     assert outcome.out.index("accuracy") < outcome.out.index("loss")
@@ -295,16 +299,22 @@ def test_a_prediction_is_explained_in_a_file(studio: CommandRunner, tmp_path: Pa
 def test_experiments_are_compared(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/compare/{PID}", comparison())
     outcome = studio("compare", PID, EID, OTHER_EID)
-    assert "Second is better than First: 93 %, on the 1,200 images that both measured." in outcome.out
+    assert "Second is better than First on the 1,200 images that both measured (p = 0.01)." in outcome.out
     assert "0.8000 (0.7500 to 0.8500)" in outcome.out
     assert "hyperparameters.seed" in outcome.out
     assert "Best and last." in outcome.out
-    close = comparison(probability=0.6, verdict="open")
+    close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
     studio.server.on(f"GET /api/compare/{PID}", close)
-    assert "too close to call" in studio("compare", PID, EID, OTHER_EID).out
-    worse = comparison(probability=0.0001, verdict="worse")
+    said = studio("compare", PID, EID, OTHER_EID).out
+    assert "No clear winner." in said
+    assert "First or Second: no clear winner on the 1,200 images that both measured (p = 0.08)." in said
+    assert " better" not in said
+    worse = comparison(p_value=0.0001, p_adjusted=0.0001, verdict="worse")
     studio.server.on(f"GET /api/compare/{PID}", worse)
-    assert "First is better than Second: more than 99.9 %" in studio("compare", PID, EID, OTHER_EID).out
+    assert (
+        "First is better than Second on the 1,200 images that both measured (p < 0.001)"
+        in studio("compare", PID, EID, OTHER_EID).out
+    )
     assert studio("compare", PID, EID, OTHER_EID, "--json").document["num_equal_settings"] == 30
 
 

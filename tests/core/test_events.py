@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.core import events
-from app.core.events import CaughtUp, EventBus, Resync, StreamItem, Subscription
+from app.core.events import CaughtUp, EventBus, Gone, Resync, StreamItem, Subscription
 from app.core.exceptions import ConflictError, NotFoundError
 from app.schemas.events import EventLine, JobProgressed, StageStatus, TrainRunFinished
 from app.storage.event_log import ProjectEventLog
@@ -110,10 +110,51 @@ def test_a_closed_project_ends_its_subscriptions(bus: EventBus) -> None:
         subscription = bus.subscribe(PROJECT, 0)
         assert isinstance(await anext(subscription), CaughtUp)
         publish_many(bus, 2)
-        await asyncio.to_thread(bus.close_project, PROJECT)
+        await asyncio.to_thread(delete)
         return [item async for item in subscription]
 
-    assert seqs(asyncio.run(asyncio.wait_for(follow(), 5))) == [1, 2]
+    def delete() -> None:
+        with bus.deleting(PROJECT):
+            with pytest.raises(NotFoundError):
+                publish_many(bus, 1)
+
+    followed = asyncio.run(asyncio.wait_for(follow(), 5))
+    assert seqs(followed[:2]) == [1, 2]
+    assert followed[2:] == [Gone(2)]
+
+
+def test_deletion_that_fails_sends_followers_away_to_come_back(bus: EventBus) -> None:
+    async def follow() -> list[StreamItem]:
+        subscription = bus.subscribe(PROJECT, 0)
+        assert isinstance(await anext(subscription), CaughtUp)
+        with pytest.raises(OSError, match="full"):
+            await asyncio.to_thread(fail)
+        return [item async for item in subscription]
+
+    def fail() -> None:
+        with bus.deleting(PROJECT):
+            raise OSError("full")
+
+    assert asyncio.run(asyncio.wait_for(follow(), 5)) == []
+    publish_many(bus, 1)
+
+
+def test_project_that_goes_while_its_log_is_replayed_ends_with_gone(
+    bus: EventBus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "REPLAY_PAGE", 2)
+    publish_many(bus, 5)
+
+    async def follow() -> list[StreamItem]:
+        subscription = bus.subscribe(PROJECT, 0)
+        first = await anext(subscription)
+        with bus.deleting(PROJECT):
+            (tmp_path / f"{PROJECT}.jsonl").unlink()
+        return [first, *[item async for item in subscription]]
+
+    followed = asyncio.run(asyncio.wait_for(follow(), 5))
+    assert seqs(followed[:-1]) == [1, 2]
+    assert followed[-1] == Gone(2)
 
 
 def test_closing_the_bus_ends_those_who_wait(bus: EventBus) -> None:
@@ -137,14 +178,13 @@ def test_a_closed_bus_opens_no_log_again(bus: EventBus, tmp_path: Path) -> None:
 def test_a_missing_project_is_not_found(tmp_path: Path) -> None:
     bus = EventBus(lambda project_id: ProjectEventLog(tmp_path / "gone" / "events.jsonl", project_id))
 
-    async def follow() -> None:
+    async def follow() -> list[StreamItem]:
         async with bus.subscribe(PROJECT, 0) as subscription:
-            await anext(subscription)
+            return [item async for item in subscription]
 
     with pytest.raises(NotFoundError):
         publish_many(bus, 1)
-    with pytest.raises(NotFoundError):
-        asyncio.run(follow())
+    assert asyncio.run(follow()) == [Gone(0)]
 
 
 def test_a_deleted_log_is_not_created_again(bus: EventBus, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from app.core.exceptions import ConflictError, SplitNotFoundError, TrainingInPro
 from app.core.studio import Studio
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.splits import SplitCreate, SplitPreviewRequest, SplitRatios
-from tests.core.conftest import create_experiment
+from tests.core.conftest import WAIT_S, create_experiment
 
 RATIOS = SplitRatios(train=0.5, val=0.25, test=0.25)
 
@@ -50,6 +50,18 @@ def test_a_split_in_use_stays(studio: Studio, imported_id: str) -> None:
     with pytest.raises(TrainingInProgressError):
         studio.splits.delete_split(imported_id, "main")
     studio.training.stop_training(imported_id, record.id, keep=False)
+
+
+def test_split_of_a_paused_run_stays_until_it_is_deleted(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=17, max_epochs=50)
+    started = studio.training.start_training(imported_id, record.id)
+    studio.training.pause_training(imported_id, record.id)
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    assert studio.experiments.get_experiment(imported_id, record.id).status == "paused"
+    with pytest.raises(ConflictError, match="is paused and needs the split 'main'"):
+        studio.splits.delete_split(imported_id, "main")
+    studio.experiments.delete_experiment(imported_id, record.id)
+    studio.splits.delete_split(imported_id, "main")
 
 
 @pytest.mark.parametrize("ratios", [(0.5, 0.2, 0.2), (0.0, 0.5, 0.5), (1.1, -0.1, 0.0), (0.7, 0.15, 0.150002)])

@@ -75,16 +75,17 @@ def test_what_broke_in_one_breaks_all_when_they_meet(meet_with: Callable[[list[i
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "kind", "words"),
+    ("exit_code", "is_oom_kill", "kind", "words"),
     [
-        (3, "ProcessExit", "Process 2 of 4 of the run ended with exit code 3."),
-        (-9, "OutOfMemory", "Process 2 of 4 of the run was killed (SIGKILL) by the system, probably because memory"),
-        (-11, "Crash", "Process 2 of 4 of the run was ended by SIGSEGV."),
-        (-99, "Crash", "Process 2 of 4 of the run was ended by signal 99."),
+        (3, True, "ProcessExit", "Process 2 of 4 of the run ended with exit code 3."),
+        (-9, True, "OutOfMemory", "Process 2 of 4 of the run was killed (SIGKILL) by the kernel, because the computer"),
+        (-9, False, "Killed", "Process 2 of 4 of the run was killed from outside (SIGKILL)"),
+        (-11, True, "Crash", "Process 2 of 4 of the run was ended by SIGSEGV."),
+        (-99, True, "Crash", "Process 2 of 4 of the run was ended by signal 99."),
     ],
 )
-def test_a_lost_process_is_named(exit_code: int, kind: str, words: str) -> None:
-    error = describe_lost(1, 4, exit_code)
+def test_a_lost_process_is_named(exit_code: int, is_oom_kill: bool, kind: str, words: str) -> None:
+    error = describe_lost(1, 4, exit_code, is_oom_kill)
     assert error.type == kind
     assert error.message.startswith(words)
 

@@ -16,10 +16,11 @@ from app.api.security.sessions import (
     SIGN_IN_PATH,
     SIGN_OUT_PATH,
     START_PATH,
+    Sessions,
     is_same,
     safe_return_path,
-    session_of,
 )
+from app.api.security.tokens import read_session
 from app.api.templating import Fragment, render_fragment
 
 router = APIRouter(include_in_schema=False)
@@ -63,7 +64,7 @@ def sign_in(
     answer = RedirectResponse(path, 303)
     answer.set_cookie(
         SESSION_COOKIE,
-        session_of(expected),
+        sessions_of(request).begin(),
         max_age=SESSION_AGE_S,
         httponly=True,
         samesite="strict",
@@ -73,11 +74,18 @@ def sign_in(
 
 
 @router.post(SIGN_OUT_PATH)
-def sign_out(studio: StudioDep) -> Response:
-    """Take the session from this browser, whether it had one or not."""
+def sign_out(request: Request, studio: StudioDep) -> Response:
+    """End the session of this browser, whether it had one or not; a copy of its cookie is worth nothing afterwards."""
+    sessions_of(request).end(read_session(request.headers))
     answer = RedirectResponse(SIGN_IN_PATH if studio.settings.token else START_PATH, 303)
     answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
     return answer
+
+
+def sessions_of(request: Request) -> Sessions:
+    """Return the sessions of this server."""
+    sessions: Sessions = request.app.state.sessions
+    return sessions
 
 
 def _page(context: SignInContext, status: int = 200) -> HTMLResponse:

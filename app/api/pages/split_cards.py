@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -191,7 +191,6 @@ def _class_row(name: str, counts: SplitCounts, largest: int) -> ClassRow:
 
 
 def _card(project_id: str, split: SplitInfo) -> SplitCard:
-    is_in_use = any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in split.experiments)
     url = f"/api/splits/{project_id}/{quote(split.name, safe='')}"
     return SplitCard(
         name=split.name,
@@ -207,7 +206,7 @@ def _card(project_id: str, split: SplitInfo) -> SplitCard:
         num_more_users=max(0, len(split.experiments) - SHOWN_USERS),
         url=url,
         delete_text=_delete_text(split),
-        delete_reason="A run uses it. Stop the run or wait for its end." if is_in_use else "",
+        delete_reason=_delete_reason(split.experiments),
     )
 
 
@@ -222,6 +221,17 @@ def _origin(split: SplitInfo) -> str:
         return f"Drawn here with seed {split.seed}."
     shares = " / ".join(f"{100 * share:g}" for share in (split.ratios.train, split.ratios.val, split.ratios.test))
     return f"Drawn here: {shares} %, seed {split.seed}."
+
+
+def _delete_reason(users: Sequence[SplitUser]) -> str:
+    if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
+        return "A run uses it. Stop the run or wait for its end."
+    paused = next((user for user in users if user.status == "paused"), None)
+    return (
+        f"The experiment “{paused.name}” is paused and needs it. Resume it to its end or delete it first."
+        if paused
+        else ""
+    )
 
 
 def _delete_text(split: SplitInfo) -> str:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
+import time
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from app.core.signed_out import SignedOut
 
 SESSION_COOKIE = "ai_studio_session"
 SESSION_AGE_S = 30 * 24 * 3600
@@ -16,9 +22,47 @@ START_PATH = "/projects"
 _HAS_SESSION: ContextVar[bool] = ContextVar("has_session", default=False)
 
 
-def session_of(token: str) -> str:
-    """Return what the cookie holds for this token: another token, another session. Hexadecimal, 64 characters."""
-    return hmac.new(token.encode(), b"session of a browser", hashlib.sha256).hexdigest()
+@dataclass(frozen=True)
+class Session:
+    """A session that is proven; `until` is its end in unix seconds."""
+
+    id: str
+    until: float
+
+
+class Sessions:
+    """Begins sessions, tells real ones from others, and ends them. Without a token there are none."""
+
+    def __init__(self, token: str | None, signed_out: SignedOut, clock: Callable[[], float] = time.time) -> None:
+        self._token = token
+        self._signed_out = signed_out
+        self._clock = clock
+
+    def begin(self) -> str:
+        """Return what the cookie of a new session holds: an id, its beginning, and the proof of both."""
+        fact = f"{secrets.token_hex(16)}.{int(self._clock())}"
+        return f"{fact}.{self._prove(fact)}"
+
+    def find(self, cookie: str) -> Session | None:
+        """Return the session that a cookie proves; None for one that is made up, too old, or ended."""
+        fact, _, proof = cookie.rpartition(".")
+        if self._token is None or not is_same(proof, self._prove(fact)):
+            return None
+        session_id, _, began = fact.partition(".")
+        session = Session(session_id, int(began) + SESSION_AGE_S)
+        return session if session.until > self._clock() and session.id not in self._signed_out else None
+
+    def end(self, cookie: str) -> None:
+        """Accept a session no more, wherever its cookie was copied to; anything else is no matter."""
+        session = self.find(cookie)
+        if session is not None:
+            self._signed_out.add(session.id, session.until)
+
+    def _prove(self, fact: str) -> str:
+        key = (self._token or "").encode()
+        return hmac.new(
+            key, f"session of a browser {fact}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        ).hexdigest()
 
 
 def note_session(*, is_there: bool) -> None:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.security.addresses import is_loopback
 from app.api.security.refusal import refuse
-from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, SIGN_OUT_PATH, is_same, note_session, session_of
+from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, SIGN_OUT_PATH, Sessions, is_same, note_session
 from app.schemas.envelope import ErrorBody
 
 _REFUSED = ErrorBody(
@@ -31,10 +31,10 @@ _STATIC_PREFIX = "/static/"
 class TokenMiddleware:
     """Without a token set, answers only on loopback addresses, however the server was started."""
 
-    def __init__(self, app: ASGIApp, token: str | None) -> None:
+    def __init__(self, app: ASGIApp, token: str | None, sessions: Sessions) -> None:
         self._app = app
         self._token = token
-        self._session = session_of(token) if token else ""
+        self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on, answer 401, or lead a browser to the page that asks for the token."""
@@ -58,12 +58,13 @@ class TokenMiddleware:
             scheme, _, given = values[0].partition(" ")
             is_right = self._token is not None and is_same(given.strip(), self._token)
             return len(values) == 1 and scheme.lower() == "bearer" and is_right
-        has_session = is_same(_read_session(headers), self._session)
+        has_session = self._sessions.find(read_session(headers)) is not None
         note_session(is_there=has_session)
         return has_session
 
 
-def _read_session(headers: Headers) -> str:
+def read_session(headers: Headers) -> str:
+    """Return what the cookie of the session holds, empty without one."""
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(SESSION_COOKIE)
     except CookieError:

@@ -14,8 +14,9 @@ from starlette.responses import Response
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
 from app.api.streams.project_events import After, LastEventId
-from app.api.streams.sse import EventStreamResponse, format_message, format_retry, resume_point, subscribe
-from app.core.events import CaughtUp, Resync, StreamItem, Subscription
+from app.api.streams.sse import EventStreamResponse, format_gone, format_message, format_retry, resume_point, subscribe
+from app.core.events import CaughtUp, Gone, Resync, StreamItem, Subscription
+from app.core.exceptions import NotFoundError
 from app.core.studio import Studio
 from app.schemas.events import EventLine
 from app.schemas.experiments import ExperimentRecord
@@ -26,7 +27,7 @@ _LAST_EVENT_WAIT_S = 2.0
 router = APIRouter(prefix="/api/training/{pid}/experiments/{eid}", tags=["Training"], route_class=StrictRoute)
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `status`, `epoch_end`, `progress` and, at the end, `complete`.",
+        "description": "Events `status`, `epoch_end`, `progress`; at the end `complete`, or `gone` if it was deleted.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -82,7 +83,7 @@ class ExperimentView:
             item = await self._next_item()
             if item is None:
                 return
-            for message in await self._show(item):
+            for message in await self._show_or_end(item):
                 yield message
 
     async def _next_item(self) -> StreamItem | None:
@@ -94,16 +95,37 @@ class ExperimentView:
             return None
         return CaughtUp(self._last_seq)
 
+    async def _show_or_end(self, item: StreamItem) -> list[bytes]:
+        """Return what an item says; an experiment that is looked up and no longer there ends the stream."""
+        try:
+            return await self._show(item)
+        except NotFoundError:
+            return self._say_gone(self._last_seq)
+
+    def _say_gone(self, seq: int) -> list[bytes]:
+        self._is_over = True
+        return [format_gone(seq)]
+
     async def _show(self, item: StreamItem) -> list[bytes]:
         if isinstance(item, CaughtUp):
             return await self._catch_up(item.seq)
         if isinstance(item, Resync):
             self._is_over = True
             return [format_message("resync", json.dumps({"seq": item.seq}))]
+        if isinstance(item, Gone):
+            return self._say_gone(item.seq)
         self._last_seq = item.seq
+        if self._is_deletion(item):
+            return self._say_gone(item.seq)
         if item.type == "EXPERIMENT_STATUS" and item.payload.get("experiment_id") == self._record.id:
             return await self._show_status(item.seq, str(item.payload["status"]))
         return await self._show_run_event(item)
+
+    def _is_deletion(self, line: EventLine) -> bool:
+        if line.type != "RECORD_CHANGED":
+            return False
+        facts = line.payload  # an evaluation has the id of its experiment
+        return (facts["noun"], facts["id"], facts["change"]) == ("experiment", self._record.id, "deleted")
 
     async def _show_status(self, seq: int, status: str) -> list[bytes]:
         self._last_status, self._wait_s = status, None

@@ -15,12 +15,13 @@ from app.api.streams.sse import (
     MAX_SEQ,
     EventStreamResponse,
     LineFormatter,
+    format_gone,
     format_message,
     format_retry,
     resume_point,
     subscribe,
 )
-from app.core.events import CaughtUp, Resync, Subscription
+from app.core.events import CaughtUp, Gone, Resync, Subscription
 from app.schemas.envelope import Ok
 from app.schemas.events import EventPage
 
@@ -50,7 +51,8 @@ def follow_events(
     """Each has its sequence number as id, its type as event and the line of the log as data.
 
     What is in the log comes first, then an event `caught-up`, then what happens. An event `resync` ends the stream of
-    a client that was too slow; it comes back with the last id it saw and misses nothing.
+    a client that was too slow; it comes back with the last id it saw and misses nothing. An event `gone` says that the
+    project was deleted: there is nothing to come back to.
     """
     start = resume_point(last_event_id, after)
     if limit is not None or _wants_json(request):
@@ -68,6 +70,8 @@ async def stream_events(subscription: Subscription) -> AsyncIterator[bytes]:
             yield format_message("caught-up", f'{{"seq":{item.seq}}}', item.seq or None)
         elif isinstance(item, Resync):
             yield format_message("resync", f'{{"seq":{item.seq}}}')
+        elif isinstance(item, Gone):
+            yield format_gone(item.seq)
         else:
             yield _formatter.format(item)
 

@@ -28,6 +28,11 @@ def format_retry() -> bytes:
     return ServerSentEvent(retry=RETRY_MS, sep="\n").encode()
 
 
+def format_gone(seq: int) -> bytes:
+    """Return the last event of a stream whose subject was deleted: the client need not come back."""
+    return format_message("gone", f'{{"seq":{seq}}}')
+
+
 class LineFormatter:
     """Formats each line once, however many clients are told of it at the same moment."""
 

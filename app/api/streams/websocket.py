@@ -13,7 +13,7 @@ from app.api.errors import error_response
 from app.api.streams.commands import MAX_MESSAGE_BYTES, answer_message
 from app.api.streams.frames import StageTracker, error_frame, event_frame, hello_frame
 from app.api.streams.sse import resume_point, subscribe
-from app.core.events import CaughtUp, Resync, Subscription
+from app.core.events import CaughtUp, Gone, Resync, Subscription
 from app.core.exceptions import AIStudioError, NotFoundError
 from app.core.studio import Studio
 from app.schemas.common import ProjectId
@@ -21,6 +21,7 @@ from app.schemas.envelope import ErrorBody
 
 router = APIRouter()
 TRY_AGAIN_LATER = 1013
+PROJECT_GONE = 4404  # of the range that is free for applications
 _PROJECT_ID: TypeAdapter[str] = TypeAdapter(ProjectId)
 
 
@@ -38,11 +39,12 @@ async def follow_project(websocket: WebSocket, pid: str, studio: StudioDep, afte
     async with subscription:
         await websocket.accept()
         await websocket.send_json(hello_frame(pid, last_seq))
+        close_code = TRY_AGAIN_LATER
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_receive_messages, websocket, studio, pid, tasks.cancel_scope)
-            await _send_events(websocket, subscription, tracker)
+            close_code = await _send_events(websocket, subscription, tracker)
             tasks.cancel_scope.cancel()
-        await _close(websocket)
+        await _close(websocket, close_code)
 
 
 def _read_start(studio: Studio, project_id: str, start: int) -> tuple[StageTracker, int]:
@@ -57,17 +59,22 @@ def _read_start(studio: Studio, project_id: str, start: int) -> tuple[StageTrack
     return StageTracker(state if start else None), state.seq
 
 
-async def _send_events(websocket: WebSocket, subscription: Subscription, tracker: StageTracker) -> None:
+async def _send_events(websocket: WebSocket, subscription: Subscription, tracker: StageTracker) -> int:
+    """Send until the subscription ends; return the code to close with."""
     try:
         async for item in subscription:
             if isinstance(item, CaughtUp):
                 await websocket.send_json({"v": 1, "type": "CAUGHT_UP", "seq": item.seq})
             elif isinstance(item, Resync):
                 await websocket.send_json({"v": 1, "type": "RESYNC", "seq": item.seq})
+            elif isinstance(item, Gone):
+                await websocket.send_json({"v": 1, "type": "GONE", "seq": item.seq})
+                return PROJECT_GONE
             else:
                 await websocket.send_json(event_frame(item, tracker.stage_of(item)))
     except WebSocketDisconnect:
-        return
+        pass
+    return TRY_AGAIN_LATER
 
 
 async def _receive_messages(
@@ -89,7 +96,7 @@ async def _receive_messages(
     cancel_scope.cancel()
 
 
-async def _close(websocket: WebSocket) -> None:
-    """Tell a client that is still there to come back: it was too slow, or its project is gone."""
+async def _close(websocket: WebSocket, code: int) -> None:
+    """Tell a client that is still there whether to come back: it was too slow, or its project is gone."""
     if websocket.client_state is WebSocketState.CONNECTED and websocket.application_state is WebSocketState.CONNECTED:
-        await websocket.close(TRY_AGAIN_LATER)
+        await websocket.close(code)

@@ -15,6 +15,7 @@ from app.core.jobs.life_signs import LifeSigns
 from app.core.jobs.outcome import EndCause, Ending, Outcome, decide_outcome, failed, interrupted
 from app.core.jobs.process import ChildProcess
 from app.first_failure import read_first_failure
+from app.kernel_memory import watch_oom_kills
 
 logger = logging.getLogger(__name__)
 POLL_S = 0.05
@@ -82,6 +83,7 @@ class JobRun:
         """Start the child and return how it ended, when nothing of it lives any more."""
         if self._ladder is not None:
             return Outcome("cancelled") if self._ladder.cause == "cancel" else interrupted()
+        has_killed = watch_oom_kills()
         try:
             self._child.start()
         except OSError as error:
@@ -106,6 +108,7 @@ class JobRun:
                 self._child.last_lines(LOG_LINES),
                 (self._max_run_s if cause == "deadline" else self._silent_after_s) or 0.0,
                 read_first_failure(self._job_dir),
+                has_killed(),
             )
         )
 

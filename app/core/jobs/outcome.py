@@ -18,8 +18,11 @@ _MEMORY_HINTS = (
     "cannot allocate memory",
     "can't allocate memory",
     "bad_alloc",
-    "killed by signal: killed",
 )
+# What a DataLoader says when one of its processes was killed.
+_KILLED_HELPER = "killed by signal: killed"
+_SIGKILL = 9  # Windows has no name for it
+_KILLED = "The job's process was killed from outside (SIGKILL); the kernel counts no kill for lack of memory."
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class Ending:
     """What is known of a child that is gone. `cause`: why the server ended it, if it did.
 
     `silent_s`: after how many seconds it was ended for being silent, or for its deadline. `first_failure`: what another
-    process of the job left before it took the child along.
+    process of the job left before it took the child along. `is_oom_kill`: the kernel counted a process that it killed
+    for memory while the job ran; a SIGKILL without it came from somebody else.
     """
 
     result: JobResult | None
@@ -36,6 +40,7 @@ class Ending:
     log_tail: str = ""
     silent_s: float = 0.0
     first_failure: ErrorInfo | None = None
+    is_oom_kill: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def decide_outcome(ending: Ending) -> Outcome:
         return failed("LimitReached", f"The job was stopped after the {ending.silent_s:.0f} s that it may take.")
     if ending.first_failure is not None:
         return Outcome("failed", error=ending.first_failure)
-    return _outcome_of_exit(ending.exit_code, ending.log_tail)
+    return _outcome_of_exit(ending.exit_code, ending.log_tail, ending.is_oom_kill)
 
 
 def failed(kind: str, message: str, log_tail: str = "") -> Outcome:
@@ -87,9 +92,15 @@ def _outcome_of_result(result: JobResult, cause: EndCause | None) -> Outcome:
     return Outcome("failed", result=result.result or None, error=error)
 
 
-def _outcome_of_exit(exit_code: int | None, log_tail: str) -> Outcome:
+def _outcome_of_exit(exit_code: int | None, log_tail: str, is_oom_kill: bool) -> Outcome:
     if exit_code == 0:
         return failed("NoResult", "The job's process ended without reporting a result.", log_tail)
+    is_killed = exit_code is not None and -exit_code == _SIGKILL
+    if is_oom_kill and (is_killed or _KILLED_HELPER in log_tail.lower()):
+        message = "The computer ran out of memory and its kernel killed the job's process (SIGKILL)."
+        return failed("OutOfMemory", message, log_tail)
+    if is_killed:  # before the words of the log, which may be about something that the job survived
+        return failed("Killed", _KILLED, log_tail)
     if any(hint in log_tail.lower() for hint in _MEMORY_HINTS):
         message = "The job probably ran out of memory. Use a smaller batch, smaller images or fewer workers."
         return failed("OutOfMemory", message, log_tail)
@@ -100,9 +111,6 @@ def _outcome_of_exit(exit_code: int | None, log_tail: str) -> Outcome:
 
 def _outcome_of_signal(number: int, log_tail: str) -> Outcome:
     name = _signal_name(number)
-    if name == "SIGKILL":
-        message = "The job's process was killed (SIGKILL) by the system, probably because memory ran out."
-        return failed("OutOfMemory", message, log_tail)
     if name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"):
         return failed("Crash", f"The job's process crashed ({name}) in a native library.", log_tail)
     return failed("Signal", f"The job's process was ended from outside by {name}.", log_tail)

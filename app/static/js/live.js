@@ -40,6 +40,7 @@
   let hiddenTimer = null;
   let retryTimer = null;
   let lostTimer = null;
+  let isGone = false;
 
   const setState = (state) => {
     for (const element of document.querySelectorAll("[data-live-state]")) {
@@ -74,7 +75,17 @@
   };
 
   const close = () => { source?.close(); source = null; clearTimeout(retryTimer); clearTimeout(lostTimer); lostTimer = null; };
+  /* Deleted: nobody asks again, whatever the connection or the tab does from now on. */
+  const end = () => {
+    isGone = true;
+    close();
+    clearTimeout(hiddenTimer);
+    setState("gone");
+    document.getElementById("project-gone").hidden = false;
+    dispatch("gone", {});
+  };
   const open = () => {
+    if (isGone) return;
     close();
     setState("connecting");
     source = new EventSource(`/api/projects/${project}/events?after=${lastSeq}`);
@@ -87,34 +98,37 @@
     });
     /* Too slow: the server ends the stream, the browser comes back by itself with the last id that it saw. */
     source.addEventListener("resync", () => setState("reconnecting"));
+    source.addEventListener("gone", end);
     source.addEventListener("error", fail);
   };
   const fail = () => {
     setState("reconnecting");
     if (source.readyState === EventSource.CLOSED) {
-      clearTimeout(retryTimer);
-      retryTimer = setTimeout(check, RETRY_MS);
+      check();
+      return;
     }
     lostTimer ??= setTimeout(() => { lostTimer = null; if (source && source.readyState !== EventSource.OPEN) Studio.connection.lost(); }, 2500);
   };
-  /* The stream was refused: the project is gone, or there are too many streams, or the server is. */
+  /* The stream was refused: the project is gone, or there are too many streams, or the server is. The question is put
+     at once: anything that opens the stream again before the answer would put it off for ever. */
   const check = async () => {
+    close();
     try {
       const answer = await fetch(`/api/projects/${project}`, { cache: "no-store", headers: { Accept: "application/json" } });
-      if (answer.status === 404) {
-        close();
-        setState("gone");
-        document.getElementById("project-gone").hidden = false;
-        return;
-      }
-    } catch { /* the banner says it */ }
-    open();
+      if (answer.status === 404) { end(); return; }
+      Studio.connection.restored();
+    } catch {
+      Studio.connection.lost();
+      return;
+    }
+    retryTimer = setTimeout(open, RETRY_MS);
   };
 
-  document.body.addEventListener("server:gone", () => setState("reconnecting"));
+  document.body.addEventListener("server:gone", () => { if (!isGone) setState("reconnecting"); });
   document.body.addEventListener("server:back", () => { if (!document.hidden) open(); });
   document.addEventListener("visibilitychange", () => {
     clearTimeout(hiddenTimer);
+    if (isGone) return;
     if (document.hidden) hiddenTimer = setTimeout(() => { close(); setState("asleep"); }, HIDDEN_MS);
     else if (!source) open();
   });
@@ -122,5 +136,5 @@
   window.addEventListener("pageshow", (event) => { if (event.persisted) open(); });
   open();
 
-  Studio.live = { lastSeq: () => lastSeq, topics: () => ({ ...TOPIC_OF }) };
+  Studio.live = { lastSeq: () => lastSeq, isGone: () => isGone, topics: () => ({ ...TOPIC_OF }) };
 })();

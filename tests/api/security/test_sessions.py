@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
 
 from app.api.pages import sign_in
-from app.api.security.sessions import SESSION_COOKIE, safe_return_path, session_of
+from app.api.security.sessions import SESSION_COOKIE, Sessions, safe_return_path
 from app.config import Settings
+from app.core.signed_out import SignedOut
 from tests.api.live import LiveServer, run_server
 
 TOKEN = "correct horse battery"
@@ -42,9 +44,25 @@ def test_the_way_back_stays_on_this_server(path: str, expected: str) -> None:
     assert safe_return_path(path) == expected
 
 
-def test_a_session_says_nothing_of_its_token() -> None:
-    assert len(session_of(TOKEN)) == 64
-    assert session_of(TOKEN) == session_of(TOKEN) != session_of(TOKEN + "x")
+def test_a_session_says_nothing_of_its_token_and_is_never_the_same(tmp_path: Path) -> None:
+    sessions = Sessions(TOKEN, SignedOut(tmp_path / "signed_out.json"))
+    first, second = sessions.begin(), sessions.begin()
+    assert TOKEN not in first
+    assert first != second
+    assert sessions.find(first) is not None
+    for made_up in ("", ".", "..", "x", first[:-1], f"{first}.", first.upper(), f"..{first}"):
+        assert sessions.find(made_up) is None, made_up
+
+
+def test_an_ended_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "signed_out.json"
+    sessions = Sessions(TOKEN, SignedOut(path))
+    ended, other = sessions.begin(), sessions.begin()
+    sessions.end(ended)
+    sessions.end("made up")
+    for each in (sessions, Sessions(TOKEN, SignedOut(path))):
+        assert each.find(ended) is None
+        assert each.find(other) is not None
 
 
 def test_a_browser_signs_in_once_and_goes_on_where_it_was(
@@ -76,10 +94,12 @@ def test_signing_out_takes_the_session_of_this_browser_only(guarded: LiveServer)
         for client in (browser, other):
             client.post("/sign-in", data={"token": TOKEN})
         assert 'action="/sign-out"' in browser.get("/projects").text
+        copied = browser.cookies[SESSION_COOKIE]
         out = browser.post("/sign-out")
         assert (out.status_code, out.headers["location"]) == (303, "/sign-in")
         assert SESSION_COOKIE not in browser.cookies
         assert browser.get("/projects").status_code == 303
+        assert httpx.get(f"{guarded.url}/api/projects", cookies={SESSION_COOKIE: copied}).status_code == 401
         assert 'action="/sign-out"' not in browser.get("/sign-in").text
         assert browser.post("/sign-out").status_code == 303
         assert other.get("/api/projects").status_code == 200

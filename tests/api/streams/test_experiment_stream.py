@@ -11,7 +11,7 @@ import pytest
 
 from app.api.streams import experiment_stream
 from app.api.streams.experiment_stream import ExperimentView
-from app.core.events import CaughtUp, Resync, StreamItem, Subscription
+from app.core.events import CaughtUp, Gone, Resync, StreamItem, Subscription
 from app.core.studio import Studio
 from app.schemas.events import EventLine
 from app.schemas.experiments import ExperimentRecord
@@ -150,3 +150,18 @@ async def test_status_whose_event_is_on_its_way_is_told_once() -> None:
 async def test_slow_client_is_told_to_come_back() -> None:
     sent = await follow([CaughtUp(0), Resync(4)])
     assert sent[-1] == ("resync", "", {"seq": 4})
+
+
+async def test_deleted_experiment_and_deleted_project_end_with_gone() -> None:
+    def deletion(noun: str, identifier: str, change: str = "deleted") -> EventLine:
+        return line(2, "RECORD_CHANGED", {"noun": noun, "id": identifier, "change": change})
+
+    others = [
+        deletion("experiment", OTHER),
+        deletion("evaluation", EXPERIMENT),
+        deletion("experiment", EXPERIMENT, "changed"),
+    ]
+    sent = await follow([status(1, "training"), CaughtUp(1), *others, deletion("experiment", EXPERIMENT)], "training")
+    assert [(event, data) for event, _, data in sent][-1] == ("gone", {"seq": 2})
+    assert [event for event, _, _ in sent].count("gone") == 1
+    assert [event for event, _, _ in await follow([epoch(1), Gone(1)])] == ["epoch_end", "gone"]

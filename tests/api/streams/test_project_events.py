@@ -114,11 +114,12 @@ def test_pages_of_json(server: LiveServer, project_id: str, events_url: str, que
 
 def test_deleting_the_project_ends_the_stream(server: LiveServer, project_id: str, events_url: str) -> None:
     def delete(message: Message) -> None:
-        answer = httpx.delete(f"{server.url}/api/projects/{project_id}", timeout=60)
-        assert answer.status_code == 200
+        if is_caught_up(message):
+            answer = httpx.delete(f"{server.url}/api/projects/{project_id}", timeout=60)
+            assert answer.status_code == 200
 
     messages = read_until(events_url, lambda message: False, on_message=delete)
-    assert is_caught_up(messages[-1])
+    assert [message.event for message in messages] == ["caught-up", "gone"]
     assert httpx.get(events_url).status_code == 404
 
 

@@ -173,8 +173,11 @@ def test_own_page_may_connect(server: LiveServer, project_id: str) -> None:
 
 def test_deleting_the_project_closes_the_socket(server: LiveServer, project_id: str, socket: ClientConnection) -> None:
     assert httpx.delete(f"{server.url}/api/projects/{project_id}").status_code == 200
-    with pytest.raises(ConnectionClosed):
+    assert receive(socket)["type"] == "GONE"
+    with pytest.raises(ConnectionClosed) as closed:
         receive(socket)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4404
 
 
 def test_stage_of_an_event_is_its_own_or_the_last_that_changed() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -46,5 +45,5 @@ def run_job(
     job_dir = Path(request.job_dir)
     (job_dir / "request.json").write_text(request.model_dump_json())
     child = ChildProcess(job_dir, arguments)
-    now = time.monotonic if clock is None else partial(clock, child)
-    return JobRun(job_dir, child, cast("EventForwarder", Ear()), silent_after_s, now).execute(lambda _: None)
+    tell_time = time.monotonic if clock is None else (lambda: clock(child))
+    return JobRun(job_dir, child, cast("EventForwarder", Ear()), silent_after_s, tell_time).execute(lambda _: None)

@@ -65,7 +65,7 @@ def test_an_observer_that_raises_does_not_keep_the_job_from_ending(
         ("raise_memory_error", "OutOfMemory", "ran out of memory", "MemoryError"),
         ("return_nonsense", "PydanticSerializationError", "object", "Traceback"),
         ("crash", "Crash", "SIGSEGV", "Segmentation fault"),
-        ("be_killed", "OutOfMemory", "SIGKILL", ""),
+        ("be_killed", "Killed", "SIGKILL", ""),
         ("no_such_kind", "UnknownKind", "no_such_kind", ""),
     ],
 )

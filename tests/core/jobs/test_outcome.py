@@ -80,8 +80,9 @@ def test_what_another_process_left_explains_an_end_that_nothing_else_explains(
         (0, "out of memory", "NoResult", "without reporting"),
         (3, "", "ProcessExit", "exit code 3"),
         (1, "RuntimeError: CUDA out of memory.", "OutOfMemory", "probably ran out of memory"),
-        (1, "DataLoader worker (pid 7) is killed by signal: Killed.", "OutOfMemory", "probably"),
-        (-signal.SIGKILL, "", "OutOfMemory", "SIGKILL"),
+        (1, "DataLoader worker (pid 7) is killed by signal: Killed.", "ProcessExit", "exit code 1"),
+        (-signal.SIGKILL, "", "Killed", "SIGKILL"),
+        (-signal.SIGKILL, "CUDA out of memory, tried again with less", "Killed", "SIGKILL"),
         (-signal.SIGSEGV, "", "Crash", "SIGSEGV"),
         (-signal.SIGABRT, "terminate called: std::bad_alloc", "OutOfMemory", "memory"),
         (-signal.SIGTERM, "", "Signal", "SIGTERM"),
@@ -93,3 +94,18 @@ def test_an_end_without_a_result_says_what_is_known(exit_code: int, log: str, ki
     assert error is not None
     assert (error.type, error.traceback) == (kind, log)
     assert words in error.message
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "log", "kind"),
+    [
+        (-signal.SIGKILL, "", "OutOfMemory"),
+        (1, "DataLoader worker (pid 7) is killed by signal: Killed.", "OutOfMemory"),
+        (-signal.SIGSEGV, "", "Crash"),
+        (3, "", "ProcessExit"),
+    ],
+)
+def test_kill_is_for_memory_where_the_kernel_counted_it(exit_code: int, log: str, kind: str) -> None:
+    error = decide_outcome(Ending(None, exit_code, None, log, is_oom_kill=True)).error
+    assert error is not None
+    assert error.type == kind
