@@ -25,7 +25,7 @@ class ProjectRepository:
     def open_workspace(self) -> None:
         """Create or repair workspace.json so that it lists exactly the project directories that exist."""
         make_directory(self._paths.projects_dir)
-        present = sorted(path.parent.name for path in self._paths.projects_dir.glob("proj-*/project.json"))
+        present = self._scan()
 
         def reconcile(record: WorkspaceRecord) -> WorkspaceRecord:
             kept = [pid for pid in record.projects if (self._paths.projects_dir / pid).is_dir()]
@@ -39,7 +39,10 @@ class ProjectRepository:
 
     def list_ids(self) -> list[str]:
         """Return the ids of all projects in the order of their creation."""
-        listed = self._store.read(self._paths.workspace_file, WorkspaceRecord).projects
+        try:
+            listed = self._store.read(self._paths.workspace_file, WorkspaceRecord).projects
+        except (FileNotFoundError, CorruptDocumentError):  # made at the start, but not on a read-only disk
+            listed = self._scan()
         return [project_id for project_id in listed if project_id not in self._deleted]
 
     def create(self, record: ProjectRecord) -> None:
@@ -91,6 +94,9 @@ class ProjectRepository:
     def catch_up(self) -> None:
         """Write what could not be written when a project was deleted."""
         self._followers.catch_up()
+
+    def _scan(self) -> list[str]:
+        return sorted(path.parent.name for path in self._paths.projects_dir.glob("proj-*/project.json"))
 
     def _drop_deleted(self) -> None:
         self._update_workspace(lambda record: record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 from pathlib import Path
@@ -52,7 +53,8 @@ class JobRepository:
             except OSError as error:
                 logger.error("%s cannot be read: %s", path, error)
             except (CorruptDocumentError, UnsafePathError) as error:
-                set_aside(path, self._paths.root, self._paths.corrupt_dir, str(error))
+                with contextlib.suppress(OSError):  # a read-only disk
+                    set_aside(path, self._paths.root, self._paths.corrupt_dir, str(error))
             else:
                 records.append(record)
         return records
