@@ -27,6 +27,13 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field("", description="Further host names that requests may address, separated by commas.")
     weights_url: str | None = Field(None, description="Mirror to download pretrained weights from.")
     weights_dir: Path | None = Field(None, description="Store of pretrained weights; inside the workspace by default.")
+    machine_dir: Path | None = Field(
+        None,
+        description=(
+            "What was measured once for this machine, for all workspaces; the user's cache directory by default, and "
+            "can be deleted at any time."
+        ),
+    )
     max_pixels: int = Field(100_000_000, ge=1, description="Largest image in pixels.")
     max_import_bytes: int = Field(200 * 2**30, ge=1, description="Largest unpacked import in bytes.")
     cache_budget: int = Field(
@@ -60,3 +67,14 @@ class Settings(BaseSettings):
     def resolved_weights_dir(self) -> Path:
         """The weight store as an absolute path."""
         return (self.weights_dir or self.workspace_root / "weights").resolve()
+
+    @property
+    def resolved_machine_dir(self) -> Path:
+        """The memory of this machine as an absolute path."""
+        if self.machine_dir is not None:
+            return self.machine_dir.resolve()
+        if os.name == "nt":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return (base / "ai-studio").resolve()

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.api.os_errors import describe_os_error
 from app.api.templating import Fragment, render_fragment
-from app.core.exceptions import AIStudioError
+from app.core.exceptions import AIStudioError, DocumentError, unusable_document
 from app.schemas.common import NAME_PATTERN
 from app.schemas.envelope import ErrorBody, ErrorEnvelope, FieldProblem
 
@@ -143,6 +143,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AIStudioError, _answer_core_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_framework_error)
+    app.add_exception_handler(DocumentError, _answer_document_error)
     app.add_exception_handler(OSError, _answer_os_error)
 
 
@@ -184,6 +185,11 @@ async def _answer_framework_error(request: Request, error: Exception) -> Respons
         return error_response(request.headers, error.body, {"connection": "close"} if is_unread else None)
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, ("INTERNAL_ERROR", INTERNAL_ERROR.message))
     return answer_failure(request, ErrorBody(code=code, message=message), error.headers)
+
+
+async def _answer_document_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DocumentError)  # noqa: S101 - registered for this class
+    return await _answer_core_error(request, unusable_document(error))
 
 
 async def _answer_os_error(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from app.commands.output import Output, show
 from app.commands.settings import parse_assignments
 from app.remote.transport import LOOPBACK_HOSTS
 from app.schemas.datasets import DatasetSummary, ImportProblem, ImportReport, ImportStarted
+from app.schemas.leaks import IdenticalImages
 
 MAX_SHOWN_PROBLEMS = 20
 MAX_SHOWN_CLASSES = 30
@@ -127,6 +128,7 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     _print_classes(out, dataset.class_counts)
     if dataset.split_names:
         out.text(f"Splits: {show(dataset.split_names)}")
+    _print_identical(out, dataset.identical)
     _print_problems(out, dataset.problems, dataset.num_problems)
 
 
@@ -148,6 +150,14 @@ def _print_classes(out: Output, counts: dict[str, int]) -> None:
         out.table(["class", "images"], list(counts.items())[:MAX_SHOWN_CLASSES])
     if len(counts) > MAX_SHOWN_CLASSES:
         out.text(f"... and {len(counts) - MAX_SHOWN_CLASSES} more classes.")
+
+
+def _print_identical(out: Output, identical: IdenticalImages) -> None:
+    if not identical.groups:
+        return
+    out.note(f"Warning: {identical.in_words()}")
+    rows = [(", ".join(group.filenames), group.num_images, ", ".join(group.labels)) for group in identical.examples]
+    out.table(["identical images", "number", "labels, where they differ"], rows)
 
 
 def _print_problems(out: Output, problems: list[ImportProblem], num_problems: int) -> None:

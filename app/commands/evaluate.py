@@ -12,6 +12,7 @@ from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
 from app.commands.output import Output, show
 from app.schemas.evaluation import EvaluationView
+from app.schemas.leaks import EvaluationLeaks
 
 app = typer.Typer(no_args_is_help=True, help="Measure a trained model on images that it has not seen.")
 
@@ -92,9 +93,26 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
     subsets = ", ".join(view.evaluation.split_subsets)
     out.text(f"{view.aggregate.get('num_images', '?')} images of {subsets}, checkpoint {view.evaluation.checkpoint}.")
     out.table(["metric", "value", "95 % interval"], metric_rows(view.aggregate))
+    print_leaks(out, view.aggregate)
     for name, table in view.aggregate.items():
         if name.startswith("per_class") and isinstance(table, dict):
             _print_per_class(out, table)
+
+
+def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
+    """Print how many images are identical to training images, and the figures without them."""
+    if not aggregate.get("leaks"):
+        return
+    leaks = EvaluationLeaks.model_validate(aggregate["leaks"])
+    if not leaks.identical.images:
+        return
+    out.note(f"Warning: {leaks.in_words()}")
+    without = leaks.identical.without
+    if without is not None and without.metrics:
+        rows = [
+            (name, value, describe_interval(without.intervals.get(name))) for name, value in without.metrics.items()
+        ]
+        out.table(["metric without them", "value", "95 % interval"], rows)
 
 
 def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:

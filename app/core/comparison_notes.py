@@ -28,7 +28,15 @@ def note_differences(
         notes.append(
             ComparisonNote(code="different_checkpoints", message=message, experiments=[item.id for item in evaluated])
         )
-    return [*notes, *_note_precision(experiments)]
+    return [*notes, *_note_leaks(experiments), *_note_precision(experiments)]
+
+
+def _note_leaks(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:
+    return [
+        ComparisonNote(code="leaks", message=f"{item.name}: {item.leaks.in_words()}", experiments=[item.id])
+        for item in experiments
+        if item.leaks is not None and item.leaks.identical.images
+    ]
 
 
 def _note_precision(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:

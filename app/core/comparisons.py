@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.core.comparison_notes import note_differences
+from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
 from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
@@ -29,7 +30,7 @@ from app.schemas.comparison import (
     ImagePage,
     PairedTest,
 )
-from app.schemas.experiments import EpochMetrics, ExperimentRecord
+from app.schemas.experiments import EpochMetrics, ExperimentRecord, RunConfigRecord
 from app.tasks.base import TaskSpec
 
 CACHED_TESTS = 64
@@ -59,7 +60,7 @@ class ComparisonService:
         check_selection(query)
         basis = basis_of(spec.result_view)
         sides = [self._read_side(project_id, spec, experiment_id) for experiment_id in query.experiments]
-        settings, num_equal = find_differences([self._read_settings(project_id, side.record) for side in sides])
+        settings, num_equal = find_differences(self._read_all_settings(project_id, [side.record for side in sides]))
         tests, pairs = self._test_pairs(sides, basis)
         return Comparison(
             annotation_kind=spec.info.annotation_kind,
@@ -91,7 +92,8 @@ class ComparisonService:
             evaluation=evaluation,
             num_images=aggregate.get("num_images") if aggregate else None,
             headline=_read_headline(spec, aggregate) if aggregate else {},
-            precision=self._read_precision(project_id, record),
+            leaks=read_leaks(aggregate) if aggregate else None,
+            precision=_read_arithmetic(self._read_config(project_id, record)).get("precision"),
         )
         return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)
 
@@ -100,16 +102,24 @@ class ComparisonService:
             return []
         return self._stores.experiments.read_metrics(project_id, record.id, record.current_run_id).epochs
 
-    def _read_precision(self, project_id: str, record: ExperimentRecord) -> str | None:
+    def _read_config(self, project_id: str, record: ExperimentRecord) -> RunConfigRecord | None:
         run_id = record.current_run_id
-        config = self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
-        return config.resolved.get("precision") if config is not None else None
+        return self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
 
-    def _read_settings(self, project_id: str, record: ExperimentRecord) -> dict[str, Any]:
-        """Return what the current run was started with; the experiment may have been changed since."""
-        run_id = record.current_run_id
-        config = self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
-        return config.requested if config is not None else record.model_dump(mode="json", include=SETTINGS)
+    def _read_all_settings(self, project_id: str, records: Sequence[ExperimentRecord]) -> list[dict[str, Any]]:
+        """Return what each current run was started with; the experiment may have been changed since.
+
+        Where every one has a run, what `auto` became is among them under `arithmetic`: it changes how a run rounds.
+        """
+        configs = [self._read_config(project_id, record) for record in records]
+        settings = [
+            record.model_dump(mode="json", include=SETTINGS) if config is None else dict(config.requested)
+            for record, config in zip(records, configs, strict=True)
+        ]
+        used = [_read_arithmetic(config) for config in configs]
+        if all(used):
+            settings = [item | {"arithmetic": chosen} for item, chosen in zip(settings, used, strict=True)]
+        return settings
 
     def _test_pairs(
         self, sides: Sequence[_Side], basis: Basis | None
@@ -189,6 +199,13 @@ def rank_images(values: NDArray[np.float64], basis: Basis) -> tuple[NDArray[np.b
     listed = np.flatnonzero(best.sum(axis=0) == 1)
     gaps = values.max(axis=0) - values.min(axis=0)
     return best, listed[np.argsort(-gaps[listed], kind="stable")]
+
+
+def _read_arithmetic(config: RunConfigRecord | None) -> dict[str, Any]:
+    """Return what a run computes in, nothing where its record does not say."""
+    resolved = {} if config is None else config.resolved
+    chosen = (resolved.get("arithmetic") or {}).get("chosen") or {}
+    return dict(chosen) or ({"precision": resolved["precision"]} if resolved.get("precision") else {})
 
 
 def _read_headline(spec: TaskSpec, aggregate: dict[str, Any]) -> dict[str, Figure]:

@@ -208,6 +208,7 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
         content_hash=table.content_hash,
+        identical=view.identical,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from app.config import Settings
 from app.core.announcing import announce, announce_change
+from app.core.boundaries import skipping
 from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
@@ -19,6 +20,7 @@ from app.core.paging import cut_page, select_rows
 from app.core.payloads import locate_dataset
 from app.core.stores import Stores
 from app.core.table_views import TableViews
+from app.core.trained_splits import find_trained_splits
 from app.datasets.table import to_builtins
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (
@@ -100,6 +102,7 @@ class EvaluationService:
                 split_subsets=request.split_subsets,
                 batch_size=request.batch_size,
                 device=request.device,
+                trained_splits=find_trained_splits(self._stores, project_id, record),
             )
             try:
                 self._scheduler.submit(
@@ -225,7 +228,9 @@ class EvaluationService:
                 evaluation = self._stores.evaluations.read(project_id, record.id)
                 if evaluation is None or evaluation.status not in ACTIVE_STATUSES:
                     continue
-                if evaluation.job_id not in living_jobs:
+                if evaluation.job_id in living_jobs:
+                    continue
+                with skipping(f"The evaluation of {record.id}"):
                     changes = {"status": "interrupted"}
                     self._stores.evaluations.update(project_id, record.id, evaluation.job_id, changes)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.schemas.envelope import FieldProblem
+from app.storage.json_store import CorruptDocumentError
 
 
 class AIStudioError(Exception):
@@ -105,3 +106,13 @@ class StorageUnavailableError(AIStudioError):
 def invalid_field(field: str, message: str) -> ValidationFailedError:
     """Return the error for one unacceptable field."""
     return ValidationFailedError("Request validation failed.", [FieldProblem(field=field, message=message)])
+
+
+# What reading any document may raise: the last boundary, for what no service has turned into its own answer.
+DocumentError = CorruptDocumentError
+
+
+def unusable_document(error: CorruptDocumentError) -> ConflictError:
+    """Return the error for a document that a request needs and that cannot be used."""
+    msg = f"{error.path.name} cannot be used: {error.reason}. GET /api/system/workspace names such documents."
+    return ConflictError(msg)

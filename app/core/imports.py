@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from app.config import Settings
 from app.core.announcing import announce
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
@@ -171,10 +172,12 @@ class ImportService:
     def recover(self, living_jobs: set[str]) -> None:
         """Remove what dead imports and forgotten uploads left behind."""
         for project_id in self._stores.projects.list_ids():
-            self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
-            for staging in self._stores.paths.project_dir(project_id).glob("staging/job-*"):
-                if staging.name not in living_jobs:
-                    shutil.rmtree(staging, ignore_errors=True)
+            with skipping(f"What imports left in {project_id}"):
+                self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
+                staging_dir = self._stores.paths.project_dir(project_id) / "staging"
+                for staging in self._stores.documents.list_directories(staging_dir, "job"):
+                    if staging.name not in living_jobs:
+                        shutil.rmtree(staging, ignore_errors=True)
 
     def _payload(
         self, project_id: str, source: str, label: str, source_format: str | None, options: ImportOptions

@@ -10,6 +10,7 @@ import logging
 from typing import Any
 
 from app.core.announcing import announce
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.live_figures import LiveFigures
 from app.core.measurements import keep_measurement
@@ -120,7 +121,8 @@ class RunObserver:
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
                 if record.status in {"pending", "training"}:
-                    self._recover_orphan(project_id, record, living_jobs)
+                    with skipping(f"The experiment {record.id}"):
+                        self._recover_orphan(project_id, record, living_jobs)
 
     def _recover_orphan(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
         experiments = self._stores.experiments

@@ -37,7 +37,7 @@ from app.core.training import TrainingService
 from app.core.training_results import TrainingResultsService
 from app.core.training_views import TrainingViewService
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
-from app.storage.event_log import ProjectEventLog
+from app.storage.event_log import ProjectEventLog, open_event_log
 from app.storage.locks import ServerLock
 from app.storage.paths import WorkspacePaths
 
@@ -61,7 +61,7 @@ class Studio:
         self._lock = ServerLock(self._paths)
         self._stores = stores = open_stores(self._paths)
         self.bus = bus = EventBus(self._open_log, settings.max_streams)
-        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments)
+        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments, stores.documents)
         gate, views, live = ProjectGate(), TableViews(), LiveFigures()
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
@@ -73,7 +73,7 @@ class Studio:
         self.training_results = TrainingResultsService(stores, bus, scheduler, live)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
-        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings)
+        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
@@ -123,4 +123,4 @@ class Studio:
         self.predictions.clean_up()
 
     def _open_log(self, project_id: str) -> ProjectEventLog:
-        return ProjectEventLog(self._paths.events_file(project_id), project_id)
+        return open_event_log(self._stores.documents, project_id)

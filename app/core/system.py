@@ -15,6 +15,7 @@ from app.core.devices import list_devices
 from app.core.jobs.scheduler import JobScheduler
 from app.core.stores import Stores
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
+from app.storage.survey import Survey
 from app.storage.writability import explain_read_only as explain_workspace
 
 MIB = 2**20
@@ -32,6 +33,7 @@ class SystemService:
         self._stores = stores
         self._scheduler = scheduler
         self._settings = settings
+        self._survey = Survey(stores.documents)
         self._started = time.monotonic()
 
     def get_health(self) -> Health:
@@ -58,6 +60,7 @@ class SystemService:
         root = self._stores.paths.root
         usage = shutil.disk_usage(root)
         problem = self.explain_read_only()
+        self._stores.projects.read_all()  # names those that are missing or of an unknown task
         return WorkspaceHealth(
             path=str(root),
             num_projects=len(self._stores.projects.list_ids()),
@@ -65,5 +68,5 @@ class SystemService:
             disk_free_mb=usage.free // MIB,
             is_writable=not problem,
             problem=problem,
-            corrupt=self._stores.documents.list_corrupt(),
+            corrupt=self._survey.list_problems(),
         )

@@ -19,7 +19,8 @@ from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
-from app.core.lookup import Lookup
+from app.core.lookup import Lookup, unusable
+from app.core.metric_advice import MetricAdvisor
 from app.core.payloads import TrainPayloads
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
@@ -36,6 +37,7 @@ from app.schemas.experiments import (
 )
 from app.schemas.jobs import JobCommand
 from app.schemas.payloads import TrainPayload
+from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import UnsafePathError
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
@@ -63,6 +65,7 @@ class TrainingService:
         self._live = live
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
+        self._advisor = MetricAdvisor(stores)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
@@ -81,7 +84,8 @@ class TrainingService:
             self._stores.experiments.create_run(project_id, run)
             started = self._launch(project_id, record, run, payload)
             self._stores.evaluations.reset_after(project_id, experiment_id)
-            return started
+        warnings = self._advisor.list_warnings(project_id, record)
+        return started.model_copy(update={"warnings": warnings})
 
     def resume_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue the continuation of the current run; raises CheckpointNotFoundError, ConflictError."""
@@ -322,6 +326,8 @@ class TrainingService:
         except FileNotFoundError:
             msg = f"The run {record.current_run_id} is not there any more."
             raise RunNotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error
 
     def _active(self, project_id: str, experiment_id: str) -> tuple[ExperimentRecord, RunRecord]:
         record = self._lookup.find_experiment(project_id, experiment_id)

@@ -22,6 +22,7 @@ from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import FoundImage, ProblemList, SourceError
 from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
+from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
 from app.datasets.images import UnreadableImageError
 from app.datasets.naming import assign_filenames
 from app.datasets.samples import SAMPLES
@@ -228,9 +229,14 @@ def _build_table(
         num_problems=problems.num_problems,
         problems=[ProblemRecord(item.file, item.message, item.fix, item.severity) for item in problems.named],
         value_names=list(found.scan.value_names),
-        splits=[SplitRecord(ORIGINAL_SPLIT, created_at=now)] if found.scan.has_split else [],
+        splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
     )
+
+
+def _record_original(images: Sequence[ImageRecord], now: str) -> SplitRecord:
+    leaks = measure_split_leaks(images, find_identical(images), [image.split[0] for image in images])
+    return SplitRecord(ORIGINAL_SPLIT, created_at=now, leaks=leaks.model_dump())
 
 
 def _relabel(annotation: Annotation, labels: dict[str, Label]) -> Annotation:
@@ -272,6 +278,7 @@ def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
         "split_names": table.split_names,
         "value_names": table.value_names,
         "notes": list(found.scan.notes),
+        "identical": summarize_identical(table.images, find_identical(table.images)).model_dump(),
     }
 
 

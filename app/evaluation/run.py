@@ -5,8 +5,9 @@ What is measured, only the task knows. Nothing here asks which task it is.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from app.evaluation.inference import (
     tell_in_log,
 )
 from app.evaluation.intervals import bootstrap_intervals
+from app.evaluation.leaks import measure_leaks
 from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+from app.schemas.leaks import EvaluatedWithout
 from app.schemas.payloads import EvaluatePayload
 from app.tasks.registry import get_spec, load_metrics
 from app.tasks.trained import TrainedModel, load_trained
@@ -53,6 +56,9 @@ def run(context: JobContext) -> dict[str, Any]:
     with open_cache(payload.dataset, table, plan_input(trained), pooled, tell) as cache:
         results, skipped = measure(context, payload, trained, pooled, cache)
     aggregate = summarize(context, payload, trained, results)
+    trained_splits = payload.trained_splits or [payload.split_name]
+    leaks = measure_leaks(table, trained_splits, results, lambda rows: measure_rest(context, payload, trained, rows))
+    aggregate["leaks"] = leaks.model_dump()
     aggregate["skipped"] = describe_skipped(skipped)
     aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
     # The aggregate comes last: where it exists, the results are complete.
@@ -111,6 +117,17 @@ def summarize(
         "run_id": payload.run_id,
         "device": payload.device,
     }
+
+
+def measure_rest(
+    context: JobContext, payload: EvaluatePayload, trained: TrainedModel, rows: Sequence[Mapping[str, Any]]
+) -> EvaluatedWithout:
+    """Return the headline metrics of some of the results, with their intervals."""
+    part = load_metrics(payload.task)
+    figures = pick_headline(payload.task, part.aggregate(rows, trained.context))
+    intervals = bootstrap_intervals(part, rows, trained.context, lambda: raise_if_cancelled(context))
+    metrics = {name: value for name, value in figures.items() if math.isfinite(value)}
+    return EvaluatedWithout(num_images=len(rows), metrics=metrics, intervals=intervals)
 
 
 def describe_skipped(skipped: Sequence[SkippedImage]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 from app.schemas.common import ExperimentId, QueryModel, StrictModel
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import EpochMetrics, ExperimentStatus
+from app.schemas.leaks import EvaluationLeaks
 from app.schemas.tasks import AnnotationKind, Direction, MetricSpec
 
 MIN_COMPARED = 2
@@ -54,6 +55,7 @@ class ComparedExperiment(StrictModel):
     evaluation: EvaluationRecord | None = Field(description="The latest one, whatever its state.")
     num_images: int | None = Field(description="Images of the completed evaluation, null without one.")
     headline: dict[str, Figure]
+    leaks: EvaluationLeaks | None = Field(None, description="Evaluated images that training has seen.")
     precision: str | None = Field(None, description="What its current run computes in, as in config.json.")
 
 
@@ -101,6 +103,7 @@ class ComparisonNote(StrictModel):
         "no_common_images",
         "different_images",
         "seen_in_training",
+        "leaks",
         "different_checkpoints",
         "different_precision",
     ]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
+from app.schemas.leaks import IdenticalImages
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
@@ -55,6 +56,9 @@ class DatasetSummary(StrictModel):
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     content_hash: str = Field(description="Hash of file contents and annotations.")
+    identical: IdenticalImages = Field(
+        default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
+    )
 
 
 class ImportOptions(StrictModel):

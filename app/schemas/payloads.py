@@ -14,7 +14,7 @@ from app.schemas.common import StrictModel
 from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.evaluation import Subset
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
-from app.schemas.export import ExportOptions
+from app.schemas.export import ExportOptions, Measurement
 from app.schemas.splits import SplitCreate
 from app.schemas.tasks import AnnotationKind
 
@@ -77,6 +77,7 @@ class TrainPayload(StrictModel):
     recorded_epochs: int = Field(
         0, ge=0, description="Epochs that metrics.json has already; a resumed run adds the rest."
     )
+    machine_dir: str = Field("", description="Where decisions are kept for all workspaces of a user; empty: nowhere.")
     known: RunMeasurement | None = Field(None, description="What an earlier run or probe with the same key measured.")
 
 
@@ -92,6 +93,9 @@ class EvaluatePayload(StrictModel):
     split_subsets: list[Subset]
     batch_size: int
     device: str
+    trained_splits: list[str] = Field(
+        default_factory=list, description="Splits whose training images the model has seen; empty: split_name."
+    )
 
 
 class ExportPayload(StrictModel):
@@ -107,7 +111,9 @@ class ExportPayload(StrictModel):
     split_subsets: list[Subset]
     format: str
     options: ExportOptions
-    metrics: dict[str, float] = Field(description="Headline metrics of the evaluation, or of validation.")
+    measurements: list[Measurement] = Field(
+        default_factory=list, description="Headline metrics of the evaluation, or of validation."
+    )
     licence: str
 
 

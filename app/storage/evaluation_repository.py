@@ -7,12 +7,11 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from app.durable import make_directory, sync_directory
 from app.schemas.evaluation import EvaluationRecord
 from app.storage.deletion import Followers, free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
+from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.json_store import CorruptDocumentError
 
 CACHED_RESULTS = 4
@@ -141,42 +140,34 @@ class EvaluationRepository:
     def read_aggregate(self, project_id: str, experiment_id: str) -> dict[str, Any] | None:
         """Return aggregate.json, None when it is missing or unreadable."""
         path = self._paths.evaluation_dir(project_id, experiment_id) / "aggregate.json"
-        data = self._read_json(path)
-        return data if isinstance(data, dict) else None
+        try:
+            with self._store.naming(path):
+                return read_aggregate(path)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
 
     def sign_results(self, project_id: str, experiment_id: str) -> Signature | None:
-        """Return what changes whenever results.json does, None when there is none."""
+        """Return what changes whenever results.json does, None when there is none that can be read."""
         try:
             return sign_file(self._paths.evaluation_dir(project_id, experiment_id) / "results.json")
-        except FileNotFoundError:
+        except (FileNotFoundError, CorruptDocumentError):
             return None
 
     def read_results(self, project_id: str, experiment_id: str) -> list[dict[str, Any]] | None:
         """Return the rows of results.json, shared and not to be changed; None when there are none."""
         path = self._paths.evaluation_dir(project_id, experiment_id) / "results.json"
         try:
-            signature = sign_file(path)
-        except FileNotFoundError:
+            with self._store.naming(path):
+                signature = sign_file(path)
+                with self._mutex:
+                    cached = self._results.get(path)
+                    if cached is not None and cached[0] == signature:
+                        return cached[1]
+                rows = read_results(path)
+        except (FileNotFoundError, CorruptDocumentError):
             return None
-        with self._mutex:
-            cached = self._results.get(path)
-            if cached is not None and cached[0] == signature:
-                return cached[1]
-        data = self._read_json(path)
-        if not isinstance(data, dict):
-            return None
-        rows: list[dict[str, Any]] = data["results"]
         with self._mutex:
             self._results[path] = (signature, rows)
             while len(self._results) > CACHED_RESULTS:
                 self._results.popitem(last=False)
         return rows
-
-    def _read_json(self, path: Path) -> Any:
-        try:
-            return msgspec.json.decode(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._store.quarantine(path, str(error))
-            return None

@@ -20,7 +20,7 @@ from app.schemas.experiments import (
     RunRecord,
 )
 from app.storage.deletion import Followers, free_space, take_away
-from app.storage.documents import DocumentStore
+from app.storage.documents import DocumentStore, is_there
 from app.storage.json_store import CorruptDocumentError
 
 CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
@@ -66,16 +66,20 @@ class ExperimentRepository:
     def read_all(self, project_id: str) -> list[ExperimentRecord]:
         """Return every readable experiment, oldest first."""
         records = []
-        for path in self._paths.experiments_dir(project_id).glob("exp-*/experiment.json"):
+        for directory in self._store.list_directories(self._paths.experiments_dir(project_id), "exp"):
+            path = directory / "experiment.json"
             try:
                 records.append(self._store.read(path, ExperimentRecord))
-            except (FileNotFoundError, CorruptDocumentError):
+            except FileNotFoundError:
+                self._store.name_missing(path)
+            except CorruptDocumentError:
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id))
 
     def count(self, project_id: str) -> int:
         """Return the number of experiments without reading them."""
-        return sum(1 for _ in self._paths.experiments_dir(project_id).glob("exp-*/experiment.json"))
+        directories = self._store.list_directories(self._paths.experiments_dir(project_id), "exp")
+        return sum(is_there(directory / "experiment.json") for directory in directories)
 
     def update(
         self, project_id: str, experiment_id: str, change: Callable[[ExperimentRecord], ExperimentRecord]
@@ -116,13 +120,12 @@ class ExperimentRepository:
         self._followers.catch_up()
 
     def refresh_index(self, project_id: str) -> None:
-        """Derive experiments_index.json from the records; where it cannot be written, later."""
-        path = self._paths.experiments_index_file(project_id)
+        """Derive experiments_index.json from the records."""
 
-        def derive(_: ExperimentsIndex) -> ExperimentsIndex:
+        def build() -> ExperimentsIndex:
             return ExperimentsIndex(experiments=[_index_entry(record) for record in self.read_all(project_id)])
 
-        self._followers.write(str(path), lambda: self._store.update(path, ExperimentsIndex, derive, ExperimentsIndex))
+        self._store.derive(self._paths.experiments_index_file(project_id), ExperimentsIndex, build)
 
     def create_run(self, project_id: str, record: RunRecord) -> Path:
         """Store a new run; return its directory."""
@@ -143,9 +146,10 @@ class ExperimentRepository:
     def read_runs(self, project_id: str, experiment_id: str) -> list[RunRecord]:
         """Return every readable run, newest first."""
         records = []
-        for path in (self._paths.experiment_dir(project_id, experiment_id) / "runs").glob("run-*/run.json"):
+        runs_dir = self._paths.experiment_dir(project_id, experiment_id) / "runs"
+        for directory in self._store.list_directories(runs_dir, "run"):
             try:
-                records.append(self._store.read(path, RunRecord))
+                records.append(self._store.read(directory / "run.json", RunRecord))
             except (FileNotFoundError, CorruptDocumentError):
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.durable import make_directory
 from app.schemas.export import ExportIndexEntry, ExportRecord, ExportsIndex, ParityCertificate
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore
 from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import contained
@@ -19,7 +19,6 @@ class ExportRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._followers = Followers()
 
     def create(self, project_id: str, record: ExportRecord) -> Path:
         """Store a new export; return its directory."""
@@ -40,10 +39,13 @@ class ExportRepository:
     def read_all(self, project_id: str) -> list[ExportRecord]:
         """Return every readable export, newest first."""
         records = []
-        for path in self._paths.exports_dir(project_id).glob("export-*/export.json"):
+        for directory in self._store.list_directories(self._paths.exports_dir(project_id), "export"):
+            path = directory / "export.json"
             try:
                 records.append(self._store.read(path, ExportRecord))
-            except (FileNotFoundError, CorruptDocumentError):
+            except FileNotFoundError:
+                self._store.name_missing(path)
+            except CorruptDocumentError:
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)
 
@@ -78,9 +80,8 @@ class ExportRepository:
         """Derive exports_index.json from the records; where it cannot be written, later."""
         fields = set(ExportIndexEntry.model_fields)
 
-        def derive(_: ExportsIndex) -> ExportsIndex:
+        def build() -> ExportsIndex:
             records = self.read_all(project_id)
             return ExportsIndex(exports=[ExportIndexEntry(**record.model_dump(include=fields)) for record in records])
 
-        path = self._paths.exports_index_file(project_id)
-        self._followers.write(str(path), lambda: self._store.update(path, ExportsIndex, derive, ExportsIndex))
+        self._store.derive(self._paths.exports_index_file(project_id), ExportsIndex, build)

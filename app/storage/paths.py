@@ -15,7 +15,8 @@ _PATTERNS = {
     prefix: re.compile(id_pattern(prefix)[1:-1])
     for prefix in ("proj", "dataset", "exp", "run", "export", "job", "upload")
 }
-_UNSAFE_NAME = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+UNSAFE_CHARACTERS = r'\x00-\x1f<>:"/\\|?*'
+_UNSAFE_NAME = re.compile(f"[{UNSAFE_CHARACTERS}]")
 _RESERVED_NAMES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"com{n}" for n in range(1, 10)} | {f"lpt{n}" for n in range(1, 10)}
 )
@@ -32,6 +33,11 @@ def check_id(prefix: str, value: str) -> str:
         msg = f"{value[:40]!r} is not an id of the form {prefix}-xxxxxxxx."
         raise UnsafePathError(msg)
     return value
+
+
+def is_id(prefix: str, value: str) -> bool:
+    """Return whether a name is an id of this kind."""
+    return _PATTERNS[prefix].fullmatch(value) is not None
 
 
 def check_name(name: str) -> str:

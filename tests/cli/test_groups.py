@@ -306,3 +306,31 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/compare/{PID}", worse)
     assert "First is better than Second: more than 99.9 %" in studio("compare", PID, EID, OTHER_EID).out
     assert studio("compare", PID, EID, OTHER_EID, "--json").document["num_equal_settings"] == 30
+
+
+def test_an_evaluation_of_copies_prints_the_figures_without_them(studio: CommandRunner) -> None:
+    interval = {"low": 0.3, "high": 0.7, "level": 0.95}
+    without = {"num_images": 4, "metrics": {"accuracy": 0.5125}, "intervals": {"accuracy": interval}}
+    leaks = {"num_images": 12, "trained_on": 0, "identical": {"images": 8, "other_label": 0, "without": without}}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"leaks": leaks}}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
+    outcome = studio("evaluate", "show", PID, EID)
+    assert "8 of the 12 evaluated images are identical to training images." in outcome.err
+    assert "metric without them" in outcome.out
+    assert "0.5125" in outcome.out
+    assert "0.3000 to 0.7000" in outcome.out
+
+
+def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: CommandRunner) -> None:
+    example = {"filenames": ["a.png", "b.png"], "num_images": 2, "labels": ["cat", "dog"]}
+    identical = {"groups": 1, "images": 2, "groups_with_other_labels": 1, "examples": [example]}
+    studio.server.on(f"GET /api/datasets/{PID}", dataset(identical=identical))
+    outcome = studio("dataset", "show", PID)
+    assert "2 images are identical to another one (1 group)." in outcome.err
+    assert "a.png, b.png" in outcome.out
+    leaks = {"identical": {"groups": 1, "images": 2, "test_in_train": 1}}
+    warning = "1 of 2 test images is identical to a training image"
+    studio.server.on(f"GET /api/splits/{PID}/main", split(leaks=leaks, warnings=[warning]))
+    outcome = studio("split", "show", PID, "main", "--json")
+    assert outcome.document["leaks"]["identical"]["test_in_train"] == 1
+    assert f"Warning: {warning}" in studio("split", "show", PID, "main").err

@@ -27,11 +27,11 @@ def make_studio(root: Path) -> Studio:
 
 
 def draw_class_folders(root: Path, num_per_class: int = 10) -> Path:
-    """Draw plain images of two classes into folders."""
-    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+    """Draw plain images of two classes into folders, no two of them the same."""
+    for name, (red, blue) in (("red", (200, 0)), ("blue", (0, 200))):
         (root / name).mkdir(parents=True)
         for number in range(num_per_class):
-            Image.new("RGB", (12, 8), colour).save(root / name / f"{name}_{number}.png")
+            Image.new("RGB", (12, 8), (red, number, blue)).save(root / name / f"{name}_{number}.png")
     return root
 
 

@@ -11,6 +11,7 @@ import pytest
 from app.core import datasets
 from app.core.exceptions import NotFoundError
 from app.core.studio import Studio
+from app.datasets.thumbnails import write_thumbnail
 from app.durable import make_directory
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.payloads import ImportLimits
@@ -44,7 +45,7 @@ def test_a_thumbnail_that_is_being_drawn_does_not_either(
 ) -> None:
     thumbnail = studio.datasets.find_thumbnail(imported_id, "red_0.png")
     assert isinstance(thumbnail, Path)
-    draw = datasets.write_thumbnail
+    draw = write_thumbnail
 
     def delete_first(source: Path, target: Path, limits: ImportLimits) -> object:
         studio.datasets.clear_dataset(imported_id)

@@ -11,6 +11,7 @@ from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
+from app.api.pages.values import format_value
 from app.schemas.comparison import ComparedExperiment, ComparedImage, Comparison, PairedTest
 from app.schemas.tasks import MetricSpec
 
@@ -176,7 +177,7 @@ def describe_truth(value: Any) -> str:
         confidence = value.get("confidence")
         return f"{name} ({confidence:.0%})" if isinstance(confidence, float) else name
     if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
-        return ", ".join(f"{item:.4g}" for item in value)
+        return ", ".join(format_value(item) for item in value)
     return str(value)
 
 
@@ -297,12 +298,13 @@ def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
         "no_common_images": "No images in common",
         "different_images": "Evaluated on different images",
         "seen_in_training": "Some images were trained on",
+        "leaks": "Some images are identical to training images",
         "different_checkpoints": "Different checkpoints",
         "different_precision": "Different precisions",
     }
     names = {side.id: side.name for side in comparison.experiments}
     for note in comparison.notes:
-        is_mended_there = note.code != "seen_in_training"
+        is_mended_there = note.code not in {"seen_in_training", "leaks"}
         links = [
             (f"Evaluate {names[name]}", evaluation_url(selection.project_id, name))
             for name in note.experiments

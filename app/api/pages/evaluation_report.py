@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.api.pages.evaluation_figures import Figure, count, make_figures
+from app.api.pages.evaluation_leaks import LeakNotice, make_leak_notice
 from app.api.pages.evaluation_matrix import MAX_INLINE_CLASSES, Matrix, make_matrix
 from app.api.pages.evaluation_pictures import (
     Calibration,
@@ -113,6 +114,7 @@ class Report:
     ending: Ending | None = None
     figures: list[Figure] = field(default_factory=list)
     figures_note: str = ""
+    leaks: LeakNotice | None = None
     skipped: Skipped | None = None
     pictures: Pictures = field(default_factory=Pictures)
     grid: ResultGrid | None = None
@@ -157,6 +159,7 @@ def make_report(
         ending=_make_ending(evaluation, is_measured),
         figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
         figures_note=_explain_intervals(aggregate) if aggregate else "",
+        leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
         skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
         pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
         grid=make_grid(project_id, address, listing) if listing is not None else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -206,7 +206,7 @@ def _card(project_id: str, split: SplitInfo) -> SplitCard:
         users=tuple(_user(project_id, user) for user in split.experiments[:SHOWN_USERS]),
         num_more_users=max(0, len(split.experiments) - SHOWN_USERS),
         url=url,
-        delete_text=_delete_text(split.experiments),
+        delete_text=_delete_text(split),
         delete_reason="A run uses it. Stop the run or wait for its end." if is_in_use else "",
     )
 
@@ -224,11 +224,10 @@ def _origin(split: SplitInfo) -> str:
     return f"Drawn here: {shares} %, seed {split.seed}."
 
 
-def _delete_text(users: Sequence[SplitUser]) -> str:
+def _delete_text(split: SplitInfo) -> str:
+    users = split.experiments
     if not users:
-        return (
-            "The images stay; only the division is lost. The same shares and seed give it again. No experiment uses it."
-        )
+        return f"The images stay; only the division is lost. {_say_how_it_comes_back(split)} No experiment uses it."
     names = ", ".join(f"“{user.name}”" for user in users[:SHOWN_USERS])
     more = f" and {len(users) - SHOWN_USERS} more" if len(users) > SHOWN_USERS else ""
     noun, stays = ("Experiments", "They keep their") if len(users) > 1 else ("An experiment", "It keeps its")
@@ -236,6 +235,14 @@ def _delete_text(users: Sequence[SplitUser]) -> str:
     return (
         f"{noun} {uses} this split: {names}{more}. {stays} results, but cannot be trained, evaluated or exported again."
     )
+
+
+def _say_how_it_comes_back(split: SplitInfo) -> str:
+    if split.is_imported:
+        return "Importing the images again gives it back."
+    if split.leaks.identical.groups:
+        return "The same shares and seed give another one, which keeps identical images in one subset."
+    return "The same shares and seed give it again."
 
 
 def _by_size(distribution: Mapping[str, SplitCounts]) -> list[tuple[str, SplitCounts]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError
 from app.core.jobs.forwarding import EventForwarder
@@ -29,6 +30,7 @@ from app.schemas.common import StrictModel, new_id, utc_now
 from app.schemas.events import AnyEvent, JobProgressed, JobStatusChanged
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCommand, JobProgress, JobRecord, JobRequest
 from app.schemas.system import SpareHealth
+from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
 
 logger = logging.getLogger(__name__)
@@ -40,13 +42,18 @@ class JobScheduler:
     """All jobs of a workspace. Thread-safe."""
 
     def __init__(
-        self, paths: WorkspacePaths, bus: EventBus, settings: Settings, worker_arguments: Sequence[str] = ()
+        self,
+        paths: WorkspacePaths,
+        bus: EventBus,
+        settings: Settings,
+        worker_arguments: Sequence[str] = (),
+        documents: DocumentStore | None = None,
     ) -> None:
-        """`worker_arguments` go to every child, e.g. another table of handlers."""
+        """`worker_arguments` go to every child, e.g. another table of handlers; `documents` names bad records."""
         self._bus = bus
         self._settings = settings
         self._worker_arguments = worker_arguments
-        self._repository = JobRepository(paths)
+        self._repository = JobRepository(paths, documents)
         self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments)
         self._observers = ObserverTable()
         self._changed = threading.Condition(threading.RLock())  # guards everything below
@@ -66,13 +73,8 @@ class JobScheduler:
         """Settle what a former server left, take up its queue, and begin to start jobs."""
         records = self.load()
         for record in sorted(records, key=lambda each: each.queue_order):
-            if record.status == "running":
-                self._finish(record.id, recover_outcome(record, self._job_dir(record), self._forwarder(record)))
-            elif record.status == "pending" and record.is_service:
-                self._finish(record.id, interrupted())
-            elif record.status == "pending":
-                with self._changed:
-                    self._queue.add(record)
+            with skipping(f"The job {record.id}"):
+                self._settle(record)
         with self._changed:
             self._accepts_starts = True
         self._spare.start()
@@ -85,6 +87,16 @@ class JobScheduler:
             self._records.update({record.id: record for record in records})
             self._last_order = max((record.queue_order for record in records), default=0)
         return records
+
+    def _settle(self, record: JobRecord) -> None:
+        """Do with a job of the former server what its state asks for."""
+        if record.status == "running":
+            self._finish(record.id, recover_outcome(record, self._job_dir(record), self._forwarder(record)))
+        elif record.status == "pending" and record.is_service:
+            self._finish(record.id, interrupted())
+        elif record.status == "pending":
+            with self._changed:
+                self._queue.add(record)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """End running jobs as interrupted within about this time; pending ones stay pending for the next server."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ ENDINGS = (".csv", ".tsv")
 _IMAGE_FOLDERS = ("images", "img", "data")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
+_FEWEST_STEPS = 1000
+"""Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
 
 
 class RowError(ValueError):
@@ -57,6 +60,7 @@ class CsvTable:
         targets = list(reader.read(annotation_kind, limits.max_entries))
         notes = (*dialect.notes, *columns.notes, *reader.notes)
         if annotation_kind == "values":
+            _warn_of_lost_digits(columns.value_names, targets, table.relative_to(root).as_posix(), reader.problems)
             values = [
                 FoundImage(path, name, (Value([float(cell) for cell in cells]),)) for path, name, cells in targets
             ]
@@ -166,6 +170,24 @@ def parse_number(text: str) -> float:
         msg = f"The value {shorten(text)!r} is too large."
         raise RowError(msg, "Write a number below 1.8e308.")
     return value
+
+
+def _warn_of_lost_digits(
+    names: Sequence[str], targets: Sequence[tuple[Path, str, list[Cell]]], table_name: str, problems: ProblemList
+) -> None:
+    """Warn of a column in which every number is the same, or of whose differences float64 keeps no three digits."""
+    for index, name in enumerate(names if len(targets) > 1 else ()):
+        column = [float(cells[index]) for _, _, cells in targets]
+        low, high = min(column), max(column)
+        if low == high:
+            message = f"Every image has the same number in {shorten(name)!r}: there is nothing to learn."
+            problems.warn(table_name, message, "Use a column whose numbers differ.")
+        elif high - low < _FEWEST_STEPS * math.ulp(max(abs(low), abs(high))):
+            message = (
+                f"The numbers in {shorten(name)!r} reach from {low!r} to {high!r}. A number has about 16 digits, so "
+                f"little is left of their differences, and they cannot be learned."
+            )
+            problems.warn(table_name, message, "Subtract the same number from each of them before the import.")
 
 
 def _label(text: str) -> str:

@@ -40,7 +40,8 @@ Integers = NDArray[np.int64]
 class ClassificationEpochMetrics(nn.Module):
     """Metrics over one epoch, from outputs and class ids (batch,) or shares of classes (batch, classes)."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, watched_class: int | None = None) -> None:
+        """`watched_class` is the one whose own recall is measured as well."""
         settings: dict[str, Any] = {"num_classes": max(2, num_classes), "validate_args": False}
         super().__init__()
         self.collection = MetricCollection(
@@ -51,25 +52,36 @@ class ClassificationEpochMetrics(nn.Module):
                 "recall": MulticlassRecall(average="macro", **settings),
             }
         )
+        self.watched_class = watched_class
+        self.watched = None if watched_class is None else MulticlassRecall(average="none", **settings)
 
     def update(self, outputs: Outputs, targets: Tensor) -> None:
         """Take a batch."""
         truth = targets.argmax(dim=1) if targets.is_floating_point() else targets
         self.collection.update(outputs["probabilities"].argmax(dim=1), truth)
+        if self.watched is not None:
+            self.watched.update(outputs["probabilities"].argmax(dim=1), truth)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return accuracy, f1, precision and recall."""
+        """Return accuracy, f1, precision and recall; class_recall where a class is watched."""
         figures: dict[str, Tensor] = self.collection.compute()
+        if self.watched is not None:
+            figures["class_recall"] = self.watched.compute()[self.watched_class]
         return figures
 
     def reset(self) -> None:
         """Forget everything."""
         self.collection.reset()
+        if self.watched is not None:
+            self.watched.reset()
 
 
 def build_epoch_metrics(context: TaskContext) -> ClassificationEpochMetrics:
     """Return the metrics of an epoch."""
-    return ClassificationEpochMetrics(len(context.classes))
+    settings = context.hyperparameters
+    is_watched = settings.get("checkpoint_metric") == "val_class_recall"
+    watched = context.classes.index(settings["checkpoint_class"]) if is_watched else None
+    return ClassificationEpochMetrics(len(context.classes), watched)
 
 
 def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext) -> list[dict[str, Any]]:

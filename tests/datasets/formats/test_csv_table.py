@@ -45,6 +45,30 @@ def test_file_name_and_label(root: Path) -> None:
     assert (found.classes, found.problems.num_problems) == (("cat", "dog"), 0)
 
 
+@pytest.mark.parametrize("offset", ["1700000000", "100000000", "-1e12"])
+def test_a_large_offset_loses_no_digit(root: Path, offset: str) -> None:
+    found = scan(root, f"filename,value\n0.png,{offset}\n1.png,{float(offset) + 1.5!r}\n", "values")
+    assert [row[0] - float(offset) for row in values(found)] == [0.0, 1.5]
+    assert found.problems.num_problems == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ("1e20", "100000000000000065536", "little is left of their differences"),
+        ("1700000000000000000", "1700000000000001000", "little is left of their differences"),
+        ("7", "7.0", "nothing to learn"),
+    ],
+)
+def test_numbers_that_cannot_be_learned_are_named(root: Path, first: str, second: str, reason: str) -> None:
+    found = scan(root, f"filename,age\n0.png,{first}\n1.png,{second}\n", "values")
+    assert len(values(found)) == 2
+    [problem] = found.problems.named
+    assert (problem.severity, problem.file) == ("warning", "t.csv")
+    assert "'age'" in problem.message
+    assert reason in problem.message
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
 def test_encoding_and_delimiter_are_found_and_stated(root: Path, encoding: str, delimiter: str) -> None:
