@@ -100,6 +100,9 @@ class Studio:
         """Take the workspace, repair what a crash left, and begin to work; raises WorkspaceInUseError."""
         self._lock.acquire()
         try:
+            if self.system.explain_read_only():  # nothing can be repaired, and no job can run
+                self.scheduler.load()
+                return
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
             self.scheduler.start()

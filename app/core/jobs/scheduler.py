@@ -71,10 +71,7 @@ class JobScheduler:
 
     def start(self) -> None:
         """Settle what a former server left, take up its queue, and begin to start jobs."""
-        records = self._repository.load_all()
-        with self._changed:
-            self._records.update({record.id: record for record in records})
-            self._last_order = max((record.queue_order for record in records), default=0)
+        records = self.load()
         for record in sorted(records, key=lambda each: each.queue_order):
             with skipping(f"The job {record.id}"):
                 self._settle(record)
@@ -82,6 +79,14 @@ class JobScheduler:
             self._accepts_starts = True
         self._spare.start()
         self._start_ready()
+
+    def load(self) -> list[JobRecord]:
+        """Read the jobs of the workspace and start none: all that is done on a read-only disk. Return them."""
+        records = self._repository.load_all()
+        with self._changed:
+            self._records.update({record.id: record for record in records})
+            self._last_order = max((record.queue_order for record in records), default=0)
+        return records
 
     def _settle(self, record: JobRecord) -> None:
         """Do with a job of the former server what its state asks for."""
