@@ -172,7 +172,8 @@ class DatasetService:
             return "The dataset is in use by a job of this project. Cancel it or wait for its end."
         for experiment in self._stores.experiments.read_all(project_id):
             if experiment.status == "paused":
-                return f"The experiment {experiment.name!r} is paused and needs these images. Resume it to its end or delete it first."
+                what = f"The experiment {experiment.name!r} is paused and needs these images."
+                return f"{what} Resume it to its end or delete it first."
         return None
 
 
