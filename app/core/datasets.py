@@ -184,8 +184,8 @@ class DatasetService:
             return "The dataset is in use by a job of this project. Cancel it or wait for its end."
         for experiment in self._stores.experiments.read_all(project_id):
             if experiment.status == "paused":
-                advice = "Resume it to its end or delete it first."
-                return f"The experiment {experiment.name!r} is paused and needs these images. {advice}"
+                what = f"The experiment {experiment.name!r} is paused and needs these images."
+                return f"{what} Resume it to its end or delete it first."
         return None
 
 
