@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
 from app.api.templating import Fragment, render_fragment
-from app.core.exceptions import AIStudioError
+from app.core.exceptions import AIStudioError, DocumentError, unusable_document
 from app.schemas.common import NAME_PATTERN
 from app.schemas.envelope import ErrorBody, ErrorEnvelope, FieldProblem
 
@@ -41,6 +41,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
     "METHOD_NOT_ALLOWED": 405,
     "REQUEST_TIMEOUT": 408,
     "TOO_MANY_STREAMS": 503,
+    "TOO_MANY_CHECKS": 503,
     "INTERNAL_ERROR": 500,
 }
 
@@ -157,6 +158,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AIStudioError, _answer_core_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_request)
     app.add_exception_handler(HTTPException, _answer_framework_error)
+    app.add_exception_handler(DocumentError, _answer_document_error)
     app.add_exception_handler(OSError, _answer_os_error)
 
 
@@ -198,6 +200,11 @@ async def _answer_framework_error(request: Request, error: Exception) -> Respons
         return error_response(request.headers, error.body, {"connection": "close"} if is_unread else None)
     code, message = _FRAMEWORK_ERRORS.get(error.status_code, ("INTERNAL_ERROR", INTERNAL_ERROR.message))
     return answer_failure(request, ErrorBody(code=code, message=message), error.headers)
+
+
+async def _answer_document_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DocumentError)  # noqa: S101 - registered for this class
+    return await _answer_core_error(request, unusable_document(error))
 
 
 async def _answer_os_error(request: Request, error: Exception) -> Response:

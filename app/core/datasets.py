@@ -167,13 +167,13 @@ class DatasetService:
         )
 
     def _explain_use(self, project_id: str) -> str | None:
-        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and not job.is_service]
+        jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and job.is_work]
         if any(job.status not in TERMINAL_JOB_STATUSES for job in jobs):
             return "The dataset is in use by a job of this project. Cancel it or wait for its end."
         for experiment in self._stores.experiments.read_all(project_id):
             if experiment.status == "paused":
-                what = f"The experiment {experiment.name!r} is paused and needs these images."
-                return f"{what} Resume it to its end or delete it first."
+                advice = "Resume it to its end or delete it first."
+                return f"The experiment {experiment.name!r} is paused and needs these images. {advice}"
         return None
 
 
@@ -197,6 +197,7 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
         content_hash=table.content_hash,
+        identical=view.identical,
     )
 
 

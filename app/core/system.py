@@ -14,6 +14,7 @@ from app.core.devices import list_devices
 from app.core.jobs.scheduler import JobScheduler
 from app.core.stores import Stores
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
+from app.storage.survey import Survey
 
 MIB = 2**20
 
@@ -25,6 +26,7 @@ class SystemService:
         self._stores = stores
         self._scheduler = scheduler
         self._settings = settings
+        self._survey = Survey(stores.documents)
         self._started = time.monotonic()
 
     def get_health(self) -> Health:
@@ -46,11 +48,12 @@ class SystemService:
         """Return the state of the workspace on disk."""
         root = self._stores.paths.root
         usage = shutil.disk_usage(root)
+        self._stores.projects.read_all()  # names those that are missing or of an unknown task
         return WorkspaceHealth(
             path=str(root),
             num_projects=len(self._stores.projects.list_ids()),
             disk_total_mb=usage.total // MIB,
             disk_free_mb=usage.free // MIB,
             is_writable=os.access(root, os.W_OK),
-            corrupt=self._stores.documents.list_corrupt(),
+            corrupt=self._survey.list_problems(),
         )

@@ -22,14 +22,53 @@ from pydantic import ValidationError
 
 from app.schemas.common import utc_now
 from app.schemas.events import EventLine
+from app.storage.documents import DocumentStore
+from app.storage.json_store import (
+    CorruptDocumentError,
+    UnreadableDocumentError,
+    check_regular,
+    unreadable,
+)
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
+_FIRST_BYTES = b'{"id":"evt-'
 
 
 def _open_existing(path: str, flags: int) -> int:
     """Open for appending without creating: the log of a deleted project must not come back."""
     return os.open(path, flags & ~os.O_CREAT)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe; raises UnreadableDocumentError for what is no file."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    try:
+        check_regular(Path(path), os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_event_log(documents: DocumentStore, project_id: str) -> ProjectEventLog:
+    """Open the log of a project. One that is no log is set aside, and a new one begins.
+
+    Raises FileNotFoundError for a project that is gone, UnreadableDocumentError for a log that cannot be read.
+    """
+    path = documents.paths.events_file(project_id)
+    try:
+        with documents.naming(path):
+            try:
+                return ProjectEventLog(path, project_id)
+            except (FileNotFoundError, CorruptDocumentError):
+                raise
+            except OSError as error:
+                raise unreadable(path, error) from error
+    except UnreadableDocumentError:
+        raise
+    except CorruptDocumentError:
+        return ProjectEventLog(path, project_id)
 
 
 class EventLogClosedError(Exception):
@@ -52,7 +91,10 @@ class ProjectEventLog:
     """
 
     def __init__(self, path: Path, project_id: str) -> None:
-        """Open or create the file, repair its end, and index it; raises OSError, e.g. when its directory is gone."""
+        """Open or create the file, repair its end, and index it; raises OSError, e.g. when its directory is gone.
+
+        Raises CorruptDocumentError for a file that is no log at all.
+        """
         self._path = path
         self._project_id = project_id
         self._lock = threading.Lock()
@@ -61,7 +103,7 @@ class ProjectEventLog:
         self._has_torn_end = False
         self._job_seqs: dict[str, int] = {}
         self._is_closed = False
-        with path.open("ab+", buffering=0) as stream:
+        with open(path, "ab+", buffering=0, opener=_open_regular) as stream:
             self._index_file(stream)
 
     @property
@@ -171,10 +213,12 @@ class ProjectEventLog:
         for offset, raw in self._full_lines(stream):
             try:
                 head = msgspec.json.decode(raw, type=_LineHead)
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and those of UTF-8
                 corrupt.append(offset)
                 continue
             self._index_line(head, offset, corrupt)
+        if corrupt and not self._offsets:
+            raise CorruptDocumentError(self._path, "not one of its lines is an event")
         for offset in corrupt:
             logger.warning("An event of %s at byte %d is unreadable", self._path, offset)
             self._offsets.append(offset)
@@ -203,6 +247,8 @@ class ProjectEventLog:
             for raw in lines:
                 yield offset, raw
                 offset += len(raw) + 1
+        if rest and not self._offsets and not rest.startswith(_FIRST_BYTES[: len(rest)]):
+            raise CorruptDocumentError(self._path, "it does not begin like an event")
         if rest:
             logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
             stream.truncate(offset)

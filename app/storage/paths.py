@@ -15,7 +15,8 @@ _PATTERNS = {
     prefix: re.compile(id_pattern(prefix)[1:-1])
     for prefix in ("proj", "dataset", "exp", "run", "export", "job", "upload")
 }
-_UNSAFE_NAME = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+UNSAFE_CHARACTERS = r'\x00-\x1f<>:"/\\|?*'
+_UNSAFE_NAME = re.compile(f"[{UNSAFE_CHARACTERS}]")
 _RESERVED_NAMES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"com{n}" for n in range(1, 10)} | {f"lpt{n}" for n in range(1, 10)}
 )
@@ -32,6 +33,11 @@ def check_id(prefix: str, value: str) -> str:
         msg = f"{value[:40]!r} is not an id of the form {prefix}-xxxxxxxx."
         raise UnsafePathError(msg)
     return value
+
+
+def is_id(prefix: str, value: str) -> bool:
+    """Return whether a name is an id of this kind."""
+    return _PATTERNS[prefix].fullmatch(value) is not None
 
 
 def check_name(name: str) -> str:
@@ -104,6 +110,14 @@ class WorkspacePaths:
         """Unreadable documents are set aside here under their names."""
         return self.root / ".corrupt"
 
+    def owner_dir(self, directory: Path) -> Path:
+        """The project, experiment, export or job that a directory lies in or is; else the workspace itself."""
+        parts = directory.relative_to(self.root).parts if directory.is_relative_to(self.root) else ()
+        if len(parts) < 2 or parts[0] != "projects":
+            return self.root
+        is_in_noun = len(parts) >= 4 and parts[2] in {"experiments", "exports", "jobs"}
+        return self.root.joinpath(*parts[: 4 if is_in_noun else 2])
+
     def lock_file(self, path: Path) -> Path:
         """The lock file of a document; lies outside of everything that can be deleted."""
         name = "+".join(path.resolve().relative_to(self.root).parts)
@@ -149,9 +163,21 @@ class WorkspacePaths:
         """Where an import builds a dataset before it is moved into place."""
         return self.project_dir(project_id) / "staging" / check_id("job", job_id)
 
-    def scratch_dir(self, project_id: str) -> Path:
-        """Where a dry run unpacks what it looks at; nothing in it outlives the call."""
-        return self.project_dir(project_id) / "staging" / "checks"
+    def checks_dir(self, project_id: str) -> Path:
+        """Holds one directory per dry run; only the newest is kept."""
+        return self.project_dir(project_id) / "checks"
+
+    def check_dir(self, project_id: str, job_id: str) -> Path:
+        """Directory of a dry run: check.json, report.json, problems.csv."""
+        return self.checks_dir(project_id) / check_id("job", job_id)
+
+    def dataset_problems_file(self, project_id: str) -> Path:
+        """Every problem of the import that made the dataset; there only when there was one."""
+        return self.dataset_dir(project_id) / "problems.csv"
+
+    def failed_problems_file(self, project_id: str) -> Path:
+        """Every problem of the last import that made no dataset."""
+        return self.project_dir(project_id) / "import_problems.csv"
 
     def upload_dir(self, project_id: str, upload_id: str) -> Path:
         """Files received by upload."""
@@ -192,6 +218,10 @@ class WorkspacePaths:
     def evaluation_dir(self, project_id: str, experiment_id: str) -> Path:
         """Directory of the evaluation of an experiment."""
         return self.experiment_dir(project_id, experiment_id) / "evaluation"
+
+    def next_evaluation_dir(self, project_id: str, experiment_id: str) -> Path:
+        """Where an experiment is evaluated again, until the new evaluation takes the place of the completed one."""
+        return self.experiment_dir(project_id, experiment_id) / "evaluation-next"
 
     def exports_dir(self, project_id: str) -> Path:
         """Holds the index and one directory per export."""

@@ -49,7 +49,7 @@ def test_names_of_no_image_are_not_found(studio: Studio, imported_id: str, name:
 def test_a_forged_name_in_the_document_leads_nowhere(studio: Studio, imported_id: str) -> None:
     path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
     path.write_text(path.read_text().replace('"red_0.png"', '"../dataset.json"'))
-    with pytest.raises(NotFoundError):
+    with pytest.raises(DatasetNotImportedError, match="not a plain file name"):
         studio.datasets.image_path(imported_id, "../dataset.json")
 
 

@@ -255,7 +255,12 @@ def test_words() -> None:
     ]
     assert compare_with_forecast(61, 60) == "60 s were forecast."
     assert compare_with_forecast(90, 60) == "60 s were forecast; it took 50% longer."
-    assert compare_with_forecast(30, 60) == "60 s were forecast; it took 50% less."
+    assert compare_with_forecast(36, 60) == "60 s were forecast; it took 40% less."
+    assert compare_with_forecast(272, 60) == "60 s were forecast; it took 4.5 times as long."
+    assert compare_with_forecast(6000, 60) == "60 s were forecast; it took 100 times as long."
+    assert compare_with_forecast(12, 60) == "60 s were forecast; it took 20% of that."
+    assert compare_with_forecast(0.01, 60) == "60 s were forecast; it took hardly any of it."
+    assert compare_with_forecast(12, 0.0) == compare_with_forecast(1, 0.4) == "Less than a second was forecast."
 
 
 def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> None:
