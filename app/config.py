@@ -27,13 +27,32 @@ class Settings(BaseSettings):
     allowed_hosts: str = Field("", description="Further host names that requests may address, separated by commas.")
     weights_url: str | None = Field(None, description="Mirror to download pretrained weights from.")
     weights_dir: Path | None = Field(None, description="Store of pretrained weights; inside the workspace by default.")
+    machine_dir: Path | None = Field(
+        None,
+        description=(
+            "What was measured once for this machine, for all workspaces; the user's cache directory by default, and "
+            "can be deleted at any time."
+        ),
+    )
     max_pixels: int = Field(100_000_000, ge=1, description="Largest image in pixels.")
     max_import_bytes: int = Field(200 * 2**30, ge=1, description="Largest unpacked import in bytes.")
+    max_import_memory: int = Field(
+        4 * 2**30, ge=256 * 2**20, description="Largest memory of an import or a dry run in bytes."
+    )
+    max_entries: int = Field(
+        1_000_000, ge=1, description="Files of a folder, entries of a zip or rows of a table in one import."
+    )
+    max_annotation_bytes: int = Field(2 * 2**30, ge=1, description="Largest table or COCO document in bytes.")
+    max_classes: int = Field(100_000, ge=1, description="Classes of one import.")
+    import_timeout_s: float = Field(86_400.0, gt=0, description="Seconds an import may take.")
+    check_timeout_s: float = Field(300.0, gt=0, description="Seconds a dry run of an import may take.")
     cache_budget: int = Field(
         16 * 2**30, ge=0, description="Largest cache of decoded images per dataset in bytes; 0 turns it off."
     )
     jobs_per_device: int = Field(1, ge=1, le=8, description="Runs that share one device at the same time.")
     concurrent_imports: int = Field(2, ge=1, le=16, description="Imports that run at the same time.")
+    concurrent_checks: int = Field(2, ge=1, le=16, description="Dry runs of imports that run at the same time.")
+    waiting_checks: int = Field(8, ge=0, le=1000, description="Dry runs that may wait; one more is refused.")
     cancel_ask_s: float = Field(4.0, gt=0, le=60, description="Seconds a job has to end after it was asked.")
     cancel_terminate_s: float = Field(2.0, gt=0, le=60, description="Seconds a job has to end after SIGTERM.")
     silent_after_s: float = Field(
@@ -63,3 +82,14 @@ class Settings(BaseSettings):
     def resolved_weights_dir(self) -> Path:
         """The weight store as an absolute path."""
         return (self.weights_dir or self.workspace_root / "weights").resolve()
+
+    @property
+    def resolved_machine_dir(self) -> Path:
+        """The memory of this machine as an absolute path."""
+        if self.machine_dir is not None:
+            return self.machine_dir.resolve()
+        if os.name == "nt":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return (base / "ai-studio").resolve()

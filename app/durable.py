@@ -7,10 +7,13 @@ is synced. Readers take no lock and never see half a file.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
 from pathlib import Path
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def sync_directory(path: Path) -> None:
@@ -24,13 +27,18 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def make_directory(path: Path) -> None:
-    """Create a directory with its parents; every new name is durable when this returns."""
+def make_directory(path: Path, below: Path | None = None) -> None:
+    """Create a directory with its parents; every new name is durable when this returns.
+
+    `below` is a parent that must exist already: FileNotFoundError is raised when it was deleted, and it stays deleted.
+    """
     missing: list[Path] = []
     current = path
-    while not current.exists():
+    while current != below and not current.exists():
         missing.append(current)
         current = current.parent
+    if below is not None and not below.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "It was deleted meanwhile", str(below))
     for directory in reversed(missing):
         directory.mkdir(exist_ok=True)
         sync_directory(directory.parent)

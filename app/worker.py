@@ -29,6 +29,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from app.durable import FULL_DISK
 from app.first_failure import note_first_failure, read_first_failure
 from app.importing import quiet_imports
 from app.job_process import (
@@ -54,6 +55,7 @@ logger = logging.getLogger("app.worker")
 
 HANDLERS = {
     "import": "app.datasets.importer:run",
+    "check": "app.datasets.checking:run",
     "train": "app.training.run:run",
     "evaluate": "app.evaluation.run:run",
     "export": "app.export.run:run",
@@ -318,6 +320,9 @@ def describe_error(error: BaseException) -> ErrorInfo:
     if "OutOfMemoryError" in names or re.search("CUDA ((driver )?error: )?out of memory", str(error)):
         message = "The GPU ran out of memory. Use a smaller batch, smaller images or a smaller model."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        message = "The disk is full. Free some space and start the job again."
+        return ErrorInfo(type="DiskFull", message=message, traceback=traceback.format_exc())
     message = str(error) or type(error).__name__
     return ErrorInfo(type=type(error).__name__, message=message, traceback=traceback.format_exc())
 

@@ -111,7 +111,7 @@ def test_importing_the_front_door_loads_nothing_heavy() -> None:
 
 
 def test_each_kind_names_a_handler() -> None:
-    assert sorted(worker.HANDLERS) == ["augment", "evaluate", "export", "import", "predict", "probe", "train"]
+    assert sorted(worker.HANDLERS) == ["augment", "check", "evaluate", "export", "import", "predict", "probe", "train"]
     for name in worker.HANDLERS.values():
         module, _, function = name.partition(":")
         assert module.startswith("app.")

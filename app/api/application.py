@@ -33,6 +33,7 @@ from app.api.routes import (
     experiments,
     exports,
     forecasts,
+    import_checks,
     jobs,
     predictions,
     projects,
@@ -50,6 +51,7 @@ from app.api.security.crashes import CrashMiddleware
 from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
 from app.api.security.origins import OriginMiddleware
+from app.api.security.read_only import ReadOnlyMiddleware
 from app.api.security.secrets import SecretAddressMiddleware
 from app.api.security.sessions import Sessions
 from app.api.security.tokens import TokenMiddleware
@@ -65,6 +67,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     states.router,
     project_events.router,
     datasets.router,
+    import_checks.router,
     uploads.router,
     splits.router,
     experiments.router,
@@ -131,6 +134,7 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan_of(settings, open_studio),
     )
+    app.state.workspace = settings.workspace_root.resolve()
     for router in API_ROUTERS:
         app.include_router(router, responses=ERROR_RESPONSES, dependencies=_dependencies_of(router))
     for router in (websocket.router, *PAGE_ROUTERS):
@@ -152,6 +156,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))
+    app.add_middleware(ReadOnlyMiddleware, root=settings.workspace_root.resolve())
     app.add_middleware(CrashMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(SecretAddressMiddleware, token=settings.token)

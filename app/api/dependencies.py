@@ -15,8 +15,8 @@ from app.schemas.envelope import ErrorEnvelope
 MAX_FILENAME_LENGTH = 1024
 
 
-def get_studio(connection: HTTPConnection) -> Studio:
-    """Return the services of this process."""
+async def get_studio(connection: HTTPConnection) -> Studio:
+    """Return the services of this process; async, because FastAPI calls a plain function in a thread."""
     studio: Studio = connection.app.state.studio
     return studio
 

@@ -13,8 +13,28 @@ from app.api.templating import Fragment, render_fragment
 from app.schemas.envelope import encode_ok
 
 
+class EncodedOnce:
+    """Encodes once what is answered many times. A model that was answered is never changed, so it is its own key."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[BaseModel, bytes] | None = None
+
+    def __call__(self, data: BaseModel) -> bytes:
+        """Return the JSON of a success."""
+        kept = self._kept
+        if kept is None or kept[0] is not data:
+            kept = data, encode_ok(data).encode()
+            self._kept = kept
+        return kept[1]
+
+
 def present(
-    request: Request, data: BaseModel, fragment: Callable[[], Fragment] | None = None, *, status_code: int = 200
+    request: Request,
+    data: BaseModel,
+    fragment: Callable[[], Fragment] | None = None,
+    *,
+    status_code: int = 200,
+    encode: Callable[[BaseModel], str | bytes] = encode_ok,
 ) -> Response:
     """Return `data` in the success envelope, or as HTML when the request asks for it.
 
@@ -24,4 +44,4 @@ def present(
     if request.headers.get("hx-request") == "true":
         html = render_fragment(fragment() if fragment is not None else record_fragment(data))
         return HTMLResponse(html, status_code, headers)
-    return Response(encode_ok(data), status_code, headers, media_type="application/json")
+    return Response(encode(data), status_code, headers, media_type="application/json")

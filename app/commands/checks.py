@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 from typing import Any, Literal
 
 from app.config import Settings
@@ -138,37 +137,24 @@ def check_disk(settings: Settings) -> Check:
 
 def check_documents(settings: Settings) -> Check:
     """Look for documents that were set aside, and for others that cannot be read."""
-    from app.storage.documents import DocumentStore
+    from app.core.stores import open_stores
     from app.storage.paths import WorkspacePaths
+    from app.storage.survey import Survey
 
     root = settings.workspace_root.resolve()
     if not root.is_dir():
         return Check("workspace", "note", f"{root} does not exist yet; the first `ai-studio serve` makes it.")
-    aside = {item.path: item.reason for item in DocumentStore(WorkspacePaths(root)).list_corrupt()}
-    unreadable = find_unreadable(root)
-    num_projects = sum(1 for _ in root.glob("projects/*/project.json"))
+    stores = open_stores(WorkspacePaths(root))
+    num_projects = len(stores.documents.list_directories(stores.paths.projects_dir, "proj"))
+    problems = Survey(stores.documents).list_problems()
+    aside = {item.path: item.reason for item in problems if item.is_set_aside}
+    unreadable = {item.path: item.reason for item in problems if not item.is_set_aside}
     details = {"path": str(root), "num_projects": num_projects, "set_aside": aside, "unreadable": unreadable}
-    if aside or unreadable:
+    if problems:
         names = ", ".join([*aside, *unreadable][:5])
-        text = f"{len(aside)} documents were set aside and {len(unreadable)} cannot be read: {names}"
+        text = f"{len(aside)} documents were set aside and {len(unreadable)} cannot be used: {names}"
         return Check("workspace", "broken", text, details)
     return Check("workspace", "ok", f"{num_projects} projects in {root}", details)
-
-
-def find_unreadable(root: Path) -> dict[str, str]:
-    """Return the JSON documents of a workspace that are no JSON, with the reason."""
-    import msgspec
-
-    found = {}
-    for pattern in ("workspace.json", "projects/*/*.json", "projects/*/*/*.json", "projects/*/*/*/*.json"):
-        for path in sorted(root.glob(pattern)):
-            try:
-                msgspec.json.decode(path.read_bytes())
-            except FileNotFoundError:
-                continue  # a running server may just have replaced it
-            except (OSError, msgspec.DecodeError) as error:
-                found[path.relative_to(root).as_posix()] = str(error)
-    return found
 
 
 def check_lock(settings: Settings) -> Check:
@@ -188,6 +174,8 @@ def check_lock(settings: Settings) -> Check:
         holder = read_server_info(paths)
         text = f"Process {holder.pid}, started {holder.started_at}" if holder else "A process that did not say its name"
         return Check("server", "ok", f"{text}, holds this workspace.", holder.model_dump() if holder else {})
+    except OSError as error:
+        return Check("server", "note", f"Whether a server holds this workspace cannot be told: {error}")
 
 
 def check_spare(settings: Settings) -> Check:

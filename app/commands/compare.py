@@ -19,7 +19,7 @@ def compare_experiments(
         list[str], typer.Argument(help="Ids or unique names of 2 to 6 experiments.", metavar="EXPERIMENTS")
     ],
 ) -> None:
-    """Set experiments side by side; the others are measured against the first."""
+    """Set experiments side by side and test every pair of them."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     ids = [find_experiment(line, project_id, name) for name in experiments]
@@ -30,15 +30,17 @@ def compare_experiments(
 
 def print_comparison(out: Output, comparison: Comparison) -> None:
     """Print the settings that differ, the metrics, the verdicts and what to know beforehand."""
-    names = {item.id: item.name for item in comparison.experiments}
-    out.table(["setting", *names.values()], [(item.key, *map(show, item.values)) for item in comparison.settings])
+    names = [item.name for item in comparison.experiments]
+    out.table(["setting", *names], [(item.key, *map(show, item.values)) for item in comparison.settings])
     rows = [
         (metric.title, *(describe_figure(item, metric.name) for item in comparison.experiments))
         for metric in comparison.headline_metrics
     ]
-    out.table(["metric", *names.values()], rows)
+    out.table(["metric", *names], rows)
+    if comparison.conclusion:
+        out.text(f"{comparison.conclusion}.")
     for test in comparison.tests:
-        out.text(describe_test(test, names))
+        out.text(describe_test(test))
     for note in comparison.notes:
         out.text(note.message)
 
@@ -48,16 +50,13 @@ def describe_figure(experiment: ComparedExperiment, metric: str) -> str:
     figure = experiment.headline.get(metric, Figure(value=None))
     if figure.value is None:
         return ""
-    interval = "" if figure.low is None else f" ({show(figure.low)} to {show(figure.high)})"
+    if figure.low is None:
+        return show(figure.value) + (" (not enough images)" if figure.reason else "")
+    interval = f" ({show(figure.low)} to {show(figure.high)})"
     return show(figure.value) + interval
 
 
-def describe_test(test: PairedTest, names: dict[str, str]) -> str:
+def describe_test(test: PairedTest) -> str:
     """Return the verdict of a paired test as a sentence."""
-    first, second = names[test.reference], names[test.other]
-    on = f"on the {test.num_images:,} images that both measured"
-    if test.verdict == "open":
-        ahead = second if test.probability >= 0.5 else first
-        return f"{second} against {first}: too close to call {on} ({ahead} is ahead with {test.certainty})."
-    better, worse = (second, first) if test.verdict == "better" else (first, second)
-    return f"{better} is better than {worse}: {test.certainty}, {on}."
+    p_value = f"p = {test.p_adjusted:.2g}" if test.p_adjusted >= 0.001 else "p < 0.001"
+    return f"{test.conclusion} on the {test.num_images:,} images that both measured ({p_value})."

@@ -13,7 +13,8 @@ from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, show
 from app.commands.settings import parse_assignments
 from app.remote.transport import LOOPBACK_HOSTS
-from app.schemas.datasets import DatasetSummary, ImportProblem, ImportReport, ImportStarted
+from app.schemas.datasets import CheckState, DatasetSummary, ImportProblem, ImportReport, ImportStarted
+from app.schemas.leaks import IdenticalImages
 
 MAX_SHOWN_PROBLEMS = 20
 MAX_SHOWN_CLASSES = 30
@@ -61,9 +62,15 @@ def check_dataset(
     """Look at a source without importing it; ends with code 1 when it cannot be imported."""
     line = command_line(ctx)
     options = parse_assignments(settings or [])
-    report = line.client.datasets.check(
-        find_project(line, project), source, source_format=source_format, options=options or None
-    )
+    project_id = find_project(line, project)
+    with line.progress("Looking at the source") as display:
+
+        def show_state(state: CheckState) -> None:
+            display.update(state.progress.done, state.progress.total, state.progress.message or state.status)
+
+        report = line.client.datasets.check(
+            project_id, source, source_format=source_format, options=options or None, on_progress=show_state
+        )
     print_report(line.out, report)
     if not report.can_import:
         raise typer.Exit(1)
@@ -127,6 +134,7 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     _print_classes(out, dataset.class_counts)
     if dataset.split_names:
         out.text(f"Splits: {show(dataset.split_names)}")
+    _print_identical(out, dataset.identical)
     _print_problems(out, dataset.problems, dataset.num_problems)
 
 
@@ -140,7 +148,8 @@ def print_report(out: Output, report: ImportReport) -> None:
     for note in report.notes:
         out.text(note)
     _print_problems(out, report.problems, report.num_problems)
-    out.text("It can be imported." if report.can_import else "It cannot be imported.")
+    stopped = "It cannot be imported." if report.is_complete else "A limit ended the look at it."
+    out.text("It can be imported." if report.can_import else stopped)
 
 
 def _print_classes(out: Output, counts: dict[str, int]) -> None:
@@ -148,6 +157,14 @@ def _print_classes(out: Output, counts: dict[str, int]) -> None:
         out.table(["class", "images"], list(counts.items())[:MAX_SHOWN_CLASSES])
     if len(counts) > MAX_SHOWN_CLASSES:
         out.text(f"... and {len(counts) - MAX_SHOWN_CLASSES} more classes.")
+
+
+def _print_identical(out: Output, identical: IdenticalImages) -> None:
+    if not identical.groups:
+        return
+    out.note(f"Warning: {identical.in_words()}")
+    rows = [(", ".join(group.filenames), group.num_images, ", ".join(group.labels)) for group in identical.examples]
+    out.table(["identical images", "number", "labels, where they differ"], rows)
 
 
 def _print_problems(out: Output, problems: list[ImportProblem], num_problems: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
 from app.commands.output import Output, show
 from app.schemas.evaluation import EvaluationView
+from app.schemas.leaks import EvaluationLeaks
 
 app = typer.Typer(no_args_is_help=True, help="Measure a trained model on images that it has not seen.")
 
@@ -92,9 +93,28 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
     subsets = ", ".join(view.evaluation.split_subsets)
     out.text(f"{view.aggregate.get('num_images', '?')} images of {subsets}, checkpoint {view.evaluation.checkpoint}.")
     out.table(["metric", "value", "95 % interval"], metric_rows(view.aggregate))
+    for note in explain_figures(view.evaluation.split_subsets, view.aggregate):
+        out.text(note)
+    print_leaks(out, view.aggregate)
     for name, table in view.aggregate.items():
         if name.startswith("per_class") and isinstance(table, dict):
             _print_per_class(out, table)
+
+
+def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
+    """Print how many images are identical to training images, and the figures without them."""
+    if not aggregate.get("leaks"):
+        return
+    leaks = EvaluationLeaks.model_validate(aggregate["leaks"])
+    if not leaks.identical.images:
+        return
+    out.note(f"Warning: {leaks.in_words()}")
+    without = leaks.identical.without
+    if without is not None and without.metrics:
+        rows = [
+            (name, value, describe_interval(without.intervals.get(name))) for name, value in without.metrics.items()
+        ]
+        out.table(["metric without them", "value", "95 % interval"], rows)
 
 
 def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
@@ -106,7 +126,26 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
         if isinstance(value, float) and not isinstance(value, bool) and name != "duration_s"
     }
     names = sorted(numbers, key=lambda name: name not in intervals)
-    return [(name, numbers[name], describe_interval(intervals.get(name))) for name in names]
+    reasons = aggregate.get("not_enough_images") or {}
+    return [
+        (
+            name,
+            numbers[name],
+            describe_interval(intervals.get(name)) or ("not enough images" if name in reasons else ""),
+        )
+        for name in names
+    ]
+
+
+def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
+    """Return what the figures cover and what flatters them, as sentences."""
+    notes = ["The intervals cover the choice of these images only; another training run would vary further."]
+    if "val" in subsets:
+        notes.append("Validation images chose the best epoch, so the figures are too good.")
+    if "train" in subsets:
+        notes.append("Training images are among them, so the figures are too good.")
+    reasons = dict.fromkeys((aggregate.get("not_enough_images") or {}).values())
+    return [*notes, *(f"Not enough images for some intervals: {reason}" for reason in reasons)]
 
 
 def describe_interval(interval: Mapping[str, Any] | None) -> str:

@@ -51,6 +51,8 @@ def show_forecast_before_training(line: CommandLine, project_id: str, experiment
         view = line.client.experiments.read_forecast(project_id, experiment_id)
     except StudioApiError:
         return  # what is wrong with the experiment, the start will say
+    for warning in view.warnings:
+        line.out.note(f"Warning: {warning}")
     if view.forecast is not None:
         line.out.text(f"Forecast: {view.message}")
         print_warnings(line, view.forecast)
@@ -59,6 +61,8 @@ def show_forecast_before_training(line: CommandLine, project_id: str, experiment
 def print_forecast(line: CommandLine, view: ForecastView) -> None:
     """Print a forecast with the parts of its time."""
     line.out.text(view.message)
+    for warning in view.warnings:
+        line.out.note(f"Warning: {warning}")
     forecast = view.forecast
     if forecast is None:
         return

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     from rich.console import Console
 
+LARGEST_IN_FULL = 1e15
+"""Beyond this a float64 has no digit after the point: below it, two values far from 0 can still be told apart."""
 PIPE_WIDTH = 200  # characters; a pipe has no width, and a table that is cut off there helps nobody
 
 
@@ -82,7 +84,9 @@ def show(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e-3 or abs(value) >= 1e5 else f"{value:.4f}"
+        if abs(value) < 1e-3 or abs(value) >= LARGEST_IN_FULL:
+            return f"{value:.4g}"
+        return f"{value:.2f}" if abs(value) >= 1e5 else f"{value:.4f}"
     if isinstance(value, list | tuple):
         return ", ".join(show(item) for item in value)
     return str(value)

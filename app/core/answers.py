@@ -18,9 +18,9 @@ MAX_STARTS = 3
 
 
 class AnsweringFailedError(AIStudioError):
-    """The process that answers ended or was silent."""
+    """The process that answers ended or was silent: a damaged model, a killed process. The server is all right."""
 
-    code = "INTERNAL_ERROR"
+    code = "CONFLICT"
 
 
 def ask_until_answered(ask: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def wait_for_answer(scheduler: JobScheduler, job_id: str, path: Path) -> dict[st
             raise ConflictError(msg)
         if job.status in TERMINAL_JOB_STATUSES:
             reason = job.error.message if job.error is not None else job.status
-            msg = f"The process that answers has ended: {reason}"
+            msg = f"The process that answers has ended. {reason}"
             raise AnsweringFailedError(msg)
         time.sleep(POLL_S)
     msg = f"No answer within {ANSWER_TIMEOUT_S:.0f} s."

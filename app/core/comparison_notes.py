@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from app.schemas.comparison import ComparedExperiment, ComparisonNote
 
+# By the ids of a pair: images in common, and how many of them the first and the second were trained on.
+PairCounts = Mapping[tuple[str, str], tuple[int, int, int]]
 
-def note_differences(
-    experiments: Sequence[ComparedExperiment], pairs: Mapping[str, tuple[int, int, int] | None]
-) -> list[ComparisonNote]:
-    """Return the notes; `pairs` has for each experiment but the first: images in common, and trained on by either."""
+
+def note_differences(experiments: Sequence[ComparedExperiment], pairs: PairCounts) -> list[ComparisonNote]:
+    """Return the notes; `pairs` has what both of two evaluated experiments measured."""
     evaluated = [item for item in experiments if item.num_images is not None]
     notes = [*_note_missing(experiments), *_note_common(experiments, pairs), *_note_training(experiments, pairs)]
     if len({_what_was_measured(item) for item in evaluated}) > 1:
@@ -28,7 +29,15 @@ def note_differences(
         notes.append(
             ComparisonNote(code="different_checkpoints", message=message, experiments=[item.id for item in evaluated])
         )
-    return [*notes, *_note_precision(experiments)]
+    return [*notes, *_note_leaks(experiments), *_note_precision(experiments)]
+
+
+def _note_leaks(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:
+    return [
+        ComparisonNote(code="leaks", message=f"{item.name}: {item.leaks.in_words()}", experiments=[item.id])
+        for item in experiments
+        if item.leaks is not None and item.leaks.identical.images
+    ]
 
 
 def _note_precision(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNote]:
@@ -54,10 +63,9 @@ def _note_missing(experiments: Sequence[ComparedExperiment]) -> list[ComparisonN
     return [ComparisonNote(code="not_evaluated", message=message, experiments=[item.id for item in missing])]
 
 
-def _note_common(
-    experiments: Sequence[ComparedExperiment], pairs: Mapping[str, tuple[int, int, int] | None]
-) -> list[ComparisonNote]:
-    alone = [item for item in experiments if (pair := pairs.get(item.id)) is not None and pair[0] == 0]
+def _note_common(experiments: Sequence[ComparedExperiment], pairs: PairCounts) -> list[ComparisonNote]:
+    first = experiments[0].id
+    alone = [item for item in experiments if (pair := pairs.get((first, item.id))) is not None and pair[0] == 0]
     message = "No image was measured by both {} and {}. Evaluate them on the same subset of the same split."
     return [
         ComparisonNote(
@@ -69,11 +77,11 @@ def _note_common(
     ]
 
 
-def _note_training(
-    experiments: Sequence[ComparedExperiment], pairs: Mapping[str, tuple[int, int, int] | None]
-) -> list[ComparisonNote]:
-    counts = {item.id: pair[2] for item in experiments if (pair := pairs.get(item.id)) is not None}
-    counts[experiments[0].id] = max((pair[1] for pair in pairs.values() if pair is not None), default=0)
+def _note_training(experiments: Sequence[ComparedExperiment], pairs: PairCounts) -> list[ComparisonNote]:
+    counts: dict[str, int] = {}
+    for ids, (_, *seen) in pairs.items():
+        for name, number in zip(ids, seen, strict=True):
+            counts[name] = max(counts.get(name, 0), number)
     notes = []
     for item in experiments:
         if counts.get(item.id):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.comparison_notes import note_differences
+from app.core.comparison_notes import PairCounts, note_differences
+from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
 from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
-from app.core.paired_test import PairedResult, compare_correct, compare_errors
+from app.core.paired_test import PairedResult, compare_correct, compare_errors, correct_for_pairs
 from app.core.setting_differences import find_differences
 from app.core.stores import Stores
 from app.schemas.comparison import (
@@ -29,10 +31,11 @@ from app.schemas.comparison import (
     ImagePage,
     PairedTest,
 )
-from app.schemas.experiments import EpochMetrics, ExperimentRecord
+from app.schemas.experiments import EpochMetrics, ExperimentRecord, RunConfigRecord
 from app.tasks.base import TaskSpec
 
 CACHED_TESTS = 64
+NO_WINNER = "No clear winner"
 SETTINGS = {"model", "hyperparameters", "augmentations", "hardware", "split_name", "parent"}
 
 
@@ -43,6 +46,20 @@ class _Side:
     scores: ImageScores | None
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Two sides with what their common images say; `result` is None without any."""
+
+    reference: _Side
+    other: _Side
+    result: PairedResult | None
+    num_training: tuple[int, int]
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        return self.reference.view.id, self.other.view.id
+
+
 class ComparisonService:
     """Compares experiments of one project."""
 
@@ -50,7 +67,7 @@ class ComparisonService:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._scores = ScoreCache(stores)
-        self._tests: OrderedDict[tuple[object, ...], PairedResult] = OrderedDict()
+        self._tests: OrderedDict[tuple[object, ...], tuple[PairedResult | None, tuple[int, int]]] = OrderedDict()
         self._mutex = threading.Lock()
 
     def compare(self, project_id: str, query: CompareQuery) -> Comparison:
@@ -59,8 +76,10 @@ class ComparisonService:
         check_selection(query)
         basis = basis_of(spec.result_view)
         sides = [self._read_side(project_id, spec, experiment_id) for experiment_id in query.experiments]
-        settings, num_equal = find_differences([self._read_settings(project_id, side.record) for side in sides])
-        tests, pairs = self._test_pairs(sides, basis)
+        settings, num_equal = find_differences(self._read_all_settings(project_id, [side.record for side in sides]))
+        pairs = self._test_pairs(sides, basis) if basis is not None else []
+        tests = describe_tests(pairs, basis) if basis is not None else []
+        winner = find_winner([side.view.id for side in sides], tests)
         return Comparison(
             annotation_kind=spec.info.annotation_kind,
             epoch_metrics=list(spec.info.epoch_metrics),
@@ -70,13 +89,17 @@ class ComparisonService:
             settings=settings,
             num_equal_settings=num_equal,
             tests=tests,
+            winner=winner,
+            conclusion=conclude({side.view.id: side.view.name for side in sides}, tests, winner),
             images=self._page_images(project_id, sides, basis, query),
-            notes=note_differences([side.view for side in sides], pairs),
+            notes=note_differences([side.view for side in sides], _count_pairs(pairs)),
         )
 
     def _read_side(self, project_id: str, spec: TaskSpec, experiment_id: str) -> _Side:
         record = self._lookup.find_experiment(project_id, experiment_id)
-        evaluation = self._stores.evaluations.read(project_id, experiment_id)
+        evaluations = self._stores.evaluations
+        completed = evaluations.read_completed(project_id, experiment_id)
+        evaluation = completed or evaluations.read(project_id, experiment_id)
         has_result = evaluation is not None and evaluation.status == "completed"
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
         view = ComparedExperiment(
@@ -89,7 +112,8 @@ class ComparisonService:
             evaluation=evaluation,
             num_images=aggregate.get("num_images") if aggregate else None,
             headline=_read_headline(spec, aggregate) if aggregate else {},
-            precision=self._read_precision(project_id, record),
+            leaks=read_leaks(aggregate) if aggregate else None,
+            precision=_read_arithmetic(self._read_config(project_id, record)).get("precision"),
         )
         return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)
 
@@ -98,48 +122,52 @@ class ComparisonService:
             return []
         return self._stores.experiments.read_metrics(project_id, record.id, record.current_run_id).epochs
 
-    def _read_precision(self, project_id: str, record: ExperimentRecord) -> str | None:
+    def _read_config(self, project_id: str, record: ExperimentRecord) -> RunConfigRecord | None:
         run_id = record.current_run_id
-        config = self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
-        return config.resolved.get("precision") if config is not None else None
+        return self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
 
-    def _read_settings(self, project_id: str, record: ExperimentRecord) -> dict[str, Any]:
-        """Return what the current run was started with; the experiment may have been changed since."""
-        run_id = record.current_run_id
-        config = self._stores.experiments.read_run_config(project_id, record.id, run_id) if run_id else None
-        return config.requested if config is not None else record.model_dump(mode="json", include=SETTINGS)
+    def _read_all_settings(self, project_id: str, records: Sequence[ExperimentRecord]) -> list[dict[str, Any]]:
+        """Return what each current run was started with; the experiment may have been changed since.
 
-    def _test_pairs(
-        self, sides: Sequence[_Side], basis: Basis | None
-    ) -> tuple[list[PairedTest], dict[str, tuple[int, int, int] | None]]:
-        """Return the tests, and for each other experiment: images in common, and trained on by either side."""
-        reference, *others = sides
-        tests: list[PairedTest] = []
-        pairs: dict[str, tuple[int, int, int] | None] = {}
-        for other in others:
-            if basis is None or reference.scores is None or other.scores is None:
-                pairs[other.view.id] = None
-                continue
-            common = self._scores.find_common([reference.scores, other.scores])
-            pairs[other.view.id] = (len(common.filenames), common.num_training[0], common.num_training[1])
-            if common.filenames:
-                key = (reference.view.id, reference.scores.signature, other.view.id, other.scores.signature)
-                result = self._test(key, common, basis)
-                tests.append(_describe_test(reference.view.id, other.view.id, basis, result))
-        return tests, pairs
+        Where every one has a run, what `auto` became is among them under `arithmetic`: it changes how a run rounds.
+        """
+        configs = [self._read_config(project_id, record) for record in records]
+        settings = [
+            record.model_dump(mode="json", include=SETTINGS) if config is None else dict(config.requested)
+            for record, config in zip(records, configs, strict=True)
+        ]
+        used = [_read_arithmetic(config) for config in configs]
+        if all(used):
+            settings = [item | {"arithmetic": chosen} for item, chosen in zip(settings, used, strict=True)]
+        return settings
 
-    def _test(self, key: tuple[object, ...], common: CommonImages, basis: Basis) -> PairedResult:
+    def _test_pairs(self, sides: Sequence[_Side], basis: Basis) -> list[_Pair]:
+        """Return every pair of evaluated experiments, those with the first one before the others."""
+        pairs = []
+        for reference, other in combinations(sides, 2):
+            if reference.scores is not None and other.scores is not None:
+                result, num_training = self._test(reference, other, basis)
+                pairs.append(_Pair(reference, other, result, num_training))
+        return pairs
+
+    def _test(self, reference: _Side, other: _Side, basis: Basis) -> tuple[PairedResult | None, tuple[int, int]]:
+        scores = [side.scores for side in (reference, other) if side.scores is not None]
+        key = (reference.view.id, other.view.id, *(item.signature for item in scores))
         with self._mutex:
             kept = self._tests.get(key)
         if kept is not None:
             return kept
+        common = self._scores.find_common(scores)
         a, b = common.values
-        result = compare_correct(a > 0.5, b > 0.5) if basis == "correct" else compare_errors(a, b)
+        result = None
+        if common.filenames:
+            result = compare_correct(a > 0.5, b > 0.5) if basis == "correct" else compare_errors(a, b)
+        found = (result, (common.num_training[0], common.num_training[1]))
         with self._mutex:
-            self._tests[key] = result
+            self._tests[key] = found
             while len(self._tests) > CACHED_TESTS:
                 self._tests.popitem(last=False)
-        return result
+        return found
 
     def _page_images(
         self, project_id: str, sides: Sequence[_Side], basis: Basis | None, query: CompareQuery
@@ -189,17 +217,40 @@ def rank_images(values: NDArray[np.float64], basis: Basis) -> tuple[NDArray[np.b
     return best, listed[np.argsort(-gaps[listed], kind="stable")]
 
 
+def _read_arithmetic(config: RunConfigRecord | None) -> dict[str, Any]:
+    """Return what a run computes in, nothing where its record does not say."""
+    resolved = {} if config is None else config.resolved
+    chosen = (resolved.get("arithmetic") or {}).get("chosen") or {}
+    return dict(chosen) or ({"precision": resolved["precision"]} if resolved.get("precision") else {})
+
+
 def _read_headline(spec: TaskSpec, aggregate: dict[str, Any]) -> dict[str, Figure]:
     intervals = aggregate.get("intervals") or {}
     figures = {}
     for metric in spec.info.headline_metrics:
         interval = intervals.get(metric.name) or {}
         parts = {part: interval.get(part) for part in ("low", "high", "level")}
-        figures[metric.name] = Figure(value=aggregate.get(metric.name), **parts)
+        reason = (aggregate.get("not_enough_images") or {}).get(metric.name)
+        figures[metric.name] = Figure(value=aggregate.get(metric.name), **parts, reason=reason)
     return figures
 
 
-def _describe_test(reference: str, other: str, basis: Basis, result: PairedResult) -> PairedTest:
+def describe_tests(pairs: Sequence[_Pair], basis: Basis) -> list[PairedTest]:
+    """Return the verdict on each pair with images in common, corrected for all of them."""
+    tested = [(pair, pair.result) for pair in pairs if pair.result is not None]
+    adjusted = correct_for_pairs([result.p_value for _, result in tested])
+    return [
+        _describe_test(pair, basis, result, p_adjusted, len(tested))
+        for (pair, result), p_adjusted in zip(tested, adjusted, strict=True)
+    ]
+
+
+def _describe_test(pair: _Pair, basis: Basis, result: PairedResult, p_adjusted: float, num_pairs: int) -> PairedTest:
+    verdict = result.verdict(p_adjusted)
+    first, second = pair.reference.view.name, pair.other.view.name
+    better, worse = (second, first) if verdict == "better" else (first, second)
+    low, high = result.interval(num_pairs, p_adjusted) or (None, None)
+    reference, other = pair.ids
     return PairedTest(
         reference=reference,
         other=other,
@@ -208,14 +259,44 @@ def _describe_test(reference: str, other: str, basis: Basis, result: PairedResul
         reference_mean=result.mean_a,
         other_mean=result.mean_b,
         difference=result.difference,
-        low=result.low,
-        high=result.high,
-        probability=result.probability,
+        low=low,
+        high=high,
         p_value=result.p_value,
+        p_adjusted=p_adjusted,
         only_reference=result.only_a,
         only_other=result.only_b,
-        verdict=result.verdict,
+        verdict=verdict,
+        conclusion=f"{first} or {second}: no clear winner" if verdict == "open" else f"{better} is better than {worse}",
     )
+
+
+def find_winner(ids: Sequence[str], tests: Sequence[PairedTest]) -> str | None:
+    """Return the experiment that is better than every other one, None when there is none."""
+    beaten: dict[str, set[str]] = {name: set() for name in ids}
+    for test in tests:
+        if test.verdict == "better":
+            beaten[test.other].add(test.reference)
+        elif test.verdict == "worse":
+            beaten[test.reference].add(test.other)
+    return next((name for name in ids if len(beaten[name]) == len(ids) - 1), None)
+
+
+def conclude(names: Mapping[str, str], tests: Sequence[PairedTest], winner: str | None) -> str:
+    """Return which of all is better, in one sentence; empty when nothing could be compared."""
+    if not tests:
+        return ""
+    if winner is not None:
+        others = [name for key, name in names.items() if key != winner]
+        return f"{names[winner]} is better than {others[0] if len(others) == 1 else 'all the others'}"
+    decided = sum(test.verdict != "open" for test in tests)
+    if not decided:
+        return NO_WINNER
+    verb = "differs" if decided == 1 else "differ"
+    return f"{NO_WINNER} among all {len(names)}: {decided} of {len(tests)} pairs {verb} clearly"
+
+
+def _count_pairs(pairs: Sequence[_Pair]) -> PairCounts:
+    return {pair.ids: (pair.result.num_images if pair.result is not None else 0, *pair.num_training) for pair in pairs}
 
 
 def _describe_image(

@@ -7,11 +7,13 @@ from typing import Any
 
 from app.config import Settings
 from app.core.devices import list_devices
+from app.core.evaluation_leaks import estimate_leaks, read_leaks
 from app.core.evaluations import ACTIVE_STATUSES, EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
 from app.core.paging import cut_page
 from app.core.stores import Stores
+from app.core.table_views import TableViews
 from app.schemas.evaluation import EvaluationRecord, ResultQuery, Subset
 from app.schemas.evaluation_pages import (
     EvaluatedExperiment,
@@ -42,11 +44,12 @@ _REASONS: dict[ExperimentStatus, str] = {
 class EvaluationPageService:
     """Reads what the evaluation page shows."""
 
-    def __init__(self, stores: Stores, evaluations: EvaluationService, settings: Settings) -> None:
+    def __init__(self, stores: Stores, evaluations: EvaluationService, settings: Settings, views: TableViews) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._evaluations = evaluations
         self._settings = settings
+        self._views = views
 
     def list_experiments(self, project_id: str, experiment_id: str | None) -> EvaluationListing:
         """Return the completed experiments, newest first; without an id the one that completed last is selected.
@@ -74,10 +77,14 @@ class EvaluationPageService:
         checkpoints = self._evaluations.list_checkpoints(project_id, experiment_id).checkpoints
         problem = "" if record.status == "completed" else _REASONS[record.status]
         subsets: list[SubsetChoice] = []
+        leaks = read_leaks(view.aggregate) if view.aggregate is not None else None
         try:
             table, index = self._lookup.find_split(project_id, record.split_name)
             values = [image.split[index] for image in table.images]
             subsets = [SubsetChoice(name=name, num_images=values.count(name)) for name in SUBSETS]
+            if leaks is None and view.evaluation is not None and view.aggregate is not None:
+                split = self._views.view(project_id, table).leaks_of(index)
+                leaks = estimate_leaks(view.aggregate, view.evaluation.split_subsets, split)
         except (DatasetNotImportedError, SplitNotFoundError) as error:
             problem = problem or error.message
         if not checkpoints:
@@ -86,6 +93,7 @@ class EvaluationPageService:
             experiment=record,
             evaluation=view.evaluation,
             aggregate=view.aggregate,
+            leaks=leaks,
             checkpoints=checkpoints,
             subsets=subsets,
             devices=list_devices(self._settings.default_device),
@@ -99,7 +107,7 @@ class EvaluationPageService:
         spec = self._lookup.find_spec(project_id)
         order = self._evaluations.order_results(project_id, experiment_id, query)
         num_pages = max(1, -(-len(order) // query.page_size))
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._stores.evaluations.read_completed(project_id, experiment_id)
         everything = self._stores.evaluations.read_results(project_id, experiment_id) or []
         return ResultListing(
             page=cut_page(order, min(query.page, num_pages), query.page_size),
@@ -134,6 +142,7 @@ class EvaluationPageService:
     def _describe(self, project_id: str, record: ExperimentRecord, task: TaskInfo) -> EvaluatedExperiment:
         view = self._evaluations.get_evaluation(project_id, record.id)
         evaluation, name = view.evaluation, task.headline_metrics[0].name
+        leaks = read_leaks(view.aggregate) if view.aggregate is not None else None
         return EvaluatedExperiment(
             id=record.id,
             name=record.name,
@@ -141,6 +150,7 @@ class EvaluationPageService:
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
             headline=(view.aggregate or {}).get(name),
+            num_copies=leaks.identical.images if leaks is not None else 0,
         )
 
     def _name_classes(self, project_id: str, experiment_id: str) -> list[str]:

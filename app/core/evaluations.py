@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.config import Settings
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
+from app.core.boundaries import skipping
 from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
@@ -19,6 +20,7 @@ from app.core.paging import cut_page, select_rows
 from app.core.payloads import locate_dataset
 from app.core.stores import Stores
 from app.core.table_views import TableViews
+from app.core.trained_splits import find_trained_splits
 from app.datasets.table import to_builtins
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (
@@ -36,7 +38,7 @@ from app.schemas.evaluation import (
 )
 from app.schemas.events import AnyEvent, EvaluationProgressed, StageStatus
 from app.schemas.experiments import ExperimentRecord
-from app.schemas.jobs import JobRecord
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import EvaluatePayload
 
 ACTIVE_STATUSES = frozenset({"pending", "running"})
@@ -71,7 +73,10 @@ class EvaluationService:
         scheduler.register("evaluate", self)
 
     def start_evaluation(self, project_id: str, experiment_id: str, request: EvaluationRequest) -> EvaluationRecord:
-        """Queue an evaluation in place of an earlier one; raises ConflictError, CheckpointNotFoundError."""
+        """Queue an evaluation; a completed one stays until this has completed, too.
+
+        Raises ConflictError, CheckpointNotFoundError, or OSError, after which nothing has changed.
+        """
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             require_completed(record, "evaluated")
@@ -97,22 +102,27 @@ class EvaluationService:
                 split_subsets=request.split_subsets,
                 batch_size=request.batch_size,
                 device=request.device,
+                trained_splits=find_trained_splits(self._stores, project_id, record),
             )
-            self._scheduler.submit(
-                "evaluate",
-                project_id,
-                payload,
-                directory,
-                subject={"experiment_id": experiment_id, "run_id": record.current_run_id or ""},
-                devices=[request.device],
-                job_id=evaluation.job_id,
-            )
+            try:
+                self._scheduler.submit(
+                    "evaluate",
+                    project_id,
+                    payload,
+                    directory,
+                    subject={"experiment_id": experiment_id, "run_id": record.current_run_id or ""},
+                    devices=[request.device],
+                    job_id=evaluation.job_id,
+                )
+            except OSError:
+                self._stores.evaluations.withdraw(directory)
+                raise
         return evaluation
 
     def get_evaluation(self, project_id: str, experiment_id: str) -> EvaluationView:
         """Return the evaluation with its aggregate, nulls where there is none."""
         self._lookup.find_experiment(project_id, experiment_id)
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._read(project_id, experiment_id)
         if record is None:
             return EvaluationView(evaluation=None, aggregate=None)
         if record.status in ACTIVE_STATUSES:
@@ -120,7 +130,9 @@ class EvaluationService:
             return EvaluationView(evaluation=record.model_copy(update={"progress": live}), aggregate=None)
         has_result = record.status == "completed"
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
-        return EvaluationView(evaluation=record, aggregate=aggregate)
+        attempt = self._stores.evaluations.read_attempt(project_id, experiment_id)
+        failed = self._with_end(attempt) if attempt is not None and attempt.status != "completed" else None
+        return EvaluationView(evaluation=record, aggregate=aggregate, failed_attempt=failed)
 
     def reset_evaluation(self, project_id: str, experiment_id: str) -> EvaluationDeleted:
         """Delete the evaluation at once; one that runs is cancelled first."""
@@ -206,34 +218,58 @@ class EvaluationService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, status, run_id=job.subject["run_id"] or None, job_id=job.id)
+        announce(self._bus, job.project_id, status, run_id=job.subject["run_id"] or None, job_id=job.id)
 
     def recover_orphans(self, living_jobs: set[str]) -> None:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
+                self._stores.evaluations.put_in_place(project_id, record.id)
                 evaluation = self._stores.evaluations.read(project_id, record.id)
                 if evaluation is None or evaluation.status not in ACTIVE_STATUSES:
                     continue
-                if evaluation.job_id not in living_jobs:
-                    self._stores.evaluations.update(project_id, record.id, {"status": "interrupted"})
+                if evaluation.job_id in living_jobs:
+                    continue
+                with skipping(f"The evaluation of {record.id}"):
+                    changes = {"status": "interrupted"}
+                    self._stores.evaluations.update(project_id, record.id, evaluation.job_id, changes)
 
     def _update(self, job: JobRecord, changes: dict[str, Any]) -> None:
         record = self._stores.evaluations.read(job.project_id, job.subject["experiment_id"])
         if record is not None and record.job_id == job.id:  # else it was reset in the meantime
-            self._stores.evaluations.update(job.project_id, job.subject["experiment_id"], changes)
+            self._stores.evaluations.update(job.project_id, job.subject["experiment_id"], job.id, changes)
+
+    def _read(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
+        record = self._stores.evaluations.read(project_id, experiment_id)
+        ended = self._with_end(record) if record is not None else None
+        if ended is not None and ended.status not in ACTIVE_STATUSES:
+            return self._stores.evaluations.read_completed(project_id, experiment_id) or ended
+        return ended
+
+    def _with_end(self, record: EvaluationRecord) -> EvaluationRecord:
+        """Return the record as its job ended, where a full disk kept the end from being written."""
+        if record.status not in ACTIVE_STATUSES or record.job_id is None:
+            return record
+        try:
+            job = self._scheduler.get(record.job_id)
+        except NotFoundError:
+            return record
+        if job.status not in TERMINAL_JOB_STATUSES:
+            return record
+        changes = {"status": job.status, "error": job.error, "completed_at": job.completed_at}
+        return record.model_copy(update=changes)
 
     def _rows(self, project_id: str, experiment_id: str) -> list[dict[str, Any]]:
         self._lookup.find_experiment(project_id, experiment_id)
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._stores.evaluations.read_completed(project_id, experiment_id)
         rows = self._stores.evaluations.read_results(project_id, experiment_id)
-        if record is None or record.status != "completed" or rows is None:
+        if record is None or rows is None:
             msg = "This experiment has no completed evaluation."
             raise NotFoundError(msg)
         return rows
 
     def _refuse_active(self, project_id: str, experiment_id: str) -> None:
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._read(project_id, experiment_id)
         if record is not None and record.status in ACTIVE_STATUSES:
             msg = "This experiment is being evaluated already. Reset the evaluation to stop it."
             raise ConflictError(msg)

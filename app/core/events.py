@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Union
+from typing import Any, Union
 
 from app.core.exceptions import ConflictError, NotFoundError, ProjectGoneError
 from app.schemas.common import without_non_finite
@@ -22,6 +22,7 @@ from app.storage.event_log import EventLogClosedError, ProjectEventLog
 
 REPLAY_PAGE = 500
 QUEUE_LIMIT = 1000
+OWED_LIMIT = 1000
 # Facts that the next one supersedes; a power cut may take them, a crash of the process may not.
 TRANSIENT_TYPES = frozenset(
     {
@@ -70,6 +71,7 @@ class EventBus:
         self._lock = threading.Lock()
         self._streams: dict[str, _ProjectStream] = {}
         self._opening: dict[str, threading.Lock] = {}
+        self._owed: dict[str, deque[tuple[Event, dict[str, Any]]]] = {}
         self._deleting: set[str] = set()
         self._num_subscriptions = 0
         self._is_closed = False
@@ -86,6 +88,8 @@ class EventBus:
         job_seq: int | None = None,
     ) -> EventLine:
         """Write the event to the log and hand it on; raises NotFoundError for a deleted project, OSError."""
+        if self._owed:
+            self._publish_owed(project_id)
         payload = without_non_finite(event.model_dump(mode="json"))
         event_type = payload.pop("type")
         envelope = {
@@ -103,6 +107,11 @@ class EventBus:
                 raise _no_project(project_id) from error
             stream.fan_out(line)
         return line
+
+    def owe(self, project_id: str, event: Event, envelope: dict[str, Any]) -> None:
+        """Keep an event that the disk did not take, for when it takes the next one; the latest ones of many."""
+        with self._lock:
+            self._owed.setdefault(project_id, deque(maxlen=OWED_LIMIT)).append((event, envelope))
 
     def read(self, project_id: str, after: int, limit: int) -> list[EventLine]:
         """Return up to `limit` events after a sequence number, oldest first."""
@@ -138,6 +147,7 @@ class EventBus:
         with self._lock:
             self._deleting.add(project_id)
             stream = self._streams.pop(project_id, None)
+            self._owed.pop(project_id, None)
         is_gone = False
         try:
             if stream is not None:
@@ -159,6 +169,18 @@ class EventBus:
             self._streams.clear()
         for stream in streams:
             stream.close()
+
+    def _publish_owed(self, project_id: str) -> None:
+        with self._lock:
+            owed = self._owed.pop(project_id, deque())
+        while owed:
+            event, envelope = owed.popleft()
+            try:
+                self.publish(project_id, event, **envelope)
+            except OSError:
+                with self._lock:
+                    self._owed[project_id] = deque([(event, envelope), *owed], maxlen=OWED_LIMIT)
+                raise
 
     def _stream(self, project_id: str) -> _ProjectStream:
         stream = self._streams.get(project_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.schemas.envelope import FieldProblem
+from app.storage.json_store import CorruptDocumentError
 
 
 class AIStudioError(Exception):
@@ -58,6 +59,12 @@ class ConflictError(AIStudioError):
     code = "CONFLICT"
 
 
+class TooManyChecksError(AIStudioError):
+    """As many dry runs run and wait as the settings allow."""
+
+    code = "TOO_MANY_CHECKS"
+
+
 class TrainingInProgressError(ConflictError):
     """A run is pending or running."""
 
@@ -109,3 +116,13 @@ class StorageUnavailableError(AIStudioError):
 def invalid_field(field: str, message: str) -> ValidationFailedError:
     """Return the error for one unacceptable field."""
     return ValidationFailedError("Request validation failed.", [FieldProblem(field=field, message=message)])
+
+
+# What reading any document may raise: the last boundary, for what no service has turned into its own answer.
+DocumentError = CorruptDocumentError
+
+
+def unusable_document(error: CorruptDocumentError) -> ConflictError:
+    """Return the error for a document that a request needs and that cannot be used."""
+    msg = f"{error.path.name} cannot be used: {error.reason}. GET /api/system/workspace names such documents."
+    return ConflictError(msg)

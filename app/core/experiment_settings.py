@@ -9,7 +9,8 @@ from pydantic import BaseModel, ValidationError
 from app.core.exceptions import ValidationFailedError, invalid_field
 from app.datasets.augmentation_catalog import find_augmentation_problems, simplify_params
 from app.schemas.envelope import FieldProblem
-from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
+from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
 from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
 
@@ -59,6 +60,10 @@ def resolve_hyperparameters(spec: TaskSpec, given: dict[str, Any]) -> dict[str, 
             "hyperparameters.early_stopping_metric",
             f"Unknown metric {settings.early_stopping_metric!r}. Known: {', '.join(watchable)}.",
         )
+    if settings.checkpoint_metric not in spec.checkpoint_metrics:
+        known = ", ".join(spec.checkpoint_metrics)
+        msg = f"Unknown metric {settings.checkpoint_metric!r}. Known: {known}."
+        raise invalid_field("hyperparameters.checkpoint_metric", msg)
     return settings.model_dump()
 
 
@@ -101,6 +106,15 @@ def resolve_hardware(given: dict[str, Any]) -> HardwareSettings:
             "hardware.precision", f"{settings.precision} needs a GPU. On the CPU choose auto, 32 or bf16-mixed."
         )
     return settings
+
+
+def check_reproducible(record: ExperimentRecord) -> None:
+    """Raise ValidationFailedError where a reproducible run cannot obey other settings; names each of them."""
+    wrong = find_contradictions(record.hardware, record.hyperparameters)
+    if wrong:
+        problem = f"{REPRODUCIBLE} Leave this at the default, or turn hyperparameters.reproducible off."
+        msg = "Request validation failed."
+        raise ValidationFailedError(msg, [FieldProblem(field=name, message=problem) for name in wrong])
 
 
 def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:

@@ -11,6 +11,7 @@ from app.core.evaluations import cancel_and_wait
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
 from app.core.experiment_settings import (
+    check_reproducible,
     merge_augmentations,
     move_model_settings,
     resolve_augmentations,
@@ -84,6 +85,7 @@ class ExperimentService:
                 augmentations=resolve_augmentations(spec, request.augmentations),
                 hardware=resolve_hardware(hardware),
             )
+            check_reproducible(record)
             self._stores.experiments.create(project_id, record)
         announce_change(self._bus, project_id, "experiment", record.id, "created")
         return record
@@ -183,7 +185,10 @@ class ExperimentService:
             changes["augmentations"] = merge_augmentations(spec, record.augmentations, request.augmentations)
         if request.hardware is not None:
             changes["hardware"] = resolve_hardware({**record.hardware.model_dump(), **request.hardware})
-        return record.model_copy(update=changes)
+        changed = record.model_copy(update=changes)
+        if {"hyperparameters", "hardware"} & changes.keys():
+            check_reproducible(changed)
+        return changed
 
     def _free_name(self, project_id: str, name: str) -> str:
         taken = {record.name for record in self._stores.experiments.read_all(project_id)}

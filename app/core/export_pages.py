@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.core.exceptions import DatasetNotImportedError, NotFoundError
+from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError
 from app.core.exports import ACTIVE_STATUSES, ExportService
 from app.core.lookup import Lookup
 from app.core.stores import Stores
@@ -22,6 +22,7 @@ from app.schemas.export_pages import (
     ExportOffer,
     ExportPage,
     ExportProgressView,
+    FileState,
     StepState,
 )
 
@@ -89,7 +90,7 @@ class ExportPageService:
             metrics=self._compare_metrics(project_id, certificate) if certificate is not None else [],
             worst=self._find_worst(project_id, certificate) if certificate is not None else [],
             option_names=list(spec.options) if spec is not None else [],
-            has_files=record.status == "completed" and self._has_files(project_id, record),
+            files=self._check_files(project_id, record) if record.status == "completed" else "none",
             usage=[line.format(bundle=f"{record.id}.zip") for line in spec.usage] if spec is not None else [],
             retry_reason=self._find_retry_reason(project_id, record, experiments),
         )
@@ -132,12 +133,14 @@ class ExportPageService:
             for image in certificate.worst
         ]
 
-    def _has_files(self, project_id: str, record: ExportRecord) -> bool:
+    def _check_files(self, project_id: str, record: ExportRecord) -> FileState:
         try:
             self._exports.model_path(project_id, record.id)
         except NotFoundError:
-            return False
-        return True
+            return "missing"
+        except ConflictError:
+            return "changed"
+        return "there"
 
     def _find_retry_reason(
         self, project_id: str, record: ExportRecord, experiments: Mapping[str, ExperimentRecord]

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
+from app.core.boundaries import skipping
+from app.core.checksums import Checksums
 from app.core.evaluations import require_completed
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
+from app.core.lookup import Lookup, unusable
+from app.core.measured import find_measurements
 from app.core.payloads import locate_dataset
 from app.core.stores import Stores
 from app.export.catalog import list_formats
@@ -51,6 +54,7 @@ class ExportService:
         self._gate = gate
         self._settings = settings
         self._progress: dict[str, ExportProgress] = {}
+        self._checksums = Checksums()
         scheduler.register("export", self)
 
     def list_formats(self) -> ExportFormatList:
@@ -67,9 +71,11 @@ class ExportService:
         self._lookup.find_project(project_id)
         try:
             return self._stores.exports.read(project_id, export_id)
-        except (FileNotFoundError, UnsafePathError, CorruptDocumentError):
+        except (FileNotFoundError, UnsafePathError):
             msg = f"There is no export {export_id} in this project."
             raise NotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The export {export_id}", error, NotFoundError) from error
 
     def create_export(self, project_id: str, request: ExportRequest) -> ExportRecord:
         """Queue an export; raises ConflictError, CheckpointNotFoundError, ExportFormatUnavailableError."""
@@ -88,15 +94,19 @@ class ExportService:
             )
             payload = self._build_payload(project_id, record, export, checkpoint)
             directory = self._stores.exports.create(project_id, export)
-            self._scheduler.submit(
-                "export",
-                project_id,
-                payload,
-                directory,
-                subject={"experiment_id": record.id, "export_id": export.id},
-                devices=["cpu"],
-                job_id=export.job_id,
-            )
+            try:
+                self._scheduler.submit(
+                    "export",
+                    project_id,
+                    payload,
+                    directory,
+                    subject={"experiment_id": record.id, "export_id": export.id},
+                    devices=["cpu"],
+                    job_id=export.job_id,
+                )
+            except OSError:
+                self._stores.exports.delete(project_id, export.id)
+                raise
         return export
 
     def delete_export(self, project_id: str, export_id: str) -> ExportDeleted:
@@ -110,14 +120,18 @@ class ExportService:
         return ExportDeleted(project_id=project_id, export_id=export_id)
 
     def model_path(self, project_id: str, export_id: str) -> Path:
-        """Return the exported file; raises ConflictError when the export has not completed."""
+        """Return the exported file; raises ConflictError when it is not complete, or not the one that was certified."""
         export = self._require_finished(project_id, export_id)
-        return self._existing(project_id, export_id, export.output_file or "")
+        path = self._existing(project_id, export_id, export.output_file or "")
+        self._checksums.require(path, export.checksum)
+        return path
 
     def bundle_path(self, project_id: str, export_id: str) -> Path:
-        """Return the bundle; raises ConflictError when the export has not completed."""
-        self._require_finished(project_id, export_id)
-        return self._existing(project_id, export_id, "bundle.zip")
+        """Return the bundle; raises ConflictError when it is not complete, or not the one that was written."""
+        export = self._require_finished(project_id, export_id)
+        path = self._existing(project_id, export_id, "bundle.zip")
+        self._checksums.require(path, export.bundle_checksum)
+        return path
 
     def read_certificate(self, project_id: str, export_id: str) -> ParityCertificate:
         """Return the certificate, of a refused export too; raises NotFoundError."""
@@ -151,6 +165,7 @@ class ExportService:
             changes["output_file"] = result["output_file"]
             changes["output_size_mb"] = result["output_size_mb"]
             changes["checksum"] = result["checksum"]
+            changes["bundle_checksum"] = result.get("bundle_checksum")
             changes["contents"] = result["contents"]
         validation = result.get("validation") or self._read_validation(job)
         if validation is not None:
@@ -163,13 +178,15 @@ class ExportService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, stage, job_id=job.id)
+        announce(self._bus, job.project_id, stage, job_id=job.id)
 
     def recover_orphans(self, living_jobs: set[str]) -> None:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for export in self._stores.exports.read_all(project_id):
-                if export.status in ACTIVE_STATUSES and export.job_id not in living_jobs:
+                if export.status not in ACTIVE_STATUSES or export.job_id in living_jobs:
+                    continue
+                with skipping(f"The export {export.id}"):
                     self._stores.exports.update(project_id, export.id, {"status": "interrupted"})
 
     def _announce(self, job: JobRecord, result: dict[str, Any]) -> None:
@@ -180,11 +197,15 @@ class ExportService:
             type="model",
             name=result["output_file"],
             url=url,
-            meta={"size_mb": result["output_size_mb"], "path": f"exports/{export_id}/{result['output_file']}"},
+            meta={
+                "size_mb": result["output_size_mb"],
+                "sha256": result["checksum"],
+                "path": f"exports/{export_id}/{result['output_file']}",
+            },
         )
         ready = ExportReady(asset_url=url, contents=result["contents"], checksum=result["checksum"])
-        self._bus.publish(job.project_id, ArtifactAdded(artifact=artifact), stage_id="EXPORT", job_id=job.id)
-        self._bus.publish(job.project_id, ready, stage_id="EXPORT", job_id=job.id)
+        announce(self._bus, job.project_id, ArtifactAdded(artifact=artifact), stage_id="EXPORT", job_id=job.id)
+        announce(self._bus, job.project_id, ready, stage_id="EXPORT", job_id=job.id)
 
     def _read_validation(self, job: JobRecord) -> dict[str, Any] | None:
         certificate = self._stores.exports.read_certificate(job.project_id, job.subject["export_id"])
@@ -198,17 +219,13 @@ class ExportService:
     ) -> ExportPayload:
         spec = self._lookup.find_spec(project_id)
         licences = {architecture.id: architecture.licence for architecture in spec.info.architectures}
-        evaluation = self._stores.evaluations.read(project_id, record.id)
+        evaluation = self._stores.evaluations.read_completed(project_id, record.id)
         is_measured = (
             evaluation is not None
             and evaluation.status == "completed"
             and evaluation.run_id == record.current_run_id
             and evaluation.checkpoint == export.checkpoint
         )
-        aggregate = self._stores.evaluations.read_aggregate(project_id, record.id) if is_measured else None
-        headline = [metric.name for metric in spec.info.headline_metrics]
-        measured = aggregate or {}
-        metrics = {name: float(measured[name]) for name in headline if measured.get(name) is not None}
         subsets = list(evaluation.split_subsets) if evaluation is not None and is_measured else None
         return ExportPayload(
             task=spec.id,
@@ -221,7 +238,9 @@ class ExportService:
             split_subsets=subsets or self._choose_subsets(project_id, record),
             format=export.format,
             options=export.options,
-            metrics=metrics or record.best_metric or record.final_metrics,
+            measurements=find_measurements(
+                self._stores, project_id, record, export.checkpoint, evaluation if is_measured else None
+            ),
             licence=licences.get(record.model.backbone, "unknown"),
         )
 

@@ -6,9 +6,10 @@ images per second fall with the number of pixels, memory grows with pixels and b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from typing import Any
 
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.forecasts import ForecastParts
@@ -20,6 +21,10 @@ EVAL_PER_TRAIN = 3.0
 """Images per second of a forward pass over those of a training step, where validation was never measured."""
 
 NUM_LATEST = 5
+
+BYTES_PER_WEIGHT = 4
+_MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1}
+"""Numbers that an optimizer keeps of each parameter that is trained."""
 
 _SAME_MODEL = ("device_name", "num_devices", "task", "backbone", "freeze_backbone")
 _WEIGHTS = {
@@ -153,6 +158,20 @@ def scale_memory(basis: Basis) -> tuple[float, float | None]:
     if known.peak_vram_mb is not None:
         return known.peak_ram_mb, known.peak_vram_mb * factor
     return known.peak_ram_mb + (factor - 1.0) * max(0.0, known.peak_ram_mb - FIXED_RAM_MB), None
+
+
+def estimate_checkpoint_mb(parameters_m: float, hyperparameters: Mapping[str, Any], is_frozen: bool) -> float:
+    """Return the size of one checkpoint in MiB: float32 weights, their average, and what the optimizer keeps of each.
+
+    A half-done accumulation keeps the gradients. Of a frozen model hardly anything is trained.
+    """
+    trained = 0 if is_frozen else _MOMENTS[str(hyperparameters["optimizer"])]
+    if hyperparameters["optimizer"] == "sgd" and not hyperparameters["momentum"]:
+        trained = 0
+    if not is_frozen and int(hyperparameters["batch_multiplier"]) > 1:
+        trained += 1
+    copies = 1 + bool(hyperparameters["ema"]) + trained
+    return parameters_m * 1e6 * BYTES_PER_WEIGHT * copies / 2**20
 
 
 def find_decode_rate(device_name: str, measurements: Sequence[RunMeasurement]) -> float | None:

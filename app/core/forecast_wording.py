@@ -32,7 +32,7 @@ def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[
     """Return a sentence for everything that may not fit, with what to change."""
     advice = "choose a smaller batch_size" if batch_size > 1 else "choose a smaller image_size"
     advice_ram = "close other programs" if forecast.vram_mb is not None else advice
-    disk_mb = forecast.disk_cache_mb + (forecast.disk_checkpoints_mb or 0.0)
+    disk_mb = count_disk_mb(forecast)
     checks = (
         ("memory", forecast.memory_mb, free.ram_mb, advice_ram),
         ("GPU memory", forecast.vram_mb, free.vram_mb, advice),
@@ -43,6 +43,11 @@ def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[
         for what, needed_mb, free_mb, what_to_do in checks
         if needed_mb is not None and free_mb is not None and needed_mb > free_mb
     ]
+
+
+def count_disk_mb(forecast: Forecast) -> float:
+    """Return what a run needs on the disk at most, in MiB: images that are kept, and checkpoints."""
+    return forecast.disk_cache_mb + (forecast.disk_checkpoints_mb or 0.0)
 
 
 def format_duration(duration_s: float) -> str:
@@ -60,4 +65,6 @@ def format_duration(duration_s: float) -> str:
 
 def format_size(size_mb: float) -> str:
     """Return MiB for people."""
-    return f"{size_mb / MIB_PER_GIB:.1f} GiB" if size_mb >= MIB_PER_GIB / 10 else f"{size_mb:.0f} MiB"
+    if size_mb >= MIB_PER_GIB:
+        return f"{size_mb / MIB_PER_GIB:.1f} GiB"
+    return f"{size_mb:.0f} MiB" if size_mb >= 1 else "less than 1 MiB"

@@ -14,6 +14,7 @@ from app.core.forecast_formula import (
     Workload,
     borrow_overheads,
     choose_basis,
+    estimate_checkpoint_mb,
     find_assumptions,
     find_decode_rate,
     scale_memory,
@@ -34,6 +35,8 @@ from app.tasks.base import TaskSpec
 from app.tasks.registry import get_spec
 
 MIB = 2**20
+NUM_CHECKPOINT_FILES = 3
+"""The best and the last one, and the next one while it is written beside them."""
 NOTHING_KNOWN = "Nothing like this was measured on this machine yet. A probe of a few steps measures it."
 
 
@@ -81,7 +84,7 @@ class Forecaster:
             "epochs_done": payload.recorded_epochs,
             "can_end_earlier": bool(settings.hyperparameters["early_stopping_patience"]) and work.epochs > 1,
             "disk_cache_mb": round(uncached.bytes_to_keep / MIB, 1),
-            "disk_checkpoints_mb": self._find_checkpoint_size(project_id, record),
+            "disk_checkpoints_mb": self._find_checkpoint_size(project_id, record, settings),
         }
         forecast = forecast.model_copy(update=changes)
         free = self._measure_free(payload)
@@ -90,13 +93,21 @@ class Forecaster:
         status: ForecastStatus = "estimated" if basis.differences else "ready"
         return ForecastView(status=status, forecast=forecast, message=describe_forecast(forecast))
 
-    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord) -> float | None:
-        """Return the MiB of the checkpoints of the latest experiment with the same model and optimizer."""
+    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord, settings: _Settings) -> float | None:
+        """Return the MiB of the checkpoints of a run at most.
+
+        By the size of those of the latest experiment with the same model and optimizer, else by their content.
+        """
         wanted = _describe_weights(record)
         for other in reversed(self._stores.experiments.read_all(project_id)):
             if other.checkpoints and _describe_weights(other) == wanted:
-                return round(sum(info.size_mb for info in other.checkpoints.values()), 1)
-        return None
+                return round(NUM_CHECKPOINT_FILES * max(info.size_mb for info in other.checkpoints.values()), 1)
+        info = self._lookup.find_spec(project_id).info
+        parameters_m = {item.id: item.parameters_m for item in info.architectures}.get(record.model.backbone)
+        if parameters_m is None or settings.is_fill:
+            return None  # a memory grows with the images, by how much only a run tells
+        size_mb = estimate_checkpoint_mb(parameters_m, settings.hyperparameters, record.model.freeze_backbone)
+        return round(NUM_CHECKPOINT_FILES * size_mb, 1)
 
     def _measure_free(self, payload: TrainPayload) -> FreeSpace:
         devices = list_devices(None).devices

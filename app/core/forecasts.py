@@ -13,6 +13,7 @@ from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.measurements import keep_measurement
+from app.core.metric_advice import MetricAdvisor
 from app.core.payloads import TrainPayloads
 from app.core.stores import Stores
 from app.schemas.common import new_id
@@ -34,6 +35,7 @@ class ForecastService:
         self._gate = gate
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
+        self._advisor = MetricAdvisor(stores)
         scheduler.register("probe", self)
 
     def get_forecast(self, project_id: str, experiment_id: str) -> ForecastView:
@@ -77,6 +79,7 @@ class ForecastService:
             project_id, record, record.current_run_id or "", self._find_resume(project_id, record)
         )
         view = self._forecaster.forecast(project_id, record, payload)
+        view = view.model_copy(update={"warnings": self._advisor.list_warnings(project_id, record)})
         probe = self._find_probe(project_id, record)
         if probe is None:
             return view

@@ -1,40 +1,44 @@
-"""Imports: dry runs, uploads, and the job that builds a dataset beside the workspace and moves it into place."""
+"""Imports: uploads, and the job that builds a dataset beside the workspace and moves it into place."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from app.config import Settings
+from app.core.announcing import announce
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
+from app.core.import_sources import check_format, find_upload, make_limits, resolve_source
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
-from app.datasets.formats.check import check_source
+from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.datasets.samples import Sample
 from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.datasets import (
-    ImportCheck,
     ImportLocal,
     ImportOptions,
-    ImportReport,
     ImportStarted,
     UploadReceived,
     UploadRemoved,
 )
 from app.schemas.events import AnyEvent, DatasetSelected, SplitSummary, StageStatus
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
-from app.schemas.payloads import ImportLimits, ImportPayload
+from app.schemas.payloads import ImportPayload
 from app.schemas.splits import SplitCreate
 from app.storage.paths import UnsafePathError
 from app.storage.uploads import UploadStore
 
 UPLOAD_AGE_S = 24 * 3600.0
+# The job looks at its deadline itself; after this the server ends it.
+DEADLINE_GRACE_S = 20.0
 
 
 class ImportService:
@@ -49,7 +53,8 @@ class ImportService:
         self._bus = bus
         self._scheduler = scheduler
         self._gate = gate
-        self._limits = ImportLimits(max_total_bytes=settings.max_import_bytes, max_pixels=settings.max_pixels)
+        self._limits = make_limits(settings, settings.import_timeout_s, "AI_STUDIO_IMPORT_TIMEOUT_S")
+        self._max_run_s = settings.import_timeout_s + DEADLINE_GRACE_S
         self._on_imported: list[Callable[[JobRecord], None]] = []
         scheduler.register("import", self)
 
@@ -57,30 +62,10 @@ class ImportService:
         """Have a callback called with the job of each dataset that came into place; perhaps twice, so it bears that."""
         self._on_imported.append(callback)
 
-    def check_import(self, project_id: str, request: ImportCheck) -> ImportReport:
-        """Return what an import would find, without importing; raises ValidationFailedError for a missing source."""
-        spec = self._lookup.find_spec(project_id)
-        if request.upload_id is not None:
-            source = self._find_upload(project_id, request.upload_id)
-        else:
-            source = _resolve_source(request.source_path or "")
-        self._check_format(project_id, request.source_format)
-        scratch = self._stores.paths.scratch_dir(project_id)
-        make_directory(scratch)
-        return check_source(
-            source,
-            annotation_kind=spec.info.annotation_kind,
-            allowed_formats=spec.info.import_formats,
-            source_format=request.source_format,
-            options=request.options,
-            limits=self._limits,
-            scratch_dir=scratch,
-        )
-
     def import_local(self, project_id: str, request: ImportLocal) -> ImportStarted:
         """Start an import from this machine; raises ConflictError when there is a dataset or another import."""
         self._lookup.find_project(project_id)
-        source = _resolve_source(request.source_path)
+        source = resolve_source(request.source_path)
         if source.is_relative_to(self._stores.paths.root):
             raise invalid_field("source_path", "The source lies inside the workspace; choose a folder outside of it.")
         with self._gate.enter(project_id):
@@ -105,9 +90,9 @@ class ImportService:
     ) -> UploadReceived:
         """Store a batch of files; with `is_final` start the import of everything under this upload."""
         self._lookup.find_project(project_id)
-        self._check_format(project_id, source_format)
+        check_format(self._lookup, project_id, source_format)
         if upload_id is not None:
-            self._find_upload(project_id, upload_id)
+            find_upload(self._uploads, project_id, upload_id)
         upload_id = upload_id or new_id("upload")
         for name, stream in files:
             try:
@@ -130,9 +115,13 @@ class ImportService:
         """Remove the files of an upload that is not to be imported; raises NotFoundError, or ConflictError in use."""
         self._lookup.find_project(project_id)
         with self._gate.enter(project_id):
-            self._find_upload(project_id, upload_id)
+            find_upload(self._uploads, project_id, upload_id)
             for job in self._scheduler.list_jobs():
-                if job.subject.get("upload_id") == upload_id and job.status not in TERMINAL_JOB_STATUSES:
+                if job.subject.get("upload_id") != upload_id or job.status in TERMINAL_JOB_STATUSES:
+                    continue
+                if not job.is_work:
+                    self._scheduler.cancel(job.id)  # a dry run of it
+                else:
                     msg = f"The upload is being imported ({job.id}). Cancel the import instead."
                     raise ConflictError(msg)
             self._uploads.remove(project_id, upload_id)
@@ -151,10 +140,11 @@ class ImportService:
         if job.status == "completed":
             if staging.is_dir():
                 self._stores.datasets.publish(job.project_id, staging)
-            self._stores.projects.update(job.project_id, {})
-            self._bus.publish(job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
+            self._stores.paths.failed_problems_file(job.project_id).unlink(missing_ok=True)
+            self._stores.projects.touch(job.project_id)
+            announce(self._bus, job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
             if (split := (job.result or {}).get("split")) is not None:
-                self._bus.publish(job.project_id, SplitSummary.model_validate(split), job_id=job.id)
+                announce(self._bus, job.project_id, SplitSummary.model_validate(split), job_id=job.id)
             for callback in self._on_imported:
                 callback(job)
         stage = StageStatus(
@@ -162,23 +152,42 @@ class ImportService:
             status="COMPLETED" if job.status == "completed" else "FAILED",
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, stage, job_id=job.id)
+        announce(self._bus, job.project_id, stage, job_id=job.id)
+        if job.status == "failed":
+            self._keep_problems(job, staging)
         shutil.rmtree(staging, ignore_errors=True)
         if "upload_id" in job.subject:
             self._uploads.remove(job.project_id, job.subject["upload_id"])
 
+    def problems_path(self, project_id: str) -> Path:
+        """Return the table of every problem of the dataset's import, or of the last one that failed; NotFoundError."""
+        self._lookup.find_project(project_id)
+        paths = self._stores.paths
+        has_dataset = self._stores.datasets.has_dataset(project_id)
+        path = paths.dataset_problems_file(project_id) if has_dataset else paths.failed_problems_file(project_id)
+        if not path.is_file():
+            msg = "The import had no problem, or there was none since the dataset was cleared."
+            raise NotFoundError(msg)
+        return path
+
+    def _keep_problems(self, job: JobRecord, staging: Path) -> None:
+        with contextlib.suppress(OSError):  # it had no problem to name, or the disk has one of its own
+            (staging / PROBLEMS_NAME).replace(self._stores.paths.failed_problems_file(job.project_id))
+
     def recover(self, living_jobs: set[str]) -> None:
         """Remove what dead imports and forgotten uploads left behind."""
         for project_id in self._stores.projects.list_ids():
-            self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
-            for staging in self._stores.paths.project_dir(project_id).glob("staging/job-*"):
-                if staging.name not in living_jobs:
-                    shutil.rmtree(staging, ignore_errors=True)
+            with skipping(f"What imports left in {project_id}"):
+                self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
+                staging_dir = self._stores.paths.project_dir(project_id) / "staging"
+                for staging in self._stores.documents.list_directories(staging_dir, "job"):
+                    if staging.name not in living_jobs:
+                        shutil.rmtree(staging, ignore_errors=True)
 
     def _payload(
         self, project_id: str, source: str, label: str, source_format: str | None, options: ImportOptions
     ) -> ImportPayload:
-        self._check_format(project_id, source_format)
+        check_format(self._lookup, project_id, source_format)
         spec = self._lookup.find_spec(project_id)
         return ImportPayload(
             dataset_id=new_id("dataset"),
@@ -206,6 +215,7 @@ class ImportService:
             subject={"dataset_id": payload.dataset_id, **subject},
             devices=[],
             job_id=job_id,
+            max_run_s=self._max_run_s,
         )
         return ImportStarted(job_id=job_id)
 
@@ -217,32 +227,3 @@ class ImportService:
             if job.project_id == project_id and job.kind == "import" and job.status not in TERMINAL_JOB_STATUSES:
                 msg = f"An import is already running in this project ({job.id})."
                 raise ConflictError(msg)
-
-    def _check_format(self, project_id: str, source_format: str | None) -> None:
-        allowed = self._lookup.find_spec(project_id).info.import_formats
-        if source_format is not None and source_format not in allowed:
-            raise invalid_field(
-                "source_format", f"The format {source_format!r} does not fit this task. Formats: {', '.join(allowed)}."
-            )
-
-    def _find_upload(self, project_id: str, upload_id: str) -> Path:
-        try:
-            return self._uploads.find_source(project_id, upload_id)
-        except (FileNotFoundError, UnsafePathError):
-            msg = f"There is no upload {upload_id}; it may have been imported or removed."
-            raise NotFoundError(msg) from None
-
-
-def _resolve_source(text: str) -> Path:
-    if "\x00" in text:
-        raise invalid_field("source_path", "A path cannot contain a null character.")
-    try:
-        path = Path(text).expanduser()
-        if not path.is_absolute():
-            raise invalid_field("source_path", f"Give an absolute path; {text[:200]!r} is relative.")
-        return path.resolve(strict=True)
-    except FileNotFoundError as error:
-        raise invalid_field("source_path", f"There is nothing at {text[:200]!r} on this machine.") from error
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise invalid_field("source_path", f"{text[:200]!r} cannot be opened: {reason}.") from error

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.core.exceptions import (
+    AIStudioError,
     CheckpointNotFoundError,
+    ConflictError,
     DatasetNotImportedError,
     ExperimentNotFoundError,
     NotFoundError,
@@ -15,7 +17,7 @@ from app.core.stores import Stores
 from app.datasets.table import DatasetTable
 from app.schemas.experiments import CheckpointName, ExperimentRecord
 from app.schemas.projects import ProjectRecord
-from app.storage.json_store import CorruptDocumentError
+from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError
 from app.storage.paths import UnsafePathError
 from app.tasks.base import TaskSpec
 from app.tasks.registry import get_spec
@@ -35,8 +37,7 @@ class Lookup:
             msg = f"There is no project {project_id}."
             raise NotFoundError(msg) from None
         except CorruptDocumentError as error:
-            msg = f"The project {project_id} cannot be read and was set aside: {error.reason}"
-            raise NotFoundError(msg) from error
+            raise unusable(f"The project {project_id}", error, NotFoundError) from error
 
     def find_spec(self, project_id: str) -> TaskSpec:
         """Return the task of a project; raises NotFoundError."""
@@ -50,6 +51,11 @@ class Lookup:
         except FileNotFoundError:
             msg = "This project has no dataset yet. Import one first."
             raise DatasetNotImportedError(msg) from None
+        except UnreadableDocumentError as error:
+            msg = f"The dataset cannot be read now, and nothing was changed: {error.reason}."
+            raise DatasetNotImportedError(msg) from error
+        except NewerDocumentError as error:
+            raise DatasetNotImportedError(f"The dataset was left as it is: {error.reason}.") from error
         except CorruptDocumentError as error:
             msg = f"The dataset cannot be read and was set aside: {error.reason} Clear it and import it again."
             raise DatasetNotImportedError(msg) from error
@@ -83,8 +89,7 @@ class Lookup:
             msg = f"There is no experiment {experiment_id} in this project."
             raise ExperimentNotFoundError(msg) from None
         except CorruptDocumentError as error:
-            msg = f"The experiment {experiment_id} cannot be read and was set aside: {error.reason}"
-            raise ExperimentNotFoundError(msg) from error
+            raise unusable(f"The experiment {experiment_id}", error, ExperimentNotFoundError) from error
 
     def find_checkpoint(self, project_id: str, record: ExperimentRecord, name: CheckpointName) -> Path:
         """Return the file of a checkpoint; raises CheckpointNotFoundError."""
@@ -93,3 +98,12 @@ class Lookup:
             msg = f"The experiment {record.name!r} has no checkpoint {name!r}."
             raise CheckpointNotFoundError(msg)
         return path
+
+
+def unusable(what: str, error: CorruptDocumentError, lost: type[AIStudioError]) -> AIStudioError:
+    """Return what a client is told of a document that cannot be used; `lost` is for one that was set aside."""
+    if isinstance(error, UnreadableDocumentError):
+        return ConflictError(f"{what} cannot be read now, and nothing was changed: {error.reason}.")
+    if isinstance(error, NewerDocumentError):
+        return ConflictError(f"{what} was left as it is: {error.reason}.")
+    return lost(f"{what} cannot be read and was set aside: {error.reason}")

@@ -6,6 +6,7 @@ import json
 import logging
 from datetime import datetime
 
+from app.core.exceptions import DocumentError
 from app.core.stores import Stores
 from app.schemas.arithmetic import RunMeasurement
 from app.schemas.common import utc_now
@@ -32,7 +33,7 @@ def keep_measurement(stores: Stores, job: JobRecord, first_event_at: str | None 
         stores.measurements.add(measurement)
     except ValueError:  # pydantic's ValidationError is one
         logger.exception("What job %s measured cannot be read", job.id)
-    except OSError as error:
+    except (OSError, DocumentError) as error:
         logger.warning("What job %s measured could not be kept: %s", job.id, error)
 
 

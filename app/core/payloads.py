@@ -27,6 +27,12 @@ class TrainPayloads:
         table, index = self._lookup.find_split(project_id, record.split_name)
         if not any(image.split[index] == "train" for image in table.images):
             raise invalid_field("split_name", f"The split {record.split_name!r} has no training image.")
+        settings = record.hyperparameters
+        wanted = settings.get("checkpoint_class", "")
+        if settings.get("checkpoint_metric") == "val_class_recall" and wanted not in table.classes:
+            known = ", ".join(table.classes)
+            msg = f"{wanted!r} is no class of this dataset. Its classes: {known}."
+            raise invalid_field("hyperparameters.checkpoint_class", msg)
 
     def build(
         self, project_id: str, record: ExperimentRecord, run_id: str, resume_from: Path | None = None
@@ -43,6 +49,7 @@ class TrainPayloads:
             augmentations=record.augmentations,
             hardware=record.hardware,
             weights_dir=str(self._settings.resolved_weights_dir),
+            machine_dir=str(self._settings.resolved_machine_dir),
             resume_from=str(resume_from) if resume_from else None,
             initial_weights=None if resume_from else self._find_initial_weights(project_id, record),
             micro_batch_limit=self._find_micro_batch_limit(project_id, record, run_id) if resume_from else None,

@@ -50,6 +50,8 @@ class PredictionService:
         wanted = query or PredictQuery()
         answer = ask_until_answered(lambda: self._ask(project_id, experiment_id, image, wanted))
         if answer.pop("status") != "ok":
+            if answer.get("kind") == "model":  # the image is all right
+                raise ConflictError(str(answer["message"]))
             raise ValidationFailedError(str(answer.get("message", "The image cannot be read.")))
         return Prediction(experiment_id=experiment_id, **answer)
 

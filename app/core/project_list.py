@@ -82,7 +82,7 @@ class ProjectListService:
         active = [
             (job.id, job.status, job.progress.done, job.progress.message)
             for job in self._scheduler.list_jobs()
-            if job.status not in TERMINAL_JOB_STATUSES and not job.is_service
+            if job.status not in TERMINAL_JOB_STATUSES and job.is_work
         ]
         facts = (self._stores.documents.generation, int(time.time() / VERSION_AGE_S), tuple(sorted(active)))
         return f"{hash(facts) & 0xFFFF_FFFF_FFFF_FFFF:016x}"
@@ -123,7 +123,7 @@ class ProjectListService:
         """Return the jobs of each project, oldest first."""
         found: dict[str, list[JobRecord]] = {}
         for job in reversed(self._scheduler.list_jobs()):
-            if not job.is_service:
+            if job.is_work:
                 found.setdefault(job.project_id, []).append(job)
         return found
 
@@ -179,7 +179,7 @@ class ProjectListService:
         return min(records, key=lambda record: _RANK.get(record.status, len(_RANK)), default=None), False
 
     def _is_evaluated(self, project_id: str, experiment_id: str) -> bool:
-        record = self._stores.evaluations.read(project_id, experiment_id)
+        record = self._stores.evaluations.read_completed(project_id, experiment_id)
         return record is not None and record.status == "completed"
 
 

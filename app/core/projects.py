@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 
@@ -23,6 +22,7 @@ from app.schemas.projects import (
     ProjectSummary,
     ProjectUpdate,
 )
+from app.storage.deletion import free_space
 from app.tasks.registry import list_specs
 
 # The list is kept until this process changes a document; this long at most, for what is changed by hand.
@@ -72,11 +72,11 @@ class ProjectService:
 
     def update_project(self, project_id: str, request: ProjectUpdate) -> ProjectSummary:
         """Rename or describe a project; raises NotFoundError."""
-        self._lookup.find_project(project_id)
         changes = request.model_dump(exclude_unset=True)
         if changes.get("name", "") is None:
             raise invalid_field("name", "A project needs a name.")
         with self._gate.enter(project_id):
+            self._lookup.find_project(project_id)  # inside: it may have been deleted while this waited
             updated = self._stores.projects.update(project_id, changes)
         announce_change(self._bus, project_id, "project", project_id, "changed")
         return self._summarize(updated)
@@ -92,14 +92,15 @@ class ProjectService:
                 trashed = self._stores.projects.delete(project_id)
             self._stores.datasets.forget(project_id)
             self._scheduler.forget_project(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
+            free_space(trashed)
+            self._stores.projects.catch_up()
         return ProjectDeleted(project_id=project_id)
 
     def _refuse_active(self, project_id: str) -> None:
         active = [
             job
             for job in self._scheduler.list_jobs()
-            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and not job.is_service
+            if job.project_id == project_id and job.status not in TERMINAL_JOB_STATUSES and job.is_work
         ]
         if active:
             kinds = ", ".join(sorted({job.kind for job in active}))

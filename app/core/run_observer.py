@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from app.core.announcing import announce
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.live_figures import LiveFigures
 from app.core.measurements import keep_measurement
@@ -109,8 +111,8 @@ class RunObserver:
             status=STAGE.get(job.status, "FAILED"),
             message=job.error.message if job.error is not None else "",
         )
-        self._bus.publish(job.project_id, finished, run_id=run_id, stage_id="TRAIN", job_id=job.id)
-        self._bus.publish(job.project_id, stage, run_id=run_id, job_id=job.id)
+        announce(self._bus, job.project_id, finished, run_id=run_id, stage_id="TRAIN", job_id=job.id)
+        announce(self._bus, job.project_id, stage, run_id=run_id, job_id=job.id)
         self._publish_status(job, record)
         self._live.forget(job.id)
 
@@ -119,7 +121,8 @@ class RunObserver:
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
                 if record.status in {"pending", "training"}:
-                    self._recover_orphan(project_id, record, living_jobs)
+                    with skipping(f"The experiment {record.id}"):
+                        self._recover_orphan(project_id, record, living_jobs)
 
     def _recover_orphan(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
         experiments = self._stores.experiments
@@ -201,7 +204,7 @@ class RunObserver:
 
     def _publish_status(self, job: JobRecord, record: ExperimentRecord) -> None:
         event = ExperimentStatusChanged(experiment_id=record.id, status=record.status)
-        self._bus.publish(job.project_id, event, run_id=job.subject["run_id"], job_id=job.id)
+        announce(self._bus, job.project_id, event, run_id=job.subject["run_id"], job_id=job.id)
 
 
 def _experiment_status(status: JobStatus) -> ExperimentStatus:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.core.announcing import announce_change
+from app.core.announcing import announce, announce_change
 from app.core.events import EventBus
 from app.core.exceptions import (
     ConflictError,
@@ -20,6 +20,7 @@ from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.core.table_views import TableViews
+from app.datasets.split_warnings import explain_split
 from app.datasets.splits import DrawnSplit, add_split, count_split, draw_split
 from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
 from app.schemas.envelope import FieldProblem
@@ -83,6 +84,7 @@ class SplitService:
             stats=stats,
             class_distribution=distribution,
             warnings=drawn.warnings,
+            leaks=drawn.leaks,
         )
 
     def create_split(self, project_id: str, request: SplitCreate) -> SplitInfo:
@@ -99,7 +101,8 @@ class SplitService:
             users = self._find_users(project_id, request.name)
             info = self._describe(project_id, changed, changed.split_names.index(request.name), users)
         stats = info.stats
-        self._bus.publish(
+        announce(
+            self._bus,
             project_id,
             SplitSummary(
                 train_rows=stats.train, val_rows=stats.val, test_rows=stats.test, stratified=True, seed=request.seed
@@ -140,18 +143,23 @@ class SplitService:
     def _describe(
         self, project_id: str, table: DatasetTable, index: int, users: Sequence[ExperimentRecord]
     ) -> SplitInfo:
+        view = self._views.view(project_id, table)
         values = [image.split[index] for image in table.images]
-        stats, distribution = count_split(values, self._views.view(project_id, table).class_names)
+        stats, distribution = count_split(values, view.class_names)
         name = table.split_names[index]
         record = next((split for split in table.splits if split.name == name), SplitRecord(name))
+        ratios = SplitRatios.model_validate(record.ratios) if record.ratios else None
+        leaks = view.leaks_of(index)
         return SplitInfo(
             name=name,
             index=index,
             stats=stats,
             class_distribution=distribution,
-            warnings=record.warnings,
+            # Not those of the record: sentences that an earlier version wrote may be wrong.
+            warnings=explain_split(stats, distribution, leaks, ratios),
+            leaks=leaks,
             is_imported=record.seed is None,
-            ratios=SplitRatios.model_validate(record.ratios) if record.ratios else None,
+            ratios=ratios,
             seed=record.seed,
             created_at=record.created_at,
             experiments=[SplitUser(id=user.id, name=user.name, status=user.status) for user in users],

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.core.checksums import Checksums
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError
 from app.core.lookup import Lookup
@@ -45,6 +46,7 @@ class StateService:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._bus = bus
+        self._checksums = Checksums()
         self._mutex = threading.Lock()
         self._folded: dict[str, _Folded] = {}
 
@@ -82,12 +84,13 @@ class StateService:
         return [item for item in folded.artifacts.values() if self._locate(project_id, item) is not None]
 
     def asset_path(self, project_id: str, asset_id: str) -> Path:
-        """Return the file of an artefact; raises NotFoundError."""
+        """Return the file of an artefact; raises NotFoundError, ConflictError for a model that was changed."""
         artifact = self._fold(project_id).artifacts.get(asset_id)
         path = self._locate(project_id, artifact) if artifact is not None else None
         if path is None:
             msg = f"There is no asset {asset_id[:80]!r} in this project."
             raise NotFoundError(msg)
+        self._checksums.require(path, artifact.meta.get("sha256") if artifact is not None else None)
         return path
 
     def forget(self, project_id: str) -> None:

@@ -12,6 +12,7 @@ from app.storage.export_repository import ExportRepository
 from app.storage.measurement_repository import MeasurementRepository
 from app.storage.paths import WorkspacePaths
 from app.storage.project_repository import ProjectRepository
+from app.tasks.registry import list_specs
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def open_stores(paths: WorkspacePaths) -> Stores:
     return Stores(
         paths=paths,
         documents=documents,
-        projects=ProjectRepository(documents),
+        projects=ProjectRepository(documents, tuple(list_specs())),
         datasets=DatasetRepository(documents),
         experiments=ExperimentRepository(documents),
         evaluations=EvaluationRepository(documents),

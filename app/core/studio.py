@@ -17,6 +17,7 @@ from app.core.export_pages import ExportPageService
 from app.core.exports import ExportService
 from app.core.forecasts import ForecastService
 from app.core.gate import ProjectGate
+from app.core.import_checks import ImportCheckService
 from app.core.imports import ImportService
 from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
@@ -37,7 +38,7 @@ from app.core.training import TrainingService
 from app.core.training_results import TrainingResultsService
 from app.core.training_views import TrainingViewService
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
-from app.storage.event_log import ProjectEventLog
+from app.storage.event_log import ProjectEventLog, open_event_log
 from app.storage.locks import ServerLock
 from app.storage.paths import WorkspacePaths
 
@@ -61,19 +62,20 @@ class Studio:
         self._lock = ServerLock(self._paths)
         self._stores = stores = open_stores(self._paths)
         self.bus = bus = EventBus(self._open_log, settings.max_streams)
-        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments)
+        self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments, stores.documents)
         gate, views, live = ProjectGate(), TableViews(), LiveFigures()
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
+        self.import_checks = ImportCheckService(stores, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
         self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
         self.training = TrainingService(stores, bus, scheduler, gate, settings, live)
-        self.training_results = TrainingResultsService(stores, bus, scheduler, live)
+        self.training_results = TrainingResultsService(stores, bus, scheduler, live, views)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
-        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings)
+        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
         self.exports = ExportService(stores, bus, scheduler, gate, settings)
         self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
@@ -91,12 +93,16 @@ class Studio:
         scheduler.register("train", self._runs)
         self.projects.on_delete(self.predictions.stop_project)
         self.projects.on_delete(self.augmentations.stop_project)
+        self.projects.on_delete(self.import_checks.stop_project)
         self.projects.on_delete(self.states.forget)
 
     def start(self) -> None:
         """Take the workspace, repair what a crash left, and begin to work; raises WorkspaceInUseError."""
         self._lock.acquire()
         try:
+            if self.system.explain_read_only():  # nothing can be repaired, and no job can run
+                self.scheduler.load()
+                return
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
             self.scheduler.start()
@@ -115,9 +121,10 @@ class Studio:
         living = {job.id for job in self.scheduler.list_jobs() if job.status not in TERMINAL_JOB_STATUSES}
         self._runs.recover_orphans(living)
         self.imports.recover(living)
+        self.import_checks.recover()
         self.evaluations.recover_orphans(living)
         self.exports.recover_orphans(living)
         self.predictions.clean_up()
 
     def _open_log(self, project_id: str) -> ProjectEventLog:
-        return ProjectEventLog(self._paths.events_file(project_id), project_id)
+        return open_event_log(self._stores.documents, project_id)

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import get_args
 
+from pydantic import ValidationError
+
+from app.datasets.identical import Groups, find_identical, measure_split_leaks, summarize_identical
 from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
 from app.schemas.datasets import ImageQuery, SplitValue
+from app.schemas.leaks import IdenticalImages, SplitLeaks
 
 CACHED_ORDERS = 32
 CACHED_VIEWS = 4
@@ -27,6 +31,7 @@ class TableView:
     total_bytes: int
     _orders: OrderedDict[tuple[object, ...], list[int]] = field(default_factory=OrderedDict)
     _subset_counts: dict[int, dict[SplitValue, int]] = field(default_factory=dict)
+    _leaks: dict[int, SplitLeaks] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, query: ImageQuery) -> list[int]:
@@ -60,6 +65,36 @@ class TableView:
         with self._mutex:
             self._subset_counts[column] = counts
         return counts
+
+    def leaks_of(self, column: int) -> SplitLeaks:
+        """Return what a split lets through, by the number of its column: as it was stored, else counted now."""
+        with self._mutex:
+            if column in self._leaks:
+                return self._leaks[column]
+        leaks = self._read_leaks(column)
+        if leaks is None:
+            values = [image.split[column] for image in self.table.images]
+            leaks = measure_split_leaks(self.table.images, self._identical_groups, values)
+        with self._mutex:
+            self._leaks[column] = leaks
+        return leaks
+
+    @cached_property
+    def identical(self) -> IdenticalImages:
+        """The images that are the same as another one."""
+        return summarize_identical(self.table.images, self._identical_groups)
+
+    def _read_leaks(self, column: int) -> SplitLeaks | None:
+        name = self.table.split_names[column]
+        stored = next((split.leaks for split in self.table.splits if split.name == name), None)
+        try:
+            return SplitLeaks.model_validate(stored) if stored is not None else None
+        except ValidationError:
+            return None  # another version counted other things
+
+    @cached_property
+    def _identical_groups(self) -> Groups:
+        return find_identical(self.table.images)
 
     @cached_property
     def _in_name_order(self) -> list[int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
+from app.core.announcing import announce
 from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import (
@@ -18,7 +19,8 @@ from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
-from app.core.lookup import Lookup
+from app.core.lookup import Lookup, unusable
+from app.core.metric_advice import MetricAdvisor
 from app.core.payloads import TrainPayloads
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
@@ -35,6 +37,7 @@ from app.schemas.experiments import (
 )
 from app.schemas.jobs import JobCommand
 from app.schemas.payloads import TrainPayload
+from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import UnsafePathError
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
@@ -62,9 +65,11 @@ class TrainingService:
         self._live = live
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
+        self._advisor = MetricAdvisor(stores)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
+        self._stores.experiments.catch_up()
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             self._refuse_unstartable(record)
@@ -77,11 +82,14 @@ class TrainingService:
                 forecast_s = view.forecast.duration_s
                 run = run.model_copy(update={"forecast_s": forecast_s, "forecast_status": view.status})
             self._stores.experiments.create_run(project_id, run)
-            self._stores.evaluations.reset(project_id, experiment_id)
-            return self._launch(project_id, record, run, payload)
+            started = self._launch(project_id, record, run, payload)
+            self._stores.evaluations.reset_after(project_id, experiment_id)
+        warnings = self._advisor.list_warnings(project_id, record)
+        return started.model_copy(update={"warnings": warnings})
 
     def resume_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue the continuation of the current run; raises CheckpointNotFoundError, ConflictError."""
+        self._stores.experiments.catch_up()
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             if record.status in ACTIVE_EXPERIMENT_STATUSES:
@@ -165,7 +173,6 @@ class TrainingService:
             if record.status in ACTIVE_EXPERIMENT_STATUSES:
                 msg = "A run of this experiment is pending or running. Stop it first."
                 raise TrainingInProgressError(msg)
-            self._stores.evaluations.reset(project_id, experiment_id)
             changes: dict[str, Any] = {
                 "status": "created",
                 "started_at": None,
@@ -180,6 +187,7 @@ class TrainingService:
             updated = self._stores.experiments.update(
                 project_id, experiment_id, lambda current: current.model_copy(update=changes)
             )
+            self._stores.evaluations.reset_after(project_id, experiment_id)
         self._publish_status(project_id, updated)
         return updated
 
@@ -241,14 +249,14 @@ class TrainingService:
             if job.subject["run_id"] == run_id:
                 self._scheduler.move(job.id, position)
                 queue = self.list_queue(project_id)
-                self._bus.publish(project_id, QueueChanged(run_ids=[entry.run_id for entry in queue.queue]))
+                announce(self._bus, project_id, QueueChanged(run_ids=[entry.run_id for entry in queue.queue]))
                 return queue
         msg = f"The run {run_id} does not wait in the queue."
         raise RunNotFoundError(msg)
 
     def _note_asked(self, project_id: str, run: RunRecord, command: JobCommand) -> None:
         self._live.ask(run.job_id or "", command)
-        self._bus.publish(project_id, RunAsked(run_id=run.id, command=command), run_id=run.id, job_id=run.job_id)
+        announce(self._bus, project_id, RunAsked(run_id=run.id, command=command), run_id=run.id, job_id=run.job_id)
 
     def _keep_ended(self, project_id: str, experiment_id: str) -> RunStarted:
         experiments = self._stores.experiments
@@ -267,7 +275,7 @@ class TrainingService:
             experiments.update_run(project_id, experiment_id, run.id, {**changes, **best})
             updated = experiments.update(project_id, experiment_id, lambda current: current.model_copy(update=changes))
         stage = StageStatus(stage_id="TRAIN", status="COMPLETED", message="Kept the best checkpoint")
-        self._bus.publish(project_id, stage, run_id=run.id)
+        announce(self._bus, project_id, stage, run_id=run.id)
         self._publish_status(project_id, updated)
         return self._answer(project_id, experiment_id)
 
@@ -292,17 +300,21 @@ class TrainingService:
         if payload.resume_from is None:
             changes |= {"best_epoch": None, "best_metric": {}, "final_metrics": {}, "checkpoints": {}}
             changes["started_at"] = None
-        updated = experiments.update(project_id, record.id, lambda current: current.model_copy(update=changes))
+        try:
+            updated = experiments.update(project_id, record.id, lambda current: current.model_copy(update=changes))
+            self._scheduler.submit(
+                "train",
+                project_id,
+                payload,
+                paths.run_dir(project_id, record.id, run.id),
+                subject={"experiment_id": record.id, "run_id": run.id},
+                devices=list(record.hardware.selected_devices),
+                job_id=run.job_id,
+            )
+        except OSError:
+            experiments.undo_launch(project_id, record, run)
+            raise
         self._publish_status(project_id, updated)
-        self._scheduler.submit(
-            "train",
-            project_id,
-            payload,
-            paths.run_dir(project_id, record.id, run.id),
-            subject={"experiment_id": record.id, "run_id": run.id},
-            devices=list(record.hardware.selected_devices),
-            job_id=run.job_id,
-        )
         return RunStarted(experiment_id=record.id, run_id=run.id, status="pending", job_id=run.job_id)
 
     def _current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
@@ -314,6 +326,8 @@ class TrainingService:
         except FileNotFoundError:
             msg = f"The run {record.current_run_id} is not there any more."
             raise RunNotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error
 
     def _active(self, project_id: str, experiment_id: str) -> tuple[ExperimentRecord, RunRecord]:
         record = self._lookup.find_experiment(project_id, experiment_id)
@@ -328,7 +342,8 @@ class TrainingService:
         return RunStarted(experiment_id=experiment_id, run_id=run.id, status=record.status, job_id=run.job_id)
 
     def _publish_status(self, project_id: str, record: ExperimentRecord) -> None:
-        self._bus.publish(
+        announce(
+            self._bus,
             project_id,
             ExperimentStatusChanged(experiment_id=record.id, status=record.status),
             run_id=record.current_run_id,

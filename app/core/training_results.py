@@ -11,6 +11,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.stores import Stores
+from app.core.table_views import TableViews
 from app.core.training import RESUMABLE_STATUSES
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
@@ -23,11 +24,11 @@ from app.schemas.experiments import (
     RunRecord,
 )
 from app.schemas.jobs import JobRecord
-from app.schemas.tasks import Direction
+from app.schemas.tasks import Direction, MetricSpec
 from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
 from app.storage.experiment_repository import CHECKPOINT_NAMES
 from app.storage.json_store import CorruptDocumentError
-from app.tasks.base import TaskSpec
+from app.tasks.base import LOSSES, TaskSpec
 
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
 
@@ -35,12 +36,15 @@ ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
 class TrainingResultsService:
     """Reads what the results column shows."""
 
-    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures) -> None:
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures, views: TableViews
+    ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._bus = bus
         self._scheduler = scheduler
         self._live = live
+        self._views = views
 
     def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
         """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.
@@ -74,13 +78,14 @@ class TrainingResultsService:
             checkpoints=checkpoints,
             log_bytes=self._measure_log(project_id, run),
             reasons=find_reasons(record, checkpoints, figures),
-            metrics=list(spec.info.epoch_metrics),
-            primary_metric=spec.info.primary_metric,
+            metrics=find_shown_metrics(spec, monitored),
+            primary_metric=find_first_metric(spec, monitored),
             monitored_metric=monitored,
             monitored_direction=direction,
             best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
             hyperparameter_schema=spec.hyperparameters.model_json_schema(),
             num_images=self._count_images(project_id, record),
+            num_val_copies=self._count_val_copies(project_id, record),
         )
 
     def _read_run(self, project_id: str, record: ExperimentRecord) -> RunRecord | None:
@@ -105,6 +110,13 @@ class TrainingResultsService:
         except (DatasetNotImportedError, SplitNotFoundError):
             return {}
         return dict(Counter(image.split[index] for image in table.images))
+
+    def _count_val_copies(self, project_id: str, record: ExperimentRecord) -> int:
+        try:
+            table, index = self._lookup.find_split(project_id, record.split_name)
+        except (DatasetNotImportedError, SplitNotFoundError):
+            return 0
+        return self._views.view(project_id, table).leaks_of(index).identical.val_in_train
 
     def _read_queue(self, project_id: str, run: RunRecord | None) -> QueueView:
         names = {record.id: record.name for record in self._stores.experiments.read_all(project_id)}
@@ -141,11 +153,21 @@ class TrainingResultsService:
 def find_monitored(spec: TaskSpec, config: RunConfigRecord | None, epochs: list[EpochMetrics]) -> str:
     """Return the metric whose best epoch a run keeps: what its record says, or what its epochs allow."""
     recorded = config.resolved.get("monitored_metric") if config else None
-    known = {metric.name for metric in spec.info.epoch_metrics} | {"val_loss", "train_loss"}
+    known = {metric.name for metric in spec.all_metrics} | set(LOSSES)
     if recorded in known:
         return str(recorded)
     has_validation = not epochs or epochs[-1].model_dump().get(spec.info.primary_metric) is not None
     return spec.info.primary_metric if has_validation else "train_loss"
+
+
+def find_shown_metrics(spec: TaskSpec, monitored: str) -> list[MetricSpec]:
+    """Return the metrics of an epoch; one that is measured only because it decides is among them."""
+    return [*spec.info.epoch_metrics, *(metric for metric in spec.info.optional_metrics if metric.name == monitored)]
+
+
+def find_first_metric(spec: TaskSpec, monitored: str) -> str:
+    """Return the metric that stands first: the one that decides, or the task's own where that is a loss."""
+    return spec.info.primary_metric if monitored in LOSSES else monitored
 
 
 def find_best_epoch(epochs: list[EpochMetrics], metric: str, direction: Direction) -> int | None:

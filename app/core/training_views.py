@@ -11,6 +11,7 @@ from app.core.experiments import say_undeletable
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
+from app.core.metric_advice import MetricAdvisor
 from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.core.training import say_unstartable
@@ -27,6 +28,7 @@ from app.schemas.training_views import (
     WeightsState,
 )
 from app.storage.json_store import CorruptDocumentError
+from app.tasks.base import TaskSpec
 
 ROWS_PER_PAGE = 30
 
@@ -43,6 +45,7 @@ class TrainingViewService:
         self._tasks = tasks
         self._settings = settings
         self._live = live
+        self._advisor = MetricAdvisor(stores)
 
     def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:
         """Return the page; without a wish the first of the list is selected. Raises NotFoundError."""
@@ -62,7 +65,7 @@ class TrainingViewService:
         spec = self._lookup.find_spec(project_id)
         records = self._stores.experiments.read_all(project_id)
         metric = next(item for item in spec.info.epoch_metrics if item.name == spec.info.primary_metric)
-        matching = _sort([record for record in records if _matches(record, query)], query, metric)
+        matching = _sort([record for record in records if _matches(record, query)], query, metric, spec)
         num_pages = max(1, -(-len(matching) // ROWS_PER_PAGE))
         page = min(query.page, num_pages)
         positions, times_left = self._queue_positions(project_id), self._read_times_left(project_id)
@@ -70,7 +73,7 @@ class TrainingViewService:
         return ExperimentRows(
             query=query,
             rows=[
-                self._row(project_id, record, metric, positions.get(record.id), times_left.get(record.id))
+                self._row(project_id, record, spec, positions.get(record.id), times_left.get(record.id))
                 for record in matching[(page - 1) * ROWS_PER_PAGE : page * ROWS_PER_PAGE]
             ],
             num_all=len(records),
@@ -102,6 +105,7 @@ class TrainingViewService:
             },
             weights_dir=str(weights_dir),
             lock_reason=say_locked(record),
+            advice=self._advisor.advise(project_id, record),
             train_refusal=_say_untrainable(record, split_names),
         )
 
@@ -159,7 +163,7 @@ class TrainingViewService:
         self,
         project_id: str,
         record: ExperimentRecord,
-        metric: MetricSpec,
+        spec: TaskSpec,
         position: int | None,
         eta_s: float | None,
     ) -> ExperimentRow:
@@ -168,7 +172,8 @@ class TrainingViewService:
             done = len(self._stores.experiments.read_metrics(project_id, record.id, record.current_run_id).epochs)
         return ExperimentRow(
             record=record,
-            metric=record.best_metric.get(metric.name),
+            metric=next(iter(record.best_metric.values()), None),
+            metric_title=_title_of_best(record, spec),
             queue_position=position,
             epochs_done=done,
             epochs=int(record.hyperparameters["max_epochs"]),
@@ -201,15 +206,32 @@ def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:
     return has_status and query.search.strip().casefold() in record.name.casefold()
 
 
-def _sort(records: list[ExperimentRecord], query: ExperimentQuery, metric: MetricSpec) -> list[ExperimentRecord]:
+def _title_of_best(record: ExperimentRecord, spec: TaskSpec) -> str:
+    titles = {"val_loss": "Loss, validation", "train_loss": "Loss, training"}
+    titles |= {metric.name: metric.title for metric in spec.all_metrics}
+    name = next(iter(record.best_metric), spec.info.primary_metric)
+    return titles.get(name, name)
+
+
+def _sort(
+    records: list[ExperimentRecord], query: ExperimentQuery, metric: MetricSpec, spec: TaskSpec
+) -> list[ExperimentRecord]:
     newest = sorted(records, key=lambda record: (record.created_at, record.id), reverse=query.sort != "oldest")
     if query.sort == "name":
         return sorted(newest, key=lambda record: record.name.casefold())
     if query.sort == "metric":
-        sign = -1.0 if metric.direction == "max" else 1.0
-        worst = sign * math.inf
-        return sorted(newest, key=lambda record: sign * record.best_metric.get(metric.name, worst))
+        return sorted(newest, key=lambda record: _rank(record, metric, spec))
     return newest
+
+
+def _rank(record: ExperimentRecord, metric: MetricSpec, spec: TaskSpec) -> tuple[bool, bool, str, float]:
+    """Order the best first. Figures of different metrics cannot be compared: those of the usual one come first."""
+    name, value = next(iter(record.best_metric.items()), ("", math.nan))
+    if not name:
+        return True, True, "", 0.0
+    is_known = name in {item.name for item in spec.all_metrics}
+    is_highest_best = is_known and spec.direction(name) == "max"
+    return False, name != metric.name, name, -value if is_highest_best else value
 
 
 def _suggest_name(records: list[ExperimentRecord]) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from app.datasets.regular import open_regular
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
 
@@ -84,7 +85,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
     while Pillow decodes it.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
             _check_size(image.width, image.height, max_side_px, max_pixels)
             yield image
     except UnreadableImageError:
@@ -110,7 +111,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
 def looks_like_image(path: Path) -> bool:
     """Say whether the first bytes of a file are those of a format that can be read; opens no decoder."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             start = file.read(12)
     except OSError:
         return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import time
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +20,12 @@ from typing import Any
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import FoundImage, ProblemList, SourceError
 from app.datasets.formats.findings import count_classes, drop_empty_classes
+from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
+from app.datasets.formats.work import Work
+from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
 from app.datasets.images import UnreadableImageError
+from app.datasets.job_guard import guard_limits
 from app.datasets.naming import assign_filenames
 from app.datasets.samples import SAMPLES
 from app.datasets.splits import DrawnSplit, add_split, draw_split
@@ -40,35 +43,18 @@ from app.datasets.table import (
 )
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
+from app.schemas.datasets import MAX_NAMED_CLASSES
 from app.schemas.events import JobProgressed, SplitSummary, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ImportPayload
 from app.schemas.splits import SplitCreate
 
 ORIGINAL_SPLIT = "original"
+_IMPORTING = "Importing images"
 _UNPACKED_DIR = ".unpacked"
-_PROGRESS_INTERVAL_S = 0.3
 _FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Enough that no core waits for another's file, few enough that a cancelled job ends at once.
 _WAITING_PER_WORKER = 8
-
-
-class Progress:
-    """Tells the job's log how far it is, at most every 0.3 s, and ends the work when it was cancelled."""
-
-    def __init__(self, context: JobContext, message: str) -> None:
-        self._context = context
-        self._message = message
-        self._next_s = 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report and look for a command; raises JobCancelled."""
-        raise_if_cancelled(self._context)
-        now_s = time.monotonic()
-        if now_s >= self._next_s or (done == total and total):
-            self._next_s = now_s + _PROGRESS_INTERVAL_S
-            job_id = self._context.request.job_id
-            self._context.report(JobProgressed(job_id=job_id, done=done, total=total, message=self._message))
 
 
 @dataclass(frozen=True)
@@ -84,8 +70,15 @@ def run(context: JobContext) -> dict[str, Any]:
     """Import a dataset; raises JobFailure with what to do about it, and JobCancelled."""
     payload = ImportPayload.model_validate(context.request.payload)
     context.report(StageStatus(stage_id="DATA_SOURCE", status="IN_PROGRESS", message="Importing images."))
+
+    def on_progress(doing: str, done: int, total: int) -> None:
+        raise_if_cancelled(context)
+        context.report(JobProgressed(job_id=context.request.job_id, done=done, total=total, message=doing))
+
     try:
-        return _import(context, payload)
+        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME)
+        with closing(work), guard_limits(work, Path(context.request.job_dir)):
+            return _import(context, payload, work)
     except SourceError as error:
         msg = f"{error.message} {error.fix}"
         raise JobFailure(msg, kind="SourceError") from error
@@ -96,16 +89,16 @@ def run(context: JobContext) -> dict[str, Any]:
         raise JobFailure(msg, kind="InsufficientStorage") from error
 
 
-def _import(context: JobContext, payload: ImportPayload) -> dict[str, Any]:
+def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str, Any]:
     images_dir, thumbs_dir = context.output_dir / "images", context.output_dir / ".thumbs"
     for folder in (images_dir, thumbs_dir):
         folder.mkdir(parents=True, exist_ok=True)
     unpacked = context.output_dir / _UNPACKED_DIR
-    source, transfer, refused = _open_source(context, payload, unpacked)
-    found = scan_source(_source(payload, source))
-    imported = list(_store_images(context, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
+    source, transfer, refused = _open_source(payload, unpacked, work)
+    found = scan_source(_source(payload, source, work))
+    imported = list(_store_images(work, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
     shutil.rmtree(unpacked, ignore_errors=True)
-    problems = _join_problems(refused, found.scan.problems, payload.limits.max_named_problems)
+    problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
     table = _build_table(payload, found, imported, problems)
@@ -116,18 +109,18 @@ def _import(context: JobContext, payload: ImportPayload) -> dict[str, Any]:
     return _summarize(table, found) | _summarize_split(table, payload)
 
 
-def _open_source(context: JobContext, payload: ImportPayload, unpacked: Path) -> tuple[Path, Transfer, ProblemList]:
+def _open_source(payload: ImportPayload, unpacked: Path, work: Work) -> tuple[Path, Transfer, ProblemList]:
     """Return the folder or file to scan, how its files come in, and what was refused on the way."""
-    refused, transfer = ProblemList(payload.limits.max_named_problems), _transfer(payload)
+    refused, transfer = work.new_problems(), _transfer(payload)
     if payload.is_sample:
         unpacked.mkdir()
-        Progress(context, "Writing the sample images")(0, 0)
+        work.step("Writing the sample images", 0)
         SAMPLES[payload.annotation_kind].write(unpacked)
         return unpacked, "move", refused
     source = Path(payload.source_path)
     if is_zip(source):
         unpacked.mkdir()
-        refused = extract_zip(source, unpacked, payload.limits, Progress(context, "Unpacking"))
+        refused = extract_zip(source, unpacked, work)
         return unpacked, "move", refused
     return source, transfer, refused
 
@@ -143,20 +136,19 @@ def _transfer(payload: ImportPayload) -> Transfer:
     return payload.mode
 
 
-def _source(payload: ImportPayload, path: Path) -> Source:
+def _source(payload: ImportPayload, path: Path, work: Work) -> Source:
     kind, allowed = payload.annotation_kind, payload.allowed_formats
-    return Source(path, kind, allowed, payload.source_format, payload.options, payload.limits)
+    return Source(path, kind, allowed, payload.source_format, payload.options, work)
 
 
-def _store_images(context: JobContext, found: SourceScan, store: ImageStore) -> Iterator[_Imported]:
+def _store_images(work: Work, found: SourceScan, store: ImageStore) -> Iterator[_Imported]:
     """Bring in every image that can be read, in order; add the others to the problems."""
     images, problems = found.scan.images, found.scan.problems
     names = assign_filenames(image.name for image in images)
-    progress = Progress(context, "Importing images")
     was_linked = True
-    with closing(_submit_all(store, images, names)) as work:
-        for done, (image, name, future) in enumerate(work):
-            progress(done, len(images))
+    with closing(_submit_all(store, images, names)) as stores:
+        for done, (image, name, future) in enumerate(stores):
+            work.step(_IMPORTING, done, len(images))
             try:
                 stored = future.result()
             except UnreadableImageError as error:
@@ -167,7 +159,7 @@ def _store_images(context: JobContext, found: SourceScan, store: ImageStore) -> 
                 msg = "Files could not be hard-linked here and were copied."
                 problems.warn(image.name, msg, "Keep the source on the same disk as the workspace to save space.")
             yield _Imported(name, image, stored)
-    progress(len(images), len(images))
+    work.step(_IMPORTING, len(images), len(images))
 
 
 def _submit_all(
@@ -228,9 +220,14 @@ def _build_table(
         num_problems=problems.num_problems,
         problems=[ProblemRecord(item.file, item.message, item.fix, item.severity) for item in problems.named],
         value_names=list(found.scan.value_names),
-        splits=[SplitRecord(ORIGINAL_SPLIT, created_at=now)] if found.scan.has_split else [],
+        splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
     )
+
+
+def _record_original(images: Sequence[ImageRecord], now: str) -> SplitRecord:
+    leaks = measure_split_leaks(images, find_identical(images), [image.split[0] for image in images])
+    return SplitRecord(ORIGINAL_SPLIT, created_at=now, leaks=leaks.model_dump())
 
 
 def _relabel(annotation: Annotation, labels: dict[str, Label]) -> Annotation:
@@ -249,8 +246,8 @@ def _measure(imported: Sequence[_Imported]) -> StatsRecord:
     return StatsRecord(len(headers), min(widths), max(widths), min(heights), max(heights), formats)
 
 
-def _join_problems(first: ProblemList, second: ProblemList, max_named: int) -> ProblemList:
-    joined = ProblemList(max_named)
+def _join_problems(first: ProblemList, second: ProblemList, work: Work) -> ProblemList:
+    joined = work.new_problems()
     joined.extend(first)
     joined.extend(second)
     return joined
@@ -267,11 +264,13 @@ def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
         "dataset_id": table.id,
         "num_images": len(table.images),
         "num_problems": table.num_problems,
-        "classes": table.classes,
+        "num_classes": len(table.classes),
+        "classes": table.classes[:MAX_NAMED_CLASSES],
         "source_format": table.source_format,
         "split_names": table.split_names,
         "value_names": table.value_names,
         "notes": list(found.scan.notes),
+        "identical": summarize_identical(table.images, find_identical(table.images)).model_dump(),
     }
 
 

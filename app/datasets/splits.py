@@ -13,9 +13,13 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from app.datasets.grouped_split import Units, place_units, unite_strata
+from app.datasets.identical import Groups, find_identical, measure_split_leaks
+from app.datasets.split_warnings import explain_split
 from app.datasets.table import DatasetTable, ImageRecord, SplitRecord, Value
 from app.schemas.common import utc_now
 from app.schemas.datasets import SplitValue
+from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitCreate, SplitRatios
 from app.schemas.tasks import AnnotationKind
 
@@ -27,7 +31,7 @@ _IMAGES_PER_BIN = 10
 _NO_CLASS = ""
 # With fewer images than this the shares of a class round to nothing, so one of them is kept for training first.
 _TINY_CLASS = 4
-_MAX_NAMED_CLASSES = 10
+SUBSETS: tuple[SplitValue, ...] = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -36,21 +40,25 @@ class DrawnSplit:
 
     values: list[SplitValue]
     warnings: list[str]
+    leaks: SplitLeaks
 
 
 def draw_split(table: DatasetTable, annotation_kind: AnnotationKind, ratios: SplitRatios, seed: int) -> DrawnSplit:
     """Divide the images by the ratios, stratified; the same table, ratios and seed give the same split.
 
     Strata are classes, or bins of equal size for values. Sizes are the ratios rounded to whole images, but every
-    subset with a ratio above 0 gets an image as long as there are enough of them.
+    subset with a ratio above 0 gets an image as long as there are enough of them. Images with the same content stay
+    in one subset; the sizes are then as near as such groups allow.
     """
     is_by_value = annotation_kind == "values"
-    strata = _bin_values(table.images) if is_by_value else [_dominant_class(image) for image in table.images]
-    subsets = _assign(
-        np.unique(strata, return_inverse=True)[1].astype(np.int64), _subset_sizes(len(strata), ratios), seed
-    )
-    names = [] if is_by_value else strata
-    return DrawnSplit(subsets, [*_warn_of_size(len(strata), ratios), *_warn_of_classes(names, subsets, ratios)])
+    names = _bin_values(table.images) if is_by_value else [_dominant_class(image) for image in table.images]
+    strata = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    sizes = _subset_sizes(len(names), ratios)
+    groups = find_identical(table.images)
+    subsets = _assign_groups(strata, groups, sizes, seed) if groups else _assign(strata, sizes, seed)
+    leaks = measure_split_leaks(table.images, groups, subsets)
+    stats, by_class = count_split(subsets, [None] * len(names) if is_by_value else names)
+    return DrawnSplit(subsets, explain_split(stats, by_class, leaks, ratios), leaks)
 
 
 def add_split(table: DatasetTable, request: SplitCreate, drawn: DrawnSplit) -> DatasetTable:
@@ -61,6 +69,7 @@ def add_split(table: DatasetTable, request: SplitCreate, drawn: DrawnSplit) -> D
         ratios=request.ratios.model_dump(),
         warnings=drawn.warnings,
         created_at=utc_now(),
+        leaks=drawn.leaks.model_dump(),
     )
     images = [
         msgspec.structs.replace(image, split=[*image.split, value])
@@ -114,6 +123,16 @@ def _assign(strata: Indices, sizes: Sizes, seed: int) -> list[SplitValue]:
     for i in val:
         values[i] = "val"
     return values
+
+
+def _assign_groups(strata: Indices, groups: Groups, sizes: Sizes, seed: int) -> list[SplitValue]:
+    """Assign as `_assign` does, with each group in one subset."""
+    united = unite_strata(strata, groups)
+    numbers = {subset: number for number, subset in enumerate(SUBSETS)}
+    loose = np.array([numbers[subset] for subset in _assign(united, sizes, seed)], dtype=np.int64)
+    targets = np.zeros((int(united.max()) + 1, len(SUBSETS)), dtype=np.int64)
+    np.add.at(targets, (united, loose), 1)
+    return [SUBSETS[number] for number in place_units(Units(united, groups), targets, seed).tolist()]
 
 
 def _without_reserved(strata: Indices, num_needed: int, seed: int) -> Indices:
@@ -171,31 +190,3 @@ def _bin_values(images: Sequence[ImageRecord]) -> list[str]:
 def _dominant_class(image: ImageRecord) -> str:
     names = Counter(name for a in image.annotations if (name := getattr(a, "class_name", None)) is not None)
     return names.most_common(1)[0][0] if names else _NO_CLASS
-
-
-def _warn_of_size(num_images: int, ratios: SplitRatios) -> list[str]:
-    wanted = sum(share > 0.0 for share in (ratios.train, ratios.val, ratios.test))
-    if num_images < 3:
-        return [f"The dataset has fewer than 3 images ({num_images}); a split needs one for each subset."]
-    return [f"There are fewer images ({num_images}) than subsets."] if num_images < wanted else []
-
-
-def _warn_of_classes(names: Sequence[str], subsets: Sequence[SplitValue], ratios: SplitRatios) -> list[str]:
-    counts = Counter(name for name in names if name != _NO_CLASS)
-    warnings = []
-    if len(counts) == 1:
-        warnings.append(f"There is only one class ({next(iter(counts))}); a model has nothing to tell apart.")
-    if single := sorted(name for name, count in counts.items() if count == 1):
-        warnings.append(f"A class with one image goes to train: {_join(single)}.")
-    present = set(zip(names, subsets, strict=True)) if names else set()
-    shares: tuple[tuple[SplitValue, float], ...] = (("train", ratios.train), ("val", ratios.val), ("test", ratios.test))
-    for subset, share in shares:
-        missing = sorted(name for name, count in counts.items() if count > 1 and (name, subset) not in present)
-        if share > 0.0 and missing:
-            warnings.append(f"No image in {subset} of: {_join(missing)}.")
-    return warnings
-
-
-def _join(names: Sequence[str]) -> str:
-    more = len(names) - _MAX_NAMED_CLASSES
-    return ", ".join(names[:_MAX_NAMED_CLASSES]) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from app.datasets.images import ImageHeader, UnreadableImageError
+from app.datasets.regular import open_regular
 from app.datasets.thumbnails import thumbnail_path, write_thumbnail
 from app.schemas.payloads import ImportLimits
 
@@ -93,6 +94,6 @@ def _copy(source: Path, target: Path) -> tuple[str, int]:
 
 
 def _read_blocks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(_BLOCK_BYTES):
             yield block

@@ -6,17 +6,28 @@ A million images decode in about half a second, which is why this one document i
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 DATASET_VERSION = 1
+# The decoder checks these in C, at no cost that can be measured; whoever builds a table is not bound by them.
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Side = Annotated[int, msgspec.Meta(ge=1)]
+if TYPE_CHECKING:
+    StoredSubset = str
+    StoredMode = str
+    StoredSeverity = str
+else:
+    StoredSubset = Literal["train", "val", "test", "none"]
+    StoredMode = Literal["copy", "link", "reference"]
+    StoredSeverity = Literal["error", "warning"]
 
 
 class Label(msgspec.Struct, tag_field="type", tag="label", frozen=True, gc=False):
     """One class for the whole image."""
 
-    class_id: int
+    class_id: Count
     class_name: str
 
 
@@ -30,7 +41,7 @@ class Anomaly(msgspec.Struct, tag_field="type", tag="anomaly", frozen=True, omit
 class BBox(msgspec.Struct, tag_field="type", tag="bbox", frozen=True):
     """A box [x, y, w, h] in pixels."""
 
-    class_id: int
+    class_id: Count
     class_name: str
     bbox: tuple[float, float, float, float]
 
@@ -38,7 +49,7 @@ class BBox(msgspec.Struct, tag_field="type", tag="bbox", frozen=True):
 class OrientedBBox(msgspec.Struct, tag_field="type", tag="oriented_bbox", frozen=True):
     """A rotated box [cx, cy, w, h, angle in degrees]."""
 
-    class_id: int
+    class_id: Count
     class_name: str
     bbox: tuple[float, float, float, float, float]
 
@@ -52,7 +63,7 @@ class SegmentationMask(msgspec.Struct, tag_field="type", tag="segmentation_mask"
 class Instance(msgspec.Struct, tag_field="type", tag="instance", frozen=True, omit_defaults=True):
     """One object with its outline."""
 
-    class_id: int
+    class_id: Count
     class_name: str
     bbox: tuple[float, float, float, float] | None = None
     mask_path: str | None = None
@@ -72,13 +83,13 @@ class ImageRecord(msgspec.Struct, omit_defaults=True):
     """One image; sides in pixels after orientation. `source` is its path when the dataset only refers to files."""
 
     filename: str
-    width: int
-    height: int
-    split: list[str]
+    width: Side
+    height: Side
+    split: list[StoredSubset]
     annotations: list[Annotation]
     source: str | None = None
     content_hash: str = ""
-    size_bytes: int = 0
+    size_bytes: Count = 0
 
 
 class StatsRecord(msgspec.Struct):
@@ -98,17 +109,21 @@ class ProblemRecord(msgspec.Struct):
     file: str
     message: str
     fix: str
-    severity: str = "error"
+    severity: StoredSeverity = "error"
 
 
 class SplitRecord(msgspec.Struct):
-    """How a split was drawn; seed is None for one that came with the source."""
+    """How a split was drawn; seed is None for one that came with the source.
+
+    `leaks` is a `SplitLeaks`, None in tables written before they were counted.
+    """
 
     name: str
     seed: int | None = None
     ratios: dict[str, float] | None = None
     warnings: list[str] = []
     created_at: str = ""
+    leaks: dict[str, Any] | None = None
 
 
 class DatasetTable(msgspec.Struct):
@@ -124,7 +139,7 @@ class DatasetTable(msgspec.Struct):
     image_stats: StatsRecord
     images: list[ImageRecord]
     version: int = DATASET_VERSION
-    import_mode: str = "copy"
+    import_mode: StoredMode = "copy"
     content_hash: str = ""
     num_problems: int = 0
     problems: list[ProblemRecord] = []
@@ -133,13 +148,13 @@ class DatasetTable(msgspec.Struct):
     class_mapping: dict[str, str | None] = {}
 
 
-_DECODER = msgspec.json.Decoder(DatasetTable)
+DATASET_DECODER = msgspec.json.Decoder(DatasetTable)
 _ENCODER = msgspec.json.Encoder()
 
 
 def decode_dataset(data: bytes) -> DatasetTable:
     """Decode dataset.json; raises msgspec.DecodeError or ValidationError on anything else."""
-    return _DECODER.decode(data)
+    return DATASET_DECODER.decode(data)
 
 
 def encode_dataset(table: DatasetTable) -> bytes:

@@ -28,6 +28,11 @@ from app.tasks.trained import TrainedModel, load_trained
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
 
+NOT_FINITE = (
+    "The model gives no finite numbers for this image: its training has diverged. Train it again with a lower learning "
+    "rate, or use another experiment."
+)
+
 
 def run(context: JobContext) -> dict[str, Any]:
     """Answer messages until none has come for the idle time; returns {"num_answered"}."""
@@ -73,6 +78,8 @@ def predict_image(
     images = torch.from_numpy(resized).permute(2, 0, 1).unsqueeze(0).contiguous()
     height, width = pixels.shape[:2]
     outputs = run_model(trained.model, images, torch.device("cpu"))
+    if not all(np.isfinite(values).all() for values in outputs.values()):
+        return {"status": "error", "kind": "model", "message": NOT_FINITE}
     extra: dict[str, Any] = {}
     if is_explained:
         try:

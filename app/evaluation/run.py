@@ -5,8 +5,9 @@ What is measured, only the task knows. Nothing here asks which task it is.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from app.evaluation.inference import (
     run_model,
     tell_in_log,
 )
-from app.evaluation.intervals import bootstrap_intervals
+from app.evaluation.intervals import headline_intervals
+from app.evaluation.leaks import measure_leaks
 from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
+from app.schemas.leaks import EvaluatedWithout
 from app.schemas.payloads import EvaluatePayload
 from app.tasks.registry import get_spec, load_metrics
 from app.tasks.trained import TrainedModel, load_trained
@@ -53,6 +56,9 @@ def run(context: JobContext) -> dict[str, Any]:
     with open_cache(payload.dataset, table, plan_input(trained), pooled, tell) as cache:
         results, skipped = measure(context, payload, trained, pooled, cache)
     aggregate = summarize(context, payload, trained, results)
+    trained_splits = payload.trained_splits or [payload.split_name]
+    leaks = measure_leaks(table, trained_splits, results, lambda rows: measure_rest(context, payload, trained, rows))
+    aggregate["leaks"] = leaks.model_dump()
     aggregate["skipped"] = describe_skipped(skipped)
     aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
     # The aggregate comes last: where it exists, the results are complete.
@@ -102,7 +108,7 @@ def summarize(
     """Return aggregate.json: the task's part, the intervals, and what was measured."""
     part = load_metrics(payload.task)
     aggregate = part.aggregate(results, trained.context)
-    aggregate["intervals"] = bootstrap_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
+    aggregate |= headline_intervals(part, results, trained.context, lambda: raise_if_cancelled(context))
     return aggregate | {
         "num_images": len(results),
         "subsets": list(dict.fromkeys(payload.split_subsets)),
@@ -111,6 +117,17 @@ def summarize(
         "run_id": payload.run_id,
         "device": payload.device,
     }
+
+
+def measure_rest(
+    context: JobContext, payload: EvaluatePayload, trained: TrainedModel, rows: Sequence[Mapping[str, Any]]
+) -> EvaluatedWithout:
+    """Return the headline metrics of some of the results, with their intervals."""
+    part = load_metrics(payload.task)
+    figures = pick_headline(payload.task, part.aggregate(rows, trained.context))
+    intervals = headline_intervals(part, rows, trained.context, lambda: raise_if_cancelled(context))["intervals"]
+    metrics = {name: value for name, value in figures.items() if math.isfinite(value)}
+    return EvaluatedWithout(num_images=len(rows), metrics=metrics, intervals=intervals)
 
 
 def describe_skipped(skipped: Sequence[SkippedImage]) -> dict[str, Any]:

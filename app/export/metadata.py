@@ -10,7 +10,7 @@ import torch
 
 from app.evaluation.inference import InputPlan
 from app.schemas.common import utc_now
-from app.schemas.export import ExportOptions, ModelMetadata, ResizeRecipe
+from app.schemas.export import ExportOptions, Measurement, ModelMetadata, ResizeRecipe
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import ExportPayload
 from app.tasks.registry import get_spec, load_export
@@ -52,7 +52,8 @@ def describe_model(
         classes=list(context.classes),
         input_size=list(plan.input_size),
         resize=plan.recipe,
-        metrics=payload.metrics if is_trained_size else {},
+        metrics=_unseen(payload.measurements) if is_trained_size else {},
+        measurements=payload.measurements if is_trained_size else [],
         architecture=context.model.backbone,
         licence=payload.licence,
         experiment_id=payload.experiment_id,
@@ -60,6 +61,11 @@ def describe_model(
         created_at=utc_now(),
         details=_describe_origin(trained, payload) | {"value_names": value_names},
     )
+
+
+def _unseen(measurements: list[Measurement]) -> dict[str, float]:
+    """Return metrics by name, without those in which training images took part: they would pass for the real thing."""
+    return {item.metric: item.value for item in measurements if "train" not in item.subsets}
 
 
 def _describe_origin(trained: TrainedModel, payload: ExportPayload) -> dict[str, Any]:

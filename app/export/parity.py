@@ -135,13 +135,15 @@ def _compare(
     answer = _run_exported(exported, images)
     found.batch_sizes.add(len(images))
     _check_shapes(reference, answer)
+    rows = [image.row for image in pooled]
+    # First of all: it refuses a model whose own answers are not finite, by the name of the image.
+    rows_torch = load_metrics(task).result_rows(reference, rows, context)
     difference = part.difference(reference, answer, context)
     difference = np.nan_to_num(difference, nan=UNDEFINED_DIFFERENCE, posinf=UNDEFINED_DIFFERENCE)
     found.filenames.extend(image.row.filename for image in pooled)
     found.differences.extend(difference.tolist())
     found.agreements.extend(part.agreement(reference, answer, context).tolist())
-    rows = [image.row for image in pooled]
-    found.rows_torch.extend(load_metrics(task).result_rows(reference, rows, context))
+    found.rows_torch.extend(rows_torch)
     found.rows_exported.extend(_rows_of_exported(trained, answer, rows))
 
 

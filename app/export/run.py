@@ -5,25 +5,27 @@ The file gets its final name only after its certificate has passed. Nothing here
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from app.checksum import find_checksum
 from app.durable import put_in_place
 from app.evaluation.artefacts import write_json
 from app.evaluation.inference import load_dataset, open_cache, pool_subsets, tell_in_log
-from app.export.bundle_file import BUNDLE_NAME, make_golden, write_bundle
+from app.export.bundle_file import BUNDLE_NAME, write_bundle
 from app.export.catalog import STEPS, FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
+from app.export.golden import make_golden
 from app.export.metadata import describe_model, plan_input
 from app.export.parity import Sample, certify, draw_sample
 from app.schemas.events import ExportProgress, StageStatus
 from app.schemas.export import ModelMetadata, ParityCertificate
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ExportPayload
+from app.schemas.reproducible import is_reproducible
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel, load_trained
 from app.throttle import Throttle
@@ -77,7 +79,8 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     golden = make_golden(trained, sample, certificate)
     contents = write_bundle(context.output_dir / BUNDLE_NAME, spec, metadata, certificate, golden)
     context.report(ExportProgress(pct=100.0, message="done"))
-    return describe_result(context.output_dir / spec.file_name, certificate, contents)
+    result = describe_result(context.output_dir / spec.file_name, certificate, contents)
+    return result | {"bundle_checksum": find_checksum(context.output_dir / BUNDLE_NAME)}
 
 
 def write_model(
@@ -91,7 +94,7 @@ def write_model(
     """Write the model to a file that has not its final name yet."""
     height, width = metadata.input_size
     conversion = Conversion(
-        model=trained.model.float().eval(),
+        model=trained.model.eval(),
         output_names=load_export(payload.task).OUTPUT_NAMES,
         input_size=(height, width),
         options=payload.options,
@@ -130,6 +133,7 @@ def certify_file(
             context.report(ExportProgress(pct=STEPS["certify"] + share, message=f"certify: {done} of {total} images"))
 
     certificate = certify(trained, exported, sample, between_batches)
+    certificate = certificate.model_copy(update={"reproducible": is_reproducible(trained.context.hyperparameters)})
     write_json(context.output_dir / "parity.json", certificate.model_dump())
     if not certificate.passed:
         raise JobFailure(
@@ -140,10 +144,6 @@ def certify_file(
 
 def describe_result(path: Path, certificate: ParityCertificate, contents: list[str]) -> dict[str, Any]:
     """Return what the job reports; the checksum is sha256 of the model file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
     return {
         "output_file": path.name,
         "output_size_mb": round(path.stat().st_size / 2**20, 3),
@@ -152,7 +152,7 @@ def describe_result(path: Path, certificate: ParityCertificate, contents: list[s
             "max_diff": certificate.max_diff,
             "mean_diff": certificate.mean_diff,
         },
-        "checksum": digest.hexdigest(),
+        "checksum": find_checksum(path),
         "contents": contents,
     }
 

@@ -11,8 +11,11 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
+from app.remote.errors import StudioJobError
 from app.remote.transport import Transport, UploadPart, drop_none, join_path
+from app.remote.waiting import Patience
 from app.schemas.datasets import (
+    CheckState,
     DatasetCleared,
     DatasetSummary,
     ImageInfo,
@@ -21,7 +24,10 @@ from app.schemas.datasets import (
     ImportStarted,
     UploadReceived,
 )
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobSummary
 
+POLL_S = 0.5
+RECONNECT_S = 60.0
 MAX_BATCH_FILES = 500
 MAX_BATCH_BYTES = 32 * 2**20
 
@@ -57,8 +63,12 @@ class Datasets:
         upload_id: str | None = None,
         source_format: str | None = None,
         options: dict[str, Any] | None = None,
+        on_progress: Callable[[CheckState], None] | None = None,
     ) -> ImportReport:
-        """Look at a source on the server's machine, or at an upload, and say what an import would find."""
+        """Look at a source on the server's machine, or at an upload, and say what an import would find.
+
+        Waits for the report; `on_progress` gets how far a longer look is. Raises StudioJobError when it was cancelled.
+        """
         body = drop_none(
             {
                 "source_path": _absolute(source) if source is not None else None,
@@ -67,7 +77,34 @@ class Datasets:
                 "options": options,
             }
         )
-        return self._http.send("POST", ImportReport, join_path("datasets", project_id, "import", "check"), json=body)
+        path = join_path("datasets", project_id, "import", "check")
+        answer = self._http.send("POST", _LooseAnswer, path, json=body).model_dump()
+        if "job_id" not in answer:
+            return ImportReport.model_validate_json(json.dumps(answer))
+        return self._wait_for_check(project_id, CheckState.model_validate_json(json.dumps(answer)), on_progress)
+
+    def _wait_for_check(
+        self, project_id: str, state: CheckState, on_progress: Callable[[CheckState], None] | None
+    ) -> ImportReport:
+        job_id = state.job_id
+        patience = Patience(None, RECONNECT_S, f"The dry run {job_id}")
+        while state.report is None:
+            if on_progress:
+                on_progress(state)
+            if state.status in TERMINAL_JOB_STATUSES:
+                raise StudioJobError(self._http.get(JobSummary, join_path("jobs", job_id)))
+            patience.pause(POLL_S)
+            state = patience.ask(lambda: self.get_check(project_id, job_id))
+        return state.report
+
+    def get_check(self, project_id: str, job_id: str) -> CheckState:
+        """Return how far a dry run is, with its report once it is done."""
+        return self._http.get(CheckState, join_path("datasets", project_id, "import", "check", job_id))
+
+    def download_problems(self, project_id: str, destination: Path, *, check_job_id: str | None = None) -> Path:
+        """Store the table of every problem of the import, or of a dry run."""
+        parts = ["check", check_job_id] if check_job_id else []
+        return self._http.download(join_path("datasets", project_id, "import", *parts, "problems"), destination)
 
     def import_local(
         self,

@@ -10,7 +10,7 @@ from app.schemas.common import FrozenModel
 
 UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
 UsedMemoryFormat = Literal["contiguous", "channels_last"]
-ChoiceSource = Literal["settings", "probe", "earlier_run", "default", "checkpoint"]
+ChoiceSource = Literal["settings", "rule", "probe", "earlier_run", "default", "checkpoint"]
 
 
 class Arithmetic(FrozenModel):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -10,6 +9,7 @@ from pydantic import BeforeValidator, Field
 from app.schemas.common import ExperimentId, QueryModel, StrictModel
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import EpochMetrics, ExperimentStatus
+from app.schemas.leaks import EvaluationLeaks
 from app.schemas.tasks import AnnotationKind, Direction, MetricSpec
 
 MIN_COMPARED = 2
@@ -34,12 +34,13 @@ class CompareQuery(QueryModel):
 
 
 class Figure(StrictModel):
-    """A metric with its interval; nulls where it could not be computed."""
+    """A metric with its 95 % interval; nulls where it could not be computed, `reason` says why there is no interval."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     level: float | None = None
+    reason: str | None = None
 
 
 class ComparedExperiment(StrictModel):
@@ -54,6 +55,7 @@ class ComparedExperiment(StrictModel):
     evaluation: EvaluationRecord | None = Field(description="The latest one, whatever its state.")
     num_images: int | None = Field(description="Images of the completed evaluation, null without one.")
     headline: dict[str, Figure]
+    leaks: EvaluationLeaks | None = Field(None, description="Evaluated images that training has seen.")
     precision: str | None = Field(None, description="What its current run computes in, as in config.json.")
 
 
@@ -65,9 +67,9 @@ class SettingDifference(StrictModel):
 
 
 class PairedTest(StrictModel):
-    """One experiment against the reference, on the images that both evaluations measured."""
+    """Two experiments on the images that both evaluations measured."""
 
-    reference: ExperimentId
+    reference: ExperimentId = Field(description="Of a pair that holds the first experiment: that one.")
     other: ExperimentId
     based_on: Literal["correct", "error"] = Field(
         description="correct: whether each image is right, more is better. error: its size, less is better."
@@ -76,21 +78,19 @@ class PairedTest(StrictModel):
     reference_mean: float
     other_mean: float
     difference: float = Field(description="other_mean minus reference_mean.")
-    low: float = Field(description="End of the 95 % interval of the difference.")
-    high: float
-    probability: float = Field(description="That the other one is better on images like these, 0 to 1.")
-    p_value: float | None = Field(description="Exact McNemar test, two-sided; null for errors.")
+    low: float | None = Field(
+        description="End of the interval of the difference; all pairs together hold theirs with 95 %. "
+        "null with too few images."
+    )
+    high: float | None
+    p_value: float = Field(description="Two-sided: McNemar's exact test, or a permutation test for errors.")
+    p_adjusted: float = Field(description="Corrected for all pairs of this comparison (Holm).")
     only_reference: int = Field(description="Images that only the reference gets right, or on which its error is less.")
     only_other: int
-    verdict: Literal["better", "worse", "open"] = Field(description="Of the other one; open: too close to call.")
-
-    @property
-    def certainty(self) -> str:
-        """How probable the likelier one is, in percent: rounded down, and never as certainty."""
-        likely = max(self.probability, 1.0 - self.probability) * 100.0 + 1e-9
-        if likely > 99.9:
-            return "more than 99.9 %"
-        return f"{math.floor(likely * 10) / 10:.1f} %" if likely >= 99.0 else f"{math.floor(likely)} %"
+    verdict: Literal["better", "worse", "open"] = Field(
+        description="Of the other one; open, no clear winner, unless p_adjusted is at most 0.05."
+    )
+    conclusion: str = Field(description="The verdict as a sentence.")
 
 
 class ComparisonNote(StrictModel):
@@ -101,6 +101,7 @@ class ComparisonNote(StrictModel):
         "no_common_images",
         "different_images",
         "seen_in_training",
+        "leaks",
         "different_checkpoints",
         "different_precision",
     ]
@@ -140,6 +141,8 @@ class Comparison(StrictModel):
     experiments: list[ComparedExperiment]
     settings: list[SettingDifference]
     num_equal_settings: int
-    tests: list[PairedTest] = Field(description="Each experiment but the first against the first.")
+    tests: list[PairedTest] = Field(description="Every pair, those with the first experiment before the others.")
+    winner: ExperimentId | None = Field(description="The experiment that is better than every other one.")
+    conclusion: str = Field(description="Which is better, or that there is no clear winner; empty without tests.")
     images: ImagePage
     notes: list[ComparisonNote]

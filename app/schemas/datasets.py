@@ -7,6 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
+from app.schemas.jobs import JobProgress, JobStatus
+from app.schemas.leaks import IdenticalImages
+
+# A report and a summary name no more: a document from outside can hold millions.
+MAX_NAMED_CLASSES = 10_000
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
@@ -55,13 +60,18 @@ class DatasetSummary(StrictModel):
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     content_hash: str = Field(description="Hash of file contents and annotations.")
+    identical: IdenticalImages = Field(
+        default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
+    )
 
 
 class ImportOptions(StrictModel):
     """Choices of a format; what a format has no use for is ignored by it."""
 
     filename_column: str | None = Field(None, description="CSV column with file names; found by itself when left out.")
-    target_columns: list[str] | None = Field(None, description="CSV columns with the label or the values.")
+    target_columns: list[str] | None = Field(
+        None, max_length=1000, description="CSV columns with the label or the values."
+    )
     annotation_file: str | None = Field(None, description="Annotation file inside the source, when there are several.")
     class_mapping: dict[str, ClassName | None] = Field(
         default_factory=dict,
@@ -101,7 +111,8 @@ class ImportReport(StrictModel):
     source_format: str
     num_images: int
     num_annotations: int
-    classes: list[str]
+    num_classes: int = 0
+    classes: list[str] = Field(description="The first of them.")
     class_counts: dict[str, int]
     found_classes: dict[str, int] = Field(
         default_factory=dict, description="Images per class as the source names them, before the mapping."
@@ -112,6 +123,16 @@ class ImportReport(StrictModel):
     problems: list[ImportProblem] = Field(description="The first of them.")
     notes: list[str] = Field(default_factory=list, description="What was found out, e.g. encoding and delimiter.")
     can_import: bool
+    is_complete: bool = Field(True, description="False: a limit ended it; the first problem says which.")
+
+
+class CheckState(StrictModel):
+    """How far a dry run is, and its report once it is done."""
+
+    job_id: JobId
+    status: JobStatus
+    progress: JobProgress = Field(default_factory=lambda: JobProgress())
+    report: ImportReport | None = None
 
 
 class ImportStarted(StrictModel):

@@ -49,10 +49,14 @@ class EvaluationRecord(StrictModel):
 
 
 class EvaluationView(StrictModel):
-    """The evaluation of an experiment, null where there is none; aggregate is null until it has completed."""
+    """The evaluation of an experiment, null where there is none; aggregate is null until it has completed.
+
+    `failed_attempt` is a later evaluation that did not succeed, so that the completed one stayed.
+    """
 
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
+    failed_attempt: EvaluationRecord | None = None
 
 
 class EvaluationDeleted(StrictModel):

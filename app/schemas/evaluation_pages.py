@@ -17,6 +17,7 @@ from app.schemas.evaluation import (
     Subset,
 )
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.leaks import EvaluationLeaks
 from app.schemas.system import DeviceList
 from app.schemas.tasks import TaskInfo
 
@@ -30,6 +31,7 @@ class EvaluatedExperiment(StrictModel):
     evaluation_status: EvaluationStatus | None = None
     progress: Progress | None = None
     headline: float | None = Field(None, description="The first headline metric, once it was measured.")
+    num_copies: int = Field(0, description="Evaluated images that are identical to training images.")
 
 
 class EvaluationListing(StrictModel):
@@ -54,6 +56,7 @@ class SelectedEvaluation(StrictModel):
     experiment: ExperimentRecord
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
+    leaks: EvaluationLeaks | None = Field(None, description="Null without a completed evaluation.")
     checkpoints: list[NamedCheckpoint]
     subsets: list[SubsetChoice]
     devices: DeviceList

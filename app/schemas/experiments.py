@@ -237,6 +237,9 @@ class RunStarted(StrictModel):
     run_id: RunId
     status: ExperimentStatus
     job_id: JobId | None = None
+    warnings: list[str] = Field(
+        default_factory=list, description="What the settings hide in these images, with what to choose instead."
+    )
 
 
 class StopRequest(StrictModel):

@@ -75,6 +75,7 @@ class ExportRecord(StrictModel):
     output_file: str | None = None
     output_size_mb: float | None = None
     checksum: str | None = Field(None, description="sha256 of the output file.")
+    bundle_checksum: str | None = Field(None, description="sha256 of bundle.zip.")
     contents: list[str] = Field(default_factory=list, description="Names of the files of the bundle.")
     validation: ExportValidation | None = None
     error: ErrorInfo | None = None
@@ -140,6 +141,7 @@ class ParityCertificate(StrictModel):
     batch_sizes: list[int] = Field(default_factory=list, description="Numbers of images given to the file at once.")
     differences: dict[str, float] = Field(default_factory=dict, description="Difference of each image by file name.")
     reason: str | None = Field(None, description="Why it did not pass.")
+    reproducible: bool = Field(False, description="Whether the run was trained with `reproducible: true`.")
 
 
 class ResizeRecipe(StrictModel):
@@ -148,6 +150,40 @@ class ResizeRecipe(StrictModel):
     mode: Literal["stretch", "crop", "letterbox"]
     size: list[int] = Field(description="[height, width], or for crop [side that the shorter side becomes].")
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+
+
+class Measurement(StrictModel):
+    """One metric of the checkpoint: its value, and what it was measured on."""
+
+    metric: str
+    value: float
+    low: float | None = Field(None, description="Lower end of the interval, null where there is none.")
+    high: float | None = Field(None, description="Upper end of the interval.")
+    level: float | None = Field(None, description="Confidence level of the interval, such as 0.95.")
+    subsets: list[str] = Field(description="Subsets of the split that the images came from; train: seen in training.")
+    num_images: int
+    measured_at: str | None = None
+    source: Literal["evaluation", "validation", "training"] = Field(
+        description="validation: during training, on the images that chose the epoch. training: on those learned from."
+    )
+
+
+class Preprocessing(StrictModel):
+    """What happens between a file and the input of the model, beside the recipe of resizing."""
+
+    channel_order: Literal["RGB"] = "RGB"
+    layout: Literal["NCHW"] = "NCHW"
+    dtype: Literal["uint8"] = "uint8"
+    value_range: list[int] = Field(default=[0, 255], description="Scaling and normalisation are inside the model.")
+    normalisation: Literal["inside the model"] = "inside the model"
+    antialias: bool = Field(True, description="The filter grows with the factor of reduction; nearest has none.")
+    resampling: str = Field("Pillow", description="Whose resize is meant; the README of the bundle spells it out.")
+    letterbox_grey: int = Field(114, description="Level of the padding; the image is in the middle.")
+    frame: Literal["first"] = "first"
+    exif_orientation: Literal["applied before resizing"] = "applied before resizing"
+    alpha: Literal["dropped"] = "dropped"
+    palette_and_cmyk: Literal["converted to RGB by Pillow"] = "converted to RGB by Pillow"
+    sixteen_bit: Literal["divided by 257 and rounded"] = "divided by 257 and rounded"
 
 
 class ModelMetadata(StrictModel):
@@ -160,7 +196,11 @@ class ModelMetadata(StrictModel):
     input_size: list[int] = Field(description="[height, width] in pixels.")
     resize: ResizeRecipe
     thresholds: dict[str, float] = Field(default_factory=dict)
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(
+        default_factory=dict, description="By name, on images that were not trained on; `measurements` says which."
+    )
+    measurements: list[Measurement] = Field(default_factory=list)
+    preprocessing: Preprocessing = Field(default_factory=lambda: Preprocessing())
     architecture: str
     licence: str
     experiment_id: str

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from app.schemas.common import ExperimentId, StrictModel
 from app.schemas.experiments import CheckpointInfo, CheckpointName, ExperimentStatus
 from app.schemas.export import ExportFormat, ExportRecord, ParityCertificate
+
+FileState = Literal["none", "there", "missing", "changed"]
 
 
 class ExportEntry(StrictModel):
@@ -57,7 +61,7 @@ class ExportDetail(ExportEntry):
     metrics: list[ComparedMetric]
     worst: list[ComparedImage]
     option_names: list[str] = Field(description="Options that make a difference to the format.")
-    has_files: bool
+    files: FileState = Field(description="changed: not what was certified, and not handed out.")
     usage: list[str] = Field(description="Lines that run what was downloaded.")
     retry_reason: str | None = Field(description="Why the same cannot be exported again now.")
 

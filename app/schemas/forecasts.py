@@ -60,7 +60,9 @@ class Forecast(StrictModel):
     vram_mb: float | None = Field(None, description="Memory of each GPU at most.")
     disk_cache_mb: float = Field(description="What the cache of images grows by.")
     disk_checkpoints_mb: float | None = Field(
-        None, description="Checkpoints, by those of an earlier run of the same model; unknown without one."
+        None,
+        description="The best and the last checkpoint, and a third while it is written: by those of an earlier run of "
+        "the same model, else by the parameters of the model and what its optimizer keeps of each.",
     )
     basis: ForecastBasis
     notes: list[str] = Field(default_factory=list, description="What was assumed where nothing was measured.")
@@ -73,6 +75,9 @@ class ForecastView(StrictModel):
     status: ForecastStatus
     forecast: Forecast | None = None
     message: str = Field(description="The forecast, or why there is none, as a sentence.")
+    warnings: list[str] = Field(
+        default_factory=list, description="What the settings hide in these images, with what to choose instead."
+    )
     job_id: JobId | None = Field(None, description="A probe that waits or runs.")
     progress: JobProgress | None = Field(None, description="How far that probe is.")
     failure: str = Field("", description="Why the last probe of this experiment failed, where nothing is known yet.")

@@ -12,6 +12,8 @@ from app.schemas.experiments import ErrorInfo
 JobStatus = Literal["pending", "running", "completed", "paused", "failed", "cancelled", "interrupted"]
 TERMINAL_JOB_STATUSES: frozenset[JobStatus] = frozenset({"completed", "paused", "failed", "cancelled", "interrupted"})
 JobCommand = Literal["cancel", "pause", "stop_keep"]
+# Their jobs look and change nothing, so nothing waits for their end.
+LOOKING_KINDS = frozenset({"check"})
 # A spare prints this line when it has loaded everything; it then waits on stdin for {"request": path}.
 SPARE_READY = b"This spare is warm.\n"
 
@@ -43,9 +45,15 @@ class JobRecord(StrictModel):
     )
     queue_order: int = Field(0, description="Pending jobs start in this order.")
     is_service: bool = Field(False, description="Runs outside of the capacity and may be silent.")
+    max_run_s: float | None = Field(None, description="The server ends it after so long; None: it may take any time.")
     progress: JobProgress = Field(default_factory=lambda: JobProgress())
     result: dict[str, Any] | None = None
     error: ErrorInfo | None = None
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it changes its project; then nothing that it needs is deleted under it."""
+        return not self.is_service and self.kind not in LOOKING_KINDS
 
 
 class JobRequest(StrictModel):

@@ -12,6 +12,7 @@ from typing import Any
 
 from app.schemas.arithmetic import MeasurementKey
 from app.schemas.payloads import TrainPayload
+from app.schemas.reproducible import FIXED, is_reproducible
 
 CPU_INFO = Path("/proc/cpuinfo")
 # What every image goes through in the same way; it decides the size of an image and is not random.
@@ -31,6 +32,8 @@ def build_measurement_key(
     `source_scale` is how much larger its training images are kept.
     """
     hardware = payload.hardware
+    if is_reproducible(hyperparameters):
+        hardware = hardware.model_copy(update=FIXED)
     names = (entry.name for entry in payload.augmentations.train)
     return MeasurementKey(
         device_name=device_name,

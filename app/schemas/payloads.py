@@ -14,7 +14,7 @@ from app.schemas.common import StrictModel
 from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.evaluation import Subset
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
-from app.schemas.export import ExportOptions
+from app.schemas.export import ExportOptions, Measurement
 from app.schemas.splits import SplitCreate
 from app.schemas.tasks import AnnotationKind
 
@@ -22,8 +22,13 @@ from app.schemas.tasks import AnnotationKind
 class ImportLimits(StrictModel):
     """Caps that hold for everything that comes from outside."""
 
-    max_entries: int = 1_000_000
+    max_entries: int = Field(1_000_000, description="Files of a folder, entries of a zip, rows of a table.")
     max_total_bytes: int = 200 * 2**30
+    max_annotation_bytes: int = Field(2 * 2**30, description="Size of one table or COCO document.")
+    max_classes: int = 100_000
+    max_memory_bytes: int = Field(4 * 2**30, description="Resident memory of the job that reads.")
+    max_seconds: float | None = Field(None, description="Time that the job may take; None: any.")
+    seconds_setting: str = "AI_STUDIO_IMPORT_TIMEOUT_S"
     max_ratio: float = 200.0
     max_side_px: int = 30_000
     max_pixels: int = 100_000_000
@@ -45,6 +50,17 @@ class ImportPayload(StrictModel):
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
     is_sample: bool = Field(False, description="The job writes the images of the kind's sample itself; no source_path.")
     split: SplitCreate | None = Field(None, description="A split that is drawn with the dataset.")
+
+
+class CheckPayload(StrictModel):
+    """Kind `check`, a dry run. Writes report.json and problems.csv into the output directory."""
+
+    annotation_kind: AnnotationKind
+    allowed_formats: list[str]
+    source_path: str
+    source_format: str | None
+    options: ImportOptions
+    limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
 
 
 class DatasetLocation(StrictModel):
@@ -77,6 +93,7 @@ class TrainPayload(StrictModel):
     recorded_epochs: int = Field(
         0, ge=0, description="Epochs that metrics.json has already; a resumed run adds the rest."
     )
+    machine_dir: str = Field("", description="Where decisions are kept for all workspaces of a user; empty: nowhere.")
     known: RunMeasurement | None = Field(None, description="What an earlier run or probe with the same key measured.")
 
 
@@ -92,6 +109,9 @@ class EvaluatePayload(StrictModel):
     split_subsets: list[Subset]
     batch_size: int
     device: str
+    trained_splits: list[str] = Field(
+        default_factory=list, description="Splits whose training images the model has seen; empty: split_name."
+    )
 
 
 class ExportPayload(StrictModel):
@@ -107,7 +127,9 @@ class ExportPayload(StrictModel):
     split_subsets: list[Subset]
     format: str
     options: ExportOptions
-    metrics: dict[str, float] = Field(description="Headline metrics of the evaluation, or of validation.")
+    measurements: list[Measurement] = Field(
+        default_factory=list, description="Headline metrics of the evaluation, or of validation."
+    )
     licence: str
 
 

@@ -61,10 +61,13 @@ class ProjectPage(StrictModel):
 
 
 class CorruptDocument(StrictModel):
-    """A document that could not be read and was set aside."""
+    """A document that cannot be used: damaged and set aside, or left where it is."""
 
-    path: str = Field(description="Where it was set aside, relative to the workspace.")
+    path: str = Field(description="Where it lies now, relative to the workspace.")
     reason: str
+    is_set_aside: bool = Field(
+        True, description="False: it is where it was, because it cannot be read now or a later version wrote it."
+    )
 
 
 class ProjectList(StrictModel):

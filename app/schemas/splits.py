@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from app.schemas.common import ExperimentId, Name, ProjectId, StrictModel
 from app.schemas.experiments import ExperimentStatus
+from app.schemas.leaks import SplitLeaks
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 RATIO_TOLERANCE = 1e-6
@@ -62,6 +63,7 @@ class SplitPreview(StrictModel):
     stats: SplitCounts
     class_distribution: dict[str, SplitCounts]
     warnings: list[str]
+    leaks: SplitLeaks = Field(default_factory=lambda: SplitLeaks())
 
 
 class SplitUser(StrictModel):
@@ -81,6 +83,7 @@ class SplitInfo(StrictModel):
     stats: SplitCounts
     class_distribution: dict[str, SplitCounts]
     warnings: list[str] = Field(default_factory=list)
+    leaks: SplitLeaks = Field(default_factory=lambda: SplitLeaks())
     is_imported: bool = Field(False, description="It came with the images; it was not drawn here.")
     ratios: SplitRatios | None = Field(None, description="What it was drawn with.")
     seed: int | None = Field(None, description="What it was drawn with.")

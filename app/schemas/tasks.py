@@ -66,6 +66,9 @@ class TaskInfo(FrozenModel):
     default_architecture: str
     losses: tuple[str, ...]
     epoch_metrics: tuple[MetricSpec, ...]
+    optional_metrics: tuple[MetricSpec, ...] = Field(
+        (), description="Metrics that an epoch has only when its checkpoint is chosen by them."
+    )
     headline_metrics: tuple[MetricSpec, ...]
     primary_metric: str
     default_augmentations: dict[str, tuple[AugmentationEntry, ...]]

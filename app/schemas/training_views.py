@@ -30,7 +30,8 @@ class ExperimentRow(StrictModel):
     """One experiment of the list."""
 
     record: ExperimentRecord
-    metric: float | None = Field(description="Its best value of the task's primary metric.")
+    metric: float | None = Field(description="Best value of the metric that decides its best checkpoint.")
+    metric_title: str = Field("", description="Title of that metric.")
     queue_position: int | None = Field(description="From 1, for a run that waits.")
     epochs_done: int = Field(description="Of the current run.")
     epochs: int
@@ -59,6 +60,16 @@ class WeightsState(StrictModel):
     is_here: bool
 
 
+class MetricAdvice(StrictModel):
+    """What the setting `checkpoint_metric` comes to with the training images of a split; empty without a split."""
+
+    metric: str = ""
+    title: str = ""
+    reason: str = ""
+    warning: str = Field("", description="What this metric hides in these images; empty when it hides nothing.")
+    classes: list[str] = Field(default_factory=list, description="Classes with training images, the commonest first.")
+
+
 class SettingsView(StrictModel):
     """Everything that the form of an experiment needs."""
 
@@ -70,6 +81,7 @@ class SettingsView(StrictModel):
     weights: dict[str, WeightsState] = Field(description="By architecture.")
     weights_dir: str
     lock_reason: str = Field(description="Why the settings cannot be changed now; empty when they can.")
+    advice: MetricAdvice = Field(default_factory=MetricAdvice)
     train_refusal: str = Field(description="Why no run can be started now; empty when one can.")
 
 

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
-from app.datasets.table import DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, decode_dataset, encode_dataset
-from app.durable import make_directory, sync_directory, write_bytes_durably
-from app.storage.documents import DocumentStore, Signature, sign_file
-from app.storage.json_store import CorruptDocumentError, move_to_trash
-from app.storage.paths import contained
+from app.datasets.table import DATASET_DECODER, DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, encode_dataset
+from app.durable import sync_directory, write_bytes_durably
+from app.storage.dataset_checks import find_fault, locate_reference
+from app.storage.deletion import free_space, take_away
+from app.storage.documents import DocumentStore, Signature, is_there, sign_file
+from app.storage.json_store import CorruptDocumentError, check_version, read_bytes
+from app.storage.paths import UnsafePathError, contained
 
 CACHED_TABLES = 4
+T = TypeVar("T")
+
+
+MAX_DATASET_BYTES = 4 * 2**30
+
+
+class _Version(msgspec.Struct):
+    """Read before everything else: a later version may have changed the rest."""
+
+    version: int = DATASET_VERSION
 
 
 class _Extent(msgspec.Struct):
@@ -24,9 +37,11 @@ class _Extent(msgspec.Struct):
 
     image_stats: StatsRecord
     split_names: list[str] = []
+    version: int = DATASET_VERSION
 
 
 _EXTENT_DECODER = msgspec.json.Decoder(_Extent)
+_VERSION_DECODER = msgspec.json.Decoder(_Version)
 
 
 class DatasetRepository:
@@ -40,19 +55,20 @@ class DatasetRepository:
         self._extents: dict[str, tuple[Signature, _Extent]] = {}
 
     def has_dataset(self, project_id: str) -> bool:
-        """Return whether a dataset was imported."""
-        return self._paths.dataset_file(project_id).is_file()
+        """Return whether a dataset was imported, readable or not."""
+        return is_there(self._paths.dataset_file(project_id))
 
     def read_table(self, project_id: str) -> DatasetTable:
         """Return the decoded dataset, shared and not to be changed; raises FileNotFoundError, CorruptDocumentError."""
         path = self._paths.dataset_file(project_id)
-        signature = sign_file(path)
-        with self._mutex:
-            cached = self._tables.get(project_id)
-            if cached is not None and cached[0] == signature:
-                self._tables.move_to_end(project_id)
-                return cached[1]
-        table = self._decode(path)
+        with self._store.naming(path):
+            signature = sign_file(path)
+            with self._mutex:
+                cached = self._tables.get(project_id)
+                if cached is not None and cached[0] == signature:
+                    self._tables.move_to_end(project_id)
+                    return cached[1]
+            table = read_table(path)
         self._remember(project_id, signature, table)
         return table
 
@@ -83,8 +99,7 @@ class DatasetRepository:
             if target.exists():
                 if self.has_dataset(project_id):
                     raise FileExistsError(target)
-                move_to_trash(target, self._paths.trash_dir)
-            make_directory(target.parent)
+                free_space(take_away(target, self._paths.trash_dir, "dataset.json"))
             staging_dir.rename(target)
             sync_directory(target.parent)
             self._store.note_change()
@@ -93,9 +108,9 @@ class DatasetRepository:
         """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
         directory = self._paths.dataset_dir(project_id)
         with self._store.locked(self._paths.dataset_file(project_id)):
-            trashed = move_to_trash(directory, self._paths.trash_dir)
+            trashed = take_away(directory, self._paths.trash_dir, "dataset.json")
         self.forget(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
+        free_space(trashed)
 
     def forget(self, project_id: str) -> None:
         """Drop the cached table of a project."""
@@ -105,10 +120,18 @@ class DatasetRepository:
         self._store.note_change()
 
     def image_path(self, project_id: str, image: ImageRecord) -> Path:
-        """Return where an image lies; raises UnsafePathError when its name leads elsewhere."""
-        if image.source is not None:
-            return Path(image.source)
-        return contained(self._paths.images_dir(project_id), image.filename)
+        """Return where an image lies; raises UnsafePathError when its name or its source leads elsewhere.
+
+        A source counts only inside the folder that was imported by reference, after links are followed.
+        """
+        if image.source is None:
+            return contained(self._paths.images_dir(project_id), image.filename)
+        table = self.read_table(project_id)
+        path = locate_reference(table.import_mode, table.source_path, image.source)
+        if path is None:
+            msg = f"The image {image.filename[:80]!r} lies outside of the folder that was imported; it is not shown."
+            raise UnsafePathError(msg)
+        return path
 
     def mask_path(self, project_id: str, mask_path: str) -> Path:
         """Return where a mask lies, named with or without its folder; raises UnsafePathError."""
@@ -121,26 +144,17 @@ class DatasetRepository:
     def _read_extent(self, project_id: str) -> _Extent | None:
         path = self._paths.dataset_file(project_id)
         try:
-            signature = sign_file(path)
-            cached = self._extents.get(project_id)
-            if cached is None or cached[0] != signature:
-                cached = (signature, _EXTENT_DECODER.decode(path.read_bytes()))
-                self._extents[project_id] = cached
-        except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
+            with self._store.naming(path):
+                signature = sign_file(path)
+                cached = self._extents.get(project_id)
+                if cached is None or cached[0] != signature:
+                    extent = _decode(path, read_bytes(path, MAX_DATASET_BYTES), _EXTENT_DECODER)
+                    check_version(path, extent.version, DATASET_VERSION)
+                    cached = (signature, extent)
+                    self._extents[project_id] = cached
+        except (FileNotFoundError, CorruptDocumentError):
             return None
         return cached[1]
-
-    def _decode(self, path: Path) -> DatasetTable:
-        try:
-            table = decode_dataset(path.read_bytes())
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._store.quarantine(path, str(error))
-            raise CorruptDocumentError(path, str(error)) from error
-        if table.version > DATASET_VERSION:
-            reason = f"it has version {table.version}, this application knows versions up to {DATASET_VERSION}"
-            self._store.quarantine(path, reason)
-            raise CorruptDocumentError(path, reason)
-        return table
 
     def _remember(self, project_id: str, signature: Signature, table: DatasetTable) -> None:
         with self._mutex:
@@ -148,3 +162,23 @@ class DatasetRepository:
             self._tables.move_to_end(project_id)
             while len(self._tables) > CACHED_TABLES:
                 self._tables.popitem(last=False)
+
+
+def read_table(path: Path) -> DatasetTable:
+    """Decode and check dataset.json; raises FileNotFoundError or CorruptDocumentError."""
+    table = _decode(path, read_bytes(path, MAX_DATASET_BYTES), DATASET_DECODER)
+    check_version(path, table.version, DATASET_VERSION)
+    if fault := find_fault(table):
+        raise CorruptDocumentError(path, fault)
+    return table
+
+
+def _decode(path: Path, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    try:
+        return decoder.decode(data)
+    except RecursionError:
+        raise CorruptDocumentError(path, "it is nested too deeply") from None
+    except ValueError as error:  # msgspec's errors are, and those of UTF-8
+        with contextlib.suppress(ValueError, RecursionError):
+            check_version(path, _VERSION_DECODER.decode(data).version, DATASET_VERSION)
+        raise CorruptDocumentError(path, str(error)) from error

@@ -1,8 +1,14 @@
-"""Every JSON record of a workspace is read and written through this store: cached, locked, set aside when corrupt."""
+"""Every JSON record of a workspace is read and written through this store: cached, locked, set aside when damaged.
+
+A document that cannot be used is named: a damaged one lies in `.corrupt/` with its reason, one that the disk does not
+give or that a later version wrote stays where it is and is remembered here until it can be read.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,18 +18,48 @@ from pydantic import BaseModel
 
 from app.durable import make_directory
 from app.schemas.projects import CorruptDocument
-from app.storage.json_store import CorruptDocumentError, read_model, set_aside, write_model
+from app.storage.json_store import (
+    CorruptDocumentError,
+    NewerDocumentError,
+    UnreadableDocumentError,
+    check_regular,
+    read_bytes,
+    read_model,
+    set_aside,
+    unreadable,
+    write_model,
+)
 from app.storage.locks import DocumentLocks
-from app.storage.paths import WorkspacePaths
+from app.storage.paths import WorkspacePaths, is_id
 
+logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 Signature = tuple[int, int, int]
+MAX_REASON_BYTES = 2**16
+MISSING = "it is missing, and what lies beside it cannot be used without it"
 
 
 def sign_file(path: Path) -> Signature:
-    """Return (mtime_ns, size, inode); raises FileNotFoundError."""
-    stat = path.stat()
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+    """Return (mtime_ns, size, inode) of a document; raises FileNotFoundError or UnreadableDocumentError."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(path, error) from error
+    check_regular(path, status)
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is anything at a path: a link that leads nowhere and what cannot be looked at count."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 class DocumentStore:
@@ -34,6 +70,7 @@ class DocumentStore:
         self._locks = DocumentLocks(paths)
         self._mutex = threading.Lock()
         self._cache: dict[Path, tuple[Signature, BaseModel]] = {}
+        self._refused: dict[Path, str] = {}
         self._generation = 0
 
     @property
@@ -46,43 +83,117 @@ class DocumentStore:
         with self._mutex:
             self._generation += 1
 
-    def read(self, path: Path, model: type[M]) -> M:
-        """Return a record; raises FileNotFoundError. A corrupt one is set aside and CorruptDocumentError is raised."""
-        signature = sign_file(path)
-        with self._mutex:
-            cached = self._cache.get(path)
-        if cached is not None and cached[0] == signature and type(cached[1]) is model:
-            return cached[1]
-        try:
-            record = read_model(path, model)
-        except CorruptDocumentError as error:
-            self.quarantine(path, error.reason)
-            raise
-        with self._mutex:
-            self._cache[path] = (signature, record)
+    def read(self, path: Path, model: type[M], check: Callable[[M], None] | None = None) -> M:
+        """Return a record; raises FileNotFoundError, or CorruptDocumentError, for which see `refuse`.
+
+        `check` raises CorruptDocumentError for a record that does not fit what is known here.
+        """
+        with self.naming(path):
+            signature = sign_file(path)
+            with self._mutex:
+                cached = self._cache.get(path)
+            if cached is not None and cached[0] == signature and type(cached[1]) is model:
+                record = cached[1]
+            else:
+                record = read_model(path, model)
+                with self._mutex:
+                    self._cache[path] = (signature, record)
+            if check is not None:
+                check(record)
         return record
 
+    @contextlib.contextmanager
+    def naming(self, path: Path) -> Iterator[None]:
+        """Read a document inside: one that cannot be used is refused, one that can is no longer named."""
+        try:
+            yield
+        except CorruptDocumentError as error:
+            self.refuse(path, error)
+            raise
+        if path in self._refused:
+            with self._mutex:
+                self._refused.pop(path, None)
+
+    def refuse(self, path: Path, error: CorruptDocumentError) -> None:
+        """Set a damaged document aside; name one that cannot be read, or not by this version, and leave it alone."""
+        stays = isinstance(error, UnreadableDocumentError | NewerDocumentError)
+        if not stays and self._set_aside(path, error.reason):
+            return
+        with self._mutex:
+            is_new = self._refused.get(path) != error.reason
+            self._refused[path] = error.reason
+        if is_new:
+            logger.error("%s cannot be read: %s", path, error.reason)
+
+    def name_missing(self, path: Path) -> None:
+        """Name a document that should be there, unless it was set aside or nothing lies beside it."""
+        prefix = "+".join(path.relative_to(self.paths.root).parts) + "."
+        was_set_aside = any(name.startswith(prefix) for name in self._list_names(self.paths.corrupt_dir))
+        has_neighbours = any(not name.startswith(".") for name in self._list_names(path.parent))
+        if has_neighbours and not was_set_aside:
+            with self._mutex:
+                self._refused[path] = MISSING
+
+    def list_directories(self, parent: Path, kind: str) -> list[Path]:
+        """Return the folders of a folder that are named by an id of this kind; none of one that is not there.
+
+        A folder that cannot be listed is named, and what it holds is left out.
+        """
+        return [parent / name for name in self._list_names(parent) if is_id(kind, name)]
+
+    def list_files(self, parent: Path, suffix: str) -> list[Path]:
+        """Return what a folder holds under names with this ending; nothing of one that is not there."""
+        return [parent / name for name in self._list_names(parent) if name.endswith(suffix)]
+
+    def _list_names(self, parent: Path) -> list[str]:
+        try:
+            names = [entry.name for entry in parent.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            problem = unreadable(parent, error)
+            if not isinstance(problem, UnreadableDocumentError):
+                raise
+            self.refuse(parent, problem)
+            return []
+        if parent in self._refused:
+            with self._mutex:
+                self._refused.pop(parent, None)
+        return sorted(names)
+
     def write(self, path: Path, record: BaseModel) -> None:
-        """Write a record durably, creating its directory when needed."""
-        make_directory(path.parent)
-        write_model(path, record)
-        self.note_change()
+        """Write a record durably, creating its directory when needed, but never what that lies in.
+
+        Raises FileNotFoundError when the project or experiment that it belongs to was deleted meanwhile.
+        """
+        self._write(path, record, self.paths.owner_dir(path.parent.parent))
 
     def update(self, path: Path, model: type[M], change: Callable[[M], M], default: Callable[[], M] | None = None) -> M:
         """Read, change and write under the record's lock; return what was written.
 
-        `default` makes a record that is missing or was set aside; without it FileNotFoundError is raised.
+        `default` makes a record that is missing or was set aside; without it FileNotFoundError is raised. What cannot
+        be read, or not by this version, is never replaced: CorruptDocumentError is raised.
         """
         with self._locks.hold(path):
             try:
                 record = self.read(path, model)
+            except (UnreadableDocumentError, NewerDocumentError):
+                raise
             except (FileNotFoundError, CorruptDocumentError):
                 if default is None:
                     raise
                 record = default()
             changed = change(record)
-            self.write(path, changed)
+            self._write(path, changed, self.paths.owner_dir(path.parent))
         return changed
+
+    def _write(self, path: Path, record: BaseModel, owner: Path) -> None:
+        if owner == self.paths.root:
+            make_directory(path.parent)
+        else:
+            make_directory(path.parent, below=owner)
+        write_model(path, record)
+        self.note_change()
 
     @contextlib.contextmanager
     def locked(self, path: Path) -> Iterator[None]:
@@ -90,23 +201,51 @@ class DocumentStore:
         with self._locks.hold(path):
             yield
 
-    def quarantine(self, path: Path, reason: str) -> None:
-        """Set an unreadable document aside; where the disk refuses even that, it stays."""
-        with contextlib.suppress(OSError):
+    def derive(self, path: Path, model: type[M], build: Callable[[], M]) -> None:
+        """Write a document that only repeats others. Where that is impossible it is named, and nobody misses it."""
+        try:
+            self.update(path, model, lambda _: build(), build)
+        except (OSError, CorruptDocumentError) as error:
+            logger.warning("%s could not be brought up to date: %s", path, error)
+
+    def _set_aside(self, path: Path, reason: str) -> bool:
+        """Return whether an unusable document was moved away; where the disk refuses even that, it stays."""
+        try:
             set_aside(path, self.paths.root, self.paths.corrupt_dir, reason)
+        except OSError as error:
+            logger.error("%s cannot be set aside: %s", path, error)
+            return not is_there(path)
+        return True
 
     def forget(self, directory: Path) -> None:
         """Drop cached records below a directory that was deleted."""
         with self._mutex:
-            for path in [path for path in self._cache if path.is_relative_to(directory)]:
-                del self._cache[path]
+            for known in (self._cache, self._refused):
+                for path in [path for path in known if path.is_relative_to(directory)]:
+                    del known[path]
             self._generation += 1
 
     def list_corrupt(self) -> list[CorruptDocument]:
-        """Return every document that was set aside, with its reason."""
-        found = []
-        if self.paths.corrupt_dir.is_dir():
-            for path in sorted(self.paths.corrupt_dir.glob("*.reason")):
-                document = path.with_suffix("").relative_to(self.paths.root)
-                found.append(CorruptDocument(path=document.as_posix(), reason=path.read_text("utf-8")))
+        """Return every document that was set aside or cannot be read now, with its reason."""
+        found = [
+            CorruptDocument(path=self.show_path(path.with_suffix("")), reason=_read_reason(path))
+            for path in (self.paths.corrupt_dir / name for name in self._list_names(self.paths.corrupt_dir))
+            if path.suffix == ".reason"
+        ]
+        with self._mutex:
+            refused = sorted(self._refused.items())
+        for path, reason in refused:
+            if is_there(path.parent if reason == MISSING else path):
+                found.append(CorruptDocument(path=self.show_path(path), reason=reason, is_set_aside=False))
         return found
+
+    def show_path(self, path: Path) -> str:
+        """Return a path relative to the workspace as text that can be encoded, whatever bytes a name holds."""
+        return os.fsencode(path.relative_to(self.paths.root).as_posix()).decode("utf-8", "replace")
+
+
+def _read_reason(path: Path) -> str:
+    try:
+        return read_bytes(path, MAX_REASON_BYTES).decode("utf-8", "replace")
+    except (OSError, CorruptDocumentError) as error:
+        return f"the note that says why cannot be read: {error}"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from app.durable import make_directory
+from app.durable import make_directory, sync_directory
 from app.schemas.evaluation import EvaluationRecord
+from app.storage.deletion import Followers, free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
-from app.storage.json_store import CorruptDocumentError, move_to_trash
+from app.storage.evaluation_documents import read_aggregate, read_results
+from app.storage.json_store import CorruptDocumentError
 
 CACHED_RESULTS = 4
+RECORD = "evaluation.json"
 
 
 class EvaluationRepository:
@@ -24,79 +24,150 @@ class EvaluationRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
+        self._followers = Followers()
         self._mutex = threading.Lock()
         self._results: OrderedDict[Path, tuple[Signature, list[dict[str, Any]]]] = OrderedDict()
 
     def create(self, project_id: str, experiment_id: str, record: EvaluationRecord) -> Path:
-        """Begin an evaluation in an empty directory; return the directory."""
-        self.reset(project_id, experiment_id)
-        directory = self._paths.evaluation_dir(project_id, experiment_id)
-        make_directory(directory)
-        self._store.write(directory / "evaluation.json", record)
+        """Begin an evaluation in an empty directory; return the directory.
+
+        A completed evaluation stays until the new one has completed as well. On an OSError nothing stays behind.
+        """
+        self._remove(self._paths.next_evaluation_dir(project_id, experiment_id))
+        directory = self._paths.next_evaluation_dir(project_id, experiment_id)
+        if self.read_completed(project_id, experiment_id) is None:
+            directory = self._paths.evaluation_dir(project_id, experiment_id)
+            self._remove(directory)
+        try:
+            make_directory(directory, below=self._paths.experiment_dir(project_id, experiment_id))
+            self._store.write(directory / RECORD, record)
+        except OSError:
+            free_space(directory)
+            raise
         return directory
 
     def read(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
-        """Return the evaluation, None when there is none."""
-        path = self._paths.evaluation_dir(project_id, experiment_id) / "evaluation.json"
+        """Return the evaluation that runs, else the one whose results are there, else the last; None without any."""
+        attempt = self.read_attempt(project_id, experiment_id)
+        if attempt is not None and attempt.status in ("pending", "running"):
+            return attempt
+        return self._read_in(self._paths.evaluation_dir(project_id, experiment_id))
+
+    def read_completed(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
+        """Return the evaluation that the results belong to, also while another runs; None when none has completed."""
+        record = self._read_in(self._paths.evaluation_dir(project_id, experiment_id))
+        return record if record is not None and record.status == "completed" else None
+
+    def read_attempt(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
+        """Return the latest attempt to evaluate again, None when there was none or it has succeeded."""
+        return self._read_in(self._paths.next_evaluation_dir(project_id, experiment_id))
+
+    def update(
+        self, project_id: str, experiment_id: str, job_id: str | None, changes: dict[str, Any]
+    ) -> EvaluationRecord:
+        """Change fields of the evaluation of a job; raises FileNotFoundError when it was reset.
+
+        Completing a second evaluation is its one commit point: after it, it takes the place of the first.
+        """
+        upcoming = self._paths.next_evaluation_dir(project_id, experiment_id)
+        attempt = self._read_in(upcoming)
+        is_again = attempt is not None and attempt.job_id == job_id
+        directory = upcoming if is_again else self._paths.evaluation_dir(project_id, experiment_id)
+        record = self._store.update(
+            directory / RECORD, EvaluationRecord, lambda current: current.model_copy(update=changes)
+        )
+        if is_again and record.status == "completed":
+            self._followers.write(str(upcoming), lambda: self.put_in_place(project_id, experiment_id))
+        return record
+
+    def put_in_place(self, project_id: str, experiment_id: str) -> None:
+        """Let a second evaluation that has completed take the place of the first; bears repetition."""
+        attempt = self.read_attempt(project_id, experiment_id)
+        if attempt is None or attempt.status != "completed":
+            return
+        directory = self._paths.evaluation_dir(project_id, experiment_id)
+        upcoming = self._paths.next_evaluation_dir(project_id, experiment_id)
+        if directory.is_dir():
+            trashed = take_away(directory, self._paths.trash_dir, RECORD)
+            if trashed == directory:
+                free_space(trashed)
+            upcoming.replace(directory)
+            free_space(trashed)
+        else:
+            upcoming.replace(directory)
+        self._store.forget(directory)
+        self._store.forget(upcoming)
+        sync_directory(directory.parent)
+
+    def reset(self, project_id: str, experiment_id: str) -> bool:
+        """Take the evaluation away, with an attempt to repeat it; return whether there was one."""
+        directories = (
+            self._paths.next_evaluation_dir(project_id, experiment_id),
+            self._paths.evaluation_dir(project_id, experiment_id),
+        )
+        return sum(self._remove(directory) for directory in directories) > 0
+
+    def withdraw(self, directory: Path) -> None:
+        """Take back what `create` began."""
+        self._remove(directory)
+
+    def reset_after(self, project_id: str, experiment_id: str) -> None:
+        """Reset what the experiment's new state makes void; where the disk refuses it now, it is tried again."""
+        known = self.read(project_id, experiment_id)
+        if known is None:
+            return
+
+        def reset() -> None:
+            if self.read(project_id, experiment_id) == known:
+                self.reset(project_id, experiment_id)
+
+        self._followers.write(f"reset {project_id} {experiment_id}", reset)
+
+    def _read_in(self, directory: Path) -> EvaluationRecord | None:
         try:
-            return self._store.read(path, EvaluationRecord)
+            return self._store.read(directory / RECORD, EvaluationRecord)
         except (FileNotFoundError, CorruptDocumentError):
             return None
 
-    def update(self, project_id: str, experiment_id: str, changes: dict[str, Any]) -> EvaluationRecord:
-        """Change fields of the evaluation; raises FileNotFoundError when it was reset."""
-        path = self._paths.evaluation_dir(project_id, experiment_id) / "evaluation.json"
-        return self._store.update(path, EvaluationRecord, lambda record: record.model_copy(update=changes))
-
-    def reset(self, project_id: str, experiment_id: str) -> bool:
-        """Take the evaluation away in one step; return whether there was one."""
-        directory = self._paths.evaluation_dir(project_id, experiment_id)
+    def _remove(self, directory: Path) -> bool:
         if not directory.is_dir():
             return False
-        trashed = move_to_trash(directory, self._paths.trash_dir)
+        trashed = take_away(directory, self._paths.trash_dir, RECORD)
         self._store.forget(directory)
-        shutil.rmtree(trashed, ignore_errors=True)
+        free_space(trashed)
         return True
 
     def read_aggregate(self, project_id: str, experiment_id: str) -> dict[str, Any] | None:
         """Return aggregate.json, None when it is missing or unreadable."""
         path = self._paths.evaluation_dir(project_id, experiment_id) / "aggregate.json"
-        data = self._read_json(path)
-        return data if isinstance(data, dict) else None
+        try:
+            with self._store.naming(path):
+                return read_aggregate(path)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
 
     def sign_results(self, project_id: str, experiment_id: str) -> Signature | None:
-        """Return what changes whenever results.json does, None when there is none."""
+        """Return what changes whenever results.json does, None when there is none that can be read."""
         try:
             return sign_file(self._paths.evaluation_dir(project_id, experiment_id) / "results.json")
-        except FileNotFoundError:
+        except (FileNotFoundError, CorruptDocumentError):
             return None
 
     def read_results(self, project_id: str, experiment_id: str) -> list[dict[str, Any]] | None:
         """Return the rows of results.json, shared and not to be changed; None when there are none."""
         path = self._paths.evaluation_dir(project_id, experiment_id) / "results.json"
         try:
-            signature = sign_file(path)
-        except FileNotFoundError:
+            with self._store.naming(path):
+                signature = sign_file(path)
+                with self._mutex:
+                    cached = self._results.get(path)
+                    if cached is not None and cached[0] == signature:
+                        return cached[1]
+                rows = read_results(path)
+        except (FileNotFoundError, CorruptDocumentError):
             return None
-        with self._mutex:
-            cached = self._results.get(path)
-            if cached is not None and cached[0] == signature:
-                return cached[1]
-        data = self._read_json(path)
-        if not isinstance(data, dict):
-            return None
-        rows: list[dict[str, Any]] = data["results"]
         with self._mutex:
             self._results[path] = (signature, rows)
             while len(self._results) > CACHED_RESULTS:
                 self._results.popitem(last=False)
         return rows
-
-    def _read_json(self, path: Path) -> Any:
-        try:
-            return msgspec.json.decode(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._store.quarantine(path, str(error))
-            return None

@@ -7,6 +7,7 @@ line in the middle keeps its number and is left out when reading, so clients tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -22,14 +23,54 @@ from pydantic import ValidationError
 
 from app.schemas.common import utc_now
 from app.schemas.events import EventLine
+from app.storage.documents import DocumentStore
+from app.storage.json_store import (
+    CorruptDocumentError,
+    UnreadableDocumentError,
+    check_regular,
+    unreadable,
+)
+from app.storage.writability import READ_ONLY_ERRORS
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
+_FIRST_BYTES = b'{"id":"evt-'
 
 
 def _open_existing(path: str, flags: int) -> int:
     """Open for appending without creating: the log of a deleted project must not come back."""
     return os.open(path, flags & ~os.O_CREAT)
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open without waiting for the other end of a pipe; raises UnreadableDocumentError for what is no file."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+    try:
+        check_regular(Path(path), os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def open_event_log(documents: DocumentStore, project_id: str) -> ProjectEventLog:
+    """Open the log of a project. One that is no log is set aside, and a new one begins.
+
+    Raises FileNotFoundError for a project that is gone, UnreadableDocumentError for a log that cannot be read.
+    """
+    path = documents.paths.events_file(project_id)
+    try:
+        with documents.naming(path):
+            try:
+                return ProjectEventLog(path, project_id)
+            except (FileNotFoundError, CorruptDocumentError):
+                raise
+            except OSError as error:
+                raise unreadable(path, error) from error
+    except UnreadableDocumentError:
+        raise
+    except CorruptDocumentError:
+        return ProjectEventLog(path, project_id)
 
 
 class EventLogClosedError(Exception):
@@ -52,7 +93,10 @@ class ProjectEventLog:
     """
 
     def __init__(self, path: Path, project_id: str) -> None:
-        """Open or create the file, repair its end, and index it; raises OSError, e.g. when its directory is gone."""
+        """Open or create the file, repair its end, and index it; raises OSError, e.g. when its directory is gone.
+
+        Raises CorruptDocumentError for a file that is no log at all.
+        """
         self._path = path
         self._project_id = project_id
         self._lock = threading.Lock()
@@ -61,8 +105,13 @@ class ProjectEventLog:
         self._has_torn_end = False
         self._job_seqs: dict[str, int] = {}
         self._is_closed = False
-        with path.open("ab+", buffering=0) as stream:
-            self._index_file(stream)
+        try:
+            with open(path, "ab+", buffering=0, opener=_open_regular) as stream:
+                self._index_file(stream)
+        except OSError as error:
+            if error.errno not in READ_ONLY_ERRORS:
+                raise
+            self._index_read_only()
 
     @property
     def last_seq(self) -> int:
@@ -166,15 +215,25 @@ class ProjectEventLog:
         if job_id is not None and job_seq is not None:
             self._job_seqs[job_id] = max(job_seq, self._job_seqs.get(job_id, 0))
 
+    def _index_read_only(self) -> None:
+        """Index what can be read; a torn end stays and is passed over."""
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
+        if self._path.is_file():
+            with self._path.open("rb", buffering=0) as stream:
+                self._index_file(stream)
+
     def _index_file(self, stream: io.FileIO) -> None:
         corrupt: list[int] = []  # offsets of unreadable lines since the last readable one
         for offset, raw in self._full_lines(stream):
             try:
                 head = msgspec.json.decode(raw, type=_LineHead)
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and those of UTF-8
                 corrupt.append(offset)
                 continue
             self._index_line(head, offset, corrupt)
+        if corrupt and not self._offsets:
+            raise CorruptDocumentError(self._path, "not one of its lines is an event")
         for offset in corrupt:
             logger.warning("An event of %s at byte %d is unreadable", self._path, offset)
             self._offsets.append(offset)
@@ -203,8 +262,13 @@ class ProjectEventLog:
             for raw in lines:
                 yield offset, raw
                 offset += len(raw) + 1
+        if rest and not self._offsets and not rest.startswith(_FIRST_BYTES[: len(rest)]):
+            raise CorruptDocumentError(self._path, "it does not begin like an event")
         if rest:
-            logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
-            stream.truncate(offset)
-            os.fsync(stream.fileno())
+            self._has_torn_end = True  # of a log that is only read it is cut off before the next line is written
+            if stream.writable():
+                logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
+                stream.truncate(offset)
+                os.fsync(stream.fileno())
+                self._has_torn_end = False
         self._end = offset

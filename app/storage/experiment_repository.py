@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
-from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, move_to_trash
+from app.storage.deletion import Followers, free_space, take_away
+from app.storage.documents import DocumentStore, is_there
+from app.storage.json_store import CorruptDocumentError
 
 CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
 
@@ -32,21 +32,26 @@ class ExperimentRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
+        self._followers = Followers()
 
     def create(self, project_id: str, record: ExperimentRecord) -> None:
-        """Store a new experiment."""
-        self._store.write(self._paths.experiment_file(project_id, record.id), record)
+        """Store a new experiment; on an OSError nothing stays behind."""
+        try:
+            self._store.write(self._paths.experiment_file(project_id, record.id), record)
+        except OSError:
+            free_space(self._paths.experiment_dir(project_id, record.id))
+            raise
         self.refresh_index(project_id)
 
     def create_fork(self, project_id: str, record: ExperimentRecord, checkpoint: Path) -> None:
         """Store a new experiment with the weights that it starts from, which stay as they are now."""
         origin = self._paths.origin_file(project_id, record.id)
-        origin.parent.mkdir(parents=True)
+        make_directory(origin.parent, below=self._paths.project_dir(project_id))
         try:
             link_or_copy(checkpoint, origin)
             self.create(project_id, record)
         except OSError:
-            shutil.rmtree(origin.parent, ignore_errors=True)
+            free_space(origin.parent)
             raise
 
     def origin_path(self, project_id: str, experiment_id: str) -> Path | None:
@@ -61,16 +66,20 @@ class ExperimentRepository:
     def read_all(self, project_id: str) -> list[ExperimentRecord]:
         """Return every readable experiment, oldest first."""
         records = []
-        for path in self._paths.experiments_dir(project_id).glob("exp-*/experiment.json"):
+        for directory in self._store.list_directories(self._paths.experiments_dir(project_id), "exp"):
+            path = directory / "experiment.json"
             try:
                 records.append(self._store.read(path, ExperimentRecord))
-            except (FileNotFoundError, CorruptDocumentError):
+            except FileNotFoundError:
+                self._store.name_missing(path)
+            except CorruptDocumentError:
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id))
 
     def count(self, project_id: str) -> int:
         """Return the number of experiments without reading them."""
-        return sum(1 for _ in self._paths.experiments_dir(project_id).glob("exp-*/experiment.json"))
+        directories = self._store.list_directories(self._paths.experiments_dir(project_id), "exp")
+        return sum(is_there(directory / "experiment.json") for directory in directories)
 
     def update(
         self, project_id: str, experiment_id: str, change: Callable[[ExperimentRecord], ExperimentRecord]
@@ -88,26 +97,46 @@ class ExperimentRepository:
     def delete(self, project_id: str, experiment_id: str) -> None:
         """Take an experiment away in one step and remove its files."""
         directory = self._paths.experiment_dir(project_id, experiment_id)
-        trashed = move_to_trash(directory, self._paths.trash_dir)
+        trashed = take_away(directory, self._paths.trash_dir, "experiment.json")
         self._store.forget(directory)
+        free_space(trashed)  # first, so that the index has room on a full disk
         self.refresh_index(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
+
+    def undo_launch(self, project_id: str, before: ExperimentRecord, run: RunRecord) -> None:
+        """Return an experiment to what it was before a run that could not be queued; on a full disk later."""
+        is_new = before.current_run_id != run.id
+        if is_new:
+            free_space(self._paths.run_dir(project_id, before.id, run.id))
+
+        def restore(current: ExperimentRecord) -> ExperimentRecord:
+            is_launched = current.status == "pending" and current.current_run_id == run.id
+            return before if is_launched else current
+
+        path = self._paths.experiment_file(project_id, before.id)
+        self._followers.write(str(path), lambda: self._store.update(path, ExperimentRecord, restore))
+
+    def catch_up(self) -> None:
+        """Write what could not be written on a full disk."""
+        self._followers.catch_up()
 
     def refresh_index(self, project_id: str) -> None:
         """Derive experiments_index.json from the records."""
-        path = self._paths.experiments_index_file(project_id)
 
-        def derive(_: ExperimentsIndex) -> ExperimentsIndex:
+        def build() -> ExperimentsIndex:
             return ExperimentsIndex(experiments=[_index_entry(record) for record in self.read_all(project_id)])
 
-        self._store.update(path, ExperimentsIndex, derive, ExperimentsIndex)
+        self._store.derive(self._paths.experiments_index_file(project_id), ExperimentsIndex, build)
 
     def create_run(self, project_id: str, record: RunRecord) -> Path:
         """Store a new run; return its directory."""
         directory = self._paths.run_dir(project_id, record.experiment_id, record.id)
-        make_directory(directory / "checkpoints")
-        make_directory(directory / "logs")
-        self._store.write(directory / "run.json", record)
+        try:
+            for name in ("checkpoints", "logs"):
+                make_directory(directory / name, below=self._paths.experiment_dir(project_id, record.experiment_id))
+            self._store.write(directory / "run.json", record)
+        except OSError:
+            free_space(directory)
+            raise
         return directory
 
     def read_run(self, project_id: str, experiment_id: str, run_id: str) -> RunRecord:
@@ -117,9 +146,10 @@ class ExperimentRepository:
     def read_runs(self, project_id: str, experiment_id: str) -> list[RunRecord]:
         """Return every readable run, newest first."""
         records = []
-        for path in (self._paths.experiment_dir(project_id, experiment_id) / "runs").glob("run-*/run.json"):
+        runs_dir = self._paths.experiment_dir(project_id, experiment_id) / "runs"
+        for directory in self._store.list_directories(runs_dir, "run"):
             try:
-                records.append(self._store.read(path, RunRecord))
+                records.append(self._store.read(directory / "run.json", RunRecord))
             except (FileNotFoundError, CorruptDocumentError):
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)

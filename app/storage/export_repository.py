@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from app.durable import make_directory
 from app.schemas.export import ExportIndexEntry, ExportRecord, ExportsIndex, ParityCertificate
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, move_to_trash
+from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import contained
 
 
@@ -23,8 +23,12 @@ class ExportRepository:
     def create(self, project_id: str, record: ExportRecord) -> Path:
         """Store a new export; return its directory."""
         directory = self._paths.export_dir(project_id, record.id)
-        make_directory(directory)
-        self._store.write(directory / "export.json", record)
+        make_directory(directory, below=self._paths.project_dir(project_id))
+        try:
+            self._store.write(directory / "export.json", record)
+        except OSError:
+            free_space(directory)
+            raise
         self.refresh_index(project_id)
         return directory
 
@@ -35,10 +39,13 @@ class ExportRepository:
     def read_all(self, project_id: str) -> list[ExportRecord]:
         """Return every readable export, newest first."""
         records = []
-        for path in self._paths.exports_dir(project_id).glob("export-*/export.json"):
+        for directory in self._store.list_directories(self._paths.exports_dir(project_id), "export"):
+            path = directory / "export.json"
             try:
                 records.append(self._store.read(path, ExportRecord))
-            except (FileNotFoundError, CorruptDocumentError):
+            except FileNotFoundError:
+                self._store.name_missing(path)
+            except CorruptDocumentError:
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id), reverse=True)
 
@@ -52,10 +59,10 @@ class ExportRepository:
     def delete(self, project_id: str, export_id: str) -> None:
         """Take an export away in one step and remove its files."""
         directory = self._paths.export_dir(project_id, export_id)
-        trashed = move_to_trash(directory, self._paths.trash_dir)
+        trashed = take_away(directory, self._paths.trash_dir, "export.json")
         self._store.forget(directory)
+        free_space(trashed)  # first, so that the index has room on a full disk
         self.refresh_index(project_id)
-        shutil.rmtree(trashed, ignore_errors=True)
 
     def file_path(self, project_id: str, export_id: str, name: str) -> Path:
         """Return the path of a file of an export; raises UnsafePathError when the name leads elsewhere."""
@@ -70,11 +77,11 @@ class ExportRepository:
             return None
 
     def refresh_index(self, project_id: str) -> None:
-        """Derive exports_index.json from the records."""
+        """Derive exports_index.json from the records; where it cannot be written, later."""
         fields = set(ExportIndexEntry.model_fields)
 
-        def derive(_: ExportsIndex) -> ExportsIndex:
+        def build() -> ExportsIndex:
             records = self.read_all(project_id)
             return ExportsIndex(exports=[ExportIndexEntry(**record.model_dump(include=fields)) for record in records])
 
-        self._store.update(self._paths.exports_index_file(project_id), ExportsIndex, derive, ExportsIndex)
+        self._store.derive(self._paths.exports_index_file(project_id), ExportsIndex, build)

@@ -3,28 +3,111 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import json
 import logging
+import os
+import re
 import secrets
 import shutil
+import stat
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 
-from app.durable import make_directory, sync_directory, write_bytes_durably
+from app.durable import sync_directory, write_bytes_durably
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
+MAX_RECORD_BYTES = 64 * 2**20
+# A pipe makes open() wait for a writer, for ever; not every system has every flag.
+_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+# The process has too many files open, or the disk cannot be written: the document may be as good as any.
+_NOT_OF_A_DOCUMENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR}
+_ID = re.compile(r"(proj|exp|run|export|job)-[0-9a-f]{8}")
+_ID_FIELDS = ("id", "project_id", "experiment_id", "run_id")
+
 
 class CorruptDocumentError(Exception):
-    """A document exists but cannot be read."""
+    """A document exists and is not what it should be; this class itself means damage, which is set aside."""
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path.name} cannot be read: {reason}")
         self.path = path
         self.reason = reason
+
+
+class NewerDocumentError(CorruptDocumentError):
+    """A later version of the application wrote the document. It stays where it is, for that version."""
+
+
+class UnreadableDocumentError(CorruptDocumentError, OSError):
+    """The disk or the system refuses to read the document. It may be whole, so it stays where it is."""
+
+    def __init__(self, path: Path, reason: str, number: int | None = None) -> None:
+        super().__init__(path, reason)
+        self.errno = number
+
+
+def open_regular(path: Path) -> io.FileIO:
+    """Open a regular file for reading, without waiting; raises FileNotFoundError or UnreadableDocumentError."""
+    try:
+        descriptor = os.open(path, _READ_FLAGS)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise unreadable(path, error) from error
+    try:
+        check_regular(path, os.fstat(descriptor))
+        return io.FileIO(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def check_regular(path: Path, status: os.stat_result) -> None:
+    """Raise UnreadableDocumentError when a folder, a pipe or a device stands in the place of a file."""
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
+        raise UnreadableDocumentError(path, f"{kind} is in its place")
+
+
+def unreadable(path: Path, error: OSError) -> OSError:
+    """Return what an error of the system says of a document; itself, where it says nothing of the document."""
+    if error.errno in _NOT_OF_A_DOCUMENT:
+        return error
+    return UnreadableDocumentError(path, error.strerror or str(error), error.errno)
+
+
+def read_bytes(path: Path, limit: int = MAX_RECORD_BYTES) -> bytes:
+    """Return the content of a document; raises FileNotFoundError or CorruptDocumentError.
+
+    A size beyond the limit is damage: nothing that the application writes comes near it.
+    """
+    with open_regular(path) as stream:
+        try:
+            size = os.fstat(stream.fileno()).st_size
+            if size > limit:
+                raise CorruptDocumentError(path, f"it has {size} bytes, more than the {limit} that are read")
+            return stream.readall()
+        except CorruptDocumentError:
+            raise
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+def parse_json(path: Path, data: bytes) -> Any:
+    """Return the value of a JSON document; raises CorruptDocumentError, also for NaN, infinity and endless nesting."""
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise CorruptDocumentError(path, "it is nested too deeply") from None
+    except ValueError as error:  # msgspec's errors are, and those of UTF-8
+        raise CorruptDocumentError(path, str(error)) from error
 
 
 def write_model(path: Path, model: BaseModel) -> None:
@@ -35,43 +118,58 @@ def write_model(path: Path, model: BaseModel) -> None:
 
 def read_model(path: Path, model: type[M]) -> M:
     """Read a record; raises FileNotFoundError, or CorruptDocumentError for anything that is not this record."""
-    data = path.read_bytes()
+    data = read_bytes(path)
+    content = parse_json(path, data)
+    if isinstance(content, dict) and "version" in model.model_fields:  # before its fields, which may be new
+        check_version(path, content.get("version"), model.model_fields["version"].default)
     try:
         record = model.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise CorruptDocumentError(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
-    check_version(path, record)
+    check_place(path, record)
     return record
 
 
-def check_version(path: Path, record: BaseModel) -> None:
-    """Refuse a record that a later version of the application wrote; raises CorruptDocumentError."""
-    newest = type(record).model_fields["version"].default if "version" in type(record).model_fields else None
-    version = getattr(record, "version", None)
-    if newest is not None and isinstance(version, int) and version > newest:
-        raise CorruptDocumentError(path, f"it has version {version}, this application knows versions up to {newest}")
+def check_version(path: Path, version: Any, newest: int) -> None:
+    """Refuse a document that a later version of the application wrote; raises NewerDocumentError."""
+    if isinstance(version, int) and version > newest:
+        reason = f"it has version {version}, this application knows versions up to {newest}; a later one wrote it"
+        raise NewerDocumentError(path, reason)
+
+
+def check_place(path: Path, record: BaseModel) -> None:
+    """Refuse a record whose ids are not those of the folders that it lies in; raises CorruptDocumentError."""
+    parts = path.parts
+    if "projects" not in parts:
+        return
+    begin = len(parts) - 1 - parts[::-1].index("projects")
+    folders = {match[1]: part for part in parts[begin:-1] if (match := _ID.fullmatch(part))}
+    for name in _ID_FIELDS:
+        value = getattr(record, name, None)
+        kind = value.partition("-")[0] if isinstance(value, str) else ""
+        if folders.get(kind, value) != value:
+            raise CorruptDocumentError(path, f"{name}: it says {value} and lies in the folder of {folders[kind]}")
 
 
 def set_aside(path: Path, root: Path, corrupt_dir: Path, reason: str) -> Path:
-    """Move an unreadable document to the corrupt directory, named after where it lay; return the new path."""
+    """Move a damaged document to the corrupt directory, named after where it lay; return the new path.
+
+    The reason is written first: a full disk leaves the document where it is rather than unexplained.
+    """
     corrupt_dir.mkdir(parents=True, exist_ok=True)
     name = "+".join(path.relative_to(root).parts)
     target = corrupt_dir / f"{name}.{secrets.token_hex(4)}"
-    path.replace(target)
-    write_bytes_durably(target.with_name(f"{target.name}.reason"), reason.encode("utf-8"))
+    note = target.with_name(f"{target.name}.reason")
+    write_bytes_durably(note, reason.encode("utf-8", "replace"))
+    try:
+        path.replace(target)
+    except OSError:
+        note.unlink(missing_ok=True)
+        raise
     sync_directory(path.parent)
     logger.error("Set aside %s as %s: %s", path, target, reason)
-    return target
-
-
-def move_to_trash(path: Path, trash_dir: Path) -> Path:
-    """Take a directory out of sight in one step, so that a deletion is never half done; return where it lies now."""
-    make_directory(trash_dir)
-    target = trash_dir / f"{path.name}.{secrets.token_hex(4)}"
-    path.replace(target)
-    sync_directory(path.parent)
     return target
 
 

@@ -29,7 +29,7 @@ class MeasurementRepository:
         return next((known for known in self.read_all() if known.key == key), None)
 
     def add(self, measurement: RunMeasurement) -> None:
-        """Keep a measurement unless a better one is known; bears repetition. Raises OSError."""
+        """Keep a measurement unless a better one is known; bears repetition. Raises OSError, NewerDocumentError."""
         if _is_superseded(measurement, self.find(measurement.key)):
             return
 
@@ -37,10 +37,18 @@ class MeasurementRepository:
             known = next((item for item in record.measurements if item.key == measurement.key), None)
             if _is_superseded(measurement, known):
                 return record
+            kept = _keep_choice(measurement, known)
             others = [item for item in record.measurements if item.key != measurement.key]
-            return MeasurementsRecord(measurements=[*others, measurement][-MAX_KEYS:])
+            return MeasurementsRecord(measurements=[*others, kept][-MAX_KEYS:])
 
         self._store.update(self._path, MeasurementsRecord, change, MeasurementsRecord)
+
+
+def _keep_choice(new: RunMeasurement, known: RunMeasurement | None) -> RunMeasurement:
+    """Return the new figures with the earlier choice where a resumed run only went on with that of its checkpoint."""
+    if known is None or new.choice.source != "checkpoint":
+        return new
+    return new.model_copy(update={"choice": known.choice})
 
 
 def _is_superseded(new: RunMeasurement, known: RunMeasurement | None) -> bool:

@@ -15,7 +15,8 @@ _PATTERNS = {
     prefix: re.compile(id_pattern(prefix)[1:-1])
     for prefix in ("proj", "dataset", "exp", "run", "export", "job", "upload")
 }
-_UNSAFE_NAME = re.compile(r'[\x00-\x1f<>:"/\\|?*]')
+UNSAFE_CHARACTERS = r'\x00-\x1f<>:"/\\|?*'
+_UNSAFE_NAME = re.compile(f"[{UNSAFE_CHARACTERS}]")
 _RESERVED_NAMES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"com{n}" for n in range(1, 10)} | {f"lpt{n}" for n in range(1, 10)}
 )
@@ -34,6 +35,11 @@ def check_id(prefix: str, value: str) -> str:
     return value
 
 
+def is_id(prefix: str, value: str) -> bool:
+    """Return whether a name is an id of this kind."""
+    return _PATTERNS[prefix].fullmatch(value) is not None
+
+
 def check_name(name: str) -> str:
     """Return the file name when it is one plain component on every system; raises UnsafePathError otherwise."""
     is_plain = (
@@ -50,8 +56,12 @@ def check_name(name: str) -> str:
 
 def contained(root: Path, name: str) -> Path:
     """Return root/name after symbolic links are resolved; raises UnsafePathError when it lies outside of root."""
-    resolved_root = root.resolve()
-    path = (resolved_root / check_name(name)).resolve()
+    try:
+        resolved_root = root.resolve()
+        path = (resolved_root / check_name(name)).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        msg = f"{name[:80]!r} leads nowhere."
+        raise UnsafePathError(msg) from None
     if not path.is_relative_to(resolved_root):
         msg = f"{name[:80]!r} leads out of its directory."
         raise UnsafePathError(msg)
@@ -104,9 +114,17 @@ class WorkspacePaths:
         """Unreadable documents are set aside here under their names."""
         return self.root / ".corrupt"
 
+    def owner_dir(self, directory: Path) -> Path:
+        """The project, experiment, export or job that a directory lies in or is; else the workspace itself."""
+        parts = directory.relative_to(self.root).parts if directory.is_relative_to(self.root) else ()
+        if len(parts) < 2 or parts[0] != "projects":
+            return self.root
+        is_in_noun = len(parts) >= 4 and parts[2] in {"experiments", "exports", "jobs"}
+        return self.root.joinpath(*parts[: 4 if is_in_noun else 2])
+
     def lock_file(self, path: Path) -> Path:
         """The lock file of a document; lies outside of everything that can be deleted."""
-        name = "+".join(path.resolve().relative_to(self.root).parts)
+        name = "+".join(path.absolute().relative_to(self.root).parts)
         return self.root / ".locks" / f"{name}.lock"
 
     def project_dir(self, project_id: str) -> Path:
@@ -149,9 +167,21 @@ class WorkspacePaths:
         """Where an import builds a dataset before it is moved into place."""
         return self.project_dir(project_id) / "staging" / check_id("job", job_id)
 
-    def scratch_dir(self, project_id: str) -> Path:
-        """Where a dry run unpacks what it looks at; nothing in it outlives the call."""
-        return self.project_dir(project_id) / "staging" / "checks"
+    def checks_dir(self, project_id: str) -> Path:
+        """Holds one directory per dry run; only the newest is kept."""
+        return self.project_dir(project_id) / "checks"
+
+    def check_dir(self, project_id: str, job_id: str) -> Path:
+        """Directory of a dry run: check.json, report.json, problems.csv."""
+        return self.checks_dir(project_id) / check_id("job", job_id)
+
+    def dataset_problems_file(self, project_id: str) -> Path:
+        """Every problem of the import that made the dataset; there only when there was one."""
+        return self.dataset_dir(project_id) / "problems.csv"
+
+    def failed_problems_file(self, project_id: str) -> Path:
+        """Every problem of the last import that made no dataset."""
+        return self.project_dir(project_id) / "import_problems.csv"
 
     def upload_dir(self, project_id: str, upload_id: str) -> Path:
         """Files received by upload."""
@@ -192,6 +222,10 @@ class WorkspacePaths:
     def evaluation_dir(self, project_id: str, experiment_id: str) -> Path:
         """Directory of the evaluation of an experiment."""
         return self.experiment_dir(project_id, experiment_id) / "evaluation"
+
+    def next_evaluation_dir(self, project_id: str, experiment_id: str) -> Path:
+        """Where an experiment is evaluated again, until the new evaluation takes the place of the completed one."""
+        return self.experiment_dir(project_id, experiment_id) / "evaluation-next"
 
     def exports_dir(self, project_id: str) -> Path:
         """Holds the index and one directory per export."""

@@ -2,58 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from app.durable import make_directory
 from app.schemas.common import utc_now
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
-from app.storage.documents import DocumentStore
-from app.storage.json_store import CorruptDocumentError, empty_directory, move_to_trash
+from app.storage.deletion import Followers, free_space, take_away
+from app.storage.documents import DocumentStore, is_there
+from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError, empty_directory
+
+logger = logging.getLogger(__name__)
 
 
 class ProjectRepository:
     """Creates, reads, changes and deletes projects."""
 
-    def __init__(self, store: DocumentStore) -> None:
+    def __init__(self, store: DocumentStore, known_tasks: Collection[str] | None = None) -> None:
+        """`known_tasks`: a project of another task is left to the version that knows it; None knows every task."""
         self._store = store
         self._paths = store.paths
+        self._known_tasks = known_tasks
+        self._followers = Followers()
+        self._deleted: set[str] = set()  # perhaps still listed, on a disk that cannot be written
 
     def open_workspace(self) -> None:
-        """Create or repair workspace.json so that it lists exactly the project directories that exist."""
+        """Create or repair workspace.json so that it lists exactly the project directories that exist.
+
+        Where that is impossible the directories are the list, see `list_ids`.
+        """
         make_directory(self._paths.projects_dir)
-        present = sorted(path.parent.name for path in self._paths.projects_dir.glob("proj-*/project.json"))
-
-        def reconcile(record: WorkspaceRecord) -> WorkspaceRecord:
-            kept = [pid for pid in record.projects if (self._paths.projects_dir / pid).is_dir()]
-            return record.model_copy(update={"projects": kept + [pid for pid in present if pid not in kept]})
-
-        self._update_workspace(reconcile)
+        try:
+            self._reconcile()
+        except (OSError, CorruptDocumentError) as error:
+            logger.error("workspace.json could not be brought up to date: %s", error)
 
     def clean_up(self) -> None:
         """Remove what earlier deletions left behind."""
         empty_directory(self._paths.trash_dir)
 
     def list_ids(self) -> list[str]:
-        """Return the ids of all projects in the order of their creation."""
-        return list(self._store.read(self._paths.workspace_file, WorkspaceRecord).projects)
+        """Return the ids of all projects in the order of their creation; by id while workspace.json cannot be read."""
+        return [project_id for project_id in self._list_recorded() if project_id not in self._deleted]
+
+    def _list_recorded(self) -> list[str]:
+        try:
+            return list(self._store.read(self._paths.workspace_file, WorkspaceRecord).projects)
+        except (FileNotFoundError, CorruptDocumentError):
+            pass
+        try:
+            return list(self._reconcile().projects)
+        except (OSError, CorruptDocumentError):
+            return self._list_present()
 
     def create(self, record: ProjectRecord) -> None:
-        """Store a new project; it exists as soon as workspace.json lists it."""
-        self._store.write(self._paths.project_file(record.id), record)
-        self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+        """Store a new project; it exists as soon as workspace.json lists it. On an OSError nothing stays behind."""
+        try:
+            self._store.write(self._paths.project_file(record.id), record)
+            self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+        except OSError:
+            free_space(self._paths.project_dir(record.id))
+            self._store.forget(self._paths.project_dir(record.id))
+            raise
 
     def read(self, project_id: str) -> ProjectRecord:
         """Return a project; raises FileNotFoundError or CorruptDocumentError."""
-        return self._store.read(self._paths.project_file(project_id), ProjectRecord)
+        return self._store.read(self._paths.project_file(project_id), ProjectRecord, self._check_task)
 
     def read_all(self) -> list[ProjectRecord]:
-        """Return every project that can be read; the others have been set aside."""
+        """Return every project that can be read; the others are named."""
         records = []
         for project_id in self.list_ids():
             try:
                 records.append(self.read(project_id))
-            except (FileNotFoundError, CorruptDocumentError):
+            except FileNotFoundError:
+                self._store.name_missing(self._paths.project_file(project_id))
+            except CorruptDocumentError:
                 continue
         return records
 
@@ -63,17 +88,66 @@ class ProjectRepository:
         path = self._paths.project_file(project_id)
         return self._store.update(path, ProjectRecord, lambda record: record.model_copy(update=stamped))
 
+    def touch(self, project_id: str) -> None:
+        """Let `updated_at` follow a change that is made already; on a full disk later."""
+        self._followers.write(f"{project_id}/project.json", lambda: self.update(project_id, {}))
+
     def delete(self, project_id: str) -> Path:
-        """Take a project out of the workspace in one step; return the directory to be removed."""
+        """Take a project out of the workspace in one step; return the directory to be removed with `free_space`.
+
+        The list follows. On a full disk it can only be written once the space is free: call `catch_up` then.
+        """
         directory = self._paths.project_dir(project_id)
-        trashed = move_to_trash(directory, self._paths.trash_dir)
-        self._update_workspace(
-            lambda ws: ws.model_copy(update={"projects": [pid for pid in ws.projects if pid != project_id]})
-        )
+        trashed = take_away(directory, self._paths.trash_dir, "project.json")
+        self._deleted.add(project_id)
         self._store.forget(directory)
+        self._followers.write("workspace.json", self._drop_deleted)
         return trashed
 
-    def _update_workspace(self, change: Callable[[WorkspaceRecord], WorkspaceRecord]) -> None:
-        self._store.update(
-            self._paths.workspace_file, WorkspaceRecord, change, lambda: WorkspaceRecord(created_at=utc_now())
+    def _reconcile(self) -> WorkspaceRecord:
+        """Let workspace.json list what is there; raises OSError or CorruptDocumentError."""
+        present = self._list_present()
+
+        def reconcile(record: WorkspaceRecord) -> WorkspaceRecord:
+            kept = [pid for pid in record.projects if is_there(self._paths.projects_dir / pid)]
+            return record.model_copy(update={"projects": kept + [pid for pid in present if pid not in kept]})
+
+        return self._store.update(
+            self._paths.workspace_file, WorkspaceRecord, reconcile, lambda: WorkspaceRecord(created_at=utc_now())
         )
+
+    def catch_up(self) -> None:
+        """Write what could not be written when a project was deleted."""
+        self._followers.catch_up()
+
+    def _drop_deleted(self) -> None:
+        self._update_workspace(lambda record: record)
+
+    def _list_present(self) -> list[str]:
+        """Return the ids of the directories that hold a project.json, readable or not."""
+        directories = self._store.list_directories(self._paths.projects_dir, "proj")
+        return [path.name for path in directories if is_there(path / "project.json")]
+
+    def _check_task(self, record: ProjectRecord) -> None:
+        if self._known_tasks is not None and record.task not in self._known_tasks:
+            known = ", ".join(self._known_tasks)
+            reason = f"its task {record.task[:64]!r} needs a later version of the application; this one knows {known}"
+            raise NewerDocumentError(self._paths.project_file(record.id), reason)
+
+    def _update_workspace(self, change: Callable[[WorkspaceRecord], WorkspaceRecord]) -> None:
+        """Change workspace.json. While it cannot be read, the directories are the list and there is nothing to do."""
+
+        def change_and_drop(record: WorkspaceRecord) -> WorkspaceRecord:
+            changed = change(record)
+            kept = [project_id for project_id in changed.projects if project_id not in self._deleted]
+            return changed.model_copy(update={"projects": kept})
+
+        try:
+            self._store.update(
+                self._paths.workspace_file,
+                WorkspaceRecord,
+                change_and_drop,
+                lambda: WorkspaceRecord(created_at=utc_now()),
+            )
+        except (UnreadableDocumentError, NewerDocumentError) as error:
+            logger.error("workspace.json was not changed: %s", error)

@@ -5,24 +5,27 @@ A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
 - `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
-- `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `aggregate` (MetricsPart)
-- `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `decode`                    (ExportPart)
+- `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `headline_intervals`,
+                 `aggregate`                                                            (MetricsPart)
+- `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
+from app.datasets.profile import SplitProfile
 from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
 from app.schemas.form_hints import form_hint
-from app.schemas.tasks import ResultView, TaskInfo
+from app.schemas.tasks import MetricSpec, ResultView, TaskInfo
+from app.tasks.metric_choice import AUTO, MetricChoice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
 
 
+LOSSES = ("val_loss", "train_loss")
 STOPPING_METRIC_HINT = form_hint("Training", unless={"early_stopping_patience": (0,)})
 
 
@@ -129,6 +133,12 @@ class Hyperparameters(StrictModel):
         description="Metric that early stopping watches.",
         json_schema_extra=STOPPING_METRIC_HINT,
     )
+    checkpoint_metric: str = Field(
+        AUTO,
+        max_length=64,
+        description="Metric that decides which epoch is kept as the best; auto chooses it by the training images.",
+        json_schema_extra=form_hint("Training"),
+    )
     gradient_clip: float = Field(
         0.0,
         ge=0.0,
@@ -147,6 +157,11 @@ class Hyperparameters(StrictModel):
     deterministic: bool = Field(
         True,
         description="Refuse operations whose result can differ between runs.",
+        json_schema_extra=form_hint("Training"),
+    )
+    reproducible: bool = Field(
+        False,
+        description="Fix what auto would choose: 32 bit, channels last, whole batches of batch_size, nothing measured.",
         json_schema_extra=form_hint("Training"),
     )
     image_size: int = Field(
@@ -184,6 +199,10 @@ class TaskSpec:
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
     result_view: ResultView
+    choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
+    """What the checkpoint metric `auto` stands for; None: always the primary metric."""
+    find_metric_warning: Callable[[str, SplitProfile], str] | None = None
+    """What a metric hides in these data, as a sentence; empty for nothing."""
 
     @property
     def id(self) -> str:
@@ -192,9 +211,28 @@ class TaskSpec:
 
     def direction(self, metric: str) -> Literal["max", "min"]:
         """Return in which direction a monitored metric improves; val_loss is min. Raises KeyError when unknown."""
-        if metric in {"val_loss", "train_loss"}:
+        if metric in LOSSES:
             return "min"
-        return {spec.name: spec.direction for spec in self.info.epoch_metrics}[metric]
+        return {spec.name: spec.direction for spec in self.all_metrics}[metric]
+
+    @property
+    def all_metrics(self) -> tuple[MetricSpec, ...]:
+        """Metrics of every epoch, and those that are measured only when the checkpoint is chosen by them."""
+        return (*self.info.epoch_metrics, *self.info.optional_metrics)
+
+    @property
+    def checkpoint_metrics(self) -> tuple[str, ...]:
+        """What `checkpoint_metric` can be."""
+        return (AUTO, *(metric.name for metric in self.all_metrics), *LOSSES)
+
+    def choose_metric(self, wanted: str, profile: SplitProfile) -> MetricChoice:
+        """Return the metric that decides the best checkpoint where there are validation images."""
+        if wanted != AUTO:
+            warning = self.find_metric_warning(wanted, profile) if self.find_metric_warning else ""
+            return MetricChoice(wanted, "It was chosen in the settings.", warning)
+        if self.choose_auto is not None:
+            return self.choose_auto(profile)
+        return MetricChoice(self.info.primary_metric, "It is the usual one for this task.")
 
 
 @dataclass(frozen=True)
@@ -327,6 +365,15 @@ class MetricsPart(Protocol):
         (int64, shape (resamples, images))."""
         ...
 
+    def headline_intervals(
+        self, results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
+    ) -> dict[str, Any]:
+        """Return `intervals` and, for the headline metrics without one, `not_enough_images` with the reasons.
+
+        `between_chunks` may raise to end the work.
+        """
+        ...
+
     def aggregate(self, results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
         """Return the task's part of aggregate.json; the engine adds intervals."""
         ...
@@ -343,6 +390,11 @@ class ExportPart(Protocol):
 
     def agreement(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
         """Return for each image whether both give the same answer (bool, shape (batch,))."""
+        ...
+
+    def output_scales(self, context: TaskContext) -> dict[str, list[float]]:
+        """Return what a difference of each number of an output is divided by before it is judged; an output that is
+        left out is judged by its largest value."""
         ...
 
     def decode(self, outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:

@@ -105,7 +105,8 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
 def load_trained(path: Path, device: str = "cpu") -> TrainedModel:
     """Return the model of a checkpoint on a torch device, in evaluation mode; averaged weights go before the last ones.
 
-    Raises JobFailure for a file that is missing, damaged, no checkpoint, or of another version.
+    Raises JobFailure for a file that is missing, damaged, no checkpoint, or of another version, and for weights that
+    are not finite numbers: their answers are none either.
     """
     content = read_checkpoint(path, device)
     described = content[CHECKPOINT_KEY]
@@ -113,12 +114,14 @@ def load_trained(path: Path, device: str = "cpu") -> TrainedModel:
         context = context_from_json(described["context"])
         recipe = ResizeRecipe.model_validate(described["recipe"])
         model = load_module(context.task).build_model(context, None)
-        model.load_state_dict(select_weights(content["state_dict"]))
+        weights = select_weights(content["state_dict"])
+        model.load_state_dict(weights)
     except UnknownTaskError as error:
         raise JobFailure(str(error)) from error
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError, ValidationError) as error:
         msg = f"The checkpoint {path.name} does not fit this version of AI Studio: {error}"
         raise JobFailure(msg) from error
+    _check_weights(weights, path.name)
     metadata = dict(described.get("extra", {}))
     return TrainedModel(model=model.to(device).eval(), context=context, recipe=recipe, metadata=metadata)
 
@@ -128,6 +131,17 @@ def select_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     is_averaged = any(name.startswith(AVERAGED_PREFIX) for name in state)
     prefix = AVERAGED_PREFIX if is_averaged else MODEL_PREFIX
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _check_weights(weights: Mapping[str, Tensor], file_name: str) -> None:
+    bad = [name for name, value in weights.items() if not bool(torch.isfinite(value).all())]
+    if bad:
+        msg = (
+            f"The model in {file_name} cannot be used: {len(bad)} of its {len(weights)} tensors hold values that are "
+            f"not finite numbers, the first of them {bad[0]}. Its training has diverged, or the file is damaged. Train "
+            f"it again with a lower learning rate, or choose another checkpoint."
+        )
+        raise JobFailure(msg, kind="WeightsNotFinite")
 
 
 def _channels(values: Any) -> tuple[float, float, float]:

@@ -1,4 +1,9 @@
-"""Which arithmetics a run could use, what trying them may cost, and which one wins. Nothing is timed here."""
+"""In which arithmetic a run computes by rule, and what is left to measure. Nothing is timed here.
+
+Precision, memory format and the form of the optimizer follow from the processor, the model and the settings alone, so
+that the same machine decides the same however busy it is: they change how a run rounds, and with it every weight.
+What is measured, compiling and the size of a batch, is remembered for the machine (`decisions.py`).
+"""
 
 from __future__ import annotations
 
@@ -6,20 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.schemas.arithmetic import (
-    Arithmetic,
-    ArithmeticChoice,
-    Candidate,
-    RunMeasurement,
-    UsedMemoryFormat,
-    UsedPrecision,
-)
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, UsedPrecision
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobFailure
+from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
 from app.training.hardware import Capabilities, Hardware
 from app.training.optimization import OPTIMIZERS
 
-MARGIN = 1.05
+# What has to be gained before a compiled model or a larger batch is taken, so that noise decides nothing.
+LEAD = 1.15
 PROBE_SHARE = 0.08
 MAX_PROBE_S = 60.0
 SMALL_BATCH = 8
@@ -27,13 +27,26 @@ SMALL_BATCH = 8
 MIN_PROBE_STEPS = 4
 COMPILE_S = {"cpu": 60.0, "cuda": 40.0}
 WORTH_COMPILING = 20.0
+# Pixels that a run trains before it can last as long as that; a fast device and a small network get through 10^7 a
+# second on a CPU and 10^8 on a GPU.
+PIXELS_WORTH_COMPILING = {"cpu": 1e10, "cuda": 5e10}
+# bf16 on a CPU was measured to be twice as fast at 224 pixels; on small images it has not been shown to gain.
+MIN_BF16_PIXELS = 128 * 128
+# More than training takes for a pixel of an image; what stays below it in memory needs no trying.
+MAX_BYTES_PER_PIXEL = 6 * 1024
+CPU_MEMORY_SHARE = 0.50
+GPU_MEMORY_SHARE = 0.85
 MAX_BATCH_SIZE = 256
 MIN_STEPS_PER_EPOCH = 8
 
 
 @dataclass(frozen=True)
 class ArithmeticRequest:
-    """What a choice depends on. `num_steps` are the batches of `batch_size` that one device has yet to train."""
+    """What a choice depends on. `num_steps` are the batches of `batch_size` that one device has yet to train.
+
+    `pixels` are those of an image, 0 where that is not known; `is_dense` says that the model has convolutions and
+    that each of them mixes all channels.
+    """
 
     settings: HardwareSettings
     hardware: Hardware
@@ -41,6 +54,20 @@ class ArithmeticRequest:
     hyperparameters: Mapping[str, Any]
     num_train_images: int
     num_steps: int
+    pixels: int = 0
+    is_dense: bool = False
+
+    @property
+    def is_reproducible(self) -> bool:
+        """Whether the run asks for what is the same on every machine."""
+        return bool(self.hyperparameters.get("reproducible", False))
+
+    @property
+    def memory_mb(self) -> float:
+        """MiB that a step may take: a share of all there is, because what happens to be free decides nothing."""
+        if self.hardware.accelerator == "cuda":
+            return GPU_MEMORY_SHARE * self.capabilities.vram_mb
+        return CPU_MEMORY_SHARE * self.capabilities.ram_mb
 
     @property
     def batch_size(self) -> int:
@@ -57,7 +84,7 @@ class ArithmeticRequest:
     @property
     def can_grow(self) -> bool:
         """Whether the batch may become larger than asked for."""
-        return bool(self.hyperparameters["auto_batch_size"])
+        return bool(self.hyperparameters["auto_batch_size"]) and not self.is_reproducible
 
     @property
     def num_images(self) -> int:
@@ -68,6 +95,8 @@ class ArithmeticRequest:
 def check_request(request: ArithmeticRequest) -> None:
     """Raise JobFailure for an explicit setting that this machine cannot obey; says what is allowed."""
     settings, accelerator = request.settings, request.hardware.accelerator
+    if request.is_reproducible:
+        _check_reproducible(request)
     if settings.precision == "16-mixed" and accelerator == "cpu":
         msg = "Precision 16-mixed needs a GPU: on the CPU choose auto, 32 or bf16-mixed."
         raise JobFailure(msg, "PrecisionNotAvailable")
@@ -90,15 +119,15 @@ def can_compile(request: ArithmeticRequest) -> bool:
 
 
 def default_arithmetic(request: ArithmeticRequest) -> Arithmetic:
-    """Return what a run uses that measures nothing; raises JobFailure for what cannot be obeyed.
+    """Return what a run uses by rule; raises JobFailure for what cannot be obeyed.
 
-    On the CPU that is 32-bit, on a GPU half precision; channels last in memory and the fused optimizer on both,
-    because it differs in rounding only.
+    On the CPU that is 32-bit, or bf16 where processor and model gain much from it; on a GPU half precision. Channels
+    last in memory and the fused optimizer on both, because they differ in rounding only.
     """
     check_request(request)
-    settings, precision = request.settings, request.hardware.precision
+    settings = request.settings
     return Arithmetic(
-        precision=precision,
+        precision=_choose_precision(request),
         memory_format="channels_last" if settings.memory_format == "auto" else settings.memory_format,
         is_optimizer_fused=settings.fused_optimizer != "off" and request.hyperparameters["optimizer"] in OPTIMIZERS,
         is_compiled=settings.compile == "on",
@@ -107,27 +136,38 @@ def default_arithmetic(request: ArithmeticRequest) -> Arithmetic:
     )
 
 
-def list_formats(request: ArithmeticRequest) -> list[Arithmetic]:
-    """Return every precision and memory format to try: the default first, then what promises most."""
-    default = default_arithmetic(request)
-    found = [
-        default.model_copy(update={"precision": precision, "memory_format": memory_format})
-        for precision in _list_precisions(request)
-        for memory_format in _list_memory_formats(request, precision)
-    ]
-    return [default, *(arithmetic for arithmetic in found if arithmetic != default)]
+def explain_rule(request: ArithmeticRequest) -> str:
+    """Return why the arithmetic is what it is where the settings leave it open."""
+    if request.settings.precision != "auto":
+        return "The precision is that of the settings; the rest follows from device and model."
+    if request.hardware.accelerator == "cuda":
+        return "On a GPU, auto means half precision with channels last."
+    if _choose_precision(request) == "bf16-mixed":
+        return "This processor computes in bf16, and convolutions over all channels are about twice as fast in it."
+    if not request.capabilities.has_cpu_bf16:
+        return "This processor does not compute in bf16, so auto means 32 bit with channels last."
+    if request.settings.memory_format == "contiguous":
+        return "On a CPU, bf16 gains only with channels last, so auto means 32 bit."
+    if request.is_dense:
+        return "At this image size bf16 has not been shown to gain on a CPU, so auto means 32 bit with channels last."
+    return "Convolutions over single channels are slower in bf16 on a CPU, so auto means 32 bit with channels last."
 
 
-def list_optimizers(request: ArithmeticRequest, winner: Arithmetic) -> list[Arithmetic]:
-    """Return the other form of the optimizer when it is open which one is used."""
-    if request.settings.fused_optimizer != "auto" or request.hyperparameters["optimizer"] not in OPTIMIZERS:
-        return []
-    return [winner.model_copy(update={"is_optimizer_fused": not winner.is_optimizer_fused})]
+def is_worth_compiling(request: ArithmeticRequest) -> bool:
+    """Return whether compiling is open, possible, and tried: only in a run that can be long enough to pay for it."""
+    pixels = request.num_images * request.pixels
+    is_long = pixels >= PIXELS_WORTH_COMPILING[request.hardware.accelerator]
+    return request.settings.compile == "auto" and can_compile(request) and is_long and not request.is_reproducible
+
+
+def may_lack_memory(request: ArithmeticRequest) -> bool:
+    """Return whether a batch is large enough that it has to be tried whether it fits."""
+    return request.batch_size * request.pixels * MAX_BYTES_PER_PIXEL / 2**20 > request.memory_mb
 
 
 def list_compiled(request: ArithmeticRequest, winner: Arithmetic, remaining_s: float) -> list[Arithmetic]:
     """Return the compiled form when it is open, possible, and the rest of the run is long enough to pay for it."""
-    if request.settings.compile != "auto" or winner.is_compiled or not can_compile(request):
+    if winner.is_compiled or not is_worth_compiling(request):
         return []
     if remaining_s <= WORTH_COMPILING * COMPILE_S[request.hardware.accelerator]:
         return []
@@ -156,47 +196,53 @@ def plan_budget_s(predicted_run_s: float) -> float:
 
 
 def settle_without_measuring(
-    request: ArithmeticRequest, known: RunMeasurement | None = None
+    request: ArithmeticRequest, known: ArithmeticChoice | None = None, measured_at: str = ""
 ) -> ArithmeticChoice | None:
-    """Return the choice when nothing is open, or known from before, or the run is too short; else None.
+    """Return the choice when nothing is left to measure, or the run is too short, or it was measured before; else None.
 
     Raises JobFailure for an explicit setting that this machine cannot obey.
     """
     default = default_arithmetic(request)
-    remembered = take_known(request, known)
-    if remembered is not None:
-        return remembered
-    if not _is_open(request):
+    if request.is_reproducible:
+        reason = "The run is to be reproducible: 32 bit, channels last, every batch whole, nothing measured."
+        return ArithmeticChoice(chosen=default, source="settings", reason=reason)
+    if _is_explicit(request):
         return ArithmeticChoice(chosen=default, source="settings", reason="The settings leave nothing open.")
+    by_rule = ArithmeticChoice(chosen=default, source="rule", reason=explain_rule(request))
+    if not (is_worth_compiling(request) or list_batch_sizes(request) or may_lack_memory(request)):
+        return by_rule
+    note = ""
     if request.hardware.num_processes > 1:
-        reason = "Several devices train together, and each would measure by itself; so nothing was measured."
-        return ArithmeticChoice(chosen=default, source="default", reason=reason)
-    cheapest = MIN_PROBE_STEPS * request.small_batch_size
-    if cheapest > PROBE_SHARE * request.num_images:
-        reason = (
+        note = "Several devices train together, and each would measure by itself; so nothing was measured."
+    elif MIN_PROBE_STEPS * request.small_batch_size > PROBE_SHARE * request.num_images:
+        note = (
             f"With {request.num_images} images to train, measuring would take more than {PROBE_SHARE:.0%} of the run."
         )
-        return ArithmeticChoice(chosen=default, source="default", reason=reason)
-    return None
+    if note:
+        return by_rule.model_copy(update={"reason": f"{by_rule.reason} {note}"})
+    return None if known is None else take_known(request, known, measured_at)
 
 
-def take_known(request: ArithmeticRequest, known: RunMeasurement | None) -> ArithmeticChoice | None:
-    """Return what was measured for the same settings before, None when nothing was or it does not fit any more."""
-    if known is None or not (known.choice.source == "settings" or _has_figures(known.choice)):
+def take_known(request: ArithmeticRequest, known: ArithmeticChoice, measured_at: str = "") -> ArithmeticChoice | None:
+    """Return what was measured for the same settings before, None when nothing was or it does not fit any more.
+
+    What the rule decides is taken from the rule.
+    """
+    if not _has_figures(known):
         return None
-    chosen = known.choice.chosen
-    batch_size = _limit_batch_size(request, chosen.batch_size)
-    # Where nothing was measured, only a run that broke can have divided the batch, and the next one need not break.
-    micro_size = min(chosen.micro_batch_size, batch_size) if _has_figures(known.choice) else batch_size
-    chosen = chosen.model_copy(update={"batch_size": batch_size, "micro_batch_size": micro_size})
-    if chosen.is_compiled and not _may_compile_again(request, known):
-        chosen = chosen.model_copy(update={"is_compiled": False})
-    if not is_obeyed(request.settings, chosen) or chosen.batch_size < request.batch_size:
+    batch_size = _limit_batch_size(request, known.chosen.batch_size)
+    if batch_size < request.batch_size:
         return None
-    words = "An earlier run" if known.source == "run" else "A probe"
-    reason = f"{words} with the same settings measured this on {known.measured_at[:10]}."
+    changes = {
+        "batch_size": batch_size,
+        "micro_batch_size": min(known.chosen.micro_batch_size, batch_size),
+        "is_compiled": request.settings.compile == "on" or (known.chosen.is_compiled and is_worth_compiling(request)),
+    }
+    chosen = default_arithmetic(request).model_copy(update=changes)
+    when = f" on {measured_at[:10]}" if measured_at else ""
+    reason = f"{explain_rule(request)} The rest was measured on this machine with the same settings{when}."
     # The figures stay with the choice, so that a later run knows that they were measured.
-    return ArithmeticChoice(chosen=chosen, source="earlier_run", reason=reason, candidates=known.choice.candidates)
+    return ArithmeticChoice(chosen=chosen, source="earlier_run", reason=reason, candidates=known.candidates)
 
 
 def fit_to_machine(request: ArithmeticRequest, saved: Arithmetic) -> Arithmetic:
@@ -228,54 +274,28 @@ def is_obeyed(settings: HardwareSettings, arithmetic: Arithmetic) -> bool:
     )
 
 
-def pick_winner(candidates: Sequence[Candidate]) -> Candidate | None:
-    """Return the fastest of those that could be measured, None without any.
-
-    A less simple one (lower precision first, then compiled, then contiguous) has to be 5 % faster to be taken.
-    """
-    measured = [candidate for candidate in candidates if candidate.images_per_s is not None]
-    winner: Candidate | None = None
-    for candidate in sorted(measured, key=lambda item: _count_risks(item.arithmetic)):
-        if winner is None or (candidate.images_per_s or 0.0) >= MARGIN * (winner.images_per_s or 0.0):
-            winner = candidate
-    return winner
+def _choose_precision(request: ArithmeticRequest) -> UsedPrecision:
+    settings, hardware = request.settings, request.hardware
+    if request.is_reproducible:
+        return "32-true"
+    if settings.precision != "auto" or hardware.accelerator != "cpu" or settings.memory_format == "contiguous":
+        return hardware.precision
+    gains = request.capabilities.has_cpu_bf16 and request.is_dense and request.pixels >= MIN_BF16_PIXELS
+    return "bf16-mixed" if gains else hardware.precision
 
 
-def _count_risks(arithmetic: Arithmetic) -> int:
-    is_lower = arithmetic.precision != "32-true"
-    is_reordered = arithmetic.memory_format == "contiguous"
-    # The fused form is the usual one: it saves work and changes nothing but rounding.
-    return 8 * is_lower + 4 * arithmetic.is_compiled + 2 * is_reordered + (not arithmetic.is_optimizer_fused)
+def _check_reproducible(request: ArithmeticRequest) -> None:
+    wrong = find_contradictions(request.settings, request.hyperparameters)
+    if wrong:
+        msg = f"{REPRODUCIBLE} Leave {', '.join(wrong)} at the default, or turn reproducible off."
+        raise JobFailure(msg, "ReproducibleNotAvailable")
 
 
-def _list_precisions(request: ArithmeticRequest) -> list[UsedPrecision]:
-    if request.settings.precision != "auto":
-        return [request.hardware.precision]
-    if request.hardware.accelerator == "cpu":
-        return ["bf16-mixed", "32-true"] if request.capabilities.has_cpu_bf16 else ["32-true"]
-    return ["bf16-mixed" if request.capabilities.has_bf16 else "16-mixed", "32-true"]
-
-
-def _list_memory_formats(request: ArithmeticRequest, precision: UsedPrecision) -> list[UsedMemoryFormat]:
+def _is_explicit(request: ArithmeticRequest) -> bool:
     settings = request.settings
-    is_slow_contiguous = request.hardware.accelerator == "cpu" and precision == "bf16-mixed"
-    if settings.memory_format == "contiguous":
-        # bf16 without channels last is several times slower than 32-bit on a CPU, so it has to be asked for.
-        return [] if is_slow_contiguous and settings.precision == "auto" else ["contiguous"]
-    if settings.memory_format == "channels_last" or is_slow_contiguous:
-        return ["channels_last"]
-    return ["channels_last", "contiguous"]
-
-
-def _is_open(request: ArithmeticRequest) -> bool:
-    settings = request.settings
+    values = (settings.precision, settings.memory_format, settings.fused_optimizer)
     is_compile_open = settings.compile == "auto" and can_compile(request)
-    return (
-        len(list_formats(request)) > 1
-        or settings.fused_optimizer == "auto"
-        or is_compile_open
-        or bool(list_batch_sizes(request))
-    )
+    return "auto" not in values and not is_compile_open and not list_batch_sizes(request)
 
 
 def _limit_batch_size(request: ArithmeticRequest, known_size: int) -> int:
@@ -284,14 +304,6 @@ def _limit_batch_size(request: ArithmeticRequest, known_size: int) -> int:
         return request.batch_size
     allowed = [request.batch_size, *list_batch_sizes(request)]
     return max((size for size in allowed if size <= known_size), default=known_size)
-
-
-def _may_compile_again(request: ArithmeticRequest, known: RunMeasurement) -> bool:
-    if not can_compile(request):
-        return False
-    remaining_s = request.num_images / known.train_images_per_s
-    cost_s = COMPILE_S[request.hardware.accelerator]
-    return request.settings.compile == "on" or remaining_s > WORTH_COMPILING * cost_s
 
 
 def _has_figures(choice: ArithmeticChoice) -> bool:

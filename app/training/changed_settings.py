@@ -29,6 +29,7 @@ _NEEDS = {
     "milestones": ("scheduler", {"multistep"}),
     "gamma": ("scheduler", {"step", "multistep"}),
     "poly_power": ("scheduler", {"poly"}),
+    "checkpoint_class": ("checkpoint_metric", {"val_class_recall"}),
 }
 
 
@@ -58,6 +59,9 @@ def accept_changes(state: RunState, changes: Changes) -> None:
         state.rollbacks = 0
     if "learning_rate" in changes:
         state.rate_scale = 1.0
+    if "checkpoint_class" in changes:
+        # The best so far was found by the recall of another class; the next epoch is the first to be compared.
+        state.best_epoch, state.best_value, state.best_metric = None, None, {}
 
 
 def describe_changes(changes: Changes) -> str:

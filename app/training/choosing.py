@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
-from app.schemas.arithmetic import Arithmetic, ArithmeticChoice
+from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, MeasurementKey
 from app.training.arithmetic import (
     ArithmeticRequest,
     default_arithmetic,
@@ -15,9 +16,11 @@ from app.training.arithmetic import (
     is_obeyed,
     settle_without_measuring,
 )
+from app.training.decisions import Decisions
 from app.training.features import explain_why_not
 from app.training.hardware import Hardware, probe_capabilities
 from app.training.inputs import TrainingInputs
+from app.training.measuring import build_key
 from app.training.probing import probe_arithmetic
 from app.training.recovery import Adjustment
 from app.training.samples import read_samples
@@ -28,7 +31,9 @@ Follow = Callable[[int, int, str], None]
 """Called with (done, total, message); without a message it is only asked whether to go on."""
 
 
-def build_request(inputs: TrainingInputs, hardware: Hardware, *, uses_features: bool) -> ArithmeticRequest:
+def build_request(
+    inputs: TrainingInputs, hardware: Hardware, model: nn.Module, *, uses_features: bool
+) -> ArithmeticRequest:
     """Return what a choice depends on; with features of a frozen backbone an image goes through it once per view.
 
     One pass over the images never pays for compiling, so such a run is not compiled, nor one that is filled.
@@ -46,7 +51,15 @@ def build_request(inputs: TrainingInputs, hardware: Hardware, *, uses_features: 
         hyperparameters=hyperparameters,
         num_train_images=num_images,
         num_steps=batches * passes,
+        pixels=math.prod(inputs.preprocessing.input_size),
+        is_dense=has_dense_convolutions(model),
     )
+
+
+def has_dense_convolutions(model: nn.Module) -> bool:
+    """Return whether a model has convolutions, and each of them mixes all channels."""
+    groups = [module.groups for module in model.modules() if isinstance(module, nn.Conv2d)]
+    return bool(groups) and max(groups) == 1
 
 
 def choose_arithmetic(
@@ -62,15 +75,39 @@ def choose_arithmetic(
     that this machine cannot obey.
     """
     uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
-    request = build_request(inputs, hardware, uses_features=uses_features)
+    request = build_request(inputs, hardware, model, uses_features=uses_features)
     choice = _take_saved(request, saved) if saved is not None else None
     if choice is None and inputs.learns_by == "fill":
         plain = default_arithmetic(request).model_copy(update={"is_optimizer_fused": False})
         choice = ArithmeticChoice(chosen=plain, source="default")
-    choice = (
-        choice or settle_without_measuring(request, inputs.payload.known) or _measure(request, inputs, model, follow)
+    choice = choice or settle(
+        request, inputs, build_key(inputs, hardware), lambda: _measure(request, inputs, model, follow)
     )
     return explain_compilation(inputs, request, choice)
+
+
+def settle(
+    request: ArithmeticRequest, inputs: TrainingInputs, key: MeasurementKey, measure: Callable[[], ArithmeticChoice]
+) -> ArithmeticChoice:
+    """Return the choice by rule, as decided on this machine or in this workspace before, or else by measuring now.
+
+    The first decision for a key is kept for the machine, so that a fresh workspace decides the same.
+    """
+    decisions, known = Decisions(inputs.payload.machine_dir), inputs.payload.known
+    earlier, measured_at = decisions.find(key), ""
+    if earlier is None and known is not None:
+        earlier, measured_at = known.choice, known.measured_at
+    settled = settle_without_measuring(request, earlier, measured_at)
+    if settled is None:
+        measured = measure()
+        if measured.source != "probe":
+            return measured
+        kept = decisions.keep(key, measured)
+        # Another run that began at the same time may have been first.
+        settled = measured if kept == measured else (settle_without_measuring(request, kept) or measured)
+    elif settled.source == "earlier_run" and earlier is not None:
+        decisions.keep(key, earlier)
+    return settled
 
 
 def explain_compilation(

@@ -21,10 +21,10 @@ from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
-from app.training.arithmetic import default_arithmetic, settle_without_measuring
+from app.training.arithmetic import default_arithmetic
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.checkpoint_content import seed_everything
-from app.training.choosing import build_request, explain_compilation
+from app.training.choosing import build_request, explain_compilation, settle
 from app.training.computing import move_to
 from app.training.features import explain_why_not
 from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
@@ -123,20 +123,20 @@ class _ForecastProbe:
         self._context, self._inputs, self._hardware = context, inputs, hardware
         self._model, self._samples = model, samples
         self._uses_features = explain_why_not(model, inputs, hardware.num_processes) is None
-        request = build_request(inputs, hardware, uses_features=self._uses_features)
+        request = build_request(inputs, hardware, model, uses_features=self._uses_features)
         self._request = replace(request, capabilities=capabilities)
 
     def choose(self) -> ArithmeticChoice:
-        """Return the arithmetic that the run would use, measured however short the run is."""
+        """Return the arithmetic that the run will use."""
         return explain_compilation(self._inputs, self._request, self._choose())
 
     def _choose(self) -> ArithmeticChoice:
         if self._inputs.learns_by == "fill":
             reason = "A model that is filled in one pass is not compared in other arithmetics."
             return ArithmeticChoice(chosen=default_arithmetic(self._request), source="default", reason=reason)
-        settled = settle_without_measuring(self._request, self._inputs.payload.known)
-        if settled is not None and (settled.source != "default" or self._hardware.num_processes > 1):
-            return settled
+        return settle(self._request, self._inputs, build_key(self._inputs, self._hardware), self._compare)
+
+    def _compare(self) -> ArithmeticChoice:
         return probe_arithmetic(
             self._request,
             self._model,

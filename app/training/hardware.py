@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
+import platform
 import shutil
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import psutil
 import torch
 
 from app.schemas.arithmetic import UsedPrecision
 from app.schemas.experiments import HardwareSettings, Precision
 from app.schemas.job_context import JobFailure
 
+MIB = 2**20
 CPP_COMPILERS = ("cl",) if os.name == "nt" else ("g++", "clang++", "c++")
 _AS_USED: dict[Precision, UsedPrecision] = {"32": "32-true", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
 
@@ -28,6 +32,8 @@ class Capabilities:
     has_triton: bool = False
     has_cpu_bf16: bool = True
     num_cores: int = 8
+    ram_mb: float = math.inf
+    vram_mb: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -65,21 +71,36 @@ class Hardware:
 
 def probe_capabilities() -> Capabilities:
     """Return what this machine offers."""
-    has_cpp_compiler = find_cpp_compiler() is not None
-    if not torch.cuda.is_available():
-        return Capabilities((), False, has_cpp_compiler, has_cpu_bf16=has_cpu_bf16(), num_cores=os.cpu_count() or 1)
-    return Capabilities(
-        tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())),
-        has_bf16=torch.cuda.is_bf16_supported(including_emulation=False),
-        has_cpp_compiler=has_cpp_compiler,
-        has_triton=importlib.util.find_spec("triton") is not None,
+    found = Capabilities(
+        (),
+        has_bf16=False,
+        has_cpp_compiler=find_cpp_compiler() is not None,
         has_cpu_bf16=has_cpu_bf16(),
+        num_cores=os.cpu_count() or 1,
+        ram_mb=psutil.virtual_memory().total / MIB,
+    )
+    if not torch.cuda.is_available():
+        return found
+    numbers = range(torch.cuda.device_count())
+    return replace(
+        found,
+        gpu_names=tuple(torch.cuda.get_device_name(number) for number in numbers),
+        has_bf16=torch.cuda.is_bf16_supported(including_emulation=False),
+        has_triton=importlib.util.find_spec("triton") is not None,
+        vram_mb=min(torch.cuda.get_device_properties(number).total_memory for number in numbers) / MIB,
     )
 
 
 def has_cpu_bf16() -> bool:
-    """Return whether the processor computes convolutions in bf16; emulating them would be many times slower."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    """Return whether the processor computes convolutions in bf16; emulating them would be many times slower.
+
+    What oneDNN supports it also emulates, on any processor with AVX-512; so there the instructions are asked for.
+    """
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return True
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def find_cpp_compiler() -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +13,12 @@ from pydantic import ValidationError
 
 from app.datasets.augmentation_catalog import find_augmentation_problems
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
+from app.datasets.profile import profile_training
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, hash_content, hash_split, select_subset
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
+from app.tasks.metric_choice import MetricChoice
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
 
 SUBSETS = ("train", "val", "test")
@@ -72,7 +75,15 @@ class TrainingInputs:
     @property
     def monitored_metric(self) -> str:
         """The metric that decides which checkpoint is the best."""
-        return self.parts.spec.info.primary_metric if self.subsets["val"] else "train_loss"
+        return self.metric_choice.name
+
+    @cached_property
+    def metric_choice(self) -> MetricChoice:
+        """The same with its reason; without validation images only the training loss is there."""
+        if not self.subsets["val"]:
+            return MetricChoice("train_loss", "The split has no validation images.")
+        wanted = str(self.hyperparameters["checkpoint_metric"])
+        return self.parts.spec.choose_metric(wanted, profile_training(self.subsets["train"]))
 
     @property
     def early_stopping_metric(self) -> str:
@@ -103,6 +114,7 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     _check_augmentations(payload, parts.spec)
     table = _read_dataset(Path(payload.dataset.dataset_json))
     subsets = _select_subsets(table, payload.split_name)
+    _check_class(hyperparameters, table.classes)
     try:
         preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val)
         statistics = parts.data.fit_statistics(subsets["train"], table.classes)
@@ -137,12 +149,24 @@ def _complete_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> dict[str
         problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         msg = f"The hyperparameters are not acceptable. {problems}."
         raise JobFailure(msg) from error
+    if hyperparameters["checkpoint_metric"] not in spec.checkpoint_metrics:
+        wanted = hyperparameters["checkpoint_metric"]
+        msg = f"The best checkpoint cannot be chosen by {wanted!r}, only by: {', '.join(spec.checkpoint_metrics)}."
+        raise JobFailure(msg)
     allowed = ["val_loss", "train_loss", *(metric.name for metric in spec.info.epoch_metrics)]
     if hyperparameters["early_stopping_metric"] not in allowed:
         wanted = hyperparameters["early_stopping_metric"]
         msg = f"Early stopping cannot watch {wanted!r}. It can watch: {', '.join(allowed)}."
         raise JobFailure(msg)
     return hyperparameters
+
+
+def _check_class(hyperparameters: Mapping[str, Any], classes: Sequence[str]) -> None:
+    if hyperparameters["checkpoint_metric"] == "val_class_recall":
+        wanted = hyperparameters["checkpoint_class"]
+        if wanted not in classes:
+            msg = f"The best checkpoint is to be chosen by the recall of {wanted!r}, which is no class of this dataset."
+            raise JobFailure(f"{msg} Its classes: {', '.join(classes)}.")
 
 
 def _check_augmentations(payload: TrainPayload, spec: TaskSpec) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from app.schemas.arithmetic import ArithmeticChoice
+from app.schemas.reproducible import is_reproducible
 from app.tasks.trained import context_to_json
 from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs
@@ -50,6 +51,7 @@ def describe_run(
         "seed": hyperparameters["seed"],
         "hardware": _describe_hardware(hardware),
         "precision": choice.chosen.precision,
+        "reproducible": is_reproducible(hyperparameters),
         "arithmetic": choice.model_dump(mode="json"),
         "effective_batch": effective_batch,
         "hyperparameters": context["hyperparameters"],
@@ -68,6 +70,7 @@ def describe_run(
         "images": {subset: len(rows) for subset, rows in inputs.subsets.items()},
         "model": context["model"] | {"learns_by": inputs.learns_by} | count_parameters(module),
         "monitored_metric": inputs.monitored_metric,
+        "monitored_reason": inputs.metric_choice.reason,
         "early_stopping_metric": inputs.early_stopping_metric,
     }
 

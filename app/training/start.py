@@ -82,6 +82,7 @@ def prepare_run(
         content = check_resume(content, identity, inputs)
     changes = {} if content is None else find_changes(content[RESUME_KEY], inputs.hyperparameters)
     state = _start_state(content, adjusted, changes)
+    state.forget_best_of_another(inputs.monitored_metric)
     plan = StepPlan(inputs.hyperparameters, data.batches_per_epoch, inputs.learns_by)
     module = TrainingModule(model, plan, state, choice.chosen, augment)
     if content is not None:
@@ -176,6 +177,10 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
             "The split has no validation images, so the best checkpoint is the one with the least train_loss.",
             "warning",
         )
+    elif inputs.monitored_metric != inputs.parts.spec.info.primary_metric:
+        log(f"The best checkpoint is chosen by {inputs.monitored_metric}. {inputs.metric_choice.reason}")
+    if inputs.metric_choice.warning:
+        log(inputs.metric_choice.warning, "warning")
     if inputs.learns_by == "gradient":
         plan = live.module.plan
         wanted = int(inputs.hyperparameters["warmup_epochs"]) * plan.steps_per_epoch

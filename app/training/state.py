@@ -58,6 +58,11 @@ class RunState:
         self.images_in_epoch = 0
         self.epoch_duration_s = 0.0
 
+    def forget_best_of_another(self, metric: str) -> None:
+        """Forget a best that was found by another metric; the next epoch is the first to be compared."""
+        if self.best_metric and metric not in self.best_metric:
+            self.best_epoch, self.best_value, self.best_metric = None, None, {}
+
     def add_skipped(self, images: Mapping[str, str]) -> None:
         """Remember images that were left out, by their file name, with the reason while there are few."""
         for filename, message in images.items():

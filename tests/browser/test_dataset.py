@@ -15,7 +15,9 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
 from app.datasets.table import Annotation, BBox, DatasetTable, Instance, OrientedBBox
+from app.schemas.datasets import CheckState
 from app.schemas.events import JobProgressed
+from app.schemas.jobs import JobProgress
 from tests.api.live import LiveServer
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
@@ -112,6 +114,45 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     expect(page.locator(".grid-head__count")).to_have_text("165 images", timeout=WORK_MS)
     page.reload()
     expect(page.get_by_text("Hard links to the source")).to_be_visible()
+
+
+def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
+    server: LiveServer, add_project: list[str], watched: Watched, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look is held up for as long as the test wants; the second is as quick as ever."""
+    page, project, studio = watched.page, add_project[0], server.studio
+    state_of = studio.import_checks.get_state
+
+    def hold_up(project_id: str, job_id: str) -> CheckState:
+        progress = JobProgress(done=3, total=9, message="Reading the headers of images")
+        return state_of(project_id, job_id).model_copy(
+            update={"status": "running", "progress": progress, "report": None}
+        )
+
+    monkeypatch.setattr(studio.import_checks, "get_state", hold_up)
+    watched.open(f"/projects/{project}/dataset")
+    page.get_by_role("button", name="Import images").click()
+    dialog = page.locator("#import-dialog")
+    dialog.get_by_text("Folder on the server").click()
+    dialog.get_by_label("Path of a folder").fill(str(source))
+    dialog.get_by_role("button", name="Look at the images").click()
+    expect(dialog.get_by_text("3 of 9")).to_be_visible(timeout=WORK_MS)
+    dialog.get_by_role("button", name="Cancel").focus()
+    with page.expect_response(lambda answer: "/import/check/" in answer.url):
+        pass
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    dialog.get_by_role("button", name="Cancel").click()
+    monkeypatch.setattr(
+        studio.import_checks,
+        "get_state",
+        lambda project_id, job_id: state_of(project_id, job_id).model_copy(
+            update={"status": "cancelled", "report": None}
+        ),
+    )
+    expect(dialog.get_by_text("This look at the images was cancelled")).to_be_visible(timeout=WORK_MS)
+    monkeypatch.undo()
+    dialog.get_by_role("button", name="Look at the images").click()
+    expect(dialog.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
 
 
 def test_filters_are_in_the_address_and_work_with_back(imported: str, watched: Watched) -> None:

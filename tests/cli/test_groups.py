@@ -173,9 +173,13 @@ def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None
 
 def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> None:
     studio.server.on(f"POST /api/evaluation/{PID}/{EID}", evaluation()).on(f"GET /api/jobs/{JID}", job())
-    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE}
+    reasons = {"loss": "Every image has the same error."}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"not_enough_images": reasons}}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
+    assert "not enough images" in outcome.out
+    assert "Every image has the same error." in outcome.out
+    assert "another training run would vary further" in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
     assert "0.9500 to 0.9900" in outcome.out
     assert outcome.out.index("accuracy") < outcome.out.index("loss")
@@ -295,14 +299,48 @@ def test_a_prediction_is_explained_in_a_file(studio: CommandRunner, tmp_path: Pa
 def test_experiments_are_compared(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/compare/{PID}", comparison())
     outcome = studio("compare", PID, EID, OTHER_EID)
-    assert "Second is better than First: 93 %, on the 1,200 images that both measured." in outcome.out
+    assert "Second is better than First on the 1,200 images that both measured (p = 0.01)." in outcome.out
     assert "0.8000 (0.7500 to 0.8500)" in outcome.out
     assert "hyperparameters.seed" in outcome.out
     assert "Best and last." in outcome.out
-    close = comparison(probability=0.6, verdict="open")
+    close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
     studio.server.on(f"GET /api/compare/{PID}", close)
-    assert "too close to call" in studio("compare", PID, EID, OTHER_EID).out
-    worse = comparison(probability=0.0001, verdict="worse")
+    said = studio("compare", PID, EID, OTHER_EID).out
+    assert "No clear winner." in said
+    assert "First or Second: no clear winner on the 1,200 images that both measured (p = 0.08)." in said
+    assert " better" not in said
+    worse = comparison(p_value=0.0001, p_adjusted=0.0001, verdict="worse")
     studio.server.on(f"GET /api/compare/{PID}", worse)
-    assert "First is better than Second: more than 99.9 %" in studio("compare", PID, EID, OTHER_EID).out
+    assert (
+        "First is better than Second on the 1,200 images that both measured (p < 0.001)"
+        in studio("compare", PID, EID, OTHER_EID).out
+    )
     assert studio("compare", PID, EID, OTHER_EID, "--json").document["num_equal_settings"] == 30
+
+
+def test_an_evaluation_of_copies_prints_the_figures_without_them(studio: CommandRunner) -> None:
+    interval = {"low": 0.3, "high": 0.7, "level": 0.95}
+    without = {"num_images": 4, "metrics": {"accuracy": 0.5125}, "intervals": {"accuracy": interval}}
+    leaks = {"num_images": 12, "trained_on": 0, "identical": {"images": 8, "other_label": 0, "without": without}}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"leaks": leaks}}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
+    outcome = studio("evaluate", "show", PID, EID)
+    assert "8 of the 12 evaluated images are identical to training images." in outcome.err
+    assert "metric without them" in outcome.out
+    assert "0.5125" in outcome.out
+    assert "0.3000 to 0.7000" in outcome.out
+
+
+def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: CommandRunner) -> None:
+    example = {"filenames": ["a.png", "b.png"], "num_images": 2, "labels": ["cat", "dog"]}
+    identical = {"groups": 1, "images": 2, "groups_with_other_labels": 1, "examples": [example]}
+    studio.server.on(f"GET /api/datasets/{PID}", dataset(identical=identical))
+    outcome = studio("dataset", "show", PID)
+    assert "2 images are identical to another one (1 group)." in outcome.err
+    assert "a.png, b.png" in outcome.out
+    leaks = {"identical": {"groups": 1, "images": 2, "test_in_train": 1}}
+    warning = "1 of 2 test images is identical to a training image"
+    studio.server.on(f"GET /api/splits/{PID}/main", split(leaks=leaks, warnings=[warning]))
+    outcome = studio("split", "show", PID, "main", "--json")
+    assert outcome.document["leaks"]["identical"]["test_in_train"] == 1
+    assert f"Warning: {warning}" in studio("split", "show", PID, "main").err

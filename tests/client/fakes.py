@@ -189,7 +189,10 @@ def comparison(**test: Any) -> dict[str, Any]:
     """Return two experiments side by side; `test` are fields of their paired test."""
     paired = {"reference": EID, "other": OTHER_EID, "based_on": "correct", "num_images": 1200, "p_value": 0.01}
     paired |= {"reference_mean": 0.8, "other_mean": 0.9, "difference": 0.1, "low": 0.05, "high": 0.15}
-    paired |= {"probability": 0.934, "only_reference": 3, "only_other": 9, "verdict": "better", **test}
+    paired |= {"p_adjusted": 0.01, "only_reference": 3, "only_other": 9, "verdict": "better", **test}
+    sentences = {"better": "Second is better than First", "worse": "First is better than Second"}
+    paired["conclusion"] = sentences.get(str(paired["verdict"]), "First or Second: no clear winner")
+    winner = {"better": OTHER_EID, "worse": EID}.get(str(paired["verdict"]))
     shared: dict[str, Any] = {"status": "completed", "best_epoch": 1, "best_metric": {}, "epochs": []}
     shared |= {"evaluation": None, "num_images": 1200}
     figures = [{"accuracy": {"value": 0.8, "low": 0.75, "high": 0.85, "level": 0.95}}, {"accuracy": {"value": 0.9}}]
@@ -212,6 +215,8 @@ def comparison(**test: Any) -> dict[str, Any]:
         "headline_metrics": [{"name": "accuracy", "title": "Accuracy", "direction": "max"}],
         "direction": "max",
         "experiments": sides,
+        "winner": winner,
+        "conclusion": sentences.get(str(paired["verdict"]), "No clear winner"),
         "settings": [{"key": "hyperparameters.seed", "values": [1, 2]}],
         "num_equal_settings": 30,
         "tests": [paired],

@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from app.client import StudioClient
+from app.client import StudioClient, StudioJobError
 from app.remote.datasets import UploadFile, make_batches
 from app.schemas.datasets import DatasetSummary, ImportStarted
 from tests.client.fakes import (
@@ -160,7 +161,7 @@ def test_an_import_is_a_job_or_done_at_once(answer: Any, kind: type, tmp_path: P
     assert server.body() == {"source_path": str(tmp_path / "photos"), "mode": "link"}
 
 
-def test_the_sources_of_a_check_are_named() -> None:
+def test_the_sources_of_a_check_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     report = {
         "source_format": "csv",
         "num_images": 1,
@@ -175,6 +176,29 @@ def test_the_sources_of_a_check_are_named() -> None:
     server = FakeServer().on(f"POST /api/datasets/{PID}/import/check", report)
     assert server.client().datasets.check(PID, upload_id="upload-00000001").can_import
     assert server.body() == {"upload_id": "upload-00000001"}
+    monkeypatch.setattr("app.remote.waiting.time.sleep", lambda _: None)
+    running = {"job_id": JID, "status": "running", "progress": {"done": 2, "total": 9, "message": "Reading"}}
+    server.on(f"POST /api/datasets/{PID}/import/check", running)
+    cancelled = running | {"status": "cancelled"}
+    server.on(f"GET /api/datasets/{PID}/import/check/{JID}", running, running | {"report": report}, cancelled)
+    seen: list[int] = []
+    assert (
+        server.client().datasets.check(PID, "a", on_progress=lambda state: seen.append(state.progress.done)).can_import
+    )
+    assert seen == [2, 2]
+    assert server.client().datasets.get_check(PID, JID).status == "cancelled"
+    server.on(f"GET /api/jobs/{JID}", job(status="cancelled"))
+    with pytest.raises(StudioJobError):
+        server.client().datasets.check(PID, "a")
+
+
+def test_all_problems_are_stored(tmp_path: Path) -> None:
+    url = f"/api/datasets/{PID}/import"
+    server = FakeServer().on(f"GET {url}/problems", httpx.Response(200, content=b"file"))
+    server.on(f"GET {url}/check/{JID}/problems", httpx.Response(200, content=b"file,message"))
+    datasets = server.client().datasets
+    assert datasets.download_problems(PID, tmp_path / "a.csv").read_bytes() == b"file"
+    assert datasets.download_problems(PID, tmp_path / "b.csv", check_job_id=JID).read_bytes() == b"file,message"
 
 
 def test_a_folder_is_uploaded_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.config import Settings
 from app.core.studio import Studio
-from app.schemas.datasets import ImportLocal
+from app.schemas.datasets import ImportCheck, ImportLocal, ImportReport
 from app.schemas.experiments import ExperimentCreate, ExperimentRecord
 from app.schemas.projects import ProjectCreate
 from app.schemas.splits import SplitCreate, SplitRatios
@@ -27,11 +27,11 @@ def make_studio(root: Path) -> Studio:
 
 
 def draw_class_folders(root: Path, num_per_class: int = 10) -> Path:
-    """Draw plain images of two classes into folders."""
-    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+    """Draw plain images of two classes into folders, no two of them the same."""
+    for name, (red, blue) in (("red", (200, 0)), ("blue", (0, 200))):
         (root / name).mkdir(parents=True)
         for number in range(num_per_class):
-            Image.new("RGB", (12, 8), colour).save(root / name / f"{name}_{number}.png")
+            Image.new("RGB", (12, 8), (red, number, blue)).save(root / name / f"{name}_{number}.png")
     return root
 
 
@@ -71,6 +71,15 @@ def project_id(studio: Studio) -> str:
 def imported_id(studio: Studio) -> str:
     """The imported project."""
     return studio.projects.list_projects().projects[0].id
+
+
+def check_import(studio: Studio, project_id: str, request: ImportCheck) -> ImportReport:
+    """Return the report of a dry run."""
+    state = studio.import_checks.start_check(project_id, request)
+    studio.scheduler.wait(state.job_id, WAIT_S)
+    report = studio.import_checks.get_state(project_id, state.job_id).report
+    assert report is not None
+    return report
 
 
 def create_experiment(studio: Studio, project_id: str, name: str = "first", **hyperparameters: int) -> ExperimentRecord:

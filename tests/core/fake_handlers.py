@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+from app.checksum import find_checksum
+from app.datasets import checking
 from app.datasets.source_scale import plan_source_scale
 from app.datasets.table import decode_dataset, select_subset
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
@@ -30,6 +32,7 @@ from app.schemas.payloads import EvaluatePayload, ExportPayload, TrainPayload
 
 HANDLERS = {
     "import": "app.datasets.importer:run",
+    "check": "tests.core.fake_handlers:check",
     "train": "tests.core.fake_handlers:train",
     "evaluate": "tests.core.fake_handlers:evaluate",
     "export": "tests.core.fake_handlers:export",
@@ -39,6 +42,21 @@ HANDLERS = {
 }
 EPOCH_S = 0.02
 SLOW_EPOCH_S = 0.2
+
+
+def check(context: JobContext) -> dict[str, Any]:
+    """Look at a source as the real job does; one whose name begins with `endless` until it is cancelled."""
+    source = Path(context.request.payload["source_path"])
+    done = 0
+    while source.name.startswith("endless"):
+        raise_if_cancelled(context)
+        done += 1
+        context.report(JobProgressed(job_id=context.request.job_id, done=done, total=0, message="Looking"))
+        time.sleep(SLOW_EPOCH_S)
+    if source.name.startswith("crashing"):
+        msg = "The look failed."
+        raise JobFailure(msg)
+    return checking.run(context)
 
 
 def train(context: JobContext) -> dict[str, Any]:
@@ -169,8 +187,8 @@ def export(context: JobContext) -> dict[str, Any]:
         "max_diff": 1e-6 if passed else 0.5,
         "mean_diff": 1e-7,
         "agreement": 1.0,
-        "metric_torch": payload.metrics,
-        "metric_exported": payload.metrics,
+        "metric_torch": {item.metric: item.value for item in payload.measurements},
+        "metric_exported": {item.metric: item.value for item in payload.measurements},
         "worst": [],
         "runtime": "fake",
     }
@@ -184,7 +202,8 @@ def export(context: JobContext) -> dict[str, Any]:
         "output_file": "model.onnx",
         "output_size_mb": 0.001,
         "validation": {key: certificate[key] for key in ("passed", "max_diff", "mean_diff")},
-        "checksum": "0" * 64,
+        "checksum": find_checksum(context.output_dir / "model.onnx"),
+        "bundle_checksum": find_checksum(context.output_dir / "bundle.zip"),
         "contents": ["model.onnx"],
     }
 

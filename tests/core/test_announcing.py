@@ -46,4 +46,4 @@ def test_a_log_that_cannot_be_written_does_not_fail_the_request(caplog: pytest.L
 
     with caplog.at_level(logging.WARNING):
         announce_change(EventBus(refuse), "proj-00000001", "export", "export-00000001", "deleted")
-    assert "were not told that export export-00000001 was deleted" in caplog.text
+    assert "RecordChanged of proj-00000001 will be published later" in caplog.text

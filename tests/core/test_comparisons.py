@@ -15,7 +15,7 @@ from app.core.image_scores import find_common, score_rows
 from app.core.studio import Studio
 from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.evaluation import EvaluationRequest
-from app.schemas.experiments import ExperimentUpdate, RunConfigRecord
+from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, RunConfigRecord
 from app.schemas.projects import ProjectCreate
 from app.schemas.tasks import ResultView
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
@@ -44,8 +44,32 @@ def overwrite_rows(studio: Studio, project_id: str, experiment_id: str, right: l
     )
 
 
+def overwrite_arithmetic(studio: Studio, project_id: str, record: ExperimentRecord, **chosen: object) -> None:
+    """Say anew what the run of an experiment computed in."""
+    path = studio._paths.run_dir(project_id, record.id, record.current_run_id or "") / "config.json"
+    config = json.loads(path.read_text())
+    config["resolved"]["arithmetic"] = {"chosen": chosen}
+    path.write_text(json.dumps(config))
+
+
 def codes(comparison: Comparison) -> list[str]:
     return [note.code for note in comparison.notes]
+
+
+def test_what_auto_became_is_a_setting_that_can_differ(studio: Studio, imported_id: str) -> None:
+    first = train_to_end(studio, imported_id, create_experiment(studio, imported_id, "First"))
+    second = train_to_end(studio, imported_id, create_experiment(studio, imported_id, "Second"))
+    overwrite_arithmetic(studio, imported_id, first, precision="32-true", memory_format="channels_last", batch_size=8)
+    overwrite_arithmetic(studio, imported_id, second, precision="bf16-mixed", memory_format="contiguous", batch_size=8)
+    found = compare(studio, imported_id, first.id, second.id)
+    assert {item.key: item.values for item in found.settings} == {
+        "arithmetic.precision": ["32-true", "bf16-mixed"],
+        "arithmetic.memory_format": ["channels_last", "contiguous"],
+    }
+    assert [side.precision for side in found.experiments] == ["32-true", "bf16-mixed"]
+    # What was never trained computes in nothing, which is no difference of settings.
+    third = create_experiment(studio, imported_id, "Third")
+    assert compare(studio, imported_id, first.id, third.id).settings == []
 
 
 def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
@@ -71,6 +95,10 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     (test,) = found.tests
     assert (test.num_images, test.only_reference, test.only_other, test.verdict) == (4, 1, 2, "open")
     assert test.difference == 0.25
+    assert (test.p_value, test.p_adjusted, found.winner) == (1.0, 1.0, None)
+    assert (found.conclusion, test.conclusion) == ("No clear winner", "First or Second: no clear winner")
+    assert test.low is not None
+    assert test.low < 0 < test.difference < (test.high or 0)
     assert (found.images.num_common, found.images.counts) == (4, {first.id: 1, second.id: 2})
     only = compare(studio, imported_id, first.id, second.id, only=second.id, page_size=1, page=2)
     assert (only.images.total_items, only.images.total_pages, len(only.images.items)) == (2, 2, 1)
@@ -79,7 +107,7 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     assert {name: row["correct"] for name, row in image.results.items()} == {first.id: False, second.id: True}
     # A new evaluation is seen at once.
     overwrite_rows(studio, imported_id, second.id, [True, False, False, True])
-    assert compare(studio, imported_id, first.id, second.id).tests[0].probability == 0.5
+    assert compare(studio, imported_id, first.id, second.id).tests[0].difference == 0.0
 
 
 def test_precisions_that_auto_came_to_are_noted(studio: Studio, imported_id: str) -> None:
@@ -169,3 +197,16 @@ def test_a_hundred_thousand_rows_are_scored_and_matched_in_bounded_time() -> Non
     common = find_common([scores, scores])
     assert np.array_equal(common.values[0], common.values[1])
     assert time.process_time() - started_s < 5
+
+
+def test_copies_of_training_images_are_noted_beside_the_figures(studio: Studio, imported_id: str) -> None:
+    records = [train_to_end(studio, imported_id, create_experiment(studio, imported_id, name)) for name in ("A", "B")]
+    for record in records:
+        evaluate(studio, imported_id, record.id)
+    path = studio._paths.evaluation_dir(imported_id, records[1].id) / "aggregate.json"
+    leaks = {"num_images": 4, "identical": {"images": 3, "without": {"num_images": 1}}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"leaks": leaks}))
+    found = compare(studio, imported_id, *(record.id for record in records))
+    (note,) = [note for note in found.notes if note.code == "leaks"]
+    assert note.experiments == [records[1].id]
+    assert note.message.startswith("B: 3 of the 4 evaluated images are identical to training images.")

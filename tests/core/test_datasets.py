@@ -31,10 +31,12 @@ def test_an_unknown_split_is_refused(studio: Studio, imported_id: str) -> None:
 
 def test_files_are_found_by_name(studio: Studio, imported_id: str) -> None:
     image = studio.datasets.image_path(imported_id, "red_0.png")
-    thumbnail = studio.datasets.thumbnail_path(imported_id, "red_0.png")
+    thumbnail = studio.datasets.find_thumbnail(imported_id, "red_0.png")
+    assert isinstance(thumbnail, Path)
     assert image.is_file()
     thumbnail.unlink()
-    assert studio.datasets.thumbnail_path(imported_id, "red_0.png").is_file()
+    assert studio.datasets.find_thumbnail(imported_id, "red_0.png") == thumbnail
+    assert thumbnail.is_file()
     info = studio.datasets.image_info(imported_id, "red_0.png").image
     assert info["splits"]["main"] in {"train", "val", "test"}
     assert info["annotations"][0]["class_name"] == "red"
@@ -49,7 +51,7 @@ def test_names_of_no_image_are_not_found(studio: Studio, imported_id: str, name:
 def test_a_forged_name_in_the_document_leads_nowhere(studio: Studio, imported_id: str) -> None:
     path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
     path.write_text(path.read_text().replace('"red_0.png"', '"../dataset.json"'))
-    with pytest.raises(NotFoundError):
+    with pytest.raises(DatasetNotImportedError, match="not a plain file name"):
         studio.datasets.image_path(imported_id, "../dataset.json")
 
 

@@ -96,3 +96,40 @@ def test_an_order_is_kept_until_the_results_are_others(
     evaluate(studio, imported_id, trained.id, EvaluationRequest(split_subsets=["val"]))
     other = studio.evaluations.order_results(imported_id, trained.id, query)
     assert {row["subset"] for row in other} == {"val"}
+
+
+def test_a_completed_evaluation_stays_until_the_next_has_succeeded(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    evaluate(studio, imported_id, trained.id, EvaluationRequest())
+    rows = studio.evaluations.list_results(imported_id, trained.id, ResultQuery())
+    endless = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest(batch_size=13))
+    running = studio.evaluations.get_evaluation(imported_id, trained.id)
+    assert running.evaluation is not None
+    assert running.evaluation.job_id == endless.job_id
+    assert studio.evaluations.list_results(imported_id, trained.id, ResultQuery()) == rows
+    studio.scheduler.cancel(endless.job_id or "")
+    studio.scheduler.wait(endless.job_id or "", WAIT_S)
+    after = studio.evaluations.get_evaluation(imported_id, trained.id)
+    assert after.evaluation is not None
+    assert after.evaluation.status == "completed"
+    assert after.aggregate is not None
+    assert after.failed_attempt is not None
+    assert after.failed_attempt.status == "cancelled"
+    assert studio.evaluations.list_results(imported_id, trained.id, ResultQuery()) == rows
+    assert evaluate(studio, imported_id, trained.id, EvaluationRequest()) == "completed"
+    assert studio.evaluations.get_evaluation(imported_id, trained.id).failed_attempt is None
+
+
+def test_a_swap_that_a_crash_cut_in_two_is_finished_at_the_next_start(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    evaluate(studio, imported_id, trained.id, EvaluationRequest())
+    paths = studio._paths
+    first = paths.evaluation_dir(imported_id, trained.id)
+    first.rename(paths.next_evaluation_dir(imported_id, trained.id))  # the old one is in the trash already
+    studio.evaluations.recover_orphans(set())
+    view = studio.evaluations.get_evaluation(imported_id, trained.id)
+    assert view.evaluation is not None
+    assert view.evaluation.status == "completed"
+    assert view.aggregate is not None

@@ -47,6 +47,10 @@ def test_defaults_come_from_the_task(studio: Studio, imported_id: str) -> None:
         ({"model": {"dropout": 1.5}}, "model.dropout"),
         ({"hardware": {"selected_devices": ["cpu", "gpu:0"]}}, "hardware.selected_devices"),
         ({"hardware": {"precision": "16-mixed"}}, "hardware.precision"),
+        ({"hyperparameters": {"reproducible": True}, "hardware": {"precision": "bf16-mixed"}}, "hardware.precision"),
+        ({"hyperparameters": {"reproducible": True}, "hardware": {"compile": "on"}}, "hardware.compile"),
+        ({"hyperparameters": {"reproducible": True, "deterministic": False}}, "hyperparameters.deterministic"),
+        ({"hyperparameters": {"reproducible": True, "auto_batch_size": True}}, "hyperparameters.auto_batch_size"),
     ],
 )
 def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[str, object], field: str) -> None:
@@ -57,6 +61,21 @@ def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[st
     assert isinstance(caught.value.details, list)
     assert [problem.field for problem in caught.value.details] == [field]
     assert studio.experiments.get_experiment(imported_id, record.id) == record
+
+
+def test_what_speaks_against_reproducible_is_refused_whenever_it_is_set(studio: Studio, imported_id: str) -> None:
+    request = ExperimentCreate(name="same", split_name="main", hyperparameters={"reproducible": True})
+    record = studio.experiments.create_experiment(imported_id, request)
+    assert record.hyperparameters["reproducible"] is True
+    with pytest.raises(ValidationFailedError):
+        studio.experiments.update_experiment(
+            imported_id, record.id, ExperimentUpdate(hardware={"memory_format": "contiguous"})
+        )
+    allowed = ExperimentUpdate(hardware={"memory_format": "channels_last", "precision": "32"})
+    assert studio.experiments.update_experiment(imported_id, record.id, allowed).hardware.precision == "32"
+    wrong = request.model_copy(update={"hyperparameters": {"reproducible": True, "deterministic": False}})
+    with pytest.raises(ValidationFailedError):
+        studio.experiments.create_experiment(imported_id, wrong)
 
 
 def test_an_unknown_augmentation_is_named(studio: Studio, imported_id: str) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import pytest
 
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, ValidationFailedError
+from app.core.measured import find_measurements
 from app.core.studio import Studio
 from app.schemas.evaluation import EvaluationRequest
 from app.schemas.experiments import ExperimentRecord
@@ -38,6 +41,43 @@ def test_a_file_comes_with_its_certificate(studio: Studio, imported_id: str, tra
     assets = studio.states.list_assets(imported_id)
     assert [asset.name for asset in assets] == ["model.onnx"]
     assert studio.states.asset_path(imported_id, assets[0].id).read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.zip"])
+def test_a_file_that_changed_after_its_certificate_is_not_handed_out(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, name: str
+) -> None:
+    record = export(studio, imported_id, trained.id)
+    asset = studio.states.list_assets(imported_id)[0].id
+    path = studio.exports.model_path(imported_id, record.id).with_name(name)
+    path.write_bytes(path.read_bytes() + b"!")
+    fetch = studio.exports.model_path if name == "model.onnx" else studio.exports.bundle_path
+    with pytest.raises(ConflictError, match=f"{name} has changed since it was certified"):
+        fetch(imported_id, record.id)
+    page = studio.export_pages.get_page(imported_id, record.id)
+    assert page.selected is not None
+    assert page.selected.files == ("changed" if name == "model.onnx" else "there")
+    if name == "model.onnx":
+        with pytest.raises(ConflictError):
+            studio.states.asset_path(imported_id, asset)
+
+
+def test_measurements_say_what_was_measured(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    stores = studio.exports._stores
+    in_training = find_measurements(stores, imported_id, trained, "best", None)
+    assert [(item.metric, item.subsets, item.num_images, item.source) for item in in_training] == [
+        ("val_accuracy", ["val"], 4, "validation")
+    ]
+    assert in_training[0].measured_at == trained.completed_at
+    request = EvaluationRequest(split_subsets=["test", "train"])
+    evaluation = studio.evaluations.start_evaluation(imported_id, trained.id, request)
+    studio.scheduler.wait(evaluation.job_id or "", WAIT_S)
+    record = studio.evaluations.get_evaluation(imported_id, trained.id).evaluation
+    (measured,) = find_measurements(stores, imported_id, trained, "best", record)
+    assert (measured.metric, measured.subsets, measured.source) == ("accuracy", ["test", "train"], "evaluation")
+    assert measured.num_images == 16
+    assert record is not None
+    assert measured.measured_at == record.completed_at
 
 
 def test_a_refused_export_says_why(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
@@ -83,15 +123,19 @@ def test_page_selects_the_newest_and_says_what_belongs_to_it(
     assert studio.export_pages.get_page(imported_id).can_export
     refused = export(studio, imported_id, trained.id, opset=13)
     record = export(studio, imported_id, trained.id)
-    assert (record.checksum, record.contents) == ("0" * 64, ["model.onnx"])
+    assert (record.checksum, record.contents) == (sha256(b"abc").hexdigest(), ["model.onnx"])
     page = studio.export_pages.get_page(imported_id)
     assert [entry.record.id for entry in page.entries] == [record.id, refused.id]
     assert page.selected is not None
-    assert (page.selected.record.id, page.selected.has_files, page.selected.retry_reason) == (record.id, True, None)
+    assert (page.selected.record.id, page.selected.files == "there", page.selected.retry_reason) == (
+        record.id,
+        True,
+        None,
+    )
     assert page.selected.usage[-1] == "python predict.py photo.jpg"
     other = studio.export_pages.get_page(imported_id, refused.id).selected
     assert other is not None
-    assert (other.has_files, other.progress) == (False, None)
+    assert (other.files == "there", other.progress) == (False, None)
     assert other.certificate is not None
     missing = studio.export_pages.get_page(imported_id, "export-00000000")
     assert (missing.selected, missing.missing_id) == (None, "export-00000000")

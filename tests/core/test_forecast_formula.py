@@ -12,6 +12,7 @@ from app.core.forecast_formula import (
     Workload,
     borrow_overheads,
     choose_basis,
+    estimate_checkpoint_mb,
     find_assumptions,
     find_decode_rate,
     scale_memory,
@@ -182,3 +183,21 @@ def test_the_start_and_end_of_a_process_are_the_median_of_the_latest_runs() -> N
     basis = borrow_overheads(choose(make_key(), make_measurement(), *runs), [make_measurement(), *runs])
     assert basis.measurement.outside_s == 4.0  # of 2, 3, 4, 5, 9
     assert split_time(Workload(0, 0, 0), basis, None).startup_s == 8.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_frozen", "copies"),
+    [
+        ({}, False, 3),
+        ({"ema": True}, False, 4),
+        ({"optimizer": "sgd"}, False, 2),
+        ({"optimizer": "sgd", "momentum": 0.0}, False, 1),
+        ({"batch_multiplier": 2}, False, 4),
+        ({"batch_multiplier": 2}, True, 1),
+    ],
+)
+def test_a_checkpoint_holds_weights_and_what_the_optimizer_keeps(
+    settings: dict[str, Any], is_frozen: bool, copies: int
+) -> None:
+    complete = {"optimizer": "adam", "momentum": 0.9, "ema": False, "batch_multiplier": 1} | settings
+    assert estimate_checkpoint_mb(2**20 / 1e6, complete, is_frozen) == pytest.approx(4.0 * copies)

@@ -72,4 +72,9 @@ def test_durations(duration_s: float, text: str) -> None:
 
 
 def test_sizes() -> None:
-    assert [format_size(size_mb) for size_mb in (12.4, 102.4, 9318.4)] == ["12 MiB", "0.1 GiB", "9.1 GiB"]
+    assert [format_size(size_mb) for size_mb in (0.2, 12.4, 102.4, 9318.4)] == [
+        "less than 1 MiB",
+        "12 MiB",
+        "102 MiB",
+        "9.1 GiB",
+    ]

@@ -16,7 +16,7 @@ from app.core.exceptions import (
 )
 from app.core.studio import Studio
 from app.schemas.datasets import ImportCheck, ImportLocal, ImportOptions
-from tests.core.conftest import WAIT_S, draw_class_folders
+from tests.core.conftest import WAIT_S, check_import, draw_class_folders
 
 
 def upload(studio: Studio, project_id: str, names: list[Path], root: Path, **kwargs: object) -> str:
@@ -28,7 +28,7 @@ def upload(studio: Studio, project_id: str, names: list[Path], root: Path, **kwa
 
 def test_a_folder_becomes_a_dataset(studio: Studio, project_id: str, tmp_path: Path) -> None:
     source = draw_class_folders(tmp_path / "source")
-    report = studio.imports.check_import(project_id, ImportCheck(source_path=str(source)))
+    report = check_import(studio, project_id, ImportCheck(source_path=str(source)))
     assert (report.num_images, report.class_counts, report.can_import) == (20, {"blue": 10, "red": 10}, True)
     started = studio.imports.import_local(project_id, ImportLocal(source_path=str(source)))
     assert studio.scheduler.wait(started.job_id, WAIT_S).status == "completed"
@@ -57,7 +57,7 @@ def test_a_source_that_is_not_there_is_refused(studio: Studio, project_id: str, 
 
 def test_an_empty_folder_fails_and_says_so(studio: Studio, project_id: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    report = studio.imports.check_import(project_id, ImportCheck(source_path=str(tmp_path / "empty")))
+    report = check_import(studio, project_id, ImportCheck(source_path=str(tmp_path / "empty")))
     assert not report.can_import
     started = studio.imports.import_local(project_id, ImportLocal(source_path=str(tmp_path / "empty")))
     job = studio.scheduler.wait(started.job_id, WAIT_S)
@@ -76,13 +76,13 @@ def test_images_come_in_batches(studio: Studio, project_id: str, tmp_path: Path)
     root = draw_class_folders(tmp_path / "source", 3)
     names = sorted(root.rglob("*.png"))
     upload_id = upload(studio, project_id, names[:3], root, is_final=False)
-    report = studio.imports.check_import(project_id, ImportCheck(upload_id=upload_id))
+    report = check_import(studio, project_id, ImportCheck(upload_id=upload_id))
     assert report.num_images == 3
     job_id = upload(studio, project_id, names[3:], root, upload_id=upload_id)
     assert studio.scheduler.wait(job_id, WAIT_S).status == "completed"
     assert studio.datasets.get_summary(project_id).image_stats.num_images == 6
     with pytest.raises(NotFoundError):
-        studio.imports.check_import(project_id, ImportCheck(upload_id=upload_id))
+        check_import(studio, project_id, ImportCheck(upload_id=upload_id))
 
 
 def test_a_zip_is_unpacked(studio: Studio, project_id: str, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_batch_may_be_sent_again_but_not_with_another_content(
     names = sorted(root.rglob("*.png"))
     upload_id = upload(studio, project_id, names, root, is_final=False)
     upload(studio, project_id, names, root, upload_id=upload_id, is_final=False)
-    assert studio.imports.check_import(project_id, ImportCheck(upload_id=upload_id)).num_images == 4
+    assert check_import(studio, project_id, ImportCheck(upload_id=upload_id)).num_images == 4
     names[0].write_bytes(names[0].read_bytes() + b"more")
     with pytest.raises(ValidationFailedError, match="validation failed") as caught:
         upload(studio, project_id, names[:1], root, upload_id=upload_id, is_final=False)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from pydantic import ValidationError
 
 from app.core.exceptions import ConflictError, SplitNotFoundError, TrainingInProgressError, ValidationFailedError
 from app.core.studio import Studio
+from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.splits import SplitCreate, SplitPreviewRequest, SplitRatios
 from tests.core.conftest import WAIT_S, create_experiment
 
@@ -82,3 +84,48 @@ def test_overview_of_a_project_without_images_says_why(studio: Studio, project_i
     overview = studio.splits.get_overview(project_id)
     assert (overview.splits, overview.suggested_name) == ([], "main")
     assert "no dataset yet" in (overview.problem or "")
+
+
+def change_contents(studio: Studio, project_id: str, split: SplitRecord) -> None:
+    """Give every image the content of its number modulo 10, and the split this record."""
+
+    def change(table: DatasetTable) -> DatasetTable:
+        images = [
+            msgspec.structs.replace(image, content_hash=str(number % 10)) for number, image in enumerate(table.images)
+        ]
+        return msgspec.structs.replace(table, images=images, splits=[split])
+
+    studio.splits._stores.datasets.change_table(project_id, change)
+
+
+def test_a_split_of_an_earlier_version_is_counted_when_it_is_read(studio: Studio, imported_id: str) -> None:
+    ratios = {"train": 0.6, "val": 0.2, "test": 0.2}
+    false = "A class with one image goes to train: red."
+    change_contents(studio, imported_id, SplitRecord("main", seed=42, ratios=ratios, warnings=[false]))
+    split = studio.splits.get_split(imported_id, "main")
+    values = [image.split[0] for image in studio.splits._lookup.find_table(imported_id).images]
+    pairs = [(values[number], values[number + 10]) for number in range(10)]
+    found = split.leaks.identical
+    assert found.groups == sum(one != other for one, other in pairs) > 0
+    assert found.test_in_train == sum(set(pair) == {"test", "train"} for pair in pairs)
+    assert found.groups_with_other_labels == found.groups  # the first ten are blue, the others red
+    assert false not in split.warnings
+    assert any("groups of identical images across subsets have more than one label" in text for text in split.warnings)
+
+
+def test_a_new_split_keeps_copies_together_and_its_record_says_so(studio: Studio, imported_id: str) -> None:
+    change_contents(studio, imported_id, SplitRecord("main", seed=42))
+    request = SplitCreate(name="together", ratios=RATIOS, seed=1)
+    preview = studio.splits.preview_split(imported_id, request)
+    split = studio.splits.create_split(imported_id, request)
+    assert split.leaks == preview.leaks
+    assert (split.leaks.identical.groups, split.leaks.identical.groups_together) == (0, 10)
+    assert split.warnings == preview.warnings
+    stored = studio.splits._lookup.find_table(imported_id).splits[-1].leaks
+    assert stored == split.leaks.model_dump()
+
+
+def test_leaks_that_another_version_stored_are_counted_again(studio: Studio, imported_id: str) -> None:
+    leaks = {"identical": {"groups": 99}, "near": {"groups": 3}}
+    change_contents(studio, imported_id, SplitRecord("main", seed=42, leaks=leaks))
+    assert studio.splits.get_split(imported_id, "main").leaks.identical.groups <= 10

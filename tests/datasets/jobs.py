@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from app.datasets.table import DatasetTable, decode_dataset
+from app.schemas.common import StrictModel
 from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.events import Event, JobProgressed
 from app.schemas.jobs import JobCommand, JobRequest
@@ -17,7 +18,7 @@ from app.schemas.tasks import AnnotationKind
 class FakeContext:
     """An import job in a directory; `cancel_after` is the number of progress events after which it is cancelled."""
 
-    def __init__(self, output_dir: Path, payload: ImportPayload, cancel_after: int | None = None) -> None:
+    def __init__(self, output_dir: Path, payload: StrictModel, cancel_after: int | None = None) -> None:
         self.output_dir = output_dir
         self.events: list[Event] = []
         self.request = JobRequest(

@@ -187,7 +187,7 @@ def test_a_zip_is_unpacked_and_nothing_of_it_is_left_over(animals: Path, out: Pa
     assert (result["num_images"], result["num_problems"]) == (6, 1)
     assert (table.source_path, table.import_mode) == ("animals.zip", "copy")
     assert table.problems[0].file == "../evil.png"
-    assert {path.name for path in out.iterdir()} == {"dataset.json", "images", ".thumbs"}
+    assert {path.name for path in out.iterdir()} == {"dataset.json", "images", ".thumbs", "problems.csv"}
     assert not list(tmp_path.rglob("evil.png"))
 
 
@@ -289,3 +289,21 @@ def test_photos_are_imported_with_their_orientation(out: Path, tmp_path: Path) -
     importer.run(FakeContext(out, make_payload(tmp_path / "in")))
     images = read_table(out).images
     assert [(image.width, image.height) for image in images] == [(427, 640), (427, 640)]
+
+
+def test_identical_images_are_in_the_result_and_in_the_split_that_came_with_them(tmp_path: Path, out: Path) -> None:
+    """Random labels, and test images that are training images: the score on them will be perfect and means nothing."""
+    root = tmp_path / "leaky"
+    for number in range(6):
+        for subset in ("train", "test"):
+            label = "cat" if number % 2 or (subset == "test" and number == 0) else "dog"
+            write_image(root / subset / label / f"{subset}{number}.png", gradient(20 + number, 30))
+    result = importer.run(FakeContext(out, make_payload(root)))
+    found = result["identical"]
+    assert (found["groups"], found["images"], found["groups_with_other_labels"]) == (6, 12, 1)
+    assert found["examples"][0]["labels"] == ["cat", "dog"]
+    (split,) = read_table(out).splits
+    assert split.leaks is not None
+    counted = split.leaks["identical"]
+    assert (counted["groups"], counted["images"], counted["test_in_train"]) == (6, 12, 6)
+    assert counted["groups_with_other_labels"] == 1

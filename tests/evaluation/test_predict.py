@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from app.evaluation.predict import run
 from app.evaluation.run import run as run_evaluation
-from app.schemas.job_context import JobCancelled
+from app.export.run import run as run_export
+from app.schemas.job_context import JobCancelled, JobFailure
 from tests.evaluation.factory import FakeContext, World
 
 ID = "0123456789abcdef"
@@ -107,3 +109,44 @@ def test_a_heat_map_comes_when_it_is_asked_for(world: World, tmp_path: Path) -> 
     assert first["heat_map"]["target"] == 0
     assert wrong["status"] == "error"
     assert "99" in wrong["message"]
+
+
+def overflow(world: World, path: Path) -> dict[str, Any]:
+    """Write a checkpoint whose weights are finite and whose answers are not; return what a payload says of it."""
+    content = torch.load(world.checkpoint, weights_only=True)
+    names = [name for name in content["state_dict"] if name.startswith("model.") and name.endswith("weight")]
+    for name in names[-2:]:
+        content["state_dict"][name].fill_(3e38)
+    torch.save(content, path)
+    return {"checkpoint_path": str(path)}
+
+
+def test_an_answer_that_is_no_number_is_said_plainly(world: World, tmp_path: Path) -> None:
+    changed = overflow(world, tmp_path / "best.ckpt")
+    image = Path(world.location.images_dir) / world.table.images[0].filename
+    context = make_context(world, tmp_path / "out", {"id": ID, "image_path": str(image), "explain": True})
+    context.request.payload.update(changed)
+    assert run(context) == {"num_answered": 1}
+    answer = json.loads((tmp_path / "out" / f"{ID}.json").read_text())
+    assert (answer["status"], answer["kind"]) == ("error", "model")
+    assert "no finite numbers" in answer["message"]
+
+
+def test_such_a_model_is_neither_measured_nor_exported(world: World, tmp_path: Path) -> None:
+    changed = overflow(world, tmp_path / "best.ckpt")
+    with pytest.raises(JobFailure, match="gives no finite numbers for"):
+        run_evaluation(FakeContext(tmp_path / "e", "evaluate", world.payload(batch_size=4, device="cpu", **changed)))
+    options: dict[str, Any] = {"export_id": "export-00000001", "format": "onnx", "options": {}, "metrics": {}}
+    payload = world.payload(licence="-", **options, **changed)
+    with pytest.raises(JobFailure, match="gives no finite numbers for"):
+        run_export(FakeContext(tmp_path / "x", "export", payload))
+    assert not list((tmp_path / "x").glob("model*"))
+    assert not list((tmp_path / "x").glob("*.zip"))
+
+
+def test_a_damaged_checkpoint_ends_the_process_with_the_reason(label_world: World, tmp_path: Path) -> None:
+    (tmp_path / "best.ckpt").write_bytes(label_world.checkpoint.read_bytes()[:5000])
+    context = make_context(label_world, tmp_path / "out")
+    context.request.payload["checkpoint_path"] = str(tmp_path / "best.ckpt")
+    with pytest.raises(JobFailure, match=r"best\.ckpt is damaged"):
+        run(context)

@@ -10,13 +10,17 @@ import pytest
 
 from app.export.conversion import Conversion
 from app.export.run import run
-from app.schemas.export import ExportOptions, ModelMetadata
+from app.schemas.export import ExportOptions, Measurement, ModelMetadata
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel
 from tests.evaluation.factory import FakeContext, World
 from tests.evaluation.worlds import label_world, values_world
 from tests.torch_fixtures import single_thread
 
+MEASUREMENT = Measurement(
+    metric="score", value=0.5, low=0.4, high=0.6, level=0.95, subsets=["test"], num_images=12,
+    measured_at="2026-01-02T03:04:05.000000Z", source="evaluation",
+)  # fmt: skip
 __all__ = ["label_world", "single_thread", "values_world"]
 
 
@@ -36,7 +40,7 @@ def make_export_context(world: World, folder: Path, format_name: str = "onnx", *
         export_id="export-00000001",
         format=format_name,
         options=options,
-        metrics={"score": 0.5},
+        measurements=[MEASUREMENT.model_dump()],
         licence="BSD-3-Clause",
     )
     return FakeContext(folder, "export", payload)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
@@ -103,6 +104,18 @@ def test_the_check_notices_another_model(label_export: Export, tmp_path: Path) -
     done = run_script(folder, "--check")
     assert done.returncode == 1
     assert "image_3.png  FAILED" in done.stdout
+
+
+def test_the_check_notices_classes_that_changed_places(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    prop = next(item for item in model.metadata_props if item.key == "ai_studio")
+    prop.value = prop.value.replace('"nut"', '"bolt?"', 1)
+    onnx.save(model, folder / "model.onnx")
+    done = run_script(folder, "--check")
+    assert done.returncode == 1
+    assert "0 of 8 golden images agree." in done.stdout
+    assert "bolt, bolt?, washer instead of bolt, nut, washer" in done.stdout
 
 
 def test_the_bundle_has_what_it_says(label_export: Export, tmp_path: Path) -> None:

@@ -14,10 +14,8 @@ import pytest
 
 from app.durable import make_directory, write_bytes_durably
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
-from app.storage import json_store
 from app.storage.json_store import (
     CorruptDocumentError,
-    move_to_trash,
     read_model,
     set_aside,
     write_model,
@@ -97,13 +95,3 @@ def test_set_aside_keeps_the_bytes_and_the_reason(tmp_path: Path) -> None:
     assert not path.exists()
     assert target.read_bytes() == b"broken"
     assert target.with_name(target.name + ".reason").read_text() == "it is broken"
-
-
-def test_trash_takes_a_directory_in_one_step(tmp_path: Path) -> None:
-    directory = tmp_path / "proj"
-    make_directory(directory / "deep")
-    trashed = move_to_trash(directory, tmp_path / ".trash")
-    assert not directory.exists()
-    assert (trashed / "deep").is_dir()
-    json_store.empty_directory(tmp_path / ".trash")
-    assert list((tmp_path / ".trash").iterdir()) == []

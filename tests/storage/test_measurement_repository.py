@@ -10,6 +10,7 @@ import pytest
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, MeasurementKey, RunMeasurement
 from app.storage import measurement_repository
 from app.storage.documents import DocumentStore
+from app.storage.json_store import NewerDocumentError
 from app.storage.measurement_repository import MeasurementRepository
 from app.storage.paths import WorkspacePaths
 
@@ -92,7 +93,7 @@ def test_the_oldest_keys_go_first(repository: MeasurementRepository, monkeypatch
     assert [item.key.batch_size for item in repository.read_all()] == [3, 1, 4]
 
 
-@pytest.mark.parametrize("content", [None, b"{ no JSON", b'{"version": 99}', b'{"measurements": [{}]}'])
+@pytest.mark.parametrize("content", [None, b"{ no JSON", b'{"version": 1, "x": 2}', b'{"measurements": [{}]}'])
 def test_a_missing_or_corrupt_document_harms_nothing(
     repository: MeasurementRepository, tmp_path: Path, content: bytes | None
 ) -> None:
@@ -102,3 +103,25 @@ def test_a_missing_or_corrupt_document_harms_nothing(
     repository.add(make_measurement())
     assert len(repository.read_all()) == 1
     assert len(list(tmp_path.glob(".corrupt/measurements.json.*.reason"))) == (0 if content is None else 1)
+
+
+def test_a_resumed_run_brings_figures_and_leaves_the_choice(repository: MeasurementRepository) -> None:
+    first, resumed = make_measurement(), make_measurement(minute=1, speed=20.0)
+    from_checkpoint = resumed.choice.model_copy(update={"source": "checkpoint", "candidates": ()})
+    repository.add(first)
+    repository.add(resumed.model_copy(update={"choice": from_checkpoint}))
+    found = repository.find(first.key)
+    assert found is not None
+    assert (found.train_images_per_s, found.choice) == (20.0, first.choice)
+    repository.add(make_measurement(batch_size=64).model_copy(update={"choice": from_checkpoint}))
+    alone = repository.find(make_measurement(batch_size=64).key)
+    assert alone is not None
+    assert alone.choice == from_checkpoint
+
+
+def test_a_document_of_a_later_version_stays_as_it_is(repository: MeasurementRepository, tmp_path: Path) -> None:
+    (tmp_path / "measurements.json").write_bytes(b'{"version": 99}')
+    assert repository.read_all() == []
+    with pytest.raises(NewerDocumentError):
+        repository.add(make_measurement())
+    assert (tmp_path / "measurements.json").read_bytes() == b'{"version": 99}'

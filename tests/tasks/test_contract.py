@@ -18,6 +18,8 @@ from tests.tasks.samples import make_context, make_images, make_row, make_rows, 
 
 TASK_IDS = ("classification", "regression")
 NUM_IMAGES = 8
+# Half precision is too coarse for an answer; what is in the user's units can need float64.
+OUTPUT_TYPES = {torch.float32, torch.float64}
 PARTS = {
     "data": base.DataPart,
     "module": base.ModulePart,
@@ -103,7 +105,7 @@ def test_outputs_are_named_ordered_and_alike_for_bytes_and_floats(task: str) -> 
     assert tuple(outputs) == registry.load_export(task).OUTPUT_NAMES
     for name, value in outputs.items():
         assert value.shape[0] == 2
-        assert value.dtype == torch.float32
+        assert value.dtype in OUTPUT_TYPES
         assert torch.equal(value, same[name])
 
 
@@ -133,7 +135,7 @@ def test_the_loss_is_float32_under_mixed_precision(task: str) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         loss, outputs = cast("TaskModel", model).loss(make_images(4), make_targets(context, 4))
     assert loss.dtype == torch.float32
-    assert {value.dtype for value in outputs.values()} == {torch.float32}
+    assert {value.dtype for value in outputs.values()} <= OUTPUT_TYPES
 
 
 @each_task
@@ -227,6 +229,14 @@ def test_a_difference_is_zero_on_itself_and_seen_otherwise(task: str) -> None:
     assert export.difference(outputs, swapped, context).min() > 1e-4
     assert export.difference(outputs, broken, context).min() > 1.0
     assert np.isfinite(export.difference(outputs, broken, context)).all()
+
+
+@each_task
+def test_scales_of_outputs_are_positive_and_one_for_each_number(task: str) -> None:
+    outputs = _outputs(task)
+    for name, scales in registry.load_export(task).output_scales(make_context(task)).items():
+        assert len(scales) == outputs[name].shape[1]
+        assert min(scales) > 0.0
 
 
 @each_task

@@ -126,6 +126,20 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         load_trained(tmp_path / "best.ckpt")
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_by_name(task: str, value: float, tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", task)
+    content = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    name = next(name for name in content["state_dict"] if name.endswith("weight"))
+    content["state_dict"][name].view(-1)[0] = value
+    torch.save(content, tmp_path / "best.ckpt")
+    with pytest.raises(JobFailure, match=r"best\.ckpt cannot be used: 1 of its \d+ tensors") as refused:
+        load_trained(tmp_path / "best.ckpt")
+    assert name.removeprefix("model.") in str(refused.value)
+    assert refused.value.kind == "WeightsNotFinite"
+
+
 def test_a_checkpoint_never_runs_code(tmp_path: Path) -> None:
     _save(tmp_path / "best.ckpt", TASKS[0], callbacks=_Trap(tmp_path / "sprung"))
     with pytest.raises(JobFailure, match="damaged or no checkpoint"):

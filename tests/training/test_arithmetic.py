@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,10 @@ from app.training.arithmetic import (
     default_arithmetic,
     fit_to_machine,
     is_obeyed,
+    is_worth_compiling,
     list_batch_sizes,
     list_compiled,
-    list_formats,
-    list_optimizers,
-    pick_winner,
+    may_lack_memory,
     plan_budget_s,
     settle_without_measuring,
     take_known,
@@ -29,7 +29,6 @@ from tests.training.arithmetics import (
     TWO_OLD_GPUS,
     make_arithmetic,
     make_candidate,
-    make_known,
     make_request,
 )
 
@@ -38,39 +37,35 @@ NO_CPU_BF16 = Capabilities((), has_bf16=False, has_cpu_bf16=False)
 EVERYTHING = {"precision": "32", "memory_format": "contiguous", "fused_optimizer": "off", "compile": "off"}
 
 
-def formats(capabilities: Capabilities, **settings: Any) -> list[tuple[str, str]]:
-    found = list_formats(make_request(capabilities, settings))
-    return [(arithmetic.precision, arithmetic.memory_format) for arithmetic in found]
+DENSE: dict[str, Any] = {"pixels": 224 * 224, "is_dense": True}
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "settings", "wanted"),
+    ("capabilities", "settings", "model", "wanted"),
     [
-        (CPU, {}, [("32-true", "channels_last"), ("bf16-mixed", "channels_last"), ("32-true", "contiguous")]),
-        (NO_CPU_BF16, {}, [("32-true", "channels_last"), ("32-true", "contiguous")]),
-        (CPU, {"precision": "32"}, [("32-true", "channels_last"), ("32-true", "contiguous")]),
-        (CPU, {"precision": "bf16-mixed"}, [("bf16-mixed", "channels_last")]),
-        (CPU, {"precision": "bf16-mixed", "memory_format": "contiguous"}, [("bf16-mixed", "contiguous")]),
-        (CPU, {"memory_format": "contiguous"}, [("32-true", "contiguous")]),
-        (CPU, {"memory_format": "channels_last"}, [("32-true", "channels_last"), ("bf16-mixed", "channels_last")]),
+        (CPU, {}, DENSE, ("bf16-mixed", "channels_last")),
+        (CPU, {"memory_format": "channels_last"}, DENSE, ("bf16-mixed", "channels_last")),
+        (CPU, {}, DENSE | {"is_dense": False}, ("32-true", "channels_last")),
+        (CPU, {}, DENSE | {"pixels": 32 * 32}, ("32-true", "channels_last")),
+        (NO_CPU_BF16, {}, DENSE, ("32-true", "channels_last")),
+        (CPU, {"precision": "32"}, DENSE, ("32-true", "channels_last")),
+        (CPU, {"precision": "bf16-mixed"}, {}, ("bf16-mixed", "channels_last")),
+        (CPU, {"precision": "bf16-mixed", "memory_format": "contiguous"}, DENSE, ("bf16-mixed", "contiguous")),
+        (CPU, {"memory_format": "contiguous"}, DENSE, ("32-true", "contiguous")),
+        (ONE_GPU, {}, {}, ("bf16-mixed", "channels_last")),
+        (TWO_OLD_GPUS, {}, DENSE, ("16-mixed", "channels_last")),
+        (ONE_GPU, {"precision": "16-mixed", "memory_format": "contiguous"}, DENSE, ("16-mixed", "contiguous")),
     ],
 )
-def test_formats_of_a_cpu_obey_the_settings(
-    capabilities: Capabilities, settings: dict[str, Any], wanted: list[tuple[str, str]]
+def test_precision_and_format_follow_from_processor_model_and_settings(
+    capabilities: Capabilities, settings: dict[str, Any], model: dict[str, Any], wanted: tuple[str, str]
 ) -> None:
-    assert formats(capabilities, **settings) == wanted
-
-
-def test_formats_of_a_gpu_begin_with_half_precision() -> None:
-    found = formats(ONE_GPU)
-    assert found[0] == ("bf16-mixed", "channels_last")
-    assert sorted(found[1:]) == [
-        ("32-true", "channels_last"),
-        ("32-true", "contiguous"),
-        ("bf16-mixed", "contiguous"),
-    ]
-    assert formats(TWO_OLD_GPUS)[0] == ("16-mixed", "channels_last")
-    assert formats(ONE_GPU, precision="16-mixed", memory_format="contiguous") == [("16-mixed", "contiguous")]
+    request = replace(make_request(capabilities, settings), **model)
+    found = settle_without_measuring(request)
+    assert found is not None
+    assert (found.chosen.precision, found.chosen.memory_format) == wanted
+    assert (found.source, found.candidates, found.probe_s) == ("rule", (), 0.0)
+    assert found.reason.endswith(".")
 
 
 def test_defaults_obey_what_is_explicit() -> None:
@@ -90,19 +85,25 @@ def test_what_cannot_be_obeyed_is_refused() -> None:
         make_request(CPU, {"precision": "16-mixed"})
 
 
-def test_the_optimizer_is_open_only_for_auto() -> None:
-    winner = make_arithmetic()
-    other = winner.model_copy(update={"is_optimizer_fused": False})
-    assert list_optimizers(make_request(), winner) == [other]
-    assert list_optimizers(make_request(settings={"fused_optimizer": "on"}), winner) == []
-
-
 def test_compiling_is_tried_only_when_it_can_pay() -> None:
     winner = make_arithmetic()
-    assert [item.is_compiled for item in list_compiled(make_request(WITH_COMPILER), winner, 1300.0)] == [True]
-    assert list_compiled(make_request(WITH_COMPILER), winner, 1100.0) == []
-    assert list_compiled(make_request(CPU), winner, 1e6) == []
-    assert list_compiled(make_request(WITH_COMPILER, {"compile": "off"}), winner, 1e6) == []
+    long: dict[str, Any] = {"pixels": 224 * 224}
+    request = replace(make_request(WITH_COMPILER), **long)
+    assert [item.is_compiled for item in list_compiled(request, winner, 1300.0)] == [True]
+    assert list_compiled(request, winner, 1100.0) == []
+    assert not is_worth_compiling(replace(request, num_steps=100))
+    assert not is_worth_compiling(replace(make_request(CPU), **long))
+    assert not is_worth_compiling(replace(make_request(WITH_COMPILER, {"compile": "off"}), **long))
+    assert not is_worth_compiling(replace(make_request(WITH_COMPILER, reproducible=True), **long))
+
+
+def test_memory_is_tried_only_where_a_batch_may_not_fit() -> None:
+    small = Capabilities((), has_bf16=False, ram_mb=16_384)
+    for side, batch_size, wanted in ((224, 16, False), (224, 256, True), (1024, 4, True), (32, 256, False)):
+        request = replace(make_request(small, batch_size=batch_size), pixels=side * side)
+        assert may_lack_memory(request) is wanted
+        assert (settle_without_measuring(request) is None) is wanted
+    assert make_request(small).memory_mb == 8_192
 
 
 @pytest.mark.parametrize(("num_train", "wanted"), [(10_000, [64, 128, 256]), (600, [64]), (500, []), (100, [])])
@@ -116,32 +117,37 @@ def test_measuring_takes_a_small_share_of_the_run() -> None:
     assert plan_budget_s(1e5) == 60.0
 
 
-def test_a_less_simple_candidate_has_to_be_clearly_faster() -> None:
-    simple = make_candidate(100.0)
-    reordered = make_candidate(104.0, memory_format="contiguous")
-    lower = make_candidate(106.0, precision="bf16-mixed", memory_format="channels_last")
-    assert pick_winner([lower, reordered, simple]) is lower
-    assert pick_winner([reordered, simple]) is simple
-    reordered = make_candidate(105.0, memory_format="contiguous")
-    assert pick_winner([lower, reordered, simple]) is reordered
-    unfused = make_candidate(104.0, is_optimizer_fused=False)
-    assert pick_winner([unfused, simple]) is simple
-    assert pick_winner([make_candidate(None), lower]) is lower
-    assert pick_winner([make_candidate(None)]) is None
+OPEN: dict[str, Any] = {"auto_batch_size": True}
 
 
 def test_nothing_is_measured_where_nothing_is_open_or_the_run_is_short() -> None:
     settled = settle_without_measuring(make_request(settings=EVERYTHING))
     assert settled is not None
     assert (settled.source, settled.chosen.is_optimizer_fused) == ("settings", False)
-    short = settle_without_measuring(make_request(num_steps=12))
+    short = settle_without_measuring(make_request(num_steps=12, **OPEN))
     assert short is not None
-    assert short.source == "default"
+    assert short.source == "rule"
     assert "With 384 images to train, measuring would take more than 8% of the run" in short.reason
-    assert settle_without_measuring(make_request(num_steps=13)) is None
-    several = settle_without_measuring(make_request(TWO_OLD_GPUS))
+    assert settle_without_measuring(make_request(num_steps=13, **OPEN)) is None
+    several = settle_without_measuring(make_request(TWO_OLD_GPUS, **OPEN))
     assert several is not None
     assert "Several devices" in several.reason
+
+
+def test_a_reproducible_run_is_the_same_everywhere_and_refuses_what_speaks_against_it() -> None:
+    for capabilities in (CPU, NO_CPU_BF16, WITH_COMPILER, ONE_GPU, TWO_OLD_GPUS):
+        request = replace(make_request(capabilities, reproducible=True), **DENSE)
+        found = settle_without_measuring(request, choice(batch_size=64, micro_batch_size=8, is_compiled=True))
+        assert found is not None
+        assert (found.source, found.chosen) == ("settings", make_arithmetic())
+    wrong = {"precision": "bf16-mixed", "memory_format": "contiguous", "fused_optimizer": "off"}
+    for name, value in wrong.items():
+        with pytest.raises(JobFailure, match=f"Leave hardware.{name} at the default"):
+            check_request(make_request(CPU, {name: value}, reproducible=True))
+    flags: dict[str, Any] = {"deterministic": False, "auto_batch_size": True}
+    for name, flag in flags.items():
+        with pytest.raises(JobFailure, match=f"Leave hyperparameters.{name} at the default"):
+            check_request(make_request(CPU, None, reproducible=True, **{name: flag}))
 
 
 def choice(source: Any = "probe", figures: float | None = 40.0, **changes: Any) -> ArithmeticChoice:
@@ -150,36 +156,28 @@ def choice(source: Any = "probe", figures: float | None = 40.0, **changes: Any) 
     )
 
 
-def test_a_known_choice_is_taken_without_measuring() -> None:
-    known = make_known(choice(precision="bf16-mixed", memory_format="channels_last"))
-    found = settle_without_measuring(make_request(), known)
+def test_a_known_choice_is_taken_without_measuring_and_leaves_the_rule_as_it_is() -> None:
+    request = make_request(**OPEN)
+    known = choice(batch_size=64, micro_batch_size=64, precision="bf16-mixed", memory_format="contiguous")
+    found = settle_without_measuring(request, known, "2026-01-02T03:04:05Z")
     assert found is not None
-    assert (found.source, found.chosen) == ("earlier_run", known.choice.chosen)
-    assert found.reason == "An earlier run with the same settings measured this on 2026-01-02."
-    again = settle_without_measuring(make_request(), make_known(found))
+    assert (found.source, found.chosen) == ("earlier_run", make_arithmetic(batch_size=64, micro_batch_size=64))
+    assert found.reason.endswith("The rest was measured on this machine with the same settings on 2026-01-02.")
+    again = settle_without_measuring(request, found)
     assert again is not None
-    assert (again.source, again.chosen, again.reason) == ("earlier_run", found.chosen, found.reason)
+    assert (again.source, again.chosen, again.candidates) == ("earlier_run", found.chosen, found.candidates)
 
 
-@pytest.mark.parametrize(
-    ("known", "settings"),
-    [
-        (choice("default", None), {}),
-        (choice(precision="bf16-mixed"), {"precision": "32"}),
-        (choice(is_optimizer_fused=False), {"fused_optimizer": "on"}),
-        (choice(memory_format="channels_last"), {"memory_format": "contiguous"}),
-    ],
-)
-def test_a_known_choice_that_was_not_measured_or_not_asked_for_is_left(
-    known: ArithmeticChoice, settings: dict[str, Any]
-) -> None:
-    assert take_known(make_request(settings=settings), make_known(known)) is None
+def test_a_known_choice_that_was_not_measured_is_left() -> None:
+    assert take_known(make_request(**OPEN), choice("default", None)) is None
+    assert take_known(make_request(**OPEN), choice("checkpoint", None)) is None
+    assert take_known(make_request(**OPEN), choice(batch_size=16, micro_batch_size=16)) is None
 
 
 def test_a_known_batch_is_taken_only_when_it_may_change() -> None:
-    known = make_known(choice(batch_size=64, micro_batch_size=64))
+    known = choice(batch_size=64, micro_batch_size=64)
     fixed = take_known(make_request(), known)
-    free = take_known(make_request(auto_batch_size=True), known)
+    free = take_known(make_request(**OPEN), known)
     assert fixed is not None
     assert free is not None
     assert (fixed.chosen.batch_size, fixed.chosen.micro_batch_size) == (32, 32)
@@ -188,23 +186,16 @@ def test_a_known_batch_is_taken_only_when_it_may_change() -> None:
 
 @pytest.mark.parametrize(("num_train", "wanted"), [(10_000, 256), (1_100, 128), (600, 64), (300, 32)])
 def test_a_known_batch_is_not_larger_than_the_images_allow(num_train: int, wanted: int) -> None:
-    known = make_known(choice(batch_size=256, micro_batch_size=256))
+    known = choice(batch_size=256, micro_batch_size=256)
     found = take_known(make_request(num_train_images=num_train, auto_batch_size=True), known)
     assert found is not None
     assert (found.chosen.batch_size, found.chosen.micro_batch_size) == (wanted, wanted)
 
 
-def test_a_known_division_counts_only_where_memory_was_measured() -> None:
-    for source, figures, wanted in (("probe", 40.0, 8), ("settings", None, 32)):
-        found = take_known(make_request(), make_known(choice(source, figures, micro_batch_size=8)))
-        assert found is not None
-        assert found.chosen.micro_batch_size == wanted
-
-
 def test_a_known_compilation_is_repeated_only_in_a_long_run() -> None:
-    known = make_known(choice(is_compiled=True))
+    known = choice(is_compiled=True)
     for num_steps, is_compiled in ((10_000, True), (100, False)):
-        found = take_known(make_request(WITH_COMPILER, num_steps=num_steps), known)
+        found = take_known(replace(make_request(WITH_COMPILER, num_steps=num_steps), pixels=224 * 224), known)
         assert found is not None
         assert found.chosen.is_compiled is is_compiled
 

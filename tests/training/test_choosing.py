@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobCancelled, JobFailure
-from app.training.choosing import NOT_COMPILED, build_request, choose_arithmetic, divide_batch
+from app.training.choosing import (
+    NOT_COMPILED,
+    build_request,
+    choose_arithmetic,
+    divide_batch,
+    has_dense_convolutions,
+)
 from app.training.hardware import Hardware
 from app.training.inputs import TrainingInputs, prepare_inputs
 from app.training.recovery import Adjustment
 from app.training.samples import read_samples
-from tests.training.arithmetics import make_arithmetic
+from tests.training.arithmetics import make_arithmetic, make_known
 from tests.training.fakes import Workplace, build_parts
 from tests.training.feature_world import FrozenNet
 
+GROWING: dict[str, Any] = {"max_epochs": 1000, "auto_batch_size": True, "batch_size": 1}
 CPU = Hardware("cpu", 1, ("cpu",), "32-true", "auto")
 
 
@@ -30,9 +40,9 @@ def choose(inputs: TrainingInputs, saved: Any = None, follow: Any = None) -> Any
     return choose_arithmetic(inputs, CPU, model, saved, follow or (lambda *_: None))
 
 
-def test_a_short_run_takes_the_default(workplace: Workplace) -> None:
+def test_a_run_takes_the_rule_and_measures_nothing(workplace: Workplace) -> None:
     choice = choose(inputs_of(workplace))
-    assert (choice.source, choice.chosen) == ("default", make_arithmetic(batch_size=4, micro_batch_size=4))
+    assert (choice.source, choice.chosen) == ("rule", make_arithmetic(batch_size=4, micro_batch_size=4))
 
 
 def test_a_resumed_run_keeps_the_arithmetic_of_its_checkpoint(
@@ -67,8 +77,8 @@ def test_what_broke_divides_the_batch(workplace: Workplace) -> None:
         assert (choice.chosen.batch_size, choice.chosen.micro_batch_size) == (4, wanted)
 
 
-def test_a_long_run_measures_and_can_be_cancelled_meanwhile(workplace: Workplace) -> None:
-    inputs = inputs_of(workplace, max_epochs=1000)
+def test_a_batch_that_may_grow_is_measured_and_can_be_cancelled_meanwhile(workplace: Workplace) -> None:
+    inputs = inputs_of(workplace, **GROWING)
     said: list[str] = []
     choice = choose(inputs, follow=lambda _done, _total, message: said.append(message))
     assert choice.candidates
@@ -83,8 +93,8 @@ def test_a_long_run_measures_and_can_be_cancelled_meanwhile(workplace: Workplace
 
 def test_features_count_views_and_not_epochs(workplace: Workplace) -> None:
     inputs = inputs_of(workplace, max_epochs=50, feature_views=3)
-    assert build_request(inputs, CPU, uses_features=False).num_steps == 50 * 6
-    assert build_request(inputs, CPU, uses_features=True).num_steps == 3 * 6
+    for uses_features, wanted in ((False, 50 * 6), (True, 3 * 6)):
+        assert build_request(inputs, CPU, nn.Identity(), uses_features=uses_features).num_steps == wanted
 
 
 @pytest.mark.parametrize("saved", [None, make_arithmetic(batch_size=4, micro_batch_size=4).model_dump(mode="json")])
@@ -111,3 +121,25 @@ def test_samples_are_spread_over_the_images(workplace: Workplace) -> None:
         path.write_bytes(b"no image")
     with pytest.raises(JobFailure, match="None of 4 training images can be read"):
         read_samples(inputs_of(workplace), 4)
+
+
+def test_depthwise_convolutions_are_told_from_dense_ones() -> None:
+    dense, depthwise = nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, groups=4)
+    assert has_dense_convolutions(nn.Sequential(dense, nn.Linear(4, 2)))
+    assert not has_dense_convolutions(nn.Sequential(dense, depthwise))
+    assert not has_dense_convolutions(nn.Linear(4, 2))
+
+
+def test_a_fresh_workspace_decides_as_the_one_before(workplace: Workplace, tmp_path: Path) -> None:
+    inputs = inputs_of(workplace, **GROWING)
+    inputs.payload.machine_dir = str(tmp_path / "machine")
+    first = choose(inputs)
+    assert first.source == "probe"
+    again = choose(inputs)
+    assert (again.source, again.chosen, again.candidates) == ("earlier_run", first.chosen, first.candidates)
+    shutil.rmtree(tmp_path / "machine")
+    inputs.payload.known = make_known(first)
+    assert choose(inputs).source == "earlier_run"
+    inputs.payload.known = None
+    # What the workspace knew is known to the machine again.
+    assert (choose(inputs).source, choose(inputs).chosen) == ("earlier_run", first.chosen)

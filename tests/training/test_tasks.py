@@ -82,7 +82,10 @@ def test_a_task_trains_and_its_checkpoint_can_be_used(tmp_path: Path, task: str)
     epochs = [event.metrics.model_dump() for event in context.of(EpochFinished)]
     assert [epoch["epoch"] for epoch in epochs] == [1, 2]
     assert all(epoch[metric.name] is not None for epoch in epochs for metric in spec.info.epoch_metrics)
-    assert list(result["best_metric"]) == [spec.info.primary_metric]
+    # With several values no unit may decide alone: the loss is measured in the deviation of each.
+    monitored = {"label": "val_accuracy", "values": "val_loss"}[spec.info.annotation_kind]
+    assert list(result["best_metric"]) == [record.resolved["monitored_metric"]] == [monitored]
+    assert record.resolved["monitored_reason"]
     trained = load_trained(tmp_path / "checkpoints/best.ckpt")
     assert trained.context.task == task
     assert trained.metadata["run_id"] == "run-00000000"

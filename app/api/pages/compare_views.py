@@ -11,6 +11,7 @@ from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
+from app.api.pages.values import format_value
 from app.schemas.comparison import ComparedExperiment, ComparedImage, Comparison, PairedTest
 from app.schemas.tasks import MetricSpec
 
@@ -20,12 +21,11 @@ MAX_POINTS = 200
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which of two is better. `shares` are (name, colour, percent) of the bar, the reference first."""
+    """Which of two is better, or that there is no clear winner."""
 
     title: str
-    certainty: str
+    detail: str
     is_open: bool
-    shares: tuple[tuple[str, int, float], ...]
     lines: tuple[str, ...]
 
 
@@ -37,7 +37,6 @@ class IntervalBar:
     colour: int
     value: str
     interval: str
-    is_best: bool
     low_x: float
     width: float
     value_x: float
@@ -105,7 +104,10 @@ class Result:
 
     names: tuple[tuple[str, int], ...]
     notes: tuple[Note, ...]
+    conclusion: str
+    num_tests: int
     verdicts: tuple[Verdict, ...]
+    other_pairs: tuple[str, ...]
     metrics: tuple[MetricRows, ...]
     chart: Chart | None
     curves: tuple[Link, ...]
@@ -128,10 +130,17 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
     chart, curves = _curves(selection, comparison)
     is_correct = comparison.direction == "max"
     page = comparison.images
+    # Without an evaluation of the first one there are only other pairs.
+    shown = [test for test in comparison.tests if test.reference == sides[0].id] or comparison.tests
     return Result(
         names=tuple((side.name, colours[side.id]) for side in sides),
         notes=tuple(_notes(selection, comparison)),
-        verdicts=tuple(_verdict(test, sides, colours) for test in comparison.tests),
+        conclusion=comparison.conclusion,
+        num_tests=len(comparison.tests),
+        verdicts=tuple(_verdict(test, sides) for test in shown),
+        other_pairs=tuple(
+            f"{test.conclusion} ({_say_p(test.p_adjusted)})" for test in comparison.tests if test not in shown
+        ),
         metrics=tuple(_metric_rows(metric, sides, colours) for metric in comparison.headline_metrics)
         if any(side.headline for side in sides)
         else (),
@@ -176,58 +185,60 @@ def describe_truth(value: Any) -> str:
         confidence = value.get("confidence")
         return f"{name} ({confidence:.0%})" if isinstance(confidence, float) else name
     if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
-        return ", ".join(f"{item:.4g}" for item in value)
+        return ", ".join(format_value(item) for item in value)
     return str(value)
 
 
-def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> Verdict:
+def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment]) -> Verdict:
     names = {side.id: side.name for side in sides}
     first, second = names[test.reference], names[test.other]
-    if test.verdict == "open":
-        ahead = f"{second if test.probability >= 0.5 else first} is ahead with {test.certainty}"
-        title, certainty = f"{first} or {second}: too close to call", "even" if test.probability == 0.5 else ahead
-    else:
-        better, worse = (second, first) if test.verdict == "better" else (first, second)
-        title, certainty = f"{better} is better than {worse}", test.certainty
-    percent = test.probability * 100.0
+    is_open = test.verdict == "open"
     return Verdict(
-        title=title,
-        certainty=certainty,
-        is_open=test.verdict == "open",
-        shares=(
-            (first, colours[test.reference], 100.0 - percent),
-            (second, colours[test.other], percent),
-        ),
+        title="No clear winner" if is_open else test.conclusion,
+        detail=f"{first} or {second}, {_say_p(test.p_adjusted)}" if is_open else _say_p(test.p_adjusted),
+        is_open=is_open,
         lines=tuple(_explain_test(test, first, second)),
     )
 
 
+def _say_p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 0.001 else "p < 0.001"
+
+
 def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
     if test.based_on == "correct":
+        interval = _range_text(test, 100.0, "+.1f")
         yield (
             f"Of {test.num_images:,} images that both measured, {second} gets {test.other_mean * 100:.1f} % right and "
-            f"{first} {test.reference_mean * 100:.1f} %: {test.difference * 100:+.1f} points "
-            f"(95 % interval {test.low * 100:+.1f} to {test.high * 100:+.1f})."
+            f"{first} {test.reference_mean * 100:.1f} %: {test.difference * 100:+.1f} points{interval}."
         )
-        p_text = "" if test.p_value is None else f"p = {test.p_value:.2g}" if test.p_value >= 0.001 else "p < 0.001"
-        p_value = f" McNemar's exact test: {p_text}." if p_text else ""
-        yield f"{test.only_other:,} only {second} gets right, {test.only_reference:,} only {first}.{p_value}"
+        yield (
+            f"{test.only_other:,} only {second} gets right, {test.only_reference:,} only {first}. "
+            f"McNemar's exact test: {_say_p(test.p_value)} before the correction."
+        )
         return
     yield (
         f"Over {test.num_images:,} images that both measured, the mean error of {second} is "
         f"{show_number(test.other_mean)} and of {first} {show_number(test.reference_mean)}: "
-        f"{test.difference:+.4g} (95 % interval {test.low:+.4g} to {test.high:+.4g})."
+        f"{test.difference:+.4g}{_range_text(test, 1.0, '+.4g')}."
     )
-    yield f"On {test.only_other:,} images the error of {second} is less, on {test.only_reference:,} that of {first}."
+    yield (
+        f"On {test.only_other:,} images the error of {second} is less, on {test.only_reference:,} that of {first}. "
+        f"Permutation test: {_say_p(test.p_value)} before the correction."
+    )
+
+
+def _range_text(test: PairedTest, factor: float, digits: str) -> str:
+    if test.low is None or test.high is None:
+        return ""
+    return f" (95 % interval {test.low * factor:{digits}} to {test.high * factor:{digits}})"
 
 
 def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> MetricRows:
     figures = [side.headline.get(metric.name) for side in sides]
-    values = [figure.value for figure in figures if figure is not None and figure.value is not None]
     ends = [end for figure in figures if figure is not None for end in (figure.low, figure.high, figure.value)]
     known = [end for end in ends if end is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
-    best = (max(values) if metric.direction == "max" else min(values)) if values else None
 
     def place(value: float) -> float:
         return round(4.0 + (BAR_WIDTH - 8.0) * ((value - low) / (high - low) if high > low else 0.5), 2)
@@ -243,8 +254,7 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
                 name=side.name,
                 colour=colours[side.id],
                 value="not evaluated" if value is None else show_number(value),
-                interval=_interval_text(start, end),
-                is_best=value is not None and value == best and len(values) > 1 and values.count(value) == 1,
+                interval=_interval_text(start, end) or ("not enough images" if figure and figure.reason else ""),
                 low_x=place(start) if start is not None else 0.0,
                 width=max(0.0, place(end) - place(start)) if start is not None and end is not None else 0.0,
                 value_x=place(value) if value is not None else 0.0,
@@ -297,12 +307,13 @@ def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
         "no_common_images": "No images in common",
         "different_images": "Evaluated on different images",
         "seen_in_training": "Some images were trained on",
+        "leaks": "Some images are identical to training images",
         "different_checkpoints": "Different checkpoints",
         "different_precision": "Different precisions",
     }
     names = {side.id: side.name for side in comparison.experiments}
     for note in comparison.notes:
-        is_mended_there = note.code != "seen_in_training"
+        is_mended_there = note.code not in {"seen_in_training", "leaks"}
         links = [
             (f"Evaluate {names[name]}", evaluation_url(selection.project_id, name))
             for name in note.experiments

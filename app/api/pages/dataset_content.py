@@ -7,12 +7,13 @@ from typing import Literal
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
-from app.api.pages.dataset_query import DatasetAddress
+from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary, ImportProblem
 from app.schemas.jobs import JobSummary
+from app.schemas.leaks import IdenticalGroup, IdenticalImages
 
 MAX_CHART_CLASSES = 20
 MAX_CLASS_LINKS = 200
@@ -42,10 +43,21 @@ class ImportEnd:
 
 @dataclass(frozen=True)
 class Problems:
-    """What was wrong in the source; `more` says how many are not named."""
+    """What was wrong in the source; `more` says how many are not named, `all_url` has the table of all."""
 
     title: str
     items: list[ImportProblem]
+    more: str
+    all_url: str
+
+
+@dataclass(frozen=True)
+class Identical:
+    """Images with the same content; `groups` are the first of them: links to the images, and what else to say."""
+
+    title: str
+    text: str
+    groups: list[tuple[list[tuple[str, str]], str]]
     more: str
 
 
@@ -60,6 +72,7 @@ class Statistics:
     class_links_title: str
     class_links_more: str
     problems: Problems | None
+    identical: Identical | None
 
 
 @dataclass(frozen=True)
@@ -122,14 +135,14 @@ def title_of(item: ImportFormatInfo) -> str:
     return item.title[:1].upper() + item.title[1:]
 
 
-def describe_problems(problems: list[ImportProblem], num_problems: int) -> Problems | None:
+def describe_problems(problems: list[ImportProblem], num_problems: int, all_url: str) -> Problems | None:
     """Return the first problems and how many more there are, None when there is none."""
     if num_problems == 0:
         return None
     named = problems[:MAX_PROBLEMS]
     noun = "problem" if num_problems == 1 else "problems"
     more = num_problems - len(named)
-    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "")
+    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "", all_url)
 
 
 def format_bytes(number: int) -> str:
@@ -171,6 +184,8 @@ def _say_next_step(summary: DatasetSummary) -> str:
     if summary.num_problems:
         noun = "problem" if summary.num_problems == 1 else "problems"
         text += f" The import met {summary.num_problems:,} {noun}, listed under Statistics."
+    if summary.identical.groups:
+        text += f" {summary.identical.in_words()}"
     return f"{text} Next, divide them into images to train on, to validate with and to test with."
 
 
@@ -189,8 +204,33 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
         ],
         class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
         class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
-        problems=describe_problems(summary.problems, summary.num_problems),
+        problems=describe_problems(
+            summary.problems, summary.num_problems, f"/api/datasets/{summary.project_id}/import/problems"
+        ),
+        identical=_describe_identical(project_id, summary.identical),
     )
+
+
+def _describe_identical(project_id: str, identical: IdenticalImages) -> Identical | None:
+    if not identical.groups:
+        return None
+    num_more = identical.groups - len(identical.examples)
+    return Identical(
+        title=f"{identical.images:,} identical images",
+        text=f"{identical.in_words()} A split drawn here keeps each group in one subset.",
+        groups=[_describe_group(project_id, group) for group in identical.examples],
+        more=f"And {num_more:,} more {'group' if num_more == 1 else 'groups'}." if num_more else "",
+    )
+
+
+def _describe_group(project_id: str, group: IdenticalGroup) -> tuple[list[tuple[str, str]], str]:
+    labels = group.labels or [""] * len(group.filenames)
+    links = [
+        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=name))
+        for name, label in zip(group.filenames, labels, strict=True)
+    ]
+    num_more = group.num_images - len(links)
+    return links, f"and {num_more:,} more" if num_more else ""
 
 
 def _draw_classes(counts: list[tuple[str, int]]) -> Chart:

@@ -12,6 +12,7 @@ from app.api.pages.dataset_grid import thumbnail_url
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.overlays import Picture, Shape
 from app.api.pages.subsets import SUBSET_TITLES
+from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import ImageDetail
 
@@ -148,7 +149,7 @@ def _list_labels(annotations: Sequence[Annotation], value_names: Sequence[str]) 
 def _name_values(annotation: Annotation, value_names: Sequence[str]) -> list[str]:
     values = annotation["values"]
     names = value_names if len(value_names) == len(values) else [f"Value {n}" for n in range(1, len(values) + 1)]
-    return [f"{name}: {value:g}" for name, value in zip(names, values, strict=True)]
+    return [f"{name}: {format_value(value)}" for name, value in zip(names, values, strict=True)]
 
 
 def _name_state(annotation: Annotation, _: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
+from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import FilterName, ImageListing
 from app.schemas.datasets import DatasetSummary, ImageItem
@@ -177,7 +178,7 @@ def _class_options(chosen: str | None, summary: DatasetSummary) -> list[Option]:
 
 
 def _make_tile(project_id: str, address: DatasetAddress, item: ImageItem) -> Tile:
-    values = ", ".join(f"{value:g}" for value in item.values or ())
+    values = ", ".join(format_value(value) for value in item.values or ())
     text = item.class_name or values or "Not annotated"
     return Tile(
         name=item.filename,

@@ -11,6 +11,7 @@ from app.api.templating import Fragment
 from app.schemas.datasets import ImportCheck, ImportReport
 
 MAX_MAPPED_CLASSES = 300
+MAX_VALUE_NAMES = 50
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ReportContext:
     report: Report
 
 
-def import_report_fragment(project_id: str, request: ImportCheck, report: ImportReport) -> Fragment:
+def import_report_fragment(project_id: str, request: ImportCheck, report: ImportReport, job_id: str) -> Fragment:
     """Return what a dry run found, with the form that imports it."""
     mapping = request.options.class_mapping
     found = list(report.found_classes.items())
@@ -78,10 +79,12 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
     context = Report(
         project_id=project_id,
         can_import=report.can_import,
-        title=f"{report.num_images:,} {noun} can be imported" if report.can_import else "Nothing can be imported",
+        title=_title(report, noun),
         facts=_list_facts(report),
         notes=report.notes,
-        problems=describe_problems(report.problems, report.num_problems),
+        problems=describe_problems(
+            report.problems, report.num_problems, f"/api/datasets/{project_id}/import/check/{job_id}/problems"
+        ),
         rows=rows,
         rows_note=f"The first {MAX_MAPPED_CLASSES} of {len(found):,} classes." if len(found) > len(rows) else "",
         source_path=request.source_path or "",
@@ -94,13 +97,19 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
     return Fragment("dataset/_import_report.html", ReportContext(context))
 
 
+def _title(report: ImportReport, noun: str) -> str:
+    if report.can_import:
+        return f"{report.num_images:,} {noun} can be imported"
+    return "Nothing can be imported" if report.is_complete else "A limit ended the look at the images"
+
+
 def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
     facts = [("Images", f"{report.num_images:,}"), ("Annotations", f"{report.num_annotations:,}")]
     if report.source_format:
         facts.insert(0, ("Read as", report.source_format.replace("_", " ")))
     if report.classes:
-        facts.append(("Classes", f"{len(report.classes):,}"))
+        facts.append(("Classes", f"{report.num_classes:,}"))
     if report.value_names:
-        facts.append(("Values", ", ".join(report.value_names)))
+        facts.append(("Values", ", ".join(report.value_names[:MAX_VALUE_NAMES])))
     facts += [(SUBSET_TITLES.get(name, name), f"{count:,}") for name, count in report.split_counts.items()]
     return facts

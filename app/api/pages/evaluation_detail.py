@@ -12,6 +12,7 @@ from app.api.pages.evaluation_pictures import Bar
 from app.api.pages.evaluation_query import PAGE_SIZE, EvaluationAddress, page_url, thumbnail_url
 from app.api.pages.evaluation_results import describe_verdict, name_value
 from app.api.pages.overlays import Picture
+from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import ResultView
 
@@ -156,8 +157,8 @@ def _list_values(row: Row, names: list[str]) -> list[ValueResult]:
     return [
         ValueResult(
             name=name_value(index, names) if names or len(row["ground_truth"]) > 1 else "Value",
-            truth=format_number(truth),
-            prediction=format_number(row["prediction"][index]),
+            truth=format_value(truth, row["prediction"][index]),
+            prediction=format_value(row["prediction"][index], truth),
             error=f"{'+' if row['error'][index] > 0 else ''}{format_number(row['error'][index])}",
         )
         for index, truth in enumerate(row["ground_truth"])

@@ -46,17 +46,20 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[Figure]:
     """Return the headline metrics that were measured."""
     intervals: dict[str, Any] = aggregate.get("intervals", {})
+    reasons: dict[str, str] = aggregate.get("not_enough_images", {})
     return [
-        _make_figure(metric, float(aggregate[metric.name]), intervals.get(metric.name))
+        _make_figure(metric, float(aggregate[metric.name]), intervals.get(metric.name), reasons.get(metric.name, ""))
         for metric in metrics
         if isinstance(aggregate.get(metric.name), int | float)
     ]
 
 
-def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None) -> Figure:
+def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None, reason: str) -> Figure:
     low = float(interval["low"]) if interval else value
     high = float(interval["high"]) if interval else value
-    start, end = (min(0.0, low), max(1.0, high)) if metric.direction == "max" else (0.0, max(high, value) * 1.1 or 1.0)
+    start, end = (
+        (min(0.0, low, value), max(1.0, high)) if metric.direction == "max" else (0.0, max(high, value) * 1.1 or 1.0)
+    )
 
     def place(number: float) -> float:
         return round(100 * (number - start) / (end - start), 2)
@@ -64,10 +67,11 @@ def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | No
     better = "higher is better" if metric.direction == "max" else "lower is better"
     words = f"{format_number(low)} to {format_number(high)}" if interval else ""
     level = f"{100 * float(interval['level']):.0f} %" if interval else ""
+    missing = f"Not enough images for an interval. {reason}" if reason else "No interval could be computed"
     return Figure(
         title=metric.title,
         text=format_number(value),
-        interval=f"{level} interval: {words}" if interval else "No interval could be computed",
+        interval=f"{level} interval: {words}" if interval else missing,
         sentence=f"{metric.title} {format_number(value)}, {level} interval {words}" if interval else metric.title,
         x=place(value),
         low_x=place(low),

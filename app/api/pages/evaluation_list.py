@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.api.pages.evaluation_figures import format_number
+from app.api.pages.evaluation_figures import count, format_number
 from app.api.pages.evaluation_query import page_url
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import EvaluatedExperiment, EvaluationListing
@@ -74,7 +74,8 @@ def _count_others(num_more: int, num_unfinished: int) -> str:
 
 def _describe(item: EvaluatedExperiment, task: TaskInfo) -> str:
     if item.headline is not None:
-        return f"{task.headline_metrics[0].title} {format_number(item.headline)}"
+        leaked = f", {count(item.num_copies, 'image')} seen in training" if item.num_copies else ""
+        return f"{task.headline_metrics[0].title} {format_number(item.headline)}{leaked}"
     if item.evaluation_status is None:
         return "Not evaluated yet"
     return _EVALUATION_WORDS.get(item.evaluation_status, "Evaluated")

@@ -131,14 +131,9 @@ def make_calibration(calibration: dict[str, Any], num_images: int) -> Calibratio
     confidence = sum(item["count"] * item["confidence"] for item in bins) / num
     accuracy = sum(item["count"] * item["accuracy"] for item in bins) / num
     ece = float(calibration["ece"])
-    gap = confidence - accuracy
-    tendency = "It is about as sure as it should be."
-    if abs(gap) >= 0.02:
-        tendency = "It is surer than it should be." if gap > 0 else "It is less sure than it could be."
-    caution = "" if num_images >= 100 else f" With {count(num_images, 'image')} this is a rough picture."
     sentence = (
-        f"On average it says {format_share(confidence)} and is right in {format_share(accuracy)}. {tendency} "
-        f"Expected calibration error (ECE): {format_number(ece)}.{caution}"
+        f"On average it says {format_share(confidence)} and is right in {format_share(accuracy)}. "
+        f"Expected calibration error (ECE): {format_number(ece)}.{_judge_calibration(calibration, num_images)}"
     )
     reliability = Chart(
         id="reliability",
@@ -168,6 +163,24 @@ def make_calibration(calibration: dict[str, Any], num_images: int) -> Calibratio
     ranges = [f"{number}-{len(calibration['bins'])}" for number in range(len(calibration["bins"]))]
     of_points = [name for name, item in zip(ranges, calibration["bins"], strict=True) if item["count"]]
     return Calibration(sentence, [reliability, histogram], ranges, of_points)
+
+
+def _judge_calibration(calibration: dict[str, Any], num_images: int) -> str:
+    """Return what the error means beyond chance, nothing of an evaluation that did not measure it."""
+    chance = calibration.get("chance")
+    if chance is None:
+        return ""
+    words = {
+        "overconfident": "It is surer than it should be.",
+        "underconfident": "It is less sure than it could be.",
+        "miscalibrated": "It is too sure at some confidences and not sure enough at others.",
+    }
+    unclear = f"{count(num_images, 'image')} show no clear difference from a perfectly calibrated model."
+    return (
+        f" By chance alone, a perfectly calibrated model would show {format_number(chance['mean'])} on average and "
+        f"{format_number(chance['low'])} to {format_number(chance['high'])} in 95 % of cases. "
+        f"{words.get(calibration.get('verdict', ''), unclear)}"
+    )
 
 
 def make_values(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.api.pages.evaluation_figures import Figure, count, make_figures
+from app.api.pages.evaluation_leaks import LeakNotice, make_leak_notice
 from app.api.pages.evaluation_matrix import MAX_INLINE_CLASSES, Matrix, make_matrix
 from app.api.pages.evaluation_pictures import (
     Calibration,
@@ -112,7 +113,8 @@ class Report:
     progress: EvaluationProgress | None = None
     ending: Ending | None = None
     figures: list[Figure] = field(default_factory=list)
-    figures_note: str = ""
+    figures_notes: tuple[str, ...] = ()
+    leaks: LeakNotice | None = None
     skipped: Skipped | None = None
     pictures: Pictures = field(default_factory=Pictures)
     grid: ResultGrid | None = None
@@ -156,7 +158,8 @@ def make_report(
         progress=_make_progress(record.id, evaluation),
         ending=_make_ending(evaluation, is_measured),
         figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
-        figures_note=_explain_intervals(aggregate) if aggregate else "",
+        figures_notes=_explain_intervals(evaluation, aggregate) if aggregate else (),
+        leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
         skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
         pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
         grid=make_grid(project_id, address, listing) if listing is not None else None,
@@ -268,11 +271,20 @@ def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> Endi
     return Ending("The results cannot be read", "Their files are missing or damaged.", "", "error")
 
 
-def _explain_intervals(aggregate: dict[str, Any]) -> str:
+def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
+    """Return what the figures cover, and what flatters them."""
     num = int(aggregate.get("num_images", 0))
-    text = f"Measured on {count(num, 'image')}. With other images like these, a figure would likely lie in its bar"
-    few = "; with so few images the bars are wide." if num < 200 else "."
-    return text + few
+    few = " With so few images the bars are wide." if num < 200 else ""
+    notes = [
+        f"Measured on {count(num, 'image')}. The 95 % intervals cover the choice of these images only: other images "
+        f"like these would likely give a figure in the bar; another training run would vary further.{few}"
+    ]
+    subsets = evaluation.split_subsets if evaluation is not None else []
+    if "val" in subsets:
+        notes.append("Validation images are among them. They chose the best epoch, so the figures are too good.")
+    if "train" in subsets:
+        notes.append("Training images are among them. The model has learned from them, so the figures are too good.")
+    return tuple(notes)
 
 
 def _make_skipped(skipped: dict[str, Any] | None) -> Skipped | None:

@@ -10,6 +10,7 @@ from app.api.pages.evaluation_figures import count, format_number, format_share
 from app.api.pages.evaluation_query import EvaluationAddress, page_url, thumbnail_url, write_query
 from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
+from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.evaluation_pages import ResultListing
 
@@ -157,7 +158,8 @@ def _describe_value(row: Row, names: list[str]) -> tuple[str, str]:
     index = errors.index(max(errors))
     label = f"{name_value(index, names)} " if len(errors) > 1 else ""
     truth, prediction = row["ground_truth"][index], row["prediction"][index]
-    return f"{label}{format_number(truth)} → {format_number(prediction)}", f"off by {format_number(errors[index])}"
+    words = f"{label}{format_value(truth, prediction)} → {format_value(prediction, truth)}"
+    return words, f"off by {format_number(errors[index])}"
 
 
 def _describe_other(row: Row, _names: list[str]) -> tuple[str, str]:

@@ -69,6 +69,8 @@ def _facts(certificate: ParityCertificate) -> list[tuple[str, str]]:
         facts.append(("Images at once", ", ".join(str(size) for size in sizes[:4])))
     if certificate.num_skipped:
         facts.append(("Could not be read", f"{certificate.num_skipped:,}"))
+    if certificate.reproducible:
+        facts.append(("Trained", "reproducibly, in 32 bit"))
     return facts
 
 

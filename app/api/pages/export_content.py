@@ -114,6 +114,7 @@ class Detail:
     download_text: str
     bundle_url: str
     missing_files: bool
+    changed_files: bool
     checksum: str
     contents: list[tuple[str, str]]
     usage: str
@@ -288,13 +289,14 @@ def _detail(project_id: str, detail: ExportDetail) -> Detail:
         facts=_facts(record, detail.option_names),
         progress=_progress(project_id, record, detail.progress) if detail.progress is not None else None,
         ending=_ending(record),
-        download_url=f"{base}/download" if detail.has_files else "",
+        download_url=f"{base}/download" if detail.files == "there" else "",
         download_text=f"{record.output_file or ''}{size}",
-        bundle_url=f"{base}/bundle" if detail.has_files else "",
-        missing_files=record.status == "completed" and not detail.has_files,
+        bundle_url=f"{base}/bundle" if detail.files == "there" else "",
+        missing_files=detail.files == "missing",
+        changed_files=detail.files == "changed",
         checksum=record.checksum or "",
         contents=_contents(record),
-        usage="\n".join(detail.usage) if detail.has_files else "",
+        usage="\n".join(detail.usage) if detail.files == "there" else "",
         certificate=make_certificate(project_id, detail.certificate, detail.metrics, detail.worst)
         if detail.certificate is not None
         else None,

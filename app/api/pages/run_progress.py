@@ -15,6 +15,7 @@ _KINDS = {
     "probe": "a measurement for a forecast",
     "predict": "a prediction",
     "import": "an import",
+    "check": "a dry run of an import",
 }
 
 

@@ -15,6 +15,7 @@ _PRECISIONS = {"32-true": "32 bit", "16-mixed": "16 bit, mixed", "bf16-mixed": "
 _FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
 _SOURCES = {
     "settings": "as the settings say",
+    "rule": "by rule, from device and model",
     "probe": "measured at the start of this run",
     "earlier_run": "measured by an earlier run with these settings",
     "default": "the default, without measuring",
@@ -28,13 +29,17 @@ _PACE_SOURCES = {
 }
 
 
+COLUMNS = ("Arithmetic", "#Time a step", "#Images/s", "#Memory")
+
+
 @dataclass(frozen=True)
 class RunRecordView:
-    """What is shown of the record. `candidates` are rows: arithmetic, time a step, images/s, memory."""
+    """What is shown of the record. `candidates` are rows of `columns`."""
 
     facts: tuple[tuple[str, str], ...]
     reason: str
-    candidates: tuple[tuple[str, str, str, str], ...]
+    candidates: tuple[tuple[str, ...], ...]
+    columns: tuple[str, ...] = COLUMNS
 
 
 def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecordView | None:
@@ -43,7 +48,7 @@ def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecord
         return None
     resolved = config.resolved
     choice = _read_choice(resolved)
-    facts = [*_device_facts(resolved), *_reading_facts(resolved)]
+    facts = [*_metric_facts(resolved), *_device_facts(resolved), *_reading_facts(resolved)]
     if choice is None:
         return RunRecordView(tuple(facts), "", ()) if facts else None
     chosen = choice.chosen
@@ -53,7 +58,10 @@ def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecord
     if choice.probe_s >= 1:
         facts.append(("Time to choose", show_duration(choice.probe_s)))
     candidates = tuple(_describe_candidate(candidate) for candidate in choice.candidates)
-    return RunRecordView(tuple(facts), choice.reason, candidates)
+    # A process whose memory did not grow while it measured says nothing about the memory of a step.
+    num_columns = len(COLUMNS) - (not any(row[-1] for row in candidates))
+    rows = tuple(row[:num_columns] for row in candidates)
+    return RunRecordView(tuple(facts), choice.reason, rows, COLUMNS[:num_columns])
 
 
 def _read_choice(resolved: dict[str, Any]) -> ArithmeticChoice | None:
@@ -79,6 +87,11 @@ def _arithmetic_facts(chosen: Arithmetic) -> list[tuple[str, str]]:
 def _say_best_epoch(chosen: Arithmetic) -> str:
     """Which epoch counts as the best is decided in the precision of the run; an evaluation may rank them otherwise."""
     return "" if chosen.precision == "32-true" else "; the best epoch is chosen in it, evaluations compute in 32 bit"
+
+
+def _metric_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
+    name, reason = resolved.get("monitored_metric"), resolved.get("monitored_reason")
+    return [("Best checkpoint by", f"{name}. {reason}" if reason else str(name))] if name else []
 
 
 def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
@@ -121,5 +134,5 @@ def _describe_candidate(candidate: Candidate) -> tuple[str, str, str, str]:
     if candidate.step_s is None:
         return name, candidate.error or "not measured", "", ""
     speed = "" if candidate.images_per_s is None else f"{candidate.images_per_s:,.1f}"
-    memory = "" if candidate.peak_memory_mb is None else show_size(candidate.peak_memory_mb)
+    memory = show_size(candidate.peak_memory_mb) if candidate.peak_memory_mb else ""
     return name, f"{candidate.step_s * 1000:,.0f} ms", speed, memory

@@ -55,8 +55,8 @@ def show_duration(duration_s: float | None) -> str:
 
 
 def show_size(size_mb: float | None) -> str:
-    """Return MiB for people."""
-    if size_mb is None:
+    """Return MiB for people; nothing weighs 0, so that stands for what was not measured."""
+    if size_mb is None or size_mb < 0.05:
         return "not measured"
     if size_mb >= 1024:
         return f"{size_mb / 1024:.1f} GiB"
@@ -83,10 +83,19 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 
 def compare_with_forecast(took_s: float, forecast_s: float) -> str:
     """Return what became of a forecast, in a sentence."""
-    share = took_s / forecast_s - 1 if forecast_s else 0.0
-    if abs(share) < 0.05:
-        return f"{show_duration(forecast_s)} were forecast."
-    return f"{show_duration(forecast_s)} were forecast; it took {abs(share):.0%} {'longer' if share > 0 else 'less'}."
+    if forecast_s < 0.5:  # a quotient of it would say nothing
+        return "Less than a second was forecast."
+    ratio = took_s / forecast_s
+    text = f"{show_duration(forecast_s)} were forecast"
+    if abs(ratio - 1.0) < 0.05:
+        return f"{text}."
+    if ratio >= 10.0:
+        return f"{text}; it took {ratio:,.0f} times as long."
+    if ratio >= 2.0:
+        return f"{text}; it took {ratio:.1f} times as long."
+    if ratio <= 0.5:
+        return f"{text}; it took {f'{ratio:.0%} of that' if ratio >= 0.01 else 'hardly any of it'}."
+    return f"{text}; it took {abs(ratio - 1.0):.0%} {'longer' if ratio > 1.0 else 'less'}."
 
 
 def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: bool) -> tuple[str, str]:

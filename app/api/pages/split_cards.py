@@ -205,7 +205,7 @@ def _card(project_id: str, split: SplitInfo) -> SplitCard:
         users=tuple(_user(project_id, user) for user in split.experiments[:SHOWN_USERS]),
         num_more_users=max(0, len(split.experiments) - SHOWN_USERS),
         url=url,
-        delete_text=_delete_text(split.experiments),
+        delete_text=_delete_text(split),
         delete_reason=_delete_reason(split.experiments),
     )
 
@@ -234,11 +234,10 @@ def _delete_reason(users: Sequence[SplitUser]) -> str:
     )
 
 
-def _delete_text(users: Sequence[SplitUser]) -> str:
+def _delete_text(split: SplitInfo) -> str:
+    users = split.experiments
     if not users:
-        return (
-            "The images stay; only the division is lost. The same shares and seed give it again. No experiment uses it."
-        )
+        return f"The images stay; only the division is lost. {_say_how_it_comes_back(split)} No experiment uses it."
     names = ", ".join(f"“{user.name}”" for user in users[:SHOWN_USERS])
     more = f" and {len(users) - SHOWN_USERS} more" if len(users) > SHOWN_USERS else ""
     noun, stays = ("Experiments", "They keep their") if len(users) > 1 else ("An experiment", "It keeps its")
@@ -246,6 +245,14 @@ def _delete_text(users: Sequence[SplitUser]) -> str:
     return (
         f"{noun} {uses} this split: {names}{more}. {stays} results, but cannot be trained, evaluated or exported again."
     )
+
+
+def _say_how_it_comes_back(split: SplitInfo) -> str:
+    if split.is_imported:
+        return "Importing the images again gives it back."
+    if split.leaks.identical.groups:
+        return "The same shares and seed give another one, which keeps identical images in one subset."
+    return "The same shares and seed give it again."
 
 
 def _by_size(distribution: Mapping[str, SplitCounts]) -> list[tuple[str, SplitCounts]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.api.templating import Fragment
-from app.core.forecast_wording import format_duration, format_size
+from app.core.forecast_wording import count_disk_mb, format_duration, format_size
 from app.schemas.forecasts import Forecast, ForecastView
 
 
@@ -46,10 +46,9 @@ def training_forecast_fragment(project_id: str, experiment_id: str, view: Foreca
 
 
 def _facts(forecast: Forecast) -> tuple[tuple[str, str], ...]:
-    disk_mb = forecast.disk_cache_mb + (forecast.disk_checkpoints_mb or 0.0)
-    facts = [("Time", format_duration(forecast.duration_s)), ("Memory", format_size(forecast.memory_mb))]
-    if forecast.vram_mb is not None:
-        facts.append(("GPU memory", format_size(forecast.vram_mb)))
-    facts.append(("Disk", format_size(disk_mb)))
+    sizes = (("Memory", forecast.memory_mb), ("GPU memory", forecast.vram_mb), ("Disk", count_disk_mb(forecast)))
+    facts = [("Time", format_duration(forecast.duration_s))]
+    # What was not measured, or is nothing, is left out: 0 MiB would read as a promise.
+    facts += [(title, format_size(size_mb)) for title, size_mb in sizes if size_mb]
     facts.append(("Images", f"{forecast.num_train:,} + {forecast.num_val:,}"))
     return tuple(facts)

@@ -157,7 +157,7 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         url=f"{page_url}?{encode_query(selected)}",
         status=record.status,
         is_selected=record.id == rows.query.experiment,
-        metric_text="" if row.metric is None else f"{rows.metric.title} {row.metric:.3f}",
+        metric_text="" if row.metric is None else f"{row.metric_title or rows.metric.title} {row.metric:.3f}",
         created=describe_moment(record.created_at),
         queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
         progress_text=_describe_progress(row) if record.status == "training" else "",

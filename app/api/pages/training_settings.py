@@ -58,6 +58,8 @@ class SettingsForm:
     settings_url: str
     lock_reason: str
     train_refusal: str
+    metric_note: str
+    metric_warning: str
     has_forecast: bool
     architectures: tuple[ArchitectureCard, ...]
     architecture_help: str
@@ -106,6 +108,8 @@ def describe_settings(project_id: str, view: SettingsView) -> SettingsForm:
         settings_url=f"/projects/{project_id}/training/training-settings?experiment={record.id}",
         lock_reason=view.lock_reason,
         train_refusal=view.train_refusal,
+        metric_note=_describe_metric(view),
+        metric_warning="" if view.lock_reason else view.advice.warning,
         has_forecast=record.status not in ACTIVE_EXPERIMENT_STATUSES and record.status != "completed",
         architectures=architectures,
         architecture_help=explanation,
@@ -139,9 +143,28 @@ def _read_groups(view: SettingsView) -> dict[str, list[SettingsField]]:
     groups: dict[str, list[SettingsField]] = {}
     for area, schema in schemas.items():
         for group, fields in read_fields(schema, area, settings).items():
-            drawn = [item for item in fields if item.field.name not in _OWN_FIELDS]
+            drawn = [_offer_classes(item, view) for item in fields if item.field.name not in _OWN_FIELDS]
             groups.setdefault(group or area.capitalize(), []).extend(drawn)
     return groups
+
+
+def _describe_metric(view: SettingsView) -> str:
+    """Say by which metric the best checkpoint is chosen, and why where that is not the usual one."""
+    advice = view.advice
+    if not advice.metric or view.lock_reason:
+        return ""
+    is_usual = advice.metric == view.task.primary_metric
+    return f"The best checkpoint is chosen by {advice.title}." + ("" if is_usual else f" {advice.reason}")
+
+
+def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:
+    """Let the class whose recall decides be chosen from those that are there, the rarest first."""
+    if item.field.name != "hyperparameters.checkpoint_class" or not view.advice.classes:
+        return item
+    chosen = str(item.field.value)
+    names = ["", *reversed(view.advice.classes)]
+    options = tuple(Option(name, name or "none") for name in (names if chosen in names else [*names, chosen]))
+    return replace(item, field=replace(item.field, kind="select", options=options))
 
 
 def _split_field(view: SettingsView) -> SettingsField:

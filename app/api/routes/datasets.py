@@ -13,7 +13,6 @@ from app.api.json_body import StrictRoute
 from app.api.pages.dataset_content import dataset_content_fragment
 from app.api.pages.dataset_detail import image_detail_fragment
 from app.api.pages.dataset_grid import image_grid_fragment
-from app.api.pages.dataset_import import import_report_fragment
 from app.api.pages.dataset_query import DatasetAddress, to_address
 from app.api.present import present
 from app.schemas.datasets import (
@@ -22,9 +21,7 @@ from app.schemas.datasets import (
     ImageInfo,
     ImagePage,
     ImageQuery,
-    ImportCheck,
     ImportLocal,
-    ImportReport,
     ImportStarted,
 )
 from app.schemas.envelope import Ok
@@ -55,13 +52,6 @@ def clear_dataset(request: Request, pid: ProjectPath, studio: StudioDep) -> Resp
 def import_local(request: Request, pid: ProjectPath, body: ImportLocal, studio: StudioDep) -> Response:
     """Runs as a job; GET /api/jobs/{job_id} or the project's events follow it."""
     return present(request, studio.imports.import_local(pid, body), status_code=202)
-
-
-@router.post("/import/check", response_model=Ok[ImportReport], summary="Try an import without importing")
-def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
-    """The format found, counts, classes, and every problem with its file and how to mend it."""
-    report = studio.imports.check_import(pid, body)
-    return present(request, report, lambda: import_report_fragment(pid, body, report))
 
 
 @router.get("/images", response_model=Ok[ImagePage], summary="List images")
@@ -105,4 +95,5 @@ def get_image(request: Request, pid: ProjectPath, filename: FilenamePath, studio
 )
 def get_thumbnail(request: Request, pid: ProjectPath, filename: FilenamePath, studio: StudioDep) -> Response:
     """The image at 128 px, upright."""
-    return serve_file(request, studio.datasets.thumbnail_path(pid, filename))
+    found = studio.datasets.find_thumbnail(pid, filename)
+    return Response(found, media_type="image/jpeg") if isinstance(found, bytes) else serve_file(request, found)

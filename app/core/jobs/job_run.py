@@ -48,13 +48,15 @@ class JobRun:
         forwarder: EventForwarder,
         silent_after_s: float | None,
         clock: Callable[[], float] = time.monotonic,
+        max_run_s: float | None = None,
     ) -> None:
-        """Without `silent_after_s` the job may be silent for as long as it likes."""
+        """Without `silent_after_s` the job may be silent, without `max_run_s` it may run for as long as it likes."""
         self._job_dir = job_dir
         self._child = child
         self._forwarder = forwarder
         self._tail = EventTail(job_dir / "events.jsonl")
         self._silent_after_s = silent_after_s
+        self._max_run_s = max_run_s
         self._clock = clock
         self._lock = threading.Lock()
         self._ladder: _Ladder | None = None
@@ -104,7 +106,7 @@ class JobRun:
                 exit_code,
                 cause,
                 self._child.last_lines(LOG_LINES),
-                self._silent_after_s or 0.0,
+                (self._max_run_s if cause == "deadline" else self._silent_after_s) or 0.0,
                 read_first_failure(self._job_dir),
                 has_killed(),
             )
@@ -112,7 +114,7 @@ class JobRun:
 
     def _watch(self) -> int | None:
         """Return the exit code, or None for a process that even SIGKILL did not end."""
-        self._sampled_at = self._clock()
+        started_at = self._sampled_at = self._clock()
         self._life = None if self._silent_after_s is None else LifeSigns(self._silent_after_s, self._sampled_at)
         while (exit_code := self._child.exit_code()) is None:
             events = [] if self._forwarder.has_backlog() else self._tail.read_new()
@@ -124,6 +126,8 @@ class JobRun:
             self._forwarder.forward()
             self._child.flush()
             self._sample(now)
+            if self._max_run_s is not None and now - started_at > self._max_run_s:
+                self.end("deadline", ask_s=0.0, terminate_s=1.0)
             if self._forwarder.result is not None:
                 self._end_after_result(now)
             if self._ladder is not None and not self._climb(self._ladder, now):

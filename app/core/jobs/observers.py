@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
+from app.durable import FULL_DISK
 from app.schemas.events import AnyEvent
 from app.schemas.experiments import ErrorInfo
 from app.schemas.jobs import JobRecord
@@ -75,6 +76,8 @@ class ObserverTable:
         except Exception as error:
             logger.exception("The observer of job %s failed at its end", job.id)
             if job.status in ("completed", "paused"):
-                reason = ErrorInfo(type=type(error).__name__, message=f"What the job made could not be kept: {error}")
+                is_full = isinstance(error, OSError) and error.errno in FULL_DISK
+                kind = "DiskFull" if is_full else type(error).__name__
+                reason = ErrorInfo(type=kind, message=f"What the job made could not be kept: {error}")
                 return job.model_copy(update={"status": "failed", "error": reason})
         return job

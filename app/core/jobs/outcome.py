@@ -10,7 +10,7 @@ from app.schemas.events import JobResult
 from app.schemas.experiments import ErrorInfo
 from app.schemas.jobs import JobStatus
 
-EndCause = Literal["cancel", "shutdown", "silent", "server_gone"]
+EndCause = Literal["cancel", "shutdown", "silent", "server_gone", "deadline"]
 _MEMORY_HINTS = (
     "out of memory",
     "outofmemory",
@@ -29,8 +29,9 @@ _KILLED = "The job's process was killed from outside (SIGKILL); the kernel count
 class Ending:
     """What is known of a child that is gone. `cause`: why the server ended it, if it did.
 
-    `first_failure`: what another process of the job left before it took the child along. `is_oom_kill`: the kernel
-    counted a process that it killed for memory while the job ran; a SIGKILL without it came from somebody else.
+    `silent_s`: after how many seconds it was ended for being silent, or for its deadline. `first_failure`: what another
+    process of the job left before it took the child along. `is_oom_kill`: the kernel counted a process that it killed
+    for memory while the job ran; a SIGKILL without it came from somebody else.
     """
 
     result: JobResult | None
@@ -62,6 +63,8 @@ def decide_outcome(ending: Ending) -> Outcome:
     if ending.cause == "silent":
         message = f"The job gave no sign of life for {ending.silent_s:.0f} s and was stopped."
         return failed("Silent", message, ending.log_tail)
+    if ending.cause == "deadline":
+        return failed("LimitReached", f"The job was stopped after the {ending.silent_s:.0f} s that it may take.")
     if ending.first_failure is not None:
         return Outcome("failed", error=ending.first_failure)
     return _outcome_of_exit(ending.exit_code, ending.log_tail, ending.is_oom_kill)

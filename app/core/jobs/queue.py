@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from app.core.exceptions import ConflictError
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord, JobStatus
+from app.schemas.jobs import LOOKING_KINDS, TERMINAL_JOB_STATUSES, JobRecord, JobStatus
 
 # A job without devices takes one of these instead; the name cannot be a device's.
 UNBOUND_SLOT = "(no device)"
+# Jobs that only look have slots of their own, so that they keep no import waiting, nor it them.
+LOOKING_SLOT = "(looking)"
 
 _FOLLOWERS: Mapping[JobStatus, frozenset[JobStatus]] = {
     "pending": frozenset({"running", "cancelled", "failed", "interrupted"}),
@@ -28,6 +30,8 @@ def required_slots(job: JobRecord) -> list[str]:
     """What a job takes while it runs: each of its devices, or one slot of those without."""
     if job.is_service:
         return []
+    if job.kind in LOOKING_KINDS:
+        return [LOOKING_SLOT]
     return sorted(set(job.devices)) or [UNBOUND_SLOT]
 
 
@@ -77,17 +81,20 @@ class JobQueue:
                 changed.append(placed)
         return changed
 
-    def next_to_start(self, running: Iterable[JobRecord], jobs_per_device: int, unbound: int) -> JobRecord | None:
+    def next_to_start(
+        self, running: Iterable[JobRecord], jobs_per_device: int, unbound: int, looking: int = 1
+    ) -> JobRecord | None:
         """Return the first waiting job whose slots are free, or None.
 
         A job that has to wait keeps the devices it needs from those behind it, so that one which needs two GPUs is
         not passed for ever by those which need one.
         """
         taken = Counter(slot for job in running for slot in required_slots(job))
+        places = {UNBOUND_SLOT: unbound, LOOKING_SLOT: looking}
         kept: set[str] = set()
         for job in self._jobs:
             slots = required_slots(job)
-            is_free = all(taken[slot] < (unbound if slot == UNBOUND_SLOT else jobs_per_device) for slot in slots)
+            is_free = all(taken[slot] < places.get(slot, jobs_per_device) for slot in slots)
             if is_free and kept.isdisjoint(slots):
                 return job
             kept.update(slots)

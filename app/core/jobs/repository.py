@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from pathlib import Path
 
 from app.durable import make_directory
 from app.schemas.common import ProjectId
 from app.schemas.jobs import JobRecord, JobRequest
-from app.storage.json_store import CorruptDocumentError, read_model, set_aside, write_model
-from app.storage.paths import UnsafePathError, WorkspacePaths, check_id
+from app.storage.documents import DocumentStore
+from app.storage.json_store import CorruptDocumentError, write_model
+from app.storage.paths import WorkspacePaths, is_id
 
-logger = logging.getLogger(__name__)
+_SUBJECTS = {
+    "train": {"experiment_id": "exp", "run_id": "run"},
+    "evaluate": {"experiment_id": "exp"},
+    "export": {"experiment_id": "exp", "export_id": "export"},
+    "predict": {"experiment_id": "exp"},
+    "probe": {"experiment_id": "exp"},
+    "import": {"dataset_id": "dataset"},
+}
 
 
 class JobRepository:
     """Where jobs are kept: one directory each, under its project."""
 
-    def __init__(self, paths: WorkspacePaths) -> None:
+    def __init__(self, paths: WorkspacePaths, documents: DocumentStore | None = None) -> None:
         self._paths = paths
+        self._documents = documents or DocumentStore(paths)
 
     def job_dir(self, project_id: ProjectId, job_id: str) -> Path:
         """The job's directory."""
@@ -28,7 +36,7 @@ class JobRepository:
     def create(self, record: JobRecord, request: JobRequest) -> None:
         """Write both documents of a new job; on an OSError nothing stays behind."""
         directory = self.job_dir(record.project_id, record.id)
-        make_directory(directory)
+        make_directory(directory, below=self._paths.project_dir(record.project_id))
         try:
             write_model(directory / "request.json", request)
             write_model(directory / "job.json", record)
@@ -40,24 +48,24 @@ class JobRepository:
         """Write job.json; raises OSError, also when the project was deleted meanwhile."""
         write_model(self.job_dir(record.project_id, record.id) / "job.json", record)
 
+    def remove(self, record: JobRecord) -> None:
+        """Remove the job's directory as far as the disk lets it."""
+        shutil.rmtree(self.job_dir(record.project_id, record.id), ignore_errors=True)
+
     def load_all(self) -> list[JobRecord]:
-        """Read every job of the workspace; what cannot be read is set aside and logged."""
+        """Read every job of the workspace; what is damaged is set aside, what cannot be read is named."""
         records = []
-        for path in sorted(self._paths.projects_dir.glob("proj-*/jobs/job-*/job.json")):
-            try:
-                record = read_model(path, JobRecord)
-                self._check_place(path, record)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                logger.error("%s cannot be read: %s", path, error)
-            except (CorruptDocumentError, UnsafePathError) as error:
-                set_aside(path, self._paths.root, self._paths.corrupt_dir, str(error))
-            else:
-                records.append(record)
+        for project in self._documents.list_directories(self._paths.projects_dir, "proj"):
+            for directory in self._documents.list_directories(project / "jobs", "job"):
+                try:
+                    records.append(self._documents.read(directory / "job.json", JobRecord, check_subject))
+                except (FileNotFoundError, CorruptDocumentError):
+                    continue
         return records
 
-    def _check_place(self, path: Path, record: JobRecord) -> None:
-        """A record that names another place than its own would be written there."""
-        if path.parent.name != check_id("job", record.id) or path.parents[2].name != record.project_id:
-            raise CorruptDocumentError(path, "it belongs to another directory")
+
+def check_subject(record: JobRecord) -> None:
+    """Refuse a job that does not name what it works for; raises CorruptDocumentError."""
+    for name, kind in _SUBJECTS.get(record.kind, {}).items():
+        if not is_id(kind, record.subject.get(name, "")):
+            raise CorruptDocumentError(Path("job.json"), f"subject.{name}: it is no id")

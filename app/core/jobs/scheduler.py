@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
+from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError
 from app.core.jobs.forwarding import EventForwarder
@@ -29,24 +30,30 @@ from app.schemas.common import StrictModel, new_id, utc_now
 from app.schemas.events import AnyEvent, JobProgressed, JobStatusChanged
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCommand, JobProgress, JobRecord, JobRequest
 from app.schemas.system import SpareHealth
+from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
 
 logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
-COLD_KINDS = frozenset({"import"})
+COLD_KINDS = frozenset({"import", "check"})
 
 
 class JobScheduler:
     """All jobs of a workspace. Thread-safe."""
 
     def __init__(
-        self, paths: WorkspacePaths, bus: EventBus, settings: Settings, worker_arguments: Sequence[str] = ()
+        self,
+        paths: WorkspacePaths,
+        bus: EventBus,
+        settings: Settings,
+        worker_arguments: Sequence[str] = (),
+        documents: DocumentStore | None = None,
     ) -> None:
-        """`worker_arguments` go to every child, e.g. another table of handlers."""
+        """`worker_arguments` go to every child, e.g. another table of handlers; `documents` names bad records."""
         self._bus = bus
         self._settings = settings
         self._worker_arguments = worker_arguments
-        self._repository = JobRepository(paths)
+        self._repository = JobRepository(paths, documents)
         self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments, settings.warm_spare_idle_s)
         self._observers = ObserverTable()
         self._changed = threading.Condition(threading.RLock())  # guards everything below
@@ -64,22 +71,32 @@ class JobScheduler:
 
     def start(self) -> None:
         """Settle what a former server left, take up its queue, and begin to start jobs."""
-        records = self._repository.load_all()
-        with self._changed:
-            self._records.update({record.id: record for record in records})
-            self._last_order = max((record.queue_order for record in records), default=0)
+        records = self.load()
         for record in sorted(records, key=lambda each: each.queue_order):
-            if record.status == "running":
-                self._finish(record.id, recover_outcome(record, self._job_dir(record), self._forwarder(record)))
-            elif record.status == "pending" and record.is_service:
-                self._finish(record.id, interrupted())
-            elif record.status == "pending":
-                with self._changed:
-                    self._queue.add(record)
+            with skipping(f"The job {record.id}"):
+                self._settle(record)
         with self._changed:
             self._accepts_starts = True
         self._spare.start()
         self._start_ready()
+
+    def load(self) -> list[JobRecord]:
+        """Read the jobs of the workspace and start none: all that is done on a read-only disk. Return them."""
+        records = self._repository.load_all()
+        with self._changed:
+            self._records.update({record.id: record for record in records})
+            self._last_order = max((record.queue_order for record in records), default=0)
+        return records
+
+    def _settle(self, record: JobRecord) -> None:
+        """Do with a job of the former server what its state asks for."""
+        if record.status == "running":
+            self._finish(record.id, recover_outcome(record, self._job_dir(record), self._forwarder(record)))
+        elif record.status == "pending" and record.is_service:
+            self._finish(record.id, interrupted())
+        elif record.status == "pending":
+            with self._changed:
+                self._queue.add(record)
 
     def stop(self, timeout_s: float = 3.0) -> None:
         """End running jobs as interrupted within about this time; pending ones stay pending for the next server."""
@@ -104,6 +121,7 @@ class JobScheduler:
         devices: list[str],
         job_id: str | None = None,
         is_service: bool = False,
+        max_run_s: float | None = None,
     ) -> JobRecord:
         """Queue a job and return its record; it starts by itself. Raises OSError, after which nothing was queued."""
         job_id = job_id or new_id("job")
@@ -119,6 +137,7 @@ class JobScheduler:
             created_at=utc_now(),
             queue_order=order,
             is_service=is_service,
+            max_run_s=max_run_s,
         )
         request = JobRequest(
             job_id=job_id,
@@ -212,6 +231,15 @@ class JobScheduler:
             msg = "Jobs of the project are still ending; try again in a few seconds."
             raise ConflictError(msg)
 
+    def forget_job(self, job_id: str) -> None:
+        """Drop a job that has ended, with its directory; one that still goes on stays."""
+        with self._changed:
+            job = self._records.get(job_id)
+            if job is None or not self._has_ended(job_id):
+                return
+            del self._records[job_id]
+        self._repository.remove(job)
+
     def forget_project(self, project_id: str) -> None:
         """Drop the ended jobs of a project that is deleted."""
         with self._changed:
@@ -266,18 +294,21 @@ class JobScheduler:
                 directory = self._job_dir(job)
                 spares = [] if job.kind in COLD_KINDS else [self._spare.take]
                 child = ChildProcess(directory, self._worker_arguments, *spares)
-                run = JobRun(directory, child, self._forwarder(job), silent_after_s)
+                run = JobRun(directory, child, self._forwarder(job), silent_after_s, max_run_s=job.max_run_s)
                 thread = threading.Thread(target=self._run, args=(job.id, run), name=job.id, daemon=True)
                 self._runs[job.id], self._threads[job.id] = run, thread
                 self._update(job.id, status="running", started_at=utc_now())
                 started.append(thread)
-            self._spare.set_busy(any(not self._records[job_id].is_service for job_id in self._runs))
+            self._spare.set_busy(any(self._records[job_id].is_work for job_id in self._runs))
             for thread in started:  # only now: whether jobs run is known when they ask for the spare
                 thread.start()
 
     def _next_job(self) -> JobRecord | None:
         running = [self._records[job_id] for job_id in self._runs]
-        return self._queue.next_to_start(running, self._settings.jobs_per_device, self._settings.concurrent_imports)
+        settings = self._settings
+        return self._queue.next_to_start(
+            running, settings.jobs_per_device, settings.concurrent_imports, settings.concurrent_checks
+        )
 
     def _run(self, job_id: str, run: JobRun) -> None:
         outcome = failed("InternalError", "The job could not be watched; the server's log says why.")

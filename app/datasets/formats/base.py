@@ -6,15 +6,17 @@ reading them is the same for every format and is done by the dry run and by the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from app.datasets.table import Annotation
 from app.schemas.datasets import ImportOptions, ImportProblem, SplitValue
-from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
+
+if TYPE_CHECKING:
+    from app.datasets.formats.work import Work
 
 SUBSET_FOLDERS: dict[str, SplitValue] = {
     "train": "train",
@@ -39,8 +41,10 @@ class SourceError(ValueError):
 class ProblemList:
     """Counts every problem and keeps the first of them by name. The errors are kept before the warnings."""
 
-    def __init__(self, max_named: int) -> None:
+    def __init__(self, max_named: int, on_problem: Callable[[ImportProblem], None] | None = None) -> None:
+        """`on_problem` gets every problem, also those that are only counted here."""
         self._max_named = max_named
+        self._on_problem = on_problem
         self._errors: list[ImportProblem] = []
         self._warnings: list[ImportProblem] = []
         self.num_problems = 0
@@ -67,6 +71,8 @@ class ProblemList:
 
     def _keep(self, problems: list[ImportProblem], problem: ImportProblem) -> None:
         self.num_problems += 1
+        if self._on_problem is not None:
+            self._on_problem(problem)
         if len(problems) < self._max_named:
             problems.append(problem)
 
@@ -128,12 +134,15 @@ class ImportFormat(Protocol):
         """What it can annotate."""
         ...
 
-    def is_match(self, root: Path, options: ImportOptions) -> bool:
+    def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a resolved folder looks like this format; reads little."""
         ...
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, limits: ImportLimits) -> Scan:
-        """List the images of a resolved folder; raises SourceError when there is nothing to list."""
+    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
+        """List the images of a resolved folder; raises SourceError when there is nothing to list, or too much.
+
+        Calls `work.step` for whatever it does as often as the source says.
+        """
         ...
 
 

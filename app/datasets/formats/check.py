@@ -1,4 +1,4 @@
-"""The dry run: what an import would find, without writing a dataset. Runs in the web process, so without torch."""
+"""The dry run: what an import would find, without writing a dataset. Runs in a job process, without torch."""
 
 from __future__ import annotations
 
@@ -9,85 +9,86 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import FoundImage, ProblemList, SourceError
+from app.datasets.formats.base import FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
+from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
-from app.schemas.datasets import ImportOptions, ImportReport
-from app.schemas.payloads import ImportLimits
-from app.schemas.tasks import AnnotationKind
+from app.schemas.datasets import MAX_NAMED_CLASSES, ImportReport
 
+REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
+_MAX_NAMES = 1000
+_MAX_NOTE_CHARACTERS = 500
 
 
-def check_source(
-    path: Path,
-    annotation_kind: AnnotationKind,
-    allowed_formats: Sequence[str],
-    source_format: str | None,
-    options: ImportOptions,
-    limits: ImportLimits,
-    scratch_dir: Path | None = None,
-) -> ImportReport:
+def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
     removed again. Headers of the first images are read, no pixels: a file that is damaged behind its header is found
-    by the import.
+    by the import. Raises what the listener of `source.work` raises.
     """
-    source = Source(path, annotation_kind, allowed_formats, source_format, options, limits)
-    refused = ProblemList(source.limits.max_named_problems)
+    refused = source.work.new_problems()
     try:
         if not is_zip(source.path):
-            return _report(scan_source(source), source.limits, refused)
+            return _report(scan_source(source), source.work, refused)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
-            refused = extract_zip(source.path, Path(folder), source.limits)
-            return _report(scan_source(replace(source, path=Path(folder))), source.limits, refused)
+            refused = extract_zip(source.path, Path(folder), source.work)
+            return _report(scan_source(replace(source, path=Path(folder))), source.work, refused)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
-        return _refusal(source, refused)
+        return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
 
 
-def _report(found: SourceScan, limits: ImportLimits, refused: ProblemList) -> ImportReport:
+def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport:
     scan = found.scan
-    images = _readable(scan.images, limits, scan.problems)
+    images, num_read = _read_headers(scan.images, work, scan.problems)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
-    notes = list(scan.notes)
-    if len(scan.images) > MAX_HEADERS:
-        notes.append(f"The headers of the first {MAX_HEADERS:,} of {len(scan.images):,} images were read.")
+    notes = [shorten(note, _MAX_NOTE_CHARACTERS) for note in scan.notes]
+    if num_read < len(scan.images):
+        notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
     problems = [*refused.named, *scan.problems.named]
+    named = classes[:MAX_NAMED_CLASSES]
     return ImportReport(
         source_format=found.format.name,
         num_images=len(images),
         num_annotations=sum(len(image.annotations) for image in images),
-        classes=list(classes),
-        class_counts={name: counts[name] for name in classes},
-        found_classes=found.found_classes,
+        num_classes=len(classes),
+        classes=list(named),
+        class_counts={name: counts[name] for name in named},
+        found_classes=dict(list(found.found_classes.items())[:MAX_NAMED_CLASSES]),
         split_counts=dict(Counter(image.split or "none" for image in images)) if scan.has_split else {},
-        value_names=list(scan.value_names),
+        value_names=[shorten(name) for name in scan.value_names[:_MAX_NAMES]],
         num_problems=refused.num_problems + scan.problems.num_problems,
-        problems=problems[: limits.max_named_problems],
+        problems=problems[: work.limits.max_named_problems],
         notes=notes,
         can_import=bool(images),
     )
 
 
-def _readable(images: Sequence[FoundImage], limits: ImportLimits, problems: ProblemList) -> list[FoundImage]:
-    readable = list(images[MAX_HEADERS:])
-    for image in images[:MAX_HEADERS]:
+def _read_headers(images: Sequence[FoundImage], work: Work, problems: ProblemList) -> tuple[list[FoundImage], int]:
+    """Return the images that may be readable, and of how many the header was read: all that the time allows."""
+    readable: list[FoundImage] = []
+    num_wanted = min(len(images), MAX_HEADERS)
+    for number, image in enumerate(images[:num_wanted]):
         try:
-            read_header(image.path, limits)
+            work.step("Reading the headers of images", number, num_wanted)
+            read_header(image.path, work.limits)
+        except LimitError:
+            return [*readable, *images[number:]], number
         except UnreadableImageError as error:
             problems.add(image.name, error.message, error.fix)
         else:
             readable.append(image)
-    return readable
+    return [*readable, *images[num_wanted:]], num_wanted
 
 
-def _refusal(source: Source, refused: ProblemList) -> ImportReport:
+def make_refusal(source_format: str | None, refused: ProblemList, *, is_complete: bool = True) -> ImportReport:
+    """Return the report of a source that cannot be imported as it is."""
     return ImportReport(
-        source_format=source.source_format or "",
+        source_format=source_format or "",
         num_images=0,
         num_annotations=0,
         classes=[],
@@ -96,4 +97,5 @@ def _refusal(source: Source, refused: ProblemList) -> ImportReport:
         num_problems=refused.num_problems,
         problems=refused.named,
         can_import=False,
+        is_complete=is_complete,
     )

@@ -29,8 +29,9 @@ def map_classes(scan: Scan, mapping: ClassMapping) -> Scan:
     """
     if not mapping:
         return scan
+    found = set(scan.classes)
     for name in mapping:
-        if name not in scan.classes:
+        if name not in found:
             scan.problems.warn(
                 name, f"The mapping names the class {shorten(name)!r}, which was not found.", "Remove it."
             )

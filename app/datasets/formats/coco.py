@@ -12,15 +12,15 @@ from typing import TypeVar, Union
 
 import msgspec
 
-from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, shorten
-from app.datasets.formats.walking import choose_document, find_documents, find_file
+from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
+from app.datasets.formats.walking import choose_document, find_documents, find_file, too_many_entries
+from app.datasets.formats.work import LimitError, Work
+from app.datasets.regular import open_regular
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions
-from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
 
 _FOLDERS = ("", "annotations")
-_MAX_BYTES = 2 * 2**30
 _Id = Union[int, str]  # noqa: UP007 - evaluated at run time, also by Python 3.10
 _Entry = TypeVar("_Entry")
 
@@ -56,25 +56,25 @@ class Coco:
     document_endings: tuple[str, ...] = (".json",)
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
-    def is_match(self, root: Path, options: ImportOptions) -> bool:
+    def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a JSON file lies in the folder or in its folder `annotations`."""
-        return bool(find_documents(root, (".json",), _FOLDERS))
+        return bool(find_documents(root, (".json",), work, _FOLDERS))
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, limits: ImportLimits) -> Scan:
+    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the document and look for the file of each image."""
-        found = find_documents(root, (".json",), _FOLDERS)
+        found = find_documents(root, (".json",), work, _FOLDERS)
         path = choose_document(root, found, options.annotation_file, "COCO JSON file")
-        reader = _Reader(root, path, _decode_document(path, limits.max_entries), ProblemList(limits.max_named_problems))
-        return reader.read()
+        return _Reader(root, path, _decode_document(path, work), work).read()
 
 
 class _Reader:
     """Joins images, annotations and categories, and names what does not fit by its JSON pointer."""
 
-    def __init__(self, root: Path, path: Path, document: _Document, problems: ProblemList) -> None:
+    def __init__(self, root: Path, path: Path, document: _Document, work: Work) -> None:
         self._root = root
         self._document = document
-        self._problems = problems
+        self._work = work
+        self._problems = work.new_problems()
         self._name = path.relative_to(root).as_posix()
         here = path.parent.relative_to(root).as_posix()
         year = path.stem.partition("_")[2]  # instances_train2017.json has its images in train2017
@@ -92,16 +92,18 @@ class _Reader:
     def _read_categories(self) -> dict[_Id, str]:
         """Return the names by id, in the order of the ids."""
         found: dict[_Id, str] = {}
+        names: set[str] = set()
         for index, entry in self._decode(self._document.categories, "categories", _Category):
             name = entry.name.strip()
             if not name or len(name) > 200 or not name.isprintable():
                 self._add(f"/categories/{index}/name", f"{shorten(name)!r} is not a usable class name.", "Rename it.")
             elif entry.id in found:
                 self._add(f"/categories/{index}/id", f"The id {entry.id!r} is used twice.", "Give it an id of its own.")
-            elif name in found.values():
+            elif name in names:
                 self._add(f"/categories/{index}/name", f"The name {name!r} is used twice.", "Rename one of them.")
             else:
                 found[entry.id] = name
+                names.add(name)
         return dict(sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0])))
 
     def _read_annotations(self, labels: dict[_Id, Label]) -> dict[_Id, list[tuple[int, Label]]]:
@@ -121,6 +123,7 @@ class _Reader:
         ids: set[_Id] = set()
         paths: set[Path] = set()
         for index, entry in self._decode(self._document.images, "images", _Image):
+            self._work.step("Looking for the files of images", index, len(self._document.images))
             pointer = f"/images/{index}"
             annotations = by_image.get(entry.id, [])
             if entry.id in ids:
@@ -165,6 +168,7 @@ class _Reader:
         decoder = msgspec.json.Decoder(kind)
         decoded = []
         for index, raw in enumerate(entries):
+            self._work.step(f"Reading the list {key}", index, len(entries))
             try:
                 decoded.append((index, decoder.decode(raw)))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -175,20 +179,25 @@ class _Reader:
         self._problems.add(f"{self._name}{pointer}", message, fix)
 
 
-def _decode_document(path: Path, max_entries: int) -> _Document:
+def _decode_document(path: Path, work: Work) -> _Document:
     """Return the three lists of the document, their entries not yet decoded; raises SourceError."""
-    size = path.stat().st_size
-    if size > _MAX_BYTES:
-        msg = f"{path.name} has {size / 2**30:.1f} GiB; the limit is {_MAX_BYTES / 2**30:.0f}."
-        raise SourceError(msg, "Divide it into several datasets.")
+    most_bytes, most = work.limits.max_annotation_bytes, work.limits.max_entries
+    work.step(f"Reading {path.name}", 0)
     try:
-        document = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=_Document)
+        with open_regular(path) as file:
+            data = file.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
+            raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
+        document = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Document)
+    except OSError as error:
+        msg = f"{path.name} cannot be read: {error.strerror}."
+        raise SourceError(msg, "Check its permissions and the disk.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{path.name} is no COCO document: {error}."
         raise SourceError(msg, "It needs the lists images, annotations and categories.") from error
-    if max(len(document.images), len(document.annotations)) > 10 * max_entries:
-        msg = f"{path.name} has {len(document.annotations):,} annotations of {len(document.images):,} images."
-        raise SourceError(msg, f"Import a part of it; the limit is {max_entries:,} images.")
+    if max(len(document.images), len(document.annotations), len(document.categories)) > 10 * most:
+        raise too_many_entries(f"A list of {path.name} has", 10 * most)
     return document
 
 

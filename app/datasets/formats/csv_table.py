@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,10 @@ from typing import TypeAlias
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, shorten, sort_classes
 from app.datasets.formats.csv_reading import Columns, Dialect, choose_columns, find_dialect, read_rows
-from app.datasets.formats.walking import choose_document, find_documents, find_file
+from app.datasets.formats.walking import choose_document, find_documents, find_file, too_many_entries
+from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label, Value
 from app.schemas.datasets import ImportOptions
-from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
 
 Cell: TypeAlias = "str | float"
@@ -23,6 +24,8 @@ ENDINGS = (".csv", ".tsv")
 _IMAGE_FOLDERS = ("images", "img", "data")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
+_FEWEST_STEPS = 1000
+"""Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
 
 
 class RowError(ValueError):
@@ -44,19 +47,20 @@ class CsvTable:
     document_endings: tuple[str, ...] = ENDINGS
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label", "values"})
 
-    def is_match(self, root: Path, options: ImportOptions) -> bool:
+    def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a table lies in the folder."""
-        return bool(find_documents(root, ENDINGS))
+        return bool(find_documents(root, ENDINGS, work))
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, limits: ImportLimits) -> Scan:
+    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the table and look for the file of each row."""
-        table = choose_document(root, find_documents(root, ENDINGS), options.annotation_file, "CSV file")
-        dialect = find_dialect(table)
+        table = choose_document(root, find_documents(root, ENDINGS, work), options.annotation_file, "CSV file")
+        dialect = find_dialect(table, work)
         columns = choose_columns(table, dialect, annotation_kind, options)
-        reader = _RowReader(root, table, dialect, columns, ProblemList(limits.max_named_problems))
-        targets = list(reader.read(annotation_kind, limits.max_entries))
+        reader = _RowReader(root, table, dialect, columns, work)
+        targets = list(reader.read(annotation_kind))
         notes = (*dialect.notes, *columns.notes, *reader.notes)
         if annotation_kind == "values":
+            _warn_of_lost_digits(columns.value_names, targets, table.relative_to(root).as_posix(), reader.problems)
             values = [
                 FoundImage(path, name, (Value([float(cell) for cell in cells]),)) for path, name, cells in targets
             ]
@@ -70,8 +74,9 @@ class CsvTable:
 class _RowReader:
     """Turns rows into files and targets, and names what is wrong with the others by their row number."""
 
-    def __init__(self, root: Path, table: Path, dialect: Dialect, columns: Columns, problems: ProblemList) -> None:
-        self.problems = problems
+    def __init__(self, root: Path, table: Path, dialect: Dialect, columns: Columns, work: Work) -> None:
+        self.problems = work.new_problems()
+        self._work = work
         self._root = root
         self._table = table
         self._dialect = dialect
@@ -87,19 +92,22 @@ class _RowReader:
         """What was found out while reading."""
         return ("Decimal commas were read as decimal points.",) if self._has_decimal_comma else ()
 
-    def read(self, kind: AnnotationKind, max_rows: int) -> Iterator[tuple[Path, str, list[Cell]]]:
+    def read(self, kind: AnnotationKind) -> Iterator[tuple[Path, str, list[Cell]]]:
         """Yield path, name and target cells of each usable row."""
         is_header = self._columns.has_header
+        most = self._work.limits.max_entries
         try:
             for number, row in read_rows(self._table, self._dialect):
-                if number > max_rows + 1:
-                    msg = f"The table has more than {max_rows:,} rows."
-                    raise SourceError(msg, "Import a part of it.")
+                if number > most + 1:
+                    raise too_many_entries(f"The table {self._table_name} has", most)
+                self._work.step(f"Reading the rows of {self._table_name}", number)
                 if not row or is_header:
                     is_header = is_header and not row
                     continue
                 try:
                     yield from self._read_row(number, row, kind)
+                except LimitError:
+                    raise
                 except (RowError, SourceError) as error:
                     self._add(number, error.message, error.fix)
         except csv.Error as error:
@@ -166,6 +174,24 @@ def parse_number(text: str) -> float:
         msg = f"The value {shorten(text)!r} is too large."
         raise RowError(msg, "Write a number below 1.8e308.")
     return value
+
+
+def _warn_of_lost_digits(
+    names: Sequence[str], targets: Sequence[tuple[Path, str, list[Cell]]], table_name: str, problems: ProblemList
+) -> None:
+    """Warn of a column in which every number is the same, or of whose differences float64 keeps no three digits."""
+    for index, name in enumerate(names if len(targets) > 1 else ()):
+        column = [float(cells[index]) for _, _, cells in targets]
+        low, high = min(column), max(column)
+        if low == high:
+            message = f"Every image has the same number in {shorten(name)!r}: there is nothing to learn."
+            problems.warn(table_name, message, "Use a column whose numbers differ.")
+        elif high - low < _FEWEST_STEPS * math.ulp(max(abs(low), abs(high))):
+            message = (
+                f"The numbers in {shorten(name)!r} reach from {low!r} to {high!r}. A number has about 16 digits, so "
+                f"little is left of their differences, and they cannot be learned."
+            )
+            problems.warn(table_name, message, "Subtract the same number from each of them before the import.")
 
 
 def _label(text: str) -> str:

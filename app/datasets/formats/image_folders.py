@@ -8,11 +8,11 @@ from itertools import chain, islice
 from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes, subset_of
-from app.datasets.formats.walking import list_files, list_folder
+from app.datasets.formats.walking import list_files, list_folder, too_many_entries
+from app.datasets.formats.work import Work
 from app.datasets.images import looks_like_image
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions, SplitValue
-from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
@@ -37,18 +37,24 @@ class ImageFolders:
     document_endings: tuple[str, ...] = ()
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
-    def is_match(self, root: Path, options: ImportOptions) -> bool:
+    def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether there are images in the folder, or one or two levels below it."""
-        folders, files = list_folder(root)
-        inner = chain.from_iterable(list_folder(folder)[0] for folder in folders if subset_of(folder))
-        places = [files, *(list_folder(folder)[1] for folder in chain(folders, inner))]
+        folders, files = list_folder(root, work)
+        inner = chain.from_iterable(list_folder(folder, work)[0] for folder in folders if subset_of(folder))
+        places = chain([files], (list_folder(folder, work)[1] for folder in chain(folders, inner)))
         return any(looks_like_image(path) for place in places for path in islice(place, _MAX_PEEKED_FILES))
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, limits: ImportLimits) -> Scan:
+    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """List the files of every class folder."""
-        problems = ProblemList(limits.max_named_problems)
-        groups, notes = _find_groups(root, problems)
-        listed = [(group, list(list_files(root, group.folder, problems))) for group in groups]
+        problems = work.new_problems()
+        groups, notes = _find_groups(root, problems, work)
+        listed, num_files = [], 0
+        for group in groups:
+            files = list(list_files(root, group.folder, problems, work))
+            num_files += len(files)
+            if num_files > work.limits.max_entries:
+                raise too_many_entries("The folder has", work.limits.max_entries)
+            listed.append((group, files))
         for group, files in listed:
             if not files:
                 name = group.folder.relative_to(root).as_posix()
@@ -60,18 +66,15 @@ class ImageFolders:
             for group, files in listed
             for path, name in files
         ]
-        if len(images) > limits.max_entries:
-            msg = f"The folder has {len(images):,} files; the limit is {limits.max_entries:,}."
-            raise SourceError(msg, "Import a part of it.")
         if not images:
             raise SourceError("No folder has images in it.", "Put the images of each class into a folder of its own.")
         return Scan(images, tuple(classes), problems, notes)
 
 
-def _find_groups(root: Path, problems: ProblemList) -> tuple[list[_Group], tuple[str, ...]]:
-    folders, files = list_folder(root)
+def _find_groups(root: Path, problems: ProblemList, work: Work) -> tuple[list[_Group], tuple[str, ...]]:
+    folders, files = list_folder(root, work)
     _report_loose_images(root, files, problems)
-    is_divided = any(subset_of(folder) == "train" and list_folder(folder)[0] for folder in folders)
+    is_divided = any(subset_of(folder) == "train" and list_folder(folder, work)[0] for folder in folders)
     if not folders:
         msg = "The images lie directly in the folder." if files else "The folder is empty."
         raise SourceError(msg, "Put the images of each class into a folder that has the name of the class.")
@@ -85,7 +88,7 @@ def _find_groups(root: Path, problems: ProblemList) -> tuple[list[_Group], tuple
                 folder.name, "The folder lies beside train, val and test and is not read.", "Move or remove it."
             )
             continue
-        class_folders, loose = list_folder(folder)
+        class_folders, loose = list_folder(folder, work)
         _report_loose_images(root, loose, problems)
         groups += [_Group(path, clean_text(path.name), split) for path in class_folders]
     return groups, ("The folders train, val and test became the split 'original'.",)
@@ -93,7 +96,7 @@ def _find_groups(root: Path, problems: ProblemList) -> tuple[list[_Group], tuple
 
 def _report_loose_images(root: Path, files: Sequence[Path], problems: ProblemList) -> None:
     for path in files:
-        if path.is_file() and looks_like_image(path):
+        if looks_like_image(path):
             name = path.relative_to(root).as_posix()
             problems.add(name, "The image lies beside the class folders.", "Move it into the folder of its class.")
 

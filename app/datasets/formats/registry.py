@@ -13,6 +13,7 @@ from typing import cast
 import app.datasets.formats
 from app.datasets.formats.base import ImportFormat, SourceError, shorten
 from app.datasets.formats.walking import list_folder
+from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
 
 
@@ -46,13 +47,13 @@ def get_format(name: str, allowed: Sequence[str]) -> ImportFormat:
     return list_formats()[name]
 
 
-def detect_format(root: Path, allowed: Sequence[str], options: ImportOptions) -> ImportFormat:
+def detect_format(root: Path, allowed: Sequence[str], options: ImportOptions, work: Work) -> ImportFormat:
     """Return the first of the allowed formats that matches a resolved folder; raises SourceError when none does."""
     usable = [item for name, item in list_formats().items() if name in allowed]
     for item in usable:
-        if item.is_match(root, options):
+        if item.is_match(root, options, work):
             return item
-    folders, files = list_folder(root)
+    folders, files = list_folder(root, work)
     if not folders and not files:
         raise SourceError("The folder is empty.", "Choose a folder with images in it.")
     kinds = "; ".join(f"{item.name}: {item.title}" for item in usable)

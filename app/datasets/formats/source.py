@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import stat
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +11,12 @@ from app.datasets.formats.base import ImportFormat, Scan, SourceError, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.registry import detect_format, get_format, list_formats
 from app.datasets.formats.walking import list_folder
+from app.datasets.formats.work import LimitError, Work
+from app.datasets.regular import is_system_folder, open_regular
 from app.schemas.datasets import ImportOptions
-from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
 
+_MAX_UNWRAPPED = 32
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -27,7 +29,7 @@ class Source:
     allowed_formats: Sequence[str]
     source_format: str | None = None
     options: ImportOptions = field(default_factory=ImportOptions)
-    limits: ImportLimits = field(default_factory=ImportLimits)
+    work: Work = field(default_factory=Work)
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,7 @@ class SourceScan:
 def is_zip(path: Path) -> bool:
     """Say whether a file begins like a zip archive, or is named like one."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(4).startswith(_ZIP_SIGNATURES) or path.suffix.lower() == ".zip"
     except OSError:
         return False
@@ -61,11 +61,12 @@ def scan_source(source: Source) -> SourceScan:
     if chosen is not None:
         found = get_format(chosen, source.allowed_formats)
     else:
-        found = detect_format(root, source.allowed_formats, options)
+        found = detect_format(root, source.allowed_formats, options, source.work)
     if source.annotation_kind not in found.annotation_kinds:
         msg = f"The format {found.name!r} cannot hold annotations of the kind {source.annotation_kind!r}."
         raise SourceError(msg, "Choose another format.")
-    scan = found.scan(root, source.annotation_kind, options, source.limits)
+    scan = found.scan(root, source.annotation_kind, options, source.work)
+    _check_extent(scan, source.work)
     return SourceScan(found, root, map_classes(scan, options.class_mapping), count_found_classes(scan))
 
 
@@ -76,13 +77,34 @@ def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
     except (OSError, RuntimeError, ValueError) as error:
         msg = f"{source.path.name!r} does not exist or cannot be reached."
         raise SourceError(msg, "Check the path; it is a path on the machine that runs AI Studio.") from error
+    if is_system_folder(path):
+        msg = f"{path.name!r} belongs to the system: it shows the state of the machine and holds no files."
+        raise SourceError(msg, "Choose the folder that holds the images.")
     if path.is_dir():
-        return _unwrap(path), source.options, None
+        return _unwrap(path, source.work), source.options, None
     endings = _document_endings()
     if not path.is_file() or path.suffix.lower() not in endings:
         msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({', '.join(endings)})."
         raise SourceError(msg, "Choose the folder that holds the images.")
     return path.parent, source.options.model_copy(update={"annotation_file": path.name}), endings[path.suffix.lower()]
+
+
+def _check_extent(scan: Scan, work: Work) -> None:
+    """Raise LimitError for more classes or more bytes of images than an import may have."""
+    limits = work.limits
+    if len(scan.classes) > limits.max_classes:
+        msg = f"There are {len(scan.classes):,} classes; {limits.max_classes:,} is the most."
+        raise LimitError(msg, "Merge classes, or raise AI_STUDIO_MAX_CLASSES.")
+    num_bytes = 0
+    for number, image in enumerate(scan.images, start=1):
+        work.step("Adding up the sizes of the images", number, len(scan.images))
+        with contextlib.suppress(OSError):  # it has gone meanwhile, which is said by whoever opens it
+            num_bytes += image.path.stat().st_size
+        if num_bytes > limits.max_total_bytes:
+            msg = (
+                f"The first {number:,} of {len(scan.images):,} images have more than {limits.max_total_bytes:,} bytes."
+            )
+            raise LimitError(msg, "Import a part of them, or raise AI_STUDIO_MAX_IMPORT_BYTES.")
 
 
 def _document_endings() -> dict[str, str]:
@@ -94,14 +116,15 @@ def _document_endings() -> dict[str, str]:
     return found
 
 
-def _unwrap(root: Path) -> Path:
+def _unwrap(root: Path, work: Work) -> Path:
     """Return the folder inside when there is nothing else: what packing a folder makes. A lone class is left alone."""
-    while True:
-        folders, files = list_folder(root)
+    for _ in range(_MAX_UNWRAPPED):
+        folders, files = list_folder(root, work)
         if files or len(folders) != 1 or folders[0].is_symlink() or subset_of(folders[0]):
             return root
-        inner_folders, inner_files = list_folder(folders[0])
+        inner_folders, inner_files = list_folder(folders[0], work)
         has_document = any(path.suffix.lower() in _document_endings() for path in inner_files)
         if not inner_folders and not has_document:
             return root
         root = folders[0]
+    return root

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from app.datasets.formats.base import ProblemList, SourceError, shorten
+from app.datasets.formats.work import LimitError, Work
+from app.datasets.regular import is_regular_file
 
 _JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -26,6 +28,11 @@ def resolve_inside(root: Path, name: str) -> Path:
 
     Raises SourceError for an absolute name, one with `..` or a NUL, and for a symbolic link that leads outside.
     """
+    return _resolve(root, split_name(name), name)
+
+
+def split_name(name: str) -> list[str]:
+    """Return the parts of a name that stays inside by its letters; raises SourceError for any other."""
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or any(ord(character) < 32 or ord(character) == 127 for character in name):
         raise SourceError("The file name is empty or has characters that no file name has.", "Write a plain file name.")
@@ -35,6 +42,10 @@ def resolve_inside(root: Path, name: str) -> Path:
     if ".." in parts:
         msg = f"The name {shorten(name)!r} leads out of its folder with '..'."
         raise SourceError(msg, "Write the name without '..', and put the file inside the folder that is imported.")
+    return parts
+
+
+def _resolve(root: Path, parts: Sequence[str], name: str) -> Path:
     try:
         path = root.joinpath(*parts).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a name longer than any file's
@@ -51,51 +62,80 @@ def find_file(root: Path, folders: Sequence[str], name: str) -> Path | None:
 
     Raises SourceError as resolve_inside does.
     """
+    parts = split_name(name)
     for folder in folders:
-        path = resolve_inside(root, f"{folder}/{name}" if folder else name)
+        place = [*folder.split("/"), *parts] if folder else parts
+        if _is_missing(os.path.join(root, *place)):  # noqa: PTH118 - a Path costs more than the look at the disk
+            continue
+        path = _resolve(root, place, name)
         if is_regular_file(path):
             return path
     return None
 
 
-def is_regular_file(path: Path) -> bool:
-    """Say whether a resolved path is an ordinary file; a name too long for the file system is none."""
+def _is_missing(path: str) -> bool:
+    """Say whether nothing at all has this name; links are not followed, so this is no look outside of the root."""
     try:
-        return stat.S_ISREG(path.stat().st_mode)
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
     except (OSError, ValueError):
-        return False
+        return False  # what is wrong with it is said by whoever resolves it
+    return False
 
 
-def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+def list_folder(folder: Path, work: Work) -> tuple[list[Path], list[Path]]:
     """Return the folders and the other entries of a folder, each sorted by name, without junk.
 
-    Raises SourceError when the folder cannot be read.
+    Raises SourceError when the folder cannot be read, LimitError when it has more entries than an import may have.
     """
+    folders: list[str] = []
+    files: list[str] = []
+    most = work.limits.max_entries
     try:
-        entries = sorted((entry for entry in folder.iterdir() if not is_junk(entry.name)), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries, start=1):
+                if number > most:
+                    raise too_many_entries(f"The folder {folder.name!r} has", most)
+                work.step(f"Listing the folder {shorten(folder.name, 40)!r}", number)
+                if not is_junk(entry.name):
+                    (folders if _is_folder(entry) else files).append(entry.name)
     except OSError as error:
         msg = f"The folder {folder.name!r} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check the path and its permissions.") from error
-    folders = [entry for entry in entries if entry.is_dir()]
-    known = set(folders)
-    return folders, [entry for entry in entries if entry not in known]
+    return [folder / name for name in sorted(folders)], [folder / name for name in sorted(files)]
 
 
-def list_files(root: Path, folder: Path, problems: ProblemList) -> Iterator[tuple[Path, str]]:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
+
+
+def too_many_entries(what: str, most: int) -> LimitError:
+    """Return the error for a source that has more than an import may read, e.g. of "The table has"."""
+    return LimitError(f"{what} more than {most:,} entries.", "Import a part of it, or raise AI_STUDIO_MAX_ENTRIES.")
+
+
+def list_files(root: Path, folder: Path, problems: ProblemList, work: Work) -> Iterator[tuple[Path, str]]:
     """Yield resolved path and name inside the root of each ordinary file that lies directly in a folder.
 
     What cannot be used is added to the problems by name: links that lead outside, pipes and devices, folders.
     """
     folder_name = folder.relative_to(root).as_posix()
     try:
-        folders, entries = list_folder(resolve_inside(root, folder_name))
+        folders, entries = list_folder(resolve_inside(root, folder_name), work)
+    except LimitError:
+        raise
     except SourceError as error:
         problems.add(folder_name, error.message, error.fix)
         return
     for path in folders:
         name = f"{folder_name}/{path.name}"
         problems.warn(name, "A folder inside the folder of a class is not read.", "Move its images one level up.")
-    for path in entries:
+    for number, path in enumerate(entries, start=1):
+        work.step(f"Looking at the files of {shorten(folder_name, 40)!r}", number, len(entries))
         name = f"{folder_name}/{path.name}"
         try:
             resolved = resolve_inside(root, path.relative_to(root).as_posix()) if path.is_symlink() else path
@@ -108,13 +148,13 @@ def list_files(root: Path, folder: Path, problems: ProblemList) -> Iterator[tupl
             problems.add(name, "This is not an ordinary file.", "Remove it, or put an image in its place.")
 
 
-def find_documents(root: Path, endings: Sequence[str], folders: Sequence[str] = ("",)) -> list[str]:
+def find_documents(root: Path, endings: Sequence[str], work: Work, folders: Sequence[str] = ("",)) -> list[str]:
     """Return the names inside the root of all ordinary files with one of some endings in some of its folders."""
     found = []
     for folder in folders:
         place = root / folder
         if place.is_dir() and place.resolve().is_relative_to(root):
-            names = [path.name for path in list_folder(place)[1] if path.suffix.lower() in endings]
+            names = [path.name for path in list_folder(place, work)[1] if path.suffix.lower() in endings]
             found += [f"{folder}/{name}" if folder else name for name in names]
     return [name for name in found if is_inside_file(root, name)]
 

@@ -184,19 +184,47 @@ def check_golden(model: Model, folder: Path) -> bool:
         stored = inputs["images"][index : index + 1]
         pixel_gap = int(np.abs(model.prepare(folder / entry["file"]).astype(int) - stored).max())
         outputs = model.run(stored)
-        # In units of the largest expected value: a model may answer in metres or in nanometres.
-        gap = max(measure_gap(outputs[name][0], inputs[name][index], inputs[name]) for name in model.names)
-        is_good = pixel_gap <= int(expected["pixel_tolerance"]) and gap < tolerance
+        gap = max(
+            measure_gap(outputs[name][0], inputs[name][index], inputs[name], expected.get("scales", {}).get(name))
+            for name in model.names
+        )
+        wrong = compare_answers(read_outputs(outputs, model.metadata), entry["predictions"])
+        is_good = pixel_gap <= int(expected["pixel_tolerance"]) and gap < tolerance and not wrong
         failures += not is_good
-        print(f"{entry['file']}  {'ok' if is_good else 'FAILED'}  outputs {gap:.1e}  pixels {pixel_gap}")
+        note = f"  {wrong}" if wrong else ""
+        print(f"{entry['file']}  {'ok' if is_good else 'FAILED'}  outputs {gap:.1e}  pixels {pixel_gap}{note}")
     print(f"{len(expected['images']) - failures} of {len(expected['images'])} golden images agree.")
     return failures == 0 and bool(expected["images"])
 
 
-def measure_gap(found: Array, expected: Array, all_expected: Array) -> float:
-    """Return the largest difference of one image, divided by the largest expected value of the golden set."""
-    scale = float(np.abs(all_expected).max()) or 1.0
-    return float(np.abs(found.astype(float) - expected.astype(float)).max()) / scale
+def measure_gap(found: Array, expected: Array, all_expected: Array, scales: Array = None) -> float:
+    """Return the largest difference of one image: in `scales` when given, else in the largest expected value.
+
+    A model may answer in metres or in nanometres, or in seconds since 1970.
+    """
+    scale = np.asarray(scales, dtype=float) if scales else float(np.abs(all_expected).max()) or 1.0
+    return float((np.abs(found.astype(float) - expected.astype(float)) / scale).max())
+
+
+def compare_answers(found: Any, expected: Any, name: str = "") -> str:
+    """Return where an answer has other names than was expected, empty when it has not.
+
+    Numbers are compared before, as outputs; here it counts which class they are said of.
+    """
+    if isinstance(expected, dict):
+        if not isinstance(found, dict) or list(found) != list(expected):
+            return f"{name or 'answer'}: {shorten(found)} instead of {shorten(expected)}"
+        problems = (compare_answers(found[key], value, f"{name}.{key}".strip(".")) for key, value in expected.items())
+        return next((problem for problem in problems if problem), "")
+    if isinstance(expected, str) and found != expected:
+        return f"{name}: {shorten(found)} instead of {shorten(expected)}"
+    return ""
+
+
+def shorten(value: Any) -> str:
+    """Return a value or the keys of a dictionary as a short text."""
+    text = ", ".join(map(str, value)) if isinstance(value, dict) else str(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def describe(prediction: dict[str, Any]) -> str:

@@ -4,7 +4,10 @@
   "use strict";
   const charts = new Map();
   const NUM_COLOURS = 8;
-  const format = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+  const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
+  const long = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
+  /* Values far from 0, like seconds since 1970, differ in their last digits. */
+  const format = { format: (value) => (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15 ? long : short).format(value) };
 
   /* Tokens are light-dark() pairs; what they come to is only known from an element that uses them. */
   const colourOf = (token, alpha = 1) => {

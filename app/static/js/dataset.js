@@ -166,19 +166,45 @@
     /* A report is about one source; another source needs another look. */
     if (event.target.closest?.("#check-form") && event.target.name) forgetReport(event.target.name === "source_path");
   });
+  /* A dry run that takes longer says how far it is; it is asked again until its report is there. */
+  const CHECK_MS = 700;
+  let checkTimer = null;
+  const followCheck = () => {
+    const url = byId("import-report").dataset.checkUrl;
+    clearTimeout(checkTimer);
+    checkTimer = setTimeout(() => {
+      if (url && byId("import-report").dataset.checkUrl === url) htmx.ajax("GET", url, { target: "#import-report", swap: "outerHTML" });
+    }, CHECK_MS);
+  };
   const forgetReport = (isOther) => {
-    byId("import-report").replaceChildren();
+    const report = byId("import-report");
+    const url = report.dataset.checkUrl;
+    if (url) fetch(`/api/jobs/${url.split("/").at(-1)}/cancel`, { method: "POST", headers: { Accept: "application/json" } }).catch(() => {});
+    delete report.dataset.checkUrl;
+    report.replaceChildren();
     if (isOther) keepMapping({});
   };
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-check-again]")) byId("check-form").requestSubmit();
   });
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target.id === "import-report" || event.detail.elt.id === "import-report") byId("import-report").focus();
+    if (event.detail.target.id === "import-report" || event.detail.elt.id === "import-report") {
+      if (byId("import-report").dataset.checkUrl) followCheck(); else byId("import-report").focus();
+    }
     if (byId("image-detail").dataset.image) applyOverlay();
   });
 
-  /* The import of an upload is a multipart form, which json-form does not read. */
+  /* While the server is away it is asked again; a look that has been replaced is forgotten. */
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const url = byId("import-report").dataset.checkUrl;
+    if (!url || event.detail.pathInfo?.requestPath !== url || event.detail.successful) return;
+    if (event.detail.xhr.status) forgetReport(false); else followCheck();
+  });
+  /* The import of an upload is a multipart form, which json-form does not read; its answer is JSON all the same. */
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { elt, headers } = event.detail;
+    if (elt.id === "import-form" && !elt.hasAttribute("hx-ext")) { delete headers["HX-Request"]; headers.Accept = "application/json"; }
+  });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, xhr } = event.detail;
     if (elt.id !== "import-form" || elt.hasAttribute("hx-ext") || !event.detail.successful) return;

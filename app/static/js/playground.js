@@ -42,7 +42,11 @@
       return svg;
     };
     const percent = (share) => (share > 0.999 && share < 1 ? "> 99.9 %" : `${(share * 100).toFixed(1)} %`);
-    const number = (value) => new Intl.NumberFormat("en", { maximumSignificantDigits: 5 }).format(value);
+    /* A value far from 0, like seconds since 1970, is written in full: its last digits are what differs. */
+    const isLong = (value) => Math.abs(value) >= 1e4 && Math.abs(value) < 1e15;
+    const number = (value) => new Intl.NumberFormat(
+      "en", isLong(value) ? { maximumFractionDigits: 2 } : { maximumSignificantDigits: 5 },
+    ).format(value);
     const modelName = () => model.selectedOptions[0].textContent.split(" · ")[0].trim();
     const imageUrl = (name) => `/api/datasets/${project}/images/${encodeURIComponent(name)}`;
 

@@ -34,6 +34,7 @@
     return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   };
   const showSize = (size_mb) => {
+    if (size_mb < 0.05) return "not measured";
     if (size_mb >= 1024) return `${(size_mb / 1024).toFixed(1)} GiB`;
     return size_mb < 10 ? `${size_mb.toFixed(1)} MiB` : `${Math.round(size_mb)} MiB`;
   };

@@ -6,7 +6,7 @@ quotient without a denominator counts as 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,11 +26,13 @@ from app.tasks.base import TaskContext
 from app.tasks.classification.calibration import measure_calibration
 from app.tasks.classification.data import read_label
 from app.tasks.classification.export import decode
+from app.tasks.proportions import MAX_UNSEEN_SHARE, macro_intervals, share_interval
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs, Outputs
 
 TOP_K = (1, 3, 5)
+MACRO_METRICS = ("f1_macro", "precision_macro", "recall_macro")
 CHUNK_ITEMS = 1 << 21
 
 Floats = NDArray[np.float64]
@@ -40,7 +42,8 @@ Integers = NDArray[np.int64]
 class ClassificationEpochMetrics(nn.Module):
     """Metrics over one epoch, from outputs and class ids (batch,) or shares of classes (batch, classes)."""
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, watched_class: int | None = None) -> None:
+        """`watched_class` is the one whose own recall is measured as well."""
         settings: dict[str, Any] = {"num_classes": max(2, num_classes), "validate_args": False}
         super().__init__()
         self.collection = MetricCollection(
@@ -51,25 +54,36 @@ class ClassificationEpochMetrics(nn.Module):
                 "recall": MulticlassRecall(average="macro", **settings),
             }
         )
+        self.watched_class = watched_class
+        self.watched = None if watched_class is None else MulticlassRecall(average="none", **settings)
 
     def update(self, outputs: Outputs, targets: Tensor) -> None:
         """Take a batch."""
         truth = targets.argmax(dim=1) if targets.is_floating_point() else targets
         self.collection.update(outputs["probabilities"].argmax(dim=1), truth)
+        if self.watched is not None:
+            self.watched.update(outputs["probabilities"].argmax(dim=1), truth)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return accuracy, f1, precision and recall."""
+        """Return accuracy, f1, precision and recall; class_recall where a class is watched."""
         figures: dict[str, Tensor] = self.collection.compute()
+        if self.watched is not None:
+            figures["class_recall"] = self.watched.compute()[self.watched_class]
         return figures
 
     def reset(self) -> None:
         """Forget everything."""
         self.collection.reset()
+        if self.watched is not None:
+            self.watched.reset()
 
 
 def build_epoch_metrics(context: TaskContext) -> ClassificationEpochMetrics:
     """Return the metrics of an epoch."""
-    return ClassificationEpochMetrics(len(context.classes))
+    settings = context.hyperparameters
+    is_watched = settings.get("checkpoint_metric") == "val_class_recall"
+    watched = context.classes.index(settings["checkpoint_class"]) if is_watched else None
+    return ClassificationEpochMetrics(len(context.classes), watched)
 
 
 def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext) -> list[dict[str, Any]]:
@@ -111,6 +125,26 @@ def resampled_headline(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
+def headline_intervals(
+    results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
+) -> dict[str, Any]:
+    """Return `intervals` and `not_enough_images`.
+
+    A macro average is one over all classes of the dataset, whichever of them these images happen to show; it has no
+    interval when more than a quarter of them neither occur nor are predicted.
+    """
+    truth, predicted = _read_classes(results)
+    confusion = _count_confusion(truth, predicted, len(context.classes)).astype(np.float64)
+    between_chunks()
+    intervals = {"accuracy": share_interval(float(np.trace(confusion)), float(len(truth)))}
+    is_absent = confusion.sum(axis=0) + confusion.sum(axis=1) == 0
+    if is_absent.mean() <= MAX_UNSEEN_SHARE:
+        macro = macro_intervals(confusion)
+        return {"intervals": intervals | {name: macro[name] for name in MACRO_METRICS}, "not_enough_images": {}}
+    why = f"{int(is_absent.sum())} of {len(is_absent)} classes have no image here, so their average is unknown."
+    return {"intervals": intervals, "not_enough_images": dict.fromkeys(MACRO_METRICS, why)}
+
+
 def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
     """Return the headline metrics, the confusion matrix, and figures per class, per rank and per confidence.
 
@@ -123,7 +157,7 @@ def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dic
     headline = resampled_headline(results, everything, context)
     truth, predicted = _read_classes(results)
     num_classes = len(context.classes)
-    confusion = np.bincount(truth * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+    confusion = _count_confusion(truth, predicted, num_classes)
     probabilities = np.array([[row["probabilities"][name] for name in context.classes] for row in results])
     confidence = np.array([row["prediction"]["confidence"] for row in results])
     return {
@@ -141,6 +175,11 @@ def _read_classes(results: Sequence[Mapping[str, Any]]) -> tuple[Integers, Integ
     truth = np.array([row["ground_truth"]["class_id"] for row in results], dtype=np.int64)
     predicted = np.array([row["prediction"]["class_id"] for row in results], dtype=np.int64)
     return truth, predicted
+
+
+def _count_confusion(truth: Integers, predicted: Integers, num_classes: int) -> Integers:
+    cells = np.bincount(truth * num_classes + predicted, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
 
 
 def _count(truth: Integers, predicted: Integers, indices: Integers, num_classes: int) -> tuple[Floats, Floats, Floats]:

@@ -56,14 +56,18 @@ class ClassifierModel(VectorTaskModel):
         num_classes = logits.shape[1]
         shares = targets if targets.is_floating_point() else functional.one_hot(targets, num_classes)
         shares = shares.to(logits.dtype)
-        # Dividing by the weight of the batch keeps the scale of the loss, whatever classes are in it.
-        total_weight = (shares * self.class_weights).sum()
-        shares = shares * (1.0 - self.label_smoothing) + self.label_smoothing / num_classes
+        # Weights belong to the true class; what smoothing spreads over the others must not take theirs, which would
+        # teach a common image to be the rare class.
+        weighed = shares * self.class_weights
+        image_weights = weighed.sum(dim=1, keepdim=True)
+        weighed = weighed * (1.0 - self.label_smoothing) + image_weights * self.label_smoothing / num_classes
         log_probabilities = functional.log_softmax(logits, dim=1)
         losses = -log_probabilities
         if self.loss_name == "focal":
             losses = losses * (1.0 - log_probabilities.exp()) ** FOCAL_GAMMA
-        return (shares * self.class_weights * losses).sum() / total_weight
+        # Weights are 1 on average over the training images. Dividing by the weight of the batch instead would give a
+        # batch without a rare image its full strength back, and most batches have none.
+        return (weighed * losses).sum() / len(logits)
 
 
 def balance_weights(class_counts: list[int]) -> Tensor:

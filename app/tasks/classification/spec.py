@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from app.datasets.profile import SplitProfile
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
 from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
+from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing_cross_entropy")
+SYNONYMS = {
+    "accuracy": "val_accuracy",
+    "f1": "val_f1",
+    "f1_macro": "val_f1",
+    "macro_f1": "val_f1",
+    "precision": "val_precision",
+    "recall": "val_recall",
+    "recall_macro": "val_recall",
+    "balanced_accuracy": "val_recall",
+    "val_balanced_accuracy": "val_recall",
+    "class_recall": "val_class_recall",
+    "loss": "val_loss",
+}
+"""Other names of the metrics of an epoch."""
 
 _NORMALIZE = AugmentationEntry(name="Normalize", params={"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)})
 
@@ -42,9 +58,68 @@ class ClassificationHyperparameters(Hyperparameters):
         description="balanced: every class is drawn equally often.",
         json_schema_extra=form_hint("Images"),
     )
+    checkpoint_metric: Literal[
+        "auto",
+        "val_accuracy",
+        "val_f1",
+        "val_precision",
+        "val_recall",
+        "val_class_recall",
+        "val_loss",
+        "train_loss",
+    ] = Field(
+        "auto",
+        description="Metric that decides which epoch is kept as the best. auto: accuracy, or F1 (macro) where one "
+        "class has at least four times the training images of another. val_recall is also called balanced accuracy.",
+        json_schema_extra=form_hint("Training"),
+    )
+    checkpoint_class: str = Field(
+        "",
+        max_length=200,
+        description="Class whose recall decides.",
+        json_schema_extra=form_hint("Training", {"checkpoint_metric": ("val_class_recall",)}),
+    )
     early_stopping_metric: Literal["val_loss", "val_accuracy", "val_f1", "val_precision", "val_recall"] = Field(
         "val_loss", description="Metric that early stopping watches.", json_schema_extra=STOPPING_METRIC_HINT
     )
+
+    @field_validator("checkpoint_metric", mode="before")
+    @classmethod
+    def _read_synonym(cls, value: Any) -> Any:
+        return SYNONYMS.get(value, value) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _require_class(self) -> ClassificationHyperparameters:
+        if self.checkpoint_metric == "val_class_recall" and not self.checkpoint_class:
+            msg = "Set checkpoint_class to the class whose recall decides."
+            raise ValueError(msg)
+        return self
+
+
+def choose_auto(profile: SplitProfile) -> MetricChoice:
+    """Return accuracy, or F1 (macro) for unequal classes, where accuracy hardly sees the rare ones."""
+    if not profile.is_imbalanced:
+        return MetricChoice("val_accuracy", "The classes have similar numbers of training images.")
+    reason = f"{_describe_imbalance(profile)} F1 (macro) counts every class the same."
+    return MetricChoice("val_f1", reason)
+
+
+def find_metric_warning(metric: str, profile: SplitProfile) -> str:
+    """Return what accuracy hides where classes are unequal."""
+    if metric != "val_accuracy" or not profile.is_imbalanced:
+        return ""
+    common, count = profile.class_counts[0]
+    share = 100.0 * count / profile.num_images
+    return (
+        f"{_describe_imbalance(profile)} A model that always answers {common!r} has an accuracy of about {share:.0f} % "
+        f"on images like these, and the best checkpoint is chosen by accuracy. Choose val_f1 or val_recall as the "
+        f"checkpoint metric, or auto."
+    )
+
+
+def _describe_imbalance(profile: SplitProfile) -> str:
+    (common, most), (rare, fewest) = profile.class_counts[0], profile.class_counts[-1]
+    return f"The classes are unequal: {most:,} training images of {common!r}, {fewest:,} of {rare!r}."
 
 
 SPEC = TaskSpec(
@@ -61,7 +136,7 @@ SPEC = TaskSpec(
             MetricSpec(name="val_accuracy", title="Accuracy", direction="max"),
             MetricSpec(name="val_f1", title="F1 (macro)", direction="max"),
             MetricSpec(name="val_precision", title="Precision (macro)", direction="max"),
-            MetricSpec(name="val_recall", title="Recall (macro)", direction="max"),
+            MetricSpec(name="val_recall", title="Recall (macro, balanced accuracy)", direction="max"),
         ),
         headline_metrics=(
             MetricSpec(name="accuracy", title="Accuracy", direction="max"),
@@ -69,6 +144,7 @@ SPEC = TaskSpec(
             MetricSpec(name="precision_macro", title="Precision (macro)", direction="max"),
             MetricSpec(name="recall_macro", title="Recall (macro)", direction="max"),
         ),
+        optional_metrics=(MetricSpec(name="val_class_recall", title="Recall of the chosen class", direction="max"),),
         primary_metric="val_accuracy",
         default_augmentations={
             "train": (
@@ -86,4 +162,6 @@ SPEC = TaskSpec(
         correct_path="correct",
         sort_paths={"confidence": "prediction.confidence", "error": "loss"},
     ),
+    choose_auto=choose_auto,
+    find_metric_warning=find_metric_warning,
 )

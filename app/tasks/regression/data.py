@@ -14,9 +14,9 @@ from app.datasets.table import ImageRecord, Value
 from app.tasks.base import TaskContext
 
 LARGEST_VALUE = 1e30
-"""Training computes in float32, which ends at 3e38; errors are squared in float64."""
+"""Errors are squared in float64, which ends at 1.8e308; programs that use an exported model may hold float32."""
 SMALLEST_DEVIATION = 1e-30
-SMALLEST_RELATIVE_DEVIATION = 1e-12
+SMALLEST_RELATIVE_DEVIATION = 1e-14
 
 
 def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
@@ -30,19 +30,19 @@ def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[
     num_values = len(read_values(rows[0]))
     values = np.array([read_values(row, num_values) for row in rows], dtype=np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    # Rounding leaves a deviation slightly above 0 where every value is the same.
+    # Rounding leaves a deviation slightly above 0 where every value is the same, up to a few units in the last place.
     is_constant = deviation <= np.maximum(SMALLEST_RELATIVE_DEVIATION * np.abs(mean), SMALLEST_DEVIATION)
     deviation[is_constant] = 1.0
     return {"num_values": num_values, "mean": mean.tolist(), "deviation": deviation.tolist()}
 
 
 def encode_target(row: ImageRecord, context: TaskContext) -> Tensor:
-    """Return the values in the user's units, float32 (values,); raises ValueError when they are missing or too many."""
-    return torch.tensor(read_values(row, context.statistics["num_values"]), dtype=torch.float32)
+    """Return the values in the user's units, float64 (values,); raises ValueError when they are missing or too many."""
+    return torch.tensor(read_values(row, context.statistics["num_values"]), dtype=torch.float64)
 
 
 def collate_targets(targets: Sequence[Tensor]) -> Tensor:
-    """Return the values of a batch, float32 (batch, values)."""
+    """Return the values of a batch, float64 (batch, values)."""
     return torch.stack(list(targets))
 
 

@@ -5,7 +5,7 @@ With several values per image a metric is the mean of that metric over the value
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from torchmetrics import Metric
 from app.datasets.table import ImageRecord
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
+from app.tasks.error_intervals import error_intervals
 from app.tasks.regression.data import read_values
 from app.tasks.regression.residuals import count_residuals
 
@@ -117,6 +118,15 @@ def resampled_headline(
     """Return mae, mse, rmse and r_squared of each row of `indices` (resamples, images)."""
     per_value = _resample(*_read_values(results), indices)
     return {name: values.mean(axis=1) for name, values in per_value.items()}
+
+
+def headline_intervals(
+    results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
+) -> dict[str, Any]:
+    """Return `intervals` and `not_enough_images`, and `per_value_intervals` with both for each of several values."""
+    measured = error_intervals(*_read_values(results), between_chunks)
+    described = [{"intervals": item.intervals, "not_enough_images": item.reasons} for item in measured]
+    return described[-1] | ({"per_value_intervals": described[:-1]} if len(described) > 1 else {})
 
 
 def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:

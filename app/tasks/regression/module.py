@@ -24,7 +24,11 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class RegressorModel(VectorTaskModel):
-    """A network with its loss; output `values`, float (batch, values), in the user's units."""
+    """A network with its loss; output `values`, float64 (batch, values), in the user's units.
+
+    The network answers in standardised units, where float32 is enough. Mean and deviation are float64 and so is all
+    that is in the user's units: seconds since 1970 have nine digits before the one that tells two images apart.
+    """
 
     value_mean: Tensor
     value_deviation: Tensor
@@ -32,8 +36,8 @@ class RegressorModel(VectorTaskModel):
     def __init__(self, network: VectorModel, mean: list[float], deviation: list[float], loss_name: str) -> None:
         super().__init__(network)
         # They belong to the weights of the head: with another scale the same weights would mean something else.
-        self.register_buffer("value_mean", torch.tensor(mean, dtype=torch.float32))
-        self.register_buffer("value_deviation", torch.tensor(deviation, dtype=torch.float32))
+        self.register_buffer("value_mean", torch.tensor(mean, dtype=torch.float64))
+        self.register_buffer("value_deviation", torch.tensor(deviation, dtype=torch.float64))
         self.loss_name = loss_name
 
     def forward(self, images: Tensor) -> Outputs:
@@ -52,11 +56,11 @@ class RegressorModel(VectorTaskModel):
         standardised = standardised.float()
         # Half precision loses the small differences between good predictions.
         with torch.autocast(device_type=standardised.device.type, enabled=False):
-            aim = (targets.float() - self.value_mean) / self.value_deviation
-            return LOSSES[self.loss_name](standardised, aim), self._in_units(standardised)
+            aim = (targets.double() - self.value_mean) / self.value_deviation
+            return LOSSES[self.loss_name](standardised, aim.float()), self._in_units(standardised)
 
     def _in_units(self, standardised: Tensor) -> Outputs:
-        return {"values": standardised * self.value_deviation + self.value_mean}
+        return {"values": standardised.double() * self.value_deviation + self.value_mean}
 
 
 def build_model(context: TaskContext, weights_dir: Path | None) -> RegressorModel:

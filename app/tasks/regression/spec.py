@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from app.datasets.profile import SplitProfile
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
 from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
+from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("mse", "l1", "smooth_l1")
+SYNONYMS = {
+    "mae": "val_mae",
+    "mse": "val_mse",
+    "rmse": "val_rmse",
+    "r2": "val_r2",
+    "r_squared": "val_r2",
+    "loss": "val_loss",
+}
+"""Other names of the metrics of an epoch."""
+_IN_OWN_UNITS = frozenset({"val_mae", "val_mse", "val_rmse"})
 
 _NORMALIZE = AugmentationEntry(name="Normalize", params={"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)})
 
@@ -25,8 +37,41 @@ class RegressionHyperparameters(Hyperparameters):
         description="What training minimises, on standardised values; l1 and smooth_l1 forgive outliers.",
         json_schema_extra=form_hint("Loss"),
     )
+    checkpoint_metric: Literal["auto", "val_mae", "val_mse", "val_rmse", "val_r2", "val_loss", "train_loss"] = Field(
+        "auto",
+        description="Metric that decides which epoch is kept as the best. auto: the mean absolute error, or the loss, "
+        "which is measured in the deviation of each value, where an image has several.",
+        json_schema_extra=form_hint("Training"),
+    )
     early_stopping_metric: Literal["val_loss", "val_mae", "val_mse", "val_rmse", "val_r2"] = Field(
         "val_loss", description="Metric that early stopping watches.", json_schema_extra=STOPPING_METRIC_HINT
+    )
+
+    @field_validator("checkpoint_metric", mode="before")
+    @classmethod
+    def _read_synonym(cls, value: Any) -> Any:
+        return SYNONYMS.get(value, value) if isinstance(value, str) else value
+
+
+def choose_auto(profile: SplitProfile) -> MetricChoice:
+    """Return the mean absolute error, or for several values what no unit of theirs can dominate."""
+    if profile.num_values < 2:
+        return MetricChoice("val_mae", "It is the usual one for one value.")
+    reason = (
+        f"Each image has {profile.num_values} values. The loss is measured in the training deviation of each, so the "
+        f"one with the largest unit does not decide alone."
+    )
+    return MetricChoice("val_loss", reason)
+
+
+def find_metric_warning(metric: str, profile: SplitProfile) -> str:
+    """Return what a figure in the values' own units hides where there are several."""
+    if profile.num_values < 2 or metric not in _IN_OWN_UNITS:
+        return ""
+    return (
+        f"Each image has {profile.num_values} values, and {metric} is the mean over them in their own units, so the "
+        f"value with the largest numbers decides which checkpoint is the best. Choose val_loss or val_r2 as the "
+        f"checkpoint metric, or auto."
     )
 
 
@@ -65,4 +110,6 @@ SPEC = TaskSpec(
     ),
     hyperparameters=RegressionHyperparameters,
     result_view=ResultView(sort_paths={"error": "max_absolute_error"}),
+    choose_auto=choose_auto,
+    find_metric_warning=find_metric_warning,
 )

@@ -48,7 +48,7 @@ class EpochCloser(Callback):
         live.meter.mark()
         values = {name: value for name, value in values.items() if math.isfinite(value)}
         is_best = self._update_best(values)
-        self._update_early_stopping(values)
+        self._update_early_stopping(values, is_best)
         metrics = self._describe_epoch(values)
         state.final_metrics = values
         state.history.append(metrics.model_dump(mode="json"))
@@ -113,15 +113,21 @@ class EpochCloser(Callback):
         state.best_metric = {name: value} if math.isfinite(value) else {}
         return True
 
-    def _update_early_stopping(self, values: dict[str, float]) -> None:
+    def _update_early_stopping(self, values: dict[str, float], is_best: bool) -> None:
+        """Count epochs without improvement. One that is the best by a metric of the user's choice is none of them:
+        the loss can rise for long while a rare class is still being learned."""
         state, inputs = self._live.state, self._live.inputs
         patience = int(inputs.hyperparameters["early_stopping_patience"])
         name = inputs.early_stopping_metric
         if patience == 0:
             return
         value = values.get(name, math.nan)
+        is_chosen = inputs.monitored_metric != inputs.parts.spec.info.primary_metric
         if is_better(value, state.watched_best, inputs.parts.spec.direction(name), MIN_DELTA):
             state.watched_best, state.stale_epochs = value, 0
+            return
+        if is_best and is_chosen and state.epoch > 1:
+            state.stale_epochs = 0
             return
         state.stale_epochs += 1
         if state.stale_epochs >= patience and state.epoch < inputs.max_epochs:
@@ -134,6 +140,9 @@ class EpochCloser(Callback):
         extra: dict[str, Any] = {}
         if self._live.data.validation_loader is not None:
             extra = {metric.name: values.get(metric.name) for metric in spec.info.epoch_metrics}
+            extra |= {
+                metric.name: values[metric.name] for metric in spec.info.optional_metrics if metric.name in values
+            }
         return EpochMetrics(
             epoch=state.epoch,
             train_loss=values.get("train_loss"),

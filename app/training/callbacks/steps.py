@@ -25,6 +25,7 @@ class StepFollower(Callback):
         self._loss_throttle = Throttle(LOSS_CHECK_INTERVAL_S)
         self._caching_throttle = Throttle(CACHING_INTERVAL_S)
         self._reading = live.data.statistics
+        self._is_first = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Decide how often to read the loss; only now the module is on its device."""
@@ -51,7 +52,10 @@ class StepFollower(Callback):
             with live.meeting.keep_break():
                 live.module.check_loss()
         live.report_skipped()
-        live.report_progress("fit", live.state.batch, live.data.batches_per_epoch, live.estimate_eta_s())
+        # The first step is always said, because a run of tiny images can be over before the next report is due.
+        is_first, self._is_first = self._is_first, False
+        steps = live.data.batches_per_epoch
+        live.report_progress("fit", live.state.batch, steps, live.estimate_eta_s(), is_forced=is_first)
 
     def _count(self, batch: Batch, elapsed_s: float) -> None:
         live = self._live

@@ -35,7 +35,7 @@ def make_project(
     for index, name in enumerate(names):
         (folder / name).mkdir(parents=True, exist_ok=True)
         for number in range(10 if kind == "label" else 20):
-            Image.new("RGB", (12, 8), (index * 20 % 256, number * 10, 90)).save(
+            Image.new("RGB", (12, 8), (index * 20 % 256, number * 10, 90 + index // 64)).save(
                 folder / name / f"i{index}_{number}.png"
             )
     if kind != "label":

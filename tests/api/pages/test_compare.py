@@ -47,27 +47,45 @@ def show(result: Result | None, problem: str = "") -> str:
 
 
 @pytest.mark.parametrize(
-    ("test", "title", "certainty"),
+    ("test", "title", "detail"),
     [
-        ({}, "Second is better than First", "93 %"),
-        ({"probability": 0.02, "verdict": "worse"}, "First is better than Second", "98 %"),
-        ({"probability": 0.6, "verdict": "open"}, "First or Second: too close to call", "Second is ahead with 60 %"),
-        ({"probability": 0.5, "verdict": "open"}, "First or Second: too close to call", "even"),
-        ({"probability": 0.9899}, "Second is better than First", "98 %"),
-        ({"probability": 0.9986}, "Second is better than First", "99.8 %"),
-        ({"probability": 0.99999}, "Second is better than First", "more than 99.9 %"),
+        ({}, "Second is better than First", "p = 0.01"),
+        ({"p_adjusted": 0.0004, "verdict": "worse"}, "First is better than Second", "p < 0.001"),
+        ({"p_adjusted": 0.08, "verdict": "open"}, "No clear winner", "First or Second, p = 0.08"),
+        ({"p_adjusted": 1.0, "verdict": "open"}, "No clear winner", "First or Second, p = 1"),
     ],
 )
-def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: str, certainty: str) -> None:
+def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: str, detail: str) -> None:
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
-    assert (verdict.title, verdict.certainty) == (title, certainty)
-    assert sum(share for _, _, share in verdict.shares) == pytest.approx(100)
-    assert "+10.0 points" in verdict.lines[0]
+    assert (verdict.title, verdict.detail) == (title, detail)
+    assert "+10.0 points (95 % interval +5.0 to +15.0)" in verdict.lines[0]
     assert "9 only Second gets right, 3 only First." in verdict.lines[1]
 
 
+def test_a_page_without_a_winner_names_none() -> None:
+    page = Comparison.model_validate(comparison(p_value=0.04, p_adjusted=0.08, verdict="open"))
+    html = show(build_result(SELECTION, page))
+    assert "No clear winner" in html
+    for word in ("is better than", "ahead", "(best)", "is-best", "Probability"):
+        assert word not in html, word
+
+
+def test_of_three_the_page_says_one_thing_above_all_pairs() -> None:
+    data = comparison(verdict="open", p_adjusted=0.2)
+    third = data["experiments"][1] | {"id": "exp-00000003", "name": "Third"}
+    data["experiments"].append(third)
+    pair = data["tests"][0]
+    data["tests"] += [pair | {"other": third["id"]}, pair | {"reference": OTHER_EID, "other": third["id"]}]
+    data["settings"] = []
+    result = build_result(SELECTION, Comparison.model_validate(data))
+    assert (len(result.verdicts), len(result.other_pairs), result.num_tests) == (2, 1, 3)
+    html = show(result)
+    assert html.count("No clear winner") == 3
+    assert "all 3 pairs compared here" in html
+
+
 def test_errors_are_said_in_their_own_units() -> None:
-    test = {"based_on": "error", "p_value": None, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
+    test = {"based_on": "error", "p_value": 0.01, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
     assert "mean error of Second is 2.0000 and of First 2.5000: -0.5" in verdict.lines[0]
     assert "McNemar" not in "".join(verdict.lines)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from app.api.pages.dataset_content import title_of
 from app.core.dataset_pages import describe_formats
+from tests.api.checking import check_import, check_import_html
 
 NUM_PER_CLASS = 60
 MARKUP = "<b>red&"
@@ -24,7 +25,7 @@ def draw_folders(root: Path) -> Path:
     for name, shade in ((MARKUP, 200), ("blue", 20)):
         (root / name).mkdir(parents=True)
         for number in range(NUM_PER_CLASS):
-            Image.new("RGB", (16, 12), (shade, 10, 255 - shade)).save(root / name / f"{name[-4:]}_{number:03}.png")
+            Image.new("RGB", (16, 12), (shade, number, 255 - shade)).save(root / name / f"{name[-4:]}_{number:03}.png")
     (root / "blue" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     return root
 
@@ -154,9 +155,9 @@ def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, pro
     url = f"/api/datasets/{project_id}/import/check"
     mapping = {"blue": "cold", MARKUP: None}
     body = {"source_path": str(source), "options": {"class_mapping": mapping}}
-    report = client.post(url, json=body).json()["data"]
+    report = check_import(client, project_id, body)
     assert (report["classes"], report["found_classes"]) == (["cold"], {MARKUP: 60, "blue": 61})
-    html = client.post(url, json=body, headers=HTMX).text
+    html = check_import_html(client, project_id, body)
     assert 'id="import-report"' in html
     assert "<b>red" not in html
     text = text_of(html)
@@ -190,3 +191,22 @@ def test_failed_import_is_explained_on_the_page(client: httpx.Client, project_id
     text = text_of(client.get(f"/projects/{project_id}/dataset").text)
     assert "The import failed No image could be imported." in text
     assert "No images yet" in text
+
+
+def test_identical_images_are_named_with_the_labels_that_differ(
+    client: httpx.Client, project_id: str, tmp_path: Path
+) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            colour = (number, 0, 0) if number < 2 else (9, len(name), ord(name[0]))
+            Image.new("RGB", (8, 8), colour).save(tmp_path / name / f"{name}{number}.png")
+    started = client.post(f"/api/datasets/{project_id}/import/local", json={"source_path": str(tmp_path)}).json()
+    wait_for_job(client, started["data"]["job_id"])
+    html = client.get(f"/projects/{project_id}/dataset").text
+    assert 'id="identical-images"' in html
+    assert "4 identical images" in html
+    assert "4 images are identical to another one (2 groups). 2 of the groups have more than one label." in html
+    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat0.png: cat</a>' in html
+    summary = client.get(f"/api/datasets/{project_id}").json()["data"]
+    assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
+from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.experiments import ExperimentRecord
 from tests.api.live import LiveServer
 from tests.api.pages.evaluated import (
@@ -282,4 +285,55 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     assert "Confusion matrix" not in html
     assert 'id="result-correct"' not in html
     detail = client.get(f"/projects/{project}/evaluation/image?image=i0_19.png").text
-    assert re.search(r"<td>weight</td>.*?190\.0.*?188\.1.*?-1\.900", detail, re.DOTALL)
+    assert re.search(r"<td>weight</td>.*?190.*?188\.1.*?-1\.900", detail, re.DOTALL)
+
+
+def leak(server: LiveServer, project: str, experiment: str, leaks: object) -> None:
+    """Write leaks into the aggregate of an evaluation; None takes them out, as in one of an earlier version."""
+    path = server.studio.evaluations._stores.paths.evaluation_dir(project, experiment) / "aggregate.json"
+    aggregate = {key: value for key, value in json.loads(path.read_text()).items() if key != "leaks"}
+    path.write_text(json.dumps(aggregate if leaks is None else aggregate | {"leaks": leaks}))
+
+
+def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_without_them(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    interval = {"accuracy": {"low": 0.2, "high": 0.8, "level": 0.95}}
+    without = {"num_images": 5, "metrics": {"accuracy": 0.512}, "intervals": interval}
+    identical = {"images": 15, "other_label": 3, "without": without}
+    leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": identical})
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert "15 of the 20 evaluated images are identical to training images, 3 of them with another label." in html
+    assert "5 images are left that the model has not seen." in html
+    assert html.index('id="evaluation-leaks"') < html.index('class="metrics"')
+    assert '<td class="is-number">0.512</td>' in html
+    assert '<td class="is-number">0.200 to 0.800</td>' in html
+    assert "15 images seen in training" in html  # in the list of experiments
+    none_left = {"images": 20, "other_label": 0, "without": {"num_images": 0, "metrics": {}, "intervals": {}}}
+    leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": none_left})
+    html = read(client, labelled, f"?experiment={experiment}")
+    assert "All 20 evaluated images are identical to training images. No image is left" in html
+
+
+def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(
+    server: LiveServer, client: httpx.Client, tmp_path: Path
+) -> None:
+    project = make_project(server, client, tmp_path)
+    made = make_experiment(server, client, project)
+    write_label_results(server, project, made, ["a", "b"], 20)
+    leak(server, project, made, None)
+    assert 'id="evaluation-leaks"' not in read(client, project, f"?experiment={made}")
+
+    def copy_content(table: DatasetTable) -> DatasetTable:
+        trained = next(image for image in table.images if image.split == ["train"])
+        images = [
+            msgspec.structs.replace(image, content_hash=trained.content_hash) if image.split == ["test"] else image
+            for image in table.images
+        ]
+        return msgspec.structs.replace(table, images=images, splits=[SplitRecord("main", seed=42)])
+
+    server.studio.evaluations._stores.datasets.change_table(project, copy_content)
+    html = read(client, project, f"?experiment={made}")
+    assert "3 of the 20 evaluated images are identical to training images." in html
+    assert "Evaluate again for the score without them." in html

@@ -124,3 +124,10 @@ def test_page_stays_small_with_many_splits_of_many_classes() -> None:
     listing = make_split_list(PROJECT, SplitOverview(num_images=4000, splits=splits))
     assert len(listing.cards) == 12
     assert len(render(*splits)) < 80_000
+
+
+def test_whether_a_deleted_split_can_be_had_again_is_said_as_it_is() -> None:
+    leaks = {"identical": {"groups": 2, "images": 4, "test_in_train": 2}}
+    assert "The same shares and seed give it again." in render(split(seed=1))
+    assert "Importing the images again gives it back." in render(split(is_imported=True))
+    assert "give another one, which keeps identical images in one subset" in render(split(seed=1, leaks=leaks))

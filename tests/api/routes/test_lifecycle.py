@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.api.checking import check_import
 from tests.api.live import LiveServer
 from tests.api.routes.test_uploads import wait_for_job
 from tests.api.streams.sse_client import Message, read_until
@@ -62,7 +63,7 @@ def create_project(http: httpx.Client, source: Path) -> str:
     tasks = http.get("/api/tasks").json()["data"]["tasks"]
     (task,) = [item["id"] for item in tasks if item["annotation_kind"] == "label"]
     pid: str = http.post("/api/projects", json={"name": "Squares", "task": task}).json()["data"]["id"]
-    report = http.post(f"/api/datasets/{pid}/import/check", json={"source_path": str(source)}).json()["data"]
+    report = check_import(http, pid, {"source_path": str(source)})
     assert (report["can_import"], report["num_images"]) == (True, 40)
     started = http.post(f"/api/datasets/{pid}/import/local", json={"source_path": str(source)})
     assert started.status_code == 202

@@ -31,6 +31,15 @@ def _look_at_folder(page: Page) -> None:
     page.get_by_text("Rename, merge or leave out classes").click()
 
 
+def _look_for_long(page: Page) -> None:
+    root = Path(tempfile.mkdtemp(prefix="endless"))
+    _open_import(page)
+    page.get_by_text("Folder on the server").click()
+    page.get_by_label("Path of a folder").fill(str(root))
+    page.get_by_role("button", name="Look at the images").click()
+    page.locator("#check-progress").wait_for()
+
+
 def _open_first(page: Page) -> None:
     page.locator("a.tile").first.click()
     page.locator("#image-detail h3").wait_for()
@@ -48,6 +57,9 @@ SCREENS = (
     Screen("dataset-nothing", "/projects/{project_id}/dataset?class=3&search=zebra", is_full_page=False),
     Screen("dataset-import", "/projects/{empty_id}/dataset", _open_import, is_full_page=False),
     Screen("dataset-report", "/projects/{empty_id}/dataset", _look_at_folder, is_full_page=False),
+    Screen(
+        "dataset-check", "/projects/{import_failed_id}/dataset", _look_for_long, is_full_page=False, server="states"
+    ),
     Screen("dataset-image", "/projects/{project_id}/dataset", _open_first, is_full_page=False),
     Screen("dataset-clear", "/projects/{project_id}/dataset", _ask_to_clear, is_full_page=False),
     Screen("dataset-importing", "/projects/{importing_id}/dataset", server="states"),

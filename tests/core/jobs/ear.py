@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -44,5 +45,5 @@ def run_job(
     job_dir = Path(request.job_dir)
     (job_dir / "request.json").write_text(request.model_dump_json())
     child = ChildProcess(job_dir, arguments)
-    further = {} if clock is None else {"clock": lambda: clock(child)}
-    return JobRun(job_dir, child, cast("EventForwarder", Ear()), silent_after_s, **further).execute(lambda _: None)
+    tell_time = time.monotonic if clock is None else (lambda: clock(child))
+    return JobRun(job_dir, child, cast("EventForwarder", Ear()), silent_after_s, tell_time).execute(lambda _: None)

@@ -6,18 +6,30 @@ import io
 import stat
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.datasets.formats.archive import extract_zip
+from app.datasets.formats import archive
 from app.datasets.formats.base import ProblemList, SourceError
+from app.datasets.formats.work import Work
 from app.schemas.job_context import JobCancelled
 from app.schemas.payloads import ImportLimits
 
 LIMITS = ImportLimits()
+
+
+def extract_zip(
+    path: Path, target: Path, limits: ImportLimits, on_progress: Callable[[int, int], None] | None = None
+) -> ProblemList:
+    def tell(doing: str, done: int, total: int) -> None:
+        if on_progress is not None and doing == "Unpacking":
+            on_progress(done, total)
+
+    return archive.extract_zip(path, target, Work(limits, tell, interval_s=0.0))
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ import pytest
 
 from app.datasets.formats import check
 from app.datasets.formats.check import check_source
+from app.datasets.formats.source import Source
+from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions, ImportReport
 from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
@@ -22,7 +24,8 @@ ALLOWED = ("image_folders", "csv", "coco")
 
 
 def report(path: Path, kind: AnnotationKind = "label", source_format: str | None = None, **limits: Any) -> ImportReport:
-    return check_source(path, kind, ALLOWED, source_format, ImportOptions(), ImportLimits(**limits), path.parent)
+    work = Work(ImportLimits(**limits))
+    return check_source(Source(path, kind, ALLOWED, source_format, ImportOptions(), work), path.parent)
 
 
 @pytest.fixture

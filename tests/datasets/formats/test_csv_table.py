@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.datasets.formats.base import Scan, SourceError
 from app.datasets.formats.csv_table import FORMAT, RowError, parse_number
+from app.datasets.formats.work import Work
 from app.datasets.table import Label, Value
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import ImportLimits
@@ -28,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 def scan(root: Path, text: str | bytes, kind: AnnotationKind = "label", **options: Any) -> Scan:
     (root / "t.csv").write_bytes(text.encode() if isinstance(text, str) else text)
-    return FORMAT.scan(root, kind, ImportOptions(**options), ImportLimits())
+    return FORMAT.scan(root, kind, ImportOptions(**options), Work())
 
 
 def labels(found: Scan) -> list[tuple[str, str]]:
@@ -43,6 +44,30 @@ def test_file_name_and_label(root: Path) -> None:
     found = scan(root, "filename,label\n0.png,dog\n1.png,cat\n")
     assert labels(found) == [("0.png", "dog"), ("1.png", "cat")]
     assert (found.classes, found.problems.num_problems) == (("cat", "dog"), 0)
+
+
+@pytest.mark.parametrize("offset", ["1700000000", "100000000", "-1e12"])
+def test_a_large_offset_loses_no_digit(root: Path, offset: str) -> None:
+    found = scan(root, f"filename,value\n0.png,{offset}\n1.png,{float(offset) + 1.5!r}\n", "values")
+    assert [row[0] - float(offset) for row in values(found)] == [0.0, 1.5]
+    assert found.problems.num_problems == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "reason"),
+    [
+        ("1e20", "100000000000000065536", "little is left of their differences"),
+        ("1700000000000000000", "1700000000000001000", "little is left of their differences"),
+        ("7", "7.0", "nothing to learn"),
+    ],
+)
+def test_numbers_that_cannot_be_learned_are_named(root: Path, first: str, second: str, reason: str) -> None:
+    found = scan(root, f"filename,age\n0.png,{first}\n1.png,{second}\n", "values")
+    assert len(values(found)) == 2
+    [problem] = found.problems.named
+    assert (problem.severity, problem.file) == ("warning", "t.csv")
+    assert "'age'" in problem.message
+    assert reason in problem.message
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -209,8 +234,8 @@ def test_several_tables_need_a_choice(root: Path) -> None:
 
 def test_the_number_of_rows_is_limited(root: Path) -> None:
     (root / "t.csv").write_text("filename,label\n" + "0.png,a\n" * 5)
-    with pytest.raises(SourceError, match="more than 3 rows"):
-        FORMAT.scan(root, "label", ImportOptions(), ImportLimits(max_entries=3))
+    with pytest.raises(SourceError, match="more than 3 entries"):
+        FORMAT.scan(root, "label", ImportOptions(), Work(ImportLimits(max_entries=3)))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

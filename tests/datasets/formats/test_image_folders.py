@@ -8,6 +8,7 @@ import pytest
 
 from app.datasets.formats.base import Scan, SourceError
 from app.datasets.formats.image_folders import FORMAT
+from app.datasets.formats.work import Work
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import ImportLimits
@@ -15,7 +16,7 @@ from tests.datasets.pictures import write_image
 
 
 def scan(root: Path) -> Scan:
-    return FORMAT.scan(root.resolve(), "label", ImportOptions(), ImportLimits())
+    return FORMAT.scan(root.resolve(), "label", ImportOptions(), Work())
 
 
 def test_folders_are_classes_in_order(tmp_path: Path) -> None:
@@ -99,13 +100,13 @@ def test_a_folder_without_images_is_refused(tmp_path: Path, folders: tuple[str, 
 def test_the_number_of_files_is_limited(tmp_path: Path) -> None:
     for i in range(3):
         write_image(tmp_path / "cat" / f"{i}.png")
-    with pytest.raises(SourceError, match="limit is 2"):
-        FORMAT.scan(tmp_path.resolve(), "label", ImportOptions(), ImportLimits(max_entries=2))
+    with pytest.raises(SourceError, match="more than 2 entries"):
+        FORMAT.scan(tmp_path.resolve(), "label", ImportOptions(), Work(ImportLimits(max_entries=2)))
 
 
 def test_matching_looks_at_contents(tmp_path: Path) -> None:
     (tmp_path / "cat").mkdir()
     (tmp_path / "cat" / "a.png").write_text("no image")
-    assert not FORMAT.is_match(tmp_path, ImportOptions())
+    assert not FORMAT.is_match(tmp_path, ImportOptions(), Work())
     write_image(tmp_path / "train" / "cat" / "b.png")
-    assert FORMAT.is_match(tmp_path, ImportOptions())
+    assert FORMAT.is_match(tmp_path, ImportOptions(), Work())

@@ -11,6 +11,7 @@ import pytest
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.coco import Coco
 from app.datasets.formats.registry import detect_format, get_format, index_formats, list_formats
+from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
 from tests.datasets.pictures import write_image
 
@@ -32,21 +33,21 @@ def test_two_formats_of_one_name_are_refused() -> None:
 
 def test_the_first_that_matches_is_taken(tmp_path: Path) -> None:
     write_image(tmp_path / "cat" / "a.png")
-    assert detect_format(tmp_path, ALL, NO_OPTIONS).name == "image_folders"
+    assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "image_folders"
     (tmp_path / "labels.csv").write_text("filename,label\n")
-    assert detect_format(tmp_path, ALL, NO_OPTIONS).name == "csv"
+    assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "csv"
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "a.json").write_text(json.dumps({}))
-    assert detect_format(tmp_path, ALL, NO_OPTIONS).name == "coco"
-    assert detect_format(tmp_path, ["image_folders"], NO_OPTIONS).name == "image_folders"
+    assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "coco"
+    assert detect_format(tmp_path, ["image_folders"], NO_OPTIONS, Work()).name == "image_folders"
 
 
 def test_no_match_says_what_would_fit(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="folder is empty"):
-        detect_format(tmp_path, ALL, NO_OPTIONS)
+        detect_format(tmp_path, ALL, NO_OPTIONS, Work())
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(SourceError, match="1 files and 0 folders") as refusal:
-        detect_format(tmp_path, ["csv"], NO_OPTIONS)
+        detect_format(tmp_path, ["csv"], NO_OPTIONS, Work())
     assert "csv: a table" in refusal.value.fix
     assert "coco" not in refusal.value.fix
 

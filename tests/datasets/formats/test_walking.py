@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.datasets.formats.base import ProblemList, SourceError
 from app.datasets.formats.walking import find_file, list_files, resolve_inside
+from app.datasets.formats.work import Work
 from tests.datasets.pictures import write_image
 
 
@@ -87,7 +88,7 @@ def test_listing_names_links_pipes_and_folders(tmp_path: Path) -> None:
     (root / "cat" / "Thumbs.db").write_text("")
     os.mkfifo(root / "cat" / "pipe.png")
     problems = ProblemList(10)
-    assert list(list_files(root, root / "cat", problems)) == [(root / "cat" / "a.png", "cat/a.png")]
+    assert list(list_files(root, root / "cat", problems, Work())) == [(root / "cat" / "a.png", "cat/a.png")]
     assert {item.file for item in problems.named} == {
         *("cat/deeper", "cat/passwd.png", "cat/gone.png", "cat/pipe.png"),
     }
@@ -99,5 +100,5 @@ def test_a_class_folder_that_is_a_link_to_the_outside_is_refused(tmp_path: Path)
     root.mkdir()
     (root / "cat").symlink_to(tmp_path / "elsewhere")
     problems = ProblemList(10)
-    assert list(list_files(root, root / "cat", problems)) == []
+    assert list(list_files(root, root / "cat", problems, Work())) == []
     assert [item.file for item in problems.named] == ["cat"]

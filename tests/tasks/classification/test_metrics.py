@@ -12,7 +12,14 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from app.datasets.table import Label
 from app.tasks.base import TaskContext
 from app.tasks.classification.calibration import measure_calibration
-from app.tasks.classification.metrics import aggregate, build_epoch_metrics, resampled_headline, result_rows
+from app.tasks.classification.metrics import (
+    MACRO_METRICS,
+    aggregate,
+    build_epoch_metrics,
+    headline_intervals,
+    resampled_headline,
+    result_rows,
+)
 from tests.tasks.samples import CLASSES, make_context, make_row
 
 CONTEXT = make_context("classification")
@@ -158,3 +165,42 @@ def test_a_thousand_resamples_of_ten_thousand_images_take_seconds() -> None:
     assert time.process_time() - started < 10
     assert {name: values.shape for name, values in headline.items()} == dict.fromkeys(headline, (1000,))
     assert headline["accuracy"].mean() == pytest.approx(aggregate(rows, CONTEXT)["accuracy"], abs=1e-3)
+
+
+def test_a_perfectly_calibrated_model_is_seldom_called_anything_else() -> None:
+    generator = np.random.default_rng(8)
+    called = []
+    for _ in range(200):
+        confidence = generator.uniform(0.4, 1.0, 60)
+        found = measure_calibration(confidence, generator.random(60) < confidence)
+        called.append(found["verdict"] != "open")
+        assert found["chance"]["low"] < found["chance"]["mean"] < found["chance"]["high"]
+    # At most 5 %, and two standard errors.
+    assert np.mean(called) <= 0.08
+
+
+@pytest.mark.parametrize(
+    ("says", "is_right", "verdict"), [(0.95, 0.7, "overconfident"), (0.6, 0.9, "underconfident"), (0.8, 0.8, "open")]
+)
+def test_a_shift_beyond_chance_is_named(says: float, is_right: float, verdict: str) -> None:
+    is_correct = np.arange(200) < 200 * is_right
+    found = measure_calibration(np.full(200, says), is_correct)
+    assert found["verdict"] == verdict
+    assert found["gap"]["value"] == pytest.approx(says - is_right)
+    few = measure_calibration(np.full(4, says), np.array([True, True, True, False]))
+    assert few["verdict"] == "open"
+
+
+def test_errors_in_both_directions_are_miscalibrated() -> None:
+    confidence = np.repeat([0.6, 0.9], 200)
+    is_correct = np.concatenate([np.arange(200) < 180, np.arange(200) < 120])
+    assert measure_calibration(confidence, is_correct)["verdict"] == "miscalibrated"
+
+
+def test_a_macro_average_needs_most_of_its_classes() -> None:
+    rows = _rows([0, 0, 1, 1, 2, 2], np.eye(3, dtype=np.float32)[[0, 0, 1, 1, 2, 2]] * 9)
+    full = headline_intervals(rows, CONTEXT, lambda: None)
+    assert (set(full["intervals"]), full["not_enough_images"]) == ({"accuracy", *MACRO_METRICS}, {})
+    part = headline_intervals(rows[:4], CONTEXT, lambda: None)
+    assert (set(part["intervals"]), set(part["not_enough_images"])) == ({"accuracy"}, set(MACRO_METRICS))
+    assert part["not_enough_images"]["f1_macro"].startswith("1 of 3 classes")

@@ -35,16 +35,27 @@ def _loss(loss_name: str, targets: Tensor, weights: Tensor | None = None) -> tup
     return model.loss(torch.zeros(6, 3, 1, 1), targets)[0], network.logits
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_cross_entropy_is_that_of_torch(weights: Tensor | None) -> None:
+@pytest.mark.parametrize("weights", [torch.ones(3), WEIGHTS])
+def test_cross_entropy_is_that_of_torch_for_each_image_with_its_weight(weights: Tensor) -> None:
     loss, logits = _loss("cross_entropy", TARGETS, weights)
-    torch.testing.assert_close(loss, functional.cross_entropy(logits, TARGETS, weights))
+    each = functional.cross_entropy(logits, TARGETS, reduction="none")
+    torch.testing.assert_close(loss, (weights[TARGETS] * each).mean())
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_label_smoothing_is_that_of_torch(weights: Tensor | None) -> None:
+@pytest.mark.parametrize("weights", [torch.ones(3), WEIGHTS])
+def test_label_smoothing_is_that_of_torch_for_each_image_with_its_weight(weights: Tensor) -> None:
     loss, logits = _loss("label_smoothing_cross_entropy", TARGETS, weights)
-    torch.testing.assert_close(loss, functional.cross_entropy(logits, TARGETS, weights, label_smoothing=0.2))
+    each = functional.cross_entropy(logits, TARGETS, label_smoothing=0.2, reduction="none")
+    torch.testing.assert_close(loss, (weights[TARGETS] * each).mean())
+
+
+@pytest.mark.parametrize("loss_name", ["cross_entropy", "focal", "label_smoothing_cross_entropy"])
+def test_the_weight_of_an_image_does_not_depend_on_its_batch(loss_name: str) -> None:
+    network: Any = _FixedLogits()
+    model = ClassifierModel(network, WEIGHTS, loss_name, 0.2)
+    whole = model._loss_of(network.logits, TARGETS)
+    parts = [model._loss_of(network.logits[at : at + 1], TARGETS[at : at + 1]) for at in range(6)]
+    torch.testing.assert_close(whole, torch.stack(parts).mean())
 
 
 def test_focal_loss_is_cross_entropy_times_the_squared_miss() -> None:

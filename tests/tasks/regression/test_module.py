@@ -29,7 +29,18 @@ def _model(loss_name: str) -> RegressorModel:
 
 def test_the_answer_is_in_the_units_of_the_user() -> None:
     found = _model("mse")(torch.zeros(2, 3, 1, 1))["values"]
-    torch.testing.assert_close(found, torch.tensor([[1000.0, 0.001], [900.0, 0.0005]]))
+    torch.testing.assert_close(found, torch.tensor([[1000.0, 0.001], [900.0, 0.0005]], dtype=torch.float64))
+
+
+@pytest.mark.parametrize("offset", [1.7e9, 1e8, -1e12])
+def test_a_large_offset_hides_no_difference(offset: float) -> None:
+    network: Any = _FixedAnswer()
+    model = RegressorModel(network, [offset, offset], [2.0, 0.5], "mse")
+    targets = torch.tensor([[offset, offset + 0.5], [offset - 2.0, offset]], dtype=torch.float64)
+    loss, outputs = model.loss(torch.zeros(2, 3, 1, 1), targets)
+    assert outputs["values"].tolist() == [[offset, offset + 0.5], [offset - 4.0, offset + 0.25]]
+    aim = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])
+    torch.testing.assert_close(loss, functional.mse_loss(STANDARDISED, aim))
 
 
 def test_the_scale_of_the_values_goes_with_the_weights() -> None:

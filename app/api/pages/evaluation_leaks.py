@@ -1,0 +1,55 @@
+"""The notice beside the scores of an evaluation whose images training has seen. Computes no metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.api.pages.evaluation_figures import format_number
+from app.schemas.leaks import EvaluationLeaks
+from app.schemas.tasks import MetricSpec
+
+
+@dataclass(frozen=True)
+class LeakNotice:
+    """Names for `evaluation/leaks.html`: the metrics over all images and over those that are new to the model."""
+
+    title: str
+    text: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+def make_leak_notice(
+    metrics: Sequence[MetricSpec], aggregate: Mapping[str, Any], leaks: EvaluationLeaks | None
+) -> LeakNotice | None:
+    """Return the notice, None where no evaluated image is identical to a training image."""
+    if leaks is None or not leaks.identical.images:
+        return None
+    without = leaks.identical.without
+    rows = []
+    if without is not None and without.num_images:
+        rows = [
+            [
+                metric.title,
+                _format(aggregate.get(metric.name)),
+                _format(without.metrics.get(metric.name)),
+                _format_interval(without.intervals.get(metric.name)),
+            ]
+            for metric in metrics
+            if isinstance(aggregate.get(metric.name), int | float)
+        ]
+    columns = ["Metric", "#All", "#New", "#Interval of new"]
+    return LeakNotice("Training has seen some of these images", leaks.in_words(), columns, rows)
+
+
+def _format(value: Any) -> str:
+    return format_number(float(value)) if isinstance(value, int | float) else "none"
+
+
+def _format_interval(interval: Any) -> str:
+    try:
+        return f"{format_number(float(interval['low']))} to {format_number(float(interval['high']))}"
+    except (KeyError, TypeError):
+        return "none"

@@ -1,0 +1,26 @@
+"""How the numbers of images read: values that a model learned or answered. Metrics are in evaluation_figures.py."""
+
+from __future__ import annotations
+
+import math
+
+LARGEST_IN_FULL = 1e15
+SIGNIFICANT_DIGITS = 6
+
+
+def format_value(value: float, beside: float | None = None) -> str:
+    """Return a value in full up to 1e15, so that two far from 0 can still be told apart: seconds since 1970, say.
+
+    With `beside`, at least two digits of the difference to that number can be read.
+    """
+    size = abs(value)
+    if not 1e-4 <= size < LARGEST_IN_FULL:
+        return f"{value:.{SIGNIFICANT_DIGITS}g}"
+    decimals = max(0, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(size)))
+    gap = 0.0 if beside is None else abs(value - beside)
+    if gap > 0.0:
+        decimals = max(decimals, 1 - math.floor(math.log10(gap)))
+    # float64 has no more digits than these.
+    decimals = min(decimals, 15 - math.floor(math.log10(size)))
+    text = f"{value:,.{max(0, decimals)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,0 +1,97 @@
+"""Dry runs of imports over HTTP, and the tables of all their problems."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from app.api.dependencies import JobPath, ProjectPath, StudioDep
+from app.api.files import document_file, serve_download
+from app.api.json_body import StrictRoute
+from app.api.pages.dataset_check import check_fragment
+from app.api.present import present
+from app.core.exceptions import ConflictError
+from app.core.studio import Studio
+from app.schemas.datasets import CheckState, ImportCheck, ImportReport
+from app.schemas.envelope import Ok
+from app.schemas.jobs import TERMINAL_JOB_STATUSES
+
+router = APIRouter(prefix="/api/datasets/{pid}/import", tags=["Datasets"], route_class=StrictRoute)
+# Most dry runs end within this time, and then one request is all that it takes.
+WAIT_S = 5.0
+# For a client that asks with "Prefer: respond-async" (RFC 7240), as the page does to show how far it is.
+SHORT_WAIT_S = 0.7
+POLL_S = 0.1
+
+
+@router.post(
+    "/check",
+    response_model=Ok[ImportReport],
+    responses={202: {"model": Ok[CheckState], "description": "It goes on; GET .../import/check/{job_id} follows it."}},
+    summary="Try an import without importing",
+)
+async def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
+    """The format found, counts, classes, and every problem with its file and how to mend it.
+
+    Runs as a job, in place of an older one of the project. One that nobody asks for during a minute is cancelled.
+    With `Prefer: respond-async` the answer comes within a second.
+    """
+    state = await run_in_threadpool(studio.import_checks.start_check, pid, body)
+    state = await _wait(request, studio, pid, state)
+    return await run_in_threadpool(_answer, request, studio, pid, state)
+
+
+@router.get("/check/{job_id}", response_model=Ok[CheckState], summary="Follow a dry run")
+def get_check(request: Request, pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
+    """How far it is, and its report once it is done; POST /api/jobs/{job_id}/cancel ends it."""
+    state = studio.import_checks.get_state(pid, job_id)
+    return present(request, state, lambda: check_fragment(pid, studio.import_checks, state))
+
+
+@router.get(
+    "/check/{job_id}/problems",
+    response_class=Response,
+    responses=document_file("text/csv"),
+    summary="Get every problem of a dry run",
+)
+def get_check_problems(pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
+    """A CSV table of file, message, fix and severity; reports name the first of them."""
+    return serve_download(studio.import_checks.problems_path(pid, job_id), "problems.csv", "text/csv")
+
+
+@router.get(
+    "/problems", response_class=Response, responses=document_file("text/csv"), summary="Get every problem of the import"
+)
+def get_import_problems(pid: ProjectPath, studio: StudioDep) -> Response:
+    """A CSV table of what the import of the dataset left out or warned of, or the last import that failed."""
+    return serve_download(studio.imports.problems_path(pid), "import-problems.csv", "text/csv")
+
+
+async def _wait(request: Request, studio: Studio, project_id: str, state: CheckState) -> CheckState:
+    """Return the state at the end of the dry run, or after a moment. A client that hangs up takes its run with it."""
+    now_s = asyncio.get_running_loop().time
+    is_impatient = "respond-async" in request.headers.get("prefer", "")
+    deadline_s = now_s() + (SHORT_WAIT_S if is_impatient else WAIT_S)
+    while state.status not in TERMINAL_JOB_STATUSES and now_s() < deadline_s:
+        await asyncio.sleep(POLL_S)
+        if await request.is_disconnected():
+            await run_in_threadpool(studio.jobs.cancel_job, state.job_id)
+            break
+        state = await run_in_threadpool(studio.import_checks.get_state, project_id, state.job_id)
+    return state
+
+
+def _answer(request: Request, studio: Studio, project_id: str, state: CheckState) -> Response:
+    if state.report is None and state.status in TERMINAL_JOB_STATUSES:
+        msg = f"The dry run {state.job_id} was cancelled, or a newer one of this project replaced it."
+        raise ConflictError(msg)
+    status_code = 202 if state.report is None else 200
+    return present(
+        request,
+        state.report or state,
+        lambda: check_fragment(project_id, studio.import_checks, state),
+        status_code=status_code,
+    )

@@ -1,0 +1,77 @@
+"""What is known of how good a checkpoint is, and on which images that was measured. For the metadata of exports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.schemas.evaluation import EvaluationRecord
+from app.schemas.experiments import CheckpointName, ExperimentRecord
+from app.schemas.export import Measurement
+
+
+def find_measurements(
+    stores: Stores,
+    project_id: str,
+    record: ExperimentRecord,
+    checkpoint: CheckpointName,
+    evaluation: EvaluationRecord | None,
+) -> list[Measurement]:
+    """Return the headline metrics of `evaluation`, which measured this checkpoint, else those of its own training."""
+    lookup = Lookup(stores)
+    if evaluation is not None:
+        aggregate = stores.evaluations.read_aggregate(project_id, record.id) or {}
+        names = [metric.name for metric in lookup.find_spec(project_id).info.headline_metrics]
+        if found := _read_aggregate(aggregate, names, evaluation):
+            return found
+    values = record.best_metric if checkpoint == "best" else record.final_metrics
+    counts = _count_images(lookup, project_id, record.split_name)
+    return [_measured_in_training(name, value, record, counts) for name, value in values.items()]
+
+
+def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: EvaluationRecord) -> list[Measurement]:
+    intervals = aggregate.get("intervals") or {}
+    return [
+        Measurement(
+            metric=name,
+            value=float(aggregate[name]),
+            **_ends(intervals.get(name) or {}),
+            subsets=list(evaluation.split_subsets),
+            num_images=int(aggregate.get("num_images", 0)),
+            measured_at=evaluation.completed_at,
+            source="evaluation",
+        )
+        for name in names
+        if aggregate.get(name) is not None
+    ]
+
+
+def _ends(interval: Mapping[str, Any]) -> dict[str, float | None]:
+    ends = {name: interval.get(name) for name in ("low", "high", "level")}
+    if ends["low"] is None or ends["high"] is None:
+        return dict.fromkeys(ends)
+    return {name: None if value is None else float(value) for name, value in ends.items()}
+
+
+def _measured_in_training(name: str, value: float, record: ExperimentRecord, counts: Mapping[str, int]) -> Measurement:
+    subset = "train" if name.startswith("train_") else "val"
+    return Measurement(
+        metric=name,
+        value=value,
+        subsets=[subset],
+        num_images=counts.get(subset, 0),
+        measured_at=record.completed_at,
+        source="training" if subset == "train" else "validation",
+    )
+
+
+def _count_images(lookup: Lookup, project_id: str, split_name: str) -> dict[str, int]:
+    try:
+        table, index = lookup.find_split(project_id, split_name)
+    except (DatasetNotImportedError, SplitNotFoundError):
+        return {}
+    values = [image.split[index] for image in table.images]
+    return {subset: values.count(subset) for subset in ("train", "val")}

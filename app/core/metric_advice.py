@@ -1,0 +1,59 @@
+"""Which metric would keep the best checkpoint of an experiment, and what that hides: said before a run is started."""
+
+from __future__ import annotations
+
+from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
+from app.core.lookup import Lookup
+from app.core.stores import Stores
+from app.datasets.profile import SplitProfile, profile_training
+from app.datasets.table import DatasetTable
+from app.schemas.experiments import ExperimentRecord
+from app.schemas.training_views import MetricAdvice
+
+MAX_KEPT = 64
+
+
+class MetricAdvisor:
+    """Answers from the training images of the experiment's split, which it counts once for each table."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._lookup = Lookup(stores)
+        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitProfile]] = {}
+
+    def advise(self, project_id: str, record: ExperimentRecord) -> MetricAdvice:
+        """Return what `checkpoint_metric` of an experiment comes to; nothing for one whose split is gone."""
+        try:
+            table, index = self._lookup.find_split(project_id, record.split_name)
+        except (DatasetNotImportedError, SplitNotFoundError):
+            return MetricAdvice()
+        spec = self._lookup.find_spec(project_id)
+        if not any(image.split[index] == "val" for image in table.images):
+            reason = "The split has no validation images, so the best checkpoint is the one with the least train_loss."
+            return MetricAdvice(metric="train_loss", title="Loss, training", reason=reason)
+        profile = self._profile(project_id, record.split_name, table, index)
+        # An experiment of an earlier version does not name a metric.
+        choice = spec.choose_metric(str(record.hyperparameters.get("checkpoint_metric", "auto")), profile)
+        titles = {metric.name: metric.title for metric in spec.all_metrics}
+        return MetricAdvice(
+            metric=choice.name,
+            title=titles.get(choice.name, choice.name),
+            reason=choice.reason,
+            warning=choice.warning,
+            classes=[name for name, _ in profile.class_counts],
+        )
+
+    def list_warnings(self, project_id: str, record: ExperimentRecord) -> list[str]:
+        """Return the warning as a list, empty without one."""
+        warning = self.advise(project_id, record).warning
+        return [warning] if warning else []
+
+    def _profile(self, project_id: str, split_name: str, table: DatasetTable, index: int) -> SplitProfile:
+        key = project_id, split_name
+        known = self._kept.get(key)
+        if known is not None and known[0] is table:
+            return known[1]
+        profile = profile_training([image for image in table.images if image.split[index] == "train"])
+        if len(self._kept) >= MAX_KEPT:
+            self._kept.clear()
+        self._kept[key] = table, profile
+        return profile

@@ -1,0 +1,90 @@
+"""What goes on while a source is read: how far it is, what it may still use, and the file of all its problems.
+
+Every loop over what a stranger wrote calls `step`, where a cancel, the deadline and the limit of memory end it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.datasets.formats.base import ProblemList, SourceError
+from app.datasets.formats.problem_file import ProblemFile
+from app.schemas.payloads import ImportLimits
+
+PROGRESS_INTERVAL_S = 0.3
+
+# Takes what is done now, how much of it, and how much there is, 0 where that is not known; may raise to end the work.
+OnProgress = Callable[[str, int, int], None]
+
+
+class LimitError(SourceError):
+    """A limit ended the reading. The message says which and how far it came, the fix which setting raises it."""
+
+
+def describe_time_limit(limits: ImportLimits, place: str) -> LimitError:
+    """Return the error for a reading that took too long."""
+    msg = f"It took longer than the {limits.max_seconds or 0:g} s that it may take. It came to: {place}."
+    return LimitError(msg, f"Use a part of the data, or raise {limits.seconds_setting}.")
+
+
+def describe_memory_limit(limits: ImportLimits, place: str) -> LimitError:
+    """Return the error for a reading that needs too much memory."""
+    msg = f"It needs more than the {limits.max_memory_bytes / 2**20:,.0f} MiB that it may use. It came to: {place}."
+    return LimitError(msg, "Use a part of the data, or raise AI_STUDIO_MAX_IMPORT_MEMORY.")
+
+
+class Work:
+    """The reading of one source. Limits of what is read are in `limits`; the deadline counts from here."""
+
+    def __init__(
+        self,
+        limits: ImportLimits | None = None,
+        on_progress: OnProgress | None = None,
+        problems_path: Path | None = None,
+        interval_s: float = PROGRESS_INTERVAL_S,
+    ) -> None:
+        """`problems_path`: where every problem is written, also those that no list names."""
+        self.limits = limits or ImportLimits()
+        self.is_over_memory = False  # set by the thread that watches
+        self._on_progress = on_progress
+        self._problem_file = ProblemFile(problems_path) if problems_path is not None else None
+        self._interval_s = interval_s
+        self._next_s = 0.0
+        self._deadline_s = time.monotonic() + self.limits.max_seconds if self.limits.max_seconds else None
+        self._place = ("Looking at the source", 0, 0)
+
+    @property
+    def place(self) -> str:
+        """How far it is, in words."""
+        doing, done, total = self._place
+        count = f"{done:,} of {total:,}" if total else f"{done:,}"
+        return f"{doing}, {count}" if done or total else doing
+
+    @property
+    def seconds_over(self) -> float:
+        """Seconds since the deadline, negative before it."""
+        return -1.0 if self._deadline_s is None else time.monotonic() - self._deadline_s
+
+    def step(self, doing: str, done: int, total: int = 0) -> None:
+        """Say how far it is; cheap enough for every row. Raises LimitError, and what the listener raises."""
+        self._place = (doing, done, total)
+        if self.is_over_memory:
+            raise describe_memory_limit(self.limits, self.place)
+        now_s = time.monotonic()
+        if self._deadline_s is not None and now_s > self._deadline_s:
+            raise describe_time_limit(self.limits, self.place)
+        if self._on_progress is not None and (now_s >= self._next_s or (total and done == total)):
+            self._next_s = now_s + self._interval_s
+            self._on_progress(doing, done, total)
+
+    def new_problems(self) -> ProblemList:
+        """Return an empty list, which also writes what it takes into the file of all problems."""
+        sink = self._problem_file.write if self._problem_file is not None else None
+        return ProblemList(self.limits.max_named_problems, sink)
+
+    def close(self) -> None:
+        """Complete the file of all problems."""
+        if self._problem_file is not None:
+            self._problem_file.close()

@@ -1,0 +1,108 @@
+"""What a person should know about a split, in sentences. Every number comes from the counts of the split itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from app.schemas.leaks import SplitLeaks
+from app.schemas.splits import SplitCounts, SplitRatios
+
+SUBSETS = ("train", "val", "test")
+MIN_IMAGES = 3
+_MAX_NAMED_CLASSES = 10
+
+
+def explain_split(
+    stats: SplitCounts, by_class: Mapping[str, SplitCounts], leaks: SplitLeaks, ratios: SplitRatios | None
+) -> list[str]:
+    """Return the warnings; `ratios` is None for a split that came with the images, which wants what it has."""
+    wanted = [subset for subset in SUBSETS if _is_wanted(subset, stats, ratios)]
+    named = {name: counts for name, counts in by_class.items() if name and count_used(counts)}
+    return [*_explain_size(stats, leaks, wanted), *_explain_classes(named, wanted), *explain_leaks(stats, leaks)]
+
+
+def count_used(counts: SplitCounts) -> int:
+    """Return the images in train, val and test."""
+    return counts.train + counts.val + counts.test
+
+
+def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
+    """Yield what identical images mean for the scores on a split."""
+    found = leaks.identical
+    if found.test_in_train:
+        yield (
+            f"{_share(found.test_in_train, stats.test, 'test', 'a training image', 'training images')}: "
+            "a score on them does not say how the model does on new images."
+        )
+    if found.val_in_train:
+        yield (
+            f"{_share(found.val_in_train, stats.val, 'validation', 'a training image', 'training images')}: "
+            "they favour epochs that learned images by heart."
+        )
+    if found.test_in_val:
+        yield (
+            f"{_share(found.test_in_val, stats.test, 'test', 'a validation image', 'validation images')}: "
+            "the best epoch was chosen on them."
+        )
+    if found.groups_with_other_labels:
+        number, of = found.groups_with_other_labels, found.groups
+        yield (
+            f"{number:,} of the {_count(of, 'group')} of identical images across subsets "
+            f"{'has' if number == 1 else 'have'} more than one label."
+        )
+    if found.groups:
+        yield "A split drawn here keeps identical images in one subset."
+    if found.groups_together:
+        groups, one = _count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
+        yield f"{found.images_together:,} images are identical to another one ({groups}); {one} group is in one subset."
+
+
+def _is_wanted(subset: str, stats: SplitCounts, ratios: SplitRatios | None) -> bool:
+    if ratios is None:
+        return subset == "train" or getattr(stats, subset) > 0
+    return float(getattr(ratios, subset)) > 0.0
+
+
+def _explain_size(stats: SplitCounts, leaks: SplitLeaks, wanted: Sequence[str]) -> Iterator[str]:
+    number, found = count_used(stats), leaks.identical
+    empty = [subset for subset in wanted if not getattr(stats, subset)]
+    if number < MIN_IMAGES:
+        yield f"The split has fewer than {MIN_IMAGES} images ({number}): train, val and test need one each."
+    elif empty:
+        num_copies = found.images + found.images_together - found.groups - found.groups_together
+        differ = f": only {number - num_copies:,} of the {number:,} images differ in content" if num_copies else ""
+        yield f"No image in {' and '.join(empty)}{differ}."
+
+
+def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -> Iterator[str]:
+    """`counts` has the classes with an image in train, val or test."""
+    if len(counts) == 1:
+        yield f"There is only one class ({next(iter(counts))}); a model has nothing to tell apart."
+    single = {name for name, of_class in counts.items() if count_used(of_class) == 1}
+    if kept := sorted(name for name in single if counts[name].train):
+        has = "A class has only one image, which is" if len(kept) == 1 else "Classes with only one image each, which is"
+        yield f"{has} in train: {_join(kept)}."
+    for subset in wanted:
+        missing = sorted(
+            name
+            for name, of_class in counts.items()
+            if not getattr(of_class, subset) and (subset == "train" or name not in single)
+        )
+        if missing:
+            why = " A model cannot learn what it never sees." if subset == "train" else ""
+            yield f"No image in {subset} of: {_join(missing)}.{why}"
+
+
+def _share(number: int, of: int, noun: str, one: str, many: str) -> str:
+    """Return "1 of 60 test images is identical to a training image"."""
+    verb = f"is identical to {one}" if number == 1 else f"are identical to {many}"
+    return f"{number:,} of {_count(of, f'{noun} image')} {verb}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _join(names: Sequence[str]) -> str:
+    more = len(names) - _MAX_NAMED_CLASSES
+    return ", ".join(names[:_MAX_NAMED_CLASSES]) + (f" and {more:,} more" if more > 0 else "")

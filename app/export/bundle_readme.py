@@ -1,0 +1,157 @@
+"""The README of a bundle: what is in it, and how to prepare images in any language so that the answers are the same.
+
+Every rule that it states is carried out step by step by a test, without Pillow, and compared bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.export.catalog import FormatSpec
+from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeRecipe
+
+FILTERS = {
+    "bilinear": "`f(t) = max(0, 1 - |t|)`, radius `r = 1`",
+    "bicubic": (
+        "with `a = -0.5`: `f(t) = (a + 2)|t|^3 - (a + 3)|t|^2 + 1` for `|t| < 1`, "
+        "`f(t) = a|t|^3 - 5a|t|^2 + 8a|t| - 4a` for `1 <= |t| < 2`, else 0; radius `r = 2`"
+    ),
+}
+READING = """1. Decode the first frame.
+2. Bring it to 8-bit RGB. Grey levels are repeated in all three channels, and palettes are looked up.
+   Alpha is dropped, not blended. 16-bit grey levels are divided by 257 and rounded, halves to the even number.
+   CMYK becomes `red = (255 - C) * (255 - K) / 255`, and so on, up to rounding.
+3. Apply the EXIF orientation: turn and mirror the pixels until it is 1.
+4. Resize as below."""
+_SOURCES = {
+    "evaluation": "an evaluation",
+    "validation": "validation during training; the same images chose the epoch",
+    "training": "training, on the images that it learned from",
+}
+
+
+def write_readme(
+    spec: FormatSpec, metadata: ModelMetadata, certificate: ParityCertificate, outputs: Mapping[str, Sequence[int]]
+) -> str:
+    """Return the text; `outputs` are the sizes of each named output without the batch."""
+    height, width = metadata.input_size
+    parts = [
+        f"# {metadata.architecture}, exported as {spec.display_name}",
+        _list_files(spec),
+        "## Run it\n\n" + _usage(spec),
+        f"## Input\n\n`images`: uint8, (batch, 3, {height}, {width}), channels red, green, blue, levels 0 to 255."
+        "\nDo not scale or normalise: the file does that itself.",
+        "## From a file to the input\n\n" + READING,
+        _describe_resizing(metadata.resize, (height, width), metadata.preprocessing.letterbox_grey),
+        "## Outputs\n\n" + _describe_outputs(metadata, outputs),
+        "## How good it is\n\n" + _describe_measurements(metadata),
+        f"## Certificate\n\n{_describe_certificate(certificate)}",
+        f"## Origin\n\nExperiment {metadata.experiment_id}, run {metadata.run_id}, exported {metadata.created_at}."
+        f"\nLicence of the architecture: {metadata.licence}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _list_files(spec: FormatSpec) -> str:
+    rows = [
+        (spec.file_name, "the model"),
+        ("metadata.json", "classes, input size, preprocessing and metrics, for programs"),
+        ("labels.txt", "one class or value a line, in the order of the outputs"),
+        ("parity.json", "the comparison of this file with the trained model, image by image"),
+        ("golden/", "original images, the inputs made of them (`golden.npz`) and the answers (`expected.json`)"),
+    ]
+    if spec.predict_script is not None:
+        rows.append(("predict.py", "runs the model on images; `--check` compares with the golden set"))
+    return "\n".join(["| file | holds |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])
+
+
+def _usage(spec: FormatSpec) -> str:
+    lines = [line.replace("{bundle}", "bundle.zip") for line in spec.usage]
+    return "\n".join(["```", *lines, "```"])
+
+
+def _describe_resizing(recipe: ResizeRecipe, input_size: tuple[int, int], grey: int) -> str:
+    height, width = input_size
+    if recipe.mode == "stretch":
+        steps = f"Resize to {width} x {height} pixels (width x height). The aspect ratio is not kept."
+    elif recipe.mode == "crop":
+        side = recipe.size[0]
+        steps = (
+            f"Resize so that the shorter side has {side} pixels; the longer one gets `{side} * longer / shorter`,\n"
+            f"rounded down. Then cut {width} x {height} pixels out of the middle: the left edge is at\n"
+            f"`(width - {width}) / 2` and the upper one at `(height - {height}) / 2`, both rounded down."
+        )
+    else:
+        steps = (
+            f"With `s = min({width} / width, {height} / height)` resize to `round(width * s)` x `round(height * s)`\n"
+            f"pixels, at least 1 each, halves rounded to the even number. Paste it into {width} x {height} pixels of\n"
+            f"grey level {grey}, the left edge at `({width} - new width) / 2` and the upper one at\n"
+            f"`({height} - new height) / 2`, both rounded down."
+        )
+    return f"### Resizing: {recipe.mode}, {recipe.interpolation}\n\n{steps}\n\n{_describe_filter(recipe.interpolation)}"
+
+
+def _describe_filter(interpolation: str) -> str:
+    if interpolation == "nearest":
+        return (
+            "Pixel x of the result is pixel `trunc(p)` of the source, where p begins at `old / new / 2` and grows by\n"
+            "`old / new` with each pixel, summed in double precision. The same along y."
+        )
+    return f"""The filter is antialiased: it widens with the factor of reduction, as Pillow's `resize` and
+torchvision with `antialias=True` do it. OpenCV's `INTER_LINEAR` does not, and gives other answers.
+
+Resize one direction, round to 8 bit, then the other. A direction whose length stays the same is left alone. Pillow
+takes the width first up to version 12, since then whichever order costs less; the two orders differ by one level with
+bilinear, and by some levels beside hard edges with bicubic.
+Along one direction, from `old` to `new` pixels, with the filter {FILTERS[interpolation]}:
+
+```
+scale = old / new
+wide = max(scale, 1)
+for x in 0 .. new - 1:
+    centre = (x + 0.5) * scale
+    first = max(0, trunc(centre - r * wide + 0.5))
+    last = min(old, trunc(centre + r * wide + 0.5))          # not included
+    w[i] = f((i - centre + 0.5) / wide)  for i in first .. last - 1, divided by their sum
+    k[i] = w[i] * 2^22, rounded to the nearest whole number, halves away from 0
+    result[x] = (2^21 + sum of source[i] * k[i]) >> 22, cut to 0 .. 255
+```"""
+
+
+def _describe_outputs(metadata: ModelMetadata, outputs: Mapping[str, Sequence[int]]) -> str:
+    rows = [f"| `{name}` | (batch{''.join(f', {side}' for side in shape)}) |" for name, shape in outputs.items()]
+    names = metadata.classes or metadata.details.get("value_names", [])
+    order = f"\n\nOrder of the numbers: {', '.join(str(name) for name in names[:50])}" if names else ""
+    more = f" and {len(names) - 50} more (labels.txt)" if len(names) > 50 else ""
+    return "\n".join(["| name | size |", "|---|---|", *rows]) + order + more
+
+
+def _describe_measurements(metadata: ModelMetadata) -> str:
+    if not metadata.measurements:
+        return "Not measured at this input size."
+    lines = ["| metric | value | interval | images | source | date |", "|---|---|---|---|---|---|"]
+    lines += [_measurement_row(item) for item in metadata.measurements]
+    warning = "\n\nTraining images took part, so these figures say little about new images."
+    has_seen = any("train" in item.subsets for item in metadata.measurements)
+    return "\n".join(lines) + (warning if has_seen else "")
+
+
+def _measurement_row(item: Measurement) -> str:
+    interval = (
+        "none"
+        if item.low is None or item.high is None
+        else f"{item.low:.4g} to {item.high:.4g} ({item.level or 0.95:.0%})"
+    )
+    images = f"{item.num_images} of {' and '.join(item.subsets)}"
+    return (
+        f"| {item.metric} | {item.value:.4g} | {interval} | {images} | {_SOURCES[item.source]} "
+        f"| {(item.measured_at or 'unknown')[:10]} |"
+    )
+
+
+def _describe_certificate(certificate: ParityCertificate) -> str:
+    return (
+        f"{certificate.runtime} gave the same answers as the trained model on {certificate.agreement:.1%} of "
+        f"{certificate.num_images} images; the outputs differ by at most {certificate.max_diff:.2g} "
+        f"(allowed: {certificate.tolerance:g})."
+    )

@@ -1,0 +1,113 @@
+"""Images with the same content: in a dataset, across the subsets of a split, and in an evaluation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from app.schemas.common import StrictModel
+
+
+class IdenticalGroup(StrictModel):
+    """Some images with the same content, by name."""
+
+    filenames: list[str] = Field(description="The first of them.")
+    num_images: int
+    labels: list[str] = Field(default_factory=list, description="Their labels in words, where these differ.")
+
+
+class IdenticalImages(StrictModel):
+    """Images of a dataset whose files have the same content as another image's."""
+
+    groups: int = Field(0, description="Sets of images with the same content.")
+    images: int = Field(0, description="Images in these groups.")
+    groups_with_other_labels: int = Field(0, description="Groups whose images do not all have the same label.")
+    examples: list[IdenticalGroup] = Field(
+        default_factory=list, description="The first groups, those with different labels before the others."
+    )
+
+    def in_words(self) -> str:
+        """Return how many images are identical and what is wrong with them, empty where none is."""
+        if not self.groups:
+            return ""
+        groups = "1 group" if self.groups == 1 else f"{self.groups:,} groups"
+        text = f"{self.images:,} images are identical to another one ({groups})."
+        if not self.groups_with_other_labels:
+            return text
+        if self.groups == 1:
+            return f"{text} They do not all have the same label."
+        verb = "has" if self.groups_with_other_labels == 1 else "have"
+        return f"{text} {self.groups_with_other_labels:,} of the groups {verb} more than one label."
+
+
+class IdenticalAcross(StrictModel):
+    """Images with the same content in more than one of train, val and test; images in none are not counted."""
+
+    groups: int = Field(0, description="Groups of images with the same content that lie in more than one subset.")
+    images: int = Field(0, description="Images in these groups.")
+    groups_with_other_labels: int = Field(0, description="Of these groups, those with more than one label.")
+    val_in_train: int = Field(0, description="Validation images with the same content as a training image.")
+    test_in_train: int = Field(0, description="Test images with the same content as a training image.")
+    test_in_val: int = Field(0, description="Test images with the same content as a validation image.")
+    groups_together: int = Field(0, description="Groups whose images are all in one subset.")
+    images_together: int = Field(0, description="Images in these groups.")
+
+
+class SplitLeaks(StrictModel):
+    """What a split lets through from one subset to another; one field per way of finding it."""
+
+    identical: IdenticalAcross = Field(default_factory=lambda: IdenticalAcross())
+
+
+class EvaluatedWithout(StrictModel):
+    """The headline metrics over the images that the model was not trained on; empty when there are none."""
+
+    num_images: int
+    metrics: dict[str, float] = Field(default_factory=dict)
+    intervals: dict[str, Any] = Field(default_factory=dict)
+
+
+class IdenticalEvaluated(StrictModel):
+    """Evaluated images that are identical to a training image without being one themselves."""
+
+    images: int = 0
+    other_label: int = Field(0, description="Of these, images whose label none of the same training images has.")
+    without: EvaluatedWithout | None = Field(None, description="Null where no image is identical to a training image.")
+
+
+class EvaluationLeaks(StrictModel):
+    """`leaks` in aggregate.json; one field per way of finding them."""
+
+    num_images: int = Field(description="Images that were measured.")
+    trained_on: int = Field(0, description="Measured images that the model was trained on themselves.")
+    identical: IdenticalEvaluated = Field(default_factory=lambda: IdenticalEvaluated())
+
+    def in_words(self) -> str:
+        """Return what a reader of the scores has to know, empty where no image is identical to a training image."""
+        found = self.identical
+        if not found.images:
+            return ""
+        every = found.images == self.num_images
+        verb = (
+            "image is identical to a training image" if found.images == 1 else "images are identical to training images"
+        )
+        text = f"The only evaluated {verb}" if every and found.images == 1 else f"All {found.images:,} evaluated {verb}"
+        if not every:
+            text = f"{found.images:,} of the {self.num_images:,} evaluated {verb}"
+        if found.other_label:
+            text += f", {found.other_label:,} of them with another label"
+        text += "."
+        if self.trained_on:
+            more = "image was" if self.trained_on == 1 else "images were"
+            text += f" Another {self.trained_on:,} {more} trained on directly."
+        return f"{text} {self._say_what_is_left()}"
+
+    def _say_what_is_left(self) -> str:
+        without = self.identical.without
+        if without is None:
+            return "Evaluate again for the score without them."
+        if not without.num_images:
+            return "No image is left to measure how the model does on new ones."
+        left = "1 image is left" if without.num_images == 1 else f"{without.num_images:,} images are left"
+        return f"{left} that the model has not seen."

@@ -1,0 +1,108 @@
+"""What a decoded dataset.json must keep to beyond its types. Loops over all images run in C."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+from pathlib import Path
+
+from app.datasets.table import Annotation, Anomaly, DatasetTable, ImageRecord, Label, SegmentationMask, Value
+from app.schemas.common import id_pattern
+from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
+
+_DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
+# Looks through names that are joined by line ends, for what no name may hold.
+_UNSAFE_IN_LINES = re.compile("[" + UNSAFE_CHARACTERS.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f") + "]")
+_NO_NAMES = {"", ".", ".."}
+MAX_NAME_CHARACTERS = 255
+
+
+def find_fault(table: DatasetTable) -> str:
+    """Return what is wrong with a table, empty when nothing is."""
+    return _check_heads(table) or _check_names(table.images) or _check_images(table)
+
+
+def locate_reference(table_mode: str, source_path: str, source: str) -> Path | None:
+    """Return the file that an image refers to, None when it is not inside of the folder that was imported.
+
+    Links are followed first: what counts is where the file is.
+    """
+    if table_mode != "reference" or not (Path(source_path).is_absolute() and Path(source).is_absolute()):
+        return None
+    try:
+        root, path = Path(source_path).resolve(), Path(source).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return None
+    is_whole_disk = root.parent == root
+    return path if path.is_relative_to(root) and not is_whole_disk else None
+
+
+def _check_heads(table: DatasetTable) -> str:
+    if _DATASET_ID.fullmatch(table.id) is None:
+        return "id: it is not the id of a dataset"
+    for name in ("classes", "split_names", "value_names"):
+        values = getattr(table, name)
+        if len(set(values)) != len(values):
+            return f"{name}: a name occurs twice"
+    if table.image_stats.num_images != len(table.images):
+        return f"image_stats.num_images: it says {table.image_stats.num_images}, there are {len(table.images)} images"
+    if unknown := {split.name for split in table.splits} - set(table.split_names):
+        return f"splits: {min(unknown)!r} is none of split_names"
+    return ""
+
+
+def _check_names(images: list[ImageRecord]) -> str:
+    names = list(map(attrgetter("filename"), images))
+    different = set(names)
+    if len(different) != len(names):
+        return "images: a filename occurs twice"
+    text = "\n".join(names)
+    is_plain = text.count("\n") == max(0, len(names) - 1) and _UNSAFE_IN_LINES.search(text) is None
+    is_plain = is_plain and not different & _NO_NAMES
+    if names and not (is_plain and max(map(len, names)) <= MAX_NAME_CHARACTERS):
+        return f"images: {_find_unsafe(names)[:80]!r} is not a plain file name"
+    return ""
+
+
+def _find_unsafe(names: list[str]) -> str:
+    for name in names:
+        try:
+            check_name(name)
+        except UnsafePathError:
+            return name
+    return max(names, key=len)
+
+
+def _check_images(table: DatasetTable) -> str:
+    images, num_splits = table.images, len(table.split_names)
+    lengths = set(map(len, map(attrgetter("split"), images)))
+    if lengths - {num_splits}:
+        return f"images.split: it has {min(lengths - {num_splits})} entries and there are {num_splits} splits"
+    if table.import_mode != "reference" and set(map(attrgetter("source"), images)) - {None}:
+        return f"images.source: images of an import by {table.import_mode} lie in the workspace"
+    return _check_annotations(table, list(chain.from_iterable(map(attrgetter("annotations"), images))))
+
+
+def _check_annotations(table: DatasetTable, annotations: list[Annotation]) -> str:
+    """One pass for a dataset of labels: it has as many different annotations as classes."""
+    if set(map(type, annotations)) == {Label}:
+        different = [Label(*pair) for pair in set(map(attrgetter("class_id", "class_name"), annotations))]
+        return _find_first(table, different)
+    return _find_first(table, annotations)
+
+
+def _find_first(table: DatasetTable, annotations: Sequence[Annotation]) -> str:
+    names = set(table.classes)
+    for annotation in annotations:
+        if isinstance(annotation, Value):
+            if table.value_names and len(annotation.values) != len(table.value_names):
+                return f"annotations.values: {len(annotation.values)} numbers for {len(table.value_names)} names"
+        elif isinstance(annotation, Label):
+            is_known = annotation.class_id < len(table.classes)
+            if not is_known or table.classes[annotation.class_id] != annotation.class_name:
+                return f"annotations: {annotation.class_name!r} is not the class {annotation.class_id} of the dataset"
+        elif not isinstance(annotation, Anomaly | SegmentationMask) and annotation.class_name not in names:
+            return f"annotations: {annotation.class_name!r} is none of the classes"
+    return ""

@@ -1,0 +1,91 @@
+"""Deleting directories, also on a full disk, and the writes that only follow from a change that is made already.
+
+A deletion is the one rename that takes the directory away. Whatever is written afterwards (lists, indexes) is derived:
+it may fail, is logged, and is tried again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import secrets
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from app.durable import make_directory, sync_directory
+
+logger = logging.getLogger(__name__)
+
+# A rename may need room for a name in `.trash`, or `.trash` may lie on another disk; removing in place needs neither.
+_NO_ROOM_FOR_A_NAME = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMLINK, errno.EXDEV})
+
+
+def take_away(directory: Path, trash_dir: Path, record: str) -> Path:
+    """Delete a directory in one step; return where its files lie now, for `free_space`.
+
+    `record` is the document without which the directory means nothing. Raises OSError, after which nothing has changed.
+    """
+    try:
+        return _move_to_trash(directory, trash_dir)
+    except OSError as error:
+        if error.errno not in _NO_ROOM_FOR_A_NAME:
+            raise
+        logger.warning("%s is removed where it lies, because it cannot be moved to the trash: %s", directory, error)
+    (directory / record).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        sync_directory(directory)
+    return directory
+
+
+def free_space(path: Path) -> None:
+    """Remove what `take_away` took away; what cannot be removed now is removed at the next start."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _move_to_trash(directory: Path, trash_dir: Path) -> Path:
+    make_directory(trash_dir)
+    target = trash_dir / f"{directory.name}.{secrets.token_hex(4)}"
+    directory.replace(target)
+    try:
+        sync_directory(directory.parent)
+    except OSError as error:
+        try:
+            target.replace(directory)
+        except OSError:
+            logger.error("%s was deleted, but a power cut now may bring it back: %s", directory, error)
+        else:
+            raise
+    return target
+
+
+class Followers:
+    """Writes that follow from a committed change. One that fails is logged and tried again with the next one."""
+
+    def __init__(self) -> None:
+        self._mutex = threading.Lock()
+        self._owed: dict[str, Callable[[], object]] = {}
+
+    def write(self, name: str, write: Callable[[], object]) -> None:
+        """Do the write now, and with it those that failed before; a later write of the same name replaces it."""
+        with self._mutex:
+            self._owed[name] = write
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Try everything again that could not be written."""
+        with self._mutex:
+            owed = list(self._owed.items())
+        for name, write in owed:
+            try:
+                write()
+            except FileNotFoundError:  # what it belongs to was deleted meanwhile
+                pass
+            except OSError as error:
+                logger.error("%s could not be written and will be tried again: %s", name, error)
+                continue
+            with self._mutex:
+                if self._owed.get(name) is write:
+                    del self._owed[name]

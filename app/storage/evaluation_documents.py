@@ -1,0 +1,138 @@
+"""Reading aggregate.json and results.json: what pages take for granted in them is checked here, once per file.
+
+A job wrote them, so their contents are the task's; unknown fields stay as they are.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from app.storage.json_store import CorruptDocumentError, parse_json, read_bytes
+
+MAX_AGGREGATE_BYTES = 256 * 2**20
+MAX_RESULTS_BYTES = 2 * 2**30
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Interval(msgspec.Struct):
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+
+
+class _ClassFigures(msgspec.Struct):
+    precision: float
+    recall: float
+    f1: float
+    support: Count
+
+
+class _Bin(msgspec.Struct):
+    lower: float
+    upper: float
+    count: Count
+
+
+class _ConfidenceBin(_Bin):
+    confidence: float | None = None
+    accuracy: float | None = None
+
+
+class _Calibration(msgspec.Struct):
+    ece: float
+    bins: list[_ConfidenceBin]
+    num_bins: Count = 0
+
+
+class _Residuals(msgspec.Struct):
+    mean: float
+    deviation: float
+    bins: list[_Bin]
+
+
+class _SkippedImage(msgspec.Struct):
+    filename: str
+    message: str
+
+
+class _Skipped(msgspec.Struct):
+    count: Count
+    images: list[_SkippedImage] = []
+
+
+class _Aggregate(msgspec.Struct):
+    """The fields of any task's aggregate that somebody reads."""
+
+    num_images: Count
+    classes: list[str] = []
+    confusion_matrix: list[list[Count]] = []
+    per_class: dict[str, _ClassFigures] = {}
+    calibration: _Calibration | None = None
+    intervals: dict[str, _Interval | None] = {}
+    skipped: _Skipped | None = None
+    per_value: list[dict[str, float | None]] = []
+    residuals: list[_Residuals] = []
+
+
+def read_aggregate(path: Path) -> dict[str, Any]:
+    """Return aggregate.json; raises FileNotFoundError or CorruptDocumentError."""
+    content: dict[str, Any] = parse_json(path, read_bytes(path, MAX_AGGREGATE_BYTES))
+    try:
+        known = msgspec.convert(content, _Aggregate)
+    except msgspec.ValidationError as error:
+        raise CorruptDocumentError(path, str(error)) from error
+    matrix = known.confusion_matrix
+    if matrix and {len(matrix), *map(len, matrix)} != {len(known.classes)}:
+        raise CorruptDocumentError(path, f"confusion_matrix is not of the {len(known.classes)} classes")
+    for name in known.intervals:
+        if not isinstance(content.get(name), int | float | None):
+            raise CorruptDocumentError(path, f"{name} is no number")
+    filled = [item for item in known.calibration.bins if item.count] if known.calibration else []
+    if known.calibration and (not filled or any(None in (item.confidence, item.accuracy) for item in filled)):
+        raise CorruptDocumentError(path, "calibration has a bin without figures")
+    return content
+
+
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of results.json; raises FileNotFoundError or CorruptDocumentError."""
+    content = parse_json(path, read_bytes(path, MAX_RESULTS_BYTES))
+    rows = content.get("results") if isinstance(content, dict) else None
+    if not isinstance(rows, list):
+        raise CorruptDocumentError(path, "results: it is no list")
+    for number, row in enumerate(rows):
+        if reason := _find_fault(row):
+            raise CorruptDocumentError(path, f"results.{number}: {reason}")
+    if len({row["filename"] for row in rows}) != len(rows):
+        raise CorruptDocumentError(path, "results: an image occurs twice")
+    return rows
+
+
+def _find_fault(row: Any) -> str:
+    """Return what is wrong with a row, empty when nothing is."""
+    if not isinstance(row, dict) or not isinstance(row.get("filename"), str):
+        return "it has no filename"
+    truth, prediction = row.get("ground_truth"), row.get("prediction")
+    if isinstance(truth, dict) and "class_name" in truth and not _is_label(truth, prediction):
+        return "prediction: it is no class with a confidence"
+    if isinstance(truth, list) and not _are_values(truth, prediction, row.get("absolute_error", truth)):
+        return "prediction: it is not one number for each value"
+    if not isinstance(row.get("loss"), int | float | None):
+        return "loss: it is no number"
+    return ""
+
+
+def _is_label(truth: dict[str, Any], prediction: Any) -> bool:
+    return (
+        isinstance(prediction, dict)
+        and isinstance(truth["class_name"], str)
+        and isinstance(prediction.get("class_name"), str)
+        and isinstance(prediction.get("confidence"), int | float)
+    )
+
+
+def _are_values(*lists: Any) -> bool:
+    are_alike = all(isinstance(values, list) and len(values) == len(lists[0]) for values in lists)
+    return are_alike and all(isinstance(value, int | float) for values in lists for value in values)

@@ -1,0 +1,56 @@
+"""Figures of an evaluation in words: with an interval, and without one."""
+
+from __future__ import annotations
+
+from app.api.pages.evaluation_figures import make_figures
+from app.api.pages.evaluation_pictures import make_calibration
+from app.api.pages.evaluation_report import _explain_intervals
+from app.schemas.evaluation import EvaluationRecord, Subset
+from app.schemas.tasks import MetricSpec
+
+METRICS = (
+    MetricSpec(name="rmse", title="RMSE", direction="min"),
+    MetricSpec(name="r_squared", title="R²", direction="max"),
+)
+
+
+def test_a_figure_without_an_interval_says_why() -> None:
+    aggregate = {
+        "rmse": 0.5,
+        "r_squared": -3.0,
+        "intervals": {"rmse": {"low": 0.4, "high": 0.7, "level": 0.95, "resamples": 2000}},
+        "not_enough_images": {"r_squared": "Every image has the same error."},
+    }
+    rmse, r_squared = make_figures(METRICS, aggregate)
+    assert rmse.interval == "95 % interval: 0.400 to 0.700"
+    assert r_squared.interval == "Not enough images for an interval. Every image has the same error."
+    assert r_squared.x == 0.0
+
+
+def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> None:
+    def notes(*subsets: Subset) -> tuple[str, ...]:
+        record = EvaluationRecord(
+            checkpoint="best",
+            split_name="main",
+            split_subsets=list(subsets),
+            batch_size=32,
+            device="cpu",
+            created_at="",
+        )
+        return _explain_intervals(record, {"num_images": 500})
+
+    assert len(notes("test")) == 1
+    assert "another training run would vary further" in notes("test")[0]
+    assert "chose the best epoch" in notes("val")[1]
+    assert [text.split(" images")[0] for text in notes("test", "val", "train")[1:]] == ["Validation", "Training"]
+
+
+def test_calibration_is_judged_only_beyond_chance() -> None:
+    bins = [{"lower": 0.5, "upper": 1.0, "count": 40, "confidence": 0.8, "accuracy": 0.7}]
+    calibration = {"ece": 0.1, "num_bins": 1, "bins": bins, "verdict": "open"}
+    assert "surer" not in make_calibration(calibration, 40).sentence
+    calibration["chance"] = {"mean": 0.06, "low": 0.01, "high": 0.15, "level": 0.95, "p_value": 0.2}
+    sentence = make_calibration(calibration, 40).sentence
+    assert "would show 0.060 on average and 0.010 to 0.150 in 95 % of cases." in sentence
+    assert "40 images show no clear difference" in sentence
+    assert "It is surer than it should be." in make_calibration(calibration | {"verdict": "overconfident"}, 40).sentence

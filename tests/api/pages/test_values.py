@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from app.api.pages.values import format_value
+
+
+@pytest.mark.parametrize(
+    ("value", "beside", "wanted"),
+    [
+        (0.0, None, "0"),
+        (3.14159265, None, "3.14159"),
+        (-0.25, None, "-0.25"),
+        (12.0, None, "12"),
+        (1_700_000_003.0, None, "1,700,000,003"),
+        (1_700_000_003.0, 1_700_000_003.4375, "1,700,000,003"),
+        (1_700_000_003.4375, 1_700_000_003.0, "1,700,000,003.44"),
+        (100_000_001.0, 100_000_000.99999, "100,000,001"),
+        (100_000_000.99999, 100_000_001.0, "100,000,000.99999"),
+        (5e-9, None, "5e-09"),
+        (2.5e20, None, "2.5e+20"),
+    ],
+)
+def test_a_value_keeps_the_digits_that_differ(value: float, beside: float | None, wanted: str) -> None:
+    assert format_value(value, beside) == wanted

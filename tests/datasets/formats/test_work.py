@@ -1,0 +1,68 @@
+"""What ends a reading and what it says then; the file of all problems."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from app.datasets.formats.problem_file import ProblemFile
+from app.datasets.formats.work import LimitError, Work
+from app.schemas.datasets import ImportProblem
+from app.schemas.payloads import ImportLimits
+
+
+def test_progress_is_told_now_and_then_and_at_the_end() -> None:
+    seen: list[tuple[str, int, int]] = []
+    work = Work(on_progress=lambda *told: seen.append(told), interval_s=3600.0)
+    for done in range(1, 11):
+        work.step("Reading", done, 10)
+    assert seen == [("Reading", 1, 10), ("Reading", 10, 10)]
+
+
+def test_the_deadline_says_how_far_it_came_and_which_setting_raises_it() -> None:
+    work = Work(ImportLimits(max_seconds=1e-9, seconds_setting="AI_STUDIO_CHECK_TIMEOUT_S"))
+    with pytest.raises(LimitError, match=r"It came to: Reading rows, 1,234 of 5,000\.") as caught:
+        work.step("Reading rows", 1234, 5000)
+    assert "AI_STUDIO_CHECK_TIMEOUT_S" in caught.value.fix
+    assert work.seconds_over > 0 > Work().seconds_over
+
+
+def test_too_much_memory_ends_it() -> None:
+    work = Work(ImportLimits(max_memory_bytes=64 * 2**20))
+    work.is_over_memory = True
+    with pytest.raises(LimitError, match="more than the 64 MiB that it may use") as caught:
+        work.step("Reading", 3)
+    assert "AI_STUDIO_MAX_IMPORT_MEMORY" in caught.value.fix
+
+
+def test_every_problem_is_in_the_file_and_none_is_a_formula(tmp_path: Path) -> None:
+    work = Work(ImportLimits(max_named_problems=2), problems_path=tmp_path / "problems.csv")
+    first, second = work.new_problems(), work.new_problems()
+    for number in range(4):
+        first.add(f"{number}.png", "It is bad.", "Mend it.")
+    second.warn("=HYPERLINK(1)", "-1, a number", "@mend")
+    first.extend(second)
+    work.close()
+    work.close()
+    with (tmp_path / "problems.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"] for row in rows] == ["0.png", "1.png", "2.png", "3.png", "'=HYPERLINK(1)"]
+    assert (rows[4]["message"], rows[4]["fix"], rows[4]["severity"]) == ("'-1, a number", "'@mend", "warning")
+    assert (first.num_problems, len(first.named)) == (5, 2)
+
+
+def test_the_file_of_problems_has_a_largest_size(tmp_path: Path) -> None:
+    written = ProblemFile(tmp_path / "problems.csv", max_bytes=100)
+    for number in range(50):
+        written.write(ImportProblem(file=f"{number}.png", message="bad", fix="mend it"))
+    written.close()
+    text = (tmp_path / "problems.csv").read_text()
+    assert "more problems do not fit" in text
+    assert len(text) < 300
+
+
+def test_without_a_problem_there_is_no_file(tmp_path: Path) -> None:
+    Work(problems_path=tmp_path / "problems.csv").close()
+    assert not (tmp_path / "problems.csv").exists()

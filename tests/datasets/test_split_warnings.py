@@ -1,0 +1,153 @@
+"""Every number in a sentence about a split is counted again here, from the images themselves."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.datasets.identical import find_identical, measure_split_leaks
+from app.datasets.split_warnings import explain_split
+from app.datasets.splits import count_split, draw_split
+from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord
+from app.schemas.leaks import SplitLeaks
+from app.schemas.splits import SplitCounts, SplitRatios
+
+RATIOS = SplitRatios()
+SENTENCES = {
+    "test_in_train": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?training images?:",
+    "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
+    "test_in_val": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?validation images?:",
+    "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
+    "together": r"([\d,]+) images are identical to another one \(([\d,]+) groups?\); (?:the|each) group is in one",
+    "advice": r"A split drawn here keeps identical images in one subset\.",
+    "few": r"The split has fewer than 3 images \((\d+)\)",
+    "empty": r"No image in ((?:train|val|test)(?: and \w+)*)(?:: only (\d+) of the (\d+) images differ|\.)",
+    "one_class": r"There is only one class \((\w+)\)",
+    "single": r"(?:A class has|Classes with) only one image(?: each)?, which is in train: (.+)\.",
+    "missing": r"No image in (train|val|test) of: ([^.]+)\.",
+}
+
+
+def read(warnings: list[str]) -> dict[str, list[tuple[str, ...]]]:
+    """Return the numbers and names of each sentence; fails for a sentence that no pattern knows."""
+    found = defaultdict(list)
+    for warning in warnings:
+        matches = [(name, match) for name, pattern in SENTENCES.items() if (match := re.match(pattern, warning))]
+        assert len(matches) == 1, warning
+        found[matches[0][0]].append(tuple(group or "" for group in matches[0][1].groups()))
+    return found
+
+
+Row = tuple[str, str, str]  # class, content, subset
+
+
+def check(rows: list[Row], warnings: list[str]) -> None:
+    """Count what each sentence says."""
+    said = read(warnings)
+    used = [row for row in rows if row[2] != "none"]
+    size = Counter(subset for _, _, subset in used)
+    contents = defaultdict(list)
+    for name, content, subset in used:
+        contents[content].append((name, subset))
+    for key, inside, other in (
+        ("test_in_train", "test", "train"),
+        ("val_in_train", "val", "train"),
+        ("test_in_val", "test", "val"),
+    ):
+        number = sum(
+            subset == inside and any(there == other for _, there in contents[content]) for _, content, subset in used
+        )
+        assert said[key] == ([(str(number), str(size[inside]))] if number else [])
+    groups = [group for group in contents.values() if len(group) > 1]
+    across = [group for group in groups if len({subset for _, subset in group}) > 1]
+    contradictory = sum(len({name for name, _ in group}) > 1 for group in across)
+    assert said["labels"] == ([(str(contradictory), str(len(across)))] if contradictory else [])
+    together = [group for group in groups if group not in across]
+    assert said["together"] == ([(str(sum(map(len, together))), str(len(together)))] if together else [])
+    for (few,) in said["few"]:
+        assert int(few) == len(used) < 3
+    for names, differ, of in said["empty"]:
+        assert not any(size[subset] for subset in names.split(" and "))
+        assert not differ or (int(differ), int(of)) == (len(contents), len(used))
+    of_class = defaultdict(list)
+    for name, _, subset in used:
+        of_class[name].append(subset)
+    single = {name for name, subsets in of_class.items() if subsets == ["train"]}
+    assert {name for (names,) in said["single"] for name in names.split(", ")} == single
+    assert said["one_class"] == ([(next(iter(of_class)),)] if len(of_class) == 1 else [])
+    for subset, names in said["missing"]:
+        assert all(subset not in of_class[name] for name in names.split(", "))
+
+
+CLASSES = st.sampled_from(["ant", "bee", "cat", "dog", "eel"])
+CONTENTS = st.sampled_from([f"content{number}" for number in range(12)])
+
+
+def tabulate(rows: list[Row]) -> list[ImageRecord]:
+    return [
+        ImageRecord(f"{i}.png", 8, 8, [subset], [Label(0, name)], content_hash=content)
+        for i, (name, content, subset) in enumerate(rows)
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(rows=st.lists(st.tuples(CLASSES, CONTENTS, st.sampled_from(["train", "val", "test", "none"])), max_size=30))
+def test_sentences_about_a_split_that_came_with_the_images_are_true(rows: list[Row]) -> None:
+    images, values = tabulate(rows), [subset for _, _, subset in rows]
+    stats, by_class = count_split(values, [name for name, _, _ in rows])
+    leaks = measure_split_leaks(images, find_identical(images), values)
+    check(rows, explain_split(stats, by_class, leaks, None))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(st.tuples(CLASSES, CONTENTS, st.just("none")), max_size=40),
+    parts=st.tuples(st.integers(1, 10), st.integers(0, 10), st.integers(0, 10)),
+    is_hashed=st.booleans(),
+)
+def test_sentences_about_a_split_that_was_drawn_are_true(
+    rows: list[Row], parts: tuple[int, int, int], is_hashed: bool
+) -> None:
+    images = tabulate(rows if is_hashed else [(name, str(i), subset) for i, (name, _, subset) in enumerate(rows)])
+    table = DatasetTable("dataset-00000000", "any", "csv", "", "", [], [], StatsRecord(0, 8, 8, 8, 8, []), images)
+    train, val, test = (part / sum(parts) for part in parts)
+    drawn = draw_split(table, "label", SplitRatios(train=train, val=val, test=test), 0)
+    names = [name for name, _, _ in rows]
+    contents = [image.content_hash for image in images]
+    check(list(zip(names, contents, drawn.values, strict=True)), drawn.warnings)
+
+
+def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to_be_there() -> None:
+    """Ten classes of one image each: three of them are in val and test, whatever the rule for train says."""
+    images = tabulate([(f"class{i}", str(i), "none") for i in range(10)])
+    table = DatasetTable("dataset-00000000", "any", "csv", "", "", [], [], StatsRecord(0, 8, 8, 8, 8, []), images)
+    drawn = draw_split(table, "label", RATIOS, 0)
+    in_train = [f"class{i}" for i, value in enumerate(drawn.values) if value == "train"]
+    outside = [f"class{i}" for i, value in enumerate(drawn.values) if value != "train"]
+    assert (len(in_train), len(outside)) == (7, 3)
+    assert drawn.warnings == [
+        f"Classes with only one image each, which is in train: {', '.join(in_train)}.",
+        f"No image in train of: {', '.join(outside)}. A model cannot learn what it never sees.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stats", "by_class", "expected"),
+    [
+        (SplitCounts(test=4), {"a": SplitCounts(test=2), "b": SplitCounts(test=2)}, "No image in train."),
+        (
+            SplitCounts(train=4, val=1),
+            {"a": SplitCounts(train=4), "b": SplitCounts(val=1)},
+            "No image in train of: b. A model cannot learn what it never sees.",
+        ),
+        (SplitCounts(train=1_200), {f"c{i:04}": SplitCounts(train=1) for i in range(1_200)}, "and 1,190 more."),
+    ],
+)
+def test_classes_without_training_images_and_long_lists(
+    stats: SplitCounts, by_class: dict[str, SplitCounts], expected: str
+) -> None:
+    assert any(expected in warning for warning in explain_split(stats, by_class, SplitLeaks(), None))
