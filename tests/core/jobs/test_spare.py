@@ -230,7 +230,7 @@ def test_a_service_does_not_count_as_work(make_warm: MakeWarm) -> None:
 def test_a_kind_that_needs_no_engine_leaves_the_spare_alone(
     make_warm: MakeWarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sorted(scheduler_module.COLD_KINDS) == ["import"]
+    assert sorted(scheduler_module.COLD_KINDS) == ["check", "import"]
     monkeypatch.setattr(scheduler_module, "COLD_KINDS", {"tell_pid"})
     studio = make_warm()
     pid = spare_pid(studio)
