@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, params
 from fastapi.routing import APIRoute
 
-from app.api.dependencies import ERROR_RESPONSES
+from app.api.dependencies import ERROR_RESPONSES, expect_job
 from app.api.errors import install_error_handlers
 from app.api.pages import compare as compare_page
 from app.api.pages import dataset as dataset_page
@@ -51,6 +51,7 @@ from app.api.security.crashes import CrashMiddleware
 from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
 from app.api.security.origins import OriginMiddleware
+from app.api.security.read_only import ReadOnlyMiddleware
 from app.api.security.secrets import SecretAddressMiddleware
 from app.api.security.sessions import Sessions
 from app.api.security.tokens import TokenMiddleware
@@ -98,6 +99,23 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     compare_page.router,
     playground_page.router,
 )
+# Whoever asks these may start a job of the engines next.
+JOB_ROUTERS = frozenset(
+    map(
+        id,
+        (
+            experiments.router,
+            training.router,
+            evaluations.router,
+            exports.router,
+            training_page.router,
+            training_results_page.router,
+            evaluation_page.router,
+            export_page.router,
+            playground_page.router,
+        ),
+    )
+)
 DESCRIPTION = """From a folder of images to a trained, evaluated and exported model.
 
 Every answer is `{"status": "ok", "data": ...}` or `{"status": "error", "error": {"code", "message", "details"?}}`.
@@ -116,15 +134,20 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan_of(settings, open_studio),
     )
+    app.state.workspace = settings.workspace_root.resolve()
     for router in API_ROUTERS:
-        app.include_router(router, responses=ERROR_RESPONSES)
+        app.include_router(router, responses=ERROR_RESPONSES, dependencies=_dependencies_of(router))
     for router in (websocket.router, *PAGE_ROUTERS):
-        app.include_router(router)
+        app.include_router(router, dependencies=_dependencies_of(router))
     app.mount("/static", VersionedStaticFiles(directory=STATIC_DIR), name="static")
     install_error_handlers(app)
     app.state.sessions = Sessions(settings.token, open_signed_out(settings))
     _add_middleware(app, settings)
     return app
+
+
+def _dependencies_of(router: APIRouter) -> list[params.Depends]:
+    return [Depends(expect_job)] if id(router) in JOB_ROUTERS else []
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
@@ -133,6 +156,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))
+    app.add_middleware(ReadOnlyMiddleware, root=settings.workspace_root.resolve())
     app.add_middleware(CrashMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(SecretAddressMiddleware, token=settings.token)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
 
+from app.api.os_errors import describe_os_error
 from app.api.templating import Fragment, render_fragment
 from app.core.exceptions import AIStudioError, DocumentError, unusable_document
 from app.schemas.common import NAME_PATTERN
@@ -53,14 +53,6 @@ _FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
     404: ("NOT_FOUND", "There is nothing at this path."),
     405: ("METHOD_NOT_ALLOWED", "This path does not take this method."),
     413: ("PAYLOAD_TOO_LARGE", "The request is larger than the limit."),
-}
-
-_DISK_ERRORS: Mapping[int, tuple[str, str]] = {
-    errno.ENOSPC: ("INSUFFICIENT_STORAGE", "The disk is full. Nothing was changed; free some space and try again."),
-    errno.EDQUOT: ("INSUFFICIENT_STORAGE", "The disk quota is used up. Nothing was changed."),
-    errno.EROFS: ("STORAGE_UNAVAILABLE", "The disk is read-only. Reading still works."),
-    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports a failure. Reading may still work."),
-    errno.ENAMETOOLONG: ("VALIDATION_ERROR", "A name in this request is too long."),
 }
 
 _PAGE_TITLES: Mapping[int, str] = {
@@ -120,12 +112,6 @@ def error_fragment(body: ErrorBody) -> Fragment:
     """Return what a request with `HX-Request: true` gets of a failure."""
     problems = body.details if isinstance(body.details, list) else []
     return Fragment("_error.html", ErrorContext(body.code, body.message, problems))
-
-
-def disk_error(error: OSError) -> ErrorBody | None:
-    """Return what a failing disk means to the client, or None when the error is of another kind."""
-    known = _DISK_ERRORS.get(error.errno or 0)
-    return ErrorBody(code=known[0], message=known[1]) if known else None
 
 
 def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
@@ -209,8 +195,8 @@ async def _answer_document_error(request: Request, error: Exception) -> Response
 
 async def _answer_os_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OSError)  # noqa: S101 - registered for this class
-    body = disk_error(error)
+    body = describe_os_error(error, request.app.state.workspace)
     if body is None:
         raise error
-    logger.error("%s %s: %s", request.method, request.url.path, error)
+    logger.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
     return answer_failure(request, body)

@@ -13,9 +13,10 @@ from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from app.api.errors import BodyError, disk_error
+from app.api.errors import BodyError
 from app.api.form_body import Schema, UnacceptableFormError, read_form
 from app.api.json_text import UnacceptableJsonError, parse_json
+from app.api.os_errors import describe_os_error
 from app.schemas.envelope import FieldProblem
 
 MAX_FILES = 1000
@@ -41,7 +42,7 @@ class StrictRequest(Request):
         except HTTPException as error:
             raise _form_error(str(error.detail)) from None
         except OSError as error:
-            body = disk_error(error)
+            body = describe_os_error(error)
             if body is None:
                 raise
             raise BodyError(body.code, body.message) from error

@@ -1,7 +1,8 @@
 """Renders templates with typed contexts. Knows no route and no service; templates hold no business rule.
 
-Beside its context a template has three functions: `asset(path)` is the address of a static file with its version,
-`uid(prefix)` an id that no other element of this process has, and `has_session()` whether this request came with one.
+Beside its context a template has four functions: `asset(path)` is the address of a static file with its version,
+`uid(prefix)` an id that no other element of this process has, `has_session()` whether this request came with one, and
+`workspace_problem()` why nothing can be changed now.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app.api.security.read_only import workspace_problem
 from app.api.security.sessions import has_session
 
 if TYPE_CHECKING:
@@ -51,7 +53,10 @@ def template_environment() -> Environment:
     )
     numbers = itertools.count(1)
     environment.globals.update(
-        asset=asset_url, has_session=has_session, uid=lambda prefix="e": f"{prefix}-{next(numbers)}"
+        asset=asset_url,
+        has_session=has_session,
+        workspace_problem=workspace_problem,
+        uid=lambda prefix="e": f"{prefix}-{next(numbers)}",
     )
     return environment
 

@@ -174,6 +174,8 @@ def check_lock(settings: Settings) -> Check:
         holder = read_server_info(paths)
         text = f"Process {holder.pid}, started {holder.started_at}" if holder else "A process that did not say its name"
         return Check("server", "ok", f"{text}, holds this workspace.", holder.model_dump() if holder else {})
+    except OSError as error:
+        return Check("server", "note", f"Whether a server holds this workspace cannot be told: {error}")
 
 
 def check_spare(settings: Settings) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from app.core.announcing import announce_change
@@ -15,7 +16,7 @@ from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, to_builtins
-from app.datasets.thumbnails import write_thumbnail
+from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
 from app.schemas.datasets import (
@@ -32,6 +33,7 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
 
+logger = logging.getLogger(__name__)
 NO_DATASET = "This project has no dataset."
 
 
@@ -112,16 +114,26 @@ class DatasetService:
             raise NotFoundError(msg)
         return path
 
-    def thumbnail_path(self, project_id: str, filename: str) -> Path:
-        """Return the thumbnail of an image, made now when it is missing; raises NotFoundError."""
+    def find_thumbnail(self, project_id: str, filename: str) -> Path | bytes:
+        """Return the thumbnail of an image, made now when it is missing; raises NotFoundError.
+
+        Where the disk does not take it, its bytes are returned.
+        """
         source = self.image_path(project_id, filename)
         target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
-        if not target.is_file():
-            make_directory(target.parent)
-            try:
-                write_thumbnail(source, target, ImportLimits())
-            except UnreadableImageError as error:
-                raise NotFoundError(str(error)) from error
+        if target.is_file():
+            return target
+        try:
+            make_directory(target.parent, below=self._stores.paths.dataset_dir(project_id))
+            write_thumbnail(source, target, ImportLimits())
+        except UnreadableImageError as error:
+            raise NotFoundError(str(error)) from error
+        except FileNotFoundError as error:
+            msg = f"The image {filename[:120]!r} was deleted meanwhile."
+            raise NotFoundError(msg) from error
+        except OSError as error:
+            logger.warning("The thumbnail %s is not kept: %s", target, error)
+            return draw_thumbnail(source, ImportLimits())
         return target
 
     def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
@@ -172,8 +184,8 @@ class DatasetService:
             return "The dataset is in use by a job of this project. Cancel it or wait for its end."
         for experiment in self._stores.experiments.read_all(project_id):
             if experiment.status == "paused":
-                advice = "Resume it to its end or delete it first."
-                return f"The experiment {experiment.name!r} is paused and needs these images. {advice}"
+                what = f"The experiment {experiment.name!r} is paused and needs these images."
+                return f"{what} Resume it to its end or delete it first."
         return None
 
 

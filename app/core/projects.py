@@ -72,11 +72,11 @@ class ProjectService:
 
     def update_project(self, project_id: str, request: ProjectUpdate) -> ProjectSummary:
         """Rename or describe a project; raises NotFoundError."""
-        self._lookup.find_project(project_id)
         changes = request.model_dump(exclude_unset=True)
         if changes.get("name", "") is None:
             raise invalid_field("name", "A project needs a name.")
         with self._gate.enter(project_id):
+            self._lookup.find_project(project_id)  # inside: it may have been deleted while this waited
             updated = self._stores.projects.update(project_id, changes)
         announce_change(self._bus, project_id, "project", project_id, "changed")
         return self._summarize(updated)

@@ -119,8 +119,8 @@ class SplitService:
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
             if paused := next((user for user in users if user.status == "paused"), None):
-                advice = "Resume it to its end or delete it first."
-                msg = f"The experiment {paused.name!r} is paused and needs the split {name!r}. {advice}"
+                what = f"The experiment {paused.name!r} is paused and needs the split {name!r}."
+                msg = f"{what} Resume it to its end or delete it first."
                 raise ConflictError(msg)
             self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))
         announce_change(self._bus, project_id, "split", name, "deleted")

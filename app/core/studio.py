@@ -72,7 +72,7 @@ class Studio:
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
         self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
         self.training = TrainingService(stores, bus, scheduler, gate, settings, live)
-        self.training_results = TrainingResultsService(stores, bus, scheduler, live)
+        self.training_results = TrainingResultsService(stores, bus, scheduler, live, views)
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
@@ -100,6 +100,9 @@ class Studio:
         """Take the workspace, repair what a crash left, and begin to work; raises WorkspaceInUseError."""
         self._lock.acquire()
         try:
+            if self.system.explain_read_only():  # nothing can be repaired, and no job can run
+                self.scheduler.load()
+                return
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
             self.scheduler.start()

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 
@@ -15,8 +16,14 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.stores import Stores
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
 from app.storage.survey import Survey
+from app.storage.writability import explain_read_only as explain_workspace
 
 MIB = 2**20
+
+
+def explain_read_only(root: Path) -> str:
+    """Return why nothing in this workspace can be changed, empty when it can be."""
+    return explain_workspace(root)
 
 
 class SystemService:
@@ -40,6 +47,10 @@ class SystemService:
             spare=self._scheduler.describe_spare(),
         )
 
+    def explain_read_only(self) -> str:
+        """Return why nothing can be changed, empty when it can be."""
+        return explain_read_only(self._stores.paths.root)
+
     def list_devices(self) -> DeviceList:
         """Return the devices of this machine."""
         return list_devices(self._settings.default_device)
@@ -48,12 +59,14 @@ class SystemService:
         """Return the state of the workspace on disk."""
         root = self._stores.paths.root
         usage = shutil.disk_usage(root)
+        problem = self.explain_read_only()
         self._stores.projects.read_all()  # names those that are missing or of an unknown task
         return WorkspaceHealth(
             path=str(root),
             num_projects=len(self._stores.projects.list_ids()),
             disk_total_mb=usage.total // MIB,
             disk_free_mb=usage.free // MIB,
-            is_writable=os.access(root, os.W_OK),
+            is_writable=not problem,
+            problem=problem,
             corrupt=self._survey.list_problems(),
         )

@@ -11,6 +11,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.stores import Stores
+from app.core.table_views import TableViews
 from app.core.training import RESUMABLE_STATUSES
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
@@ -35,12 +36,15 @@ ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
 class TrainingResultsService:
     """Reads what the results column shows."""
 
-    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures) -> None:
+    def __init__(
+        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures, views: TableViews
+    ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._bus = bus
         self._scheduler = scheduler
         self._live = live
+        self._views = views
 
     def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
         """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.
@@ -81,6 +85,7 @@ class TrainingResultsService:
             best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
             hyperparameter_schema=spec.hyperparameters.model_json_schema(),
             num_images=self._count_images(project_id, record),
+            num_val_copies=self._count_val_copies(project_id, record),
         )
 
     def _read_run(self, project_id: str, record: ExperimentRecord) -> RunRecord | None:
@@ -105,6 +110,13 @@ class TrainingResultsService:
         except (DatasetNotImportedError, SplitNotFoundError):
             return {}
         return dict(Counter(image.split[index] for image in table.images))
+
+    def _count_val_copies(self, project_id: str, record: ExperimentRecord) -> int:
+        try:
+            table, index = self._lookup.find_split(project_id, record.split_name)
+        except (DatasetNotImportedError, SplitNotFoundError):
+            return 0
+        return self._views.view(project_id, table).leaks_of(index).identical.val_in_train
 
     def _read_queue(self, project_id: str, run: RunRecord | None) -> QueueView:
         names = {record.id: record.name for record in self._stores.experiments.read_all(project_id)}

@@ -25,6 +25,11 @@ def thumbnail_path(thumbs_dir: Path, filename: str) -> Path:
     return thumbs_dir / f"{filename}.jpg"
 
 
+def draw_thumbnail(source: Path, limits: ImportLimits) -> bytes:
+    """Return the thumbnail of an image, a JPEG; raises UnreadableImageError."""
+    return _encode_thumbnail(source, limits)[0]
+
+
 def write_thumbnail(source: Path, target: Path, limits: ImportLimits) -> ImageHeader:
     """Write the thumbnail of an image and return the image's header; a reader never sees half a file.
 

@@ -57,4 +57,5 @@ class WorkspaceHealth(StrictModel):
     disk_total_mb: int
     disk_free_mb: int
     is_writable: bool
+    problem: str = Field("", description="Why nothing can be changed.")
     corrupt: list[CorruptDocument]

@@ -73,3 +73,4 @@ class TrainingResults(StrictModel):
     best_epoch: int | None = Field(description="While a run goes on: of its epochs so far, saved or not.")
     hyperparameter_schema: dict[str, Any] = Field(description="JSON Schema of the task's hyperparameters.")
     num_images: dict[str, int] = Field(description="Images of each subset of the split, empty without a split.")
+    num_val_copies: int = Field(0, description="Validation images that are identical to a training image.")

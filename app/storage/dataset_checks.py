@@ -13,9 +13,9 @@ from app.schemas.common import id_pattern
 from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
 
 _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
-# Looks through names that are joined by line ends: for what no name may hold, for empty ones and for dots alone.
-_IN_LINES = UNSAFE_CHARACTERS.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f")
-_UNSAFE_IN_LINES = re.compile(rf"[{_IN_LINES}]|^\.{{0,2}}$", re.MULTILINE)
+# Looks through names that are joined by line ends, for what no name may hold.
+_UNSAFE_IN_LINES = re.compile("[" + UNSAFE_CHARACTERS.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f") + "]")
+_NO_NAMES = {"", ".", ".."}
 MAX_NAME_CHARACTERS = 255
 
 
@@ -31,8 +31,10 @@ def locate_reference(table_mode: str, source_path: str, source: str) -> Path | N
     """
     if table_mode != "reference" or not (Path(source_path).is_absolute() and Path(source).is_absolute()):
         return None
-    root = Path(source_path).resolve()
-    path = Path(source).resolve()
+    try:
+        root, path = Path(source_path).resolve(), Path(source).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return None
     is_whole_disk = root.parent == root
     return path if path.is_relative_to(root) and not is_whole_disk else None
 
@@ -53,10 +55,12 @@ def _check_heads(table: DatasetTable) -> str:
 
 def _check_names(images: list[ImageRecord]) -> str:
     names = list(map(attrgetter("filename"), images))
-    if len(set(names)) != len(names):
+    different = set(names)
+    if len(different) != len(names):
         return "images: a filename occurs twice"
     text = "\n".join(names)
     is_plain = text.count("\n") == max(0, len(names) - 1) and _UNSAFE_IN_LINES.search(text) is None
+    is_plain = is_plain and not different & _NO_NAMES
     if names and not (is_plain and max(map(len, names)) <= MAX_NAME_CHARACTERS):
         return f"images: {_find_unsafe(names)[:80]!r} is not a plain file name"
     return ""

@@ -11,14 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from app.datasets.table import (
-    DATASET_DECODER,
-    DATASET_VERSION,
-    DatasetTable,
-    ImageRecord,
-    StatsRecord,
-    encode_dataset,
-)
+from app.datasets.table import DATASET_DECODER, DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.durable import sync_directory, write_bytes_durably
 from app.storage.dataset_checks import find_fault, locate_reference
 from app.storage.deletion import free_space, take_away

@@ -7,6 +7,7 @@ line in the middle keeps its number and is left out when reading, so clients tha
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import logging
 import os
@@ -29,6 +30,7 @@ from app.storage.json_store import (
     check_regular,
     unreadable,
 )
+from app.storage.writability import READ_ONLY_ERRORS
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
@@ -103,8 +105,13 @@ class ProjectEventLog:
         self._has_torn_end = False
         self._job_seqs: dict[str, int] = {}
         self._is_closed = False
-        with open(path, "ab+", buffering=0, opener=_open_regular) as stream:
-            self._index_file(stream)
+        try:
+            with open(path, "ab+", buffering=0, opener=_open_regular) as stream:
+                self._index_file(stream)
+        except OSError as error:
+            if error.errno not in READ_ONLY_ERRORS:
+                raise
+            self._index_read_only()
 
     @property
     def last_seq(self) -> int:
@@ -208,6 +215,14 @@ class ProjectEventLog:
         if job_id is not None and job_seq is not None:
             self._job_seqs[job_id] = max(job_seq, self._job_seqs.get(job_id, 0))
 
+    def _index_read_only(self) -> None:
+        """Index what can be read; a torn end stays and is passed over."""
+        if not self._path.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self._path))
+        if self._path.is_file():
+            with self._path.open("rb", buffering=0) as stream:
+                self._index_file(stream)
+
     def _index_file(self, stream: io.FileIO) -> None:
         corrupt: list[int] = []  # offsets of unreadable lines since the last readable one
         for offset, raw in self._full_lines(stream):
@@ -250,7 +265,10 @@ class ProjectEventLog:
         if rest and not self._offsets and not rest.startswith(_FIRST_BYTES[: len(rest)]):
             raise CorruptDocumentError(self._path, "it does not begin like an event")
         if rest:
-            logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
-            stream.truncate(offset)
-            os.fsync(stream.fileno())
+            self._has_torn_end = True  # of a log that is only read it is cut off before the next line is written
+            if stream.writable():
+                logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
+                stream.truncate(offset)
+                os.fsync(stream.fileno())
+                self._has_torn_end = False
         self._end = offset

@@ -120,13 +120,12 @@ class ExperimentRepository:
         self._followers.catch_up()
 
     def refresh_index(self, project_id: str) -> None:
-        """Derive experiments_index.json from the records; where it cannot be written, later."""
-        path = self._paths.experiments_index_file(project_id)
+        """Derive experiments_index.json from the records."""
 
         def build() -> ExperimentsIndex:
             return ExperimentsIndex(experiments=[_index_entry(record) for record in self.read_all(project_id)])
 
-        self._followers.write(str(path), lambda: self._store.derive(path, ExperimentsIndex, build))
+        self._store.derive(self._paths.experiments_index_file(project_id), ExperimentsIndex, build)
 
     def create_run(self, project_id: str, record: RunRecord) -> Path:
         """Store a new run; return its directory."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.durable import make_directory
 from app.schemas.export import ExportIndexEntry, ExportRecord, ExportsIndex, ParityCertificate
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore
 from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import contained
@@ -19,7 +19,6 @@ class ExportRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._followers = Followers()
 
     def create(self, project_id: str, record: ExportRecord) -> Path:
         """Store a new export; return its directory."""
@@ -85,5 +84,4 @@ class ExportRepository:
             records = self.read_all(project_id)
             return ExportsIndex(exports=[ExportIndexEntry(**record.model_dump(include=fields)) for record in records])
 
-        path = self._paths.exports_index_file(project_id)
-        self._followers.write(str(path), lambda: self._store.derive(path, ExportsIndex, build))
+        self._store.derive(self._paths.exports_index_file(project_id), ExportsIndex, build)

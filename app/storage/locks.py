@@ -6,7 +6,10 @@ everything that can be deleted, and are never deleted.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -20,8 +23,11 @@ from pydantic import ValidationError
 
 from app.durable import make_directory
 from app.schemas.common import StrictModel, utc_now
-from app.storage.json_store import CorruptDocumentError, read_model, write_model
+from app.storage.json_store import CorruptDocumentError, read_model, set_aside, write_model
 from app.storage.paths import WorkspacePaths
+from app.storage.writability import explain_read_only
+
+logger = logging.getLogger(__name__)
 
 DEAD_HOLDER_WAIT_S = 5.0
 DEAD_HOLDER_POLL_S = 0.05
@@ -54,6 +60,13 @@ class FifoLock:
                 self._is_held = False
 
 
+def set_aside_foreign(paths: WorkspacePaths, lock_file: Path) -> None:
+    """Move away what is no file and stands in the place of a lock: nobody can hold it, and nobody could work."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISREG(lock_file.lstat().st_mode):
+            set_aside(lock_file, paths.root, paths.corrupt_dir, "it stood in the place of a lock file")
+
+
 class DocumentLocks:
     """One lock per document of a workspace."""
 
@@ -70,15 +83,29 @@ class DocumentLocks:
             lock = self._locks.setdefault(document, FifoLock())
             if document not in self._file_locks:
                 lock_file = self._paths.lock_file(document)
-                make_directory(lock_file.parent)
+                set_aside_foreign(self._paths, lock_file)
                 self._file_locks[document] = FileLock(lock_file, poll_interval=0.005, thread_local=False)
             file_lock = self._file_locks[document]
         lock.acquire()
         try:
-            with file_lock:
+            is_locked = self._acquire_file(file_lock)
+            try:
                 yield
+            finally:
+                if is_locked:
+                    file_lock.release()
         finally:
             lock.release()
+
+    def _acquire_file(self, lock: FileLock) -> bool:
+        """Take the lock behind the lock. A full or read-only disk has no room for it; the one server needs none."""
+        try:
+            make_directory(Path(lock.lock_file).parent)
+            lock.acquire()
+        except OSError as error:
+            logger.warning("%s cannot be used: %s", lock.lock_file, error)
+            return False
+        return True
 
 
 class ServerInfo(StrictModel):
@@ -101,8 +128,15 @@ class ServerLock:
         self._lock = FileLock(paths.server_lock_file, thread_local=False)
 
     def acquire(self) -> None:
-        """Take the workspace; raises WorkspaceInUseError when a living process has it."""
+        """Take the workspace; raises WorkspaceInUseError when a living process has it.
+
+        On a read-only disk there is no lock: nobody can change anything there.
+        """
+        if problem := explain_read_only(self._paths.root):
+            logger.warning("%s", problem)
+            return
         make_directory(self._paths.server_lock_file.parent)
+        set_aside_foreign(self._paths, self._paths.server_lock_file)
         deadline = time.monotonic() + DEAD_HOLDER_WAIT_S
         while True:
             try:
@@ -113,7 +147,10 @@ class ServerLock:
                 if self._is_holder_alive() or time.monotonic() > deadline:
                     raise WorkspaceInUseError(self._describe_holder()) from error
                 time.sleep(DEAD_HOLDER_POLL_S)
-        write_model(self._paths.server_info_file, ServerInfo(pid=os.getpid(), started_at=utc_now()))
+        try:
+            write_model(self._paths.server_info_file, ServerInfo(pid=os.getpid(), started_at=utc_now()))
+        except OSError as error:  # it only says who holds the lock
+            logger.error("%s could not be written: %s", self._paths.server_info_file, error)
 
     def release(self) -> None:
         """Give the workspace back."""

@@ -56,8 +56,12 @@ def check_name(name: str) -> str:
 
 def contained(root: Path, name: str) -> Path:
     """Return root/name after symbolic links are resolved; raises UnsafePathError when it lies outside of root."""
-    resolved_root = root.resolve()
-    path = (resolved_root / check_name(name)).resolve()
+    try:
+        resolved_root = root.resolve()
+        path = (resolved_root / check_name(name)).resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        msg = f"{name[:80]!r} leads nowhere."
+        raise UnsafePathError(msg) from None
     if not path.is_relative_to(resolved_root):
         msg = f"{name[:80]!r} leads out of its directory."
         raise UnsafePathError(msg)
@@ -120,7 +124,7 @@ class WorkspacePaths:
 
     def lock_file(self, path: Path) -> Path:
         """The lock file of a document; lies outside of everything that can be deleted."""
-        name = "+".join(path.resolve().relative_to(self.root).parts)
+        name = "+".join(path.absolute().relative_to(self.root).parts)
         return self.root / ".locks" / f"{name}.lock"
 
     def project_dir(self, project_id: str) -> Path:

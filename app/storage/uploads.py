@@ -31,17 +31,24 @@ class UploadStore:
             msg = f"{name[:80]!r} is not the name of a file."
             raise UnsafePathError(msg)
         directory = self._paths.upload_dir(project_id, upload_id) / "files"
-        make_directory(directory)
+        make_directory(directory, below=self._paths.project_dir(project_id))
         for part in parts[:-1]:
             directory = contained(directory, part)
-            directory.mkdir(exist_ok=True)
+            try:
+                directory.mkdir(exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise _file_and_folder(name) from None
         target = contained(directory, check_name(parts[-1]))
         try:
             with target.open("xb") as copy:
                 shutil.copyfileobj(stream, copy, 1 << 20)
                 copy.flush()
                 os.fsync(copy.fileno())
+        except (IsADirectoryError, NotADirectoryError):
+            raise _file_and_folder(name) from None
         except FileExistsError:
+            if target.is_dir():
+                raise _file_and_folder(name) from None
             if _is_same_content(target, stream):
                 return target
             msg = f"{name[:80]!r} was uploaded before with another content."
@@ -73,6 +80,10 @@ class UploadStore:
         for directory in (self._paths.project_dir(project_id) / "uploads").glob("upload-*"):
             if time.time() - directory.stat().st_mtime > age_s:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _file_and_folder(name: str) -> UnsafePathError:
+    return UnsafePathError(f"{name[:80]!r} is both a file and a folder in this upload.")
 
 
 def _is_same_content(path: Path, stream: BinaryIO) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -73,12 +72,12 @@ def put_newer(path: Path) -> None:
 DAMAGES: tuple[Damage, ...] = (cut, empty, nest, garble, swell, put_folder, put_circle, put_pipe, put_other)
 
 
-def refuse_reading(monkeypatch: pytest.MonkeyPatch, path: Path, number: int = errno.EIO) -> None:
-    """Let every attempt to open this file for reading end in an error of the disk."""
+def refuse_reading(monkeypatch: pytest.MonkeyPatch, paths: Collection[Path], number: int) -> None:
+    """Let every attempt to open these files end in an error of the disk."""
     real_open = os.open
 
     def fail(name: str | Path, flags: int, mode: int = 0o777) -> int:
-        if Path(name) == path:
+        if Path(name) in paths:
             raise OSError(number, os.strerror(number), str(name))
         return real_open(name, flags, mode)
 

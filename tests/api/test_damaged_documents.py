@@ -1,8 +1,9 @@
-"""Every document of a workspace, damaged in every way: everything else works, and the bad one is named."""
+"""Every document, damaged in every way: everything else works, and the bad one is named."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,33 +20,40 @@ from app.schemas.evaluation import EvaluationRequest
 from app.schemas.export import ExportRequest
 from app.schemas.projects import ProjectCreate
 from app.schemas.splits import SplitCreate, SplitRatios
-from tests.api.damage import DAMAGES, copy_workspace
+from tests.api.damage import DAMAGES, Damage, copy_workspace, cut, empty, put_newer, refuse_reading, swell
 from tests.api.live import run_server
 from tests.core.conftest import FAKE_ENGINES, WAIT_S, create_experiment, draw_class_folders, make_studio, train_to_end
 
-DOCUMENTS = (
-    "workspace.json",
-    "measurements.json",
+# Documents of a group are damaged together: none of them hides another from whoever reads.
+GROUPS = (
+    ("workspace.json", "measurements.json", ".locks/server.json"),
+    ("project.json",),
+    ("dataset/dataset.json", "events.jsonl", "jobs/{job_id}/job.json", "jobs/{job_id}/request.json"),
+    ("experiments/{eid}/experiment.json", "exports/{xid}/export.json", "exports/exports_index.json"),
+    (
+        "experiments/{eid}/runs/{run_id}/run.json",
+        "experiments/{eid}/evaluation/evaluation.json",
+        "exports/{xid}/parity.json",
+        "experiments/experiments_index.json",
+    ),
+    (
+        "experiments/{eid}/runs/{run_id}/config.json",
+        "experiments/{eid}/runs/{run_id}/metrics.json",
+        "experiments/{eid}/evaluation/aggregate.json",
+    ),
+    ("experiments/{eid}/evaluation/results.json",),
+)
+NUM_DOCUMENTS = 19
+OF_WORKSPACE = GROUPS[0]
+# What the start of a server writes anew before anybody can ask.
+REWRITTEN = {".locks/server.json"}
+UNVERSIONED = {
     ".locks/server.json",
-    "project.json",
     "events.jsonl",
-    "dataset/dataset.json",
-    "experiments/experiments_index.json",
-    "experiments/{eid}/experiment.json",
-    "experiments/{eid}/runs/{run_id}/run.json",
-    "experiments/{eid}/runs/{run_id}/config.json",
-    "experiments/{eid}/runs/{run_id}/metrics.json",
-    "experiments/{eid}/evaluation/evaluation.json",
+    "exports/{xid}/parity.json",
     "experiments/{eid}/evaluation/aggregate.json",
     "experiments/{eid}/evaluation/results.json",
-    "exports/exports_index.json",
-    "exports/{xid}/export.json",
-    "exports/{xid}/parity.json",
-    "jobs/{job_id}/job.json",
-)
-OF_WORKSPACE = DOCUMENTS[:3]
-# What the start of a server writes anew before anybody can ask.
-REWRITTEN = {"workspace.json", ".locks/server.json"}
+}
 STREAMS = ("/events", "/stream")
 # Of the paths that name no project; the others read no document.
 COMMON = (
@@ -143,9 +151,9 @@ def name_bad(visitor: Visitor) -> str:
     return "\n".join(item["path"].replace("+", "/") for item in answer.json()["data"]["corrupt"])
 
 
-def check_case(made: Made, root: Path, document: str) -> None:
-    """Start a server on a workspace with one bad document; see that all else works and that it is named."""
-    relative = made.find(root, document).relative_to(root).as_posix()
+def check_case(made: Made, root: Path, documents: Sequence[str]) -> None:
+    """Start a server on a workspace with bad documents; see that all else works and that each of them is named."""
+    relative = {made.find(root, document).relative_to(root).as_posix() for document in documents}
     with serve(root) as visitor:
         named = name_bad(visitor)
         good = walk(visitor, made.good)
@@ -155,20 +163,60 @@ def check_case(made: Made, root: Path, document: str) -> None:
         bad = walk(visitor, made.bad)
         assert {path: status for path, status in bad.items() if status >= 500} == {}
         named += name_bad(visitor)
-        assert document in REWRITTEN or relative in named, f"{relative} is not named"
-        if document == "project.json":
+        assert [name for name in sorted(relative - REWRITTEN) if name not in named] == []
+        if "project.json" in documents:
             assert made.bad["pid"] in visitor.client.get("/projects").text
 
 
+def is_harmless(damage: Damage, document: str) -> bool:
+    """A log may be empty or cut anywhere, and is read in pieces however long it is."""
+    return document == "events.jsonl" and damage in {cut, empty, swell}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_one_bad_document_harms_nothing_else(made: Made, tmp_path: Path, document: str) -> None:
-    num_cases = 0
-    for damage in DAMAGES:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_bad_documents_harm_nothing_else(made: Made, tmp_path: Path, damage: Damage) -> None:
+    num_documents = 0
+    for group in GROUPS:
         root = copy_workspace(made.root, tmp_path / "workspace")
-        damage(made.find(root, document))
-        if document == "events.jsonl" and damage.__name__ in {"empty", "swell"}:
-            continue  # a log may be empty, and has no largest size
-        check_case(made, root, document)
-        num_cases += 1
-    assert num_cases >= 7
+        documents = [document for document in group if not is_harmless(damage, document)]
+        for document in documents:
+            damage(made.find(root, document))
+        check_case(made, root, documents)
+        num_documents += len(group)
+    assert num_documents == NUM_DOCUMENTS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_documents_that_the_disk_refuses_are_named_and_stay(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    num_documents = 0
+    for group in GROUPS:
+        root = copy_workspace(made.root, tmp_path / "workspace")
+        paths = [made.find(root, document) for document in group if document != ".locks/server.json"]
+        before = [path.read_bytes() for path in paths]
+        with monkeypatch.context() as patch:
+            refuse_reading(patch, paths, number)
+            check_case(made, root, group)
+        assert [path.read_bytes() for path in paths] == before
+        num_documents += len(group)
+    assert num_documents == NUM_DOCUMENTS
+
+
+@pytest.mark.slow
+def test_documents_of_a_later_version_are_named_and_stay(made: Made, tmp_path: Path) -> None:
+    num_documents = 0
+    for group in GROUPS:
+        root = copy_workspace(made.root, tmp_path / "workspace")
+        versioned = [document for document in group if document not in UNVERSIONED]
+        paths = [made.find(root, document) for document in versioned]
+        for path in paths:
+            put_newer(path)
+        before = [path.read_bytes() for path in paths]
+        check_case(made, root, versioned)
+        kept = [path.read_bytes() for path in paths]
+        assert kept == before
+        num_documents += len(versioned)
+    assert num_documents == NUM_DOCUMENTS - len(UNVERSIONED)

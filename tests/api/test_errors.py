@@ -90,7 +90,7 @@ def test_core_errors_become_the_envelope(failing: tuple[httpx.Client, dict[str, 
         (errno.EROFS, 503, "STORAGE_UNAVAILABLE"),
         (errno.EIO, 503, "STORAGE_UNAVAILABLE"),
         (errno.ENAMETOOLONG, 422, "VALIDATION_ERROR"),
-        (errno.ENOENT, 500, "INTERNAL_ERROR"),
+        (errno.ENOENT, 404, "NOT_FOUND"),
         (None, 500, "INTERNAL_ERROR"),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_run_has_the_defaults_of_its_task(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "goal", "num_images"), [("cpu", 2.0, 224), ("gpu:0", 3.0, 2048), ("gpu:1", 3.0, 2048)]
+    ("device", "goal", "num_images"), [("cpu", 2.5, 224), ("gpu:0", 3.0, 2048), ("gpu:1", 3.0, 2048)]
 )
 def test_a_gpu_has_more_to_do_and_a_higher_goal(device: str, goal: float, num_images: int) -> None:
     scope = Scope(device=device)

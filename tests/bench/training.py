@@ -30,7 +30,7 @@ NUM_IMAGES = {"resnet18": 224, "mobilenet_v3_small": 512}
 NUM_IMAGES_ON_GPU = 2048
 QUICK_IMAGES = 64
 BARE_DURATION_S = 5.0
-MIN_BARE_RATIO, MIN_PLAIN_RATIO, MIN_PLAIN_RATIO_ON_GPU = 0.90, 2.0, 3.0
+MIN_BARE_RATIO, MIN_PLAIN_RATIO, MIN_PLAIN_RATIO_ON_GPU = 0.95, 2.5, 3.0
 
 
 def choose_num_images(backbone: str, scope: Scope) -> int:

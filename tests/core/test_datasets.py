@@ -31,10 +31,12 @@ def test_an_unknown_split_is_refused(studio: Studio, imported_id: str) -> None:
 
 def test_files_are_found_by_name(studio: Studio, imported_id: str) -> None:
     image = studio.datasets.image_path(imported_id, "red_0.png")
-    thumbnail = studio.datasets.thumbnail_path(imported_id, "red_0.png")
+    thumbnail = studio.datasets.find_thumbnail(imported_id, "red_0.png")
+    assert isinstance(thumbnail, Path)
     assert image.is_file()
     thumbnail.unlink()
-    assert studio.datasets.thumbnail_path(imported_id, "red_0.png").is_file()
+    assert studio.datasets.find_thumbnail(imported_id, "red_0.png") == thumbnail
+    assert thumbnail.is_file()
     info = studio.datasets.image_info(imported_id, "red_0.png").image
     assert info["splits"]["main"] in {"train", "val", "test"}
     assert info["annotations"][0]["class_name"] == "red"

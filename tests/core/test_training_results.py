@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from app.core.exceptions import CheckpointNotFoundError, ConflictError, RunNotFoundError
 from app.core.live_figures import LiveFigures
 from app.core.studio import Studio
 from app.core.training_results import find_best_epoch, find_reasons
+from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.events import EpochFinished, JobProgressed, ResourceStats, RunRecovered, TrainProgress
 from app.schemas.experiments import CheckpointInfo, EpochMetrics, ExperimentStatus
 from app.schemas.training_results import RunFigures
@@ -143,3 +145,19 @@ def test_log_of_a_run_that_is_not_there(studio: Studio, imported_id: str) -> Non
         studio.training.find_log(imported_id, record.id)
     with pytest.raises(RunNotFoundError):
         studio.training.find_log(imported_id, record.id, "../../etc")
+
+
+def test_validation_images_that_training_sees_are_counted(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    assert studio.training_results.get_results(imported_id, record.id).num_val_copies == 0
+
+    def copy_content(table: DatasetTable) -> DatasetTable:
+        trained = next(image for image in table.images if image.split == ["train"])
+        images = [
+            msgspec.structs.replace(image, content_hash=trained.content_hash) if image.split == ["val"] else image
+            for image in table.images
+        ]
+        return msgspec.structs.replace(table, images=images, splits=[SplitRecord("main", seed=42)])
+
+    studio.splits._stores.datasets.change_table(imported_id, copy_content)
+    assert studio.training_results.get_results(imported_id, record.id).num_val_copies == 4

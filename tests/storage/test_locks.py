@@ -92,3 +92,14 @@ def test_a_second_server_is_refused_and_the_first_is_named(tmp_path: Path) -> No
     lock = ServerLock(paths)
     lock.acquire()
     lock.release()
+
+
+def test_a_folder_in_the_place_of_a_lock_is_set_aside(tmp_path: Path) -> None:
+    paths = WorkspacePaths(tmp_path)
+    paths.server_lock_file.mkdir(parents=True)
+    paths.server_info_file.mkdir()
+    lock = ServerLock(paths)
+    lock.acquire()
+    lock.release()
+    assert paths.server_lock_file.is_file()
+    assert len(list(paths.corrupt_dir.glob(".locks+server.lock.*.reason"))) == 1

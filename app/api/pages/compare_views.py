@@ -130,16 +130,16 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
     chart, curves = _curves(selection, comparison)
     is_correct = comparison.direction == "max"
     page = comparison.images
+    # Without an evaluation of the first one there are only other pairs.
+    shown = [test for test in comparison.tests if test.reference == sides[0].id] or comparison.tests
     return Result(
         names=tuple((side.name, colours[side.id]) for side in sides),
         notes=tuple(_notes(selection, comparison)),
         conclusion=comparison.conclusion,
         num_tests=len(comparison.tests),
-        verdicts=tuple(_verdict(test, sides) for test in comparison.tests if test.reference == sides[0].id),
+        verdicts=tuple(_verdict(test, sides) for test in shown),
         other_pairs=tuple(
-            f"{test.conclusion} ({_say_p(test.p_adjusted)})"
-            for test in comparison.tests
-            if test.reference != sides[0].id
+            f"{test.conclusion} ({_say_p(test.p_adjusted)})" for test in comparison.tests if test not in shown
         ),
         metrics=tuple(_metric_rows(metric, sides, colours) for metric in comparison.headline_metrics)
         if any(side.headline for side in sides)

@@ -89,6 +89,7 @@ class ResultsView:
     best_metrics: tuple[tuple[str, str], ...]
     checkpoints: tuple[tuple[str, str, str], ...]
     recoveries: tuple[str, ...]
+    copies: str
     skipped_title: str
     skipped: tuple[tuple[str, str], ...]
     actions: tuple[ActionView, ...]
@@ -178,6 +179,7 @@ def results_view(results: TrainingResults) -> ResultsView:
         checkpoints=tuple(
             (name, f"epoch {info.epoch}", show_size(info.size_mb)) for name, info in results.checkpoints.items()
         ),
+        copies=_explain_copies(results.num_val_copies),
         recoveries=tuple(f"In epoch {item.epoch}: {item.message}" for item in run.recoveries) if run else (),
         skipped_title=_title_skipped(run),
         skipped=tuple((item.get("filename", ""), item.get("message", "")) for item in run.skipped) if run else (),
@@ -194,6 +196,19 @@ def results_view(results: TrainingResults) -> ResultsView:
         log_offset=max(0, results.log_bytes - LOG_TAIL_BYTES),
         has_log=run is not None and (results.log_bytes > 0 or experiment.status in {"pending", "training"}),
         is_log_open=experiment.status in {"training", "failed", "interrupted"},
+    )
+
+
+def _explain_copies(number: int) -> str:
+    if not number:
+        return ""
+    what = (
+        "1 validation image is identical to a training image"
+        if number == 1
+        else (f"{number:,} validation images are identical to training images")
+    )
+    return (
+        f"{what}: the validation metrics may be better than on new images. A new split keeps identical images together."
     )
 
 

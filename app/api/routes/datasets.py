@@ -95,4 +95,5 @@ def get_image(request: Request, pid: ProjectPath, filename: FilenamePath, studio
 )
 def get_thumbnail(request: Request, pid: ProjectPath, filename: FilenamePath, studio: StudioDep) -> Response:
     """The image at 128 px, upright."""
-    return serve_file(request, studio.datasets.thumbnail_path(pid, filename))
+    found = studio.datasets.find_thumbnail(pid, filename)
+    return Response(found, media_type="image/jpeg") if isinstance(found, bytes) else serve_file(request, found)

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from app.api.errors import INTERNAL_ERROR, disk_error, field_problems
+from app.api.errors import INTERNAL_ERROR, field_problems
 from app.api.json_text import UnacceptableJsonError, parse_json
+from app.api.os_errors import describe_os_error
 from app.api.streams.frames import error_frame
 from app.core.exceptions import AIStudioError, RunNotFoundError
 from app.core.studio import Studio
@@ -71,7 +72,7 @@ def answer_message(studio: Studio, project_id: str, text: bytes) -> dict[str, An
         return error_frame(error.message, error.code)
     except OSError as error:
         logger.exception("A message to %s could not be carried out", project_id)
-        body = disk_error(error) or INTERNAL_ERROR
+        body = describe_os_error(error) or INTERNAL_ERROR
         return error_frame(body.message, body.code)
 
 

@@ -36,7 +36,7 @@ class JobRepository:
     def create(self, record: JobRecord, request: JobRequest) -> None:
         """Write both documents of a new job; on an OSError nothing stays behind."""
         directory = self.job_dir(record.project_id, record.id)
-        make_directory(directory)
+        make_directory(directory, below=self._paths.project_dir(record.project_id))
         try:
             write_model(directory / "request.json", request)
             write_model(directory / "job.json", record)

@@ -54,7 +54,7 @@ class JobScheduler:
         self._settings = settings
         self._worker_arguments = worker_arguments
         self._repository = JobRepository(paths, documents)
-        self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments)
+        self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments, settings.warm_spare_idle_s)
         self._observers = ObserverTable()
         self._changed = threading.Condition(threading.RLock())  # guards everything below
         self._records: dict[str, JobRecord] = {}
@@ -71,10 +71,7 @@ class JobScheduler:
 
     def start(self) -> None:
         """Settle what a former server left, take up its queue, and begin to start jobs."""
-        records = self._repository.load_all()
-        with self._changed:
-            self._records.update({record.id: record for record in records})
-            self._last_order = max((record.queue_order for record in records), default=0)
+        records = self.load()
         for record in sorted(records, key=lambda each: each.queue_order):
             with skipping(f"The job {record.id}"):
                 self._settle(record)
@@ -82,6 +79,14 @@ class JobScheduler:
             self._accepts_starts = True
         self._spare.start()
         self._start_ready()
+
+    def load(self) -> list[JobRecord]:
+        """Read the jobs of the workspace and start none: all that is done on a read-only disk. Return them."""
+        records = self._repository.load_all()
+        with self._changed:
+            self._records.update({record.id: record for record in records})
+            self._last_order = max((record.queue_order for record in records), default=0)
+        return records
 
     def _settle(self, record: JobRecord) -> None:
         """Do with a job of the former server what its state asks for."""
@@ -241,6 +246,10 @@ class JobScheduler:
             for job in [each for each in self._records.values() if each.project_id == project_id]:
                 if job.status in TERMINAL_JOB_STATUSES:
                     del self._records[job.id]
+
+    def expect_job(self) -> None:
+        """Say that somebody looks at what can start a job, so that a process is ready when it comes."""
+        self._spare.want()
 
     def describe_spare(self) -> SpareHealth:
         """Return whether a process waits for the next job, and its memory."""

@@ -270,3 +270,12 @@ def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> 
     record = record.model_copy(update={"status": "interrupted", "error": error})
     assert "with the same curve" in explain_end(record, None, can_resume=True)[1]
     assert "had not saved anything" in explain_end(record, None, can_resume=False)[1]
+
+
+def test_copies_among_the_validation_images_stand_beside_the_figures(trained: tuple[Studio, str]) -> None:
+    text = render_fragment(training_results_fragment(make_results(*trained, num_val_copies=1_200)))
+    assert "1,200 validation images are identical to training images" in text
+    assert "1 validation image is identical to a training image" in render_fragment(
+        training_results_fragment(make_results(*trained, num_val_copies=1))
+    )
+    assert "identical" not in render_fragment(training_results_fragment(make_results(*trained)))

@@ -1,0 +1,81 @@
+"""What an error of the operating system means to a client: one table by errno, one for paths outside of the workspace.
+
+Whatever is in neither is a disk or a system that cannot do its work now, which is 503 and named. An error without a
+number does not come from the system, and stays an error of the program.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.schemas.envelope import ErrorBody
+
+Answer = tuple[str, str]
+
+_FULL: Answer = ("INSUFFICIENT_STORAGE", "The disk is full. Nothing was changed; free some space and try again.")
+_REFUSED: Answer = ("STORAGE_UNAVAILABLE", "The workspace may not be written here. Reading still works.")
+_IN_THE_WAY: Answer = ("CONFLICT", "A file or folder of the same name is in the way.")
+_TOO_MANY: Answer = ("STORAGE_UNAVAILABLE", "Too many files are open at the moment. Try again in a few seconds.")
+_GONE: Answer = ("STORAGE_UNAVAILABLE", "The disk of the workspace is not there any more. Mount it and try again.")
+_BUSY: Answer = ("CONFLICT", "Another program is using this file. Close it and try again.")
+
+_IN_WORKSPACE: Mapping[int, Answer] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: ("INSUFFICIENT_STORAGE", "The disk quota is used up. Nothing was changed."),
+    errno.EFBIG: ("INSUFFICIENT_STORAGE", "The file would be larger than this disk or account allows."),
+    errno.EROFS: ("STORAGE_UNAVAILABLE", "The disk is read-only. Reading still works."),
+    errno.EACCES: _REFUSED,
+    errno.EPERM: _REFUSED,
+    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports a failure. Reading may still work."),
+    errno.ENOENT: ("NOT_FOUND", "It is not there any more; it may have been deleted meanwhile."),
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ENOTEMPTY: _IN_THE_WAY,
+    errno.EBUSY: _BUSY,
+    errno.ETXTBSY: _BUSY,
+    errno.ENAMETOOLONG: ("VALIDATION_ERROR", "A name in this request is too long."),
+    errno.ELOOP: ("STORAGE_UNAVAILABLE", "A link in the workspace leads in a circle. Remove it and try again."),
+    errno.EMFILE: _TOO_MANY,
+    errno.ENFILE: _TOO_MANY,
+    errno.ENOMEM: ("STORAGE_UNAVAILABLE", "The computer has no memory left for this. Try again in a few seconds."),
+    errno.ESTALE: _GONE,
+    errno.ENODEV: _GONE,
+    errno.ENXIO: _GONE,
+}
+# A path that the user named: what is wrong with it is theirs to change.
+_OUTSIDE: Mapping[int, str] = {
+    errno.ENOENT: "is not there any more",
+    errno.EACCES: "may not be read",
+    errno.EPERM: "may not be read",
+    errno.ENOTDIR: "leads through a file as if it were a folder",
+    errno.EISDIR: "is a folder",
+    errno.ELOOP: "is a link that leads in a circle",
+    errno.ENAMETOOLONG: "has a name that is too long",
+    errno.EINVAL: "cannot be read as a file",
+    errno.ENXIO: "is a device or a pipe",
+    errno.ENODEV: "is a device or a pipe",
+}
+
+
+def describe_os_error(error: OSError, workspace: Path | None = None) -> ErrorBody | None:
+    """Return the answer to an error of the system, None for one without a number."""
+    number = error.errno
+    if number is None:
+        return None
+    if workspace is not None and _is_outside(error, workspace) and number in _OUTSIDE:
+        message = f"{os.fsdecode(error.filename)[:200]} {_OUTSIDE[number]}."
+        return ErrorBody(code="VALIDATION_ERROR", message=message)
+    unknown = ("STORAGE_UNAVAILABLE", f"The system refused this just now ({os.strerror(number)}). Try again.")
+    code, message = _IN_WORKSPACE.get(number, unknown)
+    return ErrorBody(code=code, message=message)
+
+
+def _is_outside(error: OSError, workspace: Path) -> bool:
+    """A failed read or write of an open file names no path; what is written lies in the workspace."""
+    if not isinstance(error.filename, (str, bytes)):
+        return False
+    return not Path(os.path.normpath(workspace / os.fsdecode(error.filename))).is_relative_to(workspace)

@@ -1,0 +1,17 @@
+"""Whether a workspace can be written, and the sentence that says that it cannot."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+# What a disk answers that takes no writes; a full one is another matter.
+READ_ONLY_ERRORS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+def explain_read_only(root: Path) -> str:
+    """Return why nothing in a workspace can be changed, empty when it can be."""
+    if not root.is_dir() or os.access(root, os.W_OK):
+        return ""
+    return f"The workspace {root} is read-only: everything can be looked at, and nothing can be changed."

@@ -1,0 +1,101 @@
+"""What is said before a run is started of the metric that will keep its best checkpoint."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from app.core.exceptions import ValidationFailedError
+from app.core.studio import Studio
+from app.datasets.table import DatasetTable
+from app.schemas.experiments import ExperimentRecord, ExperimentUpdate
+from app.schemas.training_views import MetricAdvice
+from tests.core.conftest import WAIT_S, create_experiment
+
+
+def make_unequal(studio: Studio, project_id: str) -> None:
+    """Leave one training image of the class red."""
+
+    def change(table: DatasetTable) -> DatasetTable:
+        left = 1
+        images = []
+        for image in table.images:
+            is_red = image.filename.startswith("red")
+            if is_red and image.split[0] == "train":
+                left -= 1
+                image = msgspec.structs.replace(image, split=["train" if left >= 0 else "none"])
+            images.append(image)
+        return msgspec.structs.replace(table, images=images)
+
+    studio._stores.datasets.change_table(project_id, change)
+
+
+def set_metric(studio: Studio, project_id: str, record: ExperimentRecord, **settings: str) -> ExperimentRecord:
+    return studio.experiments.update_experiment(project_id, record.id, ExperimentUpdate(hyperparameters=dict(settings)))
+
+
+def advice_of(studio: Studio, project_id: str, record: ExperimentRecord) -> MetricAdvice:
+    return studio.training_views.get_settings(project_id, record.id).advice
+
+
+def test_equal_classes_are_judged_by_accuracy(studio: Studio, imported_id: str) -> None:
+    advice = advice_of(studio, imported_id, create_experiment(studio, imported_id))
+    assert (advice.metric, advice.title, advice.warning) == ("val_accuracy", "Accuracy", "")
+
+
+def test_unequal_classes_are_judged_by_f1_without_asking(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    assert advice_of(studio, imported_id, record).metric == "val_accuracy"
+    make_unequal(studio, imported_id)
+    advice = advice_of(studio, imported_id, record)
+    assert (advice.metric, advice.warning) == ("val_f1", "")
+    assert "6 training images of 'blue', 1 of 'red'" in advice.reason
+    assert advice.classes == ["blue", "red"]
+
+
+def test_accuracy_of_unequal_classes_is_warned_of_everywhere(studio: Studio, imported_id: str) -> None:
+    make_unequal(studio, imported_id)
+    record = create_experiment(studio, imported_id)
+    record = set_metric(studio, imported_id, record, checkpoint_metric="accuracy")
+    assert record.hyperparameters["checkpoint_metric"] == "val_accuracy"
+    warning = advice_of(studio, imported_id, record).warning
+    assert "6 training images of 'blue', 1 of 'red'" in warning
+    assert "accuracy of about 86 %" in warning  # 6 of 7
+    assert studio.forecasts.get_forecast(imported_id, record.id).warnings == [warning]
+    started = studio.training.start_training(imported_id, record.id)
+    assert started.warnings == [warning]
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+
+
+def test_the_recall_of_a_class_needs_a_class_that_is_there(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    with pytest.raises(ValidationFailedError):
+        set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall")
+    record = set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall", checkpoint_class="green")
+    with pytest.raises(ValidationFailedError) as refused:
+        studio.training.start_training(imported_id, record.id)
+    assert "'green' is no class of this dataset. Its classes: blue, red." in str(refused.value.details)
+
+
+def test_an_unknown_metric_is_refused_with_what_is_known(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    with pytest.raises(ValidationFailedError) as refused:
+        set_metric(studio, imported_id, record, checkpoint_metric="val_beauty")
+    assert "hyperparameters.checkpoint_metric" in str(refused.value.details)
+    assert "val_f1" in str(refused.value.details)
+
+
+def test_without_validation_images_the_training_loss_decides(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+
+    def change(table: DatasetTable) -> DatasetTable:
+        images = [
+            msgspec.structs.replace(image, split=["test" if image.split == ["val"] else image.split[0]])
+            for image in table.images
+        ]
+        return msgspec.structs.replace(table, images=images)
+
+    studio._stores.datasets.change_table(imported_id, change)
+    assert advice_of(studio, imported_id, record).metric == "train_loss"
+    studio.splits.delete_split(imported_id, "main")
+    assert advice_of(studio, imported_id, record).metric == ""
