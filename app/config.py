@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     warm_spare: bool = Field(
         True, description="Keep a process with PyTorch loaded (about 0.8 GiB), so that a job starts at once; 1 or 0."
     )
+    warm_spare_idle_s: float = Field(
+        900.0, gt=0, description="Seconds without a look at what can start a job after which that process ends."
+    )
     max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
 
     @model_validator(mode="before")
