@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, params
 from fastapi.routing import APIRoute
 
-from app.api.dependencies import ERROR_RESPONSES
+from app.api.dependencies import ERROR_RESPONSES, expect_job
 from app.api.errors import install_error_handlers
 from app.api.pages import compare as compare_page
 from app.api.pages import dataset as dataset_page
@@ -46,7 +46,7 @@ from app.api.routes import (
     uploads,
 )
 from app.api.security.addresses import allowed_host_names
-from app.api.security.bodies import BodyMiddleware
+from app.api.security.bodies import BodyMiddleware, Patience
 from app.api.security.crashes import CrashMiddleware
 from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
@@ -99,6 +99,23 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     compare_page.router,
     playground_page.router,
 )
+# Whoever asks these may start a job of the engines next.
+JOB_ROUTERS = frozenset(
+    map(
+        id,
+        (
+            experiments.router,
+            training.router,
+            evaluations.router,
+            exports.router,
+            training_page.router,
+            training_results_page.router,
+            evaluation_page.router,
+            export_page.router,
+            playground_page.router,
+        ),
+    )
+)
 DESCRIPTION = """From a folder of images to a trained, evaluated and exported model.
 
 Every answer is `{"status": "ok", "data": ...}` or `{"status": "error", "error": {"code", "message", "details"?}}`.
@@ -119,9 +136,9 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
     )
     app.state.workspace = settings.workspace_root.resolve()
     for router in API_ROUTERS:
-        app.include_router(router, responses=ERROR_RESPONSES)
+        app.include_router(router, responses=ERROR_RESPONSES, dependencies=_dependencies_of(router))
     for router in (websocket.router, *PAGE_ROUTERS):
-        app.include_router(router)
+        app.include_router(router, dependencies=_dependencies_of(router))
     app.mount("/static", VersionedStaticFiles(directory=STATIC_DIR), name="static")
     install_error_handlers(app)
     app.state.sessions = Sessions(settings.token, open_signed_out(settings))
@@ -129,9 +146,14 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
     return app
 
 
+def _dependencies_of(router: APIRouter) -> list[params.Depends]:
+    return [Depends(expect_job)] if id(router) in JOB_ROUTERS else []
+
+
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first to see a request.
-    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size)
+    patience = Patience(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
+    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size, patience=patience)
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))

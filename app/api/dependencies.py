@@ -31,6 +31,12 @@ def without_control_characters(value: str) -> str:
 
 StudioDep = Annotated[Studio, Depends(get_studio)]
 
+
+async def expect_job(studio: StudioDep) -> None:
+    """Have a process ready: whoever asks for this may start a job next. It blocks nothing, so it needs no thread."""
+    studio.scheduler.expect_job()
+
+
 ProjectPath = Annotated[common.ProjectId, Path(alias="pid", description="Id of a project.")]
 ExperimentPath = Annotated[common.ExperimentId, Path(alias="eid", description="Id of an experiment.")]
 RunPath = Annotated[common.RunId, Path(alias="run_id", description="Id of a run.")]

@@ -20,6 +20,7 @@ import torch
 import torchvision
 from torch import Tensor
 
+from app.checksum import find_checksum
 from app.models.architectures import get_architecture
 from app.schemas.job_context import JobFailure
 
@@ -94,7 +95,7 @@ def ensure_file(file: WeightsFile, weights_dir: Path) -> Path:
     """
     path = weights_dir / file.name
     if path.is_file():
-        if _hash_file(path).startswith(file.hash_prefix):
+        if find_checksum(path).startswith(file.hash_prefix):
             return path
         _log.warning("%s does not have the hash that its name says; it is removed.", path)
         path.unlink()
@@ -156,14 +157,6 @@ def _receive(url: str, target: IO[bytes]) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def _hash_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _unavailable(file: WeightsFile, weights_dir: Path, reason: str) -> WeightsUnavailable:

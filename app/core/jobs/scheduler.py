@@ -54,7 +54,7 @@ class JobScheduler:
         self._settings = settings
         self._worker_arguments = worker_arguments
         self._repository = JobRepository(paths, documents)
-        self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments)
+        self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments, settings.warm_spare_idle_s)
         self._observers = ObserverTable()
         self._changed = threading.Condition(threading.RLock())  # guards everything below
         self._records: dict[str, JobRecord] = {}
@@ -246,6 +246,10 @@ class JobScheduler:
             for job in [each for each in self._records.values() if each.project_id == project_id]:
                 if job.status in TERMINAL_JOB_STATUSES:
                     del self._records[job.id]
+
+    def expect_job(self) -> None:
+        """Say that somebody looks at what can start a job, so that a process is ready when it comes."""
+        self._spare.want()
 
     def describe_spare(self) -> SpareHealth:
         """Return whether a process waits for the next job, and its memory."""

@@ -1,7 +1,8 @@
 """The warm spare: one worker at most that has loaded the engines before anybody needs them. Knows nothing of jobs.
 
-A spare costs a processor some seconds while it warms up and memory for as long as it waits. It is therefore made when
-no job has run for a moment, or the processors have little to do, and only when there is memory to spare.
+A spare costs a processor some seconds while it warms up and memory for as long as it waits. It is therefore made once
+somebody looks at what can start a job, and ended when nobody has for a while; and only when no job has run for a
+moment, or the processors have little to do, and when there is memory to spare.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ LOAD_SAMPLE_S = 1.0
 MAX_LOAD_PCT = 50.0
 LOG_LINES = 5
 END_WAIT_S = 1.0
+IDLE_LOOK_S = 0.05  # how soon at most it is looked again whether anybody wants one
+NOT_WANTED = "It is made when somebody looks at what can start a job."
 OFF = "AI_STUDIO_WARM_SPARE turns it off."
 OTHER_ENGINES = "The engines are replaced, and nothing says how to warm up theirs."
 
@@ -38,9 +41,17 @@ OTHER_ENGINES = "The engines are replaced, and nothing says how to warm up their
 class WarmSpare:
     """Keeps a spare ready and hands it over. Thread-safe."""
 
-    def __init__(self, directory: Path, is_wanted: bool, worker_arguments: Sequence[str] = ()) -> None:
-        """`directory` is where it waits; with `--handlers` the arguments need a `--warm-up` that goes with them."""
+    def __init__(
+        self, directory: Path, is_wanted: bool, worker_arguments: Sequence[str] = (), idle_s: float = 900.0
+    ) -> None:
+        """`directory` is where it waits; with `--handlers` the arguments need a `--warm-up` that goes with them.
+
+        It is ended when nothing has called `want`, and no job has run, for `idle_s` seconds.
+        """
         self._directory = directory
+        self._idle_s = idle_s
+        self._is_wanted = False
+        self._wanted_at = 0.0
         self._arguments = list(worker_arguments)
         self._reason = "" if is_wanted else OFF
         if is_wanted and "--handlers" in self._arguments and "--warm-up" not in self._arguments:
@@ -55,10 +66,20 @@ class WarmSpare:
         self._thread = threading.Thread(target=self._keep, name="warm spare", daemon=True)
 
     def start(self) -> None:
-        """Begin to keep a spare; the first one is made a moment later."""
+        """Begin to keep a spare; the first one is made when it is wanted."""
         if not self._is_off:
-            self._due_at = time.monotonic() + CALM_S
+            self._reason = NOT_WANTED
             self._thread.start()
+
+    def want(self) -> None:
+        """Say that a job may come soon; cheap, so that every request can say it."""
+        self._wanted_at = time.monotonic()
+        if self._is_wanted or self._is_off:
+            return
+        with self._changed:
+            self._is_wanted = True
+            self._due_at = max(self._due_at, time.monotonic() + (LOAD_CHECK_S if self._is_busy else 0.0))
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """End the spare, and make no other."""
@@ -73,6 +94,7 @@ class WarmSpare:
         """Say whether jobs run. While they do, a spare is made only when the processors have little to do."""
         with self._changed:
             if self._is_busy != is_busy:
+                self.want()
                 self._is_busy = is_busy
                 self._due_at = time.monotonic() + (LOAD_CHECK_S if is_busy else CALM_S)
                 self._changed.notify_all()
@@ -115,11 +137,29 @@ class WarmSpare:
         """Return when a spare is to be made, False when no more are."""
         with self._changed:
             while not self._is_closed:
-                wait_s = None if self._worker is not None else self._due_at - time.monotonic()
+                wait_s = self._step()
                 if wait_s is not None and wait_s <= 0:
                     return True
                 self._changed.wait(wait_s)
             return False
+
+    def _step(self) -> float | None:
+        """End one that nobody wants any more; return how long to wait, 0 to make one now, None until somebody calls."""
+        if not self._is_wanted:
+            return None
+        now = time.monotonic()
+        idle_in_s = self._wanted_at + self._idle_s - now
+        if idle_in_s <= 0 and not self._is_busy:
+            self._is_wanted = False
+            self._reason = NOT_WANTED
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                logger.info("Nobody has wanted the warm spare for %.0f s; it is ended", self._idle_s)
+                end_worker(worker, [])
+            return None
+        if self._worker is None:
+            return max(0.0, self._due_at - now)
+        return max(idle_in_s, IDLE_LOOK_S)
 
     def _find_obstacle(self) -> str:
         available_mb = psutil.virtual_memory().available // MIB

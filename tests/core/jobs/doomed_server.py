@@ -14,6 +14,7 @@ def main() -> None:
     root, kind, count, payload = sys.argv[1:]
     studio = build_studio(Path(root))
     studio.scheduler.start()
+    studio.scheduler.expect_job()
     for _ in range(int(count)):
         studio.submit(kind, payload=json.loads(payload))
     sys.stdout.write("submitted\n")

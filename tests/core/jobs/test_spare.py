@@ -16,7 +16,7 @@ import pytest
 
 from app.core.jobs import scheduler as scheduler_module
 from app.core.jobs import spare as spare_module
-from app.core.jobs.spare import WarmSpare
+from app.core.jobs.spare import NOT_WANTED, WarmSpare
 from app.schemas.jobs import JobRecord
 from tests.core.jobs.conftest import HANDLERS, MakeStudio, Studio
 from tests.core.jobs.fake_jobs import TABLE
@@ -39,6 +39,7 @@ def make_warm(make_studio: MakeStudio, monkeypatch: pytest.MonkeyPatch) -> MakeW
 
     def make(warm_up: str = "warm_up", state: str = "ready", **settings: Any) -> Studio:
         studio = make_studio(warm_spare=True, warm_up=f"{FAKES}:{warm_up}", **settings)
+        studio.scheduler.expect_job()
         wait_for(lambda: studio.scheduler.describe_spare().state == state)
         return studio
 
@@ -229,7 +230,7 @@ def test_a_service_does_not_count_as_work(make_warm: MakeWarm) -> None:
 def test_a_kind_that_needs_no_engine_leaves_the_spare_alone(
     make_warm: MakeWarm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sorted(scheduler_module.COLD_KINDS) == ["import"]
+    assert sorted(scheduler_module.COLD_KINDS) == ["check", "import"]
     monkeypatch.setattr(scheduler_module, "COLD_KINDS", {"tell_pid"})
     studio = make_warm()
     pid = spare_pid(studio)
@@ -294,3 +295,30 @@ def test_there_is_none_without_memory_for_it(make_warm: MakeWarm, monkeypatch: p
     wait_for(lambda: studio.scheduler.describe_spare().reason == reason)
     memory = Memory(available=2048 * 2**20)
     wait_for(lambda: is_ready(studio))
+
+
+def test_it_comes_when_it_is_wanted_and_goes_when_nobody_wants_it_any_more(
+    make_studio: MakeStudio,
+) -> None:
+    cold = make_studio(warm_spare=True, warm_up=f"{FAKES}:warm_up")
+    assert (cold.scheduler.describe_spare().state, cold.scheduler.describe_spare().reason) == ("none", NOT_WANTED)
+    cold.scheduler.expect_job()
+    wait_for(lambda: is_ready(cold))
+    pid = spare_pid(cold)
+    cold.scheduler.expect_job()
+    assert spare_pid(cold) == pid
+
+
+def test_one_that_nobody_wants_is_ended_and_made_again_when_somebody_does(tmp_path: Path) -> None:
+    spare = WarmSpare(tmp_path, True, [*HANDLERS, "--warm-up", f"{FAKES}:warm_up"], idle_s=0.5)
+    spare.start()
+    try:
+        for _ in range(2):
+            spare.want()
+            wait_for(lambda: spare.describe().pid is not None)
+            process = psutil.Process(spare.describe().pid)
+            wait_for(lambda: spare.describe().state == "none")
+            assert spare.describe().reason == NOT_WANTED
+            assert not process.is_running()
+    finally:
+        spare.stop()
