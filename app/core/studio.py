@@ -21,6 +21,7 @@ from app.core.import_checks import ImportCheckService
 from app.core.imports import ImportService
 from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
+from app.core.leftovers import LeftoverService
 from app.core.live_figures import LiveFigures
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
@@ -82,6 +83,7 @@ class Studio:
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
         self.system = SystemService(stores, settings, scheduler)
+        self._leftovers = LeftoverService(stores, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
@@ -103,16 +105,19 @@ class Studio:
             if self.system.explain_read_only():  # nothing can be repaired, and no job can run
                 self.scheduler.load()
                 return
+            self._leftovers.note_start()
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
             self.scheduler.start()
             self._recover()
+            self._leftovers.start()
         except BaseException:
             self._lock.release()
             raise
 
     def stop(self) -> None:
         """End children and streams, and give the workspace back."""
+        self._leftovers.stop()
         self.scheduler.stop(STOP_TIMEOUT_S)
         self.bus.close()
         self._lock.release()

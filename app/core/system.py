@@ -13,6 +13,7 @@ import psutil
 from app.config import Settings
 from app.core.devices import list_devices
 from app.core.jobs.scheduler import JobScheduler
+from app.core.leftovers import list_held
 from app.core.stores import Stores
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
 from app.storage.survey import Survey
@@ -69,4 +70,5 @@ class SystemService:
             is_writable=not problem,
             problem=problem,
             corrupt=self._survey.list_problems(),
+            held=list_held(self._stores.documents),
         )

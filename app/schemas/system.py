@@ -49,6 +49,16 @@ class DeviceList(StrictModel):
     default_selected: list[str]
 
 
+class HeldSpace(StrictModel):
+    """Room that one kind of leftovers takes, what is being worked on now included."""
+
+    kind: Literal["half_written", "upload", "staging", "job_file", "trash", "set_aside"]
+    title: str
+    num_bytes: int
+    num_entries: int
+    largest: list[str] = Field(description="The largest of them, at most five, as paths inside the workspace.")
+
+
 class WorkspaceHealth(StrictModel):
     """State of the workspace on disk."""
 
@@ -59,3 +69,4 @@ class WorkspaceHealth(StrictModel):
     is_writable: bool
     problem: str = Field("", description="Why nothing can be changed.")
     corrupt: list[CorruptDocument]
+    held: list[HeldSpace] = Field(default_factory=list, description="What takes room and nobody asked to keep.")
