@@ -38,6 +38,7 @@ from app.core.tasks import TaskService
 from app.core.training import TrainingService
 from app.core.training_results import TrainingResultsService
 from app.core.training_views import TrainingViewService
+from app.open_files import cap_streams, read_limit
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog, open_event_log
 from app.storage.locks import ServerLock
@@ -62,7 +63,7 @@ class Studio:
         self._paths = WorkspacePaths(settings.workspace_root)
         self._lock = ServerLock(self._paths)
         self._stores = stores = open_stores(self._paths)
-        self.bus = bus = EventBus(self._open_log, settings.max_streams)
+        self.bus = bus = EventBus(self._open_log, cap_streams(settings.max_streams, read_limit()))
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments, stores.documents)
         gate, views, live = ProjectGate(), TableViews(), LiveFigures()
         self.projects = ProjectService(stores, bus, scheduler, gate)
@@ -82,7 +83,7 @@ class Studio:
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
-        self.system = SystemService(stores, settings, scheduler)
+        self.system = SystemService(stores, settings, scheduler, bus)
         self._leftovers = LeftoverService(stores, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()

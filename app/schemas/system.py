@@ -19,6 +19,15 @@ class SpareHealth(StrictModel):
     reason: str = Field("", description="Why there is none.")
 
 
+class StreamHealth(StrictModel):
+    """Event streams, each of which holds a connection."""
+
+    num_open: int
+    max_open: int = Field(description="What the setting and the limit of open files allow.")
+    wanted: int = Field(description="The setting AI_STUDIO_MAX_STREAMS.")
+    open_files_limit: int | None = Field(description="Files and connections that this process may have open.")
+
+
 class Health(StrictModel):
     """Sign of life."""
 
@@ -27,6 +36,7 @@ class Health(StrictModel):
     uptime_s: float
     pid: int
     memory_mb: float
+    streams: StreamHealth
     spare: SpareHealth = Field(default_factory=lambda: SpareHealth(state="none"))
 
 
