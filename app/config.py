@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     warm_spare_idle_s: float = Field(
         900.0, gt=0, description="Seconds without a look at what can start a job after which that process ends."
     )
-    max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
+    max_streams: int = Field(
+        2000, ge=1, description="Event streams open at the same time, as far as the limit of open files allows."
+    )
 
     @model_validator(mode="before")
     @classmethod
