@@ -13,7 +13,7 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES
 
 @dataclass(frozen=True)
 class CheckProgress:
-    """What `dataset/_check_progress.html` shows. `total` is 0 where it is not known."""
+    """What `dataset/check_progress.html` shows. `total` is 0 where it is not known."""
 
     project_id: str
     job_id: str
@@ -26,7 +26,7 @@ class CheckProgress:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """Names for `dataset/_check_progress.html`."""
+    """Names for `dataset/check_progress.html`."""
 
     check: CheckProgress
 
@@ -49,4 +49,4 @@ def check_fragment(project_id: str, checks: ImportCheckService, state: CheckStat
         total=progress.total,
         text=count if progress.message else "",
     )
-    return Fragment("dataset/_check_progress.html", CheckContext(context))
+    return Fragment("dataset/check_progress.html", CheckContext(context))

@@ -89,7 +89,6 @@ def write_evaluation(server: LiveServer, project: str, experiment: str, **change
         completed_at=utc_now(),
     )
     stores = server.studio.evaluations._stores
-    stores.evaluations.reset(project, experiment)  # a new one would wait beside it until it has completed
     return stores.evaluations.create(project, experiment, record.model_copy(update=changes))
 
 
@@ -98,6 +97,7 @@ def write_label_results(
 ) -> list[dict[str, Any]]:
     """Write a completed evaluation of labels; return its rows."""
     draw = np.random.default_rng(7)
+    server.studio.evaluations._stores.evaluations.reset(project, experiment)  # a new one would wait beside it
     directory = write_evaluation(server, project, experiment)
     rows = []
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
@@ -144,6 +144,7 @@ def write_label_results(
 
 def write_value_results(server: LiveServer, project: str, experiment: str) -> list[dict[str, Any]]:
     """Write a completed evaluation of two values per image; return its rows. The error of image n is n / 10."""
+    server.studio.evaluations._stores.evaluations.reset(project, experiment)  # a new one would wait beside it
     directory = write_evaluation(server, project, experiment)
     rows = []
     for number in range(20):
