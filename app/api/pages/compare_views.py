@@ -105,6 +105,7 @@ class Result:
     names: tuple[tuple[str, int], ...]
     notes: tuple[Note, ...]
     conclusion: str
+    num_tests: int
     has_tests: bool
     has_several_tests: bool
     verdicts: tuple[Verdict, ...]
@@ -137,6 +138,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         names=tuple((side.name, colours[side.id]) for side in sides),
         notes=tuple(_notes(selection, comparison)),
         conclusion=comparison.conclusion,
+        num_tests=len(comparison.tests),
         has_tests=bool(comparison.tests),
         has_several_tests=len(comparison.tests) > 1,
         verdicts=tuple(_verdict(test, sides) for test in shown),
