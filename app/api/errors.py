@@ -66,6 +66,10 @@ _PAGE_TITLES: Mapping[int, str] = {
 INTERNAL_ERROR = ErrorBody(code="INTERNAL_ERROR", message="Something went wrong here; the log of the server says what.")
 
 
+# A body can hold a hundred thousand unknown fields; naming them all would take a second and megabytes.
+MAX_PROBLEMS = 100
+
+
 class BodyError(HTTPException):
     """A body that could not be read; passes through the framework's own body parsing unchanged."""
 
@@ -115,9 +119,9 @@ def error_fragment(body: ErrorBody) -> Fragment:
 
 
 def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
-    """Return pydantic's list of errors as field and message, without the refused values."""
+    """Return pydantic's list of errors as field and message, without the refused values; the first of very many."""
     problems = []
-    for error in errors:
+    for error in errors[:MAX_PROBLEMS]:
         location = [str(part) for part in error["loc"]]
         is_whole = len(location) == 1 or error["type"] == "json_invalid"
         path = location[:1] if is_whole else location[1:]

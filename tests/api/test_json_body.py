@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from app.api import json_body
-from app.api.errors import install_error_handlers
+from app.api.errors import MAX_PROBLEMS, install_error_handlers
 from app.api.json_body import MAX_FIELDS, SMALL_BYTES, StrictRoute
 
 
@@ -82,6 +82,10 @@ class Note(BaseModel):
     name: str
 
 
+class StrictNote(Note, extra="forbid"):
+    """A body without other fields."""
+
+
 @pytest.fixture
 async def notes() -> AsyncIterator[httpx.AsyncClient]:
     """A client of two routes in one event loop."""
@@ -89,6 +93,10 @@ async def notes() -> AsyncIterator[httpx.AsyncClient]:
 
     @router.post("/notes")
     async def add_note(note: Note) -> int:
+        return len(note.name)
+
+    @router.post("/strict-notes")
+    async def add_strict_note(note: StrictNote) -> int:
         return len(note.name)
 
     @router.get("/hello")
@@ -153,3 +161,15 @@ async def test_forms_have_a_limit_of_fields(notes: httpx.AsyncClient) -> None:
     assert "More than 1000 fields" in answers["empty"].text
     many = await notes.post("/notes", files=[("name", (None, "x"))] * (MAX_FIELDS + 1))
     assert many.status_code == 422
+
+
+async def post_unknown_fields(notes: httpx.AsyncClient, number: int) -> int:
+    answer = await notes.post("/strict-notes", json={str(key): 1 for key in range(number)})
+    assert answer.status_code == 422
+    return len(answer.json()["error"]["details"])
+
+
+@pytest.mark.anyio
+async def test_very_many_problems_are_not_all_named(notes: httpx.AsyncClient) -> None:
+    assert await post_unknown_fields(notes, 50) == 51  # and the missing name
+    assert await post_unknown_fields(notes, 20_000) == MAX_PROBLEMS
