@@ -17,6 +17,7 @@ from app.core.stores import Stores
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
 from app.storage.survey import Survey
 from app.storage.writability import explain_read_only as explain_workspace
+from app.tasks.registry import list_specs
 
 MIB = 2**20
 
@@ -33,7 +34,7 @@ class SystemService:
         self._stores = stores
         self._scheduler = scheduler
         self._settings = settings
-        self._survey = Survey(stores.documents)
+        self._survey = Survey(stores.documents, tuple(list_specs()))
         self._started = time.monotonic()
 
     def get_health(self) -> Health:
