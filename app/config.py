@@ -21,6 +21,12 @@ class Settings(BaseSettings):
     workspace_root: Path = Field(Path("workspace"), description="Directory that holds all state.")
     default_device: str | None = Field(None, description="Device preselected for new experiments; cpu or gpu:N.")
     max_upload_size: int = Field(200 * 2**20, ge=1, description="Largest request body in bytes.")
+    body_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds that the body of a request may take to arrive, all its pieces together."
+    )
+    min_upload_rate: int = Field(
+        16 * 2**10, ge=1, description="Bytes per second at which files must arrive after those seconds."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; any but loopback needs a token.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
     token: str | None = Field(None, min_length=8, description="Secret that every request must carry as a bearer token.")
@@ -64,7 +70,9 @@ class Settings(BaseSettings):
     warm_spare_idle_s: float = Field(
         900.0, gt=0, description="Seconds without a look at what can start a job after which that process ends."
     )
-    max_streams: int = Field(2000, ge=1, description="Event streams open at the same time.")
+    max_streams: int = Field(
+        2000, ge=1, description="Event streams open at the same time, as far as the limit of open files allows."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -65,8 +65,10 @@ def _put(tree: dict[str, Any], keys: list[str], value: str, name: str, *, is_lis
     elif isinstance(at[last], dict):
         msg = f"{name[:80]!r} contradicts a field before it"
         raise UnacceptableFormError(msg)
+    elif isinstance(at[last], list):
+        at[last].append(value)
     else:
-        at[last] = [*(at[last] if isinstance(at[last], list) else [at[last]]), value]
+        at[last] = [at[last], value]
 
 
 def _convert(value: Any, schema: Schema, definitions: Schema) -> Any:

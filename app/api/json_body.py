@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import cached_property
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from functools import cached_property, partial
 from typing import Any
 
+from anyio.lowlevel import checkpoint
+from anyio.to_thread import run_sync
 from fastapi import Request, params
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
@@ -20,7 +22,11 @@ from app.api.os_errors import describe_os_error
 from app.schemas.envelope import FieldProblem
 
 MAX_FILES = 1000
-_FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+MAX_FIELDS = 1000
+# Reading a smaller body takes a millisecond or two, about as long as handing it to a thread under load.
+SMALL_BYTES = 64 * 2**10
+_URLENCODED = "application/x-www-form-urlencoded"
+_FORM_TYPES = (_URLENCODED, "multipart/form-data")
 
 
 class StrictRequest(Request):
@@ -28,10 +34,22 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """Return the body; raises BodyError with the reason."""
+        body = await self.body()
         try:
-            return parse_json(await self.body())
+            return await _read_aside(partial(parse_json, body), len(body))
         except UnacceptableJsonError as error:
             raise _body_error(f"Not acceptable JSON: {error}.") from None
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body; one that was read before comes in pieces, and other requests are served between them."""
+        if not hasattr(self, "_body"):
+            async for piece in super().stream():
+                yield piece
+            return
+        for start in range(0, len(self._body), SMALL_BYTES):
+            yield self._body[start : start + SMALL_BYTES]
+            await checkpoint()
+        yield b""
 
     async def form(self, **limits: Any) -> FormData:  # type: ignore[override]
         """Return the form; raises BodyError with the reason."""
@@ -64,16 +82,24 @@ class FormAsJsonRequest(StrictRequest):
 
     async def json(self) -> Any:
         """Return the fields as JSON; raises BodyError with the reason."""
-        body = (await self._sent.body()).lstrip()
-        if body[:1] in (b"{", b"["):  # `curl -d '{...}'` calls JSON a form
+        body = await self._sent.body()
+        if body.lstrip()[:1] in (b"{", b"["):  # `curl -d '{...}'` calls JSON a form
             return await self._sent.json()
+        is_urlencoded = self._sent.headers.get("content-type", "").startswith(_URLENCODED)
+        if is_urlencoded and body.count(b"&") > MAX_FIELDS:  # empty fields too, which the parser does not count
+            raise _body_error(f"More than {MAX_FIELDS} fields in one form.")
         form = await self._sent.form()
         try:
-            return read_form(form.multi_items(), self._schema)
+            return await _read_aside(partial(read_form, form.multi_items(), self._schema), len(body))
         except UnacceptableFormError as error:
             raise _body_error(f"Not acceptable as a form: {error}.") from None
         finally:
             await form.close()
+
+
+async def _read_aside(read: Callable[[], Any], num_bytes: int) -> Any:
+    """Return what `read` makes of a body, which one of more than SMALL_BYTES does in a thread."""
+    return read() if num_bytes <= SMALL_BYTES else await run_sync(read)
 
 
 def _body_error(message: str) -> BodyError:

@@ -16,6 +16,7 @@ from app.api.security.bodies import READ_TIMEOUT_S
 from app.api.streams.commands import MAX_MESSAGE_BYTES
 from app.config import Settings
 from app.core.studio import Studio, check_workspace_is_free
+from app.open_files import raise_limit
 
 GRACEFUL_STOP_S = 1
 KEEP_ALIVE_S = 15
@@ -101,6 +102,7 @@ def serve(settings: Settings, on_listening: Callable[[int], None] | None = None)
     Raises WorkspaceInUseError, UnsafeListenError, or OSError when the address is taken.
     """
     check_workspace_is_free(settings)
+    raise_limit(settings.max_streams)
     server = build_server(settings)
     listener = _listen(settings)
     with listener:

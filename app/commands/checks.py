@@ -49,6 +49,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     yield from check_formats()
     yield check_disk(settings)
     yield check_documents(settings)
+    yield from check_leftovers(settings)
     yield check_lock(settings)
     yield check_spare(settings)
 
@@ -156,6 +157,18 @@ def check_documents(settings: Settings) -> Check:
         text = f"{len(aside)} documents were set aside and {len(unreadable)} cannot be used: {names}"
         return Check("workspace", "broken", text, details)
     return Check("workspace", "ok", f"{num_projects} projects in {root}", details)
+
+
+def check_leftovers(settings: Settings) -> Iterator[Check]:
+    """Say how much room is held by what nobody asked to keep."""
+    from app.core.leftovers import describe_held, list_held
+    from app.storage.documents import DocumentStore
+    from app.storage.paths import WorkspacePaths
+
+    if settings.workspace_root.is_dir():
+        held = list_held(DocumentStore(WorkspacePaths(settings.workspace_root)))
+        details: dict[str, object] = {item.kind: item.model_dump() for item in held}
+        yield Check("leftovers", "note" if held else "ok", describe_held(held), details)
 
 
 def check_lock(settings: Settings) -> Check:

@@ -93,6 +93,7 @@ class EvaluationPageService:
             experiment=record,
             evaluation=view.evaluation,
             aggregate=view.aggregate,
+            failed_attempt=view.failed_attempt,
             leaks=leaks,
             checkpoints=checkpoints,
             subsets=subsets,

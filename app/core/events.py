@@ -76,6 +76,16 @@ class EventBus:
         self._num_subscriptions = 0
         self._is_closed = False
 
+    @property
+    def num_subscriptions(self) -> int:
+        """How many streams are open."""
+        return self._num_subscriptions
+
+    @property
+    def max_subscriptions(self) -> int:
+        """How many streams may be open."""
+        return self._max_subscriptions
+
     def publish(
         self,
         project_id: str,

@@ -21,6 +21,7 @@ from app.core.import_checks import ImportCheckService
 from app.core.imports import ImportService
 from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
+from app.core.leftovers import LeftoverService
 from app.core.live_figures import LiveFigures
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
@@ -37,6 +38,7 @@ from app.core.tasks import TaskService
 from app.core.training import TrainingService
 from app.core.training_results import TrainingResultsService
 from app.core.training_views import TrainingViewService
+from app.open_files import cap_streams, read_limit
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog, open_event_log
 from app.storage.locks import ServerLock
@@ -61,7 +63,7 @@ class Studio:
         self._paths = WorkspacePaths(settings.workspace_root)
         self._lock = ServerLock(self._paths)
         self._stores = stores = open_stores(self._paths)
-        self.bus = bus = EventBus(self._open_log, settings.max_streams)
+        self.bus = bus = EventBus(self._open_log, cap_streams(settings.max_streams, read_limit()))
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments, stores.documents)
         gate, views, live = ProjectGate(), TableViews(), LiveFigures()
         self.projects = ProjectService(stores, bus, scheduler, gate)
@@ -81,7 +83,8 @@ class Studio:
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus)
-        self.system = SystemService(stores, settings, scheduler)
+        self.system = SystemService(stores, settings, scheduler, bus)
+        self._leftovers = LeftoverService(stores, scheduler)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
@@ -103,16 +106,19 @@ class Studio:
             if self.system.explain_read_only():  # nothing can be repaired, and no job can run
                 self.scheduler.load()
                 return
+            self._leftovers.note_start()
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
             self.scheduler.start()
             self._recover()
+            self._leftovers.start()
         except BaseException:
             self._lock.release()
             raise
 
     def stop(self) -> None:
         """End children and streams, and give the workspace back."""
+        self._leftovers.stop()
         self.scheduler.stop(STOP_TIMEOUT_S)
         self.bus.close()
         self._lock.release()

@@ -12,9 +12,12 @@ import psutil
 
 from app.config import Settings
 from app.core.devices import list_devices
+from app.core.events import EventBus
 from app.core.jobs.scheduler import JobScheduler
+from app.core.leftovers import list_held
 from app.core.stores import Stores
-from app.schemas.system import DeviceList, Health, WorkspaceHealth
+from app.open_files import read_limit
+from app.schemas.system import DeviceList, Health, StreamHealth, WorkspaceHealth
 from app.storage.survey import Survey
 from app.storage.writability import explain_read_only as explain_workspace
 from app.tasks.registry import list_specs
@@ -30,9 +33,10 @@ def explain_read_only(root: Path) -> str:
 class SystemService:
     """Health, devices and the state of the disk."""
 
-    def __init__(self, stores: Stores, settings: Settings, scheduler: JobScheduler) -> None:
+    def __init__(self, stores: Stores, settings: Settings, scheduler: JobScheduler, bus: EventBus) -> None:
         self._stores = stores
         self._scheduler = scheduler
+        self._bus = bus
         self._settings = settings
         self._survey = Survey(stores.documents, tuple(list_specs()))
         self._started = time.monotonic()
@@ -45,6 +49,12 @@ class SystemService:
             uptime_s=round(time.monotonic() - self._started, 3),
             pid=os.getpid(),
             memory_mb=round(psutil.Process().memory_info().rss / MIB, 1),
+            streams=StreamHealth(
+                num_open=self._bus.num_subscriptions,
+                max_open=self._bus.max_subscriptions,
+                wanted=self._settings.max_streams,
+                open_files_limit=read_limit(),
+            ),
             spare=self._scheduler.describe_spare(),
         )
 
@@ -70,4 +80,5 @@ class SystemService:
             is_writable=not problem,
             problem=problem,
             corrupt=self._survey.list_problems(),
+            held=list_held(self._stores.documents),
         )

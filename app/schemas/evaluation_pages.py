@@ -56,6 +56,7 @@ class SelectedEvaluation(StrictModel):
     experiment: ExperimentRecord
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
+    failed_attempt: EvaluationRecord | None = Field(None, description="A later evaluation that did not succeed.")
     leaks: EvaluationLeaks | None = Field(None, description="Null without a completed evaluation.")
     checkpoints: list[NamedCheckpoint]
     subsets: list[SubsetChoice]

@@ -19,6 +19,15 @@ class SpareHealth(StrictModel):
     reason: str = Field("", description="Why there is none.")
 
 
+class StreamHealth(StrictModel):
+    """Event streams, each of which holds a connection."""
+
+    num_open: int
+    max_open: int = Field(description="What the setting and the limit of open files allow.")
+    wanted: int = Field(description="The setting AI_STUDIO_MAX_STREAMS.")
+    open_files_limit: int | None = Field(description="Files and connections that this process may have open.")
+
+
 class Health(StrictModel):
     """Sign of life."""
 
@@ -27,6 +36,7 @@ class Health(StrictModel):
     uptime_s: float
     pid: int
     memory_mb: float
+    streams: StreamHealth
     spare: SpareHealth = Field(default_factory=lambda: SpareHealth(state="none"))
 
 
@@ -49,6 +59,16 @@ class DeviceList(StrictModel):
     default_selected: list[str]
 
 
+class HeldSpace(StrictModel):
+    """Room that one kind of leftovers takes, what is being worked on now included."""
+
+    kind: Literal["half_written", "upload", "staging", "job_file", "trash", "set_aside"]
+    title: str
+    num_bytes: int
+    num_entries: int
+    largest: list[str] = Field(description="The largest of them, at most five, as paths inside the workspace.")
+
+
 class WorkspaceHealth(StrictModel):
     """State of the workspace on disk."""
 
@@ -59,3 +79,4 @@ class WorkspaceHealth(StrictModel):
     is_writable: bool
     problem: str = Field("", description="Why nothing can be changed.")
     corrupt: list[CorruptDocument]
+    held: list[HeldSpace] = Field(default_factory=list, description="What takes room and nobody asked to keep.")

@@ -12,6 +12,7 @@ from typing import Any
 from app.schemas.job_context import JobFailure
 from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.optimization import scale_rates
+from app.training.optimizer_packing import unpack_optimizer
 from app.training.state import RunState
 
 Changes = Mapping[str, tuple[Any, Any]]
@@ -86,10 +87,11 @@ def continue_optimizer(module: TrainingModule, saved: Mapping[str, Any]) -> None
         return
     changes = find_changes(saved, module.plan.hyperparameters)
     present = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
-    for group in saved["optimizer"]["param_groups"]:
+    optimizer_state = unpack_optimizer(saved["optimizer"])
+    for group in optimizer_state["param_groups"]:
         # Resumed in the arithmetic that was chosen now, which can be another one.
         group["fused"] = module.arithmetic.is_optimizer_fused or None
-    optimizer.load_state_dict(saved["optimizer"])
+    optimizer.load_state_dict(optimizer_state)
     if changes.keys() & _OF_THE_RATE:
         for group, new in zip(optimizer.param_groups, present, strict=True):
             group.update(new)

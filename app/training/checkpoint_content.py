@@ -20,6 +20,7 @@ from app.tasks.trained import describe_checkpoint
 from app.training.changed_settings import continue_optimizer
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
+from app.training.optimizer_packing import pack_optimizer
 from app.training.run_record import read_versions
 
 RESUME_KEY = "resume"
@@ -85,7 +86,7 @@ def build_checkpoint(
             "hyperparameters": dict(inputs.hyperparameters),
             "arithmetic": module.arithmetic.model_dump(mode="json"),
             "state": state.to_json(),
-            "optimizer": module.optimizer.state_dict() if module.optimizer is not None else None,
+            "optimizer": pack_optimizer(module.optimizer.state_dict()) if module.optimizer is not None else None,
             "schedule": module.schedule.state_dict() if module.schedule is not None else None,
             "scaler": scaler.state_dict() if scaler is not None else None,
             "random": capture_random(),

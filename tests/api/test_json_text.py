@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import httpx
 import pytest
 
-from app.api.json_text import MAX_DEPTH, UnacceptableJsonError, parse_json
+from app.api.json_text import MAX_DEPTH, MAX_TOKENS, UnacceptableJsonError, parse_json
 
 BAD_BODIES: dict[str, bytes] = {
     "empty": b"",
@@ -25,6 +28,12 @@ BAD_BODIES: dict[str, bytes] = {
     "text": b"hello",
     "nothing": b"null",
     "list": b"[]",
+    "four million brackets": b"[" * (4 * 2**20 - 1),
+    "a million lists": b"[" + b"[]," * 2**20 + b"[]]",
+    "a million texts": b'{"name": [' + b'"",' * 2**20 + b'""]}',
+    "a million objects": b'{"name": [' + b"{}," * 2**20 + b"{}]}",
+    "quotes only": b'"' * (4 * 2**20 - 1),
+    "escaped quotes that never end": b'"\\' + b'\\"' * 2**20,
     "unknown key": b'{"name": "x", "task": "y", "other": 1}',
     "wrong type": b'{"name": 1, "task": true}',
     "nul": b'{"name": "a\\u0000b", "task": "y"}',
@@ -57,6 +66,46 @@ def test_nesting_is_counted_exactly() -> None:
     parse_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
     with pytest.raises(UnacceptableJsonError, match="nested deeper"):
         parse_json(b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1))
+
+
+class CountingParser:
+    """Stands for the parser, which holds every thread while it works."""
+
+    def __init__(self) -> None:
+        self.num_calls = 0
+
+    def __call__(self, text: str, **options: Any) -> Any:
+        """Note the call."""
+        self.num_calls += 1
+        return {}
+
+
+BOMBS = {
+    "deep": b"[" * (MAX_DEPTH + 1),
+    "deep objects": b'{"a":' * (MAX_DEPTH + 1),
+    "deep at the end": b'["' + b"x" * 10_000 + b'",' + b"[" * MAX_DEPTH,
+    "deep behind a text with a quote": b'["\\"", ' + b"[" * MAX_DEPTH,
+    "wide": b"[" + b"[]," * MAX_TOKENS,
+    "many texts": b'[""' + b',""' * MAX_TOKENS,
+    "many texts without commas": b'""' * (MAX_TOKENS + 1),
+    "many numbers": b"[1" + b",1" * MAX_TOKENS,
+}
+
+
+@pytest.mark.parametrize("body", BOMBS.values(), ids=BOMBS.keys())
+def test_bombs_are_refused_before_they_are_parsed(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = CountingParser()
+    monkeypatch.setattr(json, "loads", parser)
+    with pytest.raises(UnacceptableJsonError, match=r"nested deeper|more than"):
+        parse_json(body)
+    assert parser.num_calls == 0
+    parse_json(b"[]")
+    assert parser.num_calls == 1
+
+
+def test_brackets_inside_of_texts_are_text() -> None:
+    text = "[{" * 2**18 + '\\" ]}'
+    assert parse_json(json.dumps({text: [text]}).encode()) == {text: [text]}
 
 
 def test_everything_else_is_left_alone() -> None:

@@ -53,6 +53,15 @@ def test_a_new_installation_is_well_and_nothing_is_written(doctor: Any, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_room_that_leftovers_take_is_said(doctor: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "workspace" / "projects" / "proj-00000001" / "experiments" / "exp-00000001"
+    folder.mkdir(parents=True)
+    (folder / ".best.ckpt.4242.tmp").write_bytes(b"x" * 2**20)
+    check = next(item for item in doctor().document["checks"] if item["name"] == "leftovers")
+    assert (check["state"], check["text"]) == ("note", "Held: half-written files 1.0 MiB.")
+    assert check["details"]["half_written"]["num_bytes"] == 2**20
+
+
 def test_documents_that_cannot_be_read_are_named(doctor: Any, tmp_path: Path) -> None:
     project = tmp_path / "workspace" / "projects" / "proj-00000001"
     project.mkdir(parents=True)

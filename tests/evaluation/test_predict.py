@@ -136,7 +136,7 @@ def test_such_a_model_is_neither_measured_nor_exported(world: World, tmp_path: P
     changed = overflow(world, tmp_path / "best.ckpt")
     with pytest.raises(JobFailure, match="gives no finite numbers for"):
         run_evaluation(FakeContext(tmp_path / "e", "evaluate", world.payload(batch_size=4, device="cpu", **changed)))
-    options: dict[str, Any] = {"export_id": "export-00000001", "format": "onnx", "options": {}, "metrics": {}}
+    options: dict[str, Any] = {"export_id": "export-00000001", "format": "onnx", "options": {}}
     payload = world.payload(licence="-", **options, **changed)
     with pytest.raises(JobFailure, match="gives no finite numbers for"):
         run_export(FakeContext(tmp_path / "x", "export", payload))

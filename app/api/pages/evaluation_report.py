@@ -26,6 +26,11 @@ from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 
 MAX_SKIPPED = 20
+_ATTEMPT_TITLES = {
+    "failed": "Evaluating again failed",
+    "interrupted": "Evaluating again was interrupted",
+    "cancelled": "Evaluating again was cancelled",
+}
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ def make_report(
         facts=_list_facts(evaluation) if evaluation is not None else [],
         form=_make_form(project_id, selected),
         progress=_make_progress(record.id, evaluation),
-        ending=_make_ending(evaluation, is_measured),
+        ending=_make_ending(evaluation, is_measured) or _make_attempt_ending(selected.failed_attempt),
         figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
         figures_notes=_explain_intervals(evaluation, aggregate) if aggregate else (),
         leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
@@ -172,6 +177,8 @@ def version_of(selected: SelectedEvaluation) -> str:
     parts = [selected.experiment.id, selected.experiment.status, selected.problem and "problem"]
     if evaluation is not None:
         parts += [evaluation.status, evaluation.job_id or evaluation.created_at]
+    if (attempt := selected.failed_attempt) is not None:
+        parts += [attempt.status, attempt.job_id or attempt.created_at]
     return ".".join(part for part in parts if part)
 
 
@@ -269,6 +276,17 @@ def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> Endi
     if evaluation.status == "cancelled":
         return Ending("The evaluation was cancelled", "Nothing was measured.", "", "info")
     return Ending("The results cannot be read", "Their files are missing or damaged.", "", "error")
+
+
+def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
+    """Return what became of a later evaluation than the one that is shown."""
+    if attempt is None or attempt.status in {"pending", "running", "completed"}:
+        return None
+    kind: Literal["warning", "info"] = "info" if attempt.status == "cancelled" else "warning"
+    title = _ATTEMPT_TITLES.get(attempt.status, _ATTEMPT_TITLES["failed"])
+    reason = f"{attempt.error.message} " if attempt.error is not None and attempt.status != "cancelled" else ""
+    details = attempt.error.traceback if attempt.error is not None else ""
+    return Ending(title, f"{reason}The results below are of the evaluation before it.", details, kind)
 
 
 def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:

@@ -1,6 +1,10 @@
-"""Limits request bodies: size before and while they arrive, and the time that a silent client is waited for."""
+"""Limits request bodies: size before and while they arrive, and the time that a silent or slow client is waited for."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import anyio
 from starlette.datastructures import Headers
@@ -17,50 +21,77 @@ _FILE_PATHS = ("/import/upload",)
 _FILE_PREFIXES = ("/api/predict/",)
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long a body is waited for, all its pieces together; the time that the server itself takes does not count."""
+
+    silence_s: float = field(default_factory=lambda: READ_TIMEOUT_S)
+    total_s: float = 30.0
+    # Files may take longer the more of them has arrived, so that a slow line is no reason to refuse them.
+    min_file_rate: float = 16 * 2**10
+    clock: Callable[[], float] = anyio.current_time
+
+
 class BodyMiddleware:
     """Counts what arrives. `max_file_bytes` is for the routes that take files, all others take small JSON."""
 
-    def __init__(self, app: ASGIApp, max_file_bytes: int, read_timeout_s: float | None = None) -> None:
+    def __init__(self, app: ASGIApp, max_file_bytes: int, patience: Patience | None = None) -> None:
         self._app = app
         self._max_file_bytes = max_file_bytes
-        self._read_timeout_s = READ_TIMEOUT_S if read_timeout_s is None else read_timeout_s
+        self._patience = patience or Patience()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on with a counting `receive`, or answer 413 before any of the body is read."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = self._limit_of(scope["path"])
+        takes_files = _takes_files(scope["path"])
+        limit = self._max_file_bytes if takes_files else min(MAX_JSON_BYTES, self._max_file_bytes)
         declared = Headers(scope=scope).get("content-length", "0")
         if not declared.isascii() or not declared.isdigit() or int(declared[:20]) > limit:
             await _refuse_body(scope, receive, send, _too_large(limit))
             return
-        await self._app(scope, _CountingReceive(receive, limit, self._read_timeout_s), send)
+        min_rate = self._patience.min_file_rate if takes_files else math.inf
+        await self._app(scope, _CountingReceive(receive, limit, self._patience, min_rate), send)
 
-    def _limit_of(self, path: str) -> int:
-        takes_files = path.endswith(_FILE_PATHS) or path.startswith(_FILE_PREFIXES)
-        return self._max_file_bytes if takes_files else min(MAX_JSON_BYTES, self._max_file_bytes)
+
+def _takes_files(path: str) -> bool:
+    return path.endswith(_FILE_PATHS) or path.startswith(_FILE_PREFIXES)
 
 
 class _CountingReceive:
     """The `receive` of one request."""
 
-    def __init__(self, receive: Receive, limit: int, timeout_s: float) -> None:
+    def __init__(self, receive: Receive, limit: int, patience: Patience, min_rate: float) -> None:
         self._receive = receive
         self._limit = limit
-        self._timeout_s = timeout_s
+        self._patience = patience
+        self._min_rate = min_rate
+        self._waited_s = 0.0
         self._num_bytes = 0
         self._is_complete = False
 
     async def __call__(self) -> Message:
-        """Return the next message; raises BodyError for too many bytes or too long a silence."""
+        """Return the next message; raises BodyError for too many bytes, too long a silence, or too long a wait."""
         if self._is_complete:
             return await self._receive()
-        with anyio.move_on_after(self._timeout_s):
-            message = await self._receive()
-            await self._count(message)
-            return message
-        raise BodyError("REQUEST_TIMEOUT", f"Nothing arrived for {self._timeout_s:g} s; the request was given up.")
+        allowed_s = self._patience.total_s + self._num_bytes / self._min_rate
+        left_s = allowed_s - self._waited_s
+        if left_s > 0:
+            started = self._patience.clock()
+            with anyio.move_on_after(min(self._patience.silence_s, left_s)):
+                message = await self._receive()
+                self._waited_s += self._patience.clock() - started
+                await self._count(message)
+                return message
+        raise BodyError("REQUEST_TIMEOUT", self._explain(left_s, allowed_s))
+
+    def _explain(self, left_s: float, allowed_s: float) -> str:
+        if left_s > self._patience.silence_s:
+            return f"Nothing arrived for {self._patience.silence_s:g} s; the request was given up."
+        return (
+            f"The request had not arrived after {allowed_s:.3g} s, {self._num_bytes} bytes of it had; it was given up."
+        )
 
     async def _count(self, message: Message) -> None:
         self._is_complete = message["type"] != "http.request" or not message.get("more_body", False)

@@ -89,6 +89,7 @@ def write_evaluation(server: LiveServer, project: str, experiment: str, **change
         completed_at=utc_now(),
     )
     stores = server.studio.evaluations._stores
+    stores.evaluations.reset(project, experiment)  # a new one would wait beside it until it has completed
     return stores.evaluations.create(project, experiment, record.model_copy(update=changes))
 
 

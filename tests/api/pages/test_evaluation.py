@@ -138,6 +138,24 @@ def test_reload_in_the_middle_shows_the_one_that_runs(
     assert 'hx-post="/api/jobs/job-00000001/cancel"' in html
 
 
+@pytest.mark.parametrize("status", ["failed", "interrupted", "cancelled"])
+def test_an_attempt_to_evaluate_again_that_did_not_end_well_stands_above_the_results_that_stayed(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str, status: str
+) -> None:
+    write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    before = read(client, labelled, f"?experiment={experiment}")
+    assert "Evaluating again" not in before
+    found = re.search(r'data-version="([^"]+)"', before)
+    assert found is not None
+    write_evaluation(server, labelled, experiment, status=status, job_id="job-00000002", completed_at=None)
+    url = f"/projects/{labelled}/evaluation/evaluation-report"
+    answer = client.get(url, params={"experiment": experiment, "seen": found.group(1)})
+    assert answer.status_code == 200, "the state has changed"
+    assert re.search(f"Evaluating again (was )?{status}", answer.text)
+    assert "The results below are of the evaluation before it." in answer.text
+    assert "Confusion matrix" in answer.text
+
+
 def test_report_is_sent_only_when_it_changed(
     server: LiveServer, client: httpx.Client, labelled: str, experiment: str
 ) -> None:

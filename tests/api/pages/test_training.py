@@ -242,7 +242,7 @@ def test_forecast_says_what_it_takes_and_how_far_the_measuring_is() -> None:
     )
     view = ForecastView(status="estimated", forecast=forecast, message="About 2 min.")
     text = render_fragment(training_forecast_fragment("proj-00000000", "exp-00000000", view))
-    for words in ("107 s", "2.0 GiB", "0.5 GiB", "1,200 + 300", "It needs more", "Another size.", "Measure exactly"):
+    for words in ("107 s", "2.0 GiB", "512 MiB", "1,200 + 300", "It needs more", "Another size.", "Measure exactly"):
         assert words in text, words
     probing = ForecastView(
         status="needs_probe",

@@ -1,0 +1,104 @@
+"""Finds what takes room in a workspace and that nobody asked to keep, and follows no links.
+
+Only looks: who removes what, and when, is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from app.storage.documents import DocumentStore
+
+LeftoverKind = Literal["half_written", "upload", "staging", "job_file", "trash", "set_aside"]
+# The documents and the log of a job stay as long as its project; the rest is scratch once it has ended.
+KEPT_JOB_FILES = frozenset({"job.json", "request.json", "job.log"})
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file or a folder with all that is in it."""
+
+    kind: LeftoverKind
+    path: Path
+    changed: float
+    owner: str = ""
+
+    def count_bytes(self) -> int:
+        """Return the size of its files, which is no more than an estimate while they change."""
+        return sum(_size(path) for path in (self.path, *_walk(self.path)))
+
+
+def find_leftovers(documents: DocumentStore) -> Iterator[Leftover]:
+    """Yield everything of every kind, also what is in use; `owner` is the id of the job or upload that it is of."""
+    paths = documents.paths
+    yield from _entries("trash", paths.trash_dir)
+    yield from _entries("set_aside", paths.corrupt_dir)
+    yield from _half_written(_list(paths.root))
+    for project in documents.list_directories(paths.projects_dir, "proj"):
+        yield from _half_written(_list(project))
+        yield from _half_written(_list(project / "dataset"))
+        for folder in (project / "experiments", project / "exports"):
+            yield from _half_written(_walk(folder))
+        for upload in documents.list_directories(project / "uploads", "upload"):
+            yield from _leftover("upload", upload, upload.name)
+        for staging in documents.list_directories(project / "staging", "job"):
+            yield from _leftover("staging", staging, staging.name)
+        for job in documents.list_directories(project / "jobs", "job"):
+            for path in _list(job):
+                if path.name not in KEPT_JOB_FILES:
+                    yield from _leftover("job_file", path, job.name)
+
+
+def _entries(kind: LeftoverKind, folder: Path) -> Iterator[Leftover]:
+    for path in _list(folder):
+        yield from _leftover(kind, path)
+
+
+def _half_written(files: Iterator[Path] | list[Path]) -> Iterator[Leftover]:
+    """Yield what was written beside a file to take its place, as `.best.ckpt.1234.tmp` and `.run.json.0f3a.tmp`."""
+    for path in files:
+        if path.name.startswith(".") and path.name.endswith(".tmp"):
+            yield from _leftover("half_written", path)
+
+
+def _leftover(kind: LeftoverKind, path: Path, owner: str = "") -> Iterator[Leftover]:
+    """Yield it with the time of the last change, that of a folder being the newest of what is in it."""
+    changed = max((_changed(each) for each in (path, *_walk(path))), default=0.0)
+    if changed:
+        yield Leftover(kind, path, changed, owner)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    if folder.is_symlink():
+        return
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            yield Path(parent, name)
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _changed(path: Path) -> float:
+    """Return when the file, its name or its number of links changed last; 0 when it is gone."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0.0
+    return max(status.st_mtime, status.st_ctime)
+
+
+def _size(path: Path) -> int:
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return status.st_size if not path.is_dir() else 0
