@@ -144,13 +144,14 @@ class EvaluationPageService:
         view = self._evaluations.get_evaluation(project_id, record.id)
         evaluation, name = view.evaluation, task.headline_metrics[0].name
         leaks = read_leaks(view.aggregate) if view.aggregate is not None else None
+        headline = (view.aggregate or {}).get(name)
         return EvaluatedExperiment(
             id=record.id,
             name=record.name,
             status=record.status,
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
-            headline=(view.aggregate or {}).get(name),
+            headline=headline if isinstance(headline, int | float) else None,
             num_copies=leaks.identical.images if leaks is not None else 0,
         )
 

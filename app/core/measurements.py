@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime
 
 from app.core.exceptions import DocumentError
 from app.core.stores import Stores
 from app.schemas.arithmetic import RunMeasurement
-from app.schemas.common import utc_now
+from app.schemas.common import parse_time, utc_now
 from app.schemas.jobs import JobRecord
 
 logger = logging.getLogger(__name__)
@@ -38,5 +37,5 @@ def keep_measurement(stores: Stores, job: JobRecord, first_event_at: str | None 
 
 
 def _count_seconds(start: str, end: str) -> float:
-    first, last = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (start, end))
+    first, last = (parse_time(text) for text in (start, end))
     return (last - first).total_seconds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from app.config import Settings
 from app.core.exceptions import CheckpointNotFoundError, invalid_field
@@ -66,9 +67,10 @@ class TrainPayloads:
             return None
         run = self._stores.experiments.read_run(project_id, record.id, run_id)
         config = self._stores.experiments.read_run_config(project_id, record.id, run_id)
-        sizes = [recovery.micro_batch_size for recovery in run.recoveries]
+        sizes: list[Any] = [recovery.micro_batch_size for recovery in run.recoveries]
         if config is not None:
-            sizes.append(config.resolved.get("arithmetic", {}).get("chosen", {}).get("micro_batch_size"))
+            chosen = (config.resolved.get("arithmetic") or {}).get("chosen") or {}
+            sizes.append(chosen.get("micro_batch_size"))
         known = [size for size in sizes if size]
         return (min(known) + 1) // 2 if known else None
 

@@ -116,13 +116,14 @@ class TrainingService:
         config = self._stores.experiments.read_run_config(project_id, record.id, run.id)
         if config is None:
             return
-        requested = config.requested
+        backbone = (config.requested.get("model") or {}).get("backbone", record.model.backbone)
+        optimizer = record.hyperparameters.get("optimizer")
         compared = [
-            ("model", requested["model"]["backbone"], record.model.backbone, "restart the experiment"),
+            ("model", backbone, record.model.backbone, "restart the experiment"),
             (
                 "optimizer",
-                requested["hyperparameters"].get("optimizer"),
-                record.hyperparameters.get("optimizer"),
+                (config.requested.get("hyperparameters") or {}).get("optimizer", optimizer),
+                optimizer,
                 "fork the experiment, which keeps the weights, or restart it",
             ),
         ]

@@ -95,11 +95,11 @@ class ImageRecord(msgspec.Struct, omit_defaults=True):
 class StatsRecord(msgspec.Struct):
     """Extent of the images; sides in pixels."""
 
-    num_images: int
-    min_width: int
-    max_width: int
-    min_height: int
-    max_height: int
+    num_images: Count
+    min_width: Count
+    max_width: Count
+    min_height: Count
+    max_height: Count
     formats: list[str]
 
 
@@ -141,7 +141,7 @@ class DatasetTable(msgspec.Struct):
     version: int = DATASET_VERSION
     import_mode: StoredMode = "copy"
     content_hash: str = ""
-    num_problems: int = 0
+    num_problems: Count = 0
     problems: list[ProblemRecord] = []
     value_names: list[str] = []
     splits: list[SplitRecord] = []

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.schemas.common import FrozenModel
+from app.schemas.common import FrozenModel, Time
 
 UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
 UsedMemoryFormat = Literal["contiguous", "channels_last"]
@@ -97,7 +97,7 @@ class RunMeasurement(FrozenModel):
     key: MeasurementKey
     choice: ArithmeticChoice
     source: Literal["run", "probe"]
-    measured_at: str
+    measured_at: Time
     train_images_per_s: float = Field(gt=0.0, description="Training steps on images that are in the cache.")
     eval_images_per_s: float | None = Field(None, description="Validation on images that are in the cache.")
     decode_megapixels_per_s: float | None = Field(None, description="Reading images that are not in the cache.")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+# The fractions are those that every supported Python parses.
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?(Z|\+00:00)", re.ASCII)
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,79}$"
 
 
@@ -53,6 +56,14 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def parse_time(iso: str) -> datetime:
+    """Return a time in UTC as `utc_now` writes it; raises ValueError for anything else, also without a zone."""
+    if _TIME.fullmatch(iso) is None:
+        msg = f"{iso[:40]!r} is no time in UTC such as 2026-01-31T12:00:00Z."
+        raise ValueError(msg)
+    return datetime.fromisoformat(iso.replace("Z", "+00:00"))
+
+
 def without_non_finite(value: Any) -> Any:
     """Return the JSON-like value with every NaN or infinite float replaced by None."""
     if isinstance(value, float):
@@ -62,6 +73,11 @@ def without_non_finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_non_finite(item) for item in value]
     return value
+
+
+def _checked_time(iso: str) -> str:
+    parse_time(iso)
+    return iso
 
 
 def _stripped(value: str | None) -> str | None:
@@ -76,4 +92,7 @@ ExportId = Annotated[str, StringConstraints(pattern=id_pattern("export"))]
 JobId = Annotated[str, StringConstraints(pattern=id_pattern("job"))]
 UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upload"))]
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Time = Annotated[str, AfterValidator(_checked_time)]
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[float, Field(ge=0.0)]
 Description = Annotated[str | None, StringConstraints(max_length=280), AfterValidator(_stripped)]

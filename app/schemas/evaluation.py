@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.schemas.common import ExperimentId, JobId, ProjectId, QueryModel, StrictModel
+from app.schemas.common import Count, ExperimentId, JobId, ProjectId, QueryModel, RunId, StrictModel, Time
 from app.schemas.experiments import CheckpointInfo, CheckpointName, DeviceId, ErrorInfo
 
 Subset = Literal["train", "val", "test"]
@@ -25,8 +25,8 @@ class EvaluationRequest(StrictModel):
 class Progress(StrictModel):
     """How far something is."""
 
-    processed: int = 0
-    total: int = 0
+    processed: Count = 0
+    total: Count = 0
 
 
 class EvaluationRecord(StrictModel):
@@ -35,16 +35,16 @@ class EvaluationRecord(StrictModel):
     version: int = 1
     checkpoint: CheckpointName
     split_name: str
-    split_subsets: list[Subset]
-    batch_size: int
+    split_subsets: list[Subset] = Field(min_length=1)
+    batch_size: int = Field(ge=1)
     device: DeviceId
     status: EvaluationStatus = "pending"
     progress: Progress = Field(default_factory=lambda: Progress())
-    created_at: str
-    started_at: str | None = None
-    completed_at: str | None = None
+    created_at: Time
+    started_at: Time | None = None
+    completed_at: Time | None = None
     job_id: JobId | None = None
-    run_id: str | None = None
+    run_id: RunId | None = None
     error: ErrorInfo | None = None
 
 

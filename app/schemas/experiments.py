@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from app.schemas.common import Description, ExperimentId, JobId, Name, ProjectId, RunId, StrictModel
+from app.schemas.common import (
+    Count,
+    Description,
+    ExperimentId,
+    JobId,
+    Name,
+    ProjectId,
+    RunId,
+    Size,
+    StrictModel,
+    Time,
+)
+from app.schemas.recorded_settings import Hyperparameters, Parent, Requested, Resolved
 from app.schemas.tasks import AugmentationEntry
 
 ExperimentStatus = Literal[
@@ -67,8 +80,8 @@ class CheckpointInfo(StrictModel):
     """A checkpoint that exists."""
 
     path: str = Field(description="Relative to the experiment.")
-    size_mb: float
-    epoch: int
+    size_mb: Size
+    epoch: Count
 
 
 class ErrorInfo(StrictModel):
@@ -86,23 +99,23 @@ class ExperimentRecord(StrictModel):
     id: ExperimentId
     name: Name
     description: Description = None
-    created_at: str
-    updated_at: str
+    created_at: Time
+    updated_at: Time
     status: ExperimentStatus = "created"
-    started_at: str | None = None
-    completed_at: str | None = None
+    started_at: Time | None = None
+    completed_at: Time | None = None
     split_name: str
     model: ModelSettings
-    hyperparameters: dict[str, Any]
+    hyperparameters: Hyperparameters
     augmentations: AugmentationSettings
     hardware: HardwareSettings
     current_run_id: RunId | None = None
-    best_epoch: int | None = None
+    best_epoch: Count | None = None
     best_metric: dict[str, float] = Field(default_factory=dict)
     final_metrics: dict[str, float] = Field(default_factory=dict)
     error: ErrorInfo | None = None
     checkpoints: dict[CheckpointName, CheckpointInfo] = Field(default_factory=dict)
-    parent: dict[str, str] | None = Field(None, description="Where a fork began: experiment, run and checkpoint.")
+    parent: Parent | None = Field(None, description="Where a fork began: experiment, run and checkpoint.")
 
 
 class ExperimentIndexEntry(StrictModel):
@@ -110,7 +123,7 @@ class ExperimentIndexEntry(StrictModel):
 
     id: ExperimentId
     name: Name
-    created_at: str
+    created_at: Time
     status: ExperimentStatus
     best_metric_value: float | None = None
 
@@ -150,10 +163,10 @@ class RunRecovery(StrictModel):
     """How a run that broke went on."""
 
     message: str
-    epoch: int = Field(description="The epoch that it went on in.")
-    batch: int = Field(description="The batches of it that were done before.")
+    epoch: int = Field(ge=0, description="The epoch that it went on in.")
+    batch: int = Field(ge=0, description="The batches of it that were done before.")
     learning_rate: float
-    micro_batch_size: int
+    micro_batch_size: int = Field(ge=1)
 
 
 class RunRecord(StrictModel):
@@ -164,22 +177,22 @@ class RunRecord(StrictModel):
     experiment_id: ExperimentId
     job_id: JobId | None = None
     status: RunStatus = "pending"
-    created_at: str
-    started_at: str | None = None
-    completed_at: str | None = None
-    resumed_count: int = 0
-    skipped_images: int = Field(0, description="Images left out because they cannot be read; the log names them.")
+    created_at: Time
+    started_at: Time | None = None
+    completed_at: Time | None = None
+    resumed_count: Count = 0
+    skipped_images: int = Field(0, ge=0, description="Images left out because they cannot be read; the log names them.")
     skipped: list[dict[str, str]] = Field(
         default_factory=list, description="The first of them, with filename and message."
     )
     recoveries: list[RunRecovery] = Field(default_factory=list, description="Each time that it broke and went on.")
-    forecast_s: float | None = Field(
+    forecast_s: Size | None = Field(
         None, description="Time that was forecast at the start; from started_at to completed_at if never resumed."
     )
     forecast_status: Literal["ready", "estimated"] | None = Field(
         None, description="ready: from a measurement of these settings; estimated: of others."
     )
-    best_epoch: int | None = None
+    best_epoch: Count | None = None
     best_metric: dict[str, float] = Field(default_factory=dict)
     final_metrics: dict[str, float] = Field(default_factory=dict)
     error: ErrorInfo | None = None
@@ -189,11 +202,11 @@ class RunConfigRecord(StrictModel):
     """config.json: the frozen record of a run, everything resolved."""
 
     version: int = 1
-    run_id: str
-    experiment_id: str
-    created_at: str
-    requested: dict[str, Any]
-    resolved: dict[str, Any]
+    run_id: RunId
+    experiment_id: ExperimentId
+    created_at: Time
+    requested: Requested
+    resolved: Resolved
 
 
 class EpochMetrics(StrictModel):
@@ -206,7 +219,7 @@ class EpochMetrics(StrictModel):
     train_loss: float | None
     val_loss: float | None = None
     lr: float
-    duration_s: float
+    duration_s: Size
 
 
 class MetricsRecord(StrictModel):
@@ -214,6 +227,14 @@ class MetricsRecord(StrictModel):
 
     version: int = 1
     epochs: list[EpochMetrics] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _are_in_order(self) -> MetricsRecord:
+        numbers = [epoch.epoch for epoch in self.epochs]
+        if any(later <= earlier for earlier, later in pairwise(numbers)):
+            msg = "an epoch occurs twice, or after a later one"
+            raise ValueError(msg)
+        return self
 
 
 class ExperimentList(StrictModel):

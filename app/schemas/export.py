@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.schemas.common import ExperimentId, ExportId, JobId, ProjectId, StrictModel
+from app.schemas.common import Count, ExperimentId, ExportId, JobId, ProjectId, RunId, Size, StrictModel, Time
 from app.schemas.experiments import CheckpointName, ErrorInfo
 
 ExportStatus = Literal["pending", "running", "completed", "failed", "cancelled", "interrupted"]
@@ -53,8 +53,8 @@ class ExportValidation(StrictModel):
     """The short form of the certificate."""
 
     passed: bool
-    max_diff: float
-    mean_diff: float
+    max_diff: Size
+    mean_diff: Size
 
 
 class ExportRecord(StrictModel):
@@ -63,17 +63,17 @@ class ExportRecord(StrictModel):
     version: int = 1
     id: ExportId
     experiment_id: ExperimentId
-    run_id: str | None = None
+    run_id: RunId | None = None
     checkpoint: CheckpointName
     format: str
     options: ExportOptions
     status: ExportStatus = "pending"
-    created_at: str
-    started_at: str | None = None
-    completed_at: str | None = None
+    created_at: Time
+    started_at: Time | None = None
+    completed_at: Time | None = None
     job_id: JobId | None = None
     output_file: str | None = None
-    output_size_mb: float | None = None
+    output_size_mb: Size | None = None
     checksum: str | None = Field(None, description="sha256 of the output file.")
     bundle_checksum: str | None = Field(None, description="sha256 of bundle.zip.")
     contents: list[str] = Field(default_factory=list, description="Names of the files of the bundle.")
@@ -89,8 +89,8 @@ class ExportIndexEntry(StrictModel):
     checkpoint: CheckpointName
     format: str
     status: ExportStatus
-    created_at: str
-    output_size_mb: float | None = None
+    created_at: Time
+    output_size_mb: Size | None = None
 
 
 class ExportsIndex(StrictModel):
@@ -125,19 +125,21 @@ class ParityCertificate(StrictModel):
     """parity.json: the exported file beside the PyTorch model on real images."""
 
     passed: bool
-    tolerance: float
-    num_images: int
-    max_diff: float
-    mean_diff: float
-    agreement: float = Field(description="Share of images with the same answer; for values, within tolerance.")
+    tolerance: Size
+    num_images: Count
+    max_diff: Size
+    mean_diff: Size
+    agreement: float = Field(
+        ge=0.0, le=1.0, description="Share of images with the same answer; for values, within tolerance."
+    )
     metric_torch: dict[str, float]
     metric_exported: dict[str, float]
     worst: list[WorstImage]
     runtime: str = Field(description="What ran the exported file, with its version.")
     subsets: list[str] = Field(default_factory=list)
-    num_available: int = Field(0, description="Images of the subsets; num_images of them were compared.")
+    num_available: int = Field(0, ge=0, description="Images of the subsets; num_images of them were compared.")
     seed: int | None = Field(None, description="Seed that the compared images were drawn with, when not all were.")
-    num_skipped: int = Field(0, description="Images that could not be read.")
+    num_skipped: int = Field(0, ge=0, description="Images that could not be read.")
     batch_sizes: list[int] = Field(default_factory=list, description="Numbers of images given to the file at once.")
     differences: dict[str, float] = Field(default_factory=dict, description="Difference of each image by file name.")
     reason: str | None = Field(None, description="Why it did not pass.")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from app.schemas.common import JobId, ProjectId, StrictModel
+from app.schemas.common import Count, JobId, ProjectId, StrictModel, Time
 from app.schemas.experiments import ErrorInfo
 
 JobStatus = Literal["pending", "running", "completed", "paused", "failed", "cancelled", "interrupted"]
@@ -21,8 +21,8 @@ SPARE_READY = b"This spare is warm.\n"
 class JobProgress(StrictModel):
     """How far a job is."""
 
-    done: int = 0
-    total: int = 0
+    done: Count = 0
+    total: Count = 0
     message: str = ""
 
 
@@ -36,9 +36,9 @@ class JobRecord(StrictModel):
     subject: dict[str, str] = Field(default_factory=dict)
     devices: list[str] = Field(default_factory=list, description="Devices it needs for itself; empty: none.")
     status: JobStatus = "pending"
-    created_at: str
-    started_at: str | None = None
-    completed_at: str | None = None
+    created_at: Time
+    started_at: Time | None = None
+    completed_at: Time | None = None
     pid: int | None = None
     process_created: float | None = Field(
         None, description="Start of the process in unix seconds; tells it from a later one with the same pid."

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.schemas.common import Description, Name, ProjectId, StrictModel
+from app.schemas.common import Description, Name, ProjectId, StrictModel, Time
 from app.schemas.tasks import TaskInfo
 
 
@@ -14,7 +14,7 @@ class WorkspaceRecord(StrictModel):
     """workspace.json."""
 
     version: int = 1
-    created_at: str
+    created_at: Time
     projects: list[ProjectId] = Field(default_factory=list)
 
 
@@ -26,8 +26,8 @@ class ProjectRecord(StrictModel):
     name: Name
     task: str
     description: Description = None
-    created_at: str
-    updated_at: str
+    created_at: Time
+    updated_at: Time
 
 
 class ProjectCreate(StrictModel):

@@ -9,7 +9,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from app.datasets.table import Annotation, Anomaly, DatasetTable, ImageRecord, Label, SegmentationMask, Value
-from app.schemas.common import id_pattern
+from app.schemas.common import id_pattern, parse_time
 from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
 
 _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
@@ -42,14 +42,30 @@ def locate_reference(table_mode: str, source_path: str, source: str) -> Path | N
 def _check_heads(table: DatasetTable) -> str:
     if _DATASET_ID.fullmatch(table.id) is None:
         return "id: it is not the id of a dataset"
+    if fault := _check_times(table):
+        return fault
     for name in ("classes", "split_names", "value_names"):
         values = getattr(table, name)
         if len(set(values)) != len(values):
             return f"{name}: a name occurs twice"
     if table.image_stats.num_images != len(table.images):
         return f"image_stats.num_images: it says {table.image_stats.num_images}, there are {len(table.images)} images"
+    names = [split.name for split in table.splits]
+    if len(set(names)) != len(names):
+        return "splits: a name occurs twice"
     if unknown := {split.name for split in table.splits} - set(table.split_names):
         return f"splits: {min(unknown)!r} is none of split_names"
+    return ""
+
+
+def _check_times(table: DatasetTable) -> str:
+    """Splits of early tables have no time."""
+    times = {"imported_at": table.imported_at} | {f"splits.{s.name}.created_at": s.created_at for s in table.splits}
+    for name, iso in times.items():
+        try:
+            parse_time(iso if iso or name == "imported_at" else table.imported_at)
+        except ValueError as error:
+            return f"{name}: {error}"
     return ""
 
 

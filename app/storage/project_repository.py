@@ -11,7 +11,13 @@ from app.schemas.common import utc_now
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
 from app.storage.deletion import Followers, free_space, take_away
 from app.storage.documents import DocumentStore, is_there
-from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError, empty_directory
+from app.storage.json_store import (
+    CorruptDocumentError,
+    NewerDocumentError,
+    UnreadableDocumentError,
+    empty_directory,
+    read_model,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -129,10 +135,7 @@ class ProjectRepository:
         return [path.name for path in directories if is_there(path / "project.json")]
 
     def _check_task(self, record: ProjectRecord) -> None:
-        if self._known_tasks is not None and record.task not in self._known_tasks:
-            known = ", ".join(self._known_tasks)
-            reason = f"its task {record.task[:64]!r} needs a later version of the application; this one knows {known}"
-            raise NewerDocumentError(self._paths.project_file(record.id), reason)
+        check_task(self._paths.project_file(record.id), record, self._known_tasks)
 
     def _update_workspace(self, change: Callable[[WorkspaceRecord], WorkspaceRecord]) -> None:
         """Change workspace.json. While it cannot be read, the directories are the list and there is nothing to do."""
@@ -151,3 +154,18 @@ class ProjectRepository:
             )
         except (UnreadableDocumentError, NewerDocumentError) as error:
             logger.error("workspace.json was not changed: %s", error)
+
+
+def read_project(path: Path, known_tasks: Collection[str] | None = None) -> ProjectRecord:
+    """Read project.json and check its task; raises FileNotFoundError or CorruptDocumentError."""
+    record = read_model(path, ProjectRecord)
+    check_task(path, record, known_tasks)
+    return record
+
+
+def check_task(path: Path, record: ProjectRecord, known_tasks: Collection[str] | None) -> None:
+    """Refuse a project of a task that is not known here; raises NewerDocumentError."""
+    if known_tasks is not None and record.task not in known_tasks:
+        known = ", ".join(known_tasks)
+        reason = f"its task {record.task[:64]!r} needs a later version of the application; this one knows {known}"
+        raise NewerDocumentError(path, reason)

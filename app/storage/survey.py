@@ -6,7 +6,8 @@ nowhere. A document that was looked at before is looked at again only when its s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -17,12 +18,13 @@ from app.schemas.experiments import ExperimentRecord, ExperimentsIndex, MetricsR
 from app.schemas.export import ExportRecord, ExportsIndex, ParityCertificate
 from app.schemas.forecasts import MeasurementsRecord
 from app.schemas.jobs import JobRecord, JobRequest
-from app.schemas.projects import CorruptDocument, ProjectRecord, WorkspaceRecord
+from app.schemas.projects import CorruptDocument, WorkspaceRecord
 from app.storage.dataset_repository import read_table
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.json_store import CorruptDocumentError, open_regular, read_bytes, read_model, unreadable
 from app.storage.locks import ServerInfo
+from app.storage.project_repository import read_project
 
 Reader = Callable[[Path], object]
 # Beyond this size the syntax is looked at, not the values: pages check those when they read the document.
@@ -67,7 +69,7 @@ DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("measurements.json", _record(MeasurementsRecord)),
     (".locks/server.json", _record(ServerInfo)),
     (".locks/server.lock", _open),
-    ("projects/proj/project.json", _record(ProjectRecord)),
+    ("projects/proj/project.json", read_project),
     ("projects/proj/events.jsonl", _read_log),
     ("projects/proj/dataset/dataset.json", read_table),
     ("projects/proj/jobs/job/job.json", _record(JobRecord)),
@@ -85,14 +87,18 @@ DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("projects/proj/exports/export/export.json", _record(ExportRecord)),
     ("projects/proj/exports/export/parity.json", _record(ParityCertificate)),
 )
+# Without these, what lies beside them cannot be used.
+_HEADS = frozenset({"project.json", "experiment.json", "export.json"})
 _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 
 
 class Survey:
     """What is known of every document of a workspace."""
 
-    def __init__(self, documents: DocumentStore) -> None:
+    def __init__(self, documents: DocumentStore, known_tasks: Collection[str] | None = None) -> None:
+        """`known_tasks`: a project of another task needs a later version; None knows every task."""
         self._documents = documents
+        self._read_project = partial(read_project, known_tasks=known_tasks)
         self._known: dict[Path, tuple[Signature, str]] = {}
 
     def list_problems(self) -> list[CorruptDocument]:
@@ -108,7 +114,7 @@ class Survey:
         for pattern, reader in DOCUMENTS:
             *folders, name = pattern.split("/")
             for directory in self._list_folders(folders):
-                yield directory / name, reader
+                yield directory / name, self._read_project if reader is read_project else reader
         locks = self._documents.paths.root / ".locks"
         for path in self._documents.list_files(locks, ".lock"):
             yield path, _open
@@ -132,6 +138,8 @@ class Survey:
                 self._known[path] = known
         except FileNotFoundError:
             self._known.pop(path, None)
+            if path.name in _HEADS:
+                self._documents.name_missing(path)
             return ""
         except CorruptDocumentError as error:
             return error.reason

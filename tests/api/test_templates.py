@@ -90,8 +90,8 @@ def test_names_with_markup_are_shown_as_text() -> None:
         name="x",
         task=MARKUP,
         description=MARKUP,
-        created_at="a",
-        updated_at="a",
+        created_at="2026-01-01T00:00:00Z",
+        updated_at="2026-01-01T00:00:00Z",
         changed_at=MARKUP,
         failed_import=ErrorInfo(type="x", message=MARKUP),
     )

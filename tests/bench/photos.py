@@ -70,7 +70,7 @@ def write_dataset(path: Path, photos: Sequence[Photo]) -> Path:
         task=TASK,
         source_format="image_folders",
         source_path=str(photos[0].path.parent.parent),
-        imported_at="-",
+        imported_at="2026-01-01T00:00:00Z",
         classes=[class_name(label) for label in range(NUM_CLASSES)],
         split_names=["main"],
         image_stats=stats,

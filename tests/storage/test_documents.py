@@ -19,11 +19,11 @@ def store(tmp_path: Path) -> DocumentStore:
 
 def test_a_record_is_read_once_until_it_changes(store: DocumentStore) -> None:
     path = store.paths.workspace_file
-    store.write(path, WorkspaceRecord(created_at="one"))
+    store.write(path, WorkspaceRecord(created_at="2026-01-01T00:00:01Z"))
     first = store.read(path, WorkspaceRecord)
     assert store.read(path, WorkspaceRecord) is first
-    write_model(path, WorkspaceRecord(created_at="two"))  # somebody else writes
-    assert store.read(path, WorkspaceRecord).created_at == "two"
+    write_model(path, WorkspaceRecord(created_at="2026-01-01T00:00:02Z"))  # somebody else writes
+    assert store.read(path, WorkspaceRecord).created_at == "2026-01-01T00:00:02Z"
 
 
 def test_a_corrupt_record_is_set_aside_and_named(store: DocumentStore) -> None:
@@ -42,8 +42,10 @@ def test_a_corrupt_record_is_set_aside_and_named(store: DocumentStore) -> None:
 def test_an_update_makes_a_new_record_in_place_of_a_corrupt_one(store: DocumentStore) -> None:
     path = store.paths.workspace_file
     path.write_bytes(b"\x00")
-    made = store.update(path, WorkspaceRecord, lambda record: record, lambda: WorkspaceRecord(created_at="anew"))
-    assert made.created_at == "anew"
+    made = store.update(
+        path, WorkspaceRecord, lambda record: record, lambda: WorkspaceRecord(created_at="2026-01-01T00:00:03Z")
+    )
+    assert made.created_at == "2026-01-01T00:00:03Z"
     assert store.read(path, WorkspaceRecord) == made
 
 
@@ -54,7 +56,7 @@ def test_an_update_of_a_missing_record_without_default_fails(store: DocumentStor
 
 def test_forget_drops_what_lies_below_a_directory(store: DocumentStore) -> None:
     path = store.paths.workspace_file
-    store.write(path, WorkspaceRecord(created_at="one"))
+    store.write(path, WorkspaceRecord(created_at="2026-01-01T00:00:01Z"))
     first = store.read(path, WorkspaceRecord)
     store.forget(store.paths.root)
     assert store.read(path, WorkspaceRecord) is not first

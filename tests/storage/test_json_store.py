@@ -33,7 +33,7 @@ for number in itertools.count():
 
 
 def test_a_record_comes_back_as_it_was(tmp_path: Path) -> None:
-    record = WorkspaceRecord(created_at="now", projects=["proj-0123abcd"])
+    record = WorkspaceRecord(created_at="2026-01-01T00:00:00Z", projects=["proj-0123abcd"])
     write_model(tmp_path / "workspace.json", record)
     assert read_model(tmp_path / "workspace.json", WorkspaceRecord) == record
 

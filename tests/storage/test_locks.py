@@ -29,7 +29,7 @@ time.sleep(60)
 
 
 def make_workspace() -> WorkspaceRecord:
-    return WorkspaceRecord(created_at="now")
+    return WorkspaceRecord(created_at="2026-01-01T00:00:00Z")
 
 
 def add_project(name: str, record: WorkspaceRecord) -> WorkspaceRecord:

@@ -27,7 +27,11 @@ def projects(store: DocumentStore) -> ProjectRepository:
 
 def make_record(number: int) -> ProjectRecord:
     return ProjectRecord(
-        id=f"proj-{number:08x}", name=f"P{number}", task="t", created_at="2026-01-01", updated_at="2026-01-01"
+        id=f"proj-{number:08x}",
+        name=f"P{number}",
+        task="t",
+        created_at="2026-01-01T00:00:00Z",
+        updated_at="2026-01-01T00:00:00Z",
     )
 
 

@@ -103,8 +103,8 @@ def augmentation_editor_fragment(project_id: str, view: SettingsView) -> Fragmen
             "split_name": record.split_name,
             "entries": [entry.model_dump() for entry in record.augmentations.train],
             "val": [entry.model_dump() for entry in record.augmentations.val],
-            "image_size": record.hyperparameters["image_size"],
-            "resize_mode": record.hyperparameters["resize_mode"],
+            "image_size": record.hyperparameters.get("image_size"),
+            "resize_mode": record.hyperparameters.get("resize_mode"),
         },
     )
     return Fragment("training/_augmentation_editor.html", context)

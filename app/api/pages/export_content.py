@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from urllib.parse import urlencode
 
 from app.api.pages.export_certificate import Certificate, make_certificate
 from app.api.pages.forms import FormField, Option, fields_from_schema
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
+from app.schemas.common import parse_time
 from app.schemas.export import ExportFormat, ExportOptions, ExportRecord
 from app.schemas.export_pages import ExportDetail, ExportEntry, ExportModel, ExportOffer, ExportPage, ExportProgressView
 
@@ -327,7 +327,7 @@ def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str,
 def _duration(record: ExportRecord) -> list[tuple[str, str]]:
     if record.started_at is None or record.completed_at is None:
         return []
-    begin, end = (datetime.fromisoformat(t.replace("Z", "+00:00")) for t in (record.started_at, record.completed_at))
+    begin, end = (parse_time(t) for t in (record.started_at, record.completed_at))
     seconds = (end - begin).total_seconds()
     return [("Took", f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
+from app.schemas.common import parse_time
 from app.schemas.experiments import ExperimentRecord, RunRecord
 from app.schemas.tasks import MetricSpec
 
@@ -66,11 +67,6 @@ def show_size(size_mb: float | None) -> str:
 def show_time(iso: str | None) -> str:
     """Return a time to the minute."""
     return parse_time(iso).strftime("%Y-%m-%d %H:%M UTC") if iso else ""
-
-
-def parse_time(iso: str) -> datetime:
-    """Return a time of a record."""
-    return datetime.fromisoformat(iso.replace("Z", "+00:00"))
 
 
 def seconds_between(start: str | None, end: str | None) -> float | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from app.schemas.common import parse_time
+
 _UNITS = ((3600, "minute", 60), (86_400, "hour", 3600), (7 * 86_400, "day", 86_400))
 _JUST_NOW_S = 60
 
@@ -24,7 +26,7 @@ def describe_moment(iso: str, now: datetime | None = None) -> Moment:
     app.js says the same of `<time data-age>` while a page is open.
     """
     try:
-        then = datetime.fromisoformat(iso.replace("Z", "+00:00"))
+        then = parse_time(iso)
     except ValueError:
         return Moment(iso, iso, iso)
     exact = then.strftime("%Y-%m-%d %H:%M UTC")

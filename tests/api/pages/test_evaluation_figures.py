@@ -35,7 +35,7 @@ def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> N
             split_subsets=list(subsets),
             batch_size=32,
             device="cpu",
-            created_at="",
+            created_at="2026-01-01T00:00:00Z",
         )
         return _explain_intervals(record, {"num_images": 500})
 

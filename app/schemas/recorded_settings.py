@@ -1,0 +1,90 @@
+"""What may be taken for granted in the dictionaries of stored records, whose other keys are the task's.
+
+A value that is there has its type, and what pages count with is there. The dictionaries stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.schemas.common import Count, ExperimentId, RunId
+
+
+class _Known(BaseModel):
+    """The keys that somebody reads; others are passed over."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
+
+
+class _Hyperparameters(_Known):
+    max_epochs: int = Field(ge=1)
+    image_size: int = Field(224, ge=1)
+    resize_mode: str = "stretch"
+    batch_size: int = Field(1, ge=1)
+    optimizer: str = ""
+    checkpoint_metric: str = "auto"
+    early_stopping_patience: Count = 0
+
+
+class _Parent(_Known):
+    experiment_id: ExperimentId
+    run_id: RunId
+    checkpoint: Literal["best", "last"]
+
+
+class _ModelChoice(_Known):
+    backbone: str
+
+
+class _Requested(_Known):
+    split_name: str | None = None
+    model: _ModelChoice | None = None
+    hyperparameters: dict[str, Any] = {}
+    augmentations: dict[str, Any] = {}
+    hardware: dict[str, Any] = {}
+    parent: _Parent | None = None
+
+
+class _Chosen(_Known):
+    micro_batch_size: int | None = Field(None, ge=1)
+
+
+class _Arithmetic(_Known):
+    chosen: _Chosen | None = None
+
+
+class _Hardware(_Known):
+    devices: list[str] = []
+
+
+class _Model(_Known):
+    parameters_total: Count | None = None
+    parameters_trained: Count = 0
+
+
+class _Resolved(_Known):
+    arithmetic: _Arithmetic | None = None
+    reading: dict[str, Any] | None = None
+    hardware: _Hardware | None = None
+    model: _Model | None = None
+    effective_batch: Count | None = None
+    monitored_metric: str | None = None
+    monitored_reason: str | None = None
+    precision: str | None = None
+
+
+def _fits(known: type[BaseModel]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def check(value: dict[str, Any]) -> dict[str, Any]:
+        known.model_validate(value)
+        return value
+
+    return check
+
+
+Hyperparameters = Annotated[dict[str, Any], AfterValidator(_fits(_Hyperparameters))]
+Parent = Annotated[dict[str, str], AfterValidator(_fits(_Parent))]
+Requested = Annotated[dict[str, Any], AfterValidator(_fits(_Requested))]
+Resolved = Annotated[dict[str, Any], AfterValidator(_fits(_Resolved))]
