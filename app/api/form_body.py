@@ -20,6 +20,7 @@ from app.api.json_text import UnacceptableJsonError, parse_json
 MAX_DEPTH = 16
 MAX_LIST = 10_000
 _BOOLEANS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+_INDEX = re.compile(r"[0-9]{1,6}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _KEY = re.compile(r"[^.\[\]]+|\[\]")
 Schema = Mapping[str, Any]
@@ -110,7 +111,7 @@ def _convert_to_one_of(value: Any, options: Sequence[Schema], definitions: Schem
 
 
 def _to_list(value: Any, items: Schema, definitions: Schema) -> Any:
-    if isinstance(value, dict) and value and all(key.isascii() and key.isdigit() for key in value):
+    if isinstance(value, dict) and value and all(_INDEX.fullmatch(key) for key in value):
         value = [value[key] for key in sorted(value, key=int)]
     elif isinstance(value, str):
         parsed = _parse_json(value, "[")

@@ -231,7 +231,8 @@ def _read_headline(spec: TaskSpec, aggregate: dict[str, Any]) -> dict[str, Figur
         interval = intervals.get(metric.name) or {}
         parts = {part: interval.get(part) for part in ("low", "high", "level")}
         reason = (aggregate.get("not_enough_images") or {}).get(metric.name)
-        figures[metric.name] = Figure(value=aggregate.get(metric.name), **parts, reason=reason)
+        value = aggregate.get(metric.name)
+        figures[metric.name] = Figure(value=value if isinstance(value, int | float) else None, **parts, reason=reason)
     return figures
 
 

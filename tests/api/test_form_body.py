@@ -71,6 +71,7 @@ def test_scalars_take_the_type_of_their_field(fields: list[tuple[str, str]], exp
         ([("entries.0.name", "Flip"), ("entries.0.params.p", "0.5"), ("entries.1.name", "Turn")],
          {"entries": [{"name": "Flip", "params": {"p": 0.5}}, {"name": "Turn"}]}),
         ([("unknown", "1")], {"unknown": 1}),
+        ([("entries." + "9" * 5000 + ".name", "x")], {"entries": {"9" * 5000: {"name": "x"}}}),
     ],
 )  # fmt: skip
 def test_names_nest_and_lists_are_collected(fields: list[tuple[str, str]], expected: dict[str, Any]) -> None:
