@@ -85,9 +85,10 @@ def import_images(page: Page, source: Path, check_axe: CheckAxe) -> None:
 def make_split(page: Page, check_axe: CheckAxe) -> None:
     page.get_by_role("button", name="New split").click()
     page.get_by_label("Test share in percent, as a number").fill("25")
-    expect(page.locator("#split-preview .subsets__count").nth(2)).to_have_text("6")
+    # The first preview of a server imports scikit-learn.
+    expect(page.locator("#split-preview .subsets__count").nth(2)).to_have_text("6", timeout=JOB_MS)
     page.get_by_role("button", name="Make the split").click()
-    expect(page.get_by_role("heading", name="main", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="main", exact=True)).to_be_visible(timeout=JOB_MS)
     check_axe(page)
     page.get_by_role("link", name="Browse test: 6 images of main").click()
     expect(page.locator(".grid-head__count")).to_contain_text("6 ")
