@@ -45,7 +45,7 @@ def test_split_is_drawn_browsed_and_deleted_by_clicks(watched: Watched, project:
     page.get_by_role("button", name="New split").click()
     expect(page.get_by_label("Name")).to_be_focused()
     expect(page.get_by_label("Name")).to_have_value("main")
-    expect(page.locator("#split-preview .subsets__count")).to_have_text(["14", "3", "3"])
+    expect(page.locator("#split-preview .subsets__count")).to_have_text(["14", "3", "3"], timeout=30_000)
     page.get_by_label("Validation share in percent, as a number").fill("30")
     assert page.evaluate(SHARES) == [55, 30, 15]
     expect(page.locator("#split-preview .subsets__count")).to_have_text(["11", "6", "3"])
