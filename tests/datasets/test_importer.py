@@ -227,12 +227,14 @@ def test_a_source_without_a_usable_image_names_the_first_problems(out: Path, tmp
     assert not (out / "dataset.json").exists()
 
 
-def test_progress_is_reported_by_time_and_ends_at_the_total(animals: Path, out: Path) -> None:
+def test_progress_grows_and_ends_at_the_total(animals: Path, out: Path) -> None:
     context = FakeContext(out, make_payload(animals))
     importer.run(context)
     assert isinstance(context.events[0], StageStatus)
     assert [(event.done, event.total) for event in context.progress][-1] == (6, 6)
-    assert len(context.progress) < 6
+    # How many come in between is a matter of time; each says more than the one before.
+    imported = [event.done for event in context.progress if event.message == "Importing images"]
+    assert imported == sorted(set(imported))
 
 
 def test_cancel_ends_the_import(animals: Path, out: Path) -> None:
