@@ -100,21 +100,16 @@ PAGE_ROUTERS: tuple[APIRouter, ...] = (
     playground_page.router,
 )
 # Whoever asks these may start a job of the engines next.
-JOB_ROUTERS = frozenset(
-    map(
-        id,
-        (
-            experiments.router,
-            training.router,
-            evaluations.router,
-            exports.router,
-            training_page.router,
-            training_results_page.router,
-            evaluation_page.router,
-            export_page.router,
-            playground_page.router,
-        ),
-    )
+JOB_ROUTERS = (
+    experiments.router,
+    training.router,
+    evaluations.router,
+    exports.router,
+    training_page.router,
+    training_results_page.router,
+    evaluation_page.router,
+    export_page.router,
+    playground_page.router,
 )
 DESCRIPTION = """From a folder of images to a trained, evaluated and exported model.
 
@@ -147,7 +142,7 @@ def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = S
 
 
 def _dependencies_of(router: APIRouter) -> list[params.Depends]:
-    return [Depends(expect_job)] if id(router) in JOB_ROUTERS else []
+    return [Depends(expect_job)] if router in JOB_ROUTERS else []
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:

@@ -45,7 +45,13 @@ class ExportService:
     """Starts, shows and deletes exports; observes jobs of the kind `export`."""
 
     def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+        self,
+        stores: Stores,
+        bus: EventBus,
+        scheduler: JobScheduler,
+        gate: ProjectGate,
+        settings: Settings,
+        checksums: Checksums,
     ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
@@ -54,7 +60,7 @@ class ExportService:
         self._gate = gate
         self._settings = settings
         self._progress: dict[str, ExportProgress] = {}
-        self._checksums = Checksums()
+        self._checksums = checksums
         scheduler.register("export", self)
 
     def list_formats(self) -> ExportFormatList:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from app.core.exceptions import (
@@ -68,6 +69,14 @@ class Lookup:
             msg = f"There is no split {split_name!r}. Splits of this dataset: {known}."
             raise SplitNotFoundError(msg)
         return table, table.split_names.index(split_name)
+
+    def count_subsets(self, project_id: str, split_name: str) -> dict[str, int]:
+        """Return the images of each subset of a split, nothing without the dataset or the split."""
+        try:
+            table, index = self.find_split(project_id, split_name)
+        except (DatasetNotImportedError, SplitNotFoundError):
+            return {}
+        return dict(Counter(image.split[index] for image in table.images))
 
     def choose_split(self, project_id: str, split_name: str | None) -> str:
         """Return the name of a split, the first one when none is named; raises SplitNotFoundError."""

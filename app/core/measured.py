@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.schemas.evaluation import EvaluationRecord
@@ -28,7 +27,7 @@ def find_measurements(
         if found := _read_aggregate(aggregate, names, evaluation):
             return found
     values = record.best_metric if checkpoint == "best" else record.final_metrics
-    counts = _count_images(lookup, project_id, record.split_name)
+    counts = lookup.count_subsets(project_id, record.split_name)
     return [_measured_in_training(name, value, record, counts) for name, value in values.items()]
 
 
@@ -66,12 +65,3 @@ def _measured_in_training(name: str, value: float, record: ExperimentRecord, cou
         measured_at=record.completed_at,
         source="training" if subset == "train" else "validation",
     )
-
-
-def _count_images(lookup: Lookup, project_id: str, split_name: str) -> dict[str, int]:
-    try:
-        table, index = lookup.find_split(project_id, split_name)
-    except (DatasetNotImportedError, SplitNotFoundError):
-        return {}
-    values = [image.split[index] for image in table.images]
-    return {subset: values.count(subset) for subset in ("train", "val")}

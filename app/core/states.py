@@ -42,11 +42,11 @@ class _Folded:
 class StateService:
     """Folds the log of each project, going on from where it was."""
 
-    def __init__(self, stores: Stores, bus: EventBus) -> None:
+    def __init__(self, stores: Stores, bus: EventBus, checksums: Checksums) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._bus = bus
-        self._checksums = Checksums()
+        self._checksums = checksums
         self._mutex = threading.Lock()
         self._folded: dict[str, _Folded] = {}
 

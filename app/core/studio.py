@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.config import Settings
 from app.core.augmentation_previews import AugmentationPreviewService
+from app.core.checksums import Checksums
 from app.core.comparisons import ComparisonService
 from app.core.dataset_pages import DatasetPageService
 from app.core.datasets import DatasetService
@@ -78,11 +79,12 @@ class Studio:
         self.forecasts = ForecastService(stores, scheduler, gate, settings)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
-        self.exports = ExportService(stores, bus, scheduler, gate, settings)
+        checksums = Checksums()
+        self.exports = ExportService(stores, bus, scheduler, gate, settings, checksums)
         self.comparisons = ComparisonService(stores)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
-        self.states = StateService(stores, bus)
+        self.states = StateService(stores, bus, checksums)
         self.system = SystemService(stores, settings, scheduler, bus)
         self._leftovers = LeftoverService(stores, scheduler)
         self.jobs = JobService(scheduler)

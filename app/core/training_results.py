@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from app.core.events import EventBus
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.jobs.queue import required_slots
@@ -84,7 +82,7 @@ class TrainingResultsService:
             monitored_direction=direction,
             best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
             hyperparameter_schema=spec.hyperparameters.model_json_schema(),
-            num_images=self._count_images(project_id, record),
+            num_images=self._lookup.count_subsets(project_id, record.split_name) if record.status == "created" else {},
             num_val_copies=self._count_val_copies(project_id, record),
         )
 
@@ -101,15 +99,6 @@ class TrainingResultsService:
             return 0
         path = self._stores.paths.run_dir(project_id, run.experiment_id, run.id) / "logs" / "training.log"
         return path.stat().st_size if path.is_file() else 0
-
-    def _count_images(self, project_id: str, record: ExperimentRecord) -> dict[str, int]:
-        if record.status != "created":
-            return {}
-        try:
-            table, index = self._lookup.find_split(project_id, record.split_name)
-        except (DatasetNotImportedError, SplitNotFoundError):
-            return {}
-        return dict(Counter(image.split[index] for image in table.images))
 
     def _count_val_copies(self, project_id: str, record: ExperimentRecord) -> int:
         try:
