@@ -9,7 +9,7 @@ from pathlib import Path
 from app.config import Settings
 from app.core.exceptions import NotFoundError, TooManyChecksError
 from app.core.gate import ProjectGate
-from app.core.import_sources import check_format, find_upload, make_limits, resolve_source
+from app.core.import_sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
@@ -27,8 +27,6 @@ from app.storage.uploads import UploadStore
 KIND = "check"
 # A dry run that nobody has asked for so long is given up: its page was closed, its script has ended.
 ABANDONED_S = 60.0
-# The job looks at its deadline itself and reports; after this the server ends it.
-DEADLINE_GRACE_S = 20.0
 STOP_WAIT_S = 10.0
 # Many times what a report of the names that it may hold has.
 MAX_REPORT_BYTES = 32 * 2**20

@@ -11,6 +11,9 @@ from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
 from app.storage.uploads import UploadStore
 
+# The job looks at its deadline itself and reports; after this the server ends it.
+DEADLINE_GRACE_S = 20.0
+
 
 def make_limits(settings: Settings, timeout_s: float, timeout_setting: str) -> ImportLimits:
     """Return the limits of an import or a dry run; `timeout_setting` is the setting that raises its time."""

@@ -14,7 +14,7 @@ from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
-from app.core.import_sources import check_format, find_upload, make_limits, resolve_source
+from app.core.import_sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
@@ -35,10 +35,6 @@ from app.schemas.payloads import ImportPayload
 from app.schemas.splits import SplitCreate
 from app.storage.paths import UnsafePathError
 from app.storage.uploads import UploadStore
-
-UPLOAD_AGE_S = 24 * 3600.0
-# The job looks at its deadline itself; after this the server ends it.
-DEADLINE_GRACE_S = 20.0
 
 
 class ImportService:
@@ -175,10 +171,9 @@ class ImportService:
             (staging / PROBLEMS_NAME).replace(self._stores.paths.failed_problems_file(job.project_id))
 
     def recover(self, living_jobs: set[str]) -> None:
-        """Remove what dead imports and forgotten uploads left behind."""
+        """Remove what dead imports left behind; forgotten uploads go by age, see `leftovers.py`."""
         for project_id in self._stores.projects.list_ids():
             with skipping(f"What imports left in {project_id}"):
-                self._uploads.remove_older_than(project_id, UPLOAD_AGE_S)
                 staging_dir = self._stores.paths.project_dir(project_id) / "staging"
                 for staging in self._stores.documents.list_directories(staging_dir, "job"):
                     if staging.name not in living_jobs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -74,12 +73,6 @@ class UploadStore:
     def remove(self, project_id: str, upload_id: str) -> None:
         """Remove the files of an upload."""
         shutil.rmtree(self._paths.upload_dir(project_id, upload_id), ignore_errors=True)
-
-    def remove_older_than(self, project_id: str, age_s: float) -> None:
-        """Remove uploads that nobody imported for so long."""
-        for directory in (self._paths.project_dir(project_id) / "uploads").glob("upload-*"):
-            if time.time() - directory.stat().st_mtime > age_s:
-                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _file_and_folder(name: str) -> UnsafePathError:
