@@ -101,7 +101,7 @@ def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> 
     for ours, theirs in (("val_mae", "mae"), ("val_rmse", "rmse"), ("val_r2", "r_squared")):
         assert aggregate[theirs] == pytest.approx(epochs[-1][ours], rel=1e-5, abs=1e-6), theirs
     folder = tmp_path / "export"
-    further = {"export_id": "export-00000001", "format": "onnx", "options": {}, "metrics": {}, "licence": "-"}
+    further = {"export_id": "export-00000001", "format": "onnx", "options": {}, "licence": "-"}
     result = export(EngineContext(folder, "export", shared | further))
     assert result["validation"]["passed"]
     check_forecast_of_disk(tmp_path / "checkpoints")
