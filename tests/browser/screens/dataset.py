@@ -51,6 +51,7 @@ def _ask_to_clear(page: Page) -> None:
 
 
 SCREENS = (
+    Screen("dataset-leaks", "/projects/{leaky_id}/dataset"),
     Screen("dataset-empty", "/projects/{empty_id}/dataset"),
     Screen("dataset", "/projects/{project_id}/dataset"),
     Screen("dataset-list", "/projects/{project_id}/dataset?view=list&split=main&subset=val"),

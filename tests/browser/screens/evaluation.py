@@ -24,6 +24,7 @@ SCREENS = (
         lambda page: page.click("[data-dialog-open=evaluate-dialog]"),
         is_full_page=False,
     ),
+    Screen("evaluation-leaks", "/projects/{leaky_id}/evaluation"),
     Screen("evaluation-before", _STATES + "{trained_id}", server="states"),
     Screen("evaluation-running", _STATES + "{evaluating_id}", server="states"),
     Screen("evaluation-failed", _STATES + "{unmeasured_id}", server="states"),

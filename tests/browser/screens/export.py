@@ -14,6 +14,7 @@ def open_dialog(page: Page) -> None:
 
 
 SCREENS = (
+    Screen("export-changed", "/projects/{project_id}/export?export={changed_export_id}"),
     Screen("export-empty", "/projects/{empty_id}/export"),
     Screen("export", "/projects/{project_id}/export"),
     Screen("export-dialog", "/projects/{project_id}/export", open_dialog, is_full_page=False),

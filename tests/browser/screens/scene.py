@@ -51,6 +51,9 @@ def build_trained(url: str, folder: Path) -> dict[str, str]:
         _wait(lambda: _evaluation_status(client, project, other))
         export = client.exports.create(project, experiment, format="onnx").id
         _wait(lambda: client.exports.get(project, export).status)
+        changed = client.exports.create(project, experiment, format="torchscript").id
+        _wait(lambda: client.exports.get(project, changed).status)
+        _change_file(folder / "workspace-studio" / "projects" / project / "exports" / changed)
         if record.status != "completed":
             msg = f"The run ended as {record.status}: {record.error}"
             raise RuntimeError(msg)
@@ -60,7 +63,39 @@ def build_trained(url: str, folder: Path) -> dict[str, str]:
             "experiment_id": experiment,
             "other_id": other,
             "export_id": export,
+            "changed_export_id": changed,
+            **_build_leaky(client, task.id, folder),
         }
+
+
+def _build_leaky(client: StudioClient, task: str, folder: Path) -> dict[str, str]:
+    """Make a project of one common and one rare class, whose test images are mostly copies of training images."""
+    source = folder / "leaky"
+    for name, digit, numbers in (("common", "0", range(24)), ("rare", "1", range(4))):
+        images = sorted((folder / "all" / digit).iterdir())
+        for subset, shown in (("train", numbers), ("val", range(24, 28)), ("test", [*range(6), *range(28, 31)])):
+            for number in shown:
+                target = source / subset / name / f"{subset}-{images[number].name}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(images[number], target)
+    project = client.projects.create("Copies and one rare class", task).id
+    started = client.datasets.import_local(project, source)
+    if isinstance(started, ImportStarted):
+        client.wait_for_job(started.job_id)
+    model = {"backbone": "resnet18", "pretrained": False}
+    settings = HYPERPARAMETERS | {"max_epochs": 1, "checkpoint_metric": "val_accuracy"}
+    experiment = client.experiments.create(project, "By accuracy", "original", model=model, hyperparameters=settings).id
+    client.experiments.train(project, experiment)
+    client.follow_training(project, experiment)
+    client.evaluations.start(project, experiment, split_subsets=["test"])
+    _wait(lambda: _evaluation_status(client, project, experiment))
+    untrained = client.experiments.create(project, "Not trained", "original", model=model, hyperparameters=settings).id
+    return {"leaky_id": project, "leaky_experiment_id": experiment, "uneven_experiment_id": untrained}
+
+
+def _change_file(directory: Path) -> None:
+    for path in directory.glob("model.*"):
+        path.write_bytes(path.read_bytes() + b"changed")
 
 
 def create_empty(studio: Studio) -> str:

@@ -16,5 +16,6 @@ def open_dialog(page: Page) -> None:
 SCREENS = (
     Screen("split-empty", "/projects/{empty_id}/split"),
     Screen("split", "/projects/{project_id}/split"),
+    Screen("split-leaks", "/projects/{leaky_id}/split"),
     Screen("split-dialog", "/projects/{project_id}/split", open_dialog, is_full_page=False),
 )

@@ -41,6 +41,7 @@ def _see_forecast(page: Page) -> None:
 
 
 SCREENS = (
+    Screen("training-uneven", "/projects/{leaky_id}/training?experiment={uneven_experiment_id}"),
     Screen("training-empty", "/projects/{empty_id}/training"),
     Screen("training", _SELECTED),
     Screen("training-augmentation", _SELECTED, _show_augmentation),
