@@ -61,6 +61,7 @@ def test_projects_are_listed_and_markup_is_text(watched: Watched, add_project: l
     check_layout(watched, 20)
 
 
+@pytest.mark.slow
 def test_reference_is_readable_and_its_anchors_work(watched: Watched, check_axe: Callable[..., None]) -> None:
     watched.open("/projects")
     watched.page.get_by_role("link", name="API documentation").first.click()

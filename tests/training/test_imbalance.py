@@ -97,6 +97,7 @@ def test_auto_keeps_the_checkpoint_by_f1_where_classes_are_unequal(tmp_path: Pat
     assert any("chosen by val_f1" in line.text for line in context.of(LogLine))
 
 
+@pytest.mark.slow
 def test_accuracy_is_obeyed_and_warned_of(tmp_path: Path) -> None:
     context, result = train(tmp_path / "run", draw(tmp_path), max_epochs=1, checkpoint_metric="accuracy")
     assert list(result["best_metric"]) == ["val_accuracy"]
@@ -104,6 +105,7 @@ def test_accuracy_is_obeyed_and_warned_of(tmp_path: Path) -> None:
     assert "accuracy of about 95 %" in warning
 
 
+@pytest.mark.slow
 def test_auto_is_accuracy_where_classes_are_alike(tmp_path: Path) -> None:
     context, result = train(tmp_path / "run", draw(tmp_path, every=2), max_epochs=1)
     assert list(result["best_metric"]) == ["val_accuracy"]

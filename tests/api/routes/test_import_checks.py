@@ -155,6 +155,7 @@ def test_a_client_that_hangs_up_takes_its_dry_run_with_it(
     wait_until(lambda: find_checks(client, project_id) == ["cancelled"])
 
 
+@pytest.mark.slow
 def test_dozens_of_requests_keep_no_page_waiting(
     client: httpx.Client, endless: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
