@@ -10,6 +10,9 @@ from statistics import median
 from typing import NamedTuple
 
 SAMPLES_PER_WINDOW = 3
+NUM_ROUNDS = 2
+# A trial spends two thirds of its batches on paces that lose, so it takes a quarter of what is read at most.
+MAX_TRIAL_SHARE = 0.25
 WORTH_A_SECOND_LOOK = 1.15
 
 
@@ -47,18 +50,23 @@ def propose_paces(num_cores: int, has_gpu: bool) -> list[Pace]:
 class PaceTuner:
     """Tries paces in short alternating windows, drops those that are clearly slower, and keeps the fastest."""
 
-    def __init__(self, paces: Sequence[Pace], num_rounds: int = 2, *, counts_cached: bool = False) -> None:
-        """`counts_cached`: learn from batches that are in the cache as well, where copying them can be what is slow."""
+    def __init__(self, paces: Sequence[Pace], *, num_batches: int | None = None, counts_cached: bool = False) -> None:
+        """`num_batches` is how many there will be to learn from, None when nobody knows; where they are too few for a
+        trial to pay, the first pace stays.
+
+        `counts_cached`: learn from batches that are in the cache as well, where copying them can be what is slow.
+        """
         if not paces:
             msg = "There must be at least one pace to choose from."
             raise ValueError(msg)
         self._candidates = list(paces)
-        self._num_rounds = num_rounds
         self._seconds: dict[Pace, list[float]] = {pace: [] for pace in paces}
         # Batches that the pace before had read already say nothing of the present one.
         self._num_settling = 1 + max(pace.lookahead for pace in paces)
         self._round, self._current, self._batch = 0, 0, 0
-        self._is_settled = len(self._candidates) == 1
+        trial = NUM_ROUNDS * len(paces) * (self._num_settling + SAMPLES_PER_WINDOW)
+        is_too_short = num_batches is not None and trial > MAX_TRIAL_SHARE * num_batches
+        self._is_settled = is_too_short or len(self._candidates) == 1
         self._counts_cached = counts_cached
         self._is_decoding: bool | None = None
 
@@ -115,5 +123,5 @@ class PaceTuner:
         self._candidates = [
             pace for pace in self._candidates if median(self._seconds[pace]) <= WORTH_A_SECOND_LOOK * fastest
         ]
-        if self._round >= self._num_rounds or len(self._candidates) == 1:
+        if self._round >= NUM_ROUNDS or len(self._candidates) == 1:
             self.settle()

@@ -12,7 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from app.datasets.images import Array, UnreadableImageError, read_rgb, resize_image
+from app.datasets.images import Array, UnreadableImageError, read_resized, read_rgb
 from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
 
@@ -47,11 +47,9 @@ def read_image(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> T
 
 def read_pixels(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> Array:
     """Return an image as uint8 (height, width, 3), resized unless the plan is None; raises ImageReadError."""
+    path = locate_image(row, images_dir)
     try:
-        pixels = read_rgb(locate_image(row, images_dir))
+        return read_rgb(path) if plan is None else read_resized(path, plan.recipe, plan.input_size)
     except UnreadableImageError as error:
         msg = f"The image {row.filename} cannot be read. {error.message} {error.fix}"
         raise ImageReadError(msg) from error
-    if plan is not None:
-        pixels = resize_image(pixels, plan.recipe, plan.input_size)
-    return pixels

@@ -141,8 +141,10 @@ def iterate_images(
     is_on_gpu: bool = False,
 ) -> Iterator[ImageBatch]:
     """Yield the images in order, up to `batch_size` at a time, at the pace that turns out to be the fastest."""
-    tuner = PaceTuner(propose_paces(os.cpu_count() or 1, is_on_gpu), counts_cached=is_on_gpu)
     rows = [image.row for image in pooled]
+    num_read = len(rows) if is_on_gpu or cache is None else cache.count_missing(rows)
+    paces = propose_paces(os.cpu_count() or 1, is_on_gpu)
+    tuner = PaceTuner(paces, num_batches=num_read // batch_size, counts_cached=is_on_gpu)
     chunks = (range(start, min(start + batch_size, len(rows))) for start in range(0, len(rows), batch_size))
     threads, lookahead, is_pinned = tuner.pace
     with BatchReader(

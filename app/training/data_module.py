@@ -192,8 +192,6 @@ class TrainingData(LightningDataModule):
         self._reading = reading
         self.world_size = share.world_size
         self.notes: list[str] = []
-        self._tuner = PaceTuner(plan_paces(reading), counts_cached=reading.is_on_gpu)
-        self._pace = self._tuner.pace
         self._caches: list[SampleCache] = []
         self._told: set[str] = set()
         self.sampler = build_sampler(inputs, batch_size, share)
@@ -205,6 +203,14 @@ class TrainingData(LightningDataModule):
         else:
             train_cache = self._open_cache(plan, rows)
             eval_cache = self._open_cache(inputs.preprocessing, inputs.subsets["val"])
+        self._train_cache = train_cache
+        self._train_rows = np.zeros(0, bool) if train_cache is None else train_cache.find_rows(rows)
+        # Beside a GPU what is cached counts as well, and without a cache every epoch decodes everything.
+        has_one_pass = train_cache is not None and not reading.is_on_gpu
+        num_images = len(rows) - self.count_cached()[0] if has_one_pass else len(rows) * inputs.max_epochs
+        num_batches = num_images // (batch_size * share.world_size)
+        self._tuner = PaceTuner(plan_paces(reading), num_batches=num_batches, counts_cached=reading.is_on_gpu)
+        self._pace = self._tuner.pace
         self._readers = [
             self._build_reader(rows, plan, train_cache),
             self._build_reader(shown, inputs.preprocessing, eval_cache),
@@ -212,8 +218,6 @@ class TrainingData(LightningDataModule):
         self._train = SubsetBatches(inputs, rows, self._readers[0], self.sampler)
         self._validation = SubsetBatches(inputs, shown, self._readers[1], batch_size) if shown else None
         self._subsets = [self._train] if self._validation is None else [self._train, self._validation]
-        self._train_cache = train_cache
-        self._train_rows = np.zeros(0, bool) if train_cache is None else train_cache.find_rows(rows)
 
     @property
     def batches_per_epoch(self) -> int:

@@ -16,7 +16,7 @@ from lightning.pytorch import Trainer
 from app.schemas.events import BestModelUpdated, CheckpointSaved, Event
 from app.training.checkpoint_files import BEST, LAST, copy_to_host, keep_as, save_atomically
 
-MAX_SAVE_SHARE = 0.05
+MAX_SAVE_SHARE = 0.01
 MIB = 2**20
 
 

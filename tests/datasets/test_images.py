@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
+from app.datasets.images import UnreadableImageError, read_header, read_resized, read_rgb, resize_image
 from app.datasets.thumbnails import write_thumbnail
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
@@ -260,6 +260,35 @@ def test_letterbox_keeps_the_aspect_ratio_and_pads_with_grey() -> None:
     assert (result[:4] == 114).all()
     assert (result[4:12] == 255).all()
     assert (result[12:] == 114).all()
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        ResizeRecipe(mode="stretch", size=[10, 12]),
+        ResizeRecipe(mode="crop", size=[14]),
+        ResizeRecipe(mode="letterbox", size=[10, 12], interpolation="bicubic"),
+    ],
+)
+def test_reading_and_resizing_at_once_gives_the_same_pixels(tmp_path: Path, recipe: ResizeRecipe) -> None:
+    samples = np.random.default_rng(1).integers(0, 65536, (20, 30, 4), dtype=np.uint16)
+    cmyk = Image.fromarray(gradient()).convert("CMYK")
+    cmyk.save(tmp_path / "cmyk.jpg")
+    Image.fromarray(gradient()).convert("P").save(tmp_path / "palette.png", transparency=3)
+    paths = [
+        write_png(tmp_path / "deep.png", samples),
+        write_image(tmp_path / "turned.jpg", exif=exif_orientation(6)),
+        write_image(tmp_path / "plain.jpg"),
+        tmp_path / "cmyk.jpg",
+        tmp_path / "palette.png",
+    ]
+    for path in paths:
+        expected = resize_image(read_rgb(path), recipe, (10, 12))
+        np.testing.assert_array_equal(read_resized(path, recipe, (10, 12)), expected)
+    with pytest.raises(ValueError, match="the model takes 8 x 8"):
+        read_resized(paths[0], ResizeRecipe(mode="stretch", size=[10, 12]), (8, 8))
+    with pytest.raises(UnreadableImageError, match="cannot be decoded"):
+        read_resized(write_truncated_jpeg(tmp_path / "half.jpg"), recipe, (10, 12))
 
 
 def test_a_recipe_that_does_not_give_the_input_size_is_refused() -> None:

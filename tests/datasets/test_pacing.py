@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.datasets.pacing import SAMPLES_PER_WINDOW, Pace, PaceTuner, propose_paces
+from app.datasets.pacing import MAX_TRIAL_SHARE, NUM_ROUNDS, SAMPLES_PER_WINDOW, Pace, PaceTuner, propose_paces
 
 PACES = [Pace(2, 0), Pace(1, 2), Pace(2, 2)]
 
@@ -71,6 +71,16 @@ def test_a_trial_that_ends_early_keeps_the_best_so_far() -> None:
     run(tuner, {PACES[0]: 1.0, PACES[1]: 0.5, PACES[2]: 0.1}, 12)
     assert tuner.settle() == PACES[1]
     assert tuner.is_settled
+
+
+def test_where_a_trial_would_take_most_of_what_is_read_the_first_pace_stays() -> None:
+    settling = 1 + max(pace.lookahead for pace in PACES)
+    enough = round(NUM_ROUNDS * len(PACES) * (settling + SAMPLES_PER_WINDOW) / MAX_TRIAL_SHARE)
+    short, long = PaceTuner(PACES, num_batches=enough - 1), PaceTuner(PACES, num_batches=enough)
+    assert (short.is_settled, long.is_settled) == (True, False)
+    assert set(run(short, {PACES[0]: 2.0, PACES[1]: 1.0, PACES[2]: 1.0}, 40)) == {PACES[0]}
+    assert short.settle() == PACES[0]
+    assert short.measurements == []
 
 
 @pytest.mark.parametrize("num_cores", [1, 2, 3, 8, 128])

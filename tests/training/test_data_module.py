@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from app.datasets import pacing
 from app.datasets.batch_reader import ReadStatistics
 from app.datasets.pacing import Pace
 from app.datasets.preprocessing import Preprocessing, scale_preprocessing
@@ -144,7 +145,8 @@ def test_paces_respect_the_threads_that_were_asked_for(requested: int, is_on_gpu
     assert plan_paces(Reading(requested, is_on_gpu), num_cores=8) == expected
 
 
-def test_the_fastest_pace_is_kept_and_told(workplace: Workplace) -> None:
+def test_the_fastest_pace_is_kept_and_told(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pacing, "MAX_TRIAL_SHARE", 1e9)
     payload = workplace.payload()
     data = TrainingData(prepare_inputs(payload, build_parts()), 4, Reading(2, is_on_gpu=False), Share())
     for _ in range(40):
@@ -154,6 +156,13 @@ def test_the_fastest_pace_is_kept_and_told(workplace: Workplace) -> None:
     assert (described["source"], data.best_pace, data.is_pace_settled) == ("measured", Pace(2, 1), True)
     assert described["pace"] == {"num_threads": 2, "lookahead": 1, "pin_memory": False}
     assert len(described["measured"]) == 2
+    data.close()
+
+
+def test_a_few_batches_are_read_at_the_default_pace(workplace: Workplace) -> None:
+    data = TrainingData(prepare_inputs(workplace.payload(), build_parts()), 4, Reading(2, is_on_gpu=False), Share())
+    assert (data.is_pace_settled, data.describe_pace().source) == (True, "default")
+    assert data.describe_pace().pace.lookahead == 0
     data.close()
 
 
