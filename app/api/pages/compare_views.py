@@ -12,7 +12,8 @@ from app.api.pages.compare_selection import Selection, with_metric
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
 from app.api.pages.values import format_value
-from app.schemas.comparison import ComparedExperiment, ComparedImage, Comparison, PairedTest
+from app.api.templating import Fragment
+from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, PairedTest
 from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
@@ -123,6 +124,22 @@ class Result:
     has_image_pages: bool
     num_images: int
     image_url: str
+
+
+@dataclass(frozen=True)
+class ComparisonContext:
+    """Names for `compare/_comparison.html`; `result` is None while `problem` says what to choose."""
+
+    num_gone: int
+    problem: str
+    result: Result | None
+
+
+def comparison_fragment(project_id: str, query: CompareQuery, comparison: Comparison) -> Fragment:
+    """Return what the page shows of a comparison; its links lead to the page."""
+    chosen = tuple(query.experiments)
+    selection = Selection(project_id, chosen, reference=chosen[0], only=query.only or "", page=query.page)
+    return Fragment("compare/_comparison.html", ComparisonContext(0, "", build_result(selection, comparison)))
 
 
 def build_result(selection: Selection, comparison: Comparison) -> Result:

@@ -9,10 +9,10 @@ import pytest
 
 from app.api.pages.compare import CompareContext
 from app.api.pages.compare_selection import Asked, Selection, describe_problem, list_choices, select
-from app.api.pages.compare_views import Result, build_result, thin
+from app.api.pages.compare_views import Result, build_result, comparison_fragment, thin
 from app.api.pages.shell import ProjectShell
 from app.api.templating import Fragment, render_fragment
-from app.schemas.comparison import Comparison
+from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.experiments import ExperimentRecord
 from tests.client.fakes import EID, OTHER_EID, PID, comparison, experiment
 
@@ -102,6 +102,20 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     assert "/api/datasets/" + PID + "/thumbnails/a%2Fb.png" in html
     assert "Evaluate Second" not in html
     assert len(html) < 100_000
+
+
+def test_the_fragment_is_what_the_page_holds() -> None:
+    query = CompareQuery(experiments=[EID, OTHER_EID])
+    html = render_fragment(comparison_fragment(PID, query, compare_label()))
+    assert html.startswith('<div id="comparison"')
+    assert MARKUP not in html
+    for text in ("Which is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+        assert text in html
+    page = show(build_result(Selection(PID, tuple(query.experiments), reference=EID), compare_label()))
+    assert html.rstrip() in page
+    only = render_fragment(comparison_fragment(PID, query.model_copy(update={"only": EID}), compare_label()))
+    assert only.count('aria-current="true"') == 2  # the curve, and the images of one experiment
+    assert f'only={EID}" hx-push-url="true" aria-current="true"' in only
 
 
 def test_without_evaluations_it_says_where_to_evaluate() -> None:
