@@ -141,14 +141,14 @@ def check_documents(settings: Settings) -> Check:
     from app.core.stores import open_stores
     from app.storage.paths import WorkspacePaths
     from app.storage.survey import Survey
-    from app.tasks.registry import list_specs
+    from app.tasks.registry import list_kinds
 
     root = settings.workspace_root.resolve()
     if not root.is_dir():
         return Check("workspace", "note", f"{root} does not exist yet; the first `ai-studio serve` makes it.")
     stores = open_stores(WorkspacePaths(root))
     num_projects = len(stores.documents.list_directories(stores.paths.projects_dir, "proj"))
-    problems = Survey(stores.documents, tuple(list_specs())).list_problems()
+    problems = Survey(stores.documents, list_kinds()).list_problems()
     aside = {item.path: item.reason for item in problems if item.is_set_aside}
     unreadable = {item.path: item.reason for item in problems if not item.is_set_aside}
     details = {"path": str(root), "num_projects": num_projects, "set_aside": aside, "unreadable": unreadable}

@@ -20,7 +20,7 @@ from app.open_files import read_limit
 from app.schemas.system import DeviceList, Health, StreamHealth, WorkspaceHealth
 from app.storage.survey import Survey
 from app.storage.writability import explain_read_only as explain_workspace
-from app.tasks.registry import list_specs
+from app.tasks.registry import list_kinds
 
 MIB = 2**20
 
@@ -38,7 +38,7 @@ class SystemService:
         self._scheduler = scheduler
         self._bus = bus
         self._settings = settings
-        self._survey = Survey(stores.documents, tuple(list_specs()))
+        self._survey = Survey(stores.documents, list_kinds())
         self._started = time.monotonic()
 
     def get_health(self) -> Health:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
-from app.schemas.common import FrozenModel
+from app.schemas.common import FrozenModel, Time
 from app.schemas.events import AnyEvent
 from app.storage.json_store import open_regular
 
@@ -22,7 +22,7 @@ class ReportedEvent(FrozenModel):
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
     seq: int
-    ts: str
+    ts: Time
     event: AnyEvent
     watch_s: float = 0.0
 
