@@ -21,13 +21,13 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import ValidationError
 
+from app.regular_files import check_regular
 from app.schemas.common import id_pattern, parse_time, utc_now
 from app.schemas.events import FOLDED_EVENTS, EventLine, StageId
 from app.storage.documents import DocumentStore
 from app.storage.json_store import (
     CorruptDocumentError,
     UnreadableDocumentError,
-    check_regular,
     unreadable,
 )
 from app.storage.writability import READ_ONLY_ERRORS
@@ -43,7 +43,7 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open without waiting for the other end of a pipe; raises UnreadableDocumentError for what is no file."""
+    """Open without waiting for the other end of a pipe; raises NotRegularError for what is no file."""
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
     try:
         check_regular(Path(path), os.fstat(descriptor))

@@ -28,7 +28,7 @@ from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.event_log import is_event
 from app.storage.job_documents import read_job
-from app.storage.json_store import CorruptDocumentError, open_regular, read_bytes, read_model, unreadable
+from app.storage.json_store import CorruptDocumentError, open_document, read_bytes, read_model, unreadable
 from app.storage.locks import ServerInfo
 from app.storage.project_repository import read_project
 
@@ -48,7 +48,7 @@ def _log(is_line: Callable[[bytes], bool]) -> Reader:
 
 def _read_log(path: Path, is_line: Callable[[bytes], bool]) -> None:
     """Raise CorruptDocumentError for a log with a line that is no event; its last one may just be written."""
-    with open_regular(path) as stream:
+    with open_document(path) as stream:
         try:
             data = stream.read(MAX_CHECKED_BYTES)
         except OSError as error:
@@ -86,7 +86,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _open(path: Path) -> None:
-    open_regular(path).close()
+    open_document(path).close()
 
 
 _LOG, _JOB_LOG = _log(is_event), _log(_is_reported)

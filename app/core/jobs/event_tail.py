@@ -10,7 +10,7 @@ from pydantic import ConfigDict, ValidationError
 
 from app.schemas.common import FrozenModel, Time
 from app.schemas.events import AnyEvent
-from app.storage.json_store import open_regular
+from app.storage.json_store import open_document
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
@@ -40,7 +40,7 @@ class EventTail:
         try:
             if self.path.stat().st_size <= self.offset:
                 return []
-            with open_regular(self.path) as stream:
+            with open_document(self.path) as stream:
                 stream.seek(self.offset)
                 data = stream.read(_CHUNK_BYTES)
         except FileNotFoundError:
