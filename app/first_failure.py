@@ -11,10 +11,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.regular_files import open_regular
 from app.schemas.experiments import ErrorInfo
 
 logger = logging.getLogger(__name__)
 NAME = "first_failure.json"
+MAX_BYTES = 2**20
 
 
 def note_first_failure(job_dir: Path, error: ErrorInfo) -> None:
@@ -31,7 +33,8 @@ def note_first_failure(job_dir: Path, error: ErrorInfo) -> None:
 def read_first_failure(job_dir: Path) -> ErrorInfo | None:
     """Return the reason that a process left, None when there is none that can be read."""
     try:
-        return ErrorInfo.model_validate_json((job_dir / NAME).read_bytes())
+        with open_regular(job_dir / NAME) as file:
+            return ErrorInfo.model_validate_json(file.read(MAX_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as failure:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from app.durable import FULL_DISK
 from app.first_failure import note_first_failure, read_first_failure
@@ -217,11 +217,23 @@ def main(arguments: list[str] | None = None) -> int:
     keep_freed_memory()
     path = wait_as_spare(options, inbox) if options.spare else options.request
     try:
-        request = JobRequest.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+        request = read_request(path)
+    except (OSError, ValueError) as error:  # pydantic's errors and those of UTF-8 are ValueErrors
         logger.error("The request %s cannot be read: %s", path, error)
         return 1
     return run_request(request, load_handlers(options.handlers), inbox, is_follower)
+
+
+def read_request(path: Path) -> JobRequest:
+    """Return the request of a job; raises OSError, ValueError for what is none or what a later version wrote."""
+    data = path.read_bytes()
+    content = json.loads(data)
+    version = content.get("version") if isinstance(content, dict) else None
+    newest = JobRequest.model_fields["version"].default
+    if type(version) is int and version > newest:
+        msg = f"It has version {version} and needs a later AI Studio; this one reads versions up to {newest}."
+        raise ValueError(msg)
+    return JobRequest.model_validate_json(data)
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,9 @@ def test_neither_a_missing_directory_nor_a_torn_file_is_an_error(
         (tmp_path / NAME).write_text('{"type": "Val')
         assert read_first_failure(tmp_path) is None
     assert len(caplog.records) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pipes in folders")
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / NAME)
+    assert read_first_failure(tmp_path) is None

@@ -146,6 +146,14 @@ def test_an_unreadable_request_is_named(start: Start, tmp_path: Path, content: s
     assert b"request.json cannot be read" in child.stderr.read()
 
 
+def test_a_request_of_a_later_version_says_what_it_needs(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "request.json").write_text('{"version": 99, "novelty": 1}')
+    child = start(tmp_path / "request.json")
+    assert child.wait(WAIT_S) == 1
+    assert child.stderr is not None
+    assert b"version 99 and needs a later AI Studio; this one reads versions up to 1" in child.stderr.read()
+
+
 def test_a_detached_worker_does_not_read_stdin(
     start: Start, write_request: Callable[..., Path], tmp_path: Path
 ) -> None:

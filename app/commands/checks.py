@@ -141,14 +141,14 @@ def check_documents(settings: Settings) -> Check:
     from app.core.stores import open_stores
     from app.storage.paths import WorkspacePaths
     from app.storage.survey import Survey
-    from app.tasks.registry import list_specs
+    from app.tasks.registry import list_kinds
 
     root = settings.workspace_root.resolve()
     if not root.is_dir():
         return Check("workspace", "note", f"{root} does not exist yet; the first `ai-studio serve` makes it.")
     stores = open_stores(WorkspacePaths(root))
     num_projects = len(stores.documents.list_directories(stores.paths.projects_dir, "proj"))
-    problems = Survey(stores.documents, tuple(list_specs())).list_problems()
+    problems = Survey(stores.documents, list_kinds()).list_problems()
     aside = {item.path: item.reason for item in problems if item.is_set_aside}
     unreadable = {item.path: item.reason for item in problems if not item.is_set_aside}
     details = {"path": str(root), "num_projects": num_projects, "set_aside": aside, "unreadable": unreadable}
@@ -166,7 +166,7 @@ def check_leftovers(settings: Settings) -> Iterator[Check]:
     from app.storage.paths import WorkspacePaths
 
     if settings.workspace_root.is_dir():
-        held = list_held(DocumentStore(WorkspacePaths(settings.workspace_root)))
+        held = list_held(DocumentStore(WorkspacePaths(settings.workspace_root)), settings.resolved_weights_dir)
         details: dict[str, object] = {item.kind: item.model_dump() for item in held}
         yield Check("leftovers", "note" if held else "ok", describe_held(held), details)
 

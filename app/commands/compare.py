@@ -46,12 +46,12 @@ def print_comparison(out: Output, comparison: Comparison) -> None:
 
 
 def describe_figure(experiment: ComparedExperiment, metric: str) -> str:
-    """Return a metric with its interval as text, empty where there is none."""
+    """Return a metric with its interval as text, empty where it was not measured."""
     figure = experiment.headline.get(metric, Figure(value=None))
     if figure.value is None:
         return ""
     if figure.low is None:
-        return show(figure.value) + (" (not enough images)" if figure.reason else "")
+        return show(figure.value) + (" (no interval: not enough images)" if figure.reason else " (no interval)")
     interval = f" ({show(figure.low)} to {show(figure.high)})"
     return show(figure.value) + interval
 

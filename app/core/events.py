@@ -59,7 +59,14 @@ class Gone:
     seq: int
 
 
-StreamItem = Union[EventLine, CaughtUp, Resync, Gone]  # noqa: UP007 - evaluated at run time on Python 3.10
+@dataclass(frozen=True)
+class Revoked:
+    """The subscriber may no longer see the project: nothing follows. `seq` is the last event handed out."""
+
+    seq: int
+
+
+StreamItem = Union[EventLine, CaughtUp, Resync, Gone, Revoked]  # noqa: UP007 - evaluated at run time on Python 3.10
 
 
 class EventBus:
@@ -294,7 +301,7 @@ class _LoopChannel:
 
 
 class Subscription:
-    """What one client sees: replayed lines, one CaughtUp, live lines; at its end perhaps a Resync or a Gone.
+    """What one client sees: replayed lines, one CaughtUp, live lines; at its end perhaps a Resync, Gone or Revoked.
 
     Belongs to the event loop that iterates it. Always close it, or use it in `async with`.
     """
@@ -316,6 +323,7 @@ class Subscription:
         self._has_lagged = False
         self._is_ended = False
         self._is_gone = False
+        self._is_revoked = False
         self._wake = asyncio.Event()
 
     def __aiter__(self) -> Subscription:
@@ -325,9 +333,20 @@ class Subscription:
         """Return the next item; raises NotFoundError at the first when the server is stopping."""
         if self._release is None:
             raise StopAsyncIteration
+        cursor = self._cursor
+        item = None if self._is_revoked else await self._next_item()
+        if item is not None and not self._is_revoked:
+            return item
+        self.close()
+        return Revoked(cursor)
+
+    async def _next_item(self) -> StreamItem | None:
+        """Return the next item; None once the subscription is revoked."""
         if not self._has_caught_up:
             return await self._next_replayed()
         while not self._live:
+            if self._is_revoked:
+                return None
             if self._has_lagged:
                 self.close()
                 return Resync(self._cursor)
@@ -378,6 +397,11 @@ class Subscription:
     def end(self, is_gone: bool) -> None:
         """Let the subscriber finish what is queued and then stop; told that the project is gone, if it is."""
         self._is_gone, self._is_ended = is_gone, True
+        self._wake.set()
+
+    def revoke(self) -> None:
+        """Hand out nothing more, what is queued included; the subscriber is told so and the subscription ends."""
+        self._is_revoked = True
         self._wake.set()
 
     async def _next_replayed(self) -> StreamItem:

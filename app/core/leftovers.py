@@ -1,6 +1,7 @@
 """Removes what killed runs, abandoned uploads and ended jobs left: at the start, and by age while the server runs.
 
-Nothing that a living job works with is touched, nothing on a read-only disk, and never a document or a log.
+Nothing that a living job works with is touched, nothing on a read-only disk, and never a document or a log, but for
+those of jobs that ended long ago and that nothing points to.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from app.core.boundaries import skipping
 from app.core.exceptions import NotFoundError
 from app.core.jobs.scheduler import JobScheduler
+from app.core.old_jobs import list_unneeded_jobs
 from app.core.stores import Stores
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.system import HeldSpace
@@ -32,12 +35,16 @@ AGES_S: dict[LeftoverKind, float] = {
     "trash": HOUR_S,
     "upload": 24 * HOUR_S,
     "job_file": 24 * HOUR_S,
+    "download": HOUR_S,
 }
+JOB_AGE_S = 7 * 24 * HOUR_S  # after its end
+HELD_KEPT_S = 60.0
 TITLES: dict[LeftoverKind, str] = {
     "half_written": "half-written files",
     "upload": "uploads that were not imported",
     "staging": "unfinished imports",
     "job_file": "scratch files of jobs",
+    "download": "partial downloads of weights",
     "trash": "deleted, not yet removed",
     "set_aside": "damaged documents that were set aside",
 }
@@ -46,9 +53,16 @@ TITLES: dict[LeftoverKind, str] = {
 class LeftoverService:
     """Sweeps in a thread of its own; `clock` is for tests."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        scheduler: JobScheduler,
+        clock: Callable[[], float] = time.time,
+        weights_dir: Path | None = None,
+    ) -> None:
         self._stores = stores
         self._scheduler = scheduler
+        self._weights_dir = weights_dir
         self._clock = clock
         self._started = 0.0
         self._stopped = threading.Event()
@@ -76,15 +90,24 @@ class LeftoverService:
         if explain_read_only(self._stores.paths.root):
             return 0
         num_bytes = 0
-        for leftover in find_leftovers(self._stores.documents):
+        for leftover in find_leftovers(self._stores.documents, self._weights_dir):
             if self._stopped.is_set():
                 break
             if self._is_due(leftover):
                 with skipping(f"The leftover {leftover.path}"):
                     num_bytes += _remove(leftover)
+        self._forget_jobs()
         if num_bytes:
             logger.info("Removed %.1f MiB that killed or abandoned work had left", num_bytes / 2**20)
         return num_bytes
+
+    def _forget_jobs(self) -> None:
+        """Remove ended jobs that nothing points to any more, with their folders."""
+        for job in list_unneeded_jobs(self._stores, self._scheduler.list_jobs(), self._clock() - JOB_AGE_S):
+            if self._stopped.is_set():
+                break
+            with skipping(f"The folder of the job {job.id}"):
+                self._scheduler.forget_job(job.id)
 
     def _sweep_often(self) -> None:
         while not self._stopped.is_set():
@@ -114,11 +137,33 @@ class LeftoverService:
             return leftover.kind == "job_file"
 
 
-def list_held(documents: DocumentStore) -> list[HeldSpace]:
+class HeldSpaces:
+    """What leftovers hold, counted anew at most once a minute: it takes a walk through every folder of them."""
+
+    def __init__(
+        self, documents: DocumentStore, weights_dir: Path | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._documents = documents
+        self._weights_dir = weights_dir
+        self._clock = clock
+        self._mutex = threading.Lock()
+        self._counted: tuple[float, list[HeldSpace]] | None = None
+
+    def count(self) -> list[HeldSpace]:
+        """Return how much room each kind holds, as of the last minute; one caller counts, the others wait for it."""
+        with self._mutex:
+            if self._counted is None or self._clock() - self._counted[0] >= HELD_KEPT_S:
+                self._counted = self._clock(), list_held(self._documents, self._weights_dir)
+            return self._counted[1]
+
+
+def list_held(documents: DocumentStore, weights_dir: Path | None = None) -> list[HeldSpace]:
     """Return how much room is held by what nobody asked to keep, the largest first; work in progress is part of it."""
     sizes: dict[LeftoverKind, list[tuple[int, str]]] = {}
-    for leftover in find_leftovers(documents):
-        sizes.setdefault(leftover.kind, []).append((leftover.count_bytes(), documents.show_path(leftover.path)))
+    for leftover in find_leftovers(documents, weights_dir):
+        is_inside = leftover.path.is_relative_to(documents.paths.root)
+        name = documents.show_path(leftover.path) if is_inside else str(leftover.path)
+        sizes.setdefault(leftover.kind, []).append((leftover.count_bytes(), name))
     held = [
         HeldSpace(
             kind=kind,

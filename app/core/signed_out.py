@@ -2,63 +2,63 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from app.config import Settings
-from app.durable import write_bytes_durably
+from app.schemas.sessions import SignedOutRecord
+from app.storage.documents import DocumentStore
+from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError
 from app.storage.paths import WorkspacePaths
 
 logger = logging.getLogger(__name__)
-MAX_BYTES = 2**20
 
 
 def open_signed_out(settings: Settings) -> SignedOut:
     """Return the ended sessions of a workspace; nothing is read yet."""
-    return SignedOut(WorkspacePaths(settings.workspace_root).signed_out_file)
+    return SignedOut(DocumentStore(WorkspacePaths(settings.workspace_root)))
 
 
 class SignedOut:
     """The ids of ended sessions, each until the session would have ended by itself. Thread-safe."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        """`path` is read at the first question and written at each end of a session."""
-        self._path = path
+    def __init__(self, documents: DocumentStore, clock: Callable[[], float] = time.time) -> None:
+        """signed_out.json is read at the first question and written at each end of a session."""
+        self._documents = documents
+        self._path = documents.paths.signed_out_file
         self._clock = clock
         self._lock = threading.Lock()
-        self._until: dict[str, float] | None = None
+        self._ended: dict[str, float] = {}  # by this server
+        self._stored: dict[str, float] | None = None  # None until the file could be read
 
     def add(self, session_id: str, until: float) -> None:
         """End a session that would last until this time (unix seconds); on a disk that fails, for this server only."""
         with self._lock:
             now = self._clock()
-            kept = {each: end for each, end in self._load().items() if end > now} | {session_id: until}
-            self._until = kept
+            self._ended = {each: end for each, end in self._ended.items() if end > now} | {session_id: until}
+            stored = self._load()
+            if stored is None:  # what cannot be read now is not replaced
+                logger.error("The end of a session was not written to %s, which cannot be read", self._path)
+                return
+            self._stored = {each: end for each, end in stored.items() if end > now} | self._ended
             try:
-                write_bytes_durably(self._path, json.dumps(kept).encode())
+                self._documents.write(self._path, SignedOutRecord(self._stored))
             except OSError:
                 logger.exception("The end of a session could not be written to %s", self._path)
 
     def __contains__(self, session_id: str) -> bool:
         with self._lock:
-            return session_id in self._load()
+            return session_id in self._ended or session_id in (self._load() or {})
 
-    def _load(self) -> dict[str, float]:
-        if self._until is None:
-            self._until = self._read()
-        return self._until
-
-    def _read(self) -> dict[str, float]:
-        try:
-            with self._path.open("rb") as file:
-                content = json.loads(file.read(MAX_BYTES))
-            return {str(each): float(end) for each, end in content.items()}
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
-            logger.exception("The list of ended sessions in %s cannot be read", self._path)
-            return {}
+    def _load(self) -> dict[str, float] | None:
+        """Return what the file holds, nothing of one that was set aside; None while it cannot be read."""
+        if self._stored is None:
+            try:
+                self._stored = dict(self._documents.read(self._path, SignedOutRecord).root)
+            except (UnreadableDocumentError, NewerDocumentError):
+                return None
+            except (FileNotFoundError, CorruptDocumentError):
+                self._stored = {}
+        return self._stored

@@ -12,7 +12,7 @@ from app.storage.export_repository import ExportRepository
 from app.storage.measurement_repository import MeasurementRepository
 from app.storage.paths import WorkspacePaths
 from app.storage.project_repository import ProjectRepository
-from app.tasks.registry import list_specs
+from app.tasks.registry import list_kinds
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Stores:
 
 def open_stores(paths: WorkspacePaths) -> Stores:
     """Return the repositories of a workspace."""
-    documents = DocumentStore(paths)
+    documents, kinds = DocumentStore(paths), list_kinds()
     return Stores(
         paths=paths,
         documents=documents,
-        projects=ProjectRepository(documents, tuple(list_specs())),
-        datasets=DatasetRepository(documents),
+        projects=ProjectRepository(documents, kinds),
+        datasets=DatasetRepository(documents, kinds),
         experiments=ExperimentRepository(documents),
         evaluations=EvaluationRepository(documents),
         exports=ExportRepository(documents),

@@ -86,7 +86,7 @@ class Studio:
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus, checksums)
         self.system = SystemService(stores, settings, scheduler, bus)
-        self._leftovers = LeftoverService(stores, scheduler)
+        self._leftovers = LeftoverService(stores, scheduler, weights_dir=settings.resolved_weights_dir)
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)

@@ -14,13 +14,13 @@ from app.config import Settings
 from app.core.devices import list_devices
 from app.core.events import EventBus
 from app.core.jobs.scheduler import JobScheduler
-from app.core.leftovers import list_held
+from app.core.leftovers import HeldSpaces
 from app.core.stores import Stores
 from app.open_files import read_limit
 from app.schemas.system import DeviceList, Health, StreamHealth, WorkspaceHealth
 from app.storage.survey import Survey
 from app.storage.writability import explain_read_only as explain_workspace
-from app.tasks.registry import list_specs
+from app.tasks.registry import list_kinds
 
 MIB = 2**20
 
@@ -38,7 +38,8 @@ class SystemService:
         self._scheduler = scheduler
         self._bus = bus
         self._settings = settings
-        self._survey = Survey(stores.documents, tuple(list_specs()))
+        self._held = HeldSpaces(stores.documents, settings.resolved_weights_dir)
+        self._survey = Survey(stores.documents, list_kinds())
         self._started = time.monotonic()
 
     def get_health(self) -> Health:
@@ -80,5 +81,5 @@ class SystemService:
             is_writable=not problem,
             problem=problem,
             corrupt=self._survey.list_problems(),
-            held=list_held(self._stores.documents),
+            held=self._held.count(),
         )

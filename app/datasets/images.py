@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.datasets.regular import open_regular
+from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from app.datasets.images import ImageHeader, UnreadableImageError
-from app.datasets.regular import open_regular
 from app.datasets.thumbnails import thumbnail_path, write_thumbnail
+from app.regular_files import open_regular
 from app.schemas.payloads import ImportLimits
 
 Transfer = Literal["copy", "link", "reference", "move"]

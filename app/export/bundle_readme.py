@@ -152,6 +152,6 @@ def _measurement_row(item: Measurement) -> str:
 def _describe_certificate(certificate: ParityCertificate) -> str:
     return (
         f"{certificate.runtime} gave the same answers as the trained model on {certificate.agreement:.1%} of "
-        f"{certificate.num_images} images; the outputs differ by at most {certificate.max_diff:.2g} "
-        f"(allowed: {certificate.tolerance:g})."
+        f"{certificate.num_images} images; the largest difference of the outputs is "
+        f"{certificate.max_diff:.2g} (allowed: below {certificate.tolerance:g})."
     )

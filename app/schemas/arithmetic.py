@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.schemas.common import FrozenModel, Time
+from app.schemas.common import FrozenModel, Size, Time
 
 UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
 UsedMemoryFormat = Literal["contiguous", "channels_last"]
+# Forecasts divide by these.
+Side = Annotated[int, Field(ge=1)]
 ChoiceSource = Literal["settings", "rule", "probe", "earlier_run", "default", "checkpoint"]
 
 
@@ -30,8 +32,8 @@ class Candidate(FrozenModel):
     """What a probe found of one arithmetic; without figures it could not be measured, and `error` says why."""
 
     arithmetic: Arithmetic
-    step_s: float | None = Field(None, description="Median seconds of an optimizer step.")
-    images_per_s: float | None = None
+    step_s: Size | None = Field(None, description="Median seconds of an optimizer step.")
+    images_per_s: Size | None = None
     peak_memory_mb: float | None = Field(None, description="GPU: allocated at most. CPU: grown at most. MiB.")
     error: str = ""
 
@@ -43,24 +45,24 @@ class ArithmeticChoice(FrozenModel):
     source: ChoiceSource
     reason: str = ""
     candidates: tuple[Candidate, ...] = Field((), strict=False)  # arrays of JSON are lists
-    probe_s: float = Field(0.0, description="Seconds that the choice took.")
+    probe_s: Size = Field(0.0, description="Seconds that the choice took.")
 
 
 class MeasurementKey(FrozenModel):
     """What speed and memory depend on. Two runs with the same key take the same time for an image."""
 
     device_name: str
-    num_devices: int
+    num_devices: int = Field(ge=1)
     task: str
     backbone: str
     freeze_backbone: bool
-    image_size: tuple[int, int] = Field(strict=False, description="(height, width) in pixels.")
-    batch_size: int = Field(description="As asked for.")
+    image_size: tuple[Side, Side] = Field(strict=False, description="(height, width) in pixels.")
+    batch_size: int = Field(ge=1, description="As asked for.")
     auto_batch_size: bool = Field(False, description="Whether it may be raised.")
     optimizer: str
     ema: bool
     deterministic: bool = Field(True, description="Whether operations whose result can differ are refused.")
-    source_scale: float = Field(1.0, description="How much larger training images are kept for a strong crop.")
+    source_scale: float = Field(1.0, gt=0.0, description="How much larger training images are kept for a strong crop.")
     precision: str = Field(description="As asked for, with `auto`.")
     memory_format: str = Field(description="As asked for, with `auto`.")
     fused_optimizer: str = Field("auto", description="As asked for, with `auto`.")
@@ -80,7 +82,7 @@ class ReadingPace(FrozenModel):
 class MeasuredPace(ReadingPace):
     """What a pace took, waiting for images and working on them together."""
 
-    ms_per_image: float
+    ms_per_image: Size
 
 
 class ReadingChoice(FrozenModel):
@@ -99,15 +101,15 @@ class RunMeasurement(FrozenModel):
     source: Literal["run", "probe"]
     measured_at: Time
     train_images_per_s: float = Field(gt=0.0, description="Training steps on images that are in the cache.")
-    eval_images_per_s: float | None = Field(None, description="Validation on images that are in the cache.")
-    decode_megapixels_per_s: float | None = Field(None, description="Reading images that are not in the cache.")
-    feature_images_per_s: float | None = Field(None, description="Frozen backbone: computing features, once per view.")
-    startup_s: float = Field(0.0, description="From the start of the job to the first step, without probe and reading.")
-    outside_s: float | None = Field(
+    eval_images_per_s: Size | None = Field(None, description="Validation on images that are in the cache.")
+    decode_megapixels_per_s: Size | None = Field(None, description="Reading images that are not in the cache.")
+    feature_images_per_s: Size | None = Field(None, description="Frozen backbone: computing features, once per view.")
+    startup_s: Size = Field(0.0, description="From the start of the job to the first step, without probe and reading.")
+    outside_s: Size | None = Field(
         None,
         description="Of the job, outside of what it measures itself: loading libraries, ending. Set by the server.",
     )
-    epoch_overhead_s: float = Field(0.0, description="Per epoch beside steps and validation, e.g. checkpoints.")
+    epoch_overhead_s: Size = Field(0.0, description="Per epoch beside steps and validation, e.g. checkpoints.")
     pace: ReadingPace | None = Field(None, description="The fastest way of reading images that a run has tried.")
-    peak_ram_mb: float = Field(description="Resident memory of the job's processes at most.")
-    peak_vram_mb: float | None = None
+    peak_ram_mb: Size = Field(description="Resident memory of the job's processes at most.")
+    peak_vram_mb: Size | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import secrets
+from collections.abc import Hashable, Iterable
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -62,6 +63,16 @@ def parse_time(iso: str) -> datetime:
         msg = f"{iso[:40]!r} is no time in UTC such as 2026-01-31T12:00:00Z."
         raise ValueError(msg)
     return datetime.fromisoformat(iso.replace("Z", "+00:00"))
+
+
+def refuse_repeats(keys: Iterable[Hashable], what: str) -> None:
+    """Raise ValueError when a key occurs twice; `what` is what the keys belong to, as in "a project"."""
+    seen: set[Hashable] = set()
+    for key in keys:
+        if key in seen:
+            msg = f"{what} occurs twice: {str(key)[:80]}"
+            raise ValueError(msg)
+        seen.add(key)
 
 
 def without_non_finite(value: Any) -> Any:

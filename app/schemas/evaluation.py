@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from app.schemas.common import Count, ExperimentId, JobId, ProjectId, QueryModel, RunId, StrictModel, Time
+from app.schemas.common import (
+    Count,
+    ExperimentId,
+    JobId,
+    ProjectId,
+    QueryModel,
+    RunId,
+    StrictModel,
+    Time,
+    refuse_repeats,
+)
 from app.schemas.experiments import CheckpointInfo, CheckpointName, DeviceId, ErrorInfo
 
 Subset = Literal["train", "val", "test"]
@@ -46,6 +56,11 @@ class EvaluationRecord(StrictModel):
     job_id: JobId | None = None
     run_id: RunId | None = None
     error: ErrorInfo | None = None
+
+    @model_validator(mode="after")
+    def _are_different(self) -> EvaluationRecord:
+        refuse_repeats(self.split_subsets, "a subset")
+        return self
 
 
 class EvaluationView(StrictModel):

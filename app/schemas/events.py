@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
-from app.schemas.common import FrozenModel
+from app.schemas.common import Count, FrozenModel, ProjectId, Time
 from app.schemas.experiments import EpochMetrics, ErrorInfo
 
 StageId = Literal[
@@ -575,20 +575,35 @@ AnyEvent = Annotated[
 EVENT_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
+# The server itself reads the payloads of these; the others it hands on as they are.
+FOLDED_EVENTS: dict[str, type[Event]] = {
+    "STAGE_STATUS": StageStatus,
+    "WAITING_CONFIRMATION": WaitingConfirmation,
+    "ARTIFACT_ADDED": ArtifactAdded,
+}
+
+
 class EventLine(FrozenModel):
     """One line of a project's log."""
 
     id: str
     seq: int = Field(ge=1)
-    ts: str
+    ts: Time
     type: str
-    project_id: str
+    project_id: ProjectId
     run_id: str | None = None
     stage_id: StageId | None = None
     node_id: str | None = None
     job_id: str | None = Field(None, description="The job that reported it.")
-    job_seq: int | None = Field(None, description="Its line in the job's own log; makes forwarding exactly-once.")
+    job_seq: Count | None = Field(None, description="Its line in the job's own log; makes forwarding exactly-once.")
     payload: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _has_its_payload(self) -> EventLine:
+        event = FOLDED_EVENTS.get(self.type)
+        if event is not None:
+            event.model_validate(self.payload)
+        return self
 
 
 class EventPage(FrozenModel):

@@ -18,6 +18,7 @@ from app.schemas.common import (
     Size,
     StrictModel,
     Time,
+    refuse_repeats,
 )
 from app.schemas.recorded_settings import Hyperparameters, Parent, Requested, Resolved
 from app.schemas.tasks import AugmentationEntry
@@ -133,6 +134,11 @@ class ExperimentsIndex(StrictModel):
 
     version: int = 1
     experiments: list[ExperimentIndexEntry] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _are_different(self) -> ExperimentsIndex:
+        refuse_repeats((entry.id for entry in self.experiments), "an experiment")
+        return self
 
 
 class ExperimentCreate(StrictModel):

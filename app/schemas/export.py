@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from app.schemas.common import Count, ExperimentId, ExportId, JobId, ProjectId, RunId, Size, StrictModel, Time
+from app.schemas.common import (
+    Count,
+    ExperimentId,
+    ExportId,
+    JobId,
+    ProjectId,
+    RunId,
+    Size,
+    StrictModel,
+    Time,
+    refuse_repeats,
+)
 from app.schemas.experiments import CheckpointName, ErrorInfo
 
 ExportStatus = Literal["pending", "running", "completed", "failed", "cancelled", "interrupted"]
@@ -80,6 +91,11 @@ class ExportRecord(StrictModel):
     validation: ExportValidation | None = None
     error: ErrorInfo | None = None
 
+    @model_validator(mode="after")
+    def _are_different(self) -> ExportRecord:
+        refuse_repeats(self.contents, "a file")
+        return self
+
 
 class ExportIndexEntry(StrictModel):
     """One line of exports_index.json."""
@@ -98,6 +114,11 @@ class ExportsIndex(StrictModel):
 
     version: int = 1
     exports: list[ExportIndexEntry] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _are_different(self) -> ExportsIndex:
+        refuse_repeats((entry.id for entry in self.exports), "an export")
+        return self
 
 
 class ExportList(StrictModel):
@@ -144,6 +165,12 @@ class ParityCertificate(StrictModel):
     differences: dict[str, float] = Field(default_factory=dict, description="Difference of each image by file name.")
     reason: str | None = Field(None, description="Why it did not pass.")
     reproducible: bool = Field(False, description="Whether the run was trained with `reproducible: true`.")
+
+    @model_validator(mode="after")
+    def _are_different(self) -> ParityCertificate:
+        refuse_repeats(self.subsets, "a subset")
+        refuse_repeats((image.filename for image in self.worst), "an image")
+        return self
 
 
 class ResizeRecipe(StrictModel):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.schemas.arithmetic import RunMeasurement
-from app.schemas.common import JobId, StrictModel
+from app.schemas.common import JobId, StrictModel, refuse_repeats
 from app.schemas.jobs import JobProgress
 
 ForecastStatus = Literal["ready", "estimated", "needs_probe"]
@@ -18,6 +18,11 @@ class MeasurementsRecord(StrictModel):
 
     version: int = 1
     measurements: list[RunMeasurement] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _are_different(self) -> MeasurementsRecord:
+        refuse_repeats((measurement.key for measurement in self.measurements), "a measurement")
+        return self
 
 
 class ForecastParts(StrictModel):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from app.schemas.common import Description, Name, ProjectId, StrictModel, Time
+from app.schemas.common import Description, Name, ProjectId, StrictModel, Time, refuse_repeats
 from app.schemas.tasks import TaskInfo
 
 
@@ -16,6 +16,11 @@ class WorkspaceRecord(StrictModel):
     version: int = 1
     created_at: Time
     projects: list[ProjectId] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _are_different(self) -> WorkspaceRecord:
+        refuse_repeats(self.projects, "a project")
+        return self
 
 
 class ProjectRecord(StrictModel):

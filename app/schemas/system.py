@@ -62,11 +62,13 @@ class DeviceList(StrictModel):
 class HeldSpace(StrictModel):
     """Room that one kind of leftovers takes, what is being worked on now included."""
 
-    kind: Literal["half_written", "upload", "staging", "job_file", "trash", "set_aside"]
+    kind: Literal["half_written", "upload", "staging", "job_file", "download", "trash", "set_aside"]
     title: str
     num_bytes: int
     num_entries: int
-    largest: list[str] = Field(description="The largest of them, at most five, as paths inside the workspace.")
+    largest: list[str] = Field(
+        description="The largest of them, at most five, as paths inside the workspace; in full where they lie outside."
+    )
 
 
 class WorkspaceHealth(StrictModel):
@@ -79,4 +81,6 @@ class WorkspaceHealth(StrictModel):
     is_writable: bool
     problem: str = Field("", description="Why nothing can be changed.")
     corrupt: list[CorruptDocument]
-    held: list[HeldSpace] = Field(default_factory=list, description="What takes room and nobody asked to keep.")
+    held: list[HeldSpace] = Field(
+        default_factory=list, description="What takes room and nobody asked to keep; at most a minute old."
+    )

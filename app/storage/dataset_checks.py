@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
-from app.datasets.table import Annotation, Anomaly, DatasetTable, ImageRecord, Label, SegmentationMask, Value
+from pydantic import ValidationError
+
+from app.datasets.table import (
+    Annotation,
+    Anomaly,
+    BBox,
+    DatasetTable,
+    ImageRecord,
+    Instance,
+    Label,
+    OrientedBBox,
+    SegmentationMask,
+    Value,
+)
 from app.schemas.common import id_pattern, parse_time
+from app.schemas.splits import SplitRatios
+from app.schemas.tasks import AnnotationKind
 from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
 
 _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
@@ -17,11 +32,33 @@ _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
 _UNSAFE_IN_LINES = re.compile("[" + UNSAFE_CHARACTERS.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f") + "]")
 _NO_NAMES = {"", ".", ".."}
 MAX_NAME_CHARACTERS = 255
+_ANNOTATIONS: dict[AnnotationKind, type[Annotation]] = {
+    "label": Label,
+    "boxes": BBox,
+    "mask": SegmentationMask,
+    "instances": Instance,
+    "rotated_boxes": OrientedBBox,
+    "score_map": Anomaly,
+    "values": Value,
+}
 
 
 def find_fault(table: DatasetTable) -> str:
     """Return what is wrong with a table, empty when nothing is."""
     return _check_heads(table) or _check_names(table.images) or _check_images(table)
+
+
+def find_misfit(table: DatasetTable, task: str, kinds: Mapping[str, AnnotationKind]) -> str:
+    """Return why a table is none of a project of this task, empty when it is; `kinds` has what each task annotates."""
+    if table.task != task:
+        return f"task: it says {table.task[:64]!r}, and its project is of {task[:64]!r}"
+    if task not in kinds:
+        return ""
+    found = set(map(type, chain.from_iterable(map(attrgetter("annotations"), table.images))))
+    if others := found - {_ANNOTATIONS[kinds[task]]}:
+        names = ", ".join(sorted(other.__name__ for other in others))
+        return f"annotations: {names} does not fit the task {task!r}, which is about {kinds[task]}"
+    return ""
 
 
 def locate_reference(table_mode: str, source_path: str, source: str) -> Path | None:
@@ -55,6 +92,15 @@ def _check_heads(table: DatasetTable) -> str:
         return "splits: a name occurs twice"
     if unknown := {split.name for split in table.splits} - set(table.split_names):
         return f"splits: {min(unknown)!r} is none of split_names"
+    return _check_ratios(table)
+
+
+def _check_ratios(table: DatasetTable) -> str:
+    for split in table.splits:
+        try:
+            SplitRatios.model_validate(split.ratios or {})
+        except ValidationError as error:
+            return f"splits.{split.name}.ratios: {error.errors(include_url=False)[0]['msg']}"
     return ""
 
 
@@ -110,11 +156,12 @@ def _check_annotations(table: DatasetTable, annotations: list[Annotation]) -> st
 
 
 def _find_first(table: DatasetTable, annotations: Sequence[Annotation]) -> str:
-    names = set(table.classes)
+    names, num_values = set(table.classes), len(table.value_names)
     for annotation in annotations:
         if isinstance(annotation, Value):
-            if table.value_names and len(annotation.values) != len(table.value_names):
-                return f"annotations.values: {len(annotation.values)} numbers for {len(table.value_names)} names"
+            num_values = num_values or len(annotation.values)
+            if len(annotation.values) != num_values:
+                return f"annotations.values: {len(annotation.values)} numbers, and there are {num_values} values"
         elif isinstance(annotation, Label):
             is_known = annotation.class_id < len(table.classes)
             if not is_known or table.classes[annotation.class_id] != annotation.class_name:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,10 +13,12 @@ import msgspec
 
 from app.datasets.table import DATASET_DECODER, DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.durable import sync_directory, write_bytes_durably
-from app.storage.dataset_checks import find_fault, locate_reference
+from app.schemas.projects import ProjectRecord
+from app.schemas.tasks import AnnotationKind
+from app.storage.dataset_checks import find_fault, find_misfit, locate_reference
 from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, is_there, sign_file
-from app.storage.json_store import CorruptDocumentError, check_version, read_bytes
+from app.storage.json_store import CorruptDocumentError, check_version, read_bytes, read_model
 from app.storage.paths import UnsafePathError, contained
 
 CACHED_TABLES = 4
@@ -47,9 +49,11 @@ _VERSION_DECODER = msgspec.json.Decoder(_Version)
 class DatasetRepository:
     """Reads, publishes, changes and clears the dataset of a project."""
 
-    def __init__(self, store: DocumentStore) -> None:
+    def __init__(self, store: DocumentStore, known_tasks: Mapping[str, AnnotationKind] | None = None) -> None:
+        """`known_tasks`: what each task annotates an image with; None checks no kind."""
         self._store = store
         self._paths = store.paths
+        self._known_tasks = known_tasks
         self._mutex = threading.Lock()
         self._tables: OrderedDict[str, tuple[Signature, DatasetTable]] = OrderedDict()
         self._extents: dict[str, tuple[Signature, _Extent]] = {}
@@ -68,7 +72,7 @@ class DatasetRepository:
                 if cached is not None and cached[0] == signature:
                     self._tables.move_to_end(project_id)
                     return cached[1]
-            table = read_table(path)
+            table = read_table(path, self._known_tasks)
         self._remember(project_id, signature, table)
         return table
 
@@ -164,13 +168,27 @@ class DatasetRepository:
                 self._tables.popitem(last=False)
 
 
-def read_table(path: Path) -> DatasetTable:
-    """Decode and check dataset.json; raises FileNotFoundError or CorruptDocumentError."""
+def read_table(path: Path, known_tasks: Mapping[str, AnnotationKind] | None = None) -> DatasetTable:
+    """Decode and check dataset.json; raises FileNotFoundError or CorruptDocumentError.
+
+    With `known_tasks` its annotations must be those of its project's task.
+    """
     table = _decode(path, read_bytes(path, MAX_DATASET_BYTES), DATASET_DECODER)
     check_version(path, table.version, DATASET_VERSION)
-    if fault := find_fault(table):
+    fault = find_fault(table)
+    if not fault and known_tasks is not None:
+        fault = find_misfit(table, _read_task(path, table.task), known_tasks)
+    if fault:
         raise CorruptDocumentError(path, fault)
     return table
+
+
+def _read_task(dataset_file: Path, unknown: str) -> str:
+    """Return the task of the project that a dataset lies in, `unknown` where its record cannot be read."""
+    try:
+        return read_model(dataset_file.parent.parent / "project.json", ProjectRecord).task
+    except (OSError, CorruptDocumentError):
+        return unknown
 
 
 def _decode(path: Path, data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

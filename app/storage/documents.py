@@ -17,12 +17,12 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from app.durable import make_directory
+from app.regular_files import check_regular
 from app.schemas.projects import CorruptDocument
 from app.storage.json_store import (
     CorruptDocumentError,
     NewerDocumentError,
     UnreadableDocumentError,
-    check_regular,
     read_bytes,
     read_model,
     set_aside,
@@ -43,11 +43,11 @@ def sign_file(path: Path) -> Signature:
     """Return (mtime_ns, size, inode) of a document; raises FileNotFoundError or UnreadableDocumentError."""
     try:
         status = path.stat()
+        check_regular(path, status)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise unreadable(path, error) from error
-    check_regular(path, status)
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 

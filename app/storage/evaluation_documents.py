@@ -87,6 +87,10 @@ def read_aggregate(path: Path) -> dict[str, Any]:
     matrix = known.confusion_matrix
     if matrix and {len(matrix), *map(len, matrix)} != {len(known.classes)}:
         raise CorruptDocumentError(path, f"confusion_matrix is not of the {len(known.classes)} classes")
+    if len(set(known.classes)) != len(known.classes):
+        raise CorruptDocumentError(path, "classes: a name occurs twice")
+    if known.per_class.keys() - set(known.classes):
+        raise CorruptDocumentError(path, "per_class: it has a name that is none of the classes")
     for name in known.intervals:
         if not isinstance(content.get(name), int | float | None):
             raise CorruptDocumentError(path, f"{name} is no number")

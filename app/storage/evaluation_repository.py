@@ -58,6 +58,10 @@ class EvaluationRepository:
         record = self._read_in(self._paths.evaluation_dir(project_id, experiment_id))
         return record if record is not None and record.status == "completed" else None
 
+    def read_last(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
+        """Return the evaluation in its place, whatever its state, also while another runs; None without any."""
+        return self._read_in(self._paths.evaluation_dir(project_id, experiment_id))
+
     def read_attempt(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
         """Return the latest attempt to evaluate again, None when there was none or it has succeeded."""
         return self._read_in(self._paths.next_evaluation_dir(project_id, experiment_id))

@@ -16,18 +16,18 @@ import threading
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from pydantic import ValidationError
 
-from app.schemas.common import utc_now
-from app.schemas.events import EventLine
+from app.regular_files import check_regular
+from app.schemas.common import id_pattern, parse_time, utc_now
+from app.schemas.events import FOLDED_EVENTS, EventLine, StageId
 from app.storage.documents import DocumentStore
 from app.storage.json_store import (
     CorruptDocumentError,
     UnreadableDocumentError,
-    check_regular,
     unreadable,
 )
 from app.storage.writability import READ_ONLY_ERRORS
@@ -43,7 +43,7 @@ def _open_existing(path: str, flags: int) -> int:
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open without waiting for the other end of a pipe; raises UnreadableDocumentError for what is no file."""
+    """Open without waiting for the other end of a pipe; raises NotRegularError for what is no file."""
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
     try:
         check_regular(Path(path), os.fstat(descriptor))
@@ -83,6 +83,37 @@ class _LineHead(msgspec.Struct):
     seq: int
     job_id: str | None = None
     job_seq: int | None = None
+
+
+class _LineShape(msgspec.Struct, forbid_unknown_fields=True):
+    """What every `EventLine` has, for a look at a whole log: some ten times as fast as validating each line."""
+
+    id: str
+    seq: Annotated[int, msgspec.Meta(ge=1)]
+    ts: str
+    type: str
+    project_id: Annotated[str, msgspec.Meta(pattern=id_pattern("proj"))]
+    payload: dict[str, msgspec.Raw]
+    run_id: str | None = None
+    stage_id: StageId | None = None
+    node_id: str | None = None
+    job_id: str | None = None
+    job_seq: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+_LINE_DECODER = msgspec.json.Decoder(_LineShape)
+
+
+def is_event(raw: bytes) -> bool:
+    """Return whether a line of a log is an event that can be read."""
+    try:
+        line = _LINE_DECODER.decode(raw)
+        parse_time(line.ts)
+        if line.type in FOLDED_EVENTS:
+            EventLine.model_validate_json(raw)
+    except (ValueError, RecursionError):  # the errors of msgspec, pydantic and UTF-8 are ValueErrors
+        return False
+    return True
 
 
 class ProjectEventLog:

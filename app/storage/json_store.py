@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import json
 import logging
 import os
 import re
 import secrets
 import shutil
-import stat
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ValidationError
 
 from app.durable import sync_directory, write_bytes_durably
+from app.regular_files import NotRegularError, open_regular
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 MAX_RECORD_BYTES = 64 * 2**20
-# A pipe makes open() wait for a writer, for ever; not every system has every flag.
-_READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 # The process has too many files open, or the disk cannot be written: the document may be as good as any.
 _NOT_OF_A_DOCUMENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR}
 _ID = re.compile(r"(proj|exp|run|export|job)-[0-9a-f]{8}")
@@ -53,33 +50,22 @@ class UnreadableDocumentError(CorruptDocumentError, OSError):
         self.errno = number
 
 
-def open_regular(path: Path) -> io.FileIO:
-    """Open a regular file for reading, without waiting; raises FileNotFoundError or UnreadableDocumentError."""
+def open_document(path: Path) -> BinaryIO:
+    """Open a document for reading, without waiting; raises FileNotFoundError or UnreadableDocumentError."""
     try:
-        descriptor = os.open(path, _READ_FLAGS)
+        return open_regular(path)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise unreadable(path, error) from error
-    try:
-        check_regular(path, os.fstat(descriptor))
-        return io.FileIO(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def check_regular(path: Path, status: os.stat_result) -> None:
-    """Raise UnreadableDocumentError when a folder, a pipe or a device stands in the place of a file."""
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, a socket or a device"
-        raise UnreadableDocumentError(path, f"{kind} is in its place")
 
 
 def unreadable(path: Path, error: OSError) -> OSError:
     """Return what an error of the system says of a document; itself, where it says nothing of the document."""
     if error.errno in _NOT_OF_A_DOCUMENT:
         return error
+    if isinstance(error, NotRegularError):
+        return UnreadableDocumentError(path, f"{error.kind} is in its place")
     return UnreadableDocumentError(path, error.strerror or str(error), error.errno)
 
 
@@ -88,12 +74,12 @@ def read_bytes(path: Path, limit: int = MAX_RECORD_BYTES) -> bytes:
 
     A size beyond the limit is damage: nothing that the application writes comes near it.
     """
-    with open_regular(path) as stream:
+    with open_document(path) as stream:
         try:
             size = os.fstat(stream.fileno()).st_size
             if size > limit:
                 raise CorruptDocumentError(path, f"it has {size} bytes, more than the {limit} that are read")
-            return stream.readall()
+            return stream.read()
         except CorruptDocumentError:
             raise
         except OSError as error:

@@ -6,6 +6,7 @@ Only looks: who removes what, and when, is decided elsewhere.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Literal
 
 from app.storage.documents import DocumentStore
 
-LeftoverKind = Literal["half_written", "upload", "staging", "job_file", "trash", "set_aside"]
+LeftoverKind = Literal["half_written", "upload", "staging", "job_file", "download", "trash", "set_aside"]
+# As a download is named until it is whole: `.resnet18-f37072fd.pth.` and what makes the name unique.
+_PARTIAL_DOWNLOAD = re.compile(r"\.[\w.-]+-[0-9a-f]{8,64}\.pth\.[a-z0-9_]{8}", re.ASCII)
 # The documents and the log of a job stay as long as its project; the rest is scratch once it has ended.
 KEPT_JOB_FILES = frozenset({"job.json", "request.json", "job.log"})
 
@@ -32,9 +35,16 @@ class Leftover:
         return sum(_size(path) for path in (self.path, *_walk(self.path)))
 
 
-def find_leftovers(documents: DocumentStore) -> Iterator[Leftover]:
-    """Yield everything of every kind, also what is in use; `owner` is the id of the job or upload that it is of."""
+def find_leftovers(documents: DocumentStore, weights_dir: Path | None = None) -> Iterator[Leftover]:
+    """Yield everything of every kind, also what is in use; `owner` is the id of the job or upload that it is of.
+
+    The store of pretrained weights may lie outside of the workspace; without `weights_dir` it is not looked at.
+    """
     paths = documents.paths
+    if weights_dir is not None:
+        for path in _list(weights_dir):
+            if _PARTIAL_DOWNLOAD.fullmatch(path.name):
+                yield from _leftover("download", path)
     yield from _entries("trash", paths.trash_dir)
     yield from _entries("set_aside", paths.corrupt_dir)
     yield from _half_written(_list(paths.root))

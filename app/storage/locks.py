@@ -19,10 +19,10 @@ from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from app.durable import make_directory
-from app.schemas.common import StrictModel, utc_now
+from app.schemas.common import StrictModel, Time, utc_now
 from app.storage.json_store import CorruptDocumentError, read_model, set_aside, write_model
 from app.storage.paths import WorkspacePaths
 from app.storage.writability import explain_read_only
@@ -112,8 +112,8 @@ class ServerInfo(StrictModel):
     """Which process holds the workspace."""
 
     version: int = 1
-    pid: int
-    started_at: str
+    pid: int = Field(ge=1)
+    started_at: Time
 
 
 class WorkspaceInUseError(Exception):

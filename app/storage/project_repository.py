@@ -66,7 +66,7 @@ class ProjectRepository:
         """Store a new project; it exists as soon as workspace.json lists it. On an OSError nothing stays behind."""
         try:
             self._store.write(self._paths.project_file(record.id), record)
-            self._update_workspace(lambda ws: ws.model_copy(update={"projects": [*ws.projects, record.id]}))
+            self._update_workspace(lambda ws: _with_project(ws, record.id))
         except OSError:
             free_space(self._paths.project_dir(record.id))
             self._store.forget(self._paths.project_dir(record.id))
@@ -154,6 +154,13 @@ class ProjectRepository:
             )
         except (UnreadableDocumentError, NewerDocumentError) as error:
             logger.error("workspace.json was not changed: %s", error)
+
+
+def _with_project(workspace: WorkspaceRecord, project_id: str) -> WorkspaceRecord:
+    """Return the list with a project; a repair of the list may have found its folder already."""
+    if project_id in workspace.projects:
+        return workspace
+    return workspace.model_copy(update={"projects": [*workspace.projects, project_id]})
 
 
 def read_project(path: Path, known_tasks: Collection[str] | None = None) -> ProjectRecord:

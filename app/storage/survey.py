@@ -6,23 +6,29 @@ nowhere. A document that was looked at before is looked at again only when its s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from pydantic import BaseModel
 
+from app.schemas.common import parse_time
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import ExperimentRecord, ExperimentsIndex, MetricsRecord, RunConfigRecord, RunRecord
 from app.schemas.export import ExportRecord, ExportsIndex, ParityCertificate
 from app.schemas.forecasts import MeasurementsRecord
-from app.schemas.jobs import JobRecord, JobRequest
+from app.schemas.jobs import JobRequest
 from app.schemas.projects import CorruptDocument, WorkspaceRecord
+from app.schemas.sessions import SignedOutRecord
+from app.schemas.tasks import AnnotationKind
 from app.storage.dataset_repository import read_table
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
-from app.storage.json_store import CorruptDocumentError, open_regular, read_bytes, read_model, unreadable
+from app.storage.event_log import is_event
+from app.storage.job_documents import read_job
+from app.storage.json_store import CorruptDocumentError, open_document, read_bytes, read_model, unreadable
 from app.storage.locks import ServerInfo
 from app.storage.project_repository import read_project
 
@@ -36,19 +42,39 @@ def _record(model: type[BaseModel]) -> Reader:
     return lambda path: read_model(path, model)
 
 
-def _read_log(path: Path) -> None:
-    """Raise CorruptDocumentError for a log with a line that is no JSON; its last one may just be written."""
-    with open_regular(path) as stream:
+def _log(is_line: Callable[[bytes], bool]) -> Reader:
+    return lambda path: _read_log(path, is_line)
+
+
+def _read_log(path: Path, is_line: Callable[[bytes], bool]) -> None:
+    """Raise CorruptDocumentError for a log with a line that is no event; its last one may just be written."""
+    with open_document(path) as stream:
         try:
             data = stream.read(MAX_CHECKED_BYTES)
         except OSError as error:
             raise unreadable(path, error) from error
     *lines, rest = (data or b"").split(b"\n")
-    bad = [number for number, line in enumerate(lines, 1) if line and not _is_json(line)]
+    bad = [number for number, line in enumerate(lines, 1) if line and not is_line(line)]
     if bad:
         raise CorruptDocumentError(path, f"{len(bad)} of its {len(lines)} lines cannot be read, the first is {bad[0]}")
     if rest and not lines and not rest.startswith(b"{"):
         raise CorruptDocumentError(path, "it does not begin like an event")
+
+
+class _ReportedLine(msgspec.Struct):
+    """What every line of a job's own log has."""
+
+    seq: Annotated[int, msgspec.Meta(ge=1)]
+    ts: str
+    event: dict[str, msgspec.Raw]
+
+
+def _is_reported(line: bytes) -> bool:
+    try:
+        parse_time(msgspec.json.decode(line, type=_ReportedLine).ts)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _is_json(line: bytes) -> bool:
@@ -60,21 +86,23 @@ def _is_json(line: bytes) -> bool:
 
 
 def _open(path: Path) -> None:
-    open_regular(path).close()
+    open_document(path).close()
 
 
+_LOG, _JOB_LOG = _log(is_event), _log(_is_reported)
 # A part that is a kind of id stands for every folder that is named by one.
 DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("workspace.json", _record(WorkspaceRecord)),
     ("measurements.json", _record(MeasurementsRecord)),
+    ("signed_out.json", _record(SignedOutRecord)),
     (".locks/server.json", _record(ServerInfo)),
     (".locks/server.lock", _open),
     ("projects/proj/project.json", read_project),
-    ("projects/proj/events.jsonl", _read_log),
+    ("projects/proj/events.jsonl", _LOG),
     ("projects/proj/dataset/dataset.json", read_table),
-    ("projects/proj/jobs/job/job.json", _record(JobRecord)),
+    ("projects/proj/jobs/job/job.json", read_job),
     ("projects/proj/jobs/job/request.json", _record(JobRequest)),
-    ("projects/proj/jobs/job/events.jsonl", _read_log),
+    ("projects/proj/jobs/job/events.jsonl", _JOB_LOG),
     ("projects/proj/experiments/experiments_index.json", _record(ExperimentsIndex)),
     ("projects/proj/experiments/exp/experiment.json", _record(ExperimentRecord)),
     ("projects/proj/experiments/exp/runs/run/run.json", _record(RunRecord)),
@@ -83,6 +111,7 @@ DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("projects/proj/experiments/exp/evaluation/evaluation.json", _record(EvaluationRecord)),
     ("projects/proj/experiments/exp/evaluation/aggregate.json", read_aggregate),
     ("projects/proj/experiments/exp/evaluation/results.json", read_results),
+    ("projects/proj/experiments/exp/evaluation-next/evaluation.json", _record(EvaluationRecord)),
     ("projects/proj/exports/exports_index.json", _record(ExportsIndex)),
     ("projects/proj/exports/export/export.json", _record(ExportRecord)),
     ("projects/proj/exports/export/parity.json", _record(ParityCertificate)),
@@ -95,10 +124,16 @@ _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 class Survey:
     """What is known of every document of a workspace."""
 
-    def __init__(self, documents: DocumentStore, known_tasks: Collection[str] | None = None) -> None:
-        """`known_tasks`: a project of another task needs a later version; None knows every task."""
+    def __init__(self, documents: DocumentStore, known_tasks: Mapping[str, AnnotationKind] | None = None) -> None:
+        """`known_tasks`: what each task annotates an image with; a project of another one needs a later version.
+
+        None knows every task and checks no kind.
+        """
         self._documents = documents
-        self._read_project = partial(read_project, known_tasks=known_tasks)
+        self._of_tasks: dict[Reader, Reader] = {
+            read_project: partial(read_project, known_tasks=known_tasks),
+            read_table: partial(read_table, known_tasks=known_tasks),
+        }
         self._known: dict[Path, tuple[Signature, str]] = {}
 
     def list_problems(self) -> list[CorruptDocument]:
@@ -114,7 +149,7 @@ class Survey:
         for pattern, reader in DOCUMENTS:
             *folders, name = pattern.split("/")
             for directory in self._list_folders(folders):
-                yield directory / name, self._read_project if reader is read_project else reader
+                yield directory / name, self._of_tasks.get(reader, reader)
         locks = self._documents.paths.root / ".locks"
         for path in self._documents.list_files(locks, ".lock"):
             yield path, _open
@@ -149,7 +184,7 @@ class Survey:
 def _try_reading(path: Path, reader: Reader, size: int) -> str:
     """Return why a document cannot be used. What the disk refuses is raised: its signature does not change with it."""
     try:
-        if size <= MAX_CHECKED_BYTES or reader in (_open, _read_log):
+        if size <= MAX_CHECKED_BYTES or reader in (_open, _LOG, _JOB_LOG):
             reader(path)
         else:
             _check_syntax(path)

@@ -5,8 +5,7 @@ A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
 - `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
-- `metrics.py`  `build_epoch_metrics`, `result_rows`, `resampled_headline`, `headline_intervals`,
-                 `aggregate`                                                            (MetricsPart)
+- `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
@@ -356,13 +355,6 @@ class MetricsPart(Protocol):
         self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext
     ) -> list[dict[str, Any]]:
         """Return the task's fields of results.json for a batch."""
-        ...
-
-    def resampled_headline(
-        self, results: Sequence[Mapping[str, Any]], indices: np.ndarray[Any, Any], context: TaskContext
-    ) -> dict[str, np.ndarray[Any, Any]]:
-        """Return each headline metric (float64, shape (resamples,)) over result rows drawn by `indices`
-        (int64, shape (resamples, images))."""
         ...
 
     def headline_intervals(

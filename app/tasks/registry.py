@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import cast
 
 import app.tasks
+from app.schemas.tasks import AnnotationKind
 from app.tasks.base import DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
 
 
@@ -33,6 +34,11 @@ def list_specs() -> Mapping[str, TaskSpec]:
     """Return every task by its id, in order of the folders' names."""
     folders = sorted(item.name for item in pkgutil.iter_modules(app.tasks.__path__) if item.ispkg)
     return index_specs(importlib.import_module(f"app.tasks.{name}.spec").SPEC for name in folders)
+
+
+def list_kinds() -> dict[str, AnnotationKind]:
+    """Return what each task annotates an image with, by its id."""
+    return {task_id: spec.info.annotation_kind for task_id, spec in list_specs().items()}
 
 
 def get_spec(task_id: str) -> TaskSpec:

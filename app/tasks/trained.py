@@ -23,7 +23,9 @@ from app.tasks.base import TaskContext
 from app.tasks.registry import UnknownTaskError, load_module
 
 CHECKPOINT_KEY = "ai_studio"
-CHECKPOINT_VERSION = 1
+# 2: the optimizer's small tensors are packed. A program of version 1 would resume without them, so it must refuse.
+CHECKPOINT_VERSION = 2
+OLDEST_CHECKPOINT_VERSION = 1
 MODEL_PREFIX = "model."
 AVERAGED_PREFIX = "ema_model.module."
 
@@ -95,11 +97,22 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get(CHECKPOINT_KEY), dict):
         msg = f"The file {path.name} is no checkpoint of AI Studio."
         raise JobFailure(msg)
-    version = content[CHECKPOINT_KEY].get("version")
-    if version != CHECKPOINT_VERSION:
-        msg = f"The checkpoint {path.name} has version {version}, this AI Studio reads version {CHECKPOINT_VERSION}."
-        raise JobFailure(msg)
+    _check_version(content[CHECKPOINT_KEY].get("version"), path.name)
     return content
+
+
+def _check_version(version: Any, file_name: str) -> None:
+    """Raise JobFailure for a checkpoint of a version that is not read here, saying what it needs."""
+    known = f"this one reads versions {OLDEST_CHECKPOINT_VERSION} to {CHECKPOINT_VERSION}"
+    if type(version) is not int or version < OLDEST_CHECKPOINT_VERSION:
+        msg = f"The checkpoint {file_name} has no version of a checkpoint of AI Studio ({version!r}); {known}."
+        raise JobFailure(msg)
+    if version > CHECKPOINT_VERSION:
+        msg = (
+            f"The checkpoint {file_name} has version {version} and needs a later AI Studio, which reads version "
+            f"{version}; {known}."
+        )
+        raise JobFailure(msg)
 
 
 def load_trained(path: Path, device: str = "cpu") -> TrainedModel:

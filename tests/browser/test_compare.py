@@ -113,10 +113,20 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     assert_no_overflow(page)
 
 
-def test_nothing_sticks_out_while_results_show(watched: Watched, lab: Lab, server: LiveServer) -> None:
-    experiments, first = server.studio.experiments, lab.experiment_ids[0]
+@pytest.fixture
+def rename_first(server: LiveServer, lab: Lab) -> Iterator[Callable[[str], None]]:
+    """Renames the first experiment, and gives it its own name back for the tests that come after."""
+
+    def rename(name: str) -> None:
+        server.studio.experiments.update_experiment(lab.project_id, lab.experiment_ids[0], ExperimentUpdate(name=name))
+
+    yield rename
+    rename(NAMES[0])
+
+
+def test_nothing_sticks_out_while_results_show(watched: Watched, lab: Lab, rename_first: Callable[[str], None]) -> None:
     for name in ("n" * 80, NAMES[0]):
-        experiments.update_experiment(lab.project_id, first, ExperimentUpdate(name=name))
+        rename_first(name)
         watched.open(lab.path)
         expect(watched.page.locator(".metric-table")).to_contain_text(name)
         assert_no_overflow(watched.page)

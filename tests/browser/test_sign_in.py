@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from app.api.pages import sign_in
 from app.config import Settings
+from app.schemas.projects import ProjectCreate
 from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
@@ -61,3 +62,20 @@ def test_a_wrong_token_is_refused_a_right_one_leads_on_and_signing_out_ends_it(
     expect(page).to_have_url(f"{watched.url}/sign-in")
     watched.open("/projects")
     assert page.url == f"{watched.url}/sign-in?next=/projects"
+
+
+def test_signing_out_in_another_tab_leads_an_open_page_to_the_sign_in(watched: Watched, server: LiveServer) -> None:
+    page = watched.page
+    project = server.studio.projects.create_project(ProjectCreate(name="Open", task="classification")).id
+    watched.open("/sign-in")
+    page.get_by_label("Token").fill(TOKEN)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{watched.url}/projects")
+    watched.open(f"/projects/{project}/dataset")
+    watched.wait_for("document.querySelector('[data-live-state]').dataset.state === 'live'")
+    other = page.context.new_page()
+    other.goto(f"{watched.url}/projects")
+    other.get_by_role("button", name="Sign out").click()
+    expect(other).to_have_url(f"{watched.url}/sign-in")
+    expect(page).to_have_url(f"{watched.url}/sign-in?next=/projects/{project}/dataset")
+    other.close()

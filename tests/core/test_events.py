@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.core import events
-from app.core.events import CaughtUp, EventBus, Gone, Resync, StreamItem, Subscription
+from app.core.events import CaughtUp, EventBus, Gone, Resync, Revoked, StreamItem, Subscription
 from app.core.exceptions import ConflictError, NotFoundError
 from app.schemas.events import EventLine, JobProgressed, StageStatus, TrainRunFinished
 from app.storage.event_log import ProjectEventLog
@@ -49,6 +49,34 @@ def test_the_payload_is_the_event_and_the_envelope_comes_from_it(bus: EventBus) 
     assert (first.type, first.run_id, first.stage_id) == ("TRAIN_RUN_FINISHED", "run-00000001", None)
     assert (second.stage_id, second.job_id, second.job_seq) == ("TRAIN", "job-00000001", 7)
     assert (bus.last_seq(PROJECT), bus.last_job_seq(PROJECT, "job-00000001")) == (2, 7)
+
+
+@pytest.mark.parametrize("num_seen", [0, 1, 3])
+def test_who_may_not_see_it_any_more_is_given_nothing_that_waits(bus: EventBus, num_seen: int) -> None:
+    async def follow() -> list[StreamItem]:
+        publish_many(bus, 2)
+        async with bus.subscribe(PROJECT, 0) as subscription:
+            items = [await anext(subscription) for _ in range(num_seen)]
+            publish_many(bus, 5)
+            subscription.revoke()
+            return [*items, *[item async for item in subscription]]
+
+    *items, last = asyncio.run(follow())
+    assert seqs(items) == [1, 2][:num_seen]
+    assert last == Revoked(min(num_seen, 2))
+    assert bus.num_subscriptions == 0
+
+
+def test_who_waits_is_told_at_once_that_it_may_not_see_it_any_more(bus: EventBus) -> None:
+    async def follow() -> StreamItem:
+        async with bus.subscribe(PROJECT, 0) as subscription:
+            assert await anext(subscription) == CaughtUp(0)
+            waiting = asyncio.ensure_future(anext(subscription))
+            await asyncio.sleep(0)  # lets it begin to wait
+            subscription.revoke()
+            return await asyncio.wait_for(waiting, 10)
+
+    assert asyncio.run(follow()) == Revoked(0)
 
 
 @pytest.mark.parametrize("after", [0, 3, 1200, 5000])

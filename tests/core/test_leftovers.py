@@ -11,7 +11,7 @@ import pytest
 
 from app.core import leftovers as module
 from app.core.exceptions import NotFoundError
-from app.core.leftovers import AGES_S, LeftoverService, describe_held, list_held
+from app.core.leftovers import AGES_S, HELD_KEPT_S, HeldSpaces, LeftoverService, describe_held, list_held
 from app.core.stores import open_stores
 from app.schemas.jobs import JobRecord, JobStatus
 from app.storage.leftovers import find_leftovers
@@ -42,6 +42,10 @@ class FakeScheduler:
             if job.id == job_id:
                 return job
         raise NotFoundError(job_id)
+
+    def forget_job(self, job_id: str) -> None:
+        """Drop a job."""
+        self.jobs.remove(self.get(job_id))
 
     def list_jobs(self) -> list[JobRecord]:
         """Return the jobs."""
@@ -212,6 +216,37 @@ def test_what_is_held_is_said_by_kind(place: Place) -> None:
     assert held[1].largest == [f"projects/{PROJECT}/{TEMPORARY[0]}"]
     assert "half-written files 3.0 MiB" in describe_held(held)
     assert len(list(find_leftovers(place.stores.documents))) == 8
+
+
+PARTIAL = ".mobilenet_v3_small-047dcff4.pth.x3k_9a1b"
+
+
+def test_partial_downloads_go_after_an_hour_wherever_the_store_is(place: Place, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    service = LeftoverService(place.stores, place.scheduler, lambda: time.time() + place.later_s, store)  # type: ignore[arg-type]
+    kept = [store / name for name in ("mobilenet_v3_small-047dcff4.pth", ".notes.pth", ".a-047dcff4.pth.mine.too")]
+    for path in (*kept, store / PARTIAL):
+        path.write_bytes(b"x" * 100)
+    assert service.sweep() == 0
+    (held,) = list_held(place.stores.documents, store)
+    assert (held.kind, held.num_bytes, held.largest) == ("download", 100, [str(store / PARTIAL)])
+    service.note_start()  # another server may be at it
+    assert service.sweep() == 0
+    place.later_s = AGES_S["download"] + 60
+    assert service.sweep() == 100
+    assert sorted(store.iterdir()) == sorted(kept)
+
+
+def test_what_is_held_is_counted_once_a_minute(place: Place) -> None:
+    now = 100.0
+    spaces = HeldSpaces(place.stores.documents, None, lambda: now)
+    assert spaces.count() == []
+    place.write(TEMPORARY[0])
+    now += HELD_KEPT_S - 1
+    assert spaces.count() == []
+    now += 1
+    assert [item.kind for item in spaces.count()] == ["half_written"]
 
 
 def test_server_sweeps_when_it_starts_and_says_what_is_held(tmp_path: Path) -> None:

@@ -8,29 +8,53 @@ from pathlib import Path
 import pytest
 
 from app.core.signed_out import SignedOut
+from app.storage.documents import DocumentStore
+from app.storage.paths import WorkspacePaths
+
+
+def open_ended(root: Path, now_s: float = 0.0) -> SignedOut:
+    return SignedOut(DocumentStore(WorkspacePaths(root)), lambda: now_s)
 
 
 def test_what_would_have_ended_by_itself_is_forgotten(tmp_path: Path) -> None:
     path, now = tmp_path / "signed_out.json", 100.0
-    ended = SignedOut(path, lambda: now)
+    ended = SignedOut(DocumentStore(WorkspacePaths(tmp_path)), lambda: now)
     ended.add("first", 110.0)
     now = 120.0
     ended.add("second", 130.0)
     assert json.loads(path.read_text()) == {"second": 130.0}
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"a": "b"}', "[" * 5000, "nonsense"])
-def test_damaged_file_is_no_session_and_no_failure(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content", ["", "[1]", '{"a": "b"}', '{"a": true}', '{"a": -1}', '{"a": 1e999}', '{"": 1}', "[" * 5000, "nonsense"]
+)
+def test_damaged_file_is_set_aside_and_no_failure(tmp_path: Path, content: str) -> None:
     path = tmp_path / "signed_out.json"
     path.write_text(content)
-    ended = SignedOut(path, lambda: 0.0)
-    assert "one" not in ended
+    ended = open_ended(tmp_path)
+    assert "a" not in ended
     ended.add("one", 10.0)
-    assert "one" in SignedOut(path, lambda: 0.0)
+    assert "one" in open_ended(tmp_path)
+    (aside,) = DocumentStore(WorkspacePaths(tmp_path)).list_corrupt()
+    assert aside.path.startswith(".corrupt/signed_out.json.")
+
+
+def test_file_that_cannot_be_read_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "signed_out.json"
+    path.mkdir()
+    ended = open_ended(tmp_path)
+    ended.add("one", 10.0)
+    assert "one" in ended
+    assert path.is_dir()
+    path.rmdir()
+    path.write_text('{"earlier": 20.0}')
+    assert "earlier" in ended
+    ended.add("two", 30.0)
+    assert json.loads(path.read_text()) == {"earlier": 20.0, "one": 10.0, "two": 30.0}
 
 
 def test_disk_that_cannot_be_written_ends_it_for_this_server(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    ended = SignedOut(tmp_path / "file" / "signed_out.json", lambda: 0.0)
+    ended = open_ended(tmp_path / "file")
     ended.add("one", 10.0)
     assert "one" in ended

@@ -7,10 +7,14 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from app.storage.event_log import EventLogClosedError, ProjectEventLog
+from app.storage.documents import DocumentStore
+from app.storage.event_log import EventLogClosedError, ProjectEventLog, is_event
+from app.storage.paths import WorkspacePaths
+from app.storage.survey import Survey
 
 PROJECT = "proj-00000001"
 
@@ -31,7 +35,7 @@ def seqs(log: ProjectEventLog, after: int = 0, limit: int = 1000) -> list[int]:
 def test_numbers_start_at_one_and_have_no_gap_over_a_reopening(tmp_path: Path) -> None:
     append_many(open_log(tmp_path), 3)
     log = open_log(tmp_path)
-    assert log.append("STAGE_STATUS", {"a": "ä\n"}, stage_id="TRAIN").seq == 4
+    assert log.append("LOG_LINE", {"a": "ä\n"}, stage_id="TRAIN").seq == 4
     lines = log.read(0, 100)
     assert [line.seq for line in lines] == [1, 2, 3, 4]
     assert lines[3].payload == {"a": "ä\n"}
@@ -72,6 +76,36 @@ def test_skips_a_corrupt_line_and_keeps_its_number(tmp_path: Path) -> None:
     assert seqs(log) == [1, 4, 5]
     assert seqs(log, after=2, limit=1) == [4]
     assert log.append("X", {}).seq == 6
+
+
+NO_EVENTS: dict[str, dict[str, Any]] = {
+    "a time without a zone": {"ts": "2026-01-01T00:00:00"},
+    "a time that is none": {"ts": "2026-13-45T99:00:00Z"},
+    "no time": {"ts": 12},
+    "another's project": {"project_id": "../up"},
+    "a number of a job below 0": {"job_seq": -1},
+    "an unknown stage": {"stage_id": "DREAM"},
+    "an unknown field": {"novelty": 1},
+    "a payload that is none": {"payload": []},
+    "a payload of another event": {"type": "STAGE_STATUS", "payload": {"stage_id": "DREAM"}},
+    "a payload without its artefact": {"type": "ARTIFACT_ADDED", "payload": {}},
+}
+
+
+@pytest.mark.parametrize("changes", NO_EVENTS.values(), ids=NO_EVENTS)
+def test_a_line_with_wrong_values_is_skipped_and_named(tmp_path: Path, changes: dict[str, Any]) -> None:
+    append_many(open_log(tmp_path), 3)
+    path = tmp_path / "projects" / PROJECT / "events.jsonl"
+    path.parent.mkdir(parents=True)
+    lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
+    lines[1] = json.dumps(json.loads(lines[1]) | changes).encode()
+    path.write_bytes(b"\n".join([*lines, b""]))
+    assert [is_event(line) for line in lines] == [True, False, True]
+    log = ProjectEventLog(path, PROJECT)
+    assert (seqs(log), log.last_seq) == ([1, 3], 3)
+    problems = Survey(DocumentStore(WorkspacePaths(tmp_path))).list_problems()
+    named = {item.path: item.reason for item in problems if not item.is_set_aside}
+    assert named[f"projects/{PROJECT}/events.jsonl"] == "1 of its 3 lines cannot be read, the first is 2"
 
 
 def test_a_corrupt_last_line_keeps_its_number(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from app.schemas.projects import WorkspaceRecord
 from app.storage.documents import DocumentStore
 from app.storage.locks import FifoLock, ServerLock, WorkspaceInUseError, read_server_info
 from app.storage.paths import WorkspacePaths
+from app.storage.survey import Survey
 
 HOLDER = """
 import sys, time
@@ -103,3 +104,25 @@ def test_a_folder_in_the_place_of_a_lock_is_set_aside(tmp_path: Path) -> None:
     lock.release()
     assert paths.server_lock_file.is_file()
     assert len(list(paths.corrupt_dir.glob(".locks+server.lock.*.reason"))) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"version": 1, "pid": 1, "started_at": "yesterday"}',
+        '{"version": 1, "pid": 1, "started_at": "2026-01-01T00:00:00"}',
+        '{"version": 1, "pid": 0, "started_at": "2026-01-01T00:00:00Z"}',
+        '{"version": 99, "pid": 1, "started_at": "2026-01-01T00:00:00Z"}',
+    ],
+)
+def test_a_holder_that_cannot_be_told_is_named_and_harms_nothing(tmp_path: Path, text: str) -> None:
+    paths = WorkspacePaths(tmp_path)
+    paths.server_info_file.parent.mkdir(parents=True)
+    paths.server_info_file.write_text(text)
+    assert read_server_info(paths) is None
+    (named,) = Survey(DocumentStore(paths)).list_problems()
+    assert (named.path, named.is_set_aside) == (".locks/server.json", False)
+    lock = ServerLock(paths)
+    lock.acquire()
+    lock.release()
+    assert read_server_info(paths) is not None

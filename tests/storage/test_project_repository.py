@@ -59,6 +59,26 @@ def test_opening_adopts_what_is_there_and_drops_what_is_not(store: DocumentStore
     assert projects.list_ids() == ["proj-00000001", "proj-00000002"]
 
 
+def test_a_project_that_a_repair_has_found_already_is_listed_once(
+    store: DocumentStore, projects: ProjectRepository
+) -> None:
+    store.write(store.paths.project_file("proj-00000001"), make_record(1))
+    projects.open_workspace()  # while it is being created
+    projects.create(make_record(1))
+    assert store.read(store.paths.workspace_file, WorkspaceRecord).projects == ["proj-00000001"]
+    assert DocumentStore(store.paths).read(store.paths.workspace_file, WorkspaceRecord).projects == ["proj-00000001"]
+
+
+def test_a_repeated_project_is_refused_and_the_list_made_anew(
+    store: DocumentStore, projects: ProjectRepository
+) -> None:
+    projects.create(make_record(1))
+    text = store.paths.workspace_file.read_text().replace('"proj-00000001"', '"proj-00000001", "proj-00000001"')
+    store.paths.workspace_file.write_text(text)
+    assert projects.list_ids() == ["proj-00000001"]
+    assert "a project occurs twice: proj-00000001" in store.list_corrupt()[0].reason
+
+
 def test_a_lost_workspace_file_is_made_anew(store: DocumentStore, projects: ProjectRepository) -> None:
     projects.create(make_record(1))
     store.paths.workspace_file.write_bytes(b"garbage")

@@ -13,7 +13,7 @@ import pytest
 from app.core.stores import open_stores
 from app.storage.paths import WorkspacePaths
 from app.storage.survey import DOCUMENTS, Survey
-from app.tasks.registry import list_specs
+from app.tasks.registry import list_kinds
 from tests.api.damage import copy_workspace
 from tests.api.test_damaged_documents import MIN_PATHS, Made, Visitor, name_bad, serve, walk
 from tests.api.test_damaged_documents import made as made
@@ -59,6 +59,22 @@ def repeat(name: str) -> Change:
     return change
 
 
+def twice(name: str) -> Change:
+    """Return a change that adds the first item of a list to its end."""
+
+    def change(content: Any) -> None:
+        content[name].append(content[name][0])
+
+    change.__name__ = f"{name} has one twice"
+    return change
+
+
+def of_another_kind(content: Any) -> None:
+    content["value_names"] = ["length"]
+    for image in content["images"]:
+        image["annotations"] = [{"type": "value", "values": [1.0]}]
+
+
 def two_images_of_one_name(content: Any) -> None:
     content["images"][1]["filename"] = content["images"][0]["filename"]
 
@@ -68,6 +84,7 @@ WRONG: dict[str, tuple[Change, ...]] = {
     "workspace.json": (
         put("projects", ["../../etc"]),
         put("projects", {"a": 1}),
+        repeat("projects"),
         put("created_at", NO_TIMES[0]),
         put("version", "one"),
     ),
@@ -78,6 +95,19 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("measurements.0.train_images_per_s", -1.0),
         put("measurements.0.train_images_per_s", TOO_LARGE),
         put("measurements.0.source", "a guess"),
+        twice("measurements"),
+        put("measurements.0.eval_images_per_s", -1.0),
+        put("measurements.0.peak_ram_mb", -1.0),
+        put("measurements.0.key.image_size", [0, 0]),
+        put("measurements.0.key.batch_size", 0),
+        put("measurements.0.key.num_devices", 0),
+    ),
+    "signed_out.json": (
+        put("session", "soon"),
+        put("session", TOO_LARGE),
+        put("session", -1.0),
+        put("session", None),
+        put("", 1.0),
     ),
     "project.json": (
         *(put("created_at", iso) for iso in NO_TIMES),
@@ -94,12 +124,14 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("experiments.0.created_at", NO_TIMES[0]),
         put("experiments.0.best_metric_value", TOO_LARGE),
         put("experiments", None),
+        twice("experiments"),
     ),
     "exports/exports_index.json": (
         put("exports.0.id", "x"),
         put("exports.0.output_size_mb", -3.0),
         put("exports.0.checkpoint", "newest"),
         put("exports.0.created_at", "now"),
+        twice("exports"),
     ),
     "experiments/{eid}/experiment.json": (
         put("status", "dreaming"),
@@ -163,6 +195,7 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("output_size_mb", -1.0),
         put("options.opset_version", 99),
         put("options.input_shape", [1]),
+        put("contents", ["model.onnx", "model.onnx"]),
         drop("format"),
     ),
     EXPORT + "parity.json": (
@@ -170,6 +203,8 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("agreement", 7.0),
         put("max_diff", TOO_LARGE),
         put("worst", [{"filename": 1}]),
+        put("worst", [{"filename": "a", "diff": 0.1}] * 2),
+        put("subsets", ["test", "test"]),
         put("metric_torch", {"accuracy": "high"}),
         drop("passed"),
     ),
@@ -177,6 +212,7 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("status", "dreaming"),
         put("split_subsets", ["holdout"]),
         put("split_subsets", []),
+        put("split_subsets", ["test", "test"]),
         put("batch_size", 0),
         put("progress.processed", -1),
         put("created_at", NO_TIMES[0]),
@@ -188,7 +224,9 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("num_images", -1),
         put("confusion_matrix", [[1]]),
         put("classes", "cat"),
+        put("classes", ["a", "a"]),
         put("per_class", [1]),
+        put("per_class", {"hologram": {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 1}}),
         put("accuracy", "high"),
         put("accuracy", TOO_LARGE),
     ),
@@ -218,6 +256,9 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("split_names", ["main", "main"]),
         put("splits.0.name", "unknown"),
         put("splits.0.created_at", NO_TIMES[0]),
+        put("splits.0.ratios", {"train": 9.0}),
+        put("task", "regression"),
+        of_another_kind,
         put("imported_at", NO_TIMES[1]),
         put("import_mode", "dream"),
         put("id", "dataset-x"),
@@ -227,6 +268,7 @@ WRONG: dict[str, tuple[Change, ...]] = {
         put("id", "job-00000000"),
         put("project_id", "proj-00000000"),
         put("subject", {"experiment_id": 3}),
+        put("subject", {"experiment_id": "../up", "export_id": "export-00000000"}),
         put("created_at", NO_TIMES[0]),
         put("completed_at", NO_TIMES[2]),
         put("progress.done", -1),
@@ -241,7 +283,7 @@ WRONG: dict[str, tuple[Change, ...]] = {
 # Which names are metrics is the task's: the page passes over what is no number.
 LEFT_TO_PAGES = {"accuracy=high"}
 MIN_OF_EACH = 4
-NUM_WRONG = 142
+NUM_WRONG = 166
 
 
 @dataclass
@@ -281,7 +323,7 @@ def replace(path: Path, data: bytes) -> None:
 def list_wrong(root: Path) -> list[str]:
     """Return the documents that a fresh look at the workspace names, as `doctor` does."""
     stores = open_stores(WorkspacePaths(root))
-    return [item.path for item in Survey(stores.documents, tuple(list_specs())).list_problems()]
+    return [item.path for item in Survey(stores.documents, list_kinds()).list_problems()]
 
 
 def test_the_table_covers_every_kind_of_document() -> None:

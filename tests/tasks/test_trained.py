@@ -14,6 +14,8 @@ from app.schemas.job_context import JobFailure
 from app.tasks import registry
 from app.tasks.trained import (
     CHECKPOINT_KEY,
+    CHECKPOINT_VERSION,
+    OLDEST_CHECKPOINT_VERSION,
     context_from_json,
     context_to_json,
     describe_checkpoint,
@@ -106,10 +108,26 @@ def test_a_checkpoint_of_another_program_is_refused(content: Any, tmp_path: Path
         load_trained(tmp_path / "best.ckpt")
 
 
-def test_a_checkpoint_of_another_version_is_refused(tmp_path: Path) -> None:
-    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio={"version": 2})
-    with pytest.raises(JobFailure, match="has version 2, this AI Studio reads version 1"):
+def test_a_checkpoint_of_a_later_version_says_what_it_needs(tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio={"version": CHECKPOINT_VERSION + 1})
+    needs = "has version 3 and needs a later AI Studio, which reads version 3; this one reads versions 1 to 2"
+    with pytest.raises(JobFailure, match=needs):
         load_trained(tmp_path / "best.ckpt")
+
+
+@pytest.mark.parametrize("version", [0, -1, None, "2", 2.0, True])
+def test_what_is_no_version_is_refused(version: Any, tmp_path: Path) -> None:
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio={"version": version})
+    with pytest.raises(JobFailure, match="has no version of a checkpoint"):
+        load_trained(tmp_path / "best.ckpt")
+
+
+def test_a_checkpoint_of_the_first_version_is_read(tmp_path: Path) -> None:
+    described = describe_checkpoint(make_context(TASKS[0], model=SETTINGS), RECIPE, {})
+    assert described["version"] == CHECKPOINT_VERSION
+    saved = _save(tmp_path / "best.ckpt", TASKS[0], ai_studio=described | {"version": OLDEST_CHECKPOINT_VERSION})
+    found = _answer(load_trained(tmp_path / "best.ckpt").model)
+    assert all(torch.equal(one, other) for one, other in zip(found, _answer(saved), strict=True))
 
 
 def test_a_checkpoint_of_an_unknown_task_is_refused(tmp_path: Path) -> None:

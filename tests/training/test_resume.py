@@ -17,6 +17,7 @@ from app.schemas.payloads import TrainPayload
 from app.schemas.tasks import AugmentationEntry
 from app.training import savings
 from app.training.callbacks import steps
+from app.training.optimizer_packing import PACKED_KEY, unpack_optimizer
 from tests.training.fakes import SETTLED, FakeContext, Workplace, command_after, load_checkpoint, run_fake
 
 FULL: dict[str, Any] = {
@@ -147,6 +148,40 @@ def test_a_pause_at_an_edge_changes_nothing(workplace: Workplace, pause: int) ->
     parts = run_with_pauses(workplace, "parts", [pause], hyperparameters=FULL)
     assert_same_end(workplace.root / "whole", workplace.root / "parts")
     assert epochs_of(*parts) == epochs_of(whole)
+
+
+def make_first_version(path: Path) -> None:
+    """Let a checkpoint be as version 1 wrote it: nothing of its optimizer is packed."""
+    content = load_checkpoint(path.parent.parent)
+    content["ai_studio"]["version"] = 1
+    content["resume"]["optimizer"] = unpack_optimizer(content["resume"]["optimizer"])
+    torch.save(content, path)
+
+
+def test_a_checkpoint_of_the_first_version_is_resumed_to_the_same_end(workplace: Workplace) -> None:
+    run_with_pauses(workplace, "whole", [], hyperparameters=FULL)
+    context = workplace.context("parts", workplace.payload(hyperparameters=FULL))
+    context.decide = command_after(4, "pause")
+    assert run_fake(context, payload_of(context))["outcome"] == "paused"
+    packed = load_checkpoint(workplace.root / "parts")
+    assert (packed["ai_studio"]["version"], PACKED_KEY in packed["resume"]["optimizer"]) == (2, True)
+    make_first_version(workplace.root / "parts/checkpoints/last.ckpt")
+    assert PACKED_KEY not in load_checkpoint(workplace.root / "parts")["resume"]["optimizer"]
+    resumed = resume(workplace, "parts", context, hyperparameters=FULL)
+    run_fake(resumed, payload_of(resumed))
+    assert_same_end(workplace.root / "whole", workplace.root / "parts")
+
+
+def test_a_checkpoint_of_a_later_version_is_not_resumed(workplace: Workplace) -> None:
+    context = workplace.context("parts", workplace.payload(hyperparameters=FULL))
+    context.decide = command_after(4, "pause")
+    run_fake(context, payload_of(context))
+    content = load_checkpoint(workplace.root / "parts")
+    content["ai_studio"]["version"] = 3
+    torch.save(content, workplace.root / "parts/checkpoints/last.ckpt")
+    resumed = resume(workplace, "parts", context, hyperparameters=FULL)
+    with pytest.raises(JobFailure, match="has version 3 and needs a later AI Studio"):
+        run_fake(resumed, payload_of(resumed))
 
 
 def test_a_run_that_was_killed_continues_from_its_last_epoch(workplace: Workplace) -> None:

@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
+from app.api.pages.evaluation_figures import count, explain_no_interval
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
-from app.api.pages.values import format_value
-from app.schemas.comparison import ComparedExperiment, ComparedImage, Comparison, PairedTest
+from app.api.pages.values import MINUS, format_difference, format_value
+from app.api.templating import Fragment
+from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
 from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
@@ -37,6 +39,7 @@ class IntervalBar:
     colour: int
     value: str
     interval: str
+    why_none: str
     low_x: float
     width: float
     value_x: float
@@ -125,6 +128,22 @@ class Result:
     image_url: str
 
 
+@dataclass(frozen=True)
+class ComparisonContext:
+    """Names for `compare/_comparison.html`; `result` is None while `problem` says what to choose."""
+
+    num_gone: int
+    problem: str
+    result: Result | None
+
+
+def comparison_fragment(project_id: str, query: CompareQuery, comparison: Comparison) -> Fragment:
+    """Return what the page shows of a comparison; its links lead to the page."""
+    chosen = tuple(query.experiments)
+    selection = Selection(project_id, chosen, reference=chosen[0], only=query.only or "", page=query.page)
+    return Fragment("compare/_comparison.html", ComparisonContext(0, "", build_result(selection, comparison)))
+
+
 def build_result(selection: Selection, comparison: Comparison) -> Result:
     """Return what the page shows of a comparison."""
     sides = comparison.experiments
@@ -168,7 +187,8 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
 
 def show_number(value: float) -> str:
     """Return a number as a person reads it."""
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.4g}"
+    text = f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.4g}"
+    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
 
 
 def show_setting(value: Any) -> str:
@@ -211,23 +231,23 @@ def _say_p(value: float) -> str:
 
 def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
     if test.based_on == "correct":
-        interval = _range_text(test, 100.0, "+.1f")
+        difference, interval = format_difference(test.difference * 100, ".1f"), _range_text(test, 100.0, ".1f")
         yield (
             f"Of {test.num_images:,} images that both measured, {second} gets {test.other_mean * 100:.1f} % right and "
-            f"{first} {test.reference_mean * 100:.1f} %: {test.difference * 100:+.1f} points{interval}."
+            f"{first} {test.reference_mean * 100:.1f} %: {difference} points{interval}."
         )
         yield (
-            f"{test.only_other:,} only {second} gets right, {test.only_reference:,} only {first}. "
+            f"{_say_who_is_right(second, test.only_other, first, test.only_reference)} "
             f"McNemar's exact test: {_say_p(test.p_value)} before the correction."
         )
         return
     yield (
         f"Over {test.num_images:,} images that both measured, the mean error of {second} is "
         f"{show_number(test.other_mean)} and of {first} {show_number(test.reference_mean)}: "
-        f"{test.difference:+.4g}{_range_text(test, 1.0, '+.4g')}."
+        f"{format_difference(test.difference, '.4g')}{_range_text(test, 1.0, '.4g')}."
     )
     yield (
-        f"On {test.only_other:,} images the error of {second} is less, on {test.only_reference:,} that of {first}. "
+        f"{_say_whose_error_is_smaller(second, test.only_other, first, test.only_reference)} "
         f"Permutation test: {_say_p(test.p_value)} before the correction."
     )
 
@@ -235,7 +255,27 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
 def _range_text(test: PairedTest, factor: float, digits: str) -> str:
     if test.low is None or test.high is None:
         return ""
-    return f" (95 % interval {test.low * factor:{digits}} to {test.high * factor:{digits}})"
+    low, high = (format_difference(end * factor, digits) for end in (test.low, test.high))
+    return f" (95 % interval {low} to {high})"
+
+
+def _say_who_is_right(name: str, alone: int, other: str, other_alone: int) -> str:
+    if not alone and not other_alone:
+        return "There is no image that only one of them gets right."
+    if not alone:
+        name, alone, other, other_alone = other, other_alone, name, alone
+    if not other_alone:
+        return f"{name} alone gets {count(alone, 'image')} right; there is none that only {other} gets right."
+    return f"{name} alone gets {count(alone, 'image')} right, {other} alone {other_alone:,}."
+
+
+def _say_whose_error_is_smaller(name: str, smaller: int, other: str, other_smaller: int) -> str:
+    if not smaller and not other_smaller:
+        return "Both have the same error on every image."
+    if not smaller:
+        name, smaller, other, other_smaller = other, other_smaller, name, smaller
+    on_other = f"{other_smaller:,}" if other_smaller else "none"
+    return f"The error of {name} is smaller on {count(smaller, 'image')}, that of {other} on {on_other}."
 
 
 def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> MetricRows:
@@ -258,7 +298,8 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
                 name=side.name,
                 colour=colours[side.id],
                 value="not evaluated" if value is None else show_number(value),
-                interval=_interval_text(start, end) or ("not enough images" if figure and figure.reason else ""),
+                interval=_interval_text(figure),
+                why_none=explain_no_interval(figure.reason) if figure is not None and _has_none(figure) else "",
                 low_x=place(start) if start is not None else 0.0,
                 width=max(0.0, place(end) - place(start)) if start is not None and end is not None else 0.0,
                 value_x=place(value) if value is not None else 0.0,
@@ -269,8 +310,16 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
     return MetricRows(metric.title, hint, tuple(bars))
 
 
-def _interval_text(low: float | None, high: float | None) -> str:
-    return "" if low is None or high is None or low == high else f"{show_number(low)} to {show_number(high)}"
+def _has_none(figure: Figure) -> bool:
+    return figure.value is not None and (figure.low is None or figure.high is None)
+
+
+def _interval_text(figure: Figure | None) -> str:
+    if figure is None or figure.value is None:
+        return ""
+    if figure.low is None or figure.high is None:
+        return "no interval"
+    return f"{show_number(figure.low)} to {show_number(figure.high)}"
 
 
 def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None, tuple[Link, ...]]:

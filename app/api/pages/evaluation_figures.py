@@ -54,6 +54,11 @@ def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> 
     ]
 
 
+def explain_no_interval(reason: str | None) -> str:
+    """Return why a metric has no interval; `reason` is that of the evaluation, where it gave one."""
+    return f"Not enough images for an interval. {reason}" if reason else "No interval could be computed"
+
+
 def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None, reason: str) -> Figure:
     low = float(interval["low"]) if interval else value
     high = float(interval["high"]) if interval else value
@@ -67,11 +72,10 @@ def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | No
     better = "higher is better" if metric.direction == "max" else "lower is better"
     words = f"{format_number(low)} to {format_number(high)}" if interval else ""
     level = f"{100 * float(interval['level']):.0f} %" if interval else ""
-    missing = f"Not enough images for an interval. {reason}" if reason else "No interval could be computed"
     return Figure(
         title=metric.title,
         text=format_number(value),
-        interval=f"{level} interval: {words}" if interval else missing,
+        interval=f"{level} interval: {words}" if interval else explain_no_interval(reason),
         sentence=f"{metric.title} {format_number(value)}, {level} interval {words}" if interval else metric.title,
         x=place(value),
         low_x=place(low),

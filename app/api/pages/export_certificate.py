@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,10 +43,12 @@ def make_certificate(
     images = f"{certificate.num_images:,} image{'' if certificate.num_images == 1 else 's'}"
     verdict = "passed" if certificate.passed else "not passed"
     of = f" of {' and '.join(certificate.subsets)}" if certificate.subsets else ""
-    diff = _at_most(certificate.max_diff)
     return Certificate(
         passed=certificate.passed,
-        sentence=f"The file differs from the model by at most {diff} on {images}{of}; {verdict}.",
+        sentence=(
+            f"The largest difference between the file and the model on {images}{of} is "
+            f"{_short(certificate.max_diff)}; less than {_short(certificate.tolerance)} is allowed: {verdict}."
+        ),
         reason=certificate.reason or "",
         facts=_facts(certificate),
         metrics=[[metric.title, _figure(metric.model), _figure(metric.exported)] for metric in metrics],
@@ -84,15 +85,6 @@ def _compared(certificate: ParityCertificate) -> str:
 def _short(value: float) -> str:
     """Return two digits without padding: 7.1e-6."""
     return re.sub(r"e([+-])0+", r"e\1", f"{value:.2g}")
-
-
-def _at_most(value: float) -> str:
-    """Return one digit, rounded up so that the sentence stays true."""
-    if value <= 0.0:
-        return "0"
-    exponent = math.floor(math.log10(value))
-    digit = math.ceil(round(value / 10.0**exponent, 6))
-    return _short(digit * 10.0**exponent)
 
 
 def _figure(value: float | None) -> str:

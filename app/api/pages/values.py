@@ -1,10 +1,11 @@
-"""How the numbers of images read: values that a model learned or answered. Metrics are in evaluation_figures.py."""
+"""How numbers read: values that a model learned or answered, and signs. Metrics are in evaluation_figures.py."""
 
 from __future__ import annotations
 
 import math
 
 LARGEST_IN_FULL = 1e15
+MINUS = "\N{MINUS SIGN}"
 SIGNIFICANT_DIGITS = 6
 
 
@@ -24,3 +25,11 @@ def format_value(value: float, beside: float | None = None) -> str:
     decimals = min(decimals, 15 - math.floor(math.log10(size)))
     text = f"{value:,.{max(0, decimals)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def format_difference(value: float, digits: str) -> str:
+    """Return a number with its sign, `digits` as in ".1f"; what rounds to 0 has none."""
+    text = f"{value:+{digits}}"
+    if float(text) == 0.0:
+        return text[1:]
+    return f"{MINUS}{text[1:]}" if value < 0.0 else text

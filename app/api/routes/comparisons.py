@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
+from app.api.pages.compare_views import comparison_fragment
 from app.api.present import present
 from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.envelope import Ok
@@ -21,4 +22,5 @@ def compare_experiments(
     request: Request, pid: ProjectPath, query: Annotated[CompareQuery, Query()], studio: StudioDep
 ) -> Response:
     """Curves, settings that differ, metrics with intervals, a paired test, and images that only one gets right."""
-    return present(request, studio.comparisons.compare(pid, query))
+    comparison = studio.comparisons.compare(pid, query)
+    return present(request, comparison, lambda: comparison_fragment(pid, query, comparison))

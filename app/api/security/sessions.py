@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -18,6 +20,7 @@ SESSION_AGE_S = 30 * 24 * 3600
 SIGN_IN_PATH = "/sign-in"
 SIGN_OUT_PATH = "/sign-out"
 START_PATH = "/projects"
+SESSION_IN_SCOPE = "ai_studio.session"  # where the scope of a request holds its Session
 # Whether the request that is being answered came with a session; pages offer to end it.
 _HAS_SESSION: ContextVar[bool] = ContextVar("has_session", default=False)
 
@@ -37,6 +40,8 @@ class Sessions:
         self._token = token
         self._signed_out = signed_out
         self._clock = clock
+        self._mutex = threading.Lock()
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
 
     def begin(self) -> str:
         """Return what the cookie of a new session holds: an id, its beginning, and the proof of both."""
@@ -55,8 +60,33 @@ class Sessions:
     def end(self, cookie: str) -> None:
         """Accept a session no more, wherever its cookie was copied to; anything else is no matter."""
         session = self.find(cookie)
-        if session is not None:
-            self._signed_out.add(session.id, session.until)
+        if session is None:
+            return
+        self._signed_out.add(session.id, session.until)
+        with self._mutex:
+            watchers = list(self._watchers.get(session.id, ()))
+        for tell in watchers:
+            tell()
+
+    @contextmanager
+    def watch(self, session: Session, tell: Callable[[], None]) -> Iterator[None]:
+        """Call `tell`, from any thread, when the session is ended inside of the block or was ended just before."""
+        with self._mutex:
+            self._watchers.setdefault(session.id, []).append(tell)
+        try:
+            if session.id in self._signed_out:
+                tell()
+            yield
+        finally:
+            with self._mutex:
+                left = self._watchers[session.id]
+                left.remove(tell)
+                if not left:
+                    del self._watchers[session.id]
+
+    def seconds_left(self, session: Session) -> float:
+        """Return how long a session still lasts by itself."""
+        return max(0.0, session.until - self._clock())
 
     def _prove(self, fact: str) -> str:
         key = (self._token or "").encode()

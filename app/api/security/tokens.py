@@ -14,7 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.security.addresses import is_loopback
 from app.api.security.refusal import refuse
-from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, SIGN_OUT_PATH, Sessions, is_same, note_session
+from app.api.security.sessions import (
+    SESSION_COOKIE,
+    SESSION_IN_SCOPE,
+    SIGN_IN_PATH,
+    SIGN_OUT_PATH,
+    Sessions,
+    is_same,
+    note_session,
+)
 from app.schemas.envelope import ErrorBody
 
 _REFUSED = ErrorBody(
@@ -45,22 +53,25 @@ class TokenMiddleware:
                 await self._app(scope, receive, send)
             else:
                 await refuse(scope, receive, send, _NO_TOKEN_SET)
-        elif self._is_authorized(Headers(scope=scope)) or _is_open(scope):
+        elif self._is_authorized(scope) or _is_open(scope):
             await self._app(scope, receive, send)
         elif _is_page_visit(scope):
             await RedirectResponse(f"{SIGN_IN_PATH}?next={quote(_address_of(scope))}", 303)(scope, receive, send)
         else:
             await refuse(scope, receive, send, _REFUSED)
 
-    def _is_authorized(self, headers: Headers) -> bool:
+    def _is_authorized(self, scope: Scope) -> bool:
+        headers = Headers(scope=scope)
         values = headers.getlist("authorization")
         if values:
             scheme, _, given = values[0].partition(" ")
             is_right = self._token is not None and is_same(given.strip(), self._token)
             return len(values) == 1 and scheme.lower() == "bearer" and is_right
-        has_session = self._sessions.find(read_session(headers)) is not None
-        note_session(is_there=has_session)
-        return has_session
+        session = self._sessions.find(read_session(headers))
+        note_session(is_there=session is not None)
+        if session is not None:
+            scope[SESSION_IN_SCOPE] = session
+        return session is not None
 
 
 def read_session(headers: Headers) -> str:

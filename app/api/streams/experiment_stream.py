@@ -14,8 +14,16 @@ from starlette.responses import Response
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
 from app.api.streams.project_events import After, LastEventId
-from app.api.streams.sse import EventStreamResponse, format_gone, format_message, format_retry, resume_point, subscribe
-from app.core.events import CaughtUp, Gone, Resync, StreamItem, Subscription
+from app.api.streams.sse import (
+    EventStreamResponse,
+    format_gone,
+    format_message,
+    format_retry,
+    format_signed_out,
+    resume_point,
+    subscribe,
+)
+from app.core.events import CaughtUp, Gone, Resync, Revoked, StreamItem, Subscription
 from app.core.exceptions import NotFoundError
 from app.core.studio import Studio
 from app.schemas.events import EventLine
@@ -27,7 +35,8 @@ _LAST_EVENT_WAIT_S = 2.0
 router = APIRouter(prefix="/api/training/{pid}/experiments/{eid}", tags=["Training"], route_class=StrictRoute)
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events `status`, `epoch_end`, `progress`; at the end `complete`, or `gone` if it was deleted.",
+        "description": "Events `status`, `epoch_end`, `progress`; at the end `complete`, `gone` if it was deleted, "
+        "or `signed-out`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -114,6 +123,9 @@ class ExperimentView:
             return [format_message("resync", json.dumps({"seq": item.seq}))]
         if isinstance(item, Gone):
             return self._say_gone(item.seq)
+        if isinstance(item, Revoked):
+            self._is_over = True
+            return [format_signed_out(item.seq)]
         self._last_seq = item.seq
         if self._is_deletion(item):
             return self._say_gone(item.seq)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from app.schemas.common import utc_now
+from app.schemas.common import parse_time, utc_now
 from app.schemas.events import STAGES, EventLine, ProjectState
 
 VERSION = 1
@@ -57,4 +56,4 @@ def error_frame(message: str, code: str = "VALIDATION_ERROR") -> dict[str, Any]:
 
 def unix_ms(iso: str) -> int:
     """Return a time of the log in milliseconds since 1970."""
-    return round(datetime.fromisoformat(iso.replace("Z", "+00:00")).timestamp() * 1000)
+    return round(parse_time(iso).timestamp() * 1000)

@@ -18,10 +18,11 @@ from app.api.streams.sse import (
     format_gone,
     format_message,
     format_retry,
+    format_signed_out,
     resume_point,
     subscribe,
 )
-from app.core.events import CaughtUp, Gone, Resync, Subscription
+from app.core.events import CaughtUp, Gone, Resync, Revoked, Subscription
 from app.schemas.envelope import Ok
 from app.schemas.events import EventPage
 
@@ -52,7 +53,8 @@ def follow_events(
 
     What is in the log comes first, then an event `caught-up`, then what happens. An event `resync` ends the stream of
     a client that was too slow; it comes back with the last id it saw and misses nothing. An event `gone` says that the
-    project was deleted: there is nothing to come back to.
+    project was deleted: there is nothing to come back to. An event `signed-out` ends the stream of a browser whose
+    session has ended.
     """
     start = resume_point(last_event_id, after)
     if limit is not None or _wants_json(request):
@@ -72,6 +74,8 @@ async def stream_events(subscription: Subscription) -> AsyncIterator[bytes]:
             yield format_message("resync", f'{{"seq":{item.seq}}}')
         elif isinstance(item, Gone):
             yield format_gone(item.seq)
+        elif isinstance(item, Revoked):
+            yield format_signed_out(item.seq)
         else:
             yield _formatter.format(item)
 

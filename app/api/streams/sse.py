@@ -8,6 +8,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from app.api.errors import TooManyStreamsError
+from app.api.streams.ended_sessions import revoke_with_session
 from app.core.events import EventBus, Subscription
 from app.core.exceptions import ConflictError, invalid_field
 from app.schemas.events import EventLine
@@ -31,6 +32,11 @@ def format_retry() -> bytes:
 def format_gone(seq: int) -> bytes:
     """Return the last event of a stream whose subject was deleted: the client need not come back."""
     return format_message("gone", f'{{"seq":{seq}}}')
+
+
+def format_signed_out(seq: int) -> bytes:
+    """Return the last event of a stream whose session has ended: the client has to sign in first."""
+    return format_message("signed-out", f'{{"seq":{seq}}}')
 
 
 class LineFormatter:
@@ -76,4 +82,5 @@ class EventStreamResponse(EventSourceResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the messages end, the client goes, or the server stops."""
         async with self._subscription:
-            await super().__call__(scope, receive, send)
+            with revoke_with_session(scope, self._subscription):
+                await super().__call__(scope, receive, send)

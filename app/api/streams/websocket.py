@@ -11,9 +11,10 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from app.api.dependencies import StudioDep
 from app.api.errors import error_response
 from app.api.streams.commands import MAX_MESSAGE_BYTES, answer_message
+from app.api.streams.ended_sessions import revoke_with_session
 from app.api.streams.frames import StageTracker, error_frame, event_frame, hello_frame
 from app.api.streams.sse import resume_point, subscribe
-from app.core.events import CaughtUp, Gone, Resync, Subscription
+from app.core.events import CaughtUp, Gone, Resync, Revoked, Subscription
 from app.core.exceptions import AIStudioError, NotFoundError
 from app.core.studio import Studio
 from app.schemas.common import ProjectId
@@ -21,7 +22,9 @@ from app.schemas.envelope import ErrorBody
 
 router = APIRouter()
 TRY_AGAIN_LATER = 1013
-PROJECT_GONE = 4404  # of the range that is free for applications
+# Of the range that is free for applications.
+PROJECT_GONE = 4404
+SIGNED_OUT = 4401
 _PROJECT_ID: TypeAdapter[str] = TypeAdapter(ProjectId)
 
 
@@ -40,10 +43,11 @@ async def follow_project(websocket: WebSocket, pid: str, studio: StudioDep, afte
         await websocket.accept()
         await websocket.send_json(hello_frame(pid, last_seq))
         close_code = TRY_AGAIN_LATER
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_receive_messages, websocket, studio, pid, tasks.cancel_scope)
-            close_code = await _send_events(websocket, subscription, tracker)
-            tasks.cancel_scope.cancel()
+        with revoke_with_session(websocket.scope, subscription):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_receive_messages, websocket, studio, pid, tasks.cancel_scope)
+                close_code = await _send_events(websocket, subscription, tracker)
+                tasks.cancel_scope.cancel()
         await _close(websocket, close_code)
 
 
@@ -70,6 +74,9 @@ async def _send_events(websocket: WebSocket, subscription: Subscription, tracker
             elif isinstance(item, Gone):
                 await websocket.send_json({"v": 1, "type": "GONE", "seq": item.seq})
                 return PROJECT_GONE
+            elif isinstance(item, Revoked):
+                await websocket.send_json({"v": 1, "type": "SIGNED_OUT", "seq": item.seq})
+                return SIGNED_OUT
             else:
                 await websocket.send_json(event_frame(item, tracker.stage_of(item)))
     except WebSocketDisconnect:
@@ -97,6 +104,6 @@ async def _receive_messages(
 
 
 async def _close(websocket: WebSocket, code: int) -> None:
-    """Tell a client that is still there whether to come back: it was too slow, or its project is gone."""
+    """Tell a client that is still there whether to come back: it was too slow, its project or its session is gone."""
     if websocket.client_state is WebSocketState.CONNECTED and websocket.application_state is WebSocketState.CONNECTED:
         await websocket.close(code)

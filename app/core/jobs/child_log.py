@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from app.storage.json_store import open_regular
+from app.storage.json_store import open_document
 
 HEAD_BYTES = 8 * 2**20
 TAIL_BYTES = 64 * 2**10
@@ -125,8 +125,8 @@ def last_lines_of(data: bytes, count: int) -> str:
 def last_lines_of_file(path: Path, count: int) -> str:
     """Return the last lines of a file, or nothing when it cannot be read."""
     try:
-        with open_regular(path) as stream:
+        with open_document(path) as stream:
             stream.seek(max(0, path.stat().st_size - TAIL_BYTES))
-            return last_lines_of(stream.readall(), count)
+            return last_lines_of(stream.read(), count)
     except OSError:
         return ""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
-from app.schemas.common import FrozenModel
+from app.schemas.common import FrozenModel, Time
 from app.schemas.events import AnyEvent
-from app.storage.json_store import open_regular
+from app.storage.json_store import open_document
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
@@ -22,7 +22,7 @@ class ReportedEvent(FrozenModel):
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
     seq: int
-    ts: str
+    ts: Time
     event: AnyEvent
     watch_s: float = 0.0
 
@@ -40,7 +40,7 @@ class EventTail:
         try:
             if self.path.stat().st_size <= self.offset:
                 return []
-            with open_regular(self.path) as stream:
+            with open_document(self.path) as stream:
                 stream.seek(self.offset)
                 data = stream.read(_CHUNK_BYTES)
         except FileNotFoundError:

@@ -9,17 +9,9 @@ from app.durable import make_directory
 from app.schemas.common import ProjectId
 from app.schemas.jobs import JobRecord, JobRequest
 from app.storage.documents import DocumentStore
+from app.storage.job_documents import check_subject
 from app.storage.json_store import CorruptDocumentError, write_model
-from app.storage.paths import WorkspacePaths, is_id
-
-_SUBJECTS = {
-    "train": {"experiment_id": "exp", "run_id": "run"},
-    "evaluate": {"experiment_id": "exp"},
-    "export": {"experiment_id": "exp", "export_id": "export"},
-    "predict": {"experiment_id": "exp"},
-    "probe": {"experiment_id": "exp"},
-    "import": {"dataset_id": "dataset"},
-}
+from app.storage.paths import WorkspacePaths
 
 
 class JobRepository:
@@ -62,10 +54,3 @@ class JobRepository:
                 except (FileNotFoundError, CorruptDocumentError):
                     continue
         return records
-
-
-def check_subject(record: JobRecord) -> None:
-    """Refuse a job that does not name what it works for; raises CorruptDocumentError."""
-    for name, kind in _SUBJECTS.get(record.kind, {}).items():
-        if not is_id(kind, record.subject.get(name, "")):
-            raise CorruptDocumentError(Path("job.json"), f"subject.{name}: it is no id")

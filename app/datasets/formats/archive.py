@@ -27,7 +27,7 @@ from app.datasets.formats.zip_directory import (
     read_directory,
     read_entry,
 )
-from app.datasets.regular import open_regular
+from app.regular_files import open_regular
 
 _RATIO_FREE_BYTES = 1 << 20  # a ratio says nothing about what is this small
 _MAX_PART_BYTES = 240

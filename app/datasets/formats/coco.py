@@ -15,8 +15,8 @@ import msgspec
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
 from app.datasets.formats.walking import choose_document, find_documents, find_file, too_many_entries
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.regular import open_regular
 from app.datasets.table import Label
+from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.regular import open_regular
+from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 

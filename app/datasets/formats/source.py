@@ -12,7 +12,7 @@ from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.registry import detect_format, get_format, list_formats
 from app.datasets.formats.walking import list_folder
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.regular import is_system_folder, open_regular
+from app.regular_files import is_system_folder, open_regular
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.datasets.formats.base import ProblemList, SourceError, shorten
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.regular import is_regular_file
+from app.regular_files import is_regular_file
 
 _JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 _DRIVE = re.compile(r"^[A-Za-z]:")

@@ -18,7 +18,7 @@
     if (!isLost) return;
     try {
       const answer = await fetch("/api/system/health", { cache: "no-store" });
-      if (answer.ok) { restored(); return; }
+      if (answer.ok || answer.status === 401) { restored(); return; } /* signed out */
     } catch { /* still gone */ }
     attempt += 1;
     clearTimeout(timer); /* two may have looked at once */

@@ -84,6 +84,8 @@
     document.getElementById("project-gone").hidden = false;
     dispatch("gone", {});
   };
+  /* The session is over: the page that asks for the token comes instead. */
+  const leave = () => { isGone = true; close(); location.reload(); };
   const open = () => {
     if (isGone) return;
     close();
@@ -99,6 +101,7 @@
     /* Too slow: the server ends the stream, the browser comes back by itself with the last id that it saw. */
     source.addEventListener("resync", () => setState("reconnecting"));
     source.addEventListener("gone", end);
+    source.addEventListener("signed-out", leave);
     source.addEventListener("error", fail);
   };
   const fail = () => {
@@ -116,6 +119,7 @@
     try {
       const answer = await fetch(`/api/projects/${project}`, { cache: "no-store", headers: { Accept: "application/json" } });
       if (answer.status === 404) { end(); return; }
+      if (answer.status === 401) { leave(); return; }
       Studio.connection.restored();
     } catch {
       Studio.connection.lost();

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 TOP_K = (1, 3, 5)
 MACRO_METRICS = ("f1_macro", "precision_macro", "recall_macro")
-CHUNK_ITEMS = 1 << 21
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -112,19 +111,6 @@ def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: Tas
     return results
 
 
-def resampled_headline(
-    results: Sequence[Mapping[str, Any]], indices: Integers, context: TaskContext
-) -> dict[str, Floats]:
-    """Return accuracy, f1_macro, precision_macro and recall_macro of each row of `indices` (resamples, images)."""
-    truth, predicted = _read_classes(results)
-    size = max(1, CHUNK_ITEMS // max(indices.shape[1], len(context.classes)))
-    parts = [
-        _headline(*_count(truth, predicted, indices[start : start + size], len(context.classes)))
-        for start in range(0, len(indices), size)
-    ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
 def headline_intervals(
     results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
 ) -> dict[str, Any]:
@@ -153,15 +139,13 @@ def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dic
     if not results:
         msg = "There are no results to aggregate."
         raise ValueError(msg)
-    everything = np.arange(len(results), dtype=np.int64)[None, :]
-    headline = resampled_headline(results, everything, context)
     truth, predicted = _read_classes(results)
     num_classes = len(context.classes)
     confusion = _count_confusion(truth, predicted, num_classes)
     probabilities = np.array([[row["probabilities"][name] for name in context.classes] for row in results])
     confidence = np.array([row["prediction"]["confidence"] for row in results])
     return {
-        **{name: float(values[0]) for name, values in headline.items()},
+        **_headline(confusion),
         "num_images": len(results),
         "classes": list(context.classes),
         "confusion_matrix": confusion.tolist(),
@@ -182,28 +166,22 @@ def _count_confusion(truth: Integers, predicted: Integers, num_classes: int) -> 
     return cells.reshape(num_classes, num_classes)
 
 
-def _count(truth: Integers, predicted: Integers, indices: Integers, num_classes: int) -> tuple[Floats, Floats, Floats]:
-    """Return hits, images and predictions of each class, (resamples, classes) each."""
-    offsets = (np.arange(len(indices), dtype=np.int64) * (num_classes + 1))[:, None]
-
-    def tally(classes: Integers) -> Floats:
-        cells = np.bincount((classes[indices] + offsets).ravel(), minlength=len(indices) * (num_classes + 1))
-        return cells.reshape(len(indices), num_classes + 1)[:, :num_classes].astype(np.float64)
-
-    # The further class holds what is no hit.
-    hits = tally(np.where(truth == predicted, truth, num_classes))
-    return hits, tally(truth), tally(predicted)
-
-
-def _headline(hits: Floats, images: Floats, predictions: Floats) -> dict[str, Floats]:
-    occurring = np.maximum(((images + predictions) > 0).sum(axis=1), 1)
+def _headline(confusion: Integers) -> dict[str, float]:
+    hits, images, predictions = _count(confusion)
+    occurring = max(int(((images + predictions) > 0).sum()), 1)
     precision, recall, f1 = _score(hits, images, predictions)
     return {
-        "accuracy": hits.sum(axis=1) / images.sum(axis=1),
-        "f1_macro": f1.sum(axis=1) / occurring,
-        "precision_macro": precision.sum(axis=1) / occurring,
-        "recall_macro": recall.sum(axis=1) / occurring,
+        "accuracy": float(hits.sum() / images.sum()),
+        "f1_macro": float(f1.sum() / occurring),
+        "precision_macro": float(precision.sum() / occurring),
+        "recall_macro": float(recall.sum() / occurring),
     }
+
+
+def _count(confusion: Integers) -> tuple[Floats, Floats, Floats]:
+    """Return hits, images and predictions of each class."""
+    counted = confusion.astype(np.float64)
+    return np.diag(counted).copy(), counted.sum(axis=1), counted.sum(axis=0)
 
 
 def _score(hits: Floats, images: Floats, predictions: Floats) -> tuple[Floats, Floats, Floats]:
@@ -215,9 +193,7 @@ def _score(hits: Floats, images: Floats, predictions: Floats) -> tuple[Floats, F
 
 def _describe_classes(confusion: Integers, classes: Sequence[str]) -> dict[str, dict[str, float | int]]:
     support = confusion.sum(axis=1)
-    scores = _score(
-        np.diag(confusion).astype(np.float64), support.astype(np.float64), confusion.sum(axis=0).astype(np.float64)
-    )
+    scores = _score(*_count(confusion))
     return {
         name: {
             "precision": float(scores[0][index]),

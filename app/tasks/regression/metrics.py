@@ -24,8 +24,6 @@ from app.tasks.regression.residuals import count_residuals
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs, Outputs
 
-CHUNK_ITEMS = 1 << 21
-
 Floats = NDArray[np.float64]
 
 
@@ -112,14 +110,6 @@ def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: Tas
     return results
 
 
-def resampled_headline(
-    results: Sequence[Mapping[str, Any]], indices: NDArray[np.int64], context: TaskContext
-) -> dict[str, Floats]:
-    """Return mae, mse, rmse and r_squared of each row of `indices` (resamples, images)."""
-    per_value = _resample(*_read_values(results), indices)
-    return {name: values.mean(axis=1) for name, values in per_value.items()}
-
-
 def headline_intervals(
     results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
 ) -> dict[str, Any]:
@@ -139,8 +129,7 @@ def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dic
         msg = "There are no results to aggregate."
         raise ValueError(msg)
     truth, predictions = _read_values(results)
-    everything = np.arange(len(results), dtype=np.int64)[None, :]
-    figures = {name: values[0] for name, values in _resample(truth, predictions, everything).items()}
+    figures = _measure(truth, predictions)
     absolute = np.abs(predictions - truth)
     figures |= {"min_error": absolute.min(axis=0), "max_error": absolute.max(axis=0)}
     figures["median_absolute_error"] = np.median(absolute, axis=0)
@@ -159,27 +148,14 @@ def _read_values(results: Sequence[Mapping[str, Any]]) -> tuple[Floats, Floats]:
     return truth, np.array([row["prediction"] for row in results], dtype=np.float64)
 
 
-def _resample(truth: Floats, predictions: Floats, indices: NDArray[np.int64]) -> dict[str, Floats]:
-    """Return each headline metric of each value, (resamples, values)."""
-    size = max(1, CHUNK_ITEMS // indices.shape[1])
-    parts = [
-        [_measure(truth[chunk, value], predictions[chunk, value]) for value in range(truth.shape[1])]
-        for chunk in (indices[start : start + size] for start in range(0, len(indices), size))
-    ]
-    names = parts[0][0].keys()
-    return {
-        name: np.concatenate([np.stack([value[name] for value in part], axis=1) for part in parts]) for name in names
-    }
-
-
 def _measure(truth: Floats, predictions: Floats) -> dict[str, Floats]:
-    """Return each headline metric along the last axis."""
+    """Return each headline metric of each value; both are (images, values)."""
     error = predictions - truth
-    mse = np.square(error).mean(axis=1)
-    spread = np.square(truth - truth.mean(axis=1, keepdims=True)).mean(axis=1)
+    mse = np.square(error).mean(axis=0)
+    spread = np.square(truth - truth.mean(axis=0)).mean(axis=0)
     # R² of a constant truth is 1 for perfect predictions and else 0, as scikit-learn has it. The range says whether
     # it is constant: the spread alone does not, because the mean is rounded.
-    has_spread = (truth.max(axis=1) > truth.min(axis=1)) & (spread > 0.0)
+    has_spread = (truth.max(axis=0) > truth.min(axis=0)) & (spread > 0.0)
     quotient = np.divide(mse, spread, out=np.ones_like(mse), where=has_spread)
     r_squared = np.where(has_spread, 1.0 - quotient, (mse == 0.0).astype(np.float64))
-    return {"mae": np.abs(error).mean(axis=1), "mse": mse, "rmse": np.sqrt(mse), "r_squared": r_squared}
+    return {"mae": np.abs(error).mean(axis=0), "mse": mse, "rmse": np.sqrt(mse), "r_squared": r_squared}

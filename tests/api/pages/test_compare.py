@@ -9,10 +9,10 @@ import pytest
 
 from app.api.pages.compare import CompareContext
 from app.api.pages.compare_selection import Asked, Selection, describe_problem, list_choices, select
-from app.api.pages.compare_views import Result, build_result, thin
+from app.api.pages.compare_views import Result, build_result, comparison_fragment, thin
 from app.api.pages.shell import ProjectShell
 from app.api.templating import Fragment, render_fragment
-from app.schemas.comparison import Comparison
+from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.experiments import ExperimentRecord
 from tests.client.fakes import EID, OTHER_EID, PID, comparison, experiment
 
@@ -59,7 +59,49 @@ def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: s
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
     assert (verdict.title, verdict.detail) == (title, detail)
     assert "+10.0 points (95 % interval +5.0 to +15.0)" in verdict.lines[0]
-    assert "9 only Second gets right, 3 only First." in verdict.lines[1]
+    assert "Second alone gets 9 images right, First alone 3." in verdict.lines[1]
+
+
+@pytest.mark.parametrize(
+    ("alone", "words"),
+    [
+        ({"only_reference": 0}, "Second alone gets 9 images right; there is none that only First gets right."),
+        ({"only_other": 0}, "First alone gets 3 images right; there is none that only Second gets right."),
+        ({"only_reference": 0, "only_other": 0}, "There is no image that only one of them gets right."),
+        ({"only_reference": 0, "only_other": 1}, "Second alone gets 1 image right; there is none"),
+        ({"based_on": "error"}, "The error of Second is smaller on 9 images, that of First on 3."),
+        (
+            {"based_on": "error", "only_reference": 0},
+            "The error of Second is smaller on 9 images, that of First on none.",
+        ),
+        ({"based_on": "error", "only_other": 0}, "The error of First is smaller on 3 images, that of Second on none."),
+        ({"based_on": "error", "only_other": 0, "only_reference": 0}, "Both have the same error on every image."),
+    ],
+)
+def test_the_verdict_says_which_alone_is_right(alone: dict[str, Any], words: str) -> None:
+    (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**alone))).verdicts
+    assert verdict.lines[1].startswith(words)
+
+
+def test_differences_have_a_real_minus_sign() -> None:
+    test = {"difference": -0.2, "low": -0.25, "high": -0.0001, "verdict": "worse"}
+    (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
+    assert "\N{MINUS SIGN}20.0 points (95 % interval \N{MINUS SIGN}25.0 to 0.0)" in verdict.lines[0]
+    assert "-" not in verdict.lines[0]
+
+
+def test_a_metric_without_an_interval_says_why() -> None:
+    data = comparison()
+    known = build_result(SELECTION, Comparison.model_validate(data)).metrics[0].bars
+    assert [bar.interval for bar in known] == ["0.7500 to 0.8500", "no interval"]
+    assert [bar.why_none for bar in known] == ["", "No interval could be computed"]
+    data["experiments"][1]["headline"]["accuracy"] |= {"value": -4.5, "reason": "3 of 5 classes have no image here."}
+    data["experiments"][0]["headline"] = {}
+    result = build_result(SELECTION, Comparison.model_validate(data))
+    first, second = result.metrics[0].bars
+    assert (first.value, first.interval, first.why_none) == ("not evaluated", "", "")
+    assert (second.value, second.interval) == ("\N{MINUS SIGN}4.5000", "no interval")
+    assert "Not enough images for an interval. 3 of 5 classes have no image here." in show(result)
 
 
 def test_a_page_without_a_winner_names_none() -> None:
@@ -87,7 +129,7 @@ def test_of_three_the_page_says_one_thing_above_all_pairs() -> None:
 def test_errors_are_said_in_their_own_units() -> None:
     test = {"based_on": "error", "p_value": 0.01, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
-    assert "mean error of Second is 2.0000 and of First 2.5000: -0.5" in verdict.lines[0]
+    assert "mean error of Second is 2.0000 and of First 2.5000: \N{MINUS SIGN}0.5" in verdict.lines[0]
     assert "McNemar" not in "".join(verdict.lines)
 
 
@@ -102,6 +144,20 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     assert "/api/datasets/" + PID + "/thumbnails/a%2Fb.png" in html
     assert "Evaluate Second" not in html
     assert len(html) < 100_000
+
+
+def test_the_fragment_is_what_the_page_holds() -> None:
+    query = CompareQuery(experiments=[EID, OTHER_EID])
+    html = render_fragment(comparison_fragment(PID, query, compare_label()))
+    assert html.startswith('<div id="comparison"')
+    assert MARKUP not in html
+    for text in ("Which is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+        assert text in html
+    page = show(build_result(Selection(PID, tuple(query.experiments), reference=EID), compare_label()))
+    assert html.rstrip() in page
+    only = render_fragment(comparison_fragment(PID, query.model_copy(update={"only": EID}), compare_label()))
+    assert only.count('aria-current="true"') == 2  # the curve, and the images of one experiment
+    assert f'only={EID}" hx-push-url="true" aria-current="true"' in only
 
 
 def test_without_evaluations_it_says_where_to_evaluate() -> None:

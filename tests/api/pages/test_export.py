@@ -96,7 +96,8 @@ def test_form_has_a_card_per_format_and_options_of_the_api(world: World) -> None
 def test_completed_export_shows_its_certificate_its_files_and_how_to_run_it(world: World) -> None:
     record = world.export()
     html = world.page(f"?export={record.id}")
-    assert "The file differs from the model by at most 1e-6 on 2 images; passed." in html
+    assert "The largest difference between the file and the model on 2 images is 1e-6;" in html
+    assert "less than 0.0001 is allowed: passed." in html
     for part in ("download", "bundle"):
         assert f'href="/api/export/{world.project_id}/{record.id}/{part}"' in html
     assert sha256(b"abc").hexdigest() in html
@@ -116,7 +117,7 @@ def test_refused_export_says_why_and_keeps_its_certificate(world: World) -> None
     html = world.page(f"?export={record.id}")
     assert "Refused: the file does not answer as the model does" in html
     assert "more than the tolerance" in html
-    assert "by at most 0.5 on 2 images; not passed." in html
+    assert "on 2 images is 0.5; less than 0.0001 is allowed: not passed." in html
     assert "/download" not in html
     assert "Export again" in html
 
@@ -143,9 +144,9 @@ def test_export_that_is_not_there_is_said(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("diff", "words"),
-    [(7.01e-6, "at most 8e-6"), (7e-6, "at most 7e-6"), (9.5e-6, "at most 1e-5"), (0.0, "at most 0 ")],
+    [(7.01e-6, "is 7e-6;"), (1.24e-5, "is 1.2e-5;"), (9.5e-6, "is 9.5e-6;"), (0.0, "is 0;")],
 )
-def test_sentence_is_true_and_short(diff: float, words: str) -> None:
+def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     certificate = ParityCertificate(
         passed=True,
         tolerance=1e-4,
@@ -168,7 +169,9 @@ def test_sentence_is_true_and_short(diff: float, words: str) -> None:
     ]
     shown = make_certificate("proj-00000000", certificate, metrics, images)
     assert words in shown.sentence
-    assert "on 269 images of test; passed." in shown.sentence
+    assert "on 269 images of test is " in shown.sentence
+    assert shown.sentence.endswith("; less than 0.0001 is allowed: passed.")
+    assert f"is {dict(shown.facts)['Largest difference']};" in shown.sentence
     assert ("Compared", "269 of 900 images, drawn with seed 3") in shown.facts
     assert shown.metrics == [["Accuracy", "0.9000", "-"]]
     assert shown.worst[0].url == "/api/datasets/proj-00000000/thumbnails/a%20b/%C3%BC.png"

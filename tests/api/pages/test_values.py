@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.pages.values import format_value
+from app.api.pages.values import MINUS, format_difference, format_value
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,18 @@ from app.api.pages.values import format_value
 )
 def test_a_value_keeps_the_digits_that_differ(value: float, beside: float | None, wanted: str) -> None:
     assert format_value(value, beside) == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "wanted"),
+    [
+        (-20.0, ".1f", f"{MINUS}20.0"),
+        (10.0, ".1f", "+10.0"),
+        (-0.04, ".1f", "0.0"),
+        (0.04, ".1f", "0.0"),
+        (0.0, ".4g", "0"),
+        (-1.5e-7, ".4g", f"{MINUS}1.5e-07"),
+    ],
+)
+def test_a_difference_has_a_sign_unless_it_rounds_to_zero(value: float, digits: str, wanted: str) -> None:
+    assert format_difference(value, digits) == wanted

@@ -13,6 +13,8 @@ from app.api.pages import sign_in
 from app.api.security.sessions import SESSION_COOKIE, Sessions, safe_return_path
 from app.config import Settings
 from app.core.signed_out import SignedOut
+from app.storage.documents import DocumentStore
+from app.storage.paths import WorkspacePaths
 from tests.api.live import LiveServer, run_server
 
 TOKEN = "correct horse battery"
@@ -45,7 +47,7 @@ def test_the_way_back_stays_on_this_server(path: str, expected: str) -> None:
 
 
 def test_a_session_says_nothing_of_its_token_and_is_never_the_same(tmp_path: Path) -> None:
-    sessions = Sessions(TOKEN, SignedOut(tmp_path / "signed_out.json"))
+    sessions = Sessions(TOKEN, SignedOut(DocumentStore(WorkspacePaths(tmp_path))))
     first, second = sessions.begin(), sessions.begin()
     assert TOKEN not in first
     assert first != second
@@ -55,12 +57,12 @@ def test_a_session_says_nothing_of_its_token_and_is_never_the_same(tmp_path: Pat
 
 
 def test_an_ended_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
-    path = tmp_path / "signed_out.json"
-    sessions = Sessions(TOKEN, SignedOut(path))
+    documents = DocumentStore(WorkspacePaths(tmp_path))
+    sessions = Sessions(TOKEN, SignedOut(documents))
     ended, other = sessions.begin(), sessions.begin()
     sessions.end(ended)
     sessions.end("made up")
-    for each in (sessions, Sessions(TOKEN, SignedOut(path))):
+    for each in (sessions, Sessions(TOKEN, SignedOut(DocumentStore(documents.paths)))):
         assert each.find(ended) is None
         assert each.find(other) is not None
 

@@ -16,12 +16,14 @@ from app.api.security.sessions import SESSION_AGE_S, SESSION_COOKIE, Sessions
 from app.api.security.tokens import TokenMiddleware
 from app.config import Settings
 from app.core.signed_out import SignedOut
+from app.storage.documents import DocumentStore
+from app.storage.paths import WorkspacePaths
 from tests.api.asgi import accepting_app, call_app
 from tests.api.live import run_server
 
 TOKEN = "correct horse battery"
 FORMS = (TOKEN, quote(TOKEN), quote_plus(TOKEN), quote(quote(TOKEN)))
-NEVER_WRITTEN = SignedOut(Path("nowhere") / "signed_out.json")
+NEVER_WRITTEN = SignedOut(DocumentStore(WorkspacePaths(Path("nowhere"))))
 SESSIONS = Sessions(TOKEN, NEVER_WRITTEN)
 GUARD = TokenMiddleware(accepting_app, TOKEN, SESSIONS)
 OLD = Sessions(TOKEN, NEVER_WRITTEN, lambda: time.time() - SESSION_AGE_S - 1)

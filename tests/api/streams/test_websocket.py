@@ -183,7 +183,9 @@ def test_deleting_the_project_closes_the_socket(server: LiveServer, project_id: 
 def test_stage_of_an_event_is_its_own_or_the_last_that_changed() -> None:
     def line(kind: str, stage_id: Any, payload: dict[str, Any]) -> EventLine:
         time = "2026-01-01T00:00:00Z"
-        return EventLine(id="e", seq=1, ts=time, type=kind, project_id="p", stage_id=stage_id, payload=payload)
+        return EventLine(
+            id="e", seq=1, ts=time, type=kind, project_id="proj-00000001", stage_id=stage_id, payload=payload
+        )
 
     tracker = StageTracker(None)
     assert tracker.stage_of(line("LOG_LINE", None, {})) == {"id": STAGES[0], "index": 0, "status": "PENDING"}

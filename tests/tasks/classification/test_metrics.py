@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from app.tasks.classification.metrics import (
     aggregate,
     build_epoch_metrics,
     headline_intervals,
-    resampled_headline,
     result_rows,
 )
 from tests.tasks.samples import CLASSES, make_context, make_row
@@ -155,16 +153,6 @@ def test_a_single_class_has_figures_too() -> None:
     assert {value.item() for value in metrics.compute().values()} == {1.0}
     found = aggregate(_rows([0] * 4, np.ones((4, 1), dtype=np.float32), context), context)
     assert (found["accuracy"], found["f1_macro"], found["top_k"]) == (1.0, 1.0, {"1": 1.0})
-
-
-def test_a_thousand_resamples_of_ten_thousand_images_take_seconds() -> None:
-    rows = _random_rows(10_000)
-    indices = np.random.default_rng(0).integers(0, 10_000, (1000, 10_000))
-    started = time.process_time()
-    headline = resampled_headline(rows, indices, CONTEXT)
-    assert time.process_time() - started < 10
-    assert {name: values.shape for name, values in headline.items()} == dict.fromkeys(headline, (1000,))
-    assert headline["accuracy"].mean() == pytest.approx(aggregate(rows, CONTEXT)["accuracy"], abs=1e-3)
 
 
 def test_a_perfectly_calibrated_model_is_seldom_called_anything_else() -> None:

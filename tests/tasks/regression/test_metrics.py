@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from sklearn import metrics as reference
 
 from app.datasets.table import Value
 from app.tasks.base import TaskContext
-from app.tasks.regression.metrics import aggregate, build_epoch_metrics, resampled_headline, result_rows
+from app.tasks.regression.metrics import aggregate, build_epoch_metrics, result_rows
 from tests.tasks.samples import make_context, make_row
 
 
@@ -115,13 +114,3 @@ def test_epoch_r2_of_a_constant_truth_is_that_of_scikit_learn(predicted: float, 
     metrics = build_epoch_metrics(_context(1))
     metrics.update({"values": torch.full((3, 1), predicted)}, torch.full((3, 1), 2.3))
     assert metrics.compute()["r2"].item() == wanted
-
-
-def test_a_thousand_resamples_of_ten_thousand_images_take_seconds() -> None:
-    rows = _rows(*_draw(10_000, [1.0]))
-    indices = np.random.default_rng(0).integers(0, 10_000, (1000, 10_000))
-    started = time.process_time()
-    headline = resampled_headline(rows, indices, _context(1))
-    assert time.process_time() - started < 10
-    assert {name: values.shape for name, values in headline.items()} == dict.fromkeys(headline, (1000,))
-    assert headline["mae"].mean() == pytest.approx(aggregate(rows, _context(1))["mae"], abs=1e-2)

@@ -1,6 +1,7 @@
-"""Opens files from outside: ordinary ones only, and without ever waiting for a pipe or a device.
+"""Opens ordinary files only, and without ever waiting for a pipe or a device. Both sides use it: standard library only.
 
-A name that somebody else chose can be a pipe that nobody writes to, a device without an end, or a file of /proc.
+A name that somebody else chose can be a pipe that nobody writes to, a device without an end, or a file of /proc. The
+same may stand in the place of a document of the workspace.
 """
 
 from __future__ import annotations
@@ -25,20 +26,31 @@ _FLAGS = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NO
 class NotRegularError(OSError):
     """The path is a folder, pipe, socket, device, or a file of the system itself."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: str = "a file of the system") -> None:
         super().__init__(errno.EINVAL, "It is no ordinary file", str(path))
+        self.kind = kind
 
 
 def open_regular(path: Path) -> BinaryIO:
     """Open an ordinary file for reading; raises NotRegularError for anything else, and OSError."""
-    _check(path, path.stat())  # opening some devices does something already, so this comes first
+    check_regular(path, path.stat())  # opening some devices does something already, so this comes first
     descriptor = os.open(path, _FLAGS)
     try:
-        _check(path, os.fstat(descriptor))  # it may have been replaced in between
+        check_regular(path, os.fstat(descriptor))  # it may have been replaced in between
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def check_regular(path: Path, found: os.stat_result) -> None:
+    """Raise NotRegularError, naming its kind, for what `found` says is no ordinary file."""
+    if stat.S_ISDIR(found.st_mode):
+        raise NotRegularError(path, "a folder")
+    if not stat.S_ISREG(found.st_mode):
+        raise NotRegularError(path, "a pipe, a socket or a device")
+    if not _is_ordinary(found):
+        raise NotRegularError(path)
 
 
 def is_regular_file(path: Path) -> bool:
@@ -55,11 +67,6 @@ def is_system_folder(path: Path) -> bool:
         return path.stat().st_dev in _pseudo_devices()
     except (OSError, ValueError):
         return False
-
-
-def _check(path: Path, found: os.stat_result) -> None:
-    if not _is_ordinary(found):
-        raise NotRegularError(path)
 
 
 def _is_ordinary(found: os.stat_result) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.datasets.images import UnreadableImageError, looks_like_image, read_header
-from app.datasets.regular import NotRegularError, is_regular_file, is_system_folder, open_regular
+from app.regular_files import NotRegularError, is_regular_file, is_system_folder, open_regular
 from app.schemas.payloads import ImportLimits
 from tests.datasets.special import make_special_files
 
