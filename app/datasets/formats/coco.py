@@ -110,6 +110,7 @@ class _Reader:
         """Return for each image id the places and labels of its annotations."""
         found: dict[_Id, list[tuple[int, Label]]] = {}
         for index, entry in self._decode(self._document.annotations, "annotations", _Annotation):
+            self._work.step("Looking for the categories of annotations", index, len(self._document.annotations))
             label = labels.get(entry.category_id)
             if label is None:
                 msg = f"There is no category with the id {entry.category_id!r}."
@@ -141,6 +142,7 @@ class _Reader:
             images.append(FoundImage(path, entry.file_name, (annotations[0][1],)))
         for unknown in by_image.keys() - ids:
             for index, _ in by_image[unknown]:
+                self._work.step("Naming annotations without an image", index)
                 msg = f"There is no image with the id {unknown!r}."
                 self._add(f"/annotations/{index}/image_id", msg, "Add the image, or correct the id.")
         return images

@@ -92,12 +92,14 @@ def list_folder(folder: Path, work: Work) -> tuple[list[Path], list[Path]]:
     folders: list[str] = []
     files: list[str] = []
     most = work.limits.max_entries
+    doing = f"Listing the folder {shorten(folder.name, 40)!r}"
+    work.step(doing, 0)  # there may be very many folders with nothing in them
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries, start=1):
                 if number > most:
                     raise too_many_entries(f"The folder {folder.name!r} has", most)
-                work.step(f"Listing the folder {shorten(folder.name, 40)!r}", number)
+                work.step(doing, number)
                 if not is_junk(entry.name):
                     (folders if _is_folder(entry) else files).append(entry.name)
     except OSError as error:
@@ -156,7 +158,12 @@ def find_documents(root: Path, endings: Sequence[str], work: Work, folders: Sequ
         if place.is_dir() and place.resolve().is_relative_to(root):
             names = [path.name for path in list_folder(place, work)[1] if path.suffix.lower() in endings]
             found += [f"{folder}/{name}" if folder else name for name in names]
-    return [name for name in found if is_inside_file(root, name)]
+    documents = []
+    for number, name in enumerate(found):
+        work.step("Looking for annotation files", number, len(found))
+        if is_inside_file(root, name):
+            documents.append(name)
+    return documents
 
 
 def is_inside_file(root: Path, name: str) -> bool:
