@@ -11,10 +11,11 @@ from pathlib import Path
 
 from app.config import Settings
 from app.durable import write_bytes_durably
+from app.storage.ended_sessions import read_ended_sessions
+from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import WorkspacePaths
 
 logger = logging.getLogger(__name__)
-MAX_BYTES = 2**20
 
 
 def open_signed_out(settings: Settings) -> SignedOut:
@@ -54,11 +55,9 @@ class SignedOut:
 
     def _read(self) -> dict[str, float]:
         try:
-            with self._path.open("rb") as file:
-                content = json.loads(file.read(MAX_BYTES))
-            return {str(each): float(end) for each, end in content.items()}
+            return read_ended_sessions(self._path)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        except (OSError, CorruptDocumentError):
             logger.exception("The list of ended sessions in %s cannot be read", self._path)
             return {}

@@ -21,7 +21,9 @@ from app.schemas.jobs import JobRecord, JobRequest
 from app.schemas.projects import CorruptDocument, WorkspaceRecord
 from app.storage.dataset_repository import read_table
 from app.storage.documents import DocumentStore, Signature, sign_file
+from app.storage.ended_sessions import read_ended_sessions
 from app.storage.evaluation_documents import read_aggregate, read_results
+from app.storage.event_log import MAX_GAP
 from app.storage.json_store import CorruptDocumentError, open_regular, read_bytes, read_model, unreadable
 from app.storage.locks import ServerInfo
 from app.storage.project_repository import read_project
@@ -37,18 +39,32 @@ def _record(model: type[BaseModel]) -> Reader:
 
 
 def _read_log(path: Path) -> None:
-    """Raise CorruptDocumentError for a log with a line that is no JSON; its last one may just be written."""
+    """Raise CorruptDocumentError for a log with a line that is no event; its last one may just be written."""
     with open_regular(path) as stream:
         try:
             data = stream.read(MAX_CHECKED_BYTES)
         except OSError as error:
             raise unreadable(path, error) from error
     *lines, rest = (data or b"").split(b"\n")
-    bad = [number for number, line in enumerate(lines, 1) if line and not _is_json(line)]
+    bad = [number for number, line in enumerate(lines, 1) if line and not _is_event(line, number)]
     if bad:
         raise CorruptDocumentError(path, f"{len(bad)} of its {len(lines)} lines cannot be read, the first is {bad[0]}")
     if rest and not lines and not rest.startswith(b"{"):
         raise CorruptDocumentError(path, "it does not begin like an event")
+
+
+class _Event(msgspec.Struct):
+    """What every line of a log has."""
+
+    seq: int
+
+
+def _is_event(line: bytes, number: int) -> bool:
+    """Say whether a line can be an event: it has a number, and not one far beyond that of the line."""
+    try:
+        return msgspec.json.decode(line, type=_Event).seq - number <= MAX_GAP
+    except (ValueError, RecursionError):
+        return False
 
 
 def _is_json(line: bytes) -> bool:
@@ -67,6 +83,7 @@ def _open(path: Path) -> None:
 DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("workspace.json", _record(WorkspaceRecord)),
     ("measurements.json", _record(MeasurementsRecord)),
+    ("signed_out.json", read_ended_sessions),
     (".locks/server.json", _record(ServerInfo)),
     (".locks/server.lock", _open),
     ("projects/proj/project.json", read_project),
@@ -89,6 +106,8 @@ DOCUMENTS: tuple[tuple[str, Reader], ...] = (
 )
 # Without these, what lies beside them cannot be used.
 _HEADS = frozenset({"project.json", "experiment.json", "export.json"})
+# What many images make large.
+_LARGE = frozenset({read_table, read_aggregate, read_results})
 _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 
 
@@ -138,6 +157,8 @@ class Survey:
                 self._known[path] = known
         except FileNotFoundError:
             self._known.pop(path, None)
+            if path.is_symlink():
+                return "a link that leads nowhere is in its place"
             if path.name in _HEADS:
                 self._documents.name_missing(path)
             return ""
@@ -149,10 +170,10 @@ class Survey:
 def _try_reading(path: Path, reader: Reader, size: int) -> str:
     """Return why a document cannot be used. What the disk refuses is raised: its signature does not change with it."""
     try:
-        if size <= MAX_CHECKED_BYTES or reader in (_open, _read_log):
-            reader(path)
-        else:
+        if size > MAX_CHECKED_BYTES and reader in _LARGE:
             _check_syntax(path)
+        else:  # refuses what is larger than any such record without reading it
+            reader(path)
     except OSError:
         raise
     except CorruptDocumentError as error:

@@ -26,7 +26,7 @@ from tests.core.conftest import FAKE_ENGINES, WAIT_S, create_experiment, draw_cl
 
 # Documents of a group are damaged together: none of them hides another from whoever reads.
 GROUPS = (
-    ("workspace.json", "measurements.json", ".locks/server.json"),
+    ("workspace.json", "measurements.json", "signed_out.json", ".locks/server.json"),
     ("project.json",),
     ("dataset/dataset.json", "events.jsonl", "jobs/{job_id}/job.json", "jobs/{job_id}/request.json"),
     ("experiments/{eid}/experiment.json", "exports/{xid}/export.json", "exports/exports_index.json"),
@@ -43,12 +43,13 @@ GROUPS = (
     ),
     ("experiments/{eid}/evaluation/results.json",),
 )
-NUM_DOCUMENTS = 19
+NUM_DOCUMENTS = 20
 OF_WORKSPACE = GROUPS[0]
 # What the start of a server writes anew before anybody can ask.
 REWRITTEN = {".locks/server.json"}
 UNVERSIONED = {
     ".locks/server.json",
+    "signed_out.json",
     "events.jsonl",
     "exports/{xid}/parity.json",
     "experiments/{eid}/evaluation/aggregate.json",
@@ -105,6 +106,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     studio.start()
     bad, good = (fill_project(studio, source, name) for name in ("Bad", "Good"))
     studio.stop()
+    (root / "workspace" / "signed_out.json").write_text('{"a session": 1.0}')
     return Made(root / "workspace", bad, good)
 
 
