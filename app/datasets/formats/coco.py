@@ -5,6 +5,7 @@ Entries are decoded one by one, so that a bad one is named by its JSON pointer a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,8 +188,10 @@ def _decode_document(path: Path, work: Work) -> _Document:
     work.step(f"Reading {path.name}", 0)
     try:
         with open_regular(path) as file:
-            data = file.read(most_bytes + 1)
-        if len(data) > most_bytes:
+            # Room for as much as is asked for is taken first, so this asks for no more than there is.
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, most_bytes) + 1)
+        if max(size, len(data)) > most_bytes:
             msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
             raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
         document = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Document)

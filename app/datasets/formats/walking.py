@@ -15,6 +15,8 @@ from app.datasets.formats.work import LimitError, Work
 from app.datasets.regular import is_regular_file
 
 _JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+# The longest path that Linux takes.
+MAX_NAME_CHARACTERS = 4096
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -33,6 +35,9 @@ def resolve_inside(root: Path, name: str) -> Path:
 
 def split_name(name: str) -> list[str]:
     """Return the parts of a name that stays inside by its letters; raises SourceError for any other."""
+    if len(name) > MAX_NAME_CHARACTERS:  # before it is taken apart, which may cost fifty times its size
+        msg = f"The name {shorten(name)!r} has {len(name):,} characters; no file has such a name."
+        raise SourceError(msg, "Rename the file.")
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or any(ord(character) < 32 or ord(character) == 127 for character in name):
         raise SourceError("The file name is empty or has characters that no file name has.", "Write a plain file name.")
