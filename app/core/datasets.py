@@ -120,13 +120,13 @@ class DatasetService:
         Where the disk does not take it, its bytes are returned.
         """
         source = self.image_path(project_id, filename)
-        target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
-        if target.is_file():
-            return target
         try:
+            target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
+            if target.is_file():
+                return target
             make_directory(target.parent, below=self._stores.paths.dataset_dir(project_id))
             write_thumbnail(source, target, ImportLimits())
-        except UnreadableImageError as error:
+        except (UnreadableImageError, UnsafePathError) as error:
             raise NotFoundError(str(error)) from error
         except FileNotFoundError as error:
             msg = f"The image {filename[:120]!r} was deleted meanwhile."

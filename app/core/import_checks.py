@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.config import Settings
@@ -28,6 +32,8 @@ KIND = "check"
 # A dry run that nobody has asked for so long is given up: its page was closed, its script has ended.
 ABANDONED_S = 60.0
 STOP_WAIT_S = 10.0
+# One that starts, and one that will replace it.
+MAX_STARTS_OF_PROJECT = 2
 # Many times what a report of the names that it may hold has.
 MAX_REPORT_BYTES = 32 * 2**20
 
@@ -45,6 +51,8 @@ class ImportCheckService:
         self._max_checks = settings.concurrent_checks + settings.waiting_checks
         self._limits = make_limits(settings, settings.check_timeout_s, "AI_STUDIO_CHECK_TIMEOUT_S")
         self._asked_at: dict[str, float] = {}
+        self._mutex = threading.Lock()
+        self._starts: Counter[str] = Counter()  # by project: requests that have a place and are no job yet
         scheduler.register(KIND, self)
 
     def start_check(self, project_id: str, request: ImportCheck) -> CheckState:
@@ -66,9 +74,8 @@ class ImportCheckService:
             options=request.options,
             limits=self._limits,
         )
-        with self._gate.enter(project_id):
+        with self._starting(project_id), self._gate.enter(project_id):
             self._lookup.find_project(project_id)
-            self._refuse_too_many(project_id)
             self._drop_older(project_id)
             return self._submit(project_id, request, payload)
 
@@ -154,14 +161,32 @@ class ImportCheckService:
             raise
         return CheckState(job_id=job.id, status=job.status)
 
+    @contextmanager
+    def _starting(self, project_id: str) -> Iterator[None]:
+        """Hold a place for a dry run from its request on, so that many at the same moment are refused at once.
+
+        Whoever is refused waits for no disk and no door: the threads that answer pages stay free.
+        """
+        with self._mutex:
+            self._refuse_too_many(project_id)
+            self._starts[project_id] += 1
+        try:
+            yield
+        finally:
+            with self._mutex:
+                self._starts[project_id] -= 1
+
     def _refuse_too_many(self, project_id: str) -> None:
-        """Those of the same project give way to the new one and do not count."""
+        """Those of the same project give way to the new one and do not count, but each takes its time to do so."""
+        if self._starts[project_id] >= MAX_STARTS_OF_PROJECT:
+            raise TooManyChecksError("A dry run of this project is being started already. Try again in a moment.")
         jobs = self._scheduler.list_jobs()
-        others = [job for job in jobs if job.kind == KIND and job.project_id != project_id]
-        num_unfinished = sum(job.status not in TERMINAL_JOB_STATUSES for job in others)
-        if num_unfinished >= self._max_checks:
+        busy = {job.project_id for job in jobs if job.kind == KIND and job.status not in TERMINAL_JOB_STATUSES}
+        busy |= {each for each, count in self._starts.items() if count}
+        num_others = len(busy - {project_id})
+        if num_others >= self._max_checks:
             msg = (
-                f"{num_unfinished} dry runs run or wait already. Try again in a moment, "
+                f"{num_others} dry runs run or wait already. Try again in a moment, "
                 "or raise AI_STUDIO_CONCURRENT_CHECKS or AI_STUDIO_WAITING_CHECKS."
             )
             raise TooManyChecksError(msg)

@@ -70,7 +70,7 @@ def locate_reference(table_mode: str, source_path: str, source: str) -> Path | N
         return None
     try:
         root, path = Path(source_path).resolve(), Path(source).resolve()
-    except (OSError, RuntimeError):  # links in a circle
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL
         return None
     is_whole_disk = root.parent == root
     return path if path.is_relative_to(root) and not is_whole_disk else None

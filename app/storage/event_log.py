@@ -28,6 +28,7 @@ from app.storage.documents import DocumentStore
 from app.storage.json_store import (
     CorruptDocumentError,
     UnreadableDocumentError,
+    open_document,
     unreadable,
 )
 from app.storage.writability import READ_ONLY_ERRORS
@@ -35,11 +36,15 @@ from app.storage.writability import READ_ONLY_ERRORS
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
 _FIRST_BYTES = b'{"id":"evt-'
+# No event comes near these. A longer line is what a crash left of a file, and a gap so wide is no gap: to take either
+# for what it says would cost more memory than there is.
+MAX_LINE_BYTES = 64 * 2**20
+MAX_GAP = 1_000_000
 
 
 def _open_existing(path: str, flags: int) -> int:
     """Open for appending without creating: the log of a deleted project must not come back."""
-    return os.open(path, flags & ~os.O_CREAT)
+    return _open_regular(path, flags & ~os.O_CREAT)
 
 
 def _open_regular(path: str, flags: int) -> int:
@@ -203,9 +208,15 @@ class ProjectEventLog:
         with self._lock:
             start = self._offsets[after]
             end = self._offsets[upto] if upto < len(self._offsets) else self._end
-        with self._path.open("rb") as stream:
+        if end - start > MAX_LINE_BYTES:
+            if upto - after > 1:  # a single line of this length is none
+                middle = (after + upto) // 2
+                yield from self._read_range(after, middle)
+                yield from self._read_range(middle, upto)
+            return
+        with open_document(self._path) as stream:
             stream.seek(start)
-            data = stream.read(end - start)
+            data = stream.read(end - start) or b""
         for raw in data.split(b"\n"):
             line = self._parse(raw) if raw else None
             if line is not None and after < line.seq <= upto:
@@ -271,6 +282,10 @@ class ProjectEventLog:
 
     def _index_line(self, head: _LineHead, offset: int, corrupt: list[int]) -> None:
         expected = len(self._offsets) + 1
+        if head.seq - expected > MAX_GAP:
+            logger.warning("The number of an event of %s at byte %d cannot be right", self._path, offset)
+            corrupt.append(offset)
+            return
         if head.seq < expected:
             logger.warning("Ignored a second event %d of %s at byte %d", head.seq, self._path, offset)
             return
@@ -283,23 +298,34 @@ class ProjectEventLog:
         corrupt.clear()
 
     def _full_lines(self, stream: io.FileIO) -> Iterator[tuple[int, bytes]]:
-        """Yield (offset, line) for each complete line, then cut off what follows the last of them."""
-        offset = 0
-        rest = b""
+        """Yield (offset, line) for each complete line, then cut off what follows the last of them.
+
+        A line longer than MAX_LINE_BYTES comes as an empty one, which is unreadable too.
+        """
+        offset, length = 0, 0
+        pieces: list[bytes] = []  # of the line that begins at `offset`, which so far has this length
         stream.seek(0)
         while chunk := stream.read(_CHUNK_BYTES):
-            lines = (rest + chunk).split(b"\n")
-            rest = lines.pop()
-            for raw in lines:
-                yield offset, raw
-                offset += len(raw) + 1
-        if rest and not self._offsets and not rest.startswith(_FIRST_BYTES[: len(rest)]):
+            *lines, rest = chunk.split(b"\n")
+            for last_piece in lines:
+                length += len(last_piece)
+                yield offset, b"".join([*pieces, last_piece]) if length <= MAX_LINE_BYTES else b""
+                offset += length + 1
+                pieces, length = [], 0
+            length += len(rest)
+            if rest and length <= MAX_LINE_BYTES:
+                pieces.append(rest)
+        if length and not self._offsets and not _begins_like_an_event(b"".join(pieces[:1])):
             raise CorruptDocumentError(self._path, "it does not begin like an event")
-        if rest:
+        if length:
             self._has_torn_end = True  # of a log that is only read it is cut off before the next line is written
             if stream.writable():
-                logger.warning("Cut off a torn line of %d bytes at the end of %s", len(rest), self._path)
+                logger.warning("Cut off a torn line of %d bytes at the end of %s", length, self._path)
                 stream.truncate(offset)
                 os.fsync(stream.fileno())
                 self._has_torn_end = False
         self._end = offset
+
+
+def _begins_like_an_event(data: bytes) -> bool:
+    return data.startswith(_FIRST_BYTES[: len(data)])

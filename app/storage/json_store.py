@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
 
 MAX_RECORD_BYTES = 64 * 2**20
+_PEEKED_BYTES = 2**20
+_END_BYTES = 64
 # The process has too many files open, or the disk cannot be written: the document may be as good as any.
 _NOT_OF_A_DOCUMENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR}
 _ID = re.compile(r"(proj|exp|run|export|job)-[0-9a-f]{8}")
@@ -79,11 +81,22 @@ def read_bytes(path: Path, limit: int = MAX_RECORD_BYTES) -> bytes:
             size = os.fstat(stream.fileno()).st_size
             if size > limit:
                 raise CorruptDocumentError(path, f"it has {size} bytes, more than the {limit} that are read")
+            if size > _PEEKED_BYTES and not _has_ends_of_json(stream, size):
+                raise CorruptDocumentError(path, "it does not begin or end like JSON")
             return stream.read()
         except CorruptDocumentError:
             raise
         except OSError as error:
             raise unreadable(path, error) from error
+
+
+def _has_ends_of_json(stream: BinaryIO, size: int) -> bool:
+    """Look at both ends: a large file that a crash filled with zeros is told without reading it."""
+    begin = stream.read(_END_BYTES) or b""
+    stream.seek(size - _END_BYTES)
+    end = stream.read(_END_BYTES) or b""
+    stream.seek(0)
+    return begin.lstrip()[:1] in (b"{", b"[") and end.rstrip()[-1:] in (b"}", b"]")
 
 
 def parse_json(path: Path, data: bytes) -> Any:

@@ -26,7 +26,7 @@ from app.schemas.tasks import AnnotationKind
 from app.storage.dataset_repository import read_table
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
-from app.storage.event_log import is_event
+from app.storage.event_log import MAX_GAP, is_event
 from app.storage.job_documents import read_job
 from app.storage.json_store import CorruptDocumentError, open_document, read_bytes, read_model, unreadable
 from app.storage.locks import ServerInfo
@@ -42,11 +42,11 @@ def _record(model: type[BaseModel]) -> Reader:
     return lambda path: read_model(path, model)
 
 
-def _log(is_line: Callable[[bytes], bool]) -> Reader:
+def _log(is_line: Callable[[bytes, int], bool]) -> Reader:
     return lambda path: _read_log(path, is_line)
 
 
-def _read_log(path: Path, is_line: Callable[[bytes], bool]) -> None:
+def _read_log(path: Path, is_line: Callable[[bytes, int], bool]) -> None:
     """Raise CorruptDocumentError for a log with a line that is no event; its last one may just be written."""
     with open_document(path) as stream:
         try:
@@ -54,11 +54,20 @@ def _read_log(path: Path, is_line: Callable[[bytes], bool]) -> None:
         except OSError as error:
             raise unreadable(path, error) from error
     *lines, rest = (data or b"").split(b"\n")
-    bad = [number for number, line in enumerate(lines, 1) if line and not is_line(line)]
+    bad = [number for number, line in enumerate(lines, 1) if line and not is_line(line, number)]
     if bad:
         raise CorruptDocumentError(path, f"{len(bad)} of its {len(lines)} lines cannot be read, the first is {bad[0]}")
     if rest and not lines and not rest.startswith(b"{"):
         raise CorruptDocumentError(path, "it does not begin like an event")
+
+
+class _Numbered(msgspec.Struct):
+    seq: int
+
+
+def _is_logged(line: bytes, number: int) -> bool:
+    """Say whether a line is an event, and its number not one far beyond that of the line."""
+    return is_event(line) and msgspec.json.decode(line, type=_Numbered).seq - number <= MAX_GAP
 
 
 class _ReportedLine(msgspec.Struct):
@@ -69,12 +78,13 @@ class _ReportedLine(msgspec.Struct):
     event: dict[str, msgspec.Raw]
 
 
-def _is_reported(line: bytes) -> bool:
+def _is_reported(line: bytes, number: int) -> bool:
     try:
-        parse_time(msgspec.json.decode(line, type=_ReportedLine).ts)
+        reported = msgspec.json.decode(line, type=_ReportedLine)
+        parse_time(reported.ts)
     except (ValueError, RecursionError):
         return False
-    return True
+    return reported.seq - number <= MAX_GAP
 
 
 def _is_json(line: bytes) -> bool:
@@ -89,7 +99,7 @@ def _open(path: Path) -> None:
     open_document(path).close()
 
 
-_LOG, _JOB_LOG = _log(is_event), _log(_is_reported)
+_LOG, _JOB_LOG = _log(_is_logged), _log(_is_reported)
 # A part that is a kind of id stands for every folder that is named by one.
 DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("workspace.json", _record(WorkspaceRecord)),
@@ -118,6 +128,8 @@ DOCUMENTS: tuple[tuple[str, Reader], ...] = (
 )
 # Without these, what lies beside them cannot be used.
 _HEADS = frozenset({"project.json", "experiment.json", "export.json"})
+# What many images make large.
+_LARGE = frozenset({read_table, read_aggregate, read_results})
 _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 
 
@@ -173,6 +185,8 @@ class Survey:
                 self._known[path] = known
         except FileNotFoundError:
             self._known.pop(path, None)
+            if path.is_symlink():
+                return "a link that leads nowhere is in its place"
             if path.name in _HEADS:
                 self._documents.name_missing(path)
             return ""
@@ -184,10 +198,10 @@ class Survey:
 def _try_reading(path: Path, reader: Reader, size: int) -> str:
     """Return why a document cannot be used. What the disk refuses is raised: its signature does not change with it."""
     try:
-        if size <= MAX_CHECKED_BYTES or reader in (_open, _LOG, _JOB_LOG):
-            reader(path)
-        else:
+        if size > MAX_CHECKED_BYTES and reader in _LARGE:
             _check_syntax(path)
+        else:  # refuses what is larger than any such record without reading it
+            reader(path)
     except OSError:
         raise
     except CorruptDocumentError as error:

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tests.bench.dry_run import measure_dry_run
 from tests.bench.forecasting import measure_forecasting
 from tests.bench.frozen import measure_frozen
 from tests.bench.measuring import Figure, Scope
@@ -35,6 +36,7 @@ SECTIONS: Mapping[str, tuple[Measure, ...]] = {
     "thumbnails": (measure_thumbnails,),
     "web": (measure_web,),
     "pages": (measure_pages,),
+    "dry_run": (measure_dry_run,),
     "training": (measure_resnet18, measure_mobilenet),
     "frozen": (measure_frozen,),
     "start": (measure_starting,),

@@ -15,6 +15,7 @@ import pytest
 from app.datasets.table import decode_dataset
 from tests.bench import __main__ as command
 from tests.bench import pages
+from tests.bench.dry_run import Latencies, describe_pages, write_table
 from tests.bench.jobs import JobTrace, TimedEvent, build_payload, describe_arithmetic, read_events
 from tests.bench.measuring import Figure, Scope, measure_pairs
 from tests.bench.pages import describe_paints, describe_sizes
@@ -53,6 +54,17 @@ def test_pairs_alternate() -> None:
 
     assert measure_pairs(lambda: note("ours", ours), lambda: note("plain", baseline), 3) == (6.0, 2.0, 3.0)
     assert order == ["ours", "plain", "plain", "ours", "ours", "plain"]
+
+
+def test_pages_beside_a_dry_run_are_judged_by_the_slowest_and_by_the_99th_of_a_hundred(tmp_path: Path) -> None:
+    beside = Latencies([10.0] * 198 + [250.0, 190.0])
+    assert (beside.p99, beside.slowest) == (10.0, 250.0)
+    assert Latencies([3.0]).p99 == 3.0
+    assert Latencies([*range(1, 101)]).p99 == 99
+    p99, slowest = describe_pages(beside, Latencies([5.0] * 50), "")
+    assert (p99.ours, p99.baseline, p99.ratio, p99.verdict) == (10.0, 5.0, 2.0, "reached")
+    assert (slowest.ours, slowest.verdict) == (250.0, "missed")
+    assert len((write_table(tmp_path / "in", 30) / "labels.csv").read_text().splitlines()) == 31
 
 
 def test_both_sides_read_the_same_files(tmp_path: Path) -> None:

@@ -55,6 +55,17 @@ def test_a_forged_name_in_the_document_leads_nowhere(studio: Studio, imported_id
         studio.datasets.image_path(imported_id, "../dataset.json")
 
 
+@pytest.mark.parametrize("source", ["{folder}/a\\u0000b.png", "{folder}\\u0000/../a.png", "/\\u0000"])
+def test_a_forged_source_leads_nowhere(studio: Studio, imported_id: str, tmp_path: Path, source: str) -> None:
+    path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
+    content = json.loads(path.read_bytes())
+    content |= {"import_mode": "reference", "source_path": str(tmp_path)}
+    content["images"][0]["source"] = "SOURCE"
+    path.write_text(json.dumps(content).replace("SOURCE", source.format(folder=tmp_path)))
+    with pytest.raises(NotFoundError):
+        studio.datasets.find_thumbnail(imported_id, content["images"][0]["filename"])
+
+
 def test_a_dataset_in_use_is_not_cleared(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=14)
     studio.training.start_training(imported_id, record.id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -82,6 +84,45 @@ def test_more_than_may_wait_are_refused_at_once(tmp_path: Path, endless: ImportC
         assert studio.scheduler.wait(first, WAIT_S).status == "cancelled"
     finally:
         studio.stop()
+
+
+def test_of_many_at_the_same_moment_no_more_are_taken_than_may_wait(tmp_path: Path, endless: ImportCheck) -> None:
+    settings = Settings(workspace_root=tmp_path / "workspace", concurrent_checks=1, waiting_checks=3, cancel_ask_s=1.0)
+    studio = Studio(settings, FAKE_ENGINES)
+    studio.start()
+    try:
+        projects = [
+            studio.projects.create_project(ProjectCreate(name=f"Project {number}", task="classification")).id
+            for number in range(24)
+        ]
+        barrier = threading.Barrier(len(projects))
+
+        def start_together(project_id: str) -> bool:
+            barrier.wait(WAIT_S)
+            try:
+                start(studio, project_id, endless)
+            except TooManyChecksError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(len(projects)) as pool:
+            assert sum(pool.map(start_together, projects)) == 4
+    finally:
+        studio.stop()
+
+
+def test_many_of_one_project_at_the_same_moment_do_not_wait_for_each_other(
+    studio: Studio, project_id: str, endless: ImportCheck
+) -> None:
+    with ThreadPoolExecutor(5) as pool:
+        with studio.import_checks._gate.enter(project_id):  # as a slow disk would hold up the first
+            asked = [pool.submit(start, studio, project_id, endless) for _ in range(5)]
+            wait_until(lambda: sum(each.done() for each in asked) == 3)
+            errors = [each.exception() for each in asked if each.done()]
+        assert {type(error) for error in errors} == {TooManyChecksError}
+        taken = [each.result(WAIT_S) for each in asked if each.exception(WAIT_S) is None]
+    assert len(set(taken)) == 2
+    wait_until(lambda: sorted(job.status for job in studio.scheduler.list_jobs())[0] == "cancelled")
 
 
 def test_one_that_nobody_asks_for_is_given_up(

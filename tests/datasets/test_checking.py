@@ -200,3 +200,12 @@ def test_very_many_columns_are_looked_up_once(source: Path) -> None:
     assert report.is_complete
     (source / "table.csv").write_text("filename," + ",".join(f"value_{n}" for n in range(1001)) + "\n")
     assert "1,000 is the most" in look(source / "table.csv", "values").problems[0].message
+
+
+def test_a_small_document_fits_into_less_memory_than_the_largest_would_need(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    write_image(source / "a.png")
+    content = {"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 1, "category_id": 1}]}
+    (source / "coco.json").write_text(json.dumps({**content, "categories": [{"id": 1, "name": "cat"}]}))
+    report = look(source, max_memory_bytes=2**30, max_annotation_bytes=2**33)
+    assert (report.is_complete, report.num_images) == (True, 1)

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from app.storage import event_log
 from app.storage.documents import DocumentStore
 from app.storage.event_log import EventLogClosedError, ProjectEventLog, is_event
+from app.storage.json_store import UnreadableDocumentError
 from app.storage.paths import WorkspacePaths
 from app.storage.survey import Survey
 
@@ -188,3 +190,54 @@ def test_reading_near_the_end_of_a_long_log_is_fast(tmp_path: Path) -> None:
         assert seqs(log, after=99_990) == list(range(99_991, 100_001))
         quickest_s = min(quickest_s, time.perf_counter() - began)
     assert quickest_s < everything_s / 10  # the quickest of some: other work on the machine only takes time
+
+
+def test_a_number_that_cannot_be_right_is_no_gap(tmp_path: Path) -> None:
+    append_many(open_log(tmp_path), 2)
+    with (tmp_path / "events.jsonl").open("ab") as stream:
+        stream.write(b'{"id": "evt-1", "seq": 9000000000000000}\n')
+    log = open_log(tmp_path)
+    append_many(log, 1)
+    assert log.last_seq == 4
+    assert seqs(open_log(tmp_path)) == [1, 2, 4]
+
+
+def test_zeros_at_the_end_are_cut_off_without_being_kept(tmp_path: Path) -> None:
+    append_many(open_log(tmp_path), 2)
+    path = tmp_path / "events.jsonl"
+    size = path.stat().st_size
+    os.truncate(path, size + 2**30)  # what a crash makes of a file that was about to grow
+    began = time.process_time()
+    log = open_log(tmp_path)
+    assert time.process_time() - began < 10.0  # copying the zeros anew with each piece took minutes
+    assert (log.last_seq, path.stat().st_size) == (2, size)
+
+
+def test_a_line_longer_than_any_event_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_log, "MAX_LINE_BYTES", 1000)
+    append_many(open_log(tmp_path), 40)
+    path = tmp_path / "events.jsonl"
+    lines = path.read_bytes().splitlines()
+    lines[1] = lines[1].replace(b'"index":1', b'"index":"' + b"x" * 3 * 2**20 + b'"')
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    log = open_log(tmp_path)
+    assert log.last_seq == 40
+    assert seqs(log) == [1, *range(3, 41)]
+    assert seqs(log, after=1, limit=2) == [3, 4]
+
+
+def test_a_pipe_in_the_place_of_an_open_log_holds_up_nobody(tmp_path: Path) -> None:
+    log = open_log(tmp_path)
+    append_many(log, 2)
+    path = tmp_path / "events.jsonl"
+    whole = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UnreadableDocumentError):
+        log.read(0, 10)
+    with pytest.raises(OSError, match=r"events\.jsonl"):
+        log.append("X", {})
+    path.unlink()
+    path.write_bytes(whole)
+    assert log.append("X", {}).seq == 3
+    assert seqs(log) == [1, 2, 3]

@@ -16,6 +16,7 @@ from app.durable import make_directory, write_bytes_durably
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
 from app.storage.json_store import (
     CorruptDocumentError,
+    read_bytes,
     read_model,
     set_aside,
     write_model,
@@ -95,3 +96,20 @@ def test_set_aside_keeps_the_bytes_and_the_reason(tmp_path: Path) -> None:
     assert not path.exists()
     assert target.read_bytes() == b"broken"
     assert target.with_name(target.name + ".reason").read_text() == "it is broken"
+
+
+@pytest.mark.parametrize("content", [b"", b'{"a": 1}', b" [1]\n"])
+def test_a_large_file_of_zeros_is_told_by_its_ends(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_bytes(content)
+    os.truncate(path, 2**31)
+    began = time.process_time()
+    with pytest.raises(CorruptDocumentError, match="begin or end like JSON"):
+        read_bytes(path, 2**32)
+    assert time.process_time() - began < 1.0
+
+
+def test_a_large_document_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "dataset.json"
+    path.write_bytes(b'\n {"a": "' + b"x" * 2**20 + b'"}\r\n')
+    assert read_bytes(path) == path.read_bytes()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from torch import Tensor
 
+from app.datasets import pacing
 from app.datasets.batch_reader import ReadStatistics
 from app.models.vector import VectorModel
 from app.schemas.arithmetic import ArithmeticChoice, ReadingPace, RunMeasurement
@@ -44,7 +45,10 @@ def test_decoding_on_the_cores_that_compute_is_no_part_of_the_speed_of_steps() -
         assert meter.steps.images_per_s == pytest.approx(images_per_s)
 
 
-def test_the_pace_of_reading_is_recorded_and_the_next_run_starts_with_it(workplace: Workplace) -> None:
+def test_the_pace_of_reading_is_recorded_and_the_next_run_starts_with_it(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "MAX_TRIAL_SHARE", 1e9)
     payload = workplace.payload({"max_epochs": 3, "num_workers": 2, "batch_size": 2})
     payload.dataset.cache_dir = str(workplace.root / "cache")
     first = workplace.context("first", payload)

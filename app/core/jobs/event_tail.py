@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
@@ -14,6 +15,8 @@ from app.storage.json_store import open_document
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
+# No event comes near this; what follows in a longer line is passed over and not kept.
+MAX_LINE_BYTES = 64 * 2**20
 
 
 class ReportedEvent(FrozenModel):
@@ -33,7 +36,8 @@ class EventTail:
 
     path: Path
     offset: int = 0
-    rest: bytes = b""
+    _pieces: list[bytes] = field(default_factory=list)  # of the line that is not complete yet
+    _length: int = 0
 
     def read_new(self) -> list[ReportedEvent]:
         """Return the events of the lines completed since the last call; unreadable ones are logged and left out."""
@@ -46,8 +50,7 @@ class EventTail:
         except FileNotFoundError:
             return []
         self.offset += len(data)
-        *lines, self.rest = (self.rest + data).split(b"\n")
-        return [event for line in lines if line and (event := self._parse(line)) is not None]
+        return [event for line in self._complete(data) if line and (event := self._parse(line)) is not None]
 
     def read_rest(self) -> list[ReportedEvent]:
         """Return everything up to the end of the file, for when nobody writes to it any more."""
@@ -57,6 +60,17 @@ class EventTail:
             events += self.read_new()
             if self.offset == before:
                 return events
+
+    def _complete(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines that end in these bytes; of one that is too long, nothing but that it cannot be read."""
+        *lines, rest = data.split(b"\n")
+        for last_piece in lines:
+            whole = self._length + len(last_piece) <= MAX_LINE_BYTES
+            yield b"".join([*self._pieces, last_piece]) if whole else b"(too long)"
+            self._pieces, self._length = [], 0
+        self._length += len(rest)
+        if rest and self._length <= MAX_LINE_BYTES:
+            self._pieces.append(rest)
 
     def _parse(self, line: bytes) -> ReportedEvent | None:
         try:

@@ -62,6 +62,7 @@ class JobScheduler:
         self._last_order = 0
         self._runs: dict[str, JobRun] = {}
         self._threads: dict[str, threading.Thread] = {}
+        self._arriving: set[str] = set()  # submitted, and not in the queue yet
         self._ending: set[str] = set()
         self._accepts_starts = False
 
@@ -148,10 +149,15 @@ class JobScheduler:
             payload=payload.model_dump(mode="json"),
         )
         self._repository.create(record, request)
-        with self._changed:  # nobody may start it before its first event is out
+        with self._changed:
             self._records[job_id] = record
-            self._publish_status(record)
+            self._arriving.add(job_id)
+        # Nobody may start it before its first event is out. That waits for the disk, so nobody is kept waiting for it.
+        self._publish_status(record)
+        with self._changed:
+            self._arriving.discard(job_id)
             self._queue.add(record)
+            self._changed.notify_all()
         self._start_ready()
         return record
 
@@ -210,6 +216,7 @@ class JobScheduler:
         """
         self.get(job_id)
         with self._changed:
+            self._changed.wait_for(lambda: job_id not in self._arriving)
             was_waiting = self._queue.remove(job_id)
             run = self._runs.get(job_id)
         if was_waiting:

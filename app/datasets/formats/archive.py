@@ -135,7 +135,8 @@ class _Names:
         if earlier is not None:
             msg = f"Some systems take the name for that of {clean_text(earlier)!r}, which is in the archive already."
             raise _EntryError(msg, "Rename one of the files.")
-        if whole in self._folders or not folders.isdisjoint(self._files):
+        # Not isdisjoint(), which would go through every file that there is so far.
+        if whole in self._folders or any(folder in self._files for folder in folders):
             raise _EntryError("A file and a folder have the same name.", "Rename one of them.")
         self._files[whole] = name
         self._folders |= folders
@@ -145,7 +146,7 @@ def _accept(
     file: BinaryIO, entries: Sequence[ZipEntry], root: Path, work: Work, problems: ProblemList
 ) -> list[ZipEntry]:
     """Return the files that may be unpacked by what the directory says of them; report the others."""
-    misplaced = _find_misplaced(file, entries, file.seek(0, 2))
+    misplaced = _find_misplaced(file, entries, work)
     names = _Names()
     accepted = []
     for number, entry in enumerate(entries):
@@ -238,12 +239,16 @@ def _breaks_ratio(num_bytes: int, num_packed: int, max_ratio: float) -> bool:
     return num_bytes > _RATIO_FREE_BYTES and num_bytes > max_ratio * max(1, num_packed)
 
 
-def _find_misplaced(file: BinaryIO, entries: Sequence[ZipEntry], num_bytes: int) -> set[int]:
+def _find_misplaced(file: BinaryIO, entries: Sequence[ZipEntry], work: Work) -> set[int]:
     """Return the numbers of the entries that have no header of their own, or whose bytes are not theirs alone.
 
     Where two overlap and both have a header, the first is the one whose size is wrong.
     """
-    found = {number for number, entry in enumerate(entries) if not _lies_inside(file, entry, num_bytes)}
+    found, num_bytes = set(), file.seek(0, 2)
+    for number, entry in enumerate(entries):
+        work.step("Looking for the entries of the zip", number, len(entries))
+        if not _lies_inside(file, entry, num_bytes):
+            found.add(number)
     last, end = -1, 0
     for number in sorted(set(range(len(entries))) - found, key=lambda index: entries[index].offset):
         entry = entries[number]

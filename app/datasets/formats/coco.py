@@ -5,6 +5,7 @@ Entries are decoded one by one, so that a bad one is named by its JSON pointer a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +111,7 @@ class _Reader:
         """Return for each image id the places and labels of its annotations."""
         found: dict[_Id, list[tuple[int, Label]]] = {}
         for index, entry in self._decode(self._document.annotations, "annotations", _Annotation):
+            self._work.step("Looking for the categories of annotations", index, len(self._document.annotations))
             label = labels.get(entry.category_id)
             if label is None:
                 msg = f"There is no category with the id {entry.category_id!r}."
@@ -141,6 +143,7 @@ class _Reader:
             images.append(FoundImage(path, entry.file_name, (annotations[0][1],)))
         for unknown in by_image.keys() - ids:
             for index, _ in by_image[unknown]:
+                self._work.step("Naming annotations without an image", index)
                 msg = f"There is no image with the id {unknown!r}."
                 self._add(f"/annotations/{index}/image_id", msg, "Add the image, or correct the id.")
         return images
@@ -185,8 +188,10 @@ def _decode_document(path: Path, work: Work) -> _Document:
     work.step(f"Reading {path.name}", 0)
     try:
         with open_regular(path) as file:
-            data = file.read(most_bytes + 1)
-        if len(data) > most_bytes:
+            # Room for as much as is asked for is taken first, so this asks for no more than there is.
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, most_bytes) + 1)
+        if max(size, len(data)) > most_bytes:
             msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
             raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
         document = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Document)

@@ -80,7 +80,7 @@ def find_dialect(path: Path, work: Work) -> Dialect:
         raise SourceError(msg, "Check its permissions and the disk.") from error
     best, best_score = ",", (0.0, 0)
     for delimiter in _DELIMITERS:
-        widths = _row_widths(path, Dialect(encoding, delimiter))
+        widths = _row_widths(path, Dialect(encoding, delimiter), work)
         if not widths:
             raise SourceError("The CSV file is empty.", "Write one row per image: its file name and its target.")
         width, count = Counter(widths).most_common(1)[0]
@@ -90,12 +90,17 @@ def find_dialect(path: Path, work: Work) -> Dialect:
     return Dialect(encoding, best)
 
 
-def _row_widths(path: Path, dialect: Dialect) -> list[int]:
+def _row_widths(path: Path, dialect: Dialect, work: Work) -> list[int]:
     """Return the number of cells of each of the first rows; one cell for a table that this delimiter does not read."""
+    widths = []
     try:
-        return [len(row) for _, row in islice(read_rows(path, dialect), _PEEKED_ROWS) if row]
+        for number, row in islice(read_rows(path, dialect), _PEEKED_ROWS):
+            work.step(f"Finding the delimiter of {path.name}", number)  # a row may have millions of cells
+            if row:
+                widths.append(len(row))
     except csv.Error:
         return [1]
+    return widths
 
 
 def read_rows(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:

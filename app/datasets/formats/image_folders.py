@@ -73,7 +73,7 @@ class ImageFolders:
 
 def _find_groups(root: Path, problems: ProblemList, work: Work) -> tuple[list[_Group], tuple[str, ...]]:
     folders, files = list_folder(root, work)
-    _report_loose_images(root, files, problems)
+    _report_loose_images(root, files, problems, work)
     is_divided = any(subset_of(folder) == "train" and list_folder(folder, work)[0] for folder in folders)
     if not folders:
         msg = "The images lie directly in the folder." if files else "The folder is empty."
@@ -89,13 +89,14 @@ def _find_groups(root: Path, problems: ProblemList, work: Work) -> tuple[list[_G
             )
             continue
         class_folders, loose = list_folder(folder, work)
-        _report_loose_images(root, loose, problems)
+        _report_loose_images(root, loose, problems, work)
         groups += [_Group(path, clean_text(path.name), split) for path in class_folders]
     return groups, ("The folders train, val and test became the split 'original'.",)
 
 
-def _report_loose_images(root: Path, files: Sequence[Path], problems: ProblemList) -> None:
-    for path in files:
+def _report_loose_images(root: Path, files: Sequence[Path], problems: ProblemList, work: Work) -> None:
+    for number, path in enumerate(files):
+        work.step("Looking for images beside the class folders", number, len(files))
         if looks_like_image(path):
             name = path.relative_to(root).as_posix()
             problems.add(name, "The image lies beside the class folders.", "Move it into the folder of its class.")

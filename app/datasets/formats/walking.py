@@ -15,6 +15,8 @@ from app.datasets.formats.work import LimitError, Work
 from app.regular_files import is_regular_file
 
 _JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+# The longest path that Linux takes.
+MAX_NAME_CHARACTERS = 4096
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -33,6 +35,9 @@ def resolve_inside(root: Path, name: str) -> Path:
 
 def split_name(name: str) -> list[str]:
     """Return the parts of a name that stays inside by its letters; raises SourceError for any other."""
+    if len(name) > MAX_NAME_CHARACTERS:  # before it is taken apart, which may cost fifty times its size
+        msg = f"The name {shorten(name)!r} has {len(name):,} characters; no file has such a name."
+        raise SourceError(msg, "Rename the file.")
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or any(ord(character) < 32 or ord(character) == 127 for character in name):
         raise SourceError("The file name is empty or has characters that no file name has.", "Write a plain file name.")
@@ -92,12 +97,14 @@ def list_folder(folder: Path, work: Work) -> tuple[list[Path], list[Path]]:
     folders: list[str] = []
     files: list[str] = []
     most = work.limits.max_entries
+    doing = f"Listing the folder {shorten(folder.name, 40)!r}"
+    work.step(doing, 0)  # there may be very many folders with nothing in them
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries, start=1):
                 if number > most:
                     raise too_many_entries(f"The folder {folder.name!r} has", most)
-                work.step(f"Listing the folder {shorten(folder.name, 40)!r}", number)
+                work.step(doing, number)
                 if not is_junk(entry.name):
                     (folders if _is_folder(entry) else files).append(entry.name)
     except OSError as error:
@@ -156,7 +163,12 @@ def find_documents(root: Path, endings: Sequence[str], work: Work, folders: Sequ
         if place.is_dir() and place.resolve().is_relative_to(root):
             names = [path.name for path in list_folder(place, work)[1] if path.suffix.lower() in endings]
             found += [f"{folder}/{name}" if folder else name for name in names]
-    return [name for name in found if is_inside_file(root, name)]
+    documents = []
+    for number, name in enumerate(found):
+        work.step("Looking for annotation files", number, len(found))
+        if is_inside_file(root, name):
+            documents.append(name)
+    return documents
 
 
 def is_inside_file(root: Path, name: str) -> bool:

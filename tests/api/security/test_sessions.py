@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,20 @@ def test_an_ended_session_stays_ended_after_a_restart(tmp_path: Path) -> None:
     for each in (sessions, Sessions(TOKEN, SignedOut(DocumentStore(documents.paths)))):
         assert each.find(ended) is None
         assert each.find(other) is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[" * 200_000, b'{"a": ' + b"9" * 400 + b"}", b'{"a": 1e999}', b'{"a": null}', b"[1]", b"\xff", None],
+)
+def test_a_damaged_list_of_ended_sessions_ends_no_other(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "signed_out.json"
+    path.write_bytes(content) if content is not None else os.mkfifo(path)
+    sessions = Sessions(TOKEN, SignedOut(DocumentStore(WorkspacePaths(tmp_path))))
+    ended, other = sessions.begin(), sessions.begin()
+    sessions.end(ended)
+    assert sessions.find(ended) is None
+    assert sessions.find(other) is not None
 
 
 def test_a_browser_signs_in_once_and_goes_on_where_it_was(

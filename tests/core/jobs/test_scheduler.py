@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,31 @@ def test_the_record_of_a_full_disk_does_not_keep_a_job_from_ending(
 
     monkeypatch.setattr(JobRepository, "save", refuse)
     assert studio.run("succeed").status == "completed"
+
+
+def test_a_slow_disk_under_the_first_event_of_a_job_keeps_nobody_waiting(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, goes_on = threading.Event(), threading.Event()
+    write = ProjectEventLog._write
+
+    def write_slowly(log: ProjectEventLog, data: bytes, durable: bool) -> None:
+        if b'"pending"' in data:
+            is_writing.set()
+            assert goes_on.wait(20)
+        write(log, data, durable)
+
+    monkeypatch.setattr(ProjectEventLog, "_write", write_slowly)
+    with ThreadPoolExecutor(3) as pool:
+        submitted = pool.submit(studio.submit, "succeed")
+        assert is_writing.wait(20)
+        (job,) = pool.submit(studio.scheduler.list_jobs).result(20)
+        assert (job.status, studio.scheduler.list_queue()) == ("pending", [])
+        cancelled = pool.submit(studio.scheduler.cancel, job.id)
+        assert not cancelled.done()  # it is not lost between the record and the queue
+        goes_on.set()
+        assert submitted.result(20) == job.id
+        cancelled.result(20)
+    ended = studio.scheduler.wait(job.id, 20)
+    assert studio.statuses(job.id)[0] == "pending"
+    assert ended.status in {"cancelled", "completed"}  # it may have been over before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -228,3 +229,21 @@ def test_no_damage_leads_out_or_to_another_error(
         assert not written(folder / "target")
     assert {path.name for path in folder.iterdir()} == {"a.zip", "target"}
     assert all(data in {b"one" * 50, b"two" * 50, b""} for data in written(folder / "target").values())
+
+
+def test_eight_times_as_many_names_take_about_eight_times_as_long(tmp_path: Path, target: Path) -> None:
+    def time_names(num_entries: int) -> float:
+        names = [f"class {number % 10}/{number}.png" for number in range(num_entries)]
+        path = pack(tmp_path / f"{num_entries}.zip", *((name, b"") for name in names))
+
+        def tell(doing: str, done: int, total: int) -> None:
+            if doing == "Unpacking":  # the names are done, and this is not about the disk
+                raise JobCancelled
+
+        started = time.process_time()
+        with pytest.raises(JobCancelled):
+            archive.extract_zip(path, target, Work(LIMITS, tell, interval_s=0.0))
+        return time.process_time() - started
+
+    time_names(100)
+    assert time_names(32_000) < 14 * time_names(4_000)

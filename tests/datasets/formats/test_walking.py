@@ -102,3 +102,8 @@ def test_a_class_folder_that_is_a_link_to_the_outside_is_refused(tmp_path: Path)
     problems = ProblemList(10)
     assert list(list_files(root, root / "cat", problems, Work())) == []
     assert [item.file for item in problems.named] == ["cat"]
+
+
+def test_a_name_longer_than_any_path_is_not_taken_apart(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="10,000,004 characters"):
+        find_file(tmp_path, ("",), "a/" * 5_000_000 + ".png")

@@ -3,14 +3,56 @@
 from __future__ import annotations
 
 import csv
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from app.datasets.formats.check import check_source
 from app.datasets.formats.problem_file import ProblemFile
+from app.datasets.formats.source import Source
 from app.datasets.formats.work import LimitError, Work
 from app.schemas.datasets import ImportProblem
 from app.schemas.payloads import ImportLimits
+
+MANY = 400
+
+
+def write_empty_classes(root: Path) -> None:
+    for number in range(MANY):
+        (root / f"class {number}").mkdir()
+
+
+def write_loose_files(root: Path) -> None:
+    (root / "class").mkdir()
+    (root / "class" / "begins like one.jpg").write_bytes(b"\xff\xd8\xff")
+    for number in range(MANY):
+        (root / f"{number}.txt").touch()
+
+
+def write_documents(root: Path) -> None:
+    for number in range(MANY):
+        (root / f"{number}.json").touch()
+
+
+def write_strays(root: Path) -> None:
+    """Annotations of images that are not there, of which one half has no category either."""
+    annotations = [{"image_id": number, "category_id": number % 2} for number in range(2 * MANY)]
+    document = {"images": [], "annotations": annotations, "categories": [{"id": 1, "name": "one"}]}
+    (root / "coco.json").write_text(json.dumps(document))
+
+
+def write_zip(root: Path) -> None:
+    with zipfile.ZipFile(root / "many.zip", "w") as archive:
+        for number in range(MANY):
+            archive.writestr(f"class/{number}.txt", b"")
+
+
+def write_wide_rows(root: Path) -> None:
+    (root / "wide.csv").write_text("a,b\n" * 50)
 
 
 def test_progress_is_told_now_and_then_and_at_the_end() -> None:
@@ -66,3 +108,33 @@ def test_the_file_of_problems_has_a_largest_size(tmp_path: Path) -> None:
 def test_without_a_problem_there_is_no_file(tmp_path: Path) -> None:
     Work(problems_path=tmp_path / "problems.csv").close()
     assert not (tmp_path / "problems.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("write", "doings", "fewest"),
+    [
+        (write_empty_classes, ["Listing the folder 'class 7'"], 1),
+        (write_loose_files, ["Looking for images beside the class folders"], MANY),
+        (write_documents, ["Looking for annotation files"], MANY),
+        (
+            write_strays,
+            ["Looking for the categories of annotations", "Naming annotations without an image"],
+            MANY,
+        ),
+        (write_zip, ["Looking for the entries of the zip", "Checking the entries of the zip"], MANY),
+        (write_wide_rows, ["Finding the delimiter of wide.csv"], 4 * 50),
+    ],
+)
+def test_every_loop_over_a_source_can_be_ended(
+    tmp_path: Path, write: Callable[[Path], None], doings: list[str], fewest: int
+) -> None:
+    source, scratch = tmp_path / "source", tmp_path / "scratch"
+    source.mkdir()
+    scratch.mkdir()
+    write(source)
+    told: Counter[str] = Counter()
+    work = Work(on_progress=lambda doing, done, total: told.update([doing]), interval_s=0.0)
+    path = source / "many.zip" if write is write_zip else source
+    check_source(Source(path, "label", ("image_folders", "csv", "coco"), work=work), scratch)
+    for doing in doings:
+        assert told[doing] >= fewest, told
