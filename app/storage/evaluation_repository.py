@@ -9,7 +9,7 @@ from typing import Any
 
 from app.durable import make_directory, sync_directory
 from app.schemas.evaluation import EvaluationRecord
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.json_store import CorruptDocumentError
@@ -24,7 +24,6 @@ class EvaluationRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._followers = Followers()
         self._mutex = threading.Lock()
         self._results: OrderedDict[Path, tuple[Signature, list[dict[str, Any]]]] = OrderedDict()
 
@@ -77,7 +76,7 @@ class EvaluationRepository:
             directory / RECORD, EvaluationRecord, lambda current: current.model_copy(update=changes)
         )
         if is_again and record.status == "completed":
-            self._followers.write(str(upcoming), lambda: self.put_in_place(project_id, experiment_id))
+            self._store.followers.write(str(upcoming), lambda: self.put_in_place(project_id, experiment_id))
         return record
 
     def put_in_place(self, project_id: str, experiment_id: str) -> None:
@@ -121,7 +120,7 @@ class EvaluationRepository:
             if self.read(project_id, experiment_id) == known:
                 self.reset(project_id, experiment_id)
 
-        self._followers.write(f"reset {project_id} {experiment_id}", reset)
+        self._store.followers.write(f"reset {project_id} {experiment_id}", reset)
 
     def _read_in(self, directory: Path) -> EvaluationRecord | None:
         try:

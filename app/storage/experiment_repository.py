@@ -19,7 +19,7 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, is_there
 from app.storage.json_store import CorruptDocumentError
 
@@ -32,7 +32,6 @@ class ExperimentRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._followers = Followers()
 
     def create(self, project_id: str, record: ExperimentRecord) -> None:
         """Store a new experiment; on an OSError nothing stays behind."""
@@ -113,11 +112,11 @@ class ExperimentRepository:
             return before if is_launched else current
 
         path = self._paths.experiment_file(project_id, before.id)
-        self._followers.write(str(path), lambda: self._store.update(path, ExperimentRecord, restore))
+        self._store.followers.write(str(path), lambda: self._store.update(path, ExperimentRecord, restore))
 
     def catch_up(self) -> None:
         """Write what could not be written on a full disk."""
-        self._followers.catch_up()
+        self._store.followers.catch_up()
 
     def refresh_index(self, project_id: str) -> None:
         """Derive experiments_index.json from the records."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from app.storage.json_store import open_regular
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
+_RETRY_S = 0.05
 
 
 class ReportedEvent(FrozenModel):
@@ -34,28 +36,48 @@ class EventTail:
     path: Path
     offset: int = 0
     rest: bytes = b""
+    is_refused: bool = False
 
     def read_new(self) -> list[ReportedEvent]:
-        """Return the events of the lines completed since the last call; unreadable ones are logged and left out."""
+        """Return the events of the lines completed since the last call; unreadable ones are logged and left out.
+
+        A disk that refuses the file is logged, and asked again with the next call.
+        """
         try:
-            if self.path.stat().st_size <= self.offset:
-                return []
-            with open_regular(self.path) as stream:
-                stream.seek(self.offset)
-                data = stream.read(_CHUNK_BYTES)
-        except FileNotFoundError:
+            data = self._read_data()
+        except OSError as error:
+            if not self.is_refused:
+                logger.error("What a job reports cannot be read now: %s: %s", self.path, error)
+            self.is_refused = True
             return []
+        self.is_refused = False
         self.offset += len(data)
         *lines, self.rest = (self.rest + data).split(b"\n")
         return [event for line in lines if line and (event := self._parse(line)) is not None]
 
-    def read_rest(self) -> list[ReportedEvent]:
-        """Return everything up to the end of the file, for when nobody writes to it any more."""
+    def _read_data(self) -> bytes:
+        try:
+            if self.path.stat().st_size <= self.offset:
+                return b""
+            with open_regular(self.path) as stream:
+                stream.seek(self.offset)
+                return stream.read(_CHUNK_BYTES) or b""
+        except FileNotFoundError:
+            return b""
+
+    def read_rest(self, wait_s: float = 0.0) -> list[ReportedEvent]:
+        """Return everything up to the end of the file, for when nobody writes to it any more.
+
+        `wait_s` is the patience with a disk that refuses to read it.
+        """
+        deadline = time.monotonic() + wait_s
         events: list[ReportedEvent] = []
         while True:
             before = self.offset
             events += self.read_new()
-            if self.offset == before:
+            if self.is_refused and time.monotonic() < deadline:
+                time.sleep(_RETRY_S)
+            elif self.offset == before:
                 return events
 
     def _parse(self, line: bytes) -> ReportedEvent | None:
