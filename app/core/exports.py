@@ -32,7 +32,7 @@ from app.schemas.export import (
     ExportValidation,
     ParityCertificate,
 )
-from app.schemas.jobs import JobRecord
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ExportPayload
 from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import UnsafePathError
