@@ -115,7 +115,8 @@ class SplitService:
         """Remove the column of a split everywhere; raises TrainingInProgressError while a run uses it."""
         with self._gate.enter(project_id):
             self._lookup.find_split(project_id, name)
-            users = self._find_users(project_id, name)
+            experiments = self._stores.experiments.read_certain(project_id)
+            users = [record for record in experiments if record.split_name == name]
             if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)

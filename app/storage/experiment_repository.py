@@ -21,7 +21,8 @@ from app.schemas.experiments import (
 )
 from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, is_there
-from app.storage.json_store import CorruptDocumentError
+from app.storage.json_store import CorruptDocumentError, UnreadableDocumentError
+from app.storage.paths import is_id
 
 CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
 
@@ -72,6 +73,27 @@ class ExperimentRepository:
             except FileNotFoundError:
                 self._store.name_missing(path)
             except CorruptDocumentError:
+                continue
+        return sorted(records, key=lambda record: (record.created_at, record.id))
+
+    def read_certain(self, project_id: str) -> list[ExperimentRecord]:
+        """Return every experiment, for whoever deletes what one of them may need.
+
+        Raises OSError while the disk fails for one: who cannot be asked is not passed over.
+        """
+        try:
+            names = [path.name for path in self._paths.experiments_dir(project_id).iterdir()]
+        except FileNotFoundError:
+            return []
+        records = []
+        for name in names:
+            try:
+                if is_id("exp", name):
+                    records.append(self.read(project_id, name))
+            except UnreadableDocumentError as error:
+                if error.is_of_disk:
+                    raise
+            except (FileNotFoundError, CorruptDocumentError):
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id))
 

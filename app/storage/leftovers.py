@@ -6,6 +6,7 @@ Only looks: who removes what, and when, is decided elsewhere.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,10 @@ def _leftover(kind: LeftoverKind, path: Path, owner: str = "") -> Iterator[Lefto
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    if folder.is_symlink():
+    try:
+        if folder.is_symlink():
+            return
+    except OSError:  # the disk refuses to look; nothing below can be seen then
         return
     for parent, folders, names in os.walk(folder):
         for name in (*folders, *names):
@@ -101,4 +105,4 @@ def _size(path: Path) -> int:
         status = path.lstat()
     except OSError:
         return 0
-    return status.st_size if not path.is_dir() else 0
+    return 0 if stat.S_ISDIR(status.st_mode) else status.st_size
