@@ -33,24 +33,23 @@ class FailingDisk:
     def __init__(self, library: Path, control: Path) -> None:
         self._control = control
         self.environment = {**os.environ, "LD_PRELOAD": str(library), "FAILING_DISK_CONTROL": str(control)}
-        self._switch(0, 0, "")
 
     @contextmanager
     def failing(self, number: int, marker: str) -> Iterator[None]:
         """Refuse inside what a disk with this errno refuses, for every path that contains the marker."""
-        self._switch(number, KINDS[number], marker)
+        # The errno comes last and goes first: a thread of the server that has just read it reads the marker next.
+        self._write(4, _CONTROL.pack(0, KINDS[number], marker.encode())[4:])
+        self._write(0, struct.pack("=i", number))
         try:
             yield
         finally:
-            self._switch(0, 0, "")
+            self._write(0, struct.pack("=i", 0))
 
-    def _switch(self, number: int, kinds: int, marker: str) -> None:
-        """Write in place, because the file is mapped: the marker before the errno that makes it count."""
-        with self._control.open("r+b") as stream:
-            stream.write(_CONTROL.pack(0, kinds, marker.encode()))
-            stream.flush()
-            stream.seek(0)
-            stream.write(struct.pack("=i", number))
+    def _write(self, offset: int, data: bytes) -> None:
+        """Write in place, because the file is mapped."""
+        with self._control.open("r+b", buffering=0) as stream:
+            stream.seek(offset)
+            stream.write(data)
 
 
 def make_failing_disk(folder: Path) -> FailingDisk:

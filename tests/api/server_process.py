@@ -23,6 +23,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sys.stdout.write(f"{listener.getsockname()[1]}\n")
         sys.stdout.flush()
+        os.dup2(2, 1)  # the log of requests goes where somebody takes it
         server.run(sockets=[listener])
 
 

@@ -47,6 +47,25 @@ REMOVALS: tuple[Write, ...] = (
     ("DELETE", "/api/datasets/{pid}", {}),
     ("DELETE", "/api/projects/{pid}", {}),
 )
+# What fails on its own, `{}` is the project: folders with all that is in them, and documents.
+PARTS = (
+    ".corrupt",
+    ".locks",
+    ".reserve",
+    ".trash",
+    "measurements.json",
+    "workspace.json",
+    "projects/{}/dataset",
+    "projects/{}/dataset/.thumbs",
+    "projects/{}/dataset/dataset.json",
+    "projects/{}/dataset/images",
+    "projects/{}/events.jsonl",
+    "projects/{}/experiments",
+    "projects/{}/experiments/experiments_index.json",
+    "projects/{}/exports",
+    "projects/{}/jobs",
+    "projects/{}/project.json",
+)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +164,28 @@ def test_a_project_that_the_disk_refuses_harms_nothing_else(
         assert use_everything(visitor, made.bad) == len(CHANGES) + len(REMOVALS)
         assert walk(visitor, made.good) == before["good"]
         assert not folder.exists()
+
+
+def test_every_part_of_a_workspace_may_be_refused(made: Made, disk: FailingDisk, tmp_path: Path) -> None:
+    root = copy_workspace(made.root, tmp_path / "workspace")
+    folder = root / "projects" / made.bad["pid"]
+    found: dict[str, list[str]] = {}
+    with serve(root, disk) as visitor:
+        before = {name: walk(visitor, ids) for name, ids in (("bad", made.bad), ("good", made.good))}
+        for part in PARTS:
+            with disk.failing(errno.EIO, str(root / part.format(folder.name))):
+                bad, good = walk(visitor, made.bad), walk(visitor, made.good)
+                answers = {" ".join(write[:2]): send(visitor, write, made.bad).status_code for write in CHANGES}
+            found[part] = [name for name, status in {**bad, **answers}.items() if status >= 500 and status != 503]
+            if "projects/" in part:
+                found[part] += [f"good {path}" for path, status in good.items() if status != before["good"][path]]
+            wait_until(lambda: not list_active(visitor))
+            found[part] += [
+                f"after {path}" for path, status in walk(visitor, made.bad).items() if status != before["bad"][path]
+            ]
+        wait_until(lambda: name_bad(visitor) == "")
+    assert len(found) == len(PARTS)
+    assert {part: names for part, names in found.items() if names} == {}
 
 
 @pytest.mark.parametrize("number", sorted(KINDS), ids=lambda number: errno.errorcode[number])
