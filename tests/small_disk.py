@@ -31,6 +31,12 @@ class SmallDisk:
                 if error.errno != errno.ENOSPC:
                     raise
 
+    def leave(self, num_bytes: int) -> None:
+        """Leave so many bytes free."""
+        self.fill()
+        with self._filler.open("r+b") as stream:
+            stream.truncate(self._filler.stat().st_size - num_bytes)
+
     def empty(self) -> None:
         """Give the space back."""
         self._filler.unlink()

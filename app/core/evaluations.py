@@ -235,9 +235,9 @@ class EvaluationService:
                     self._stores.evaluations.update(project_id, record.id, evaluation.job_id, changes)
 
     def _update(self, job: JobRecord, changes: dict[str, Any]) -> None:
-        record = self._stores.evaluations.read(job.project_id, job.subject["experiment_id"])
-        if record is not None and record.job_id == job.id:  # else it was reset in the meantime
-            self._stores.evaluations.update(job.project_id, job.subject["experiment_id"], job.id, changes)
+        place = job.project_id, job.subject["experiment_id"]
+        if self._stores.evaluations.find(*place, job.id) is not None:  # else it was reset in the meantime
+            self._stores.evaluations.update(*place, job.id, changes)
 
     def _read(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
         record = self._stores.evaluations.read(project_id, experiment_id)

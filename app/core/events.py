@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Union
@@ -129,6 +129,14 @@ class EventBus:
         """Keep an event that the disk did not take, for when it takes the next one; the latest ones of many."""
         with self._lock:
             self._owed.setdefault(project_id, deque(maxlen=OWED_LIMIT)).append((event, envelope))
+
+    def catch_up(self) -> None:
+        """Publish what the disk did not take, as far as it takes it now."""
+        with self._lock:
+            owing = list(self._owed)
+        for project_id in owing:
+            with suppress(OSError, NotFoundError):  # it is kept, or the project is gone
+                self._publish_owed(project_id)
 
     def read(self, project_id: str, after: int, limit: int) -> list[EventLine]:
         """Return up to `limit` events after a sequence number, oldest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.schemas.envelope import FieldProblem
-from app.storage.json_store import CorruptDocumentError
+from app.storage.json_store import CorruptDocumentError, UnreadableDocumentError
 
 
 class AIStudioError(Exception):
@@ -83,6 +83,12 @@ class DatasetNotImportedError(AIStudioError):
     code = "DATASET_NOT_IMPORTED"
 
 
+class DatasetUnreadableError(DatasetNotImportedError):
+    """There is a dataset, and the disk does not give it now."""
+
+    code = "STORAGE_UNAVAILABLE"
+
+
 class ExportFormatUnavailableError(AIStudioError):
     """The format is unknown or what it needs is not installed."""
 
@@ -122,7 +128,8 @@ def invalid_field(field: str, message: str) -> ValidationFailedError:
 DocumentError = CorruptDocumentError
 
 
-def unusable_document(error: CorruptDocumentError) -> ConflictError:
+def unusable_document(error: CorruptDocumentError) -> AIStudioError:
     """Return the error for a document that a request needs and that cannot be used."""
     msg = f"{error.path.name} cannot be used: {error.reason}. GET /api/system/workspace names such documents."
-    return ConflictError(msg)
+    is_of_disk = isinstance(error, UnreadableDocumentError) and error.is_of_disk
+    return StorageUnavailableError(msg) if is_of_disk else ConflictError(msg)

@@ -32,7 +32,7 @@ from app.schemas.export import (
     ExportValidation,
     ParityCertificate,
 )
-from app.schemas.jobs import JobRecord
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import ExportPayload
 from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import UnsafePathError
@@ -118,7 +118,7 @@ class ExportService:
     def delete_export(self, project_id: str, export_id: str) -> ExportDeleted:
         """Delete an export with its files; raises ConflictError while it runs."""
         with self._gate.enter(project_id):
-            if self.get_export(project_id, export_id).status in ACTIVE_STATUSES:
+            if self._is_active(self.get_export(project_id, export_id)):
                 msg = "This export is running. Cancel its job or wait for its end."
                 raise ConflictError(msg)
             self._stores.exports.delete(project_id, export_id)
@@ -254,6 +254,15 @@ class ExportService:
         table, index = self._lookup.find_split(project_id, record.split_name)
         present = {image.split[index] for image in table.images}
         return [next(subset for subset in SUBSET_PREFERENCE if subset in present)]
+
+    def _is_active(self, export: ExportRecord) -> bool:
+        """Ask the job as well: a full disk may have kept its end from being written."""
+        if export.status not in ACTIVE_STATUSES:
+            return False
+        try:
+            return self._scheduler.get(export.job_id or "").status not in TERMINAL_JOB_STATUSES
+        except NotFoundError:
+            return True
 
     def _require_finished(self, project_id: str, export_id: str) -> ExportRecord:
         export = self.get_export(project_id, export_id)

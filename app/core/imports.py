@@ -136,7 +136,9 @@ class ImportService:
         if job.status == "completed":
             if staging.is_dir():
                 self._stores.datasets.publish(job.project_id, staging)
-            self._stores.paths.failed_problems_file(job.project_id).unlink(missing_ok=True)
+            self._stores.documents.reserve.fill()
+            with skipping("The problems of an earlier import"):  # the dataset is there, whatever becomes of them
+                self._stores.paths.failed_problems_file(job.project_id).unlink(missing_ok=True)
             self._stores.projects.touch(job.project_id)
             announce(self._bus, job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
             if (split := (job.result or {}).get("split")) is not None:
@@ -153,7 +155,8 @@ class ImportService:
             self._keep_problems(job, staging)
         shutil.rmtree(staging, ignore_errors=True)
         if "upload_id" in job.subject:
-            self._uploads.remove(job.project_id, job.subject["upload_id"])
+            with skipping("An upload that was imported"):
+                self._uploads.remove(job.project_id, job.subject["upload_id"])
 
     def problems_path(self, project_id: str) -> Path:
         """Return the table of every problem of the dataset's import, or of the last one that failed; NotFoundError."""

@@ -1,7 +1,8 @@
 """Removes what killed runs, abandoned uploads and ended jobs left: at the start, and by age while the server runs.
 
 Nothing that a living job works with is touched, nothing on a read-only disk, and never a document or a log, but for
-those of jobs that ended long ago and that nothing points to.
+those of jobs that ended long ago and that nothing points to. It also fills the reserve of the disk again
+(`storage/reserve.py`) once there is room.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from app.storage.writability import explain_read_only
 
 logger = logging.getLogger(__name__)
 SWEEP_EVERY_S = 3600.0
+FILL_EVERY_S = 60.0
 HOUR_S = 3600.0
 MAX_NAMES = 5
 # How long it lies untouched before it is removed. What was set aside is kept for a person to look at.
@@ -113,7 +115,10 @@ class LeftoverService:
         while not self._stopped.is_set():
             with skipping("A sweep of leftovers"):
                 self.sweep()
-            self._stopped.wait(SWEEP_EVERY_S)
+            deadline = time.monotonic() + SWEEP_EVERY_S
+            while time.monotonic() < deadline and not self._stopped.wait(FILL_EVERY_S):
+                with skipping("The reserve of the disk"):
+                    self._stores.documents.reserve.fill()
 
     def _is_due(self, leftover: Leftover) -> bool:
         age_s = AGES_S.get(leftover.kind)

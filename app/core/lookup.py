@@ -10,9 +10,11 @@ from app.core.exceptions import (
     CheckpointNotFoundError,
     ConflictError,
     DatasetNotImportedError,
+    DatasetUnreadableError,
     ExperimentNotFoundError,
     NotFoundError,
     SplitNotFoundError,
+    StorageUnavailableError,
 )
 from app.core.stores import Stores
 from app.datasets.table import DatasetTable
@@ -54,7 +56,7 @@ class Lookup:
             raise DatasetNotImportedError(msg) from None
         except UnreadableDocumentError as error:
             msg = f"The dataset cannot be read now, and nothing was changed: {error.reason}."
-            raise DatasetNotImportedError(msg) from error
+            raise (DatasetUnreadableError if error.is_of_disk else DatasetNotImportedError)(msg) from error
         except NewerDocumentError as error:
             raise DatasetNotImportedError(f"The dataset was left as it is: {error.reason}.") from error
         except CorruptDocumentError as error:
@@ -112,7 +114,8 @@ class Lookup:
 def unusable(what: str, error: CorruptDocumentError, lost: type[AIStudioError]) -> AIStudioError:
     """Return what a client is told of a document that cannot be used; `lost` is for one that was set aside."""
     if isinstance(error, UnreadableDocumentError):
-        return ConflictError(f"{what} cannot be read now, and nothing was changed: {error.reason}.")
+        kind = StorageUnavailableError if error.is_of_disk else ConflictError
+        return kind(f"{what} cannot be read now, and nothing was changed: {error.reason}.")
     if isinstance(error, NewerDocumentError):
         return ConflictError(f"{what} was left as it is: {error.reason}.")
     return lost(f"{what} cannot be read and was set aside: {error.reason}")

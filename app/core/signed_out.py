@@ -44,13 +44,16 @@ class SignedOut:
                 return
             self._stored = {each: end for each, end in stored.items() if end > now} | self._ended
             try:
-                self._documents.write(self._path, SignedOutRecord(self._stored))
+                self._write(SignedOutRecord(self._stored))
             except OSError:
                 logger.exception("The end of a session could not be written to %s", self._path)
 
     def __contains__(self, session_id: str) -> bool:
         with self._lock:
             return session_id in self._ended or session_id in (self._load() or {})
+
+    def _write(self, record: SignedOutRecord) -> None:
+        self._documents.reserve.spend(lambda: self._documents.write(self._path, record))
 
     def _load(self) -> dict[str, float] | None:
         """Return what the file holds, nothing of one that was set aside; None while it cannot be read."""

@@ -100,6 +100,7 @@ class SplitService:
             changed = self._stores.datasets.change_table(project_id, lambda current: add_split(current, request, drawn))
             users = self._find_users(project_id, request.name)
             info = self._describe(project_id, changed, changed.split_names.index(request.name), users)
+        self._stores.documents.reserve.fill()  # for the larger document
         stats = info.stats
         announce(
             self._bus,
@@ -114,7 +115,8 @@ class SplitService:
         """Remove the column of a split everywhere; raises TrainingInProgressError while a run uses it."""
         with self._gate.enter(project_id):
             self._lookup.find_split(project_id, name)
-            users = self._find_users(project_id, name)
+            experiments = self._stores.experiments.read_certain(project_id)
+            users = [record for record in experiments if record.split_name == name]
             if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
                 msg = f"A run uses the split {name!r}. Stop it or wait for its end."
                 raise TrainingInProgressError(msg)
@@ -122,7 +124,10 @@ class SplitService:
                 what = f"The experiment {paused.name!r} is paused and needs the split {name!r}."
                 msg = f"{what} Resume it to its end or delete it first."
                 raise ConflictError(msg)
-            self._stores.datasets.change_table(project_id, lambda table: _drop_column(table, name))
+            datasets = self._stores.datasets
+            self._stores.documents.reserve.spend(
+                lambda: datasets.change_table(project_id, lambda table: _drop_column(table, name))
+            )
         announce_change(self._bus, project_id, "split", name, "deleted")
         warnings = [f"The experiment {user.name!r} used this split and cannot be trained again." for user in users]
         return SplitDeleted(project_id=project_id, split_name=name, warnings=warnings)

@@ -111,6 +111,7 @@ class Studio:
             self._leftovers.note_start()
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
+            self._stores.documents.reserve.fill()
             self.scheduler.start()
             self._recover()
             self._leftovers.start()

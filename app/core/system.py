@@ -18,16 +18,16 @@ from app.core.leftovers import HeldSpaces
 from app.core.stores import Stores
 from app.open_files import read_limit
 from app.schemas.system import DeviceList, Health, StreamHealth, WorkspaceHealth
+from app.storage import writability
 from app.storage.survey import Survey
-from app.storage.writability import explain_read_only as explain_workspace
 from app.tasks.registry import list_kinds
 
 MIB = 2**20
 
 
-def explain_read_only(root: Path) -> str:
+def explain_problem(root: Path) -> str:
     """Return why nothing in this workspace can be changed, empty when it can be."""
-    return explain_workspace(root)
+    return writability.explain_problem(root)
 
 
 class SystemService:
@@ -60,8 +60,8 @@ class SystemService:
         )
 
     def explain_read_only(self) -> str:
-        """Return why nothing can be changed, empty when it can be."""
-        return explain_read_only(self._stores.paths.root)
+        """Return why nothing can be changed, empty when it can be; raises OSError on a disk that fails."""
+        return writability.explain_read_only(self._stores.paths.root)
 
     def list_devices(self) -> DeviceList:
         """Return the devices of this machine."""
@@ -71,7 +71,7 @@ class SystemService:
         """Return the state of the workspace on disk."""
         root = self._stores.paths.root
         usage = shutil.disk_usage(root)
-        problem = self.explain_read_only()
+        problem = explain_problem(root)
         self._stores.projects.read_all()  # names those that are missing or of an unknown task
         return WorkspaceHealth(
             path=str(root),

@@ -185,8 +185,11 @@ class TrainingService:
                 "error": None,
                 "checkpoints": {},
             }
-            updated = self._stores.experiments.update(
-                project_id, experiment_id, lambda current: current.model_copy(update=changes)
+            experiments = self._stores.experiments
+            updated = self._stores.documents.reserve.spend(
+                lambda: experiments.update(
+                    project_id, experiment_id, lambda current: current.model_copy(update=changes)
+                )
             )
             self._stores.evaluations.reset_after(project_id, experiment_id)
         self._publish_status(project_id, updated)
@@ -273,8 +276,12 @@ class TrainingService:
             changes: dict[str, Any] = {"status": "completed", "error": None}
             changes |= {"completed_at": utc_now(), "final_metrics": record.final_metrics or final}
             best = {"best_epoch": record.best_epoch, "best_metric": record.best_metric}
-            experiments.update_run(project_id, experiment_id, run.id, {**changes, **best})
-            updated = experiments.update(project_id, experiment_id, lambda current: current.model_copy(update=changes))
+
+            def keep() -> ExperimentRecord:
+                experiments.update_run(project_id, experiment_id, run.id, {**changes, **best})
+                return experiments.update(project_id, experiment_id, lambda current: current.model_copy(update=changes))
+
+            updated = self._stores.documents.reserve.spend(keep)
         stage = StageStatus(stage_id="TRAIN", status="COMPLETED", message="Kept the best checkpoint")
         announce(self._bus, project_id, stage, run_id=run.id)
         self._publish_status(project_id, updated)

@@ -86,7 +86,7 @@ def run(context: JobContext) -> dict[str, Any]:
         if error.errno not in _FULL_DISK:
             raise
         msg = "The disk is full. Free some space, or import with the mode link or reference."
-        raise JobFailure(msg, kind="InsufficientStorage") from error
+        raise JobFailure(msg, kind="DiskFull") from error
 
 
 def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.durable import make_directory, sync_directory
+from app.storage.json_store import CorruptDocumentError
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +63,13 @@ def _move_to_trash(directory: Path, trash_dir: Path) -> Path:
 
 
 class Followers:
-    """Writes that follow from a committed change. One that fails is logged and tried again with the next one."""
+    """Writes that follow from a committed change. One that fails is logged and tried again, see `catch_up`."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
+        self._writing = threading.RLock()  # one after the other: an older write must not overtake a newer one
         self._owed: dict[str, Callable[[], object]] = {}
+        self._logged: set[str] = set()
 
     def write(self, name: str, write: Callable[[], object]) -> None:
         """Do the write now, and with it those that failed before; a later write of the same name replaces it."""
@@ -75,17 +78,28 @@ class Followers:
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Try everything again that could not be written."""
-        with self._mutex:
-            owed = list(self._owed.items())
-        for name, write in owed:
-            try:
-                write()
-            except FileNotFoundError:  # what it belongs to was deleted meanwhile
-                pass
-            except OSError as error:
-                logger.error("%s could not be written and will be tried again: %s", name, error)
-                continue
+        """Try everything again that could not be written: with the next write, and by the scheduler now and then."""
+        with self._writing:
             with self._mutex:
-                if self._owed.get(name) is write:
-                    del self._owed[name]
+                owed = list(self._owed.items())
+            for name, write in owed:
+                if self._owed.get(name) is write and self._try(name, write):
+                    with self._mutex:
+                        if self._owed.get(name) is write:
+                            del self._owed[name]
+
+    def _try(self, name: str, write: Callable[[], object]) -> bool:
+        """Return whether nothing of it is left to do."""
+        try:
+            write()
+        except FileNotFoundError:  # what it belongs to was deleted meanwhile
+            pass
+        except OSError as error:
+            if name not in self._logged:
+                logger.error("%s could not be written and will be tried again: %s", name, error)
+            self._logged.add(name)
+            return False
+        except CorruptDocumentError as error:  # it was set aside, and there is nothing to change
+            logger.error("%s was not written: %s", name, error)
+        self._logged.discard(name)
+        return True

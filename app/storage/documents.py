@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from app.durable import make_directory
 from app.regular_files import check_regular
 from app.schemas.projects import CorruptDocument
+from app.storage.deletion import Followers
 from app.storage.json_store import (
     CorruptDocumentError,
     NewerDocumentError,
@@ -31,6 +32,7 @@ from app.storage.json_store import (
 )
 from app.storage.locks import DocumentLocks
 from app.storage.paths import WorkspacePaths, is_id
+from app.storage.reserve import Reserve
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
@@ -67,6 +69,8 @@ class DocumentStore:
 
     def __init__(self, paths: WorkspacePaths) -> None:
         self.paths = paths
+        self.reserve = Reserve(paths)
+        self.followers = Followers()
         self._locks = DocumentLocks(paths)
         self._mutex = threading.Lock()
         self._cache: dict[Path, tuple[Signature, BaseModel]] = {}

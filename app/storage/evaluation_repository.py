@@ -9,10 +9,10 @@ from typing import Any
 
 from app.durable import make_directory, sync_directory
 from app.schemas.evaluation import EvaluationRecord
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
-from app.storage.json_store import CorruptDocumentError
+from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError
 
 CACHED_RESULTS = 4
 RECORD = "evaluation.json"
@@ -24,19 +24,21 @@ class EvaluationRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._followers = Followers()
         self._mutex = threading.Lock()
         self._results: OrderedDict[Path, tuple[Signature, list[dict[str, Any]]]] = OrderedDict()
 
     def create(self, project_id: str, experiment_id: str, record: EvaluationRecord) -> Path:
         """Begin an evaluation in an empty directory; return the directory.
 
-        A completed evaluation stays until the new one has completed as well. On an OSError nothing stays behind.
+        A completed evaluation stays until the new one has completed as well, and so does one that cannot be read now:
+        UnreadableDocumentError or NewerDocumentError is raised. On an OSError nothing stays behind.
         """
+        directory = self._paths.evaluation_dir(project_id, experiment_id)
+        earlier = self._read_certain(directory)
         self._remove(self._paths.next_evaluation_dir(project_id, experiment_id))
-        directory = self._paths.next_evaluation_dir(project_id, experiment_id)
-        if self.read_completed(project_id, experiment_id) is None:
-            directory = self._paths.evaluation_dir(project_id, experiment_id)
+        if earlier is not None and earlier.status == "completed":
+            directory = self._paths.next_evaluation_dir(project_id, experiment_id)
+        else:
             self._remove(directory)
         try:
             make_directory(directory, below=self._paths.experiment_dir(project_id, experiment_id))
@@ -52,6 +54,15 @@ class EvaluationRepository:
         if attempt is not None and attempt.status in ("pending", "running"):
             return attempt
         return self._read_in(self._paths.evaluation_dir(project_id, experiment_id))
+
+    def find(self, project_id: str, experiment_id: str, job_id: str) -> EvaluationRecord | None:
+        """Return the evaluation of a job, None when it was reset; raises OSError while the disk fails."""
+        places = (
+            self._paths.next_evaluation_dir(project_id, experiment_id),
+            self._paths.evaluation_dir(project_id, experiment_id),
+        )
+        records = (self._read_certain(directory) for directory in places)
+        return next((record for record in records if record is not None and record.job_id == job_id), None)
 
     def read_completed(self, project_id: str, experiment_id: str) -> EvaluationRecord | None:
         """Return the evaluation that the results belong to, also while another runs; None when none has completed."""
@@ -69,19 +80,19 @@ class EvaluationRepository:
     def update(
         self, project_id: str, experiment_id: str, job_id: str | None, changes: dict[str, Any]
     ) -> EvaluationRecord:
-        """Change fields of the evaluation of a job; raises FileNotFoundError when it was reset.
+        """Change fields of the evaluation of a job; raises FileNotFoundError when it was reset, OSError.
 
         Completing a second evaluation is its one commit point: after it, it takes the place of the first.
         """
         upcoming = self._paths.next_evaluation_dir(project_id, experiment_id)
-        attempt = self._read_in(upcoming)
+        attempt = self._read_certain(upcoming)
         is_again = attempt is not None and attempt.job_id == job_id
         directory = upcoming if is_again else self._paths.evaluation_dir(project_id, experiment_id)
         record = self._store.update(
             directory / RECORD, EvaluationRecord, lambda current: current.model_copy(update=changes)
         )
         if is_again and record.status == "completed":
-            self._followers.write(str(upcoming), lambda: self.put_in_place(project_id, experiment_id))
+            self._store.followers.write(str(upcoming), lambda: self.put_in_place(project_id, experiment_id))
         return record
 
     def put_in_place(self, project_id: str, experiment_id: str) -> None:
@@ -125,11 +136,20 @@ class EvaluationRepository:
             if self.read(project_id, experiment_id) == known:
                 self.reset(project_id, experiment_id)
 
-        self._followers.write(f"reset {project_id} {experiment_id}", reset)
+        self._store.followers.write(f"reset {project_id} {experiment_id}", reset)
 
     def _read_in(self, directory: Path) -> EvaluationRecord | None:
         try:
             return self._store.read(directory / RECORD, EvaluationRecord)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
+
+    def _read_certain(self, directory: Path) -> EvaluationRecord | None:
+        """Return the record, None where there is none; raises where there is one that cannot be read."""
+        try:
+            return self._store.read(directory / RECORD, EvaluationRecord)
+        except (UnreadableDocumentError, NewerDocumentError):
+            raise
         except (FileNotFoundError, CorruptDocumentError):
             return None
 

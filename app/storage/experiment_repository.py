@@ -19,9 +19,10 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, is_there
-from app.storage.json_store import CorruptDocumentError
+from app.storage.json_store import CorruptDocumentError, UnreadableDocumentError
+from app.storage.paths import is_id
 
 CHECKPOINT_NAMES: tuple[CheckpointName, ...] = ("best", "last")
 
@@ -32,7 +33,6 @@ class ExperimentRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._followers = Followers()
 
     def create(self, project_id: str, record: ExperimentRecord) -> None:
         """Store a new experiment; on an OSError nothing stays behind."""
@@ -76,6 +76,27 @@ class ExperimentRepository:
                 continue
         return sorted(records, key=lambda record: (record.created_at, record.id))
 
+    def read_certain(self, project_id: str) -> list[ExperimentRecord]:
+        """Return every experiment, for whoever deletes what one of them may need.
+
+        Raises OSError while the disk fails for one: who cannot be asked is not passed over.
+        """
+        try:
+            names = [path.name for path in self._paths.experiments_dir(project_id).iterdir()]
+        except FileNotFoundError:
+            return []
+        records = []
+        for name in names:
+            try:
+                if is_id("exp", name):
+                    records.append(self.read(project_id, name))
+            except UnreadableDocumentError as error:
+                if error.is_of_disk:
+                    raise
+            except (FileNotFoundError, CorruptDocumentError):
+                continue
+        return sorted(records, key=lambda record: (record.created_at, record.id))
+
     def count(self, project_id: str) -> int:
         """Return the number of experiments without reading them."""
         directories = self._store.list_directories(self._paths.experiments_dir(project_id), "exp")
@@ -113,11 +134,11 @@ class ExperimentRepository:
             return before if is_launched else current
 
         path = self._paths.experiment_file(project_id, before.id)
-        self._followers.write(str(path), lambda: self._store.update(path, ExperimentRecord, restore))
+        self._store.followers.write(str(path), lambda: self._store.update(path, ExperimentRecord, restore))
 
     def catch_up(self) -> None:
         """Write what could not be written on a full disk."""
-        self._followers.catch_up()
+        self._store.followers.catch_up()
 
     def refresh_index(self, project_id: str) -> None:
         """Derive experiments_index.json from the records."""

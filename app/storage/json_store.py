@@ -27,6 +27,7 @@ _PEEKED_BYTES = 2**20
 _END_BYTES = 64
 # The process has too many files open, or the disk cannot be written: the document may be as good as any.
 _NOT_OF_A_DOCUMENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EINTR}
+_NOT_OF_THE_DISK = {errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG}
 _ID = re.compile(r"(proj|exp|run|export|job)-[0-9a-f]{8}")
 _ID_FIELDS = ("id", "project_id", "experiment_id", "run_id")
 
@@ -50,6 +51,11 @@ class UnreadableDocumentError(CorruptDocumentError, OSError):
     def __init__(self, path: Path, reason: str, number: int | None = None) -> None:
         super().__init__(path, reason)
         self.errno = number
+
+    @property
+    def is_of_disk(self) -> bool:
+        """Whether the disk fails; else what lies there is no document that may be read, and waiting is of no use."""
+        return self.errno is not None and self.errno not in _NOT_OF_THE_DISK
 
 
 def open_document(path: Path) -> BinaryIO:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,10 @@ def _leftover(kind: LeftoverKind, path: Path, owner: str = "") -> Iterator[Lefto
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    if folder.is_symlink():
+    try:
+        if folder.is_symlink():
+            return
+    except OSError:  # the disk refuses to look; nothing below can be seen then
         return
     for parent, folders, names in os.walk(folder):
         for name in (*folders, *names):
@@ -111,4 +115,4 @@ def _size(path: Path) -> int:
         status = path.lstat()
     except OSError:
         return 0
-    return status.st_size if not path.is_dir() else 0
+    return 0 if stat.S_ISDIR(status.st_mode) else status.st_size

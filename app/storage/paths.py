@@ -90,6 +90,11 @@ class WorkspacePaths:
         return self.root / "signed_out.json"
 
     @property
+    def reserve_file(self) -> Path:
+        """Room on the disk for deletions that must write something."""
+        return self.root / ".reserve"
+
+    @property
     def server_lock_file(self) -> Path:
         """Held by the one server of this workspace."""
         return self.root / ".locks" / "server.lock"

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.durable import make_directory
 from app.schemas.common import utc_now
 from app.schemas.projects import ProjectRecord, WorkspaceRecord
-from app.storage.deletion import Followers, free_space, take_away
+from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, is_there
 from app.storage.json_store import (
     CorruptDocumentError,
@@ -30,7 +30,6 @@ class ProjectRepository:
         self._store = store
         self._paths = store.paths
         self._known_tasks = known_tasks
-        self._followers = Followers()
         self._deleted: set[str] = set()  # perhaps still listed, on a disk that cannot be written
 
     def open_workspace(self) -> None:
@@ -96,7 +95,7 @@ class ProjectRepository:
 
     def touch(self, project_id: str) -> None:
         """Let `updated_at` follow a change that is made already; on a full disk later."""
-        self._followers.write(f"{project_id}/project.json", lambda: self.update(project_id, {}))
+        self._store.followers.write(f"{project_id}/project.json", lambda: self.update(project_id, {}))
 
     def delete(self, project_id: str) -> Path:
         """Take a project out of the workspace in one step; return the directory to be removed with `free_space`.
@@ -107,7 +106,7 @@ class ProjectRepository:
         trashed = take_away(directory, self._paths.trash_dir, "project.json")
         self._deleted.add(project_id)
         self._store.forget(directory)
-        self._followers.write("workspace.json", self._drop_deleted)
+        self._store.followers.write("workspace.json", self._drop_deleted)
         return trashed
 
     def _reconcile(self) -> WorkspaceRecord:
@@ -124,7 +123,7 @@ class ProjectRepository:
 
     def catch_up(self) -> None:
         """Write what could not be written when a project was deleted."""
-        self._followers.catch_up()
+        self._store.followers.catch_up()
 
     def _drop_deleted(self) -> None:
         self._update_workspace(lambda record: record)

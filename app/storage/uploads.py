@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from app.datasets.formats.source import is_zip
 from app.durable import make_directory
+from app.storage.deletion import free_space, take_away
 from app.storage.paths import UnsafePathError, WorkspacePaths, check_name, contained
 
 MAX_DEPTH = 8
@@ -71,8 +72,10 @@ class UploadStore:
         return directory
 
     def remove(self, project_id: str, upload_id: str) -> None:
-        """Remove the files of an upload."""
-        shutil.rmtree(self._paths.upload_dir(project_id, upload_id), ignore_errors=True)
+        """Remove an upload in one step; raises OSError, after which it is as it was."""
+        directory = self._paths.upload_dir(project_id, upload_id)
+        if directory.is_dir():
+            free_space(take_away(directory, self._paths.trash_dir, "upload.json"))
 
 
 def _file_and_folder(name: str) -> UnsafePathError:

@@ -11,7 +11,15 @@ READ_ONLY_ERRORS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 
 
 def explain_read_only(root: Path) -> str:
-    """Return why nothing in a workspace can be changed, empty when it can be."""
+    """Return why nothing in a workspace can be changed, empty when it can be; raises OSError on a disk that fails."""
     if not root.is_dir() or os.access(root, os.W_OK):
         return ""
     return f"The workspace {root} is read-only: everything can be looked at, and nothing can be changed."
+
+
+def explain_problem(root: Path) -> str:
+    """Return what is wrong with the disk of a workspace: it is read-only, or it fails; empty when nothing is."""
+    try:
+        return explain_read_only(root)
+    except OSError as error:
+        return f"The disk of the workspace {root} cannot be used just now: {error.strerror}."

@@ -257,7 +257,7 @@ def test_a_full_disk_is_a_failure_with_a_reason(animals: Path, out: Path, monkey
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(JobFailure, match="disk is full") as failure:
         importer.run(FakeContext(out, make_payload(animals)))
-    assert failure.value.kind == "InsufficientStorage"
+    assert failure.value.kind == "DiskFull"
 
 
 def test_files_are_synced_before_the_table_names_them(

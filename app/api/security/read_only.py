@@ -1,4 +1,4 @@
-"""Lets every page say that the workspace is read-only."""
+"""Lets every page say that the workspace is read-only, or that its disk fails."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.system import explain_read_only
+from app.core.system import explain_problem
 
 _PROBLEM: ContextVar[str] = ContextVar("workspace_problem", default="")
 
@@ -28,5 +28,5 @@ class ReadOnlyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the state of the workspace for the templates of this request."""
         if scope["type"] == "http":
-            _PROBLEM.set(explain_read_only(self._root))
+            _PROBLEM.set(explain_problem(self._root))
         await self._app(scope, receive, send)

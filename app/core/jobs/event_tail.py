@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
 # No event comes near this; what follows in a longer line is passed over and not kept.
 MAX_LINE_BYTES = 64 * 2**20
+_RETRY_S = 0.05
 
 
 class ReportedEvent(FrozenModel):
@@ -38,27 +40,47 @@ class EventTail:
     offset: int = 0
     _pieces: list[bytes] = field(default_factory=list)  # of the line that is not complete yet
     _length: int = 0
+    is_refused: bool = False
 
     def read_new(self) -> list[ReportedEvent]:
-        """Return the events of the lines completed since the last call; unreadable ones are logged and left out."""
+        """Return the events of the lines completed since the last call; unreadable ones are logged and left out.
+
+        A disk that refuses the file is logged, and asked again with the next call.
+        """
         try:
-            if self.path.stat().st_size <= self.offset:
-                return []
-            with open_document(self.path) as stream:
-                stream.seek(self.offset)
-                data = stream.read(_CHUNK_BYTES)
-        except FileNotFoundError:
+            data = self._read_data()
+        except OSError as error:
+            if not self.is_refused:
+                logger.error("What a job reports cannot be read now: %s: %s", self.path, error)
+            self.is_refused = True
             return []
+        self.is_refused = False
         self.offset += len(data)
         return [event for line in self._complete(data) if line and (event := self._parse(line)) is not None]
 
-    def read_rest(self) -> list[ReportedEvent]:
-        """Return everything up to the end of the file, for when nobody writes to it any more."""
+    def _read_data(self) -> bytes:
+        try:
+            if self.path.stat().st_size <= self.offset:
+                return b""
+            with open_document(self.path) as stream:
+                stream.seek(self.offset)
+                return stream.read(_CHUNK_BYTES)
+        except FileNotFoundError:
+            return b""
+
+    def read_rest(self, wait_s: float = 0.0) -> list[ReportedEvent]:
+        """Return everything up to the end of the file, for when nobody writes to it any more.
+
+        `wait_s` is the patience with a disk that refuses to read it.
+        """
+        deadline = time.monotonic() + wait_s
         events: list[ReportedEvent] = []
         while True:
             before = self.offset
             events += self.read_new()
-            if self.offset == before:
+            if self.is_refused and time.monotonic() < deadline:
+                time.sleep(_RETRY_S)
+            elif self.offset == before:
                 return events
 
     def _complete(self, data: bytes) -> Iterator[bytes]:

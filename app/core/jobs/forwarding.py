@@ -16,6 +16,7 @@ from app.schemas.jobs import JobRecord
 logger = logging.getLogger(__name__)
 RETRY_AFTER_S = 1.0
 FORWARD_BUDGET_S = 0.25
+OBSERVE_PATIENCE_S = 30.0
 
 
 class EventForwarder:
@@ -32,16 +33,16 @@ class EventForwarder:
         self._waiting: deque[ReportedEvent] = deque()
         self._is_first_observed = False
         self._retry_at = 0.0
+        self._refused_seq = 0
+        self._refused_at = 0.0
         self.result: JobResult | None = None
 
     def take(self, events: list[ReportedEvent]) -> None:
         """Accept events in the order of the job's log; the result is kept here and goes no further."""
-        if self._forwarded_seq is None:
-            self._forwarded_seq = self._bus.last_job_seq(self._job.project_id, self._job.id)
         for reported in events:
             if isinstance(reported.event, JobResult):
                 self.result = self.result or reported.event
-            elif reported.seq > self._forwarded_seq:
+            else:
                 self._waiting.append(reported)
 
     def has_backlog(self) -> bool:
@@ -51,7 +52,8 @@ class EventForwarder:
     def forward(self) -> bool:
         """Pass on what waits, for about FORWARD_BUDGET_S at a time, so that a flood holds up no cancel.
 
-        Returns whether nothing waits any more. After the disk refused an event, it is tried again a second later.
+        Returns whether nothing waits any more. After the disk refused an event, or what follows from it, it is tried
+        again a second later.
         """
         now = time.monotonic()
         if now < self._retry_at:
@@ -74,11 +76,13 @@ class EventForwarder:
                 time.sleep(0.05)
 
     def _pass_on(self, reported: ReportedEvent) -> bool:
-        if not self._is_first_observed:
-            if not self._observe(reported.event):
-                return True
-            self._is_first_observed = True
         try:
+            if reported.seq <= self._find_forwarded_seq():
+                return True
+            if not self._is_first_observed:
+                if not self._observe_patiently(reported):
+                    return True
+                self._is_first_observed = True
             self._bus.publish(
                 self._job.project_id,
                 reported.event,
@@ -93,3 +97,24 @@ class EventForwarder:
             self._retry_at = time.monotonic() + RETRY_AFTER_S
             return False
         return True
+
+    def _find_forwarded_seq(self) -> int:
+        """Return what a former server passed on already; it is looked up once, and raises OSError until then."""
+        if self._forwarded_seq is None:
+            self._forwarded_seq = self._bus.last_job_seq(self._job.project_id, self._job.id)
+        return self._forwarded_seq
+
+    def _observe_patiently(self, reported: ReportedEvent) -> bool:
+        """Return whether the event belongs into the project's log; raises OSError to be called again.
+
+        A document that the disk refuses for long is given up, so that it does not hold up everything that follows.
+        """
+        try:
+            return self._observe(reported.event)
+        except OSError:
+            if self._refused_seq != reported.seq:
+                self._refused_seq, self._refused_at = reported.seq, time.monotonic()
+            if time.monotonic() - self._refused_at < OBSERVE_PATIENCE_S:
+                raise
+            logger.exception("What follows from event %d of job %s is lost", reported.seq, self._job.id)
+            return True

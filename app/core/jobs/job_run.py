@@ -97,7 +97,7 @@ class JobRun:
                 exit_code = self._watch()
         finally:
             self._child.close()
-        self._forwarder.take(self._tail.read_rest())
+        self._forwarder.take(self._tail.read_rest(FINISH_WAIT_S))
         self._forwarder.finish(FINISH_WAIT_S)
         cause = self._ladder.cause if self._ladder is not None else None
         return decide_outcome(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Protocol
 
@@ -9,6 +10,8 @@ from app.durable import FULL_DISK
 from app.schemas.events import AnyEvent
 from app.schemas.experiments import ErrorInfo
 from app.schemas.jobs import JobRecord
+from app.storage.deletion import Followers
+from app.storage.reserve import Reserve
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +36,16 @@ class JobObserver(Protocol):
 
 
 class ObserverTable:
-    """One observer per kind of job; one that raises is logged and harms no job but its own."""
+    """One observer per kind of job; one that raises is logged and harms no job but its own.
 
-    def __init__(self) -> None:
+    The end of a job that the disk refuses to record is recorded as soon as the disk lets it, see `catch_up`.
+    """
+
+    def __init__(self, reserve: Reserve) -> None:
+        """`reserve` is the room on a full disk in which ends are recorded."""
+        self._reserve = reserve
         self._observers: dict[str, JobObserver] = {}
+        self._ends = Followers()
 
     def register(self, kind: str, observer: JobObserver) -> None:
         """Set the observer of a kind; raises ValueError for a second one."""
@@ -56,13 +65,18 @@ class ObserverTable:
             logger.exception("The observer of job %s failed at its start", job.id)
 
     def saw_event(self, job: JobRecord, event: AnyEvent) -> bool:
-        """Tell of an event; returns whether it belongs into the project's log."""
+        """Tell of an event; returns whether it belongs into the project's log.
+
+        Raises OSError when the disk refuses now what follows from the event: to be told again.
+        """
         observer = self._observers.get(job.kind)
         if observer is None:
             return True
         try:
             return observer.on_event(job, event)
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
+                raise
             logger.exception("The observer of job %s failed at an event %s", job.id, event.type)
             return True
 
@@ -72,12 +86,33 @@ class ObserverTable:
         if observer is None:
             return job
         try:
-            observer.on_finished(job)
+            self._reserve.spend(lambda: observer.on_finished(job))
         except Exception as error:
             logger.exception("The observer of job %s failed at its end", job.id)
+            ended = job
             if job.status in ("completed", "paused"):
-                is_full = isinstance(error, OSError) and error.errno in FULL_DISK
-                kind = "DiskFull" if is_full else type(error).__name__
-                reason = ErrorInfo(type=kind, message=f"What the job made could not be kept: {error}")
-                return job.model_copy(update={"status": "failed", "error": reason})
+                ended = job.model_copy(update={"status": "failed", "error": _describe(error)})
+            self._ends.write(f"The end of job {job.id}", lambda: _record_end(observer, ended))
+            return ended
         return job
+
+    def catch_up(self) -> None:
+        """Record the ends that the disk refused, as far as it lets them be recorded now."""
+        self._ends.catch_up()
+
+
+def _record_end(observer: JobObserver, job: JobRecord) -> None:
+    """Record an end again; raises OSError, to be called once more."""
+    try:
+        observer.on_finished(job)
+    except OSError:
+        raise
+    except Exception:
+        logger.exception("The observer of job %s failed at its end again", job.id)
+
+
+def _describe(error: Exception) -> ErrorInfo:
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        message = "The disk is full, so what the job made could not be kept. Free some space and start it again."
+        return ErrorInfo(type="DiskFull", message=message)
+    return ErrorInfo(type=type(error).__name__, message=f"What the job made could not be kept: {error}")

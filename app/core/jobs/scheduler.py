@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config import Settings
+from app.core.announcing import announce
 from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, NotFoundError
@@ -36,6 +37,7 @@ from app.storage.paths import WorkspacePaths
 logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
 COLD_KINDS = frozenset({"import", "check"})
+CATCH_UP_EVERY_S = 2.0
 
 
 class JobScheduler:
@@ -53,9 +55,12 @@ class JobScheduler:
         self._bus = bus
         self._settings = settings
         self._worker_arguments = worker_arguments
+        self._documents = documents = documents or DocumentStore(paths)
         self._repository = JobRepository(paths, documents)
         self._spare = WarmSpare(paths.root, settings.warm_spare, worker_arguments, settings.warm_spare_idle_s)
-        self._observers = ObserverTable()
+        self._observers = ObserverTable(documents.reserve)
+        self._stopping = threading.Event()
+        self._writer: threading.Thread | None = None
         self._changed = threading.Condition(threading.RLock())  # guards everything below
         self._records: dict[str, JobRecord] = {}
         self._queue = JobQueue()
@@ -78,6 +83,9 @@ class JobScheduler:
                 self._settle(record)
         with self._changed:
             self._accepts_starts = True
+        self._stopping.clear()
+        self._writer = threading.Thread(target=self._catch_up_often, name="owed writes", daemon=True)
+        self._writer.start()
         self._spare.start()
         self._start_ready()
 
@@ -110,6 +118,10 @@ class JobScheduler:
         deadline = time.monotonic() + timeout_s + 2.0
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        self._stopping.set()
+        if self._writer is not None:
+            self._writer.join(1.0)
+            self._writer = None
 
     def submit(  # noqa: PLR0913 - what a job is, each by its name
         self,
@@ -364,11 +376,19 @@ class JobScheduler:
             return record
 
     def _save(self, record: JobRecord) -> None:
-        """A full disk must not keep a job from ending; the next server settles what it finds."""
-        try:
-            self._repository.save(record)
-        except OSError as error:
-            logger.error("The record of job %s could not be written: %s", record.id, error)
+        """Write job.json. A disk that refuses it keeps no job from ending: later, or the next server settles it."""
+        reserve = self._documents.reserve
+        self._documents.followers.write(
+            f"The record of job {record.id}", lambda: reserve.spend(lambda: self._repository.save(record))
+        )
+
+    def _catch_up_often(self) -> None:
+        """Write what the disk refused, so that nothing has to be restarted once it works again."""
+        while not self._stopping.wait(CATCH_UP_EVERY_S):
+            with skipping("What the disk refused before"):
+                self._observers.catch_up()
+                self._documents.followers.catch_up()
+                self._bus.catch_up()
 
     def _publish_status(self, record: JobRecord) -> None:
         event = JobStatusChanged(
@@ -377,7 +397,4 @@ class JobScheduler:
             status=record.status,
             message=record.error.message if record.error is not None else "",
         )
-        try:
-            self._bus.publish(record.project_id, event, run_id=record.subject.get("run_id"), job_id=record.id)
-        except (NotFoundError, OSError) as error:
-            logger.warning("The state of job %s could not be published: %s", record.id, error)
+        announce(self._bus, record.project_id, event, run_id=record.subject.get("run_id"), job_id=record.id)

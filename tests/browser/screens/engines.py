@@ -35,7 +35,7 @@ def import_images(context: JobContext) -> dict[str, Any]:
     payload = ImportPayload.model_validate(context.request.payload)
     if payload.source_path.endswith(TORN_FOLDER):
         msg = "The disk is full. Free some space, or import with the mode link or reference."
-        raise JobFailure(msg, kind="InsufficientStorage")
+        raise JobFailure(msg, kind="DiskFull")
     if not payload.source_path.endswith(ENDLESS_FOLDER):
         return importer.run(context)
     done = _TOTAL_IMAGES // 3
