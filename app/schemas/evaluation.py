@@ -6,7 +6,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.schemas.common import Count, ExperimentId, JobId, ProjectId, QueryModel, RunId, StrictModel, Time
+from app.schemas.common import (
+    MAX_PAGE,
+    Count,
+    ExperimentId,
+    FilterText,
+    JobId,
+    ProjectId,
+    QueryModel,
+    RunId,
+    StrictModel,
+    Time,
+)
 from app.schemas.experiments import CheckpointInfo, CheckpointName, DeviceId, ErrorInfo
 
 Subset = Literal["train", "val", "test"]
@@ -70,13 +81,13 @@ class EvaluationDeleted(StrictModel):
 class ResultQuery(QueryModel):
     """Which results a page holds and in which order."""
 
-    page: Annotated[int, Field(ge=1)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     page_size: Annotated[int, Field(ge=1, le=500)] = 50
     sort_by: Literal["filename", "confidence", "error", "worst"] = "filename"
     sort_order: Literal["asc", "desc"] = "asc"
     filter_correct: bool | None = None
-    filter_class: str | None = None
-    filter_predicted: str | None = None
+    filter_class: FilterText = None
+    filter_predicted: FilterText = None
     filter_subset: Subset | None = None
     filter_confidence_above: Annotated[float | None, Field(ge=0, le=1, description="Not that itself.")] = None
     filter_confidence_up_to: Annotated[float | None, Field(ge=0, le=1, description="With that itself.")] = None
