@@ -40,6 +40,7 @@ class SystemService:
         self._settings = settings
         self._survey = Survey(stores.documents, tuple(list_specs()))
         self._started = time.monotonic()
+        self._problem = ""
 
     def get_health(self) -> Health:
         """Return a sign of life."""
@@ -60,7 +61,11 @@ class SystemService:
 
     def explain_read_only(self) -> str:
         """Return why nothing can be changed, empty when it can be."""
-        return explain_read_only(self._stores.paths.root)
+        return explain_read_only(self._stores.paths.root) or self._problem
+
+    def note_problem(self, problem: str) -> None:
+        """Say why nothing can be changed although the disk could be written; empty when there is no such reason."""
+        self._problem = problem
 
     def list_devices(self) -> DeviceList:
         """Return the devices of this machine."""

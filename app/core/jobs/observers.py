@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Protocol
 
@@ -9,8 +10,11 @@ from app.durable import FULL_DISK
 from app.schemas.events import AnyEvent
 from app.schemas.experiments import ErrorInfo
 from app.schemas.jobs import JobRecord
+from app.storage.writability import READ_ONLY_ERRORS
 
 logger = logging.getLogger(__name__)
+# A disk that refuses a write with one of these may take it later.
+REFUSED_FOR_NOW = FULL_DISK | READ_ONLY_ERRORS | {errno.EIO}
 
 
 class JobObserver(Protocol):
@@ -66,18 +70,33 @@ class ObserverTable:
             logger.exception("The observer of job %s failed at an event %s", job.id, event.type)
             return True
 
-    def finished(self, job: JobRecord) -> JobRecord:
-        """Tell of the end; a job whose end could not be recorded is returned as failed, for nothing came of it."""
+    def finished(self, job: JobRecord) -> tuple[JobRecord, bool]:
+        """Tell of the end; return the job, and whether its end still has to be told because the disk refused it.
+
+        A job whose end could not be recorded is returned as failed, for nothing came of it.
+        """
         observer = self._observers.get(job.kind)
         if observer is None:
-            return job
+            return job, False
         try:
             observer.on_finished(job)
         except Exception as error:
             logger.exception("The observer of job %s failed at its end", job.id)
+            is_owed = isinstance(error, OSError) and error.errno in REFUSED_FOR_NOW
             if job.status in ("completed", "paused"):
                 is_full = isinstance(error, OSError) and error.errno in FULL_DISK
                 kind = "DiskFull" if is_full else type(error).__name__
                 reason = ErrorInfo(type=kind, message=f"What the job made could not be kept: {error}")
-                return job.model_copy(update={"status": "failed", "error": reason})
-        return job
+                return job.model_copy(update={"status": "failed", "error": reason}), is_owed
+            return job, is_owed
+        return job, False
+
+    def tell_again(self, job: JobRecord) -> bool:
+        """Tell of an end that the disk refused earlier; return whether it took it now, or never will."""
+        try:
+            self._observers[job.kind].on_finished(job)
+        except OSError as error:
+            return error.errno not in REFUSED_FOR_NOW
+        except Exception:
+            logger.exception("The observer of job %s failed at its end", job.id)
+        return True

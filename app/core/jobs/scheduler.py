@@ -26,12 +26,14 @@ from app.core.jobs.queue import JobQueue, check_transition
 from app.core.jobs.recovery import recover_outcome
 from app.core.jobs.repository import JobRepository
 from app.core.jobs.spare import WarmSpare
+from app.core.retrying import Retry
 from app.schemas.common import StrictModel, new_id, utc_now
 from app.schemas.events import AnyEvent, JobProgressed, JobStatusChanged
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCommand, JobProgress, JobRecord, JobRequest
 from app.schemas.system import SpareHealth
 from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
+from app.storage.writability import explain_read_only
 
 logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
@@ -51,6 +53,7 @@ class JobScheduler:
     ) -> None:
         """`worker_arguments` go to every child, e.g. another table of handlers; `documents` names bad records."""
         self._bus = bus
+        self._root = paths.root
         self._settings = settings
         self._worker_arguments = worker_arguments
         self._repository = JobRepository(paths, documents)
@@ -64,6 +67,8 @@ class JobScheduler:
         self._threads: dict[str, threading.Thread] = {}
         self._ending: set[str] = set()
         self._accepts_starts = False
+        self._owed: dict[str, JobRecord] = {}  # ended, and the disk has not taken their end yet
+        self._retry = Retry(self._catch_up, "What waits for the disk of the workspace")
 
     def register(self, kind: str, observer: JobObserver) -> None:
         """Set who learns of the jobs of a kind; before `start`."""
@@ -103,6 +108,7 @@ class JobScheduler:
         with self._changed:
             self._accepts_starts = False
             runs, threads = list(self._runs.values()), list(self._threads.values())
+        self._retry.stop()
         self._spare.stop()
         for run in runs:
             run.end("shutdown", ask_s=0.5 * timeout_s, terminate_s=0.25 * timeout_s)
@@ -286,6 +292,9 @@ class JobScheduler:
         return self._observers.saw_event(self.get(job_id), event)
 
     def _start_ready(self) -> None:
+        if len(self._queue) and explain_read_only(self._root):
+            self._retry.need()  # each would only fail
+            return
         started = []
         with self._changed:
             while self._accepts_starts and (job := self._next_job()) is not None:
@@ -338,17 +347,34 @@ class JobScheduler:
                 "process_created": None,
             }
         )
-        record = self._observers.finished(record)
+        record, is_owed = self._observers.finished(record)
         self._save(record)
         with self._changed:
             self._records[job_id] = record
+            if is_owed:
+                self._owed[job_id] = record
         self._publish_status(record)
         with self._changed:
             self._runs.pop(job_id, None)
             self._threads.pop(job_id, None)
             self._ending.discard(job_id)
             self._changed.notify_all()
+        if is_owed:
+            self._retry.need()
         self._start_ready()
+
+    def _catch_up(self) -> bool:
+        """Tell the ends that the disk refused, and start what waits for it; return whether nothing is left."""
+        with self._changed:
+            owed = list(self._owed.values())
+        for record in owed:
+            if self._observers.tell_again(record):
+                self._save(record)
+                self._publish_status(record)
+                with self._changed:
+                    self._owed.pop(record.id, None)
+        self._start_ready()
+        return not self._owed and not (len(self._queue) and explain_read_only(self._root))
 
     def _update(self, job_id: str, **changes: Any) -> JobRecord:
         with self._changed:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import time
 
 import psutil
 import pytest
 
+from app.schemas.jobs import JobRecord
 from tests.core.jobs.conftest import MakeStudio, Studio
 
 
@@ -56,6 +58,35 @@ def test_an_observer_that_raises_does_not_keep_the_job_from_ending(
     assert job.error.message == "What the job made could not be kept: no room"
 
 
+def test_an_end_that_the_disk_refuses_is_told_again_once_it_takes_it(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = studio.observer.on_finished
+    refusals = [OSError(errno.EROFS, "read-only"), OSError(errno.ENOSPC, "full")]
+
+    def refuse_twice(job: JobRecord) -> None:
+        if refusals:
+            raise refusals.pop()
+        told(job)
+
+    monkeypatch.setattr(studio.observer, "on_finished", refuse_twice)
+    job = studio.run("succeed")
+    assert (job.status, job.error and job.error.type) == ("failed", "DiskFull")
+    deadline = time.monotonic() + 30
+    while not studio.observer.finished and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert [each.status for each in studio.observer.finished] == ["failed"]
+
+
+def test_what_waits_starts_once_the_disk_can_be_written(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = ["read-only"]
+    monkeypatch.setattr("app.core.jobs.scheduler.explain_read_only", lambda root: problem[0])
+    job_id = studio.submit("succeed")
+    assert studio.scheduler.get(job_id).status == "pending"
+    problem[0] = ""
+    assert studio.scheduler.wait(job_id, 60).status == "completed"
+
+
 @pytest.mark.parametrize(
     ("kind", "error_type", "message", "log"),
     [
@@ -66,6 +97,8 @@ def test_an_observer_that_raises_does_not_keep_the_job_from_ending(
         ("return_nonsense", "PydanticSerializationError", "object", "Traceback"),
         ("crash", "Crash", "SIGSEGV", "Segmentation fault"),
         ("be_killed", "Killed", "SIGKILL", ""),
+        ("be_interrupted", "Signal", "ended from outside by SIGINT", ""),
+        ("exit_like_a_library", "ProcessExit", "A library ended the job's process with exit code 1", "SystemExit"),
         ("no_such_kind", "UnknownKind", "no_such_kind", ""),
     ],
 )
