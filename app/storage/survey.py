@@ -25,6 +25,7 @@ from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.json_store import CorruptDocumentError, open_regular, read_bytes, read_model, unreadable
 from app.storage.locks import ServerInfo
 from app.storage.project_repository import read_project
+from app.storage.signed_out import read_signed_out
 
 Reader = Callable[[Path], object]
 # Beyond this size the syntax is looked at, not the values: pages check those when they read the document.
@@ -67,6 +68,7 @@ def _open(path: Path) -> None:
 DOCUMENTS: tuple[tuple[str, Reader], ...] = (
     ("workspace.json", _record(WorkspaceRecord)),
     ("measurements.json", _record(MeasurementsRecord)),
+    ("signed_out.json", read_signed_out),
     (".locks/server.json", _record(ServerInfo)),
     (".locks/server.lock", _open),
     ("projects/proj/project.json", read_project),

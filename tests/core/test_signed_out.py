@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.signed_out import SignedOut
+from app.core.signed_out import SESSION_AGE_S, SignedOut
 
 
 def test_what_would_have_ended_by_itself_is_forgotten(tmp_path: Path) -> None:
@@ -20,17 +20,27 @@ def test_what_would_have_ended_by_itself_is_forgotten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"a": "b"}', "[" * 5000, "nonsense"])
-def test_damaged_file_is_no_session_and_no_failure(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "signed_out.json"
+def test_damaged_file_ends_every_session_begun_before(tmp_path: Path, content: str) -> None:
+    """Whoever signed out must stay out, and nobody knows who that was."""
+    path, now = tmp_path / "signed_out.json", 1000.0
     path.write_text(content)
-    ended = SignedOut(path, lambda: 0.0)
-    assert "one" not in ended
-    ended.add("one", 10.0)
-    assert "one" in SignedOut(path, lambda: 0.0)
+    for _ in range(2):  # after a restart, too
+        ended = SignedOut(path, lambda: now)
+        assert ended.has("one", 900.0 + SESSION_AGE_S)
+        assert not ended.has("begun since", 1000.0 + SESSION_AGE_S)
+    assert len(list((tmp_path / ".corrupt").glob("*.reason"))) == 1
+
+
+def test_file_that_cannot_be_read_ends_every_session_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "signed_out.json"
+    path.mkdir()
+    ended = SignedOut(path, lambda: 1000.0)
+    assert ended.has("one", 900.0 + SESSION_AGE_S)
+    assert path.is_dir()
 
 
 def test_disk_that_cannot_be_written_ends_it_for_this_server(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ended = SignedOut(tmp_path / "file" / "signed_out.json", lambda: 0.0)
     ended.add("one", 10.0)
-    assert "one" in ended
+    assert ended.has("one", 10.0)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from app.core.signed_out import SignedOut
+from app.core.signed_out import SESSION_AGE_S, SignedOut
 
 SESSION_COOKIE = "ai_studio_session"
-SESSION_AGE_S = 30 * 24 * 3600
 SIGN_IN_PATH = "/sign-in"
 SIGN_OUT_PATH = "/sign-out"
 START_PATH = "/projects"
@@ -37,6 +38,8 @@ class Sessions:
         self._token = token
         self._signed_out = signed_out
         self._clock = clock
+        self._lock = threading.Lock()
+        self._followers: dict[str, list[Callable[[], None]]] = {}
 
     def begin(self) -> str:
         """Return what the cookie of a new session holds: an id, its beginning, and the proof of both."""
@@ -50,13 +53,35 @@ class Sessions:
             return None
         session_id, _, began = fact.partition(".")
         session = Session(session_id, int(began) + SESSION_AGE_S)
-        return session if session.until > self._clock() and session.id not in self._signed_out else None
+        is_over = session.until <= self._clock() or self._signed_out.has(session.id, session.until)
+        return None if is_over else session
 
     def end(self, cookie: str) -> None:
         """Accept a session no more, wherever its cookie was copied to; anything else is no matter."""
         session = self.find(cookie)
-        if session is not None:
-            self._signed_out.add(session.id, session.until)
+        if session is None:
+            return
+        self._signed_out.add(session.id, session.until)
+        with self._lock:
+            callbacks = list(self._followers.get(session.id, ()))
+        for callback in callbacks:
+            callback()
+
+    @contextmanager
+    def following(self, session: Session, on_end: Callable[[], None]) -> Iterator[None]:
+        """Have a callback called when the session is ended while the block runs, from whatever thread ends it."""
+        with self._lock:
+            self._followers.setdefault(session.id, []).append(on_end)
+        try:
+            if self._signed_out.has(session.id, session.until):  # since it was found
+                on_end()
+            yield
+        finally:
+            with self._lock:
+                followers = self._followers[session.id]
+                followers.remove(on_end)
+                if not followers:
+                    del self._followers[session.id]
 
     def _prove(self, fact: str) -> str:
         key = (self._token or "").encode()

@@ -14,7 +14,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.security.addresses import is_loopback
 from app.api.security.refusal import refuse
-from app.api.security.sessions import SESSION_COOKIE, SIGN_IN_PATH, SIGN_OUT_PATH, Sessions, is_same, note_session
+from app.api.security.session_calls import SessionCall
+from app.api.security.sessions import (
+    SESSION_COOKIE,
+    SIGN_IN_PATH,
+    SIGN_OUT_PATH,
+    Session,
+    Sessions,
+    is_same,
+    note_session,
+)
 from app.schemas.envelope import ErrorBody
 
 _REFUSED = ErrorBody(
@@ -45,22 +54,32 @@ class TokenMiddleware:
                 await self._app(scope, receive, send)
             else:
                 await refuse(scope, receive, send, _NO_TOKEN_SET)
-        elif self._is_authorized(Headers(scope=scope)) or _is_open(scope):
+        elif self._has_token(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+        elif (session := self._find_session(Headers(scope=scope))) is not None:
+            await SessionCall(self._app, self._sessions, session).run(scope, receive, send)
+        elif _is_open(scope):
             await self._app(scope, receive, send)
         elif _is_page_visit(scope):
             await RedirectResponse(f"{SIGN_IN_PATH}?next={quote(_address_of(scope))}", 303)(scope, receive, send)
         else:
             await refuse(scope, receive, send, _REFUSED)
 
-    def _is_authorized(self, headers: Headers) -> bool:
+    def _has_token(self, headers: Headers) -> bool:
         values = headers.getlist("authorization")
-        if values:
-            scheme, _, given = values[0].partition(" ")
-            is_right = self._token is not None and is_same(given.strip(), self._token)
-            return len(values) == 1 and scheme.lower() == "bearer" and is_right
-        has_session = self._sessions.find(read_session(headers)) is not None
-        note_session(is_there=has_session)
-        return has_session
+        if len(values) != 1:
+            return False
+        scheme, _, given = values[0].partition(" ")
+        is_right = self._token is not None and is_same(given.strip(), self._token)
+        return scheme.lower() == "bearer" and is_right
+
+    def _find_session(self, headers: Headers) -> Session | None:
+        """Return the session of a browser; a wrong bearer beside it counts more."""
+        if "authorization" in headers:
+            return None
+        session = self._sessions.find(read_session(headers))
+        note_session(is_there=session is not None)
+        return session
 
 
 def read_session(headers: Headers) -> str:

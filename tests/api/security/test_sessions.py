@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from app.api.pages import sign_in
 from app.api.security.sessions import SESSION_COOKIE, Sessions, safe_return_path
 from app.config import Settings
 from app.core.signed_out import SignedOut
+from app.schemas.projects import ProjectCreate, ProjectUpdate
 from tests.api.live import LiveServer, run_server
 
 TOKEN = "correct horse battery"
@@ -105,6 +109,52 @@ def test_signing_out_takes_the_session_of_this_browser_only(guarded: LiveServer)
         assert other.get("/api/projects").status_code == 200
         headers = {"authorization": f"Bearer {TOKEN}"}
         assert 'action="/sign-out"' not in browser.get("/projects", headers=headers).text
+
+
+def sign_in_by_form(guarded: LiveServer) -> str:
+    """Return the cookie of a new session."""
+    origin = {"origin": guarded.url, "sec-fetch-site": "same-origin"}
+    with httpx.Client(base_url=guarded.url) as browser:
+        browser.post("/sign-in", data={"token": TOKEN}, headers=origin)
+        return browser.cookies[SESSION_COOKIE]
+
+
+def sign_out_by_form(guarded: LiveServer, cookie: str) -> None:
+    origin = {"origin": guarded.url, "sec-fetch-site": "same-origin"}
+    httpx.post(f"{guarded.url}/sign-out", headers=origin, cookies={SESSION_COOKIE: cookie})
+
+
+def test_signing_out_ends_the_event_streams_of_the_session(guarded: LiveServer) -> None:
+    project = guarded.studio.projects.create_project(ProjectCreate(name="Followed", task="classification"))
+    cookie, other = sign_in_by_form(guarded), sign_in_by_form(guarded)
+    path = f"{guarded.url}/api/projects/{project.id}/events"
+    with (
+        httpx.Client(timeout=30) as client,
+        client.stream("GET", path, cookies={SESSION_COOKIE: cookie}) as ended,
+        client.stream("GET", path, cookies={SESSION_COOKIE: other}) as kept,
+    ):
+        ended_lines, kept_lines = ended.iter_lines(), kept.iter_lines()
+        for lines in (ended_lines, kept_lines):
+            assert "event: caught-up" in lines
+        sign_out_by_form(guarded, cookie)
+        guarded.studio.projects.update_project(project.id, ProjectUpdate(name="Not for them"))
+        assert "event: RECORD_CHANGED" in kept_lines
+        assert not [line for line in ended_lines if "RECORD_CHANGED" in line]
+
+
+def test_signing_out_ends_the_sockets_of_the_session(guarded: LiveServer) -> None:
+    project = guarded.studio.projects.create_project(ProjectCreate(name="Socket", task="classification"))
+    cookie = sign_in_by_form(guarded)
+    headers = {"cookie": f"{SESSION_COOKIE}={cookie}", "origin": guarded.url}
+    url = f"{guarded.url.replace('http', 'ws')}/ws/projects/{project.id}"
+    with connect(url, additional_headers=headers) as socket:
+        while json.loads(socket.recv(30))["type"] != "CAUGHT_UP":
+            pass
+        sign_out_by_form(guarded, cookie)
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(30)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
 
 
 def test_another_site_cannot_sign_a_browser_out(guarded: LiveServer) -> None:
