@@ -166,7 +166,8 @@ def check_leftovers(settings: Settings) -> Iterator[Check]:
     from app.storage.paths import WorkspacePaths
 
     if settings.workspace_root.is_dir():
-        held = list_held(DocumentStore(WorkspacePaths(settings.workspace_root)))
+        documents = DocumentStore(WorkspacePaths(settings.workspace_root))
+        held = list_held(documents, settings.resolved_weights_dir)
         details: dict[str, object] = {item.kind: item.model_dump() for item in held}
         yield Check("leftovers", "note" if held else "ok", describe_held(held), details)
 

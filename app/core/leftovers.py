@@ -6,16 +6,19 @@ Nothing that a living job works with is touched, nothing on a read-only disk, an
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from app.core.boundaries import skipping
 from app.core.exceptions import NotFoundError
 from app.core.jobs.scheduler import JobScheduler
 from app.core.stores import Stores
-from app.schemas.jobs import TERMINAL_JOB_STATUSES
+from app.schemas.common import parse_time
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.system import HeldSpace
 from app.storage.documents import DocumentStore
 from app.storage.leftovers import Leftover, LeftoverKind, find_leftovers
@@ -24,6 +27,7 @@ from app.storage.writability import explain_read_only
 logger = logging.getLogger(__name__)
 SWEEP_EVERY_S = 3600.0
 HOUR_S = 3600.0
+LOOKS_AGE_S = 7 * 24 * HOUR_S
 MAX_NAMES = 5
 # How long it lies untouched before it is removed. What was set aside is kept for a person to look at.
 AGES_S: dict[LeftoverKind, float] = {
@@ -46,8 +50,15 @@ TITLES: dict[LeftoverKind, str] = {
 class LeftoverService:
     """Sweeps in a thread of its own; `clock` is for tests."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        scheduler: JobScheduler,
+        clock: Callable[[], float] = time.time,
+        weights_dir: Path | None = None,
+    ) -> None:
         self._stores = stores
+        self._weights_dir = weights_dir
         self._scheduler = scheduler
         self._clock = clock
         self._started = 0.0
@@ -76,15 +87,25 @@ class LeftoverService:
         if explain_read_only(self._stores.paths.root):
             return 0
         num_bytes = 0
-        for leftover in find_leftovers(self._stores.documents):
+        for leftover in find_leftovers(self._stores.documents, self._weights_dir):
             if self._stopped.is_set():
                 break
             if self._is_due(leftover):
                 with skipping(f"The leftover {leftover.path}"):
                     num_bytes += _remove(leftover)
+        self._forget_looks()
         if num_bytes:
             logger.info("Removed %.1f MiB that killed or abandoned work had left", num_bytes / 2**20)
         return num_bytes
+
+    def _forget_looks(self) -> None:
+        """Drop ended jobs that no record refers to: models and previews that were kept loaded, and probes."""
+        for job in self._scheduler.list_jobs():
+            is_look = job.is_service or job.kind == "probe"
+            has_ended = job.status in TERMINAL_JOB_STATUSES and job.completed_at is not None
+            if is_look and has_ended and self._clock() - _end_of(job) > LOOKS_AGE_S:
+                with skipping(f"The job {job.id}"):
+                    self._scheduler.forget_job(job.id)
 
     def _sweep_often(self) -> None:
         while not self._stopped.is_set():
@@ -98,7 +119,9 @@ class LeftoverService:
             return False
         is_old = leftover.changed < self._clock() - age_s
         if leftover.kind == "half_written":
-            return is_old or leftover.changed < self._started
+            # Weights that lie elsewhere may just be loaded by another server.
+            is_ours = leftover.path.is_relative_to(self._stores.paths.root)
+            return is_old or (is_ours and leftover.changed < self._started)
         return is_old and not self._is_in_use(leftover)
 
     def _is_in_use(self, leftover: Leftover) -> bool:
@@ -114,11 +137,11 @@ class LeftoverService:
             return leftover.kind == "job_file"
 
 
-def list_held(documents: DocumentStore) -> list[HeldSpace]:
+def list_held(documents: DocumentStore, weights_dir: Path | None = None) -> list[HeldSpace]:
     """Return how much room is held by what nobody asked to keep, the largest first; work in progress is part of it."""
     sizes: dict[LeftoverKind, list[tuple[int, str]]] = {}
-    for leftover in find_leftovers(documents):
-        sizes.setdefault(leftover.kind, []).append((leftover.count_bytes(), documents.show_path(leftover.path)))
+    for leftover in find_leftovers(documents, weights_dir):
+        sizes.setdefault(leftover.kind, []).append((leftover.count_bytes(), _show(documents, leftover.path)))
     held = [
         HeldSpace(
             kind=kind,
@@ -136,6 +159,14 @@ def describe_held(held: Iterable[HeldSpace]) -> str:
     """Return the amounts as a sentence."""
     parts = [f"{item.title} {item.num_bytes / 2**20:.1f} MiB" for item in held]
     return f"Held: {', '.join(parts)}." if parts else "Nothing is left over."
+
+
+def _end_of(job: JobRecord) -> float:
+    return parse_time(job.completed_at).timestamp() if job.completed_at is not None else math.inf
+
+
+def _show(documents: DocumentStore, path: Path) -> str:
+    return documents.show_path(path) if path.is_relative_to(documents.paths.root) else str(path)
 
 
 def _remove(leftover: Leftover) -> int:

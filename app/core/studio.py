@@ -90,7 +90,7 @@ class Studio:
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus, checksums)
         self.system = SystemService(stores, settings, scheduler, bus)
-        self._leftovers = LeftoverService(stores, scheduler)
+        self._leftovers = LeftoverService(stores, scheduler, weights_dir=settings.resolved_weights_dir)
         self._beginning = threading.Lock()
         self._has_begun = False
         self._begin_later = Retry(lambda: not self.take_workspace(), "The start on a disk that was read-only")

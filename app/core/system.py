@@ -85,5 +85,5 @@ class SystemService:
             is_writable=not problem,
             problem=problem,
             corrupt=self._survey.list_problems(),
-            held=list_held(self._stores.documents),
+            held=list_held(self._stores.documents, self._settings.resolved_weights_dir),
         )

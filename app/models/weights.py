@@ -123,7 +123,7 @@ def _download(file: WeightsFile, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     _log.info("Downloading %s to %s", file.url, path)
     # Its own name for each process, so that two runs that start together do not write into one file.
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", delete=False) as partial:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{file.name}.", suffix=".tmp", delete=False) as partial:
         try:
             digest = _receive(file.url, partial)
             if not digest.startswith(file.hash_prefix):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.storage.documents import DocumentStore
+from app.storage.paths import WorkspacePaths
 
 LeftoverKind = Literal["half_written", "upload", "staging", "job_file", "trash", "set_aside"]
 # The documents and the log of a job stay as long as its project; the rest is scratch once it has ended.
@@ -32,17 +33,27 @@ class Leftover:
         return sum(_size(path) for path in (self.path, *_walk(self.path)))
 
 
-def find_leftovers(documents: DocumentStore) -> Iterator[Leftover]:
-    """Yield everything of every kind, also what is in use; `owner` is the id of the job or upload that it is of."""
+def find_leftovers(documents: DocumentStore, weights_dir: Path | None = None) -> Iterator[Leftover]:
+    """Yield everything of every kind, also what is in use; `owner` is the id of the job or upload that it is of.
+
+    `weights_dir` is where weights are downloaded to, when that is not the folder in the workspace.
+    """
     paths = documents.paths
     yield from _entries("trash", paths.trash_dir)
     yield from _entries("set_aside", paths.corrupt_dir)
     yield from _half_written(_list(paths.root))
+    yield from _half_written(_list(paths.root / ".locks"))
+    yield from _half_written(_list(weights_dir or paths.root / "weights"))
     for project in documents.list_directories(paths.projects_dir, "proj"):
         yield from _half_written(_list(project))
         yield from _half_written(_list(project / "dataset"))
+        yield from _half_written(_list(project / "dataset" / ".thumbs"))
         for folder in (project / "experiments", project / "exports"):
             yield from _half_written(_walk(folder))
+        for experiment in documents.list_directories(project / "experiments", "exp"):
+            yield from _headless(paths, experiment, "experiment.json", {"origin.ckpt"})
+        for export in documents.list_directories(project / "exports", "export"):
+            yield from _headless(paths, export, "export.json", set())
         for upload in documents.list_directories(project / "uploads", "upload"):
             yield from _leftover("upload", upload, upload.name)
         for staging in documents.list_directories(project / "staging", "job"):
@@ -56,6 +67,19 @@ def find_leftovers(documents: DocumentStore) -> Iterator[Leftover]:
 def _entries(kind: LeftoverKind, folder: Path) -> Iterator[Leftover]:
     for path in _list(folder):
         yield from _leftover(kind, path)
+
+
+def _headless(paths: WorkspacePaths, folder: Path, record: str, prepared: set[str]) -> Iterator[Leftover]:
+    """Yield a folder that was killed before its record was written: it holds nothing but what comes before the record.
+
+    One whose record was set aside is kept, because somebody may repair it.
+    """
+    names = {path.name for path in _list(folder)}
+    if record in names or not names <= prepared:
+        return
+    aside = "+".join((folder / record).relative_to(paths.root).parts)
+    if not any(path.name.startswith(aside) for path in _list(paths.corrupt_dir)):
+        yield from _leftover("half_written", folder)
 
 
 def _half_written(files: Iterator[Path] | list[Path]) -> Iterator[Leftover]:

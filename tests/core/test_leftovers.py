@@ -13,6 +13,7 @@ from app.core import leftovers as module
 from app.core.exceptions import NotFoundError
 from app.core.leftovers import AGES_S, LeftoverService, describe_held, list_held
 from app.core.stores import open_stores
+from app.schemas.common import utc_now
 from app.schemas.jobs import JobRecord, JobStatus
 from app.storage.leftovers import find_leftovers
 from app.storage.paths import WorkspacePaths
@@ -45,7 +46,11 @@ class FakeScheduler:
 
     def list_jobs(self) -> list[JobRecord]:
         """Return the jobs."""
-        return self.jobs
+        return list(self.jobs)
+
+    def forget_job(self, job_id: str) -> None:
+        """Drop a job."""
+        self.jobs = [job for job in self.jobs if job.id != job_id]
 
 
 @dataclass
@@ -231,3 +236,60 @@ def test_server_sweeps_when_it_starts_and_says_what_is_held(tmp_path: Path) -> N
         assert {item.kind: item.num_bytes for item in studio.system.get_workspace().held} == {"upload": 100}
     finally:
         studio.stop()
+
+
+def test_weights_that_were_half_downloaded_go_wherever_they_lie(place: Place, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    service = LeftoverService(place.stores, place.scheduler, lambda: time.time() + place.later_s, elsewhere)  # type: ignore[arg-type]
+    names = ("../../weights/.resnet18-f37072fd.pth.ab12.tmp", "../../../elsewhere/.resnet18-f37072fd.pth.ab12.tmp")
+    paths = [place.write(name) for name in names]
+    kept = [place.write(name.replace("/.", "/").replace(".ab12.tmp", "")) for name in names[1:]]
+    assert [item.largest for item in list_held(place.stores.documents, elsewhere)] == [[str(paths[1].resolve())]]
+    service.note_start()
+    place.later_s = 60
+    service.note_start()
+    assert service.sweep() == 0  # another server may be downloading there
+    place.later_s = AGES_S["half_written"] + 60
+    assert service.sweep() == 100
+    assert place.service.sweep() == 100
+    assert [path.exists() for path in (*paths, *kept)] == [False, False, True]
+
+
+def test_thumbnails_that_were_half_written_go(place: Place) -> None:
+    half, whole = place.write("dataset/.thumbs/.0f3a9c11.tmp"), place.write("dataset/.thumbs/a.png.jpg")
+    place.later_s = DAY_S
+    assert place.service.sweep() == 100
+    assert (half.exists(), whole.exists()) == (False, True)
+
+
+def test_what_was_killed_before_its_record_goes_and_what_has_lost_it_stays(place: Place) -> None:
+    fork = place.write("experiments/exp-00000001/origin.ckpt").parent
+    export = place.write("exports/export-00000001/.export.json.0f3a9c11.tmp").parent
+    trained = place.write("experiments/exp-00000002/runs/run-00000001/checkpoints/best.ckpt")
+    repairable = place.write("experiments/exp-00000003/origin.ckpt")
+    place.write(f"../../.corrupt/projects+{PROJECT}+experiments+exp-00000003+experiment.json.0f3a9c11")
+    assert place.service.sweep() == 0
+    place.later_s = DAY_S
+    assert place.service.sweep() == 200
+    assert [path.exists() for path in (fork, export, trained, repairable)] == [False, False, True, True]
+
+
+def test_jobs_that_only_looked_are_forgotten_after_a_week(place: Place) -> None:
+    place.scheduler.add(1, "completed")
+    place.scheduler.add(2, "completed")
+    place.scheduler.add(3, "running")
+    ended = utc_now()
+    changes: list[dict[str, object]] = [
+        {"kind": "train", "completed_at": ended},
+        {"kind": "predict", "is_service": True, "completed_at": ended},
+        {"kind": "predict", "is_service": True},
+    ]
+    place.scheduler.jobs = [
+        job.model_copy(update=change) for job, change in zip(place.scheduler.jobs, changes, strict=True)
+    ]
+    place.later_s = 6 * DAY_S
+    place.service.sweep()
+    assert len(place.scheduler.jobs) == 3
+    place.later_s = 8 * DAY_S
+    place.service.sweep()
+    assert [job.id for job in place.scheduler.jobs] == ["job-00000001", "job-00000003"]
