@@ -24,7 +24,8 @@ class UploadStore:
         """Store one file; only one that begins an upload makes its folder, so what was given up does not come back.
 
         Raises FileNotFoundError when the upload or its project was removed meanwhile, UnsafePathError for a name that
-        leads elsewhere or is taken by another content. The same content under the same name is taken as sent before: a batch whose answer was lost is sent again.
+        leads elsewhere or is taken by another content. The same content under the same name is taken as sent before: a
+        batch whose answer was lost is sent again.
         """
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or len(parts) > MAX_DEPTH:
