@@ -133,7 +133,22 @@ def _describe_measurements(metadata: ModelMetadata) -> str:
     lines += [_measurement_row(item) for item in metadata.measurements]
     warning = "\n\nTraining images took part, so these figures say little about new images."
     has_seen = any("train" in item.subsets for item in metadata.measurements)
-    return "\n".join(lines) + (warning if has_seen else "")
+    return "\n".join(lines) + (warning if has_seen else "") + _describe_copies(metadata.measurements)
+
+
+def _describe_copies(measurements: Sequence[Measurement]) -> str:
+    """Return how many of the measured images are copies of training images, and the values without them."""
+    num_copies = max(item.num_copies for item in measurements)
+    if not num_copies:
+        return ""
+    verb = "images is a copy of a training image" if num_copies == 1 else "images are copies of training images"
+    rest = [
+        f"{item.metric} {item.value_without_copies:.4g}"
+        for item in measurements
+        if item.value_without_copies is not None
+    ]
+    left = f"without copies: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
+    return f"\n\n{num_copies} of the measured {verb}; {left}"
 
 
 def _measurement_row(item: Measurement) -> str:
