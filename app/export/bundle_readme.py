@@ -58,10 +58,16 @@ def _list_files(spec: FormatSpec) -> str:
         ("metadata.json", "classes, input size, preprocessing and metrics, for programs"),
         ("labels.txt", "one class or value a line, in the order of the outputs"),
         ("parity.json", "the comparison of this file with the trained model, image by image"),
+        ("SHA256SUMS", "checksums of all files, for `sha256sum -c SHA256SUMS`"),
         ("golden/", "original images, the inputs made of them (`golden.npz`) and the answers (`expected.json`)"),
     ]
     if spec.predict_script is not None:
-        rows.append(("predict.py", "runs the model on images; `--check` compares with the golden set"))
+        rows.append(
+            (
+                "predict.py",
+                "runs the model on images; `--check` compares checksums, and answers with the golden set",
+            )
+        )
     return "\n".join(["| file | holds |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])
 
 
