@@ -116,6 +116,7 @@
     try {
       const answer = await fetch(`/api/projects/${project}`, { cache: "no-store", headers: { Accept: "application/json" } });
       if (answer.status === 404) { end(); return; }
+      if (answer.status === 401) { location.reload(); return; } /* signed out, which leads to the page that asks for the token */
       Studio.connection.restored();
     } catch {
       Studio.connection.lost();
