@@ -206,6 +206,8 @@ def main(arguments: list[str] | None = None) -> int:
     faulthandler.enable()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, end_on_signal)
+        if options.attached:  # a server cancels by its pipe; whatever sends this instead is the reason of the end
+            signal.signal(signal.SIGINT, end_on_signal)
     is_follower = int(os.environ.get("LOCAL_RANK") or 0) > 0
     pipe = take_over_stdin() if options.attached and not is_follower else None
     inbox = Inbox(pipe)
@@ -335,6 +337,9 @@ def describe_error(error: BaseException) -> ErrorInfo:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
         message = "The disk is full. Free some space and start the job again."
         return ErrorInfo(type="DiskFull", message=message, traceback=traceback.format_exc())
+    if isinstance(error, SystemExit):
+        message = f"A library ended the job's process with exit code {error.code}."
+        return ErrorInfo(type="ProcessExit", message=message, traceback=traceback.format_exc())
     message = str(error) or type(error).__name__
     return ErrorInfo(type=type(error).__name__, message=message, traceback=traceback.format_exc())
 

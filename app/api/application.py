@@ -152,7 +152,11 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))
-    app.add_middleware(ReadOnlyMiddleware, root=settings.workspace_root.resolve())
+    app.add_middleware(
+        ReadOnlyMiddleware,
+        root=settings.workspace_root.resolve(),
+        find_studio=lambda: getattr(app.state, "studio", None),
+    )
     app.add_middleware(CrashMiddleware)
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(SecretAddressMiddleware, token=settings.token)

@@ -1,4 +1,4 @@
-"""Reads request bodies strictly: what a parser could choke on later is refused here with 422. No route is named."""
+"""Reads requests strictly: what a parser could choke on later is refused here with 422. No route is named."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.api.errors import BodyError
 from app.api.form_body import Schema, UnacceptableFormError, read_form
@@ -102,6 +103,13 @@ async def _read_aside(read: Callable[[], Any], num_bytes: int) -> Any:
     return read() if num_bytes <= SMALL_BYTES else await run_sync(read)
 
 
+def _without_empty(scope: Scope) -> Scope:
+    """Return the request without query parameters that are empty: they mean that they were left out."""
+    pairs = scope["query_string"].split(b"&")
+    kept = [pair for pair in pairs if pair.partition(b"=")[2]]
+    return scope if len(kept) == len(pairs) else {**scope, "query_string": b"&".join(kept)}
+
+
 def _body_error(message: str) -> BodyError:
     return BodyError("VALIDATION_ERROR", "Request validation failed.", [FieldProblem(field="body", message=message)])
 
@@ -114,13 +122,14 @@ def _form_error(detail: str) -> BodyError:
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its body strictly, and a form where it expects JSON."""
+    """A route that reads its body strictly, a form where it expects JSON, and no query parameter that is empty."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of the base class, given a StrictRequest."""
         handle = super().get_route_handler()
 
         async def handle_strictly(request: Request) -> Response:
+            request = Request(_without_empty(request.scope), request.receive)
             if self._takes_json and request.headers.get("content-type", "").startswith(_FORM_TYPES):
                 return await handle(FormAsJsonRequest(request, self._body_schema))
             return await handle(StrictRequest(request.scope, request.receive))

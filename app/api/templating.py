@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.api.security.read_only import workspace_problem
 from app.api.security.sessions import has_session
+from app.api.workspace_problem import workspace_problem
 
 if TYPE_CHECKING:
     from dataclasses import Field

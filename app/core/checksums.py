@@ -1,7 +1,10 @@
-"""Checksums of files that are handed out, computed once for each state of a file."""
+"""Checksums of files that are handed out, computed once for each state of a file and anew before a download."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -9,33 +12,40 @@ from app.checksum import find_checksum
 from app.core.exceptions import ConflictError
 
 MAX_REMEMBERED = 256
-Signature = tuple[int, int, int]
+# A disk that loses a bit changes no time of the file. Pieces of one download that come within this are read once.
+VOUCHED_FOR_S = 60.0
+Signature = tuple[int, int, int, int]
 
 
 class Checksums:
-    """Remembers the sha256 of a file by its size, modification time and inode."""
+    """Remembers the sha256 of a file by its size, times and inode."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._mutex = Lock()
-        self._known: dict[Path, tuple[Signature, str]] = {}
+        self._known: dict[Path, tuple[Signature, str, float]] = {}
 
     def require(self, path: Path, checksum: str | None) -> None:
-        """Raise ConflictError when a file is not the one that was certified; without a checksum nothing is known."""
-        if checksum is not None and self.find(path) != checksum:
+        """Raise ConflictError when a file is not the one that was certified; without a checksum nothing is known.
+
+        The file is read for it, unless that was done just now.
+        """
+        if checksum is not None and self.find(path, VOUCHED_FOR_S) != checksum:
             msg = f"{path.name} has changed since it was certified, so it is not handed out. Export the model again."
             raise ConflictError(msg)
 
-    def find(self, path: Path) -> str:
-        """Return the sha256 of a file in hex; raises OSError."""
+    def find(self, path: Path, max_age_s: float = math.inf) -> str:
+        """Return the sha256 of a file in hex, as it was at most so many seconds ago; raises OSError."""
         state = path.stat()
-        signature = (state.st_size, state.st_mtime_ns, state.st_ino)
+        signature = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+        now = self._clock()
         with self._mutex:
             known = self._known.get(path)
-        if known is not None and known[0] == signature:
+        if known is not None and known[0] == signature and now - known[2] <= max_age_s:
             return known[1]
         checksum = find_checksum(path)
         with self._mutex:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
-            self._known[path] = (signature, checksum)
+            self._known[path] = (signature, checksum, now)
         return checksum

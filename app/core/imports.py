@@ -87,12 +87,14 @@ class ImportService:
         """Store a batch of files; with `is_final` start the import of everything under this upload."""
         self._lookup.find_project(project_id)
         check_format(self._lookup, project_id, source_format)
+        begins = upload_id is None
         if upload_id is not None:
             find_upload(self._uploads, project_id, upload_id)
         upload_id = upload_id or new_id("upload")
         for name, stream in files:
             try:
-                self._uploads.store_file(project_id, upload_id, name, stream)
+                self._uploads.store_file(project_id, upload_id, name, stream, begins=begins)
+                begins = False
             except UnsafePathError as error:
                 raise invalid_field("files", str(error)) from error
         num_files = self._uploads.count_files(project_id, upload_id)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.core.evaluation_leaks import read_leaks
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import CheckpointName, ExperimentRecord
 from app.schemas.export import Measurement
+from app.schemas.leaks import IdenticalEvaluated, SplitLeaks
 
 
 def find_measurements(
@@ -28,11 +30,15 @@ def find_measurements(
             return found
     values = record.best_metric if checkpoint == "best" else record.final_metrics
     counts = lookup.count_subsets(project_id, record.split_name)
-    return [_measured_in_training(name, value, record, counts) for name, value in values.items()]
+    num_copies = _count_validation_copies(lookup, project_id, record.split_name)
+    return [_measured_in_training(name, value, record, counts, num_copies) for name, value in values.items()]
 
 
 def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: EvaluationRecord) -> list[Measurement]:
     intervals = aggregate.get("intervals") or {}
+    leaks = read_leaks(aggregate)
+    copies = leaks.identical if leaks is not None else IdenticalEvaluated()
+    without = copies.without.metrics if copies.without is not None else {}
     return [
         Measurement(
             metric=name,
@@ -40,6 +46,8 @@ def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: 
             **_ends(intervals.get(name) or {}),
             subsets=list(evaluation.split_subsets),
             num_images=int(aggregate.get("num_images", 0)),
+            num_copies=copies.images,
+            value_without_copies=without.get(name) if copies.images else None,
             measured_at=evaluation.completed_at,
             source="evaluation",
         )
@@ -55,13 +63,24 @@ def _ends(interval: Mapping[str, Any]) -> dict[str, float | None]:
     return {name: None if value is None else float(value) for name, value in ends.items()}
 
 
-def _measured_in_training(name: str, value: float, record: ExperimentRecord, counts: Mapping[str, int]) -> Measurement:
+def _count_validation_copies(lookup: Lookup, project_id: str, split_name: str) -> int:
+    """Return how many validation images are copies of training images, as the split says; 0 where it does not say."""
+    table, index = lookup.find_split(project_id, split_name)
+    name = table.split_names[index]
+    known = next((split.leaks for split in table.splits if split.name == name), None)
+    return SplitLeaks.model_validate(known).identical.val_in_train if known else 0
+
+
+def _measured_in_training(
+    name: str, value: float, record: ExperimentRecord, counts: Mapping[str, int], num_copies: int
+) -> Measurement:
     subset = "train" if name.startswith("train_") else "val"
     return Measurement(
         metric=name,
         value=value,
         subsets=[subset],
         num_images=counts.get(subset, 0),
+        num_copies=num_copies if subset == "val" else 0,
         measured_at=record.completed_at,
         source="training" if subset == "train" else "validation",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
 from app.core.stores import Stores
@@ -11,6 +13,7 @@ from app.schemas.experiments import ExperimentRecord
 from app.schemas.training_views import MetricAdvice
 
 MAX_KEPT = 64
+MAX_NAMED = 5
 
 
 class MetricAdvisor:
@@ -18,7 +21,7 @@ class MetricAdvisor:
 
     def __init__(self, stores: Stores) -> None:
         self._lookup = Lookup(stores)
-        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitProfile]] = {}
+        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitProfile, tuple[str, ...]]] = {}
 
     def advise(self, project_id: str, record: ExperimentRecord) -> MetricAdvice:
         """Return what `checkpoint_metric` of an experiment comes to; nothing for one whose split is gone."""
@@ -30,7 +33,7 @@ class MetricAdvisor:
         if not any(image.split[index] == "val" for image in table.images):
             reason = "The split has no validation images, so the best checkpoint is the one with the least train_loss."
             return MetricAdvice(metric="train_loss", title="Loss, training", reason=reason)
-        profile = self._profile(project_id, record.split_name, table, index)
+        profile, unseen = self._profile(project_id, record.split_name, table, index)
         # An experiment of an earlier version does not name a metric.
         choice = spec.choose_metric(str(record.hyperparameters.get("checkpoint_metric", "auto")), profile)
         titles = {metric.name: metric.title for metric in spec.all_metrics}
@@ -38,7 +41,7 @@ class MetricAdvisor:
             metric=choice.name,
             title=titles.get(choice.name, choice.name),
             reason=choice.reason,
-            warning=choice.warning,
+            warning=" ".join(filter(None, (choice.warning, _warn_of_unseen(unseen)))),
             classes=[name for name, _ in profile.class_counts],
         )
 
@@ -47,13 +50,31 @@ class MetricAdvisor:
         warning = self.advise(project_id, record).warning
         return [warning] if warning else []
 
-    def _profile(self, project_id: str, split_name: str, table: DatasetTable, index: int) -> SplitProfile:
+    def _profile(
+        self, project_id: str, split_name: str, table: DatasetTable, index: int
+    ) -> tuple[SplitProfile, tuple[str, ...]]:
+        """Return the profile of the training images, and their classes that no validation image has."""
         key = project_id, split_name
         known = self._kept.get(key)
         if known is not None and known[0] is table:
-            return known[1]
+            return known[1], known[2]
         profile = profile_training([image for image in table.images if image.split[index] == "train"])
+        validation = profile_training([image for image in table.images if image.split[index] == "val"])
+        seen = {name for name, _ in validation.class_counts}
+        unseen = tuple(name for name, _ in profile.class_counts if name not in seen)
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
-        self._kept[key] = table, profile
-        return profile
+        self._kept[key] = table, profile, unseen
+        return profile, unseen
+
+
+def _warn_of_unseen(names: Sequence[str]) -> str:
+    """Return what no metric of an epoch can see, empty when validation has every class."""
+    if not names:
+        return ""
+    shown = ", ".join(repr(name) for name in names[:MAX_NAMED])
+    more = f" and {len(names) - MAX_NAMED:,} more classes" if len(names) > MAX_NAMED else ""
+    return (
+        f"There is no validation image of {shown}{more}, so no metric shows whether the model finds "
+        f"{'it' if len(names) == 1 else 'them'}. Use a split with validation images of every class."
+    )

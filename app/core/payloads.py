@@ -10,6 +10,7 @@ from app.core.exceptions import CheckpointNotFoundError, invalid_field
 from app.core.forecasting import Forecaster
 from app.core.lookup import Lookup
 from app.core.stores import Stores
+from app.datasets.table import DatasetTable, class_name_of
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.payloads import DatasetLocation, TrainPayload
 
@@ -34,6 +35,8 @@ class TrainPayloads:
             known = ", ".join(table.classes)
             msg = f"{wanted!r} is no class of this dataset. Its classes: {known}."
             raise invalid_field("hyperparameters.checkpoint_class", msg)
+        if settings.get("checkpoint_metric") == "val_class_recall":
+            _require_validation_image(table, index, wanted)
 
     def build(
         self, project_id: str, record: ExperimentRecord, run_id: str, resume_from: Path | None = None
@@ -96,3 +99,11 @@ def locate_dataset(stores: Stores, project_id: str, settings: Settings) -> Datas
         cache_dir=str(stores.paths.cache_dir(project_id)),
         cache_budget_bytes=settings.cache_budget,
     )
+
+
+def _require_validation_image(table: DatasetTable, index: int, class_name: str) -> None:
+    """Raise ValidationFailedError when the recall of a class is to decide and validation cannot measure it."""
+    validation = [image for image in table.images if image.split[index] == "val"]
+    if validation and not any(class_name_of(image) == class_name for image in validation):
+        msg = f"The split has no validation image of {class_name!r}, so its recall cannot choose the best checkpoint."
+        raise invalid_field("hyperparameters.checkpoint_class", msg)

@@ -120,9 +120,16 @@ class RunObserver:
         """Mark as interrupted what is pending or training although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
-                if record.status in {"pending", "training"}:
-                    with skipping(f"The experiment {record.id}"):
+                with skipping(f"The experiment {record.id}"):
+                    self._end_orphaned_runs(project_id, record, living_jobs)
+                    if record.status in {"pending", "training"}:
                         self._recover_orphan(project_id, record, living_jobs)
+
+    def _end_orphaned_runs(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
+        """Also those that a kill kept from becoming the current run of their experiment."""
+        for run in self._stores.experiments.read_runs(project_id, record.id):
+            if run.status in {"pending", "running"} and run.job_id not in living_jobs:
+                self._stores.experiments.update_run(project_id, record.id, run.id, {"status": "interrupted"})
 
     def _recover_orphan(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
         experiments = self._stores.experiments
@@ -130,8 +137,6 @@ class RunObserver:
         if runs and runs[0].job_id in living_jobs:
             return
         logger.warning("The experiment %s is %s without a job; it is interrupted.", record.id, record.status)
-        for run in runs:
-            experiments.update_run(project_id, record.id, run.id, {"status": "interrupted"})
         experiments.update(project_id, record.id, lambda current: current.model_copy(update={"status": "interrupted"}))
 
     def _record_checkpoint(self, job: JobRecord, event: CheckpointSaved) -> None:

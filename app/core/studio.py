@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Sequence
 
 from app.config import Settings
@@ -28,12 +30,13 @@ from app.core.page_views import PageService
 from app.core.predictions import PredictionService
 from app.core.project_list import ProjectListService
 from app.core.projects import ProjectService
+from app.core.retrying import Retry
 from app.core.run_observer import RunObserver
 from app.core.samples import SampleService
 from app.core.splits import SplitService
 from app.core.states import StateService
 from app.core.stores import open_stores
-from app.core.system import SystemService
+from app.core.system import SystemService, explain_problem
 from app.core.table_views import TableViews
 from app.core.tasks import TaskService
 from app.core.training import TrainingService
@@ -42,9 +45,10 @@ from app.core.training_views import TrainingViewService
 from app.open_files import cap_streams, read_limit
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog, open_event_log
-from app.storage.locks import ServerLock
+from app.storage.locks import ServerLock, WorkspaceInUseError
 from app.storage.paths import WorkspacePaths
 
+logger = logging.getLogger(__name__)
 STOP_TIMEOUT_S = 3.0
 
 
@@ -87,6 +91,9 @@ class Studio:
         self.states = StateService(stores, bus, checksums)
         self.system = SystemService(stores, settings, scheduler, bus)
         self._leftovers = LeftoverService(stores, scheduler, weights_dir=settings.resolved_weights_dir)
+        self._beginning = threading.Lock()
+        self._has_begun = False
+        self._begin_later = Retry(lambda: not self.take_workspace(), "The start on a disk that was read-only")
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
@@ -102,12 +109,47 @@ class Studio:
         self.projects.on_delete(self.states.forget)
 
     def start(self) -> None:
-        """Take the workspace, repair what a crash left, and begin to work; raises WorkspaceInUseError."""
+        """Take the workspace, repair what a crash left, and begin to work; raises WorkspaceInUseError.
+
+        On a read-only disk that waits until the disk can be written: nothing can be repaired, and no job can run.
+        """
+        if self.system.explain_read_only():
+            self.scheduler.load()
+            self._begin_later.need()
+            return
+        self._begin()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the start waits for a disk that was read-only; nothing may be changed before `take_workspace`."""
+        return not self._has_begun
+
+    def take_workspace(self) -> str:
+        """Begin to work if that had to wait for the disk; return why nothing can be changed, empty when it can be."""
+        with self._beginning:
+            problem = explain_problem(self._paths.root)
+            if problem or self._has_begun:
+                return problem
+            try:
+                self._begin()
+            except (WorkspaceInUseError, OSError) as error:
+                problem = f"{error} Until then everything can be looked at here, and nothing can be changed."
+            self.system.note_problem(problem)
+        if not problem:
+            logger.warning("The workspace %s can be written again", self._paths.root)
+        return problem
+
+    def stop(self) -> None:
+        """End children and streams, and give the workspace back."""
+        self._begin_later.stop()
+        self._leftovers.stop()
+        self.scheduler.stop(STOP_TIMEOUT_S)
+        self.bus.close()
+        self._lock.release()
+
+    def _begin(self) -> None:
         self._lock.acquire()
         try:
-            if self.system.explain_read_only():  # nothing can be repaired, and no job can run
-                self.scheduler.load()
-                return
             self._leftovers.note_start()
             self._stores.projects.open_workspace()
             self._stores.projects.clean_up()
@@ -118,13 +160,7 @@ class Studio:
         except BaseException:
             self._lock.release()
             raise
-
-    def stop(self) -> None:
-        """End children and streams, and give the workspace back."""
-        self._leftovers.stop()
-        self.scheduler.stop(STOP_TIMEOUT_S)
-        self.bus.close()
-        self._lock.release()
+        self._has_begun = True
 
     def _recover(self) -> None:
         living = {job.id for job in self.scheduler.list_jobs() if job.status not in TERMINAL_JOB_STATUSES}

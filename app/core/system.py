@@ -41,6 +41,7 @@ class SystemService:
         self._held = HeldSpaces(stores.documents, settings.resolved_weights_dir)
         self._survey = Survey(stores.documents, list_kinds())
         self._started = time.monotonic()
+        self._problem = ""
 
     def get_health(self) -> Health:
         """Return a sign of life."""
@@ -61,7 +62,11 @@ class SystemService:
 
     def explain_read_only(self) -> str:
         """Return why nothing can be changed, empty when it can be; raises OSError on a disk that fails."""
-        return writability.explain_read_only(self._stores.paths.root)
+        return writability.explain_read_only(self._stores.paths.root) or self._problem
+
+    def note_problem(self, problem: str) -> None:
+        """Say why nothing can be changed although the disk could be written; empty when there is no such reason."""
+        self._problem = problem
 
     def list_devices(self) -> DeviceList:
         """Return the devices of this machine."""
@@ -71,7 +76,7 @@ class SystemService:
         """Return the state of the workspace on disk."""
         root = self._stores.paths.root
         usage = shutil.disk_usage(root)
-        problem = explain_problem(root)
+        problem = explain_problem(root) or self._problem
         self._stores.projects.read_all()  # names those that are missing or of an unknown task
         return WorkspaceHealth(
             path=str(root),

@@ -37,7 +37,7 @@ NOT_FINITE = (
 def run(context: JobContext) -> dict[str, Any]:
     """Answer messages until none has come for the idle time; returns {"num_answered"}."""
     payload = PredictPayload.model_validate(context.request.payload)
-    trained = load_trained(Path(payload.checkpoint_path), "cpu")
+    trained = load_trained(Path(payload.checkpoint_path), "cpu", payload.experiment_id)
     num_answered = serve_messages(
         context, payload.idle_timeout_s, lambda message: answer(context, payload, trained, message)
     )

@@ -51,7 +51,7 @@ def run(context: JobContext) -> dict[str, Any]:
     table = load_dataset(payload.dataset)
     pooled = pool_subsets(table, payload.split_name, payload.split_subsets)
     context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=0, total=len(pooled)))
-    trained = load_trained(Path(payload.checkpoint_path), str(device))
+    trained = load_trained(Path(payload.checkpoint_path), str(device), payload.experiment_id, payload.run_id)
     tell = tell_in_log(context, payload.run_id)
     with open_cache(payload.dataset, table, plan_input(trained), pooled, tell) as cache:
         results, skipped = measure(context, payload, trained, pooled, cache)

@@ -6,10 +6,12 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from app.checksum import find_checksum
 from app.durable import put_in_place
 from app.export.bundle_readme import write_readme
 from app.export.catalog import FormatSpec
@@ -18,6 +20,7 @@ from app.export.parity import TOLERANCE
 from app.schemas.export import ModelMetadata, ParityCertificate
 
 BUNDLE_NAME = "bundle.zip"
+SUMS_NAME = "SHA256SUMS"
 # Another version of Pillow may round a resized pixel the other way.
 PIXEL_TOLERANCE = 1
 _SCRIPTS = Path(__file__).with_name("bundle")
@@ -41,6 +44,7 @@ def write_bundle(
     ]
     if spec.predict_script is not None:
         members.append(("predict.py", _SCRIPTS / spec.predict_script))
+    members.append((SUMS_NAME, _list_sums(members)))
     temporary = path.with_name(f".{path.name}.tmp")
     with zipfile.ZipFile(temporary, "w") as archive:
         for name, content in members:
@@ -49,6 +53,15 @@ def write_bundle(
             archive.writestr(zipfile.ZipInfo(name, _ZIP_TIME), data, zipfile.ZIP_STORED)
     put_in_place(temporary, path)
     return [name for name, _ in members]
+
+
+def _list_sums(members: Sequence[tuple[str, bytes | Path]]) -> bytes:
+    """Return the sha256 of every file as `sha256sum -c` reads it."""
+    lines = [
+        f"{find_checksum(content) if isinstance(content, Path) else sha256(content).hexdigest()}  {name}\n"
+        for name, content in members
+    ]
+    return "".join(lines).encode()
 
 
 def _golden_members(golden: GoldenSet) -> Sequence[tuple[str, bytes]]:

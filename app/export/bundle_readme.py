@@ -58,10 +58,16 @@ def _list_files(spec: FormatSpec) -> str:
         ("metadata.json", "classes, input size, preprocessing and metrics, for programs"),
         ("labels.txt", "one class or value a line, in the order of the outputs"),
         ("parity.json", "the comparison of this file with the trained model, image by image"),
+        ("SHA256SUMS", "checksums of all files, for `sha256sum -c SHA256SUMS`"),
         ("golden/", "original images, the inputs made of them (`golden.npz`) and the answers (`expected.json`)"),
     ]
     if spec.predict_script is not None:
-        rows.append(("predict.py", "runs the model on images; `--check` compares with the golden set"))
+        rows.append(
+            (
+                "predict.py",
+                "runs the model on images; `--check` compares checksums, and answers with the golden set",
+            )
+        )
     return "\n".join(["| file | holds |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])
 
 
@@ -133,7 +139,22 @@ def _describe_measurements(metadata: ModelMetadata) -> str:
     lines += [_measurement_row(item) for item in metadata.measurements]
     warning = "\n\nTraining images took part, so these figures say little about new images."
     has_seen = any("train" in item.subsets for item in metadata.measurements)
-    return "\n".join(lines) + (warning if has_seen else "")
+    return "\n".join(lines) + (warning if has_seen else "") + _describe_copies(metadata.measurements)
+
+
+def _describe_copies(measurements: Sequence[Measurement]) -> str:
+    """Return how many of the measured images are copies of training images, and the values without them."""
+    num_copies = max(item.num_copies for item in measurements)
+    if not num_copies:
+        return ""
+    verb = "images is a copy of a training image" if num_copies == 1 else "images are copies of training images"
+    rest = [
+        f"{item.metric} {item.value_without_copies:.4g}"
+        for item in measurements
+        if item.value_without_copies is not None
+    ]
+    left = f"without copies: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
+    return f"\n\n{num_copies} of the measured {verb}; {left}"
 
 
 def _measurement_row(item: Measurement) -> str:

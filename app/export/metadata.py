@@ -52,7 +52,7 @@ def describe_model(
         classes=list(context.classes),
         input_size=list(plan.input_size),
         resize=plan.recipe,
-        metrics=_unseen(payload.measurements) if is_trained_size else {},
+        metrics=unseen_metrics(payload.measurements) if is_trained_size else {},
         measurements=payload.measurements if is_trained_size else [],
         architecture=context.model.backbone,
         licence=payload.licence,
@@ -63,9 +63,14 @@ def describe_model(
     )
 
 
-def _unseen(measurements: list[Measurement]) -> dict[str, float]:
-    """Return metrics by name, without those in which training images took part: they would pass for the real thing."""
-    return {item.metric: item.value for item in measurements if "train" not in item.subsets}
+def unseen_metrics(measurements: list[Measurement]) -> dict[str, float]:
+    """Return metrics by name on images that training has not seen, copies included: others would pass for the same."""
+    values = {
+        item.metric: item.value_without_copies if item.num_copies else item.value
+        for item in measurements
+        if "train" not in item.subsets
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _describe_origin(trained: TrainedModel, payload: ExportPayload) -> dict[str, Any]:

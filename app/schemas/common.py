@@ -42,6 +42,10 @@ class QueryModel(BaseModel):
         return {name: value for name, value in values.items() if value not in ("", [""])}
 
 
+MAX_PAGE = 1_000_000_000
+FilterText = Annotated[str | None, Field(max_length=1024)]
+
+
 def id_pattern(prefix: str) -> str:
     """Return the regular expression that an id with this prefix matches in full."""
     return rf"^{prefix}-[0-9a-f]{{8}}$"

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from app.schemas.common import ExperimentId, QueryModel, StrictModel
+from app.schemas.common import MAX_PAGE, ExperimentId, QueryModel, StrictModel
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import EpochMetrics, ExperimentStatus
 from app.schemas.leaks import EvaluationLeaks
@@ -29,7 +29,7 @@ class CompareQuery(QueryModel):
         default_factory=list, description="2 to 6 ids, joined by commas or repeated; the first is the reference."
     )
     only: ExperimentId | None = Field(None, description="Only images that this one alone gets right, or best.")
-    page: Annotated[int, Field(ge=1)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     page_size: Annotated[int, Field(ge=1, le=200)] = 24
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.schemas.common import DatasetId, JobId, ProjectId, QueryModel, StrictModel, UploadId
+from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId, QueryModel, StrictModel, UploadId
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
 
@@ -196,11 +196,11 @@ class ImageInfo(StrictModel):
 class ImageQuery(QueryModel):
     """Which images a page holds and in which order."""
 
-    page: Annotated[int, Field(ge=1)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     page_size: Annotated[int, Field(ge=1, le=500)] = 50
     sort_by: Literal["filename", "class", "size"] = "filename"
     sort_order: Literal["asc", "desc"] = "asc"
-    filter_class: str | None = None
-    search: str | None = None
+    filter_class: FilterText = None
+    search: FilterText = None
     split_name: Annotated[str | None, Field(description="The first split when left out.")] = None
     subset: SplitValue | None = None

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from app.schemas.common import (
+    MAX_PAGE,
     Count,
     ExperimentId,
+    FilterText,
     JobId,
     ProjectId,
     QueryModel,
@@ -85,13 +87,13 @@ class EvaluationDeleted(StrictModel):
 class ResultQuery(QueryModel):
     """Which results a page holds and in which order."""
 
-    page: Annotated[int, Field(ge=1)] = 1
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     page_size: Annotated[int, Field(ge=1, le=500)] = 50
     sort_by: Literal["filename", "confidence", "error", "worst"] = "filename"
     sort_order: Literal["asc", "desc"] = "asc"
     filter_correct: bool | None = None
-    filter_class: str | None = None
-    filter_predicted: str | None = None
+    filter_class: FilterText = None
+    filter_predicted: FilterText = None
     filter_subset: Subset | None = None
     filter_confidence_above: Annotated[float | None, Field(ge=0, le=1, description="Not that itself.")] = None
     filter_confidence_up_to: Annotated[float | None, Field(ge=0, le=1, description="With that itself.")] = None

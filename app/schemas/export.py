@@ -191,6 +191,10 @@ class Measurement(StrictModel):
     level: float | None = Field(None, description="Confidence level of the interval, such as 0.95.")
     subsets: list[str] = Field(description="Subsets of the split that the images came from; train: seen in training.")
     num_images: int
+    num_copies: int = Field(0, description="Of these images, copies of a training image; `value` counts them, too.")
+    value_without_copies: float | None = Field(
+        None, description="The value on the other images that were not trained on; null where none are left or known."
+    )
     measured_at: str | None = None
     source: Literal["evaluation", "validation", "training"] = Field(
         description="validation: during training, on the images that chose the epoch. training: on those learned from."

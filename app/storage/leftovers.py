@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.storage.documents import DocumentStore
+from app.storage.paths import WorkspacePaths
 
 LeftoverKind = Literal["half_written", "upload", "staging", "job_file", "download", "trash", "set_aside"]
 # As a download is named until it is whole: `.resnet18-f37072fd.pth.` and what makes the name unique.
@@ -49,24 +50,47 @@ def find_leftovers(documents: DocumentStore, weights_dir: Path | None = None) ->
     yield from _entries("trash", paths.trash_dir)
     yield from _entries("set_aside", paths.corrupt_dir)
     yield from _half_written(_list(paths.root))
+    yield from _half_written(_list(paths.root / ".locks"))
     for project in documents.list_directories(paths.projects_dir, "proj"):
         yield from _half_written(_list(project))
         yield from _half_written(_list(project / "dataset"))
+        yield from _half_written(_list(project / "dataset" / ".thumbs"))
         for folder in (project / "experiments", project / "exports"):
             yield from _half_written(_walk(folder))
-        for upload in documents.list_directories(project / "uploads", "upload"):
-            yield from _leftover("upload", upload, upload.name)
-        for staging in documents.list_directories(project / "staging", "job"):
-            yield from _leftover("staging", staging, staging.name)
-        for job in documents.list_directories(project / "jobs", "job"):
-            for path in _list(job):
-                if path.name not in KEPT_JOB_FILES:
-                    yield from _leftover("job_file", path, job.name)
+        for experiment in documents.list_directories(project / "experiments", "exp"):
+            yield from _headless(paths, experiment, "experiment.json", {"origin.ckpt"})
+        for export in documents.list_directories(project / "exports", "export"):
+            yield from _headless(paths, export, "export.json", set())
+        yield from _left_of_jobs(documents, project)
+
+
+def _left_of_jobs(documents: DocumentStore, project: Path) -> Iterator[Leftover]:
+    for upload in documents.list_directories(project / "uploads", "upload"):
+        yield from _leftover("upload", upload, upload.name)
+    for staging in documents.list_directories(project / "staging", "job"):
+        yield from _leftover("staging", staging, staging.name)
+    for job in documents.list_directories(project / "jobs", "job"):
+        for path in _list(job):
+            if path.name not in KEPT_JOB_FILES:
+                yield from _leftover("job_file", path, job.name)
 
 
 def _entries(kind: LeftoverKind, folder: Path) -> Iterator[Leftover]:
     for path in _list(folder):
         yield from _leftover(kind, path)
+
+
+def _headless(paths: WorkspacePaths, folder: Path, record: str, prepared: set[str]) -> Iterator[Leftover]:
+    """Yield a folder that was killed before its record was written: it holds nothing but what comes before the record.
+
+    One whose record was set aside is kept, because somebody may repair it.
+    """
+    names = {path.name for path in _list(folder)}
+    if record in names or not names <= prepared:
+        return
+    aside = "+".join((folder / record).relative_to(paths.root).parts)
+    if not any(path.name.startswith(aside) for path in _list(paths.corrupt_dir)):
+        yield from _leftover("half_written", folder)
 
 
 def _half_written(files: Iterator[Path] | list[Path]) -> Iterator[Leftover]:

@@ -21,17 +21,20 @@ class UploadStore:
     def __init__(self, paths: WorkspacePaths) -> None:
         self._paths = paths
 
-    def store_file(self, project_id: str, upload_id: str, name: str, stream: BinaryIO) -> Path:
-        """Store one file; raises UnsafePathError for a name that leads elsewhere or is taken by another content.
+    def store_file(self, project_id: str, upload_id: str, name: str, stream: BinaryIO, *, begins: bool = True) -> Path:
+        """Store one file; only one that begins an upload makes its folder, so what was given up does not come back.
 
-        The same content under the same name is taken as sent before: a batch whose answer was lost is sent again.
+        Raises FileNotFoundError when the upload or its project was removed meanwhile, UnsafePathError for a name that
+        leads elsewhere or is taken by another content. The same content under the same name is taken as sent before: a
+        batch whose answer was lost is sent again.
         """
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if not parts or len(parts) > MAX_DEPTH:
             msg = f"{name[:80]!r} is not the name of a file."
             raise UnsafePathError(msg)
-        directory = self._paths.upload_dir(project_id, upload_id) / "files"
-        make_directory(directory, below=self._paths.project_dir(project_id))
+        upload_dir = self._paths.upload_dir(project_id, upload_id)
+        directory = upload_dir / "files"
+        make_directory(directory, below=self._paths.project_dir(project_id) if begins else upload_dir)
         for part in parts[:-1]:
             directory = contained(directory, part)
             try:

@@ -7,6 +7,8 @@ prediction read it back with `load_trained`. How a checkpoint is trained or resu
 from __future__ import annotations
 
 import pickle
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +34,7 @@ AVERAGED_PREFIX = "ema_model.module."
 # Everything that torch.load raises for files that are damaged or something else.
 _UNREADABLE = (
     pickle.UnpicklingError, RuntimeError, EOFError, OSError,
-    LookupError, ValueError, TypeError, AttributeError, AssertionError,
+    LookupError, ValueError, TypeError, AttributeError, AssertionError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
@@ -90,6 +92,7 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
         msg = f"The checkpoint {path.name} does not exist."
         raise JobFailure(msg)
     try:
+        _check_sums(path)
         content = torch.load(path, map_location=device, weights_only=True)
     except _UNREADABLE as error:
         msg = f"The file {path.name} is damaged or no checkpoint."
@@ -115,14 +118,31 @@ def _check_version(version: Any, file_name: str) -> None:
         raise JobFailure(msg)
 
 
-def load_trained(path: Path, device: str = "cpu") -> TrainedModel:
+def check_origin(described: Mapping[str, Any], file_name: str, experiment_id: str, run_id: str = "") -> None:
+    """Raise JobFailure when a checkpoint (its part under `ai_studio`) was written by another experiment or run.
+
+    It would answer, and its figures would stand under the wrong name. Empty ids are not compared.
+    """
+    extra = described.get("extra", {})
+    for noun, key, wanted in (("experiment", "experiment_id", experiment_id), ("run", "run_id", run_id)):
+        found = extra.get(key)
+        if wanted and found and found != wanted:
+            msg = (
+                f"The file {file_name} holds a model of another {noun}, {found} and not {wanted}. "
+                "Put the right file back, or train again."
+            )
+            raise JobFailure(msg, kind="ForeignCheckpoint")
+
+
+def load_trained(path: Path, device: str = "cpu", experiment_id: str = "", run_id: str = "") -> TrainedModel:
     """Return the model of a checkpoint on a torch device, in evaluation mode; averaged weights go before the last ones.
 
-    Raises JobFailure for a file that is missing, damaged, no checkpoint, or of another version, and for weights that
-    are not finite numbers: their answers are none either.
+    Raises JobFailure for a file that is missing, damaged, no checkpoint, of another version, experiment or run, and for
+    weights that are not finite numbers: their answers are none either.
     """
     content = read_checkpoint(path, device)
     described = content[CHECKPOINT_KEY]
+    check_origin(described, path.name, experiment_id, run_id)
     try:
         context = context_from_json(described["context"])
         recipe = ResizeRecipe.model_validate(described["recipe"])
@@ -144,6 +164,17 @@ def select_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     is_averaged = any(name.startswith(AVERAGED_PREFIX) for name in state)
     prefix = AVERAGED_PREFIX if is_averaged else MODEL_PREFIX
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _check_sums(path: Path) -> None:
+    """Raise OSError when a part of the file has not the checksum that it was written with; torch does not compare them.
+
+    Zeros in the middle of a file, as a failing disk gives, would otherwise be weights like any others.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if (damaged := archive.testzip()) is not None:
+            msg = f"{damaged} has another checksum than it was written with"
+            raise OSError(msg)
 
 
 def _check_weights(weights: Mapping[str, Tensor], file_name: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from app.schemas.job_context import JobFailure
-from app.tasks.trained import read_checkpoint, select_weights
+from app.tasks.trained import CHECKPOINT_KEY, check_origin, read_checkpoint, select_weights
 from app.training.changed_settings import check_optimizer, find_changes
 from app.training.checkpoint_content import RESUME_KEY, check_identity
 from app.training.inputs import TrainingInputs
@@ -48,6 +48,8 @@ def check_resume(content: dict[str, Any], identity: Mapping[str, Any], inputs: T
     Filling is one pass without random numbers, so one that was not finished begins again and comes to the same.
     """
     saved = content[RESUME_KEY]
+    payload = inputs.payload
+    check_origin(content[CHECKPOINT_KEY], "last.ckpt", payload.experiment_id, payload.run_id)
     check_identity(saved["identity"], identity)
     check_optimizer(saved, find_changes(saved, inputs.hyperparameters))
     is_half_filled = inputs.learns_by == "fill" and RunState.from_json(saved["state"]).epochs_done == 0

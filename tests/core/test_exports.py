@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 
 import pytest
@@ -78,6 +79,25 @@ def test_measurements_say_what_was_measured(studio: Studio, imported_id: str, tr
     assert measured.num_images == 16
     assert record is not None
     assert measured.measured_at == record.completed_at
+
+
+def test_copies_of_training_images_are_told_from_new_images(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    evaluation = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest())
+    studio.scheduler.wait(evaluation.job_id or "", WAIT_S)
+    stores = studio.exports._stores
+    path = stores.paths.evaluation_dir(imported_id, trained.id) / "aggregate.json"
+    without = {"num_images": 1, "metrics": {"accuracy": 0.0}}
+    leaks = {"num_images": 4, "identical": {"images": 3, "without": without}}
+    path.write_text(json.dumps({"accuracy": 0.75, "num_images": 4, "leaks": leaks}))
+    record = stores.evaluations.read_completed(imported_id, trained.id)
+    found = find_measurements(stores, imported_id, trained, "best", record)
+    assert [(item.value, item.num_images, item.num_copies, item.value_without_copies) for item in found] == [
+        (0.75, 4, 3, 0.0)
+    ]
+    in_training = find_measurements(stores, imported_id, trained, "best", None)
+    assert {item.num_copies for item in in_training} == {0}
 
 
 def test_a_refused_export_says_why(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:

@@ -177,7 +177,7 @@ def test_what_ends_or_resets_something_works_and_lasts(
     disk.fill()
     ended = SignedOut(studio._stores.documents, lambda: 0.0)
     ended.add("session", 10.0)
-    assert "session" in SignedOut(studio._stores.documents, lambda: 0.0)
+    assert SignedOut(studio._stores.documents, lambda: 0.0).has("session", 10.0)
     disk.fill()
     studio.training.stop_training(imported_id, endless.id, keep=False)
     assert studio.scheduler.wait(endless_job, WAIT_S).status == "cancelled"

@@ -49,7 +49,7 @@ class FakeScheduler:
 
     def list_jobs(self) -> list[JobRecord]:
         """Return the jobs."""
-        return self.jobs
+        return list(self.jobs)
 
 
 @dataclass
@@ -266,3 +266,22 @@ def test_server_sweeps_when_it_starts_and_says_what_is_held(tmp_path: Path) -> N
         assert {item.kind: item.num_bytes for item in studio.system.get_workspace().held} == {"upload": 100}
     finally:
         studio.stop()
+
+
+def test_thumbnails_that_were_half_written_go(place: Place) -> None:
+    half, whole = place.write("dataset/.thumbs/.0f3a9c11.tmp"), place.write("dataset/.thumbs/a.png.jpg")
+    place.later_s = DAY_S
+    assert place.service.sweep() == 100
+    assert (half.exists(), whole.exists()) == (False, True)
+
+
+def test_what_was_killed_before_its_record_goes_and_what_has_lost_it_stays(place: Place) -> None:
+    fork = place.write("experiments/exp-00000001/origin.ckpt").parent
+    export = place.write("exports/export-00000001/.export.json.0f3a9c11.tmp").parent
+    trained = place.write("experiments/exp-00000002/runs/run-00000001/checkpoints/best.ckpt")
+    repairable = place.write("experiments/exp-00000003/origin.ckpt")
+    place.write(f"../../.corrupt/projects+{PROJECT}+experiments+exp-00000003+experiment.json.0f3a9c11")
+    assert place.service.sweep() == 0
+    place.later_s = DAY_S
+    assert place.service.sweep() == 200
+    assert [path.exists() for path in (fork, export, trained, repairable)] == [False, False, True, True]

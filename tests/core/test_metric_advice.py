@@ -67,6 +67,31 @@ def test_accuracy_of_unequal_classes_is_warned_of_everywhere(studio: Studio, imp
     studio.scheduler.wait(started.job_id or "", WAIT_S)
 
 
+def test_a_class_without_validation_images_is_named(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+
+    def change(table: DatasetTable) -> DatasetTable:
+        images = [
+            msgspec.structs.replace(image, split=["none"])
+            if image.filename.startswith("red") and image.split[0] == "val"
+            else image
+            for image in table.images
+        ]
+        return msgspec.structs.replace(table, images=images)
+
+    studio._stores.datasets.change_table(imported_id, change)
+    warning = advice_of(studio, imported_id, record).warning
+    assert "no validation image of 'red', so no metric shows whether the model finds it" in warning
+    record = set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall", checkpoint_class="red")
+    with pytest.raises(ValidationFailedError) as refused:
+        studio.training.start_training(imported_id, record.id)
+    assert "no validation image of 'red', so its recall cannot choose" in str(refused.value.details)
+    record = set_metric(studio, imported_id, record, checkpoint_class="blue")
+    started = studio.training.start_training(imported_id, record.id)
+    assert started.warnings == [warning]
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+
+
 def test_the_recall_of_a_class_needs_a_class_that_is_there(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     with pytest.raises(ValidationFailedError):

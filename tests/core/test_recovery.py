@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,15 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.core.stores import open_stores
 from app.core.studio import Studio
+from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import EvaluationRequest
+from app.schemas.experiments import RunRecord
 from app.schemas.export import ExportRequest
 from app.storage.locks import WorkspaceInUseError
-from tests.core.conftest import WAIT_S, draw_class_folders, make_studio
+from app.storage.paths import WorkspacePaths
+from tests.core.conftest import WAIT_S, create_experiment, draw_class_folders, make_studio
 
 SERVER = """
 import json, sys, time
@@ -179,3 +184,23 @@ def repeat(studio: Studio, facts: dict[str, str], phase: str) -> None:
 def test_two_servers_do_not_share_a_workspace(studio: Studio, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceInUseError):
         make_studio(tmp_path / "workspace").start()
+
+
+def test_a_run_that_was_killed_before_it_became_the_current_one_is_interrupted(
+    tmp_path: Path, imported_workspace: Path
+) -> None:
+    root = shutil.copytree(imported_workspace, tmp_path / "workspace")
+    studio = make_studio(root)
+    studio.start()
+    project_id = studio.projects.list_projects().projects[0].id
+    experiment_id = create_experiment(studio, project_id).id
+    studio.stop()
+    run = RunRecord(id=new_id("run"), experiment_id=experiment_id, job_id=new_id("job"), created_at=utc_now())
+    open_stores(WorkspacePaths(root)).experiments.create_run(project_id, run)
+    studio = make_studio(root)
+    studio.start()
+    try:
+        assert [each.status for each in studio.experiments.list_runs(project_id, experiment_id).runs] == ["interrupted"]
+        assert studio.experiments.get_experiment(project_id, experiment_id).status == "created"
+    finally:
+        studio.stop()

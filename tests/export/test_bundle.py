@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -94,6 +96,51 @@ def test_the_golden_set_agrees_and_notices_a_change(exported: Export, tmp_path: 
     assert done.returncode == 1
     assert "image_2.png  FAILED" in done.stdout
     assert "7 of 8 golden images agree." in done.stdout
+
+
+def test_the_check_notices_one_changed_byte_of_any_file(label_export: Export, tmp_path: Path) -> None:
+    """Also one that changes no answer: the last bit of a weight, a name that only other programs read."""
+    folder = unpack(label_export, tmp_path)
+    names = [name for name in label_export.result["contents"] if name != "SHA256SUMS"]
+    assert len(names) == 16
+    for name in names:
+        path = folder / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        done = check_files(folder)
+        assert f"{name}  " in done[1]
+        assert "has changed since the bundle was written" in done[1]
+        assert done[0] == (name in {"README.md", "predict.py"}), done
+        path.write_bytes(content)
+    assert check_files(folder) == (True, "")
+    (folder / "labels.txt").unlink()
+    assert check_files(folder) == (False, "labels.txt  FAILED  it is missing\n")
+
+
+def check_files(folder: Path) -> tuple[bool, str]:
+    """Return what the script's comparison with the checksums comes to, and what it prints."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        is_whole = bool(load_script().check_files(folder))
+    return is_whole, printed.getvalue()
+
+
+def test_a_check_with_a_changed_model_ends_without_a_traceback(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    (folder / "model.onnx").write_bytes(b"nonsense")
+    done = run_script(folder, "--check")
+    assert done.returncode == 1
+    assert "model.onnx  FAILED  it has changed" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_image_is_said_in_a_sentence(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    (folder / "text.png").write_text("hello")
+    done = run_script(folder, "text.png")
+    assert done.returncode == 1
+    assert "An image cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_check_notices_another_model(label_export: Export, tmp_path: Path) -> None:

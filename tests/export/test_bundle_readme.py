@@ -14,6 +14,7 @@ from PIL import Image
 from app.datasets.images import read_rgb, resize_image
 from app.export.bundle_readme import FILTERS, READING, write_readme
 from app.export.catalog import FORMATS
+from app.export.metadata import unseen_metrics
 from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeRecipe
 from tests.export.conftest import MEASUREMENT, Export
 from tests.export.test_bundle import unpack
@@ -132,6 +133,20 @@ def test_training_images_are_named_and_every_format_has_a_text(label_export: Exp
         assert "| score | 0.5 | none | 12 of train | training, on the images that it learned from |" in text
         assert "Training images took part" in text
     assert "Not measured" in write_readme(FORMATS[0], make_metadata([]), certificate, {"values": [2]})
+
+
+def test_copies_of_training_images_are_said_beside_the_figures(label_export: Export) -> None:
+    certificate = ParityCertificate.model_validate_json((label_export.folder / "parity.json").read_bytes())
+    some = MEASUREMENT.model_copy(update={"num_copies": 8, "value_without_copies": 0.25})
+    every = MEASUREMENT.model_copy(update={"num_copies": 1})
+    texts = [
+        write_readme(FORMATS[0], make_metadata([each]), certificate, {"values": [2]})
+        for each in (MEASUREMENT, some, every)
+    ]
+    assert "copies of" not in texts[0]
+    assert "8 of the measured images are copies of training images; without copies: score 0.25." in texts[1]
+    assert "1 of the measured images is a copy of a training image; what the model does on new images" in texts[2]
+    assert [unseen_metrics([each]) for each in (MEASUREMENT, some, every)] == [{"score": 0.5}, {"score": 0.25}, {}]
 
 
 def make_metadata(measurements: list[Measurement]) -> ModelMetadata:

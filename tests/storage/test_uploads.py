@@ -35,3 +35,12 @@ def test_an_upload_does_not_bring_a_deleted_project_back(uploads: UploadStore, t
     with pytest.raises(FileNotFoundError):
         uploads.store_file(PROJECT, UPLOAD, "a.png", io.BytesIO(b"one"))
     assert not (tmp_path / "projects" / PROJECT).exists()
+
+
+def test_an_upload_that_was_removed_is_not_brought_back_by_its_next_file(uploads: UploadStore, tmp_path: Path) -> None:
+    uploads.store_file(PROJECT, UPLOAD, "a.png", io.BytesIO(b"one"))
+    uploads.store_file(PROJECT, UPLOAD, "b.png", io.BytesIO(b"two"), begins=False)
+    uploads.remove(PROJECT, UPLOAD)
+    with pytest.raises(FileNotFoundError):
+        uploads.store_file(PROJECT, UPLOAD, "c.png", io.BytesIO(b"three"), begins=False)
+    assert not list((tmp_path / "projects" / PROJECT).rglob("*.png"))

@@ -330,7 +330,8 @@ def list_wrong(root: Path) -> list[str]:
 def test_the_table_covers_every_kind_of_document() -> None:
     names = {document.rpartition("/")[2] for document in WRONG}
     known = {pattern.rpartition("/")[2] for pattern, _ in DOCUMENTS if pattern.endswith(".json")}
-    assert names == known - {"server.json"}  # written anew at every start
+    # The one is written anew at every start, the other has tests beside the sessions that it ends.
+    assert names == known - {"server.json", "signed_out.json"}
     assert min(map(len, WRONG.values())) >= MIN_OF_EACH
     assert sum(map(len, WRONG.values())) == NUM_WRONG
 

@@ -171,3 +171,29 @@ class _Trap:
 
     def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (self.path,)
+
+
+def test_zeros_in_the_middle_of_the_weights_are_damage(tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    _save(path, TASKS[0])
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20_000] = bytes(20_000)
+    path.write_bytes(content)
+    torch.load(path, weights_only=True)  # it still loads, which is why the checksums are compared
+    with pytest.raises(JobFailure, match="damaged or no checkpoint"):
+        load_trained(path)
+
+
+@pytest.mark.parametrize(
+    ("ids", "words"),
+    [(("exp-00000002", "run-00000001"), "another experiment"), (("exp-00000001", "run-00000002"), "another run")],
+)
+def test_a_model_of_another_run_is_refused(ids: tuple[str, str], words: str, tmp_path: Path) -> None:
+    path = tmp_path / "best.ckpt"
+    context = make_context(TASKS[0], model=SETTINGS)
+    extra = {"experiment_id": "exp-00000001", "run_id": "run-00000001"}
+    _save(path, TASKS[0], ai_studio=describe_checkpoint(context, RECIPE, extra))
+    assert load_trained(path, "cpu", "exp-00000001", "run-00000001").metadata == extra
+    with pytest.raises(JobFailure, match=words):
+        load_trained(path, "cpu", *ids)

@@ -14,6 +14,7 @@ def _none_if_empty(value: Any) -> Any:
 
 
 EmptyIsNone = BeforeValidator(_none_if_empty)
+PageNumber = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(lambda value: 1 if value == "" else value)]
 OptionalText = Annotated[
     str | None,
     Field(max_length=1024),

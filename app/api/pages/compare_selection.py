@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import Query
 
+from app.api.pages.address_fields import PageNumber
 from app.schemas.comparison import MAX_COMPARED, MIN_COMPARED, CompareQuery
 from app.schemas.experiments import ExperimentRecord
 
@@ -78,7 +79,7 @@ def read_address(
     reference: Annotated[str, Query(max_length=MAX_TEXT)] = "",
     metric: Annotated[str, Query(max_length=MAX_TEXT)] = "",
     only: Annotated[str, Query(max_length=MAX_TEXT)] = "",
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page: PageNumber = 1,
 ) -> Asked:
     """Return the words of the address; ids come joined by commas or repeated."""
     words = [word.strip() for item in experiments or [] for word in item.split(",")]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from app.api.pages.address_fields import EmptyIsNone, OptionalText
+from app.schemas.common import QueryModel
 from app.schemas.datasets import ImageQuery, SplitValue
 
 Sort = Literal["filename", "-filename", "class", "-class", "-size", "size"]
@@ -15,8 +16,8 @@ View = Literal["s", "m", "l", "list"]
 PAGE_SIZE = 60
 
 
-class DatasetAddress(BaseModel):
-    """The parameters of the page. A form sends what is empty, so empty is left out; unknown ones are ignored."""
+class DatasetAddress(QueryModel):
+    """The parameters of the page."""
 
     model_config = ConfigDict(populate_by_name=True, frozen=True)
 
@@ -65,13 +66,13 @@ class DatasetAddress(BaseModel):
 def to_address(query: ImageQuery) -> DatasetAddress:
     """Return the address of the page that shows what a query asks for."""
     sort = f"{'-' if query.sort_order == 'desc' else ''}{query.sort_by}"
-    return DatasetAddress.model_validate(
-        {
+    return DatasetAddress().model_copy(
+        update={
             "class_name": query.filter_class,
             "search": query.search,
             "split": query.split_name,
             "subset": query.subset,
-            "sort": sort,
+            "sort": sort if sort in get_args(Sort) else query.sort_by,
             "page": query.page,
         }
     )

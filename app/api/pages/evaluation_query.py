@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import quote, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from app.api.pages.address_fields import EmptyIsNone, OptionalText
-from app.schemas.common import ExperimentId
+from app.schemas.common import ExperimentId, QueryModel
 from app.schemas.evaluation import ResultQuery, Subset
 
 Sort = Literal["worst", "-worst", "-confidence", "confidence", "-error", "error", "filename"]
 PAGE_SIZE = 48
 
 
-class EvaluationAddress(BaseModel):
-    """The parameters of the page. A form sends what is empty, so empty is left out; unknown ones are ignored.
+class EvaluationAddress(QueryModel):
+    """The parameters of the page.
 
     `cell` is a short way to say class and predicted: their numbers, "3-5"; `resolve` turns it into the names.
     `sure` is a range of confidence: its number and how many there are, "6-15".
@@ -43,16 +43,14 @@ class EvaluationAddress(BaseModel):
         """Return the address of the page that shows what a query asks for; a range of confidence has none."""
         sort = f"{'-' if query.sort_order == 'desc' else ''}{query.sort_by}"
         correct = None if query.filter_correct is None else ("yes" if query.filter_correct else "no")
-        return cls.model_validate(
-            {
-                "experiment": experiment_id,
-                "class": query.filter_class,
-                "predicted": query.filter_predicted,
-                "correct": correct,
-                "subset": query.filter_subset,
-                "sort": sort if sort in get_args(Sort) else query.sort_by,
-                "page": query.page,
-            }
+        return cls().change(
+            experiment=experiment_id,
+            class_name=query.filter_class,
+            predicted=query.filter_predicted,
+            correct=correct,
+            subset=query.filter_subset,
+            sort=sort if sort in get_args(Sort) else query.sort_by,
+            page=query.page,
         )
 
     def resolve(self, classes: list[str]) -> EvaluationAddress:

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
+from app.api.pages.address_fields import PageNumber
 from app.api.pages.forms import Option
 from app.api.pages.overlays import Picture
 from app.api.pages.shell import ProjectShell, page_response, project_shell
@@ -78,9 +80,9 @@ def show_image_picker(
     pid: ProjectPath,
     studio: StudioDep,
     experiment: Text = "",
-    subset: Subset = "test",
+    subset: Annotated[Subset, BeforeValidator(lambda value: value or "test")] = "test",
     search: Text = "",
-    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    page: PageNumber = 1,
 ) -> HTMLResponse:
     """The images of the dataset, to take one of."""
     splits = {model.id: model.split_name for model in studio.predictions.list_models(pid)}

@@ -11,7 +11,6 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.api.dependencies import StudioDep
 from app.api.security.sessions import (
-    SESSION_AGE_S,
     SESSION_COOKIE,
     SIGN_IN_PATH,
     SIGN_OUT_PATH,
@@ -22,6 +21,7 @@ from app.api.security.sessions import (
 )
 from app.api.security.tokens import read_session
 from app.api.templating import Fragment, render_fragment
+from app.core.signed_out import SESSION_AGE_S
 
 router = APIRouter(include_in_schema=False)
 # Guessing is slow; a token has at least eight characters.

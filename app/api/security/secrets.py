@@ -1,4 +1,4 @@
-"""Takes the token out of addresses before anything sees them: an address ends up in logs, pages and redirects.
+"""Takes the token out of request lines before anything sees them: they end up in logs, pages and redirects.
 
 The token is never accepted there; somebody who tries has it in the history of a browser, and need not have it here too.
 """
@@ -30,6 +30,8 @@ def _scrub(scope: Scope, token: str) -> None:
     query = scope.get("query_string", b"").decode("latin-1")
     if _holds(query, token):
         scope["query_string"] = REMOVED.encode()
+    if token in str(scope.get("method", "")):
+        scope["method"] = REMOVED
     path = str(scope["path"])
     if _holds(path, token):
         scope["path"] = f"/{REMOVED}"

@@ -13,10 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from app.core.signed_out import SignedOut
+from app.core.signed_out import SESSION_AGE_S, SignedOut
 
 SESSION_COOKIE = "ai_studio_session"
-SESSION_AGE_S = 30 * 24 * 3600
 SIGN_IN_PATH = "/sign-in"
 SIGN_OUT_PATH = "/sign-out"
 START_PATH = "/projects"
@@ -55,7 +54,8 @@ class Sessions:
             return None
         session_id, _, began = fact.partition(".")
         session = Session(session_id, int(began) + SESSION_AGE_S)
-        return session if session.until > self._clock() and session.id not in self._signed_out else None
+        is_over = session.until <= self._clock() or self._signed_out.has(session.id, session.until)
+        return None if is_over else session
 
     def end(self, cookie: str) -> None:
         """Accept a session no more, wherever its cookie was copied to; anything else is no matter."""
@@ -74,7 +74,7 @@ class Sessions:
         with self._mutex:
             self._watchers.setdefault(session.id, []).append(tell)
         try:
-            if session.id in self._signed_out:
+            if self._signed_out.has(session.id, session.until):
                 tell()
             yield
         finally:

@@ -21,6 +21,8 @@ _MEMORY_HINTS = (
 )
 # What a DataLoader says when one of its processes was killed.
 _KILLED_HELPER = "killed by signal: killed"
+# Signals that a process gets for what it did itself; others were sent, and what its log says is not their reason.
+_CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"})
 _SIGKILL = 9  # Windows has no name for it
 _KILLED = "The job's process was killed from outside (SIGKILL); the kernel counts no kill for lack of memory."
 
@@ -101,7 +103,8 @@ def _outcome_of_exit(exit_code: int | None, log_tail: str, is_oom_kill: bool) ->
         return failed("OutOfMemory", message, log_tail)
     if is_killed:  # before the words of the log, which may be about something that the job survived
         return failed("Killed", _KILLED, log_tail)
-    if any(hint in log_tail.lower() for hint in _MEMORY_HINTS):
+    is_ended_from_outside = exit_code is not None and exit_code < 0 and _signal_name(-exit_code) not in _CRASHES
+    if not is_ended_from_outside and any(hint in log_tail.lower() for hint in _MEMORY_HINTS):
         message = "The job probably ran out of memory. Use a smaller batch, smaller images or fewer workers."
         return failed("OutOfMemory", message, log_tail)
     if exit_code is not None and exit_code < 0:
@@ -111,7 +114,7 @@ def _outcome_of_exit(exit_code: int | None, log_tail: str, is_oom_kill: bool) ->
 
 def _outcome_of_signal(number: int, log_tail: str) -> Outcome:
     name = _signal_name(number)
-    if name in ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT"):
+    if name in _CRASHES:
         return failed("Crash", f"The job's process crashed ({name}) in a native library.", log_tail)
     return failed("Signal", f"The job's process was ended from outside by {name}.", log_tail)
 

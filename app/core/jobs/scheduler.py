@@ -33,6 +33,7 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCommand, JobProgress, Job
 from app.schemas.system import SpareHealth
 from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
+from app.storage.writability import explain_problem
 
 logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
@@ -53,6 +54,7 @@ class JobScheduler:
     ) -> None:
         """`worker_arguments` go to every child, e.g. another table of handlers; `documents` names bad records."""
         self._bus = bus
+        self._root = paths.root
         self._settings = settings
         self._worker_arguments = worker_arguments
         self._documents = documents = documents or DocumentStore(paths)
@@ -305,6 +307,8 @@ class JobScheduler:
         return self._observers.saw_event(self.get(job_id), event)
 
     def _start_ready(self) -> None:
+        if len(self._queue) and explain_problem(self._root):
+            return  # each would only fail; `_catch_up_often` tries again
         started = []
         with self._changed:
             while self._accepts_starts and (job := self._next_job()) is not None:
@@ -383,12 +387,13 @@ class JobScheduler:
         )
 
     def _catch_up_often(self) -> None:
-        """Write what the disk refused, so that nothing has to be restarted once it works again."""
+        """Write what the disk refused, and start what waits for it, so that nothing has to be restarted."""
         while not self._stopping.wait(CATCH_UP_EVERY_S):
             with skipping("What the disk refused before"):
                 self._observers.catch_up()
                 self._documents.followers.catch_up()
                 self._bus.catch_up()
+                self._start_ready()
 
     def _publish_status(self, record: JobRecord) -> None:
         event = JobStatusChanged(

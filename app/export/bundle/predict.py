@@ -2,7 +2,7 @@
 
     python predict.py photo.jpg more/*.png     one line per image
     python predict.py --json photo.jpg         the same as JSON
-    python predict.py --check                  runs the golden set beside this file and compares
+    python predict.py --check                  compares the files with SHA256SUMS, then runs the golden set and compares
 
 Classes, input size and resizing are read from the model itself. Reading and resizing are those of AI Studio, step by
 step, so that the answers are the same.
@@ -11,6 +11,7 @@ step, so that the answers are the same.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ import onnxruntime
 from PIL import Image
 
 HERE = Path(__file__).resolve().parent
+YOURS = ("README.md", "predict.py")  # Whoever changes these has a reason; the check says so and goes on.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
@@ -175,6 +177,23 @@ def letterbox(image: Image.Image, size: list[int], resample: Image.Resampling) -
     return canvas
 
 
+def check_files(folder: Path) -> bool:
+    """Compare every file of the bundle with its checksum and name those that changed; without a list all is well."""
+    path = folder / "SHA256SUMS"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    failures = 0
+    for checksum, name in (line.split("  ", 1) for line in lines):
+        file = folder / name
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+        if found == checksum:
+            continue
+        problem = "is missing" if found is None else "has changed since the bundle was written"
+        is_data = name not in YOURS
+        failures += is_data
+        print(f"{name}  {'FAILED  it ' if is_data else ''}{problem}")
+    return not failures
+
+
 def check_golden(model: Model, folder: Path) -> bool:
     """Run the golden set: the files from their pixels on, and the stored inputs; print what was found."""
     expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
@@ -195,6 +214,19 @@ def check_golden(model: Model, folder: Path) -> bool:
         print(f"{entry['file']}  {'ok' if is_good else 'FAILED'}  outputs {gap:.1e}  pixels {pixel_gap}{note}")
     print(f"{len(expected['images']) - failures} of {len(expected['images'])} golden images agree.")
     return failures == 0 and bool(expected["images"])
+
+
+def check_bundle(model_path: Path) -> int:
+    """Check the files, then the answers; returns the exit code."""
+    is_whole = check_files(HERE)
+    try:
+        agrees = check_golden(Model(model_path), HERE / "golden")
+    except Exception as error:
+        if is_whole:
+            raise
+        print(f"The golden set cannot be run with files that have changed: {error}")  # they were named above
+        return 1
+    return 0 if is_whole and agrees else 1
 
 
 def measure_gap(found: Array, expected: Array, all_expected: Array, scales: Array = None) -> float:
@@ -245,10 +277,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.check and not options.images:
         parser.error("give image files, or --check")
-    model = Model(options.model)
     if options.check:
-        return 0 if check_golden(model, HERE / "golden") else 1
-    predictions = {str(path): model.predict(path) for path in options.images}
+        return check_bundle(options.model)
+    model = Model(options.model)
+    try:
+        predictions = {str(path): model.predict(path) for path in options.images}
+    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for what is no image
+        parser.exit(1, f"An image cannot be read: {error}\n")
     if options.json:
         print(json.dumps(predictions, indent=1, ensure_ascii=False))
         return 0

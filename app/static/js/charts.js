@@ -85,7 +85,7 @@
       },
     };
   };
-  /* `chart` is a chart or what one is made from: bars keep the colours that they were made with unless told so before. */
+  /* `chart` is a chart or what one is made from: bars keep their first colours unless told so before. */
   const paint = (chart, spec) => {
     const ink = colourOf("--ink-soft");
     const line = colourOf("--line");

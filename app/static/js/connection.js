@@ -1,4 +1,4 @@
-/* Says when the server does not answer, looks for it, and says when it is back. Asks nothing while all is well. */
+/* Says when the server does not answer and when it is back. Asks nothing while all is well. */
 (() => {
   "use strict";
   const WAITS_MS = [500, 1000, 2000, 3000, 5000];

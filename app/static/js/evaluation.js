@@ -1,4 +1,4 @@
-/* The island of the evaluation page: follows evaluations, keeps matrix, filters and grid together, moves by keyboard. */
+/* The evaluation page: follows evaluations, keeps matrix, filters and grid together, moves by keyboard. */
 (() => {
   "use strict";
   const byId = (id) => document.getElementById(id);

@@ -1,4 +1,4 @@
-/* A format that the browser cannot show: the picture of data-fallback in its place, and the word about it in its figure. */
+/* A format that the browser cannot show: data-fallback in its place, and the word about it in its figure. */
 (() => {
   "use strict";
   const replace = (image) => {

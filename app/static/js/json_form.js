@@ -62,7 +62,7 @@
     return { ...(form ? readForm(form) : {}), ...values };
   };
 
-  /* Errors beside their fields. A path that no field has goes to the nearest field above it, or to the summary only. */
+  /* Errors beside their fields; a path without one goes to the nearest above it, or to the summary. */
   const findField = (form, path) => {
     const keys = path.split(".");
     for (let length = keys.length; length > 0; length -= 1) {

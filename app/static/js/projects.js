@@ -25,6 +25,7 @@
     const headers = search === shown && etag ? { "If-None-Match": etag } : {};
     try {
       const answer = await fetch(`/projects/project-list${search}`, { cache: "no-store", headers: { "HX-Request": "true", ...headers } });
+      if (answer.status === 401) location.reload(); /* signed out */
       if (answer.ok && search === location.search) {
         show(await answer.text());
         etag = answer.headers.get("etag") || "";

@@ -1,4 +1,4 @@
-/* Light, dark or as the system has it: applied before the first paint, kept in this browser, the same in every tab. */
+/* Light, dark or as the system has it: applied before the first paint, the same in every tab. */
 (() => {
   "use strict";
   const KEY = "theme";

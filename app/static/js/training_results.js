@@ -257,7 +257,7 @@
     Studio.runLog.read();
     readEpochs(root);
   };
-  /* A long curve is not in the page; what came since the page was rendered is added once more, by its number. */
+  /* A long curve is not in the page; what came since is added once more, by its number. */
   const readEpochs = async (root) => {
     const address = root.querySelector("#run-charts")?.dataset.metrics;
     if (!address) return;

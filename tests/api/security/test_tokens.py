@@ -12,10 +12,10 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from app.api.security.sessions import SESSION_AGE_S, SESSION_COOKIE, Sessions
+from app.api.security.sessions import SESSION_COOKIE, Sessions
 from app.api.security.tokens import TokenMiddleware
 from app.config import Settings
-from app.core.signed_out import SignedOut
+from app.core.signed_out import SESSION_AGE_S, SignedOut
 from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
 from tests.api.asgi import accepting_app, call_app

@@ -46,20 +46,20 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def project_id(guarded: LiveServer) -> str:
     body = {"name": "A project", "task": "classification"}
-    answer = httpx.post(f"{guarded.url}/api/projects", json=body, headers=BEARER)
+    answer = httpx.post(f"{guarded.url}/api/projects", json=body, headers=BEARER, timeout=60)
     identifier: str = answer.json()["data"]["id"]
     return identifier
 
 
 def sign_in(server: LiveServer) -> dict[str, str]:
     """Return the headers of a browser with a session of its own."""
-    answer = httpx.post(f"{server.url}/sign-in", data={"token": TOKEN})
+    answer = httpx.post(f"{server.url}/sign-in", data={"token": TOKEN}, timeout=60)
     assert answer.status_code == 303
     return {"cookie": f"{SESSION_COOKIE}={answer.cookies[SESSION_COOKIE]}"}
 
 
 def sign_out(server: LiveServer, headers: dict[str, str]) -> None:
-    assert httpx.post(f"{server.url}/sign-out", headers=headers).status_code == 303
+    assert httpx.post(f"{server.url}/sign-out", headers=headers, timeout=60).status_code == 303
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def test_events_end_when_their_browser_signs_out(guarded: LiveServer, project_id
     ):
         messages = read_until(url, lambda message: False, mine, leave)  # until it ends by itself
         assert [message.event for message in messages[-2:]] == ["caught-up", "signed-out"]
-        assert httpx.get(url, headers=mine).status_code == 401
+        assert httpx.get(url, headers=mine, timeout=60).status_code == 401
         guarded.studio.bus.publish(project_id, PROGRESS)
         for stream in (others, scripts):
             follow = parse_messages(stream.iter_lines())
@@ -113,12 +113,12 @@ def test_the_stream_of_an_experiment_ends_too(guarded: LiveServer, project_id: s
     studio, mine = guarded.studio, sign_in(guarded)
     source = draw_class_folders(tmp_path / "source", num_per_class=4)
     body = {"source_path": str(source)}
-    started = httpx.post(f"{guarded.url}/api/datasets/{project_id}/import/local", json=body, headers=BEARER)
+    started = httpx.post(f"{guarded.url}/api/datasets/{project_id}/import/local", json=body, headers=BEARER, timeout=60)
     assert started.status_code in {200, 202}, started.text
     assert studio.scheduler.wait(started.json()["data"]["job_id"], 120).status == "completed"
     ratios = {"train": 0.5, "val": 0.25, "test": 0.25}
     split = httpx.post(
-        f"{guarded.url}/api/splits/{project_id}", json={"name": "main", "ratios": ratios}, headers=BEARER
+        f"{guarded.url}/api/splits/{project_id}", json={"name": "main", "ratios": ratios}, headers=BEARER, timeout=60
     )
     assert split.status_code == 200, split.text
     experiment = create_experiment(studio, project_id)

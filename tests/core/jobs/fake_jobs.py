@@ -72,6 +72,16 @@ def be_killed(context: JobContext) -> dict[str, Any]:
     return {}
 
 
+def be_interrupted(context: JobContext) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(600)
+    return {}
+
+
+def exit_like_a_library(context: JobContext) -> dict[str, Any]:
+    raise SystemExit(1)
+
+
 def wait_for_command(context: JobContext) -> dict[str, Any]:
     report_step(context, 0, 0)
     while (command := context.command()) is None:
@@ -236,6 +246,8 @@ TABLE = {
         return_nonsense,
         crash,
         be_killed,
+        be_interrupted,
+        exit_like_a_library,
         wait_for_command,
         ignore_everything,
         have_grandchildren,

@@ -56,6 +56,15 @@ def test_an_observer_that_raises_does_not_keep_the_job_from_ending(
     assert job.error.message == "What the job made could not be kept: no room"
 
 
+def test_what_waits_starts_once_the_disk_can_be_written(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = ["read-only"]
+    monkeypatch.setattr("app.core.jobs.scheduler.explain_problem", lambda root: problem[0])
+    job_id = studio.submit("succeed")
+    assert studio.scheduler.get(job_id).status == "pending"
+    problem[0] = ""
+    assert studio.scheduler.wait(job_id, 60).status == "completed"
+
+
 @pytest.mark.parametrize(
     ("kind", "error_type", "message", "log"),
     [
@@ -66,6 +75,8 @@ def test_an_observer_that_raises_does_not_keep_the_job_from_ending(
         ("return_nonsense", "PydanticSerializationError", "object", "Traceback"),
         ("crash", "Crash", "SIGSEGV", "Segmentation fault"),
         ("be_killed", "Killed", "SIGKILL", ""),
+        ("be_interrupted", "Signal", "ended from outside by SIGINT", ""),
+        ("exit_like_a_library", "ProcessExit", "A library ended the job's process with exit code 1", "SystemExit"),
         ("no_such_kind", "UnknownKind", "no_such_kind", ""),
     ],
 )

@@ -109,3 +109,20 @@ def test_kill_is_for_memory_where_the_kernel_counted_it(exit_code: int, log: str
     error = decide_outcome(Ending(None, exit_code, None, log, is_oom_kill=True)).error
     assert error is not None
     assert error.type == kind
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (signal.SIGTERM, "Signal"),
+        (signal.SIGINT, "Signal"),
+        (signal.SIGHUP, "Signal"),
+        (signal.SIGABRT, "OutOfMemory"),
+        (signal.SIGSEGV, "OutOfMemory"),
+    ],
+)
+def test_words_about_memory_are_no_reason_for_a_signal_that_somebody_sent(number: signal.Signals, kind: str) -> None:
+    """A run that survived a lack of memory says so in its log, and is then ended from outside."""
+    outcome = decide_outcome(Ending(None, -number, None, log_tail="CUDA out of memory; the batch was divided"))
+    assert outcome.error is not None
+    assert outcome.error.type == kind

@@ -1,0 +1,17 @@
+"""Why nothing can be changed while the request at hand is answered; pages show it as a banner."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+_PROBLEM: ContextVar[str] = ContextVar("workspace_problem", default="")
+
+
+def workspace_problem() -> str:
+    """Return why nothing can be changed now, empty when it can be."""
+    return _PROBLEM.get()
+
+
+def note_workspace_problem(problem: str) -> None:
+    """Set the reason for the rest of this request."""
+    _PROBLEM.set(problem)
