@@ -33,11 +33,15 @@ def find_measurements(
 
 def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: EvaluationRecord) -> list[Measurement]:
     intervals = aggregate.get("intervals") or {}
+    reasons = aggregate.get("not_enough_images") or {}
+    limit = (aggregate.get("interval_limits") or {}).get("note")
     return [
         Measurement(
             metric=name,
             value=float(aggregate[name]),
             **_ends(intervals.get(name) or {}),
+            not_enough_images=reasons.get(name),
+            not_covered=limit if intervals.get(name) else None,
             subsets=list(evaluation.split_subsets),
             num_images=int(aggregate.get("num_images", 0)),
             measured_at=evaluation.completed_at,

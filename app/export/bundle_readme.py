@@ -131,14 +131,19 @@ def _describe_measurements(metadata: ModelMetadata) -> str:
         return "Not measured at this input size."
     lines = ["| metric | value | interval | images | source | date |", "|---|---|---|---|---|---|"]
     lines += [_measurement_row(item) for item in metadata.measurements]
-    warning = "\n\nTraining images took part, so these figures say little about new images."
-    has_seen = any("train" in item.subsets for item in metadata.measurements)
-    return "\n".join(lines) + (warning if has_seen else "")
+    notes = [
+        f"No interval of {item.metric}: {why}" for item in metadata.measurements if (why := item.not_enough_images)
+    ]
+    notes += dict.fromkeys(item.not_covered for item in metadata.measurements if item.not_covered)
+    if any("train" in item.subsets for item in metadata.measurements):
+        notes.append("Training images took part, so these figures say little about new images.")
+    return "\n\n".join(["\n".join(lines), *notes])
 
 
 def _measurement_row(item: Measurement) -> str:
+    missing = "not enough images" if item.not_enough_images else "none"
     interval = (
-        "none"
+        missing
         if item.low is None or item.high is None
         else f"{item.low:.4g} to {item.high:.4g} ({item.level or 0.95:.0%})"
     )
