@@ -304,6 +304,7 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     outcome = studio("compare", PID, EID, OTHER_EID)
     assert "Second is better than First on the 1,200 images that both measured (p = 0.01)." in outcome.out
     assert "0.8000 (0.7500 to 0.8500)" in outcome.out
+    assert "1,200 images can miss something." in outcome.out
     assert "hyperparameters.seed" in outcome.out
     assert "Best and last." in outcome.out
     close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
