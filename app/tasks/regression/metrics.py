@@ -139,7 +139,7 @@ def describe_limits(num_images: int) -> dict[str, Any]:
     return {
         "unseen_share": share,
         "note": f"{num_images:,} images can miss a kind of image that is up to {100 * share:.2g} % of what the model "
-        "will see. Errors that are much larger on such images are not in the intervals.",
+        "will see. The intervals do not cover larger errors on such images.",
     }
 
 
