@@ -37,6 +37,8 @@ def print_comparison(out: Output, comparison: Comparison) -> None:
         for metric in comparison.headline_metrics
     ]
     out.table(["metric", *names], rows)
+    for limit in comparison.name_limits():
+        out.text(limit)
     if comparison.conclusion:
         out.text(f"{comparison.conclusion}.")
     for test in comparison.tests:

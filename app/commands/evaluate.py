@@ -112,7 +112,8 @@ def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
     without = leaks.identical.without
     if without is not None and without.metrics:
         rows = [
-            (name, value, describe_interval(without.intervals.get(name))) for name, value in without.metrics.items()
+            (name, value, _interval_or_reason(name, without.intervals, without.not_enough_images))
+            for name, value in without.metrics.items()
         ]
         out.table(["metric without them", "value", "95 % interval"], rows)
 
@@ -127,25 +128,24 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
     }
     names = sorted(numbers, key=lambda name: name not in intervals)
     reasons = aggregate.get("not_enough_images") or {}
-    return [
-        (
-            name,
-            numbers[name],
-            describe_interval(intervals.get(name)) or ("not enough images" if name in reasons else ""),
-        )
-        for name in names
-    ]
+    return [(name, numbers[name], _interval_or_reason(name, intervals, reasons)) for name in names]
 
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
     """Return what the figures cover and what flatters them, as sentences."""
     notes = ["The intervals cover the choice of these images only; another training run would vary further."]
+    if note := (aggregate.get("interval_limits") or {}).get("note"):
+        notes.append(str(note))
     if "val" in subsets:
         notes.append("Validation images chose the best epoch, so the figures are too good.")
     if "train" in subsets:
         notes.append("Training images are among them, so the figures are too good.")
     reasons = dict.fromkeys((aggregate.get("not_enough_images") or {}).values())
     return [*notes, *(f"Not enough images for some intervals: {reason}" for reason in reasons)]
+
+
+def _interval_or_reason(name: str, intervals: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
+    return describe_interval(intervals.get(name)) or ("not enough images" if name in reasons else "")
 
 
 def describe_interval(interval: Mapping[str, Any] | None) -> str:

@@ -226,13 +226,19 @@ def _read_arithmetic(config: RunConfigRecord | None) -> dict[str, Any]:
 
 def _read_headline(spec: TaskSpec, aggregate: dict[str, Any]) -> dict[str, Figure]:
     intervals = aggregate.get("intervals") or {}
+    limit = (aggregate.get("interval_limits") or {}).get("note")
     figures = {}
     for metric in spec.info.headline_metrics:
         interval = intervals.get(metric.name) or {}
         parts = {part: interval.get(part) for part in ("low", "high", "level")}
         reason = (aggregate.get("not_enough_images") or {}).get(metric.name)
         value = aggregate.get(metric.name)
-        figures[metric.name] = Figure(value=value if isinstance(value, int | float) else None, **parts, reason=reason)
+        figures[metric.name] = Figure(
+            value=value if isinstance(value, int | float) else None,
+            **parts,
+            reason=reason,
+            not_covered=limit if interval else None,
+        )
     return figures
 
 

@@ -39,11 +39,15 @@ def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: 
     leaks = read_leaks(aggregate)
     copies = leaks.identical if leaks is not None else IdenticalEvaluated()
     without = copies.without.metrics if copies.without is not None else {}
+    reasons = aggregate.get("not_enough_images") or {}
+    limit = (aggregate.get("interval_limits") or {}).get("note")
     return [
         Measurement(
             metric=name,
             value=float(aggregate[name]),
             **_ends(intervals.get(name) or {}),
+            not_enough_images=reasons.get(name),
+            not_covered=limit if intervals.get(name) else None,
             subsets=list(evaluation.split_subsets),
             num_images=int(aggregate.get("num_images", 0)),
             num_copies=copies.images,

@@ -125,9 +125,14 @@ def measure_rest(
     """Return the headline metrics of some of the results, with their intervals."""
     part = load_metrics(payload.task)
     figures = pick_headline(payload.task, part.aggregate(rows, trained.context))
-    intervals = headline_intervals(part, rows, trained.context, lambda: raise_if_cancelled(context))["intervals"]
+    found = headline_intervals(part, rows, trained.context, lambda: raise_if_cancelled(context))
     metrics = {name: value for name, value in figures.items() if math.isfinite(value)}
-    return EvaluatedWithout(num_images=len(rows), metrics=metrics, intervals=intervals)
+    return EvaluatedWithout(
+        num_images=len(rows),
+        metrics=metrics,
+        intervals=found["intervals"],
+        not_enough_images=found["not_enough_images"],
+    )
 
 
 def describe_skipped(skipped: Sequence[SkippedImage]) -> dict[str, Any]:

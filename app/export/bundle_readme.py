@@ -137,16 +137,21 @@ def _describe_measurements(metadata: ModelMetadata) -> str:
         return "Not measured at this input size."
     lines = ["| metric | value | interval | images | source | date |", "|---|---|---|---|---|---|"]
     lines += [_measurement_row(item) for item in metadata.measurements]
-    warning = "\n\nTraining images took part, so these figures say little about new images."
-    has_seen = any("train" in item.subsets for item in metadata.measurements)
-    return "\n".join(lines) + (warning if has_seen else "") + _describe_copies(metadata.measurements)
+    notes = [
+        f"No interval of {item.metric}: {why}" for item in metadata.measurements if (why := item.not_enough_images)
+    ]
+    notes += dict.fromkeys(item.not_covered for item in metadata.measurements if item.not_covered)
+    if any("train" in item.subsets for item in metadata.measurements):
+        notes.append("Training images took part, so these figures say little about new images.")
+    notes += _describe_copies(metadata.measurements)
+    return "\n\n".join(["\n".join(lines), *notes])
 
 
-def _describe_copies(measurements: Sequence[Measurement]) -> str:
-    """Return how many of the measured images are copies of training images, and the values without them."""
+def _describe_copies(measurements: Sequence[Measurement]) -> list[str]:
+    """Say how many of the measured images are copies of training images, and the values without them, if any are."""
     num_copies = max(item.num_copies for item in measurements)
     if not num_copies:
-        return ""
+        return []
     verb = "images is a copy of a training image" if num_copies == 1 else "images are copies of training images"
     rest = [
         f"{item.metric} {item.value_without_copies:.4g}"
@@ -154,12 +159,13 @@ def _describe_copies(measurements: Sequence[Measurement]) -> str:
         if item.value_without_copies is not None
     ]
     left = f"without copies: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
-    return f"\n\n{num_copies} of the measured {verb}; {left}"
+    return [f"{num_copies} of the measured {verb}; {left}"]
 
 
 def _measurement_row(item: Measurement) -> str:
+    missing = "not enough images" if item.not_enough_images else "none"
     interval = (
-        "none"
+        missing
         if item.low is None or item.high is None
         else f"{item.low:.4g} to {item.high:.4g} ({item.level or 0.95:.0%})"
     )

@@ -41,6 +41,7 @@ class Figure(StrictModel):
     high: float | None = None
     level: float | None = None
     reason: str | None = None
+    not_covered: str | None = Field(None, description="What the interval does not cover although it could be there.")
 
 
 class ComparedExperiment(StrictModel):
@@ -146,3 +147,8 @@ class Comparison(StrictModel):
     conclusion: str = Field(description="Which is better, or that there is no clear winner; empty without tests.")
     images: ImagePage
     notes: list[ComparisonNote]
+
+    def name_limits(self) -> tuple[str, ...]:
+        """Return what the intervals do not cover, each sentence once."""
+        figures = [figure for side in self.experiments for figure in side.headline.values()]
+        return tuple(dict.fromkeys(figure.not_covered for figure in figures if figure.not_covered))

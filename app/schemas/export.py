@@ -189,6 +189,8 @@ class Measurement(StrictModel):
     low: float | None = Field(None, description="Lower end of the interval, null where there is none.")
     high: float | None = Field(None, description="Upper end of the interval.")
     level: float | None = Field(None, description="Confidence level of the interval, such as 0.95.")
+    not_enough_images: str | None = Field(None, description="Why there is no interval.")
+    not_covered: str | None = Field(None, description="What the interval does not cover although it could be there.")
     subsets: list[str] = Field(description="Subsets of the split that the images came from; train: seen in training.")
     num_images: int
     num_copies: int = Field(0, description="Of these images, copies of a training image; `value` counts them, too.")

@@ -66,6 +66,7 @@ class EvaluatedWithout(StrictModel):
     num_images: int
     metrics: dict[str, float] = Field(default_factory=dict)
     intervals: dict[str, Any] = Field(default_factory=dict)
+    not_enough_images: dict[str, str] = Field(default_factory=dict, description="Metric: why it has no interval.")
 
 
 class IdenticalEvaluated(StrictModel):

@@ -23,6 +23,11 @@ class _Interval(msgspec.Struct):
     level: float | None = None
 
 
+class _IntervalLimits(msgspec.Struct):
+    note: str
+    unseen_share: float
+
+
 class _ClassFigures(msgspec.Struct):
     precision: float
     recall: float
@@ -72,6 +77,8 @@ class _Aggregate(msgspec.Struct):
     per_class: dict[str, _ClassFigures] = {}
     calibration: _Calibration | None = None
     intervals: dict[str, _Interval | None] = {}
+    not_enough_images: dict[str, str] = {}
+    interval_limits: _IntervalLimits | None = None
     skipped: _Skipped | None = None
     per_value: list[dict[str, float | None]] = []
     residuals: list[_Residuals] = []

@@ -360,7 +360,8 @@ class MetricsPart(Protocol):
     def headline_intervals(
         self, results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
     ) -> dict[str, Any]:
-        """Return `intervals` and, for the headline metrics without one, `not_enough_images` with the reasons.
+        """Return `intervals` and, for the headline metrics without one, `not_enough_images` with the reasons;
+        `interval_limits`, where the intervals do not cover something that could be there, with a `note` about it.
 
         `between_chunks` may raise to end the work.
         """

@@ -1,14 +1,19 @@
 """Intervals of the sizes of errors: MAE, MSE, RMSE, and R² through the share of the spread that is left over.
 
-Each is a positive figure whose estimate is skewed, so the interval is a bootstrap t on the logarithm (Efron and
-Tibshirani 1993, chapter 12). The bootstrap knows only the errors that were seen. The end on the side of larger errors
-therefore allows for one more image, whose error is extrapolated from the tail of the errors (Hill's estimate): hardly
-more than the largest of evenly spread errors, several times it where the tail is heavy.
+Each is a mean of figures that are 0 or more and that nothing bounds. Were they bounded by B, the mean would lie below
+the 97.5 % quantile of sum(w * figures) + w_beyond * B, with w and w_beyond drawn evenly from all weights that add up
+to 1 (Learned-Miller and Thomas 2019, "A new confidence interval for the mean of a bounded random variable"). The lower
+end has a 0 in place of B. w_beyond is the share of images that are further off than the worst that was seen; in place
+of B stands the mean of their figures under a Pareto tail of the errors, whose shape is drawn from its posterior (Hill
+1975; the size of the tail and the prior on the shape of the squares, worth ten images, are those of Vehtari et al.
+2024, "Pareto smoothed importance sampling").
+
+No interval is withheld for an outlier: that would leave those samples that happen to show none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +22,22 @@ from numpy.typing import NDArray
 
 from app.tasks.proportions import LEVEL, describe_interval
 
-METHOD = "log_bootstrap_t"
+METHOD = "pareto_mean_bound"
 RESAMPLES = 2000
 MIN_RESAMPLES = 400
 MAX_DRAWN = 100_000_000
-MAX_INDICES = 1 << 21
+MAX_AT_ONCE = 1 << 21
 SEED = 20_240_601
 
 MIN_IMAGES = 10
 MIN_NON_ZERO = 5
-# Beyond this share of the squared errors, one image is the figure and says little of the next one.
+# Beyond this share of the spread of the targets, one image is the spread.
 MAX_SHARE = 0.75
-# An upper end this many times the figure says nothing.
-MAX_FACTOR = 100.0
-TAIL_BASE, TAIL_FLOOR = 100.0, 0.15
+MIN_TAIL = 5
+PRIOR_SHAPE, PRIOR_IMAGES = 0.5, 10.0
+# The shape is that of the squares, twice that of the errors. From 1 on they would have no mean, and the model no RMSE;
+# at this one the mean beyond the largest square is 20 times that square.
+MAX_SHAPE = 0.95
 
 Floats = NDArray[np.float64]
 NAMES = ("mae", "mse", "rmse", "r_squared")
@@ -45,17 +52,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Pool:
-    """The images of one value or of several, whose metrics are averaged: all arrays are (images, values).
+class _Ends:
+    """A metric along the draws, (draws, values): with smaller errors beyond those that were seen, and with larger."""
 
-    `combined` has, for each metric, one number per image whose mean moves as the metric does (delta method).
-    """
-
-    absolute: Floats
-    squared: Floats
-    centred: Floats
-    spread: Floats
-    combined: dict[str, Floats]
+    smaller: Floats
+    larger: Floats
 
 
 def error_intervals(truth: Floats, predictions: Floats, between_chunks: Callable[[], None]) -> list[Measured]:
@@ -67,168 +68,103 @@ def error_intervals(truth: Floats, predictions: Floats, between_chunks: Callable
     groups = [[value] for value in range(num_values)] + ([list(range(num_values))] if num_values > 1 else [])
     reasons = [_find_reasons(np.abs(errors[:, value]), truth[:, value]) for value in range(num_values)]
     of_group = [{name: why for value in group for name, why in reasons[value].items()} for group in groups]
-    pools = [
-        _pool(errors[:, group], truth[:, group]) if len(why) < len(NAMES) else None
-        for group, why in zip(groups, of_group, strict=True)
-    ]
-    draws = _draw([pool for pool in pools if pool is not None], len(truth), between_chunks)
-    measured = [
-        Measured({}, why) if pool is None else _measure(pool, next(draws), why)
-        for pool, why in zip(pools, of_group, strict=True)
-    ]
-    return [*measured[:num_values], *(_add_average(item, measured[:num_values]) for item in measured[num_values:])]
+    if all(len(why) == len(NAMES) for why in of_group):
+        return [Measured({}, why) for why in of_group]
+    drawn = _draw(errors, truth, between_chunks)
+    whole = _measure(errors, truth)
+    return [_summarize(drawn, whole, group, why) for group, why in zip(groups, of_group, strict=True)]
 
 
-def _add_average(average: Measured, values: Sequence[Measured]) -> Measured:
-    """Add the average R², whose ends are the averages of the ends: right even where the values fail together."""
-    why = next((item.reasons["r_squared"] for item in values if "r_squared" in item.reasons), None)
-    if why is not None:
-        return Measured(average.intervals, average.reasons | {"r_squared": why})
-    each = [item.intervals["r_squared"] for item in values]
-    low, high = (sum(item[end] for item in each) / len(each) for end in ("low", "high"))
-    interval = describe_interval(low, high, METHOD, min(item["resamples"] for item in each))
-    return Measured(average.intervals | {"r_squared": interval}, average.reasons)
+def share_unseen(num_images: int) -> float:
+    """Return the largest share of all images that can be of a kind that none of these shows (in 5 % of samples)."""
+    return float(1.0 - (1.0 - LEVEL) ** (1.0 / num_images))
 
 
 def _find_reasons(absolute: Floats, truth: Floats) -> dict[str, str]:
     """Return why a metric of one value cannot have an interval, by the name of the metric."""
-    total = np.square(absolute).sum()
     if len(absolute) < MIN_IMAGES:
         return dict.fromkeys(NAMES, f"An error's interval needs at least {MIN_IMAGES} images.")
     if np.count_nonzero(absolute) < MIN_NON_ZERO:
         return dict.fromkeys(NAMES, f"Fewer than {MIN_NON_ZERO} images have an error at all.")
     if np.ptp(absolute) <= 1e-12 * absolute.max():
         return dict.fromkeys(NAMES, "Every image has the same error.")
-    reasons: dict[str, str] = {}
-    if np.square(absolute).max() > MAX_SHARE * total:
-        why = f"One image makes more than {MAX_SHARE:.0%} of the squared error.".replace("%", " %")
-        reasons |= dict.fromkeys(("mse", "rmse", "r_squared"), why)
     spread = np.square(truth - truth.mean())
     if np.ptp(truth) == 0.0 or spread.max() > MAX_SHARE * spread.sum():
-        reasons.setdefault("r_squared", "The targets hardly differ from image to image.")
-    return reasons
+        return {"r_squared": "The targets hardly differ from image to image."}
+    return {}
 
 
-def _pool(errors: Floats, truth: Floats) -> _Pool:
-    absolute, squared, centred = np.abs(errors), np.square(errors), truth - truth.mean(axis=0)
-    mse, num_values = squared.mean(axis=0), errors.shape[1]
-    combined = {
-        "mae": absolute.mean(axis=1),
-        "mse": squared.mean(axis=1),
-        "rmse": squared @ (1.0 / (2.0 * num_values * np.sqrt(np.where(mse > 0, mse, 1.0)))),
+def _measure(errors: Floats, truth: Floats) -> dict[str, Floats]:
+    """Return each metric of each value; for R² what it leaves over."""
+    mse, variance = np.square(errors).mean(axis=0), truth.var(axis=0)
+    left_over = np.divide(mse, variance, out=np.ones_like(mse), where=variance > 0)
+    return {"mae": np.abs(errors).mean(axis=0), "mse": mse, "rmse": np.sqrt(mse), "r_squared": left_over}
+
+
+def _draw(errors: Floats, truth: Floats, between_chunks: Callable[[], None]) -> dict[str, _Ends]:
+    """Return each metric of each value along the draws; for R² what it leaves over."""
+    absolute, centred = np.abs(errors), truth - truth.mean(axis=0)
+    squared, spread = np.square(errors), np.square(centred)
+    means, beyond = _draw_means(np.concatenate([absolute, squared, centred, spread], axis=1), between_chunks)
+    mae, mse, shift, second = np.split(means, 4, axis=1)
+    shape, shape_of_targets = _draw_shape(absolute, len(means)), _draw_shape(np.abs(centred), len(means))
+    # The mean of a Pareto tail of shape k beyond x is x / (1 - k).
+    larger_mae = mae + beyond * absolute.max(axis=0) / (1.0 - shape / 2.0)
+    larger_mse = mse + beyond * squared.max(axis=0) / (1.0 - shape)
+    larger_second = second + beyond * spread.max(axis=0) / (1.0 - shape_of_targets)
+    # A further target at the mean leaves the spread as it is; one unlike the others makes it larger, and the same
+    # errors a smaller part of it.
+    tiny = np.finfo(np.float64).tiny
+    variance, wider = (np.maximum(moment - np.square(shift), tiny) for moment in (second, larger_second))
+    return {
+        "mae": _Ends(mae, larger_mae),
+        "mse": _Ends(mse, larger_mse),
+        "rmse": _Ends(np.sqrt(mse), np.sqrt(larger_mse)),
+        "r_squared": _Ends(mse / wider, larger_mse / variance),
     }
-    return _Pool(absolute, squared, centred, np.square(centred), combined)
 
 
-def _columns(pool: _Pool) -> Floats:
-    numbers = np.stack(list(pool.combined.values()), axis=1)
-    products = [pool.squared * pool.spread, np.square(pool.spread)]
-    return np.concatenate(
-        [pool.absolute, pool.squared, pool.centred, pool.spread, numbers, np.square(numbers), *products], axis=1
-    )
-
-
-def _draw(pools: Sequence[_Pool], num_images: int, between_chunks: Callable[[], None]) -> Iterator[Floats]:
-    """Yield for each pool the means of its columns over each draw of images, (draws, columns)."""
-    if not pools:
-        return
-    columns = [_columns(pool) for pool in pools]
-    everything = np.concatenate(columns, axis=1)
+def _draw_means(columns: Floats, between_chunks: Callable[[], None]) -> tuple[Floats, Floats]:
+    """Return sums of the columns under random weights, (draws, columns), and the weight that is left, (draws, 1)."""
+    num_images, generator = len(columns), np.random.default_rng(SEED)
     draws = max(MIN_RESAMPLES, min(RESAMPLES, MAX_DRAWN // num_images))
-    rows, generator, parts = max(1, MAX_INDICES // num_images), np.random.default_rng(SEED), []
+    rows, means, beyond = max(1, MAX_AT_ONCE // (num_images + 1)), [], []
     for start in range(0, draws, rows):
         between_chunks()
-        size = min(rows, draws - start)
-        indices = generator.integers(0, num_images, size=(size, num_images), dtype=np.int64)
-        indices += (np.arange(size, dtype=np.int64) * num_images)[:, None]
-        times = np.bincount(indices.ravel(), minlength=size * num_images).reshape(size, num_images)
-        parts.append(times.astype(np.float64) @ everything / num_images)
-    means, at = np.concatenate(parts), 0
-    for part in columns:
-        yield means[:, at : at + part.shape[1]]
-        at += part.shape[1]
+        # Exponential numbers divided by their sum are even over all weights that add up to 1.
+        weights = generator.standard_exponential((min(rows, draws - start), num_images + 1))
+        total = weights.sum(axis=1, keepdims=True)
+        means.append(weights[:, :-1] @ columns / total)
+        beyond.append(weights[:, -1:] / total)
+    return np.concatenate(means), np.concatenate(beyond)
 
 
-@dataclass(frozen=True)
-class _Estimate:
-    """Logarithms of the metrics and their standard errors along the draws; R², of one value only, as what it leaves."""
-
-    log: dict[str, Floats]
-    error: dict[str, Floats]
-
-
-def _estimate(means: Floats, num_values: int, num_images: int) -> _Estimate:
-    """Return the estimates from the means of columns, (draws, columns)."""
-    absolute, squared, centred, spread = (means[:, index * num_values : (index + 1) * num_values] for index in range(4))
-    numbers, squares = np.split(means[:, 4 * num_values : 4 * num_values + 6], 2, axis=1)
-    deviation = np.sqrt(np.maximum(0.0, squares - np.square(numbers)) / (num_images - 1))
-    figures = {
-        "mae": absolute.mean(axis=1),
-        "mse": squared.mean(axis=1),
-        "rmse": np.sqrt(squared).mean(axis=1),
-    }
-    # The number per image of RMSE has half of it as its mean.
-    errors = {name: deviation[:, index] / numbers[:, index] for index, name in enumerate(figures)}
-    errors["rmse"] = errors["rmse"] / 2.0
-    if num_values == 1:
-        mse, variance = squared[:, 0], (spread - np.square(centred))[:, 0]
-        product, fourth = means[:, 4 * num_values + 6], means[:, 4 * num_values + 7]
-        figures["r_squared"] = mse / variance
-        # An image moves the logarithm of the quotient by e² / mean(e²) - d² / variance.
-        moved = squares[:, 1] / mse**2 - 2.0 * product / (mse * variance) + fourth / variance**2
-        centre = 1.0 - spread[:, 0] / variance
-        errors["r_squared"] = np.sqrt(np.maximum(0.0, moved - centre**2) / (num_images - 1))
-    return _Estimate({name: np.log(value) for name, value in figures.items()}, errors)
-
-
-def _measure(pool: _Pool, means: Floats, reasons: dict[str, str]) -> Measured:
-    num_images, num_values = pool.absolute.shape
-    with np.errstate(divide="ignore", invalid="ignore"):
-        whole = _estimate(_columns(pool).mean(axis=0, keepdims=True), num_values, num_images)
-        drawn = _estimate(means, num_values, num_images)
-        intervals, reasons = {}, dict(reasons)
-        for name in whole.log:
-            if name in reasons:
-                continue
-            t = (drawn.log[name] - whole.log[name]) / drawn.error[name]
-            # A draw without any error is as far off as can be; one without spread says nothing of R².
-            t = np.clip(t[~np.isnan(t)], -1e6, 1e6)
-            tail = (1.0 - LEVEL) / 2.0
-            least, most = np.quantile(t, [tail, 1.0 - tail]) if len(t) else (-np.inf, np.inf)
-            error = float(whole.error[name][0])
-            down, up = float(most) * error, -float(least) * error
-            if not (np.isfinite(down) and up < np.log(MAX_FACTOR)):
-                reasons[name] = "A few images decide this figure."
-                continue
-            low, high = _widen(pool, name, float(np.exp(-max(0.0, down))), float(np.exp(max(0.0, up))))
-            intervals[name] = describe_interval(low, high, METHOD, len(t))
-    return Measured(intervals, reasons)
-
-
-def _widen(pool: _Pool, name: str, shrunk: float, grown: float) -> tuple[float, float]:
-    """Return the ends from the factors of the bootstrap; the end of larger errors has one more image in it."""
-    num_images, power = len(pool.absolute), 1 if name == "mae" else 2
-    size = (pool.absolute if power == 1 else pool.squared).mean(axis=0)
-    unseen = extrapolate(pool.absolute) ** power
-    # RMSE is averaged over the values after its root was taken, so its factor applies to the squares twice.
-    factor = np.square(grown) if name == "rmse" else grown
-    larger = (num_images * factor * size + unseen) / (num_images + 1)
-    if name == "rmse":
-        return float(shrunk * np.sqrt(size).mean()), float(np.sqrt(larger).mean())
-    if name == "r_squared":
-        # A target unlike the others would make the spread larger, and the same errors a smaller part of it.
-        variance = pool.spread.mean(axis=0)
-        wider = (num_images * variance + np.square(extrapolate(np.abs(pool.centred)))) / (num_images + 1)
-        return float(1.0 - (larger / variance).mean()), float(1.0 - (shrunk * size / wider).mean())
-    return float(shrunk * size.mean()), float(larger.mean())
-
-
-def extrapolate(absolute: Floats) -> Floats:
-    """Return for each column of absolute errors the error of an image like none that was seen."""
-    ordered = np.sort(absolute, axis=0)
-    num_tail = min(len(absolute) - 1, max(8, len(absolute) // 5))
-    # Where most errors are 0, the tail is what is left of them.
-    smallest = np.where(absolute > 0, absolute, np.inf).min(axis=0)
+def _draw_shape(sizes: Floats, draws: int) -> Floats:
+    """Return draws of the shape of a Pareto tail of the squares of each column, (draws, columns)."""
+    num_images = len(sizes)
+    num_tail = max(MIN_TAIL, min(num_images // 5, int(3.0 * np.sqrt(num_images))))
+    ordered = np.sort(sizes, axis=0)
+    # Where most sizes are 0, the tail is what is left of them.
+    smallest = np.where(sizes > 0, sizes, np.inf).min(axis=0)
     base = np.maximum(ordered[-num_tail - 1], np.where(np.isfinite(smallest), smallest, 1.0))
-    heaviness = np.log(np.maximum(ordered[-num_tail:], base) / base).mean(axis=0)
-    return np.asarray(ordered[-1] * TAIL_BASE ** np.maximum(0.0, heaviness - TAIL_FLOOR))
+    logs = 2.0 * np.log(np.maximum(ordered[-num_tail:], base) / base).sum(axis=0)
+    # The logarithms of a Pareto tail are exponential, so its shape has an inverse gamma distribution.
+    gamma = np.random.default_rng(SEED + 1).gamma(num_tail + PRIOR_IMAGES, size=(draws, 1))
+    return np.asarray(np.minimum((logs + PRIOR_SHAPE * PRIOR_IMAGES) / gamma, MAX_SHAPE))
+
+
+def _summarize(
+    drawn: dict[str, _Ends], whole: dict[str, Floats], group: Sequence[int], reasons: dict[str, str]
+) -> Measured:
+    """Return the intervals of the average over a group of values."""
+    intervals, tail = {}, (1.0 - LEVEL) / 2.0
+    for name, ends in drawn.items():
+        if name in reasons:
+            continue
+        value = float(whole[name][group].mean())
+        low = min(value, float(np.quantile(ends.smaller[:, group].mean(axis=1), tail)))
+        high = max(value, float(np.quantile(ends.larger[:, group].mean(axis=1), 1.0 - tail)))
+        if name == "r_squared":
+            low, high = 1.0 - high, 1.0 - low
+        intervals[name] = describe_interval(low, high, METHOD, len(ends.larger))
+    return Measured(intervals, reasons)

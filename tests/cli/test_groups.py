@@ -174,12 +174,15 @@ def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None
 def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> None:
     studio.server.on(f"POST /api/evaluation/{PID}/{EID}", evaluation()).on(f"GET /api/jobs/{JID}", job())
     reasons = {"loss": "Every image has the same error."}
-    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"not_enough_images": reasons}}
+    more = {"not_enough_images": reasons, "interval_limits": {"unseen_share": 0.07, "note": "40 images can miss it."}}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | more}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
     assert "not enough images" in outcome.out
     assert "Every image has the same error." in outcome.out
     assert "another training run would vary further" in outcome.out
+    assert "40 images can miss it." in outcome.out
+    assert "unseen_share" not in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
     assert "0.9500 to 0.9900" in outcome.out
     assert outcome.out.index("accuracy") < outcome.out.index("loss")
@@ -301,6 +304,7 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     outcome = studio("compare", PID, EID, OTHER_EID)
     assert "Second is better than First on the 1,200 images that both measured (p = 0.01)." in outcome.out
     assert "0.8000 (0.7500 to 0.8500)" in outcome.out
+    assert "1,200 images can miss something." in outcome.out
     assert "hyperparameters.seed" in outcome.out
     assert "Best and last." in outcome.out
     close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
@@ -320,7 +324,8 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
 
 def test_an_evaluation_of_copies_prints_the_figures_without_them(studio: CommandRunner) -> None:
     interval = {"low": 0.3, "high": 0.7, "level": 0.95}
-    without = {"num_images": 4, "metrics": {"accuracy": 0.5125}, "intervals": {"accuracy": interval}}
+    without = {"num_images": 4, "metrics": {"accuracy": 0.5125, "f1": 0.25}, "intervals": {"accuracy": interval}}
+    without["not_enough_images"] = {"f1": "1 of 3 classes have no image here."}
     leaks = {"num_images": 12, "trained_on": 0, "identical": {"images": 8, "other_label": 0, "without": without}}
     view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"leaks": leaks}}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
@@ -329,6 +334,7 @@ def test_an_evaluation_of_copies_prints_the_figures_without_them(studio: Command
     assert "metric without them" in outcome.out
     assert "0.5125" in outcome.out
     assert "0.3000 to 0.7000" in outcome.out
+    assert "not enough images" in outcome.out
 
 
 def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: CommandRunner) -> None:

@@ -195,7 +195,8 @@ def comparison(**test: Any) -> dict[str, Any]:
     winner = {"better": OTHER_EID, "worse": EID}.get(str(paired["verdict"]))
     shared: dict[str, Any] = {"status": "completed", "best_epoch": 1, "best_metric": {}, "epochs": []}
     shared |= {"evaluation": None, "num_images": 1200}
-    figures = [{"accuracy": {"value": 0.8, "low": 0.75, "high": 0.85, "level": 0.95}}, {"accuracy": {"value": 0.9}}]
+    ends = {"low": 0.75, "high": 0.85, "level": 0.95, "not_covered": "1,200 images can miss something."}
+    figures = [{"accuracy": {"value": 0.8} | ends}, {"accuracy": {"value": 0.9}}]
     sides = [
         {"id": eid, "name": name, **shared, "headline": headline}
         for eid, name, headline in zip((EID, OTHER_EID), ("First", "Second"), figures, strict=True)

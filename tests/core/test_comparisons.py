@@ -158,6 +158,20 @@ def test_what_cannot_be_compared(studio: Studio, imported_id: str) -> None:
     assert [side.epochs for side in untrained.experiments] == [[], []]
 
 
+def test_figures_say_what_their_intervals_do_not_cover(studio: Studio, imported_id: str) -> None:
+    ids = []
+    for name in ("First", "Second"):
+        ids.append(train_to_end(studio, imported_id, create_experiment(studio, imported_id, name)).id)
+        evaluate(studio, imported_id, ids[-1])
+    path = studio._paths.evaluation_dir(imported_id, ids[0]) / "aggregate.json"
+    aggregate = json.loads(path.read_text()) | {"interval_limits": {"unseen_share": 0.5, "note": "It can miss some."}}
+    aggregate["intervals"] = {"accuracy": {"low": 0.25, "high": 0.875, "level": 0.95}}
+    path.write_text(json.dumps(aggregate))
+    found = compare(studio, imported_id, *ids)
+    assert [side.headline["accuracy"].not_covered for side in found.experiments] == ["It can miss some.", None]
+    assert found.name_limits() == ("It can miss some.",)
+
+
 def test_ids_come_joined_or_repeated() -> None:
     ids = [f"exp-0000000{number}" for number in range(3)]
     assert CompareQuery.model_validate({"experiments": [",".join(ids)]}).experiments == ids

@@ -79,6 +79,26 @@ def test_measurements_say_what_was_measured(studio: Studio, imported_id: str, tr
     assert measured.num_images == 16
     assert record is not None
     assert measured.measured_at == record.completed_at
+    assert (measured.not_enough_images, measured.not_covered) == (None, None)
+
+
+@pytest.mark.parametrize("is_withheld", [True, False])
+def test_measurements_say_why_an_interval_is_missing_or_what_it_does_not_cover(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, is_withheld: bool
+) -> None:
+    request = EvaluationRequest(split_subsets=["test"])
+    evaluation = studio.evaluations.start_evaluation(imported_id, trained.id, request)
+    studio.scheduler.wait(evaluation.job_id or "", WAIT_S)
+    record = studio.evaluations.get_evaluation(imported_id, trained.id).evaluation
+    stores = studio.exports._stores
+    path = studio._paths.evaluation_dir(imported_id, trained.id) / "aggregate.json"
+    aggregate = json.loads(path.read_text()) | {"interval_limits": {"unseen_share": 0.5, "note": "It can miss some."}}
+    aggregate["intervals"] = {} if is_withheld else {"accuracy": {"low": 0.25, "high": 0.75, "level": 0.95}}
+    aggregate["not_enough_images"] = {"accuracy": "Too few."} if is_withheld else {}
+    path.write_text(json.dumps(aggregate))
+    (measured,) = find_measurements(stores, imported_id, trained, "best", record)
+    wanted = ("Too few.", None, None) if is_withheld else (None, "It can miss some.", 0.25)
+    assert (measured.not_enough_images, measured.not_covered, measured.low) == wanted
 
 
 def test_copies_of_training_images_are_told_from_new_images(

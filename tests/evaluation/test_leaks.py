@@ -124,5 +124,10 @@ def test_the_error_without_copies_is_that_of_the_other_rows(values_world: World,
 def test_a_test_set_of_copies_leaves_no_score(label_world: World, tmp_path: Path) -> None:
     _, aggregate = evaluate(label_world, tmp_path, leak(label_world, tmp_path, 8))
     assert aggregate["leaks"]["identical"]["images"] == 8
-    assert aggregate["leaks"]["identical"]["without"] == {"num_images": 0, "metrics": {}, "intervals": {}}
+    assert aggregate["leaks"]["identical"]["without"] == {
+        "num_images": 0,
+        "metrics": {},
+        "intervals": {},
+        "not_enough_images": {},
+    }
     assert aggregate["accuracy"] >= 0.0

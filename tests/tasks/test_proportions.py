@@ -28,6 +28,17 @@ def test_a_perfect_score_is_not_certain() -> None:
         assert macro["high"] == 1.0, name
 
 
+@pytest.mark.parametrize(("classes", "images"), [(30, 10), (50, 8)])
+def test_mistakes_that_are_spread_over_many_classes_count_like_those_of_one(classes: int, images: int) -> None:
+    # Every second class has one mistake. The images together leave more room above than each class's own end does.
+    hits = np.full(classes, float(images)) - np.arange(classes, dtype=np.float64) % 2.0
+    average = average_interval(hits, np.full(classes, float(images)))
+    mean, pooled = hits.sum() / (classes * images), share_interval(float(hits.sum()), float(classes * images))
+    assert average["high"] - mean > 0.95 * (pooled["high"] - mean)
+    below = average_interval(images - hits, np.full(classes, float(images)))
+    assert (below["low"], below["high"]) == pytest.approx((1.0 - average["high"], 1.0 - average["low"]))
+
+
 def test_an_average_of_one_class_is_its_share() -> None:
     average = average_interval(np.array([7.0]), np.array([10.0]))
     share = share_interval(7, 10)

@@ -114,6 +114,7 @@ class Result:
     verdicts: tuple[Verdict, ...]
     other_pairs: tuple[str, ...]
     metrics: tuple[MetricRows, ...]
+    limits: tuple[str, ...]
     chart: Chart | None
     curves: tuple[Link, ...]
     settings: tuple[SettingRow, ...]
@@ -167,6 +168,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         metrics=tuple(_metric_rows(metric, sides, colours) for metric in comparison.headline_metrics)
         if any(side.headline for side in sides)
         else (),
+        limits=comparison.name_limits(),
         chart=chart,
         curves=curves,
         settings=tuple(

@@ -35,7 +35,7 @@ def make_leak_notice(
                 metric.title,
                 _format(aggregate.get(metric.name)),
                 _format(without.metrics.get(metric.name)),
-                _format_interval(without.intervals.get(metric.name)),
+                _format_interval(without.intervals.get(metric.name), metric.name in without.not_enough_images),
             ]
             for metric in metrics
             if isinstance(aggregate.get(metric.name), int | float)
@@ -48,8 +48,8 @@ def _format(value: Any) -> str:
     return format_number(float(value)) if isinstance(value, int | float) else "none"
 
 
-def _format_interval(interval: Any) -> str:
+def _format_interval(interval: Any, is_withheld: bool) -> str:
     try:
         return f"{format_number(float(interval['low']))} to {format_number(float(interval['high']))}"
     except (KeyError, TypeError):
-        return "none"
+        return "not enough images" if is_withheld else "none"

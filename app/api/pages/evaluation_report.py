@@ -297,6 +297,8 @@ def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str,
         f"Measured on {count(num, 'image')}. The 95 % intervals cover the choice of these images only: other images "
         f"like these would likely give a figure in the bar; another training run would vary further.{few}"
     ]
+    if note := (aggregate.get("interval_limits") or {}).get("note"):
+        notes.append(str(note))
     subsets = evaluation.split_subsets if evaluation is not None else []
     if "val" in subsets:
         notes.append("Validation images are among them. They chose the best epoch, so the figures are too good.")

@@ -17,7 +17,7 @@ from torchmetrics import Metric
 from app.datasets.table import ImageRecord
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
-from app.tasks.error_intervals import error_intervals
+from app.tasks.error_intervals import error_intervals, share_unseen
 from app.tasks.regression.data import read_values
 from app.tasks.regression.residuals import count_residuals
 
@@ -113,10 +113,24 @@ def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: Tas
 def headline_intervals(
     results: Sequence[Mapping[str, Any]], context: TaskContext, between_chunks: Callable[[], None]
 ) -> dict[str, Any]:
-    """Return `intervals` and `not_enough_images`, and `per_value_intervals` with both for each of several values."""
+    """Return `intervals`, `not_enough_images` and `interval_limits`, which says what the intervals do not cover;
+    `per_value_intervals` has the first two for each of several values."""
     measured = error_intervals(*_read_values(results), between_chunks)
-    described = [{"intervals": item.intervals, "not_enough_images": item.reasons} for item in measured]
-    return described[-1] | ({"per_value_intervals": described[:-1]} if len(described) > 1 else {})
+    described: list[dict[str, Any]] = [
+        {"intervals": item.intervals, "not_enough_images": item.reasons} for item in measured
+    ]
+    limits = {"interval_limits": describe_limits(len(results))} if measured[-1].intervals else {}
+    return described[-1] | limits | ({"per_value_intervals": described[:-1]} if len(described) > 1 else {})
+
+
+def describe_limits(num_images: int) -> dict[str, Any]:
+    """Return `unseen_share`, how common a kind of image can be that none of these shows, and `note` about it."""
+    share = share_unseen(num_images)
+    return {
+        "unseen_share": share,
+        "note": f"{num_images:,} images can miss a kind of image that is up to {100 * share:.2g} % of what the model "
+        "will see. The intervals do not cover larger errors on such images.",
+    }
 
 
 def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:

@@ -139,6 +139,7 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     assert html.count("&lt;script&gt;") > 5
     for text in ("Which is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
         assert text in html
+    assert html.count("1,200 images can miss something.") == 1
     assert f"experiments={EID},{OTHER_EID}&amp;only={EID}" in html
     assert "page=2" in html
     assert "/api/datasets/" + PID + "/thumbnails/a%2Fb.png" in html

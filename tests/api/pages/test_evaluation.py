@@ -318,7 +318,8 @@ def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_witho
 ) -> None:
     write_label_results(server, labelled, experiment, list(CLASSES), 20)
     interval = {"accuracy": {"low": 0.2, "high": 0.8, "level": 0.95}}
-    without = {"num_images": 5, "metrics": {"accuracy": 0.512}, "intervals": interval}
+    without = {"num_images": 5, "metrics": {"accuracy": 0.512, "f1_macro": 0.4}, "intervals": interval}
+    without["not_enough_images"] = {"f1_macro": "1 of 3 classes have no image here."}
     identical = {"images": 15, "other_label": 3, "without": without}
     leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": identical})
     html = read(client, labelled, f"?experiment={experiment}")
@@ -327,6 +328,7 @@ def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_witho
     assert html.index('id="evaluation-leaks"') < html.index('class="metrics"')
     assert '<td class="is-number">0.512</td>' in html
     assert '<td class="is-number">0.200 to 0.800</td>' in html
+    assert '<td class="is-number">not enough images</td>' in html
     assert "15 images seen in training" in html  # in the list of experiments
     none_left = {"images": 20, "other_label": 0, "without": {"num_images": 0, "metrics": {}, "intervals": {}}}
     leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": none_left})

@@ -28,7 +28,7 @@ def test_a_figure_without_an_interval_says_why() -> None:
 
 
 def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> None:
-    def notes(*subsets: Subset) -> tuple[str, ...]:
+    def notes(*subsets: Subset, **aggregate: object) -> tuple[str, ...]:
         record = EvaluationRecord(
             checkpoint="best",
             split_name="main",
@@ -37,12 +37,14 @@ def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> N
             device="cpu",
             created_at="2026-01-01T00:00:00Z",
         )
-        return _explain_intervals(record, {"num_images": 500})
+        return _explain_intervals(record, {"num_images": 500} | aggregate)
 
     assert len(notes("test")) == 1
     assert "another training run would vary further" in notes("test")[0]
     assert "chose the best epoch" in notes("val")[1]
     assert [text.split(" images")[0] for text in notes("test", "val", "train")[1:]] == ["Validation", "Training"]
+    limits = {"unseen_share": 0.006, "note": "500 images can miss something."}
+    assert notes("test", interval_limits=limits)[1:] == ("500 images can miss something.",)
 
 
 def test_calibration_is_judged_only_beyond_chance() -> None:

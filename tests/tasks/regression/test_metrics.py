@@ -9,7 +9,7 @@ from sklearn import metrics as reference
 
 from app.datasets.table import Value
 from app.tasks.base import TaskContext
-from app.tasks.regression.metrics import aggregate, build_epoch_metrics, result_rows
+from app.tasks.regression.metrics import aggregate, build_epoch_metrics, headline_intervals, result_rows
 from tests.tasks.samples import make_context, make_row
 
 
@@ -81,6 +81,26 @@ def test_r_squared_of_a_constant_truth_is_that_of_scikit_learn(predicted: list[f
 def test_r_squared_stays_finite_when_the_truth_hardly_varies(truth: list[list[float]]) -> None:
     found = aggregate(_rows(truth, [[0.7]] * len(truth)), _context(1))
     assert found["r_squared"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("num_images", "share", "words"),
+    [(40, 0.0722, "40 images can miss a kind of image that is up to 7.2 %"), (3000, 0.000998, "3,000 images can miss")],
+)
+def test_intervals_say_what_they_do_not_cover(num_images: int, share: float, words: str) -> None:
+    rows = [{"ground_truth": [float(index)], "prediction": [index + 0.1 * (index % 7)]} for index in range(num_images)]
+    limits = headline_intervals(rows, make_context("regression"), lambda: None)["interval_limits"]
+    assert limits["unseen_share"] == pytest.approx(share, rel=5e-3)
+    assert limits["note"].startswith(words)
+
+
+@pytest.mark.parametrize("num_images", [1, 2, 9])
+@pytest.mark.parametrize("offset", [0.0, 2.5])
+def test_too_few_images_have_no_intervals_and_nothing_to_say_of_them(num_images: int, offset: float) -> None:
+    rows = [{"ground_truth": [float(index)], "prediction": [index + offset]} for index in range(num_images)]
+    found = headline_intervals(rows, make_context("regression"), lambda: None)
+    assert (found["intervals"], len(found["not_enough_images"])) == ({}, 4)
+    assert "interval_limits" not in found
 
 
 def test_a_row_has_the_fields_of_its_task() -> None:
