@@ -224,7 +224,8 @@ class EvaluationService:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
-                self._stores.evaluations.put_in_place(project_id, record.id)
+                with skipping(f"The evaluation of {record.id}"):
+                    self._stores.evaluations.put_in_place(project_id, record.id)
                 evaluation = self._stores.evaluations.read(project_id, record.id)
                 if evaluation is None or evaluation.status not in ACTIVE_STATUSES:
                     continue

@@ -134,7 +134,7 @@ class ImportCheckService:
                 known.add(job.id)
                 self._scheduler.cancel(job.id)
         for project_id in self._stores.projects.list_ids():
-            for directory in self._stores.paths.checks_dir(project_id).glob("job-*"):
+            for directory in self._stores.documents.list_directories(self._stores.paths.checks_dir(project_id), "job"):
                 if directory.name not in known:
                     shutil.rmtree(directory, ignore_errors=True)
 

@@ -97,7 +97,10 @@ class DatasetRepository:
         return table
 
     def publish(self, project_id: str, staging_dir: Path) -> None:
-        """Move a finished import into place in one step; raises FileExistsError when a dataset is there already."""
+        """Move a finished import into place in one step; raises FileExistsError when a dataset is there already.
+
+        After any OSError the import lies where it was.
+        """
         target = self._paths.dataset_dir(project_id)
         with self._store.locked(self._paths.dataset_file(project_id)):
             if target.exists():
@@ -105,7 +108,11 @@ class DatasetRepository:
                     raise FileExistsError(target)
                 free_space(take_away(target, self._paths.trash_dir, "dataset.json"))
             staging_dir.rename(target)
-            sync_directory(target.parent)
+            try:
+                sync_directory(target.parent)
+            except OSError:
+                target.rename(staging_dir)
+                raise
             self._store.note_change()
 
     def clear(self, project_id: str) -> None:

@@ -129,6 +129,10 @@ class DocumentStore:
         if is_new:
             logger.error("%s cannot be read: %s", path, error.reason)
 
+    def is_refused(self, path: Path) -> bool:
+        """Return whether a document or a folder could not be read when it was asked for last."""
+        return path in self._refused
+
     def name_missing(self, path: Path) -> None:
         """Name a document that should be there, unless it was set aside or nothing lies beside it."""
         prefix = "+".join(path.relative_to(self.paths.root).parts) + "."

@@ -44,7 +44,7 @@ CONTRACT = {
 
 def core_errors() -> list[type[AIStudioError]]:
     found = [item for item in vars(exceptions).values() if isinstance(item, type) and issubclass(item, AIStudioError)]
-    assert len(found) == 17
+    assert len(found) == 18
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import subprocess
 import sys
 import time
@@ -166,6 +167,31 @@ def test_a_project_that_the_disk_refuses_harms_nothing_else(
         assert not folder.exists()
 
 
+def test_a_server_that_starts_beside_a_refused_project_takes_it_up_later(
+    made: Made, disk: FailingDisk, tmp_path: Path
+) -> None:
+    root = copy_workspace(made.root, tmp_path / "workspace")
+    folder = root / "projects" / made.bad["pid"]
+    for path in (
+        folder / "exports" / made.bad["xid"] / "export.json",
+        folder / "jobs" / made.bad["job_id"] / "job.json",
+    ):
+        running = {**json.loads(path.read_bytes()), "status": "running", "completed_at": None}
+        path.write_text(json.dumps(running))
+    with disk.failing(errno.EIO, str(folder)):
+        with serve(root, disk) as visitor:
+            assert made.bad["pid"] in visitor.client.get("/projects").text
+            good = walk(visitor, made.good)
+            assert good["/api/projects/{pid}"] == 200
+            assert {path: status for path, status in good.items() if status >= 500} == {}
+            disk.mend()
+            job, export = (f"/api/jobs/{made.bad['job_id']}", f"/api/export/{made.bad['pid']}/{made.bad['xid']}")
+            wait_until(lambda: visitor.client.get(job).status_code == 200)
+            wait_until(lambda: not list_active(visitor))
+            assert visitor.client.get(export).json()["data"]["status"] == "completed"  # as its result says
+            assert use_everything(visitor, made.bad) == len(CHANGES) + len(REMOVALS)
+
+
 def test_every_part_of_a_workspace_may_be_refused(made: Made, disk: FailingDisk, tmp_path: Path) -> None:
     root = copy_workspace(made.root, tmp_path / "workspace")
     folder = root / "projects" / made.bad["pid"]
@@ -188,7 +214,7 @@ def test_every_part_of_a_workspace_may_be_refused(made: Made, disk: FailingDisk,
     assert {part: names for part, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("number", sorted(KINDS), ids=lambda number: errno.errorcode[number])
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS, errno.ENOSPC], ids=lambda number: errno.errorcode[number])
 def test_a_disk_that_fails_altogether_is_said_and_everything_works_afterwards(
     made: Made, disk: FailingDisk, tmp_path: Path, number: int
 ) -> None:

@@ -10,7 +10,7 @@ from app.schemas.common import ProjectId
 from app.schemas.jobs import JobRecord, JobRequest
 from app.storage.documents import DocumentStore
 from app.storage.job_documents import check_subject
-from app.storage.json_store import CorruptDocumentError, write_model
+from app.storage.json_store import CorruptDocumentError, UnreadableDocumentError, write_model
 from app.storage.paths import WorkspacePaths
 
 
@@ -20,6 +20,7 @@ class JobRepository:
     def __init__(self, paths: WorkspacePaths, documents: DocumentStore | None = None) -> None:
         self._paths = paths
         self._documents = documents or DocumentStore(paths)
+        self._refused: list[Path] = []
 
     def job_dir(self, project_id: ProjectId, job_id: str) -> Path:
         """The job's directory."""
@@ -46,11 +47,24 @@ class JobRepository:
 
     def load_all(self) -> list[JobRecord]:
         """Read every job of the workspace; what is damaged is set aside, what cannot be read is named."""
-        records = []
-        for project in self._documents.list_directories(self._paths.projects_dir, "proj"):
-            for directory in self._documents.list_directories(project / "jobs", "job"):
+        return self._load(self._documents.list_directories(self._paths.projects_dir, "proj"))
+
+    def load_refused(self) -> list[JobRecord]:
+        """Read again the jobs of the projects in which the disk refused to read one the last time."""
+        return self._load(self._refused) if self._refused else []
+
+    def _load(self, projects: list[Path]) -> list[JobRecord]:
+        records, self._refused = [], []
+        for project in projects:
+            directories = self._documents.list_directories(project / "jobs", "job")
+            is_refused = self._documents.is_refused(project / "jobs")
+            for directory in directories:
                 try:
                     records.append(self._documents.read(directory / "job.json", JobRecord, check_subject))
+                except UnreadableDocumentError as error:
+                    is_refused = is_refused or error.is_of_disk
                 except (FileNotFoundError, CorruptDocumentError):
                     continue
+            if is_refused:
+                self._refused.append(project)
         return records

@@ -99,6 +99,18 @@ class JobScheduler:
             self._last_order = max((record.queue_order for record in records), default=0)
         return records
 
+    def _take_up_refused(self) -> None:
+        """Take up the jobs of a former server that the disk refused to read when this one started."""
+        for record in self._repository.load_refused():
+            with self._changed:
+                if record.id in self._records:
+                    continue
+                self._records[record.id] = record
+                self._last_order = max(self._last_order, record.queue_order)
+            with skipping(f"The job {record.id}"):
+                self._settle(record)
+                self._start_ready()
+
     def _settle(self, record: JobRecord) -> None:
         """Do with a job of the former server what its state asks for."""
         if record.status == "running":
@@ -390,6 +402,7 @@ class JobScheduler:
         """Write what the disk refused, and start what waits for it, so that nothing has to be restarted."""
         while not self._stopping.wait(CATCH_UP_EVERY_S):
             with skipping("What the disk refused before"):
+                self._take_up_refused()
                 self._observers.catch_up()
                 self._documents.followers.catch_up()
                 self._bus.catch_up()

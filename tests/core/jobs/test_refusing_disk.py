@@ -18,27 +18,28 @@ from tests.core.jobs.conftest import MakeStudio, RecordingObserver, Studio
 from tests.core.jobs.test_cancel import wait_for
 
 
-def refuse() -> OSError:
-    return OSError(errno.EIO, os.strerror(errno.EIO))
+def refuse(number: int = errno.EIO) -> OSError:
+    return OSError(number, os.strerror(number))
 
 
 class UnluckyObserver(RecordingObserver):
     """Is refused by the disk at events, at the end, or both, so often as it is told."""
 
-    def __init__(self, event_refusals: int = 0, end_refusals: int = 0) -> None:
+    def __init__(self, event_refusals: int = 0, end_refusals: int = 0, number: int = errno.EIO) -> None:
         super().__init__()
+        self.number = number
         self.event_refusals, self.end_refusals = event_refusals, end_refusals
 
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
         if self.event_refusals:
             self.event_refusals -= 1
-            raise refuse()
+            raise refuse(self.number)
         return super().on_event(job, event)
 
     def on_finished(self, job: JobRecord) -> None:
         if self.end_refusals:
             self.end_refusals -= 1
-            raise refuse()
+            raise refuse(self.number)
         super().on_finished(job)
 
 
@@ -78,6 +79,17 @@ def test_an_end_that_is_refused_is_recorded_later_as_what_it_was_said_to_be(stud
     assert (job.status, job.error.message) == ("failed", f"What the job made could not be kept: {refuse()}")
     wait_for(lambda: len(observer.finished) == 1, 20)
     assert observer.finished == [job.model_copy(update={"pid": None, "process_created": None})]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_an_end_for_which_there_is_no_room_is_called_that(studio: Studio, number: int) -> None:
+    observer = UnluckyObserver(end_refusals=2, number=number)  # the second time in the room of the reserve
+    observe(studio, observer)
+    job = studio.run("succeed")
+    assert job.error is not None
+    assert (job.status, job.error.type) == ("failed", "DiskFull")
+    assert "Free some space" in job.error.message
+    wait_for(lambda: [each.status for each in observer.finished] == ["failed"], 20)
 
 
 def test_a_record_that_is_refused_is_written_later(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
