@@ -22,7 +22,7 @@ _MEMORY_HINTS = (
 _DISK_HINTS = {
     "[errno 30]": (
         "DiskReadOnly",
-        "The disk of the workspace became read-only while the job ran. Make it writable, then resume or start it again.",
+        "The disk of the workspace became read-only while the job ran. Make it writable, then resume or start again.",
     ),
     "[errno 5]": ("DiskFailed", "The disk of the workspace reported a failure while the job ran. Check the disk."),
 }
