@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class EventForwarder:
     def take(self, events: list[ReportedEvent]) -> None:
         """Accept events in the order of the job's log; the result is kept here and goes no further."""
         if self._forwarded_seq is None:
-            self._forwarded_seq = self._bus.last_job_seq(self._job.project_id, self._job.id)
+            self._forwarded_seq = self._find_forwarded_seq()
         for reported in events:
             if isinstance(reported.event, JobResult):
                 self.result = self.result or reported.event
@@ -72,6 +73,13 @@ class EventForwarder:
                     logger.error("%d events of job %s could not be written", len(self._waiting), self._job.id)
                     return
                 time.sleep(0.05)
+
+    def _find_forwarded_seq(self) -> int:
+        try:
+            return self._bus.last_job_seq(self._job.project_id, self._job.id)
+        except NotFoundError:
+            logger.warning("Job %s reported to a project that was deleted", self._job.id)
+            return sys.maxsize
 
     def _pass_on(self, reported: ReportedEvent) -> bool:
         if not self._is_first_observed:
