@@ -27,6 +27,7 @@ from app.tasks.registry import list_specs
 
 # The list is kept until this process changes a document; this long at most, for what is changed by hand.
 LIST_AGE_S = 2.0
+END_WAIT_S = 12.0
 
 
 class ProjectService:
@@ -88,6 +89,7 @@ class ProjectService:
             self._refuse_active(project_id)
             for callback in self._on_delete:
                 callback(project_id)
+            self._scheduler.cancel_project(project_id, END_WAIT_S)  # what was let go already and has not ended yet
             with self._bus.deleting(project_id):
                 trashed = self._stores.projects.delete(project_id)
             self._stores.datasets.forget(project_id)

@@ -15,6 +15,6 @@ def studio_with(**services: dict[str, Callable[..., Any]]) -> Callable[[Settings
     namespaces = {name: SimpleNamespace(**methods) for name, methods in services.items()}
 
     def open_studio(settings: Settings) -> Studio:
-        return cast("Studio", SimpleNamespace(start=lambda: None, stop=lambda: None, **namespaces))
+        return cast("Studio", SimpleNamespace(start=lambda: None, stop=lambda: None, is_waiting=False, **namespaces))
 
     return open_studio

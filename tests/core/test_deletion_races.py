@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,13 +11,18 @@ import pytest
 
 from app.core import datasets
 from app.core.exceptions import NotFoundError
+from app.core.jobs.event_tail import ReportedEvent
+from app.core.jobs.forwarding import EventForwarder
 from app.core.studio import Studio
 from app.datasets.thumbnails import write_thumbnail
 from app.durable import make_directory
+from app.schemas.common import utc_now
+from app.schemas.events import AnyEvent, JobProgressed, JobResult
 from app.schemas.experiments import ExperimentRecord
+from app.schemas.jobs import JobRecord
 from app.schemas.payloads import ImportLimits
 from app.schemas.projects import ProjectUpdate
-from tests.core.conftest import create_experiment
+from tests.core.conftest import create_experiment, train_to_end
 
 
 def is_gone(studio: Studio, project_id: str) -> bool:
@@ -119,3 +125,22 @@ def test_no_write_brings_a_deleted_directory_back(studio: Studio, imported_id: s
     with pytest.raises(FileNotFoundError):
         stores.projects.update(imported_id, {"name": "Back"})
     assert is_gone(studio, imported_id)
+
+
+def test_a_model_that_was_let_go_has_ended_when_its_project_is_deleted(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    studio.predictions.predict(imported_id, record.id, io.BytesIO(b"x"))
+    studio.predictions.unload(imported_id, record.id)  # it is asked to end and not waited for
+    studio.projects.delete_project(imported_id)
+    assert [job for job in studio.scheduler.list_jobs() if job.project_id == imported_id] == []
+    assert is_gone(studio, imported_id)
+
+
+def test_the_last_words_of_a_job_whose_project_is_gone_are_dropped_and_its_result_counts(studio: Studio) -> None:
+    job = JobRecord(id="job-00000001", kind="predict", project_id="proj-00000000", created_at=utc_now())
+    forwarder = EventForwarder(studio.bus, job, lambda event: True)
+    progress = JobProgressed(job_id=job.id, done=1, total=1)
+    events: list[AnyEvent] = [progress, JobResult(outcome="completed")]
+    forwarder.take([ReportedEvent(seq=seq, ts=utc_now(), event=event) for seq, event in enumerate(events, 1)])
+    assert not forwarder.has_backlog()
+    assert forwarder.result is not None

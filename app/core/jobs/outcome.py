@@ -19,6 +19,13 @@ _MEMORY_HINTS = (
     "can't allocate memory",
     "bad_alloc",
 )
+_DISK_HINTS = {
+    "[errno 30]": (
+        "DiskReadOnly",
+        "The disk of the workspace became read-only while the job ran. Make it writable, then resume or start again.",
+    ),
+    "[errno 5]": ("DiskFailed", "The disk of the workspace reported a failure while the job ran. Check the disk."),
+}
 # What a DataLoader says when one of its processes was killed.
 _KILLED_HELPER = "killed by signal: killed"
 # Signals that a process gets for what it did itself; others were sent, and what its log says is not their reason.
@@ -103,6 +110,10 @@ def _outcome_of_exit(exit_code: int | None, log_tail: str, is_oom_kill: bool) ->
         return failed("OutOfMemory", message, log_tail)
     if is_killed:  # before the words of the log, which may be about something that the job survived
         return failed("Killed", _KILLED, log_tail)
+    if exit_code is not None and exit_code > 0:  # a process whose last word the disk did not take
+        for hint, (kind, message) in _DISK_HINTS.items():
+            if hint in log_tail.lower():
+                return failed(kind, message, log_tail)
     is_ended_from_outside = exit_code is not None and exit_code < 0 and _signal_name(-exit_code) not in _CRASHES
     if not is_ended_from_outside and any(hint in log_tail.lower() for hint in _MEMORY_HINTS):
         message = "The job probably ran out of memory. Use a smaller batch, smaller images or fewer workers."

@@ -126,3 +126,20 @@ def test_words_about_memory_are_no_reason_for_a_signal_that_somebody_sent(number
     outcome = decide_outcome(Ending(None, -number, None, log_tail="CUDA out of memory; the batch was divided"))
     assert outcome.error is not None
     assert outcome.error.type == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("OSError: [Errno 30] Read-only file system: 'last.ckpt'", "DiskReadOnly"),
+        ("OSError: [Errno 5] Input/output error", "DiskFailed"),
+        ("OSError: [Errno 50] Network is down", "ProcessExit"),
+    ],
+)
+def test_a_process_whose_last_word_the_disk_did_not_take_is_explained(words: str, kind: str) -> None:
+    outcome = decide_outcome(Ending(None, 1, None, log_tail=words))
+    assert outcome.error is not None
+    assert outcome.error.type == kind
+    killed = decide_outcome(Ending(None, -signal.SIGTERM, None, log_tail=words))
+    assert killed.error is not None
+    assert killed.error.type == "Signal"
