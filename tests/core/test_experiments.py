@@ -63,6 +63,13 @@ def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[st
     assert studio.experiments.get_experiment(imported_id, record.id) == record
 
 
+def test_of_very_many_unknown_settings_the_first_are_named(studio: Studio, imported_id: str) -> None:
+    with pytest.raises(ValidationFailedError) as caught:
+        create_experiment(studio, imported_id, **{f"setting {number}": 1 for number in range(1000)})
+    assert isinstance(caught.value.details, list)
+    assert [problem.field for problem in caught.value.details] == [f"hyperparameters.setting {n}" for n in range(100)]
+
+
 def test_what_speaks_against_reproducible_is_refused_whenever_it_is_set(studio: Studio, imported_id: str) -> None:
     request = ExperimentCreate(name="same", split_name="main", hyperparameters={"reproducible": True})
     record = studio.experiments.create_experiment(imported_id, request)
