@@ -64,8 +64,9 @@ def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[st
 
 
 def test_of_very_many_unknown_settings_the_first_are_named(studio: Studio, imported_id: str) -> None:
+    unknown = {f"setting {number}": 1 for number in range(1000)}
     with pytest.raises(ValidationFailedError) as caught:
-        create_experiment(studio, imported_id, **{f"setting {number}": 1 for number in range(1000)})
+        studio.experiments.create_experiment(imported_id, ExperimentCreate(name="a", hyperparameters=unknown))
     assert isinstance(caught.value.details, list)
     assert [problem.field for problem in caught.value.details] == [f"hyperparameters.setting {n}" for n in range(100)]
 
