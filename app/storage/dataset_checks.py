@@ -8,8 +8,11 @@ from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from app.datasets.table import Annotation, Anomaly, DatasetTable, ImageRecord, Label, SegmentationMask, Value
 from app.schemas.common import id_pattern, parse_time
+from app.schemas.splits import SplitRatios
 from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
 
 _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
@@ -55,6 +58,16 @@ def _check_heads(table: DatasetTable) -> str:
         return "splits: a name occurs twice"
     if unknown := {split.name for split in table.splits} - set(table.split_names):
         return f"splits: {min(unknown)!r} is none of split_names"
+    return _check_ratios(table)
+
+
+def _check_ratios(table: DatasetTable) -> str:
+    for split in table.splits:
+        try:
+            if split.ratios:
+                SplitRatios.model_validate(split.ratios)
+        except ValidationError as error:
+            return f"splits.{split.name}.ratios: {error.errors(include_url=False, include_input=False)[0]['msg']}"
     return ""
 
 
