@@ -88,7 +88,7 @@ def read_aggregate(path: Path) -> dict[str, Any]:
     if matrix and {len(matrix), *map(len, matrix)} != {len(known.classes)}:
         raise CorruptDocumentError(path, f"confusion_matrix is not of the {len(known.classes)} classes")
     for name in known.intervals:
-        if not isinstance(content.get(name), int | float | None):
+        if not _is_number(content.get(name), or_none=True):
             raise CorruptDocumentError(path, f"{name} is no number")
     filled = [item for item in known.calibration.bins if item.count] if known.calibration else []
     if known.calibration and (not filled or any(None in (item.confidence, item.accuracy) for item in filled)):
@@ -105,6 +105,8 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     for number, row in enumerate(rows):
         if reason := _find_fault(row):
             raise CorruptDocumentError(path, f"results.{number}: {reason}")
+        if _kind_of(row) != _kind_of(rows[0]):
+            raise CorruptDocumentError(path, f"results.{number}: it is of another kind than the first")
     if len({row["filename"] for row in rows}) != len(rows):
         raise CorruptDocumentError(path, "results: an image occurs twice")
     return rows
@@ -121,7 +123,23 @@ def _find_fault(row: Any) -> str:
         return "prediction: it is not one number for each value"
     if not isinstance(row.get("loss"), int | float | None):
         return "loss: it is no number"
+    if not isinstance(row.get("correct"), bool | None):
+        return "correct: it is neither true nor false"
+    probabilities = row.get("probabilities")
+    if isinstance(probabilities, dict) and not all(map(_is_number, probabilities.values())):
+        return "probabilities: one is no number"
     return ""
+
+
+def _kind_of(row: dict[str, Any]) -> str:
+    truth = row.get("ground_truth")
+    if isinstance(truth, dict):
+        return "label" if "class_name" in truth else "other"
+    return "values" if isinstance(truth, list) else "other"
+
+
+def _is_number(value: Any, *, or_none: bool = False) -> bool:
+    return (isinstance(value, int | float) and not isinstance(value, bool)) or (or_none and value is None)
 
 
 def _is_label(truth: dict[str, Any], prediction: Any) -> bool:

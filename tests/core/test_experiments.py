@@ -209,6 +209,6 @@ def test_a_checkpoint_may_be_named_by_its_file(given: str, meant: str | None) ->
 def test_a_device_may_be_named_as_torch_does(given: str, meant: str) -> None:
     assert HardwareSettings.model_validate({"selected_devices": [given]}).selected_devices == [meant]
     assert EvaluationRequest.model_validate({"device": given}).device == meant
-    for wrong in ("cuda:", "cuda:x", "mps", 0):
+    for wrong in ("cuda:", "cuda:x", "mps", 0, None, {}, ["cuda"]):
         with pytest.raises(ValidationError):
             EvaluationRequest.model_validate({"device": wrong})
