@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from pydantic import TypeAdapter, ValidationError
 
 from app.storage.json_store import CorruptDocumentError, parse_json, read_bytes
 
+_OBJECT = TypeAdapter(dict[str, Any])
 MAX_AGGREGATE_BYTES = 256 * 2**20
 MAX_RESULTS_BYTES = 2 * 2**30
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -79,7 +81,13 @@ class _Aggregate(msgspec.Struct):
 
 def read_aggregate(path: Path) -> dict[str, Any]:
     """Return aggregate.json; raises FileNotFoundError or CorruptDocumentError."""
-    content: dict[str, Any] = parse_json(path, read_bytes(path, MAX_AGGREGATE_BYTES))
+    data = read_bytes(path, MAX_AGGREGATE_BYTES)
+    content: dict[str, Any] = parse_json(path, data)
+    try:
+        _OBJECT.validate_json(data)  # what is nested too deeply for it could not be put into an answer
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise CorruptDocumentError(path, reason) from error
     try:
         known = msgspec.convert(content, _Aggregate)
     except msgspec.ValidationError as error:
