@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import h11
 import uvicorn
@@ -18,6 +21,10 @@ from app.config import Settings
 from app.core.studio import Studio, check_workspace_is_free
 from app.open_files import raise_limit
 
+logger = logging.getLogger(__name__)
+# What asyncio takes for a shortage that passes: files, buffers, memory.
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+SHORTAGE_WARNING_S = 60.0
 GRACEFUL_STOP_S = 1
 KEEP_ALIVE_S = 15
 
@@ -78,6 +85,34 @@ class ImpatientProtocol(H11Protocol):
             self.transport.close()
 
 
+class PatientServer(uvicorn.Server):
+    """Bears that no further connection can be taken, and says so now and then; asyncio prints it for every attempt.
+
+    That is two thousand tracebacks a second for as long as somebody holds too many connections: a full disk in the end.
+    """
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until it is told to stop."""
+        asyncio.get_running_loop().set_exception_handler(_RareWarnings())
+        await super().serve(sockets)
+
+
+class _RareWarnings:
+    """Handles what nobody else handles in an event loop."""
+
+    def __init__(self) -> None:
+        self._next_at = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        is_shortage = isinstance(error, OSError) and error.errno in _SHORTAGES
+        if not (is_shortage and "accept" in str(context.get("message"))):
+            loop.default_exception_handler(context)
+        elif loop.time() >= self._next_at:
+            self._next_at = loop.time() + SHORTAGE_WARNING_S
+            logger.warning("No further connection can be taken just now, it is tried again each second: %s", error)
+
+
 def build_server(settings: Settings, open_studio: Callable[[Settings], Studio] = Studio) -> uvicorn.Server:
     """Return the server, not yet running; raises UnsafeListenError for an address that needs a token."""
     check_listen_address(settings)
@@ -93,7 +128,7 @@ def build_server(settings: Settings, open_studio: Callable[[Settings], Studio] =
         server_header=False,
         log_level="info",
     )
-    return uvicorn.Server(config)
+    return PatientServer(config)
 
 
 def serve(settings: Settings, on_listening: Callable[[int], None] | None = None) -> None:

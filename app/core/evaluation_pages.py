@@ -151,7 +151,7 @@ class EvaluationPageService:
             status=record.status,
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
-            headline=headline if isinstance(headline, int | float) else None,
+            headline=headline if isinstance(headline, int | float) and not isinstance(headline, bool) else None,
             num_copies=leaks.identical.images if leaks is not None else 0,
         )
 

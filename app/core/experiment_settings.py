@@ -15,6 +15,7 @@ from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
 
 M = TypeVar("M", bound=BaseModel)
+MAX_PROBLEMS = 100  # nobody reads more, and there can be tens of thousands
 GPU_PRECISIONS = frozenset({"16-mixed"})
 
 
@@ -123,7 +124,7 @@ def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
     except ValidationError as error:
         problems = [
             FieldProblem(field=".".join([area, *(str(part) for part in item["loc"])]), message=item["msg"])
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
+            for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
         ]
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems) from error

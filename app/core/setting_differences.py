@@ -47,5 +47,7 @@ def _flatten_steps(steps: Sequence[Mapping[str, Any]], key: str) -> dict[str, An
         name = str(step["name"])
         seen[name] = seen.get(name, 0) + 1
         names.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-        flat |= flatten(step.get("params", {}), f"{key}.{names[-1]}.")
+        params = step.get("params", {})
+        at = f"{key}.{names[-1]}"
+        flat |= flatten(params, f"{at}.") if isinstance(params, Mapping) else {at: params}
     return {key: names, **flat}

@@ -36,9 +36,11 @@ def _checkpoint_of_file(value: Any) -> Any:
 
 
 def _device_of_torch(value: Any) -> Any:
+    if not isinstance(value, str):  # what comes here was not checked, so it may be anything
+        return value
     if value in {"cuda", "gpu"}:
         return "gpu:0"
-    return value.replace("cuda:", "gpu:", 1) if isinstance(value, str) and value.startswith("cuda:") else value
+    return value.replace("cuda:", "gpu:", 1) if value.startswith("cuda:") else value
 
 
 # Requests may name a checkpoint by its file (best.ckpt) and a device as torch does (cuda:0).

@@ -98,9 +98,10 @@ def _check_heads(table: DatasetTable) -> str:
 def _check_ratios(table: DatasetTable) -> str:
     for split in table.splits:
         try:
-            SplitRatios.model_validate(split.ratios or {})
+            if split.ratios:
+                SplitRatios.model_validate(split.ratios)
         except ValidationError as error:
-            return f"splits.{split.name}.ratios: {error.errors(include_url=False)[0]['msg']}"
+            return f"splits.{split.name}.ratios: {error.errors(include_url=False, include_input=False)[0]['msg']}"
     return ""
 
 

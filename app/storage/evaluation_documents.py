@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from pydantic import TypeAdapter, ValidationError
 
 from app.storage.json_store import CorruptDocumentError, parse_json, read_bytes
 
+_OBJECT = TypeAdapter(dict[str, Any])
 MAX_AGGREGATE_BYTES = 256 * 2**20
 MAX_RESULTS_BYTES = 2 * 2**30
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -86,7 +88,13 @@ class _Aggregate(msgspec.Struct):
 
 def read_aggregate(path: Path) -> dict[str, Any]:
     """Return aggregate.json; raises FileNotFoundError or CorruptDocumentError."""
-    content: dict[str, Any] = parse_json(path, read_bytes(path, MAX_AGGREGATE_BYTES))
+    data = read_bytes(path, MAX_AGGREGATE_BYTES)
+    content: dict[str, Any] = parse_json(path, data)
+    try:
+        _OBJECT.validate_json(data)  # what is nested too deeply for it could not be put into an answer
+    except ValidationError as error:
+        reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+        raise CorruptDocumentError(path, reason) from error
     try:
         known = msgspec.convert(content, _Aggregate)
     except msgspec.ValidationError as error:
@@ -99,7 +107,7 @@ def read_aggregate(path: Path) -> dict[str, Any]:
     if known.per_class.keys() - set(known.classes):
         raise CorruptDocumentError(path, "per_class: it has a name that is none of the classes")
     for name in known.intervals:
-        if not isinstance(content.get(name), int | float | None):
+        if not _is_number(content.get(name), or_none=True):
             raise CorruptDocumentError(path, f"{name} is no number")
     filled = [item for item in known.calibration.bins if item.count] if known.calibration else []
     if known.calibration and (not filled or any(None in (item.confidence, item.accuracy) for item in filled)):
@@ -116,6 +124,8 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     for number, row in enumerate(rows):
         if reason := _find_fault(row):
             raise CorruptDocumentError(path, f"results.{number}: {reason}")
+        if _kind_of(row) != _kind_of(rows[0]):
+            raise CorruptDocumentError(path, f"results.{number}: it is of another kind than the first")
     if len({row["filename"] for row in rows}) != len(rows):
         raise CorruptDocumentError(path, "results: an image occurs twice")
     return rows
@@ -132,7 +142,23 @@ def _find_fault(row: Any) -> str:
         return "prediction: it is not one number for each value"
     if not isinstance(row.get("loss"), int | float | None):
         return "loss: it is no number"
+    if not isinstance(row.get("correct"), bool | None):
+        return "correct: it is neither true nor false"
+    probabilities = row.get("probabilities")
+    if isinstance(probabilities, dict) and not all(map(_is_number, probabilities.values())):
+        return "probabilities: one is no number"
     return ""
+
+
+def _kind_of(row: dict[str, Any]) -> str:
+    truth = row.get("ground_truth")
+    if isinstance(truth, dict):
+        return "label" if "class_name" in truth else "other"
+    return "values" if isinstance(truth, list) else "other"
+
+
+def _is_number(value: Any, *, or_none: bool = False) -> bool:
+    return (isinstance(value, int | float) and not isinstance(value, bool)) or (or_none and value is None)
 
 
 def _is_label(truth: dict[str, Any], prediction: Any) -> bool:

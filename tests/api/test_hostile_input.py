@@ -30,6 +30,7 @@ HOSTILE_BODIES: list[Any] = [
     {"position": 10**18, "seed": -(10**18), "batch_size": 2**63, "ratios": {"train": 1e308, "val": -1e308, "test": 1}},
     {"name": "x", "split_name": "y", "model": {"backbone": {"a": 1}}, "hyperparameters": {"lr": [{}]}},
     {"name": "x", "split_name": "y", "hardware": {"selected_devices": ["gpu:99", "cuda:0"], "precision": "8"}},
+    {"name": "x", "split_name": "y", "hardware": {"selected_devices": [{}]}, "device": {}, "checkpoint": []},
     {"experiment_id": "exp-00000000", "format": "../../x", "options": {"opset_version": 10**9, "input_shape": [0]}},
     {"__proto__": 1, "constructor": 2},
 ]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from app.api.json_text import MAX_DEPTH, MAX_TOKENS, UnacceptableJsonError, parse_json
+from app.schemas.datasets import ImportCheck
 
 BAD_BODIES: dict[str, bytes] = {
     "empty": b"",
@@ -89,6 +90,7 @@ BOMBS = {
     "many texts": b'[""' + b',""' * MAX_TOKENS,
     "many texts without commas": b'""' * (MAX_TOKENS + 1),
     "many numbers": b"[1" + b",1" * MAX_TOKENS,
+    "many unknown fields": json.dumps({f"field {number}": 1 for number in range(40_000)}).encode(),
 }
 
 
@@ -101,6 +103,12 @@ def test_bombs_are_refused_before_they_are_parsed(body: bytes, monkeypatch: pyte
     assert parser.num_calls == 0
     parse_json(b"[]")
     assert parser.num_calls == 1
+
+
+def test_the_largest_mapping_of_classes_is_accepted() -> None:
+    mapping = {f"{number}, [a]": f"{number}" for number in range(10_000)}
+    body = {"source_path": "/images", "options": {"class_mapping": mapping}}
+    assert ImportCheck.model_validate(parse_json(json.dumps(body).encode())).options.class_mapping == mapping
 
 
 def test_brackets_inside_of_texts_are_text() -> None:

@@ -184,6 +184,32 @@ def test_taken_port_is_an_error(tmp_path: Path) -> None:
             serve(Settings(workspace_root=tmp_path, port=taken.getsockname()[1]))
 
 
+def test_more_connections_than_files_fill_no_log(tmp_path: Path) -> None:
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)); {SCRIPT}"
+    log = tmp_path / "log"
+    with log.open("wb") as output, contextlib.ExitStack() as connections:
+        command = [sys.executable, "-c", limited, str(tmp_path / "workspace")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=output, text=True)
+        assert process.stdout is not None
+        try:
+            port = int(process.stdout.readline())
+            httpx.get(f"http://127.0.0.1:{port}/api/system/health", timeout=60).raise_for_status()
+            for _ in range(100):
+                connections.enter_context(socket.create_connection(("127.0.0.1", port)))
+            deadline = time.monotonic() + 30
+            while b"No further connection" not in log.read_bytes():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            connections.close()
+            httpx.get(f"http://127.0.0.1:{port}/api/system/health", timeout=60).raise_for_status()
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+    assert log.read_bytes().count(b"No further connection") == 1
+    assert b"Traceback" not in log.read_bytes()
+
+
 def test_garbage_and_oversized_heads_do_not_hurt(tmp_path: Path) -> None:
     with run_server(Settings(workspace_root=tmp_path), studio_with()) as live:
         for garbage in (

@@ -162,4 +162,4 @@ def test_without_a_browser_pages_are_weighed_and_the_rest_is_said_to_be_unmeasur
 def test_an_unknown_section_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.parse_arguments(["everything"])
-    assert "sections are thumbnails, web, pages, training" in capsys.readouterr().err
+    assert "sections are thumbnails, web, pages, dry_run, training" in capsys.readouterr().err

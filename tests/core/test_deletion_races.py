@@ -142,6 +142,6 @@ def test_the_last_words_of_a_job_whose_project_is_gone_are_dropped_and_its_resul
     progress = JobProgressed(job_id=job.id, done=1, total=1)
     events: list[AnyEvent] = [progress, JobResult(outcome="completed")]
     forwarder.take([ReportedEvent(seq=seq, ts=utc_now(), event=event) for seq, event in enumerate(events, 1)])
-        assert forwarder.forward()
-        assert not forwarder.has_backlog()
+    assert forwarder.forward()
+    assert not forwarder.has_backlog()
     assert forwarder.result is not None

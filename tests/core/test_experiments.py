@@ -63,6 +63,14 @@ def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[st
     assert studio.experiments.get_experiment(imported_id, record.id) == record
 
 
+def test_of_very_many_unknown_settings_the_first_are_named(studio: Studio, imported_id: str) -> None:
+    unknown = {f"setting {number}": 1 for number in range(1000)}
+    with pytest.raises(ValidationFailedError) as caught:
+        studio.experiments.create_experiment(imported_id, ExperimentCreate(name="a", hyperparameters=unknown))
+    assert isinstance(caught.value.details, list)
+    assert [problem.field for problem in caught.value.details] == [f"hyperparameters.setting {n}" for n in range(100)]
+
+
 def test_what_speaks_against_reproducible_is_refused_whenever_it_is_set(studio: Studio, imported_id: str) -> None:
     request = ExperimentCreate(name="same", split_name="main", hyperparameters={"reproducible": True})
     record = studio.experiments.create_experiment(imported_id, request)
@@ -201,6 +209,7 @@ def test_a_checkpoint_may_be_named_by_its_file(given: str, meant: str | None) ->
 def test_a_device_may_be_named_as_torch_does(given: str, meant: str) -> None:
     assert HardwareSettings.model_validate({"selected_devices": [given]}).selected_devices == [meant]
     assert EvaluationRequest.model_validate({"device": given}).device == meant
-    for wrong in ("cuda:", "cuda:x", "mps", 0):
+    wrong_names: list[object] = ["cuda:", "cuda:x", "mps", 0, None, {}, ["cuda"]]
+    for wrong in wrong_names:
         with pytest.raises(ValidationError):
             EvaluationRequest.model_validate({"device": wrong})

@@ -31,3 +31,7 @@ def test_steps_show_their_order_and_each_parameter() -> None:
     }
     differing, _ = find_differences([{"train": steps}, {"train": steps[:2]}])
     assert [item.key for item in differing] == ["train", "train.Flip#2.p"]
+
+
+def test_parameters_that_are_none_stay_as_they_are() -> None:
+    assert flatten({"train": [{"name": "Crop", "params": 7}]}) == {"train": ["Crop"], "train.Crop": 7}

@@ -36,7 +36,7 @@ def resolve_inside(root: Path, name: str) -> Path:
 def split_name(name: str) -> list[str]:
     """Return the parts of a name that stays inside by its letters; raises SourceError for any other."""
     if len(name) > MAX_NAME_CHARACTERS:  # before it is taken apart, which may cost fifty times its size
-        msg = f"The name {shorten(name)!r} has {len(name):,} characters; no file has such a name."
+        msg = f"The file {shorten(name)!r} does not exist: no name can have its {len(name):,} characters."
         raise SourceError(msg, "Rename the file.")
     parts = name.replace("\\", "/").split("/")
     if not name.strip() or any(ord(character) < 32 or ord(character) == 127 for character in name):
