@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, FastAPI, params
@@ -61,6 +62,7 @@ from app.api.templating import STATIC_DIR
 from app.config import Settings
 from app.core.signed_out import open_signed_out
 from app.core.studio import Studio
+from app.schemas.envelope import ErrorEnvelope
 
 API_ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
@@ -117,9 +119,21 @@ Every answer is `{"status": "ok", "data": ...}` or `{"status": "error", "error":
 """
 
 
+class _StudioApi(FastAPI):
+    """The application; its document has the schema of errors, which the operations only refer to."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        document = super().openapi()
+        schema = ErrorEnvelope.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        parts: dict[str, Any] = schema.pop("$defs", {})
+        document["components"]["schemas"] |= {**parts, ErrorEnvelope.__name__: schema}
+        return document
+
+
 def create_app(settings: Settings, open_studio: Callable[[Settings], Studio] = Studio) -> FastAPI:
     """Return the application; its services start and stop with it. `open_studio` is for tests."""
-    app = FastAPI(
+    app = _StudioApi(
         title="AI Studio",
         version=_installed_version(),
         description=DESCRIPTION,
