@@ -31,14 +31,13 @@ from app.storage.json_store import (
     open_document,
     unreadable,
 )
+from app.storage.log_lines import MAX_LINE_BYTES, LineAssembler
 from app.storage.writability import READ_ONLY_ERRORS
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 20
 _FIRST_BYTES = b'{"id":"evt-'
-# No event comes near these. A longer line is what a crash left of a file, and a gap so wide is no gap: to take either
-# for what it says would cost more memory than there is.
-MAX_LINE_BYTES = 64 * 2**20
+# A gap so wide is no gap: to take it for what it says would cost more memory than there is.
 MAX_GAP = 1_000_000
 
 
@@ -216,7 +215,7 @@ class ProjectEventLog:
             return
         with open_document(self._path) as stream:
             stream.seek(start)
-            data = stream.read(end - start) or b""
+            data = stream.read(end - start)
         for raw in data.split(b"\n"):
             line = self._parse(raw) if raw else None
             if line is not None and after < line.seq <= upto:
@@ -302,25 +301,19 @@ class ProjectEventLog:
 
         A line longer than MAX_LINE_BYTES comes as an empty one, which is unreadable too.
         """
-        offset, length = 0, 0
-        pieces: list[bytes] = []  # of the line that begins at `offset`, which so far has this length
+        offset = 0
+        torn = LineAssembler(MAX_LINE_BYTES)
         stream.seek(0)
         while chunk := stream.read(_CHUNK_BYTES):
-            *lines, rest = chunk.split(b"\n")
-            for last_piece in lines:
-                length += len(last_piece)
-                yield offset, b"".join([*pieces, last_piece]) if length <= MAX_LINE_BYTES else b""
+            for length, line in torn.feed(chunk):
+                yield offset, line or b""
                 offset += length + 1
-                pieces, length = [], 0
-            length += len(rest)
-            if rest and length <= MAX_LINE_BYTES:
-                pieces.append(rest)
-        if length and not self._offsets and not _begins_like_an_event(b"".join(pieces[:1])):
+        if torn.length and not self._offsets and not _begins_like_an_event(b"".join(torn.pieces[:1])):
             raise CorruptDocumentError(self._path, "it does not begin like an event")
-        if length:
+        if torn.length:
             self._has_torn_end = True  # of a log that is only read it is cut off before the next line is written
             if stream.writable():
-                logger.warning("Cut off a torn line of %d bytes at the end of %s", length, self._path)
+                logger.warning("Cut off a torn line of %d bytes at the end of %s", torn.length, self._path)
                 stream.truncate(offset)
                 os.fsync(stream.fileno())
                 self._has_torn_end = False

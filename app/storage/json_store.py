@@ -98,9 +98,9 @@ def read_bytes(path: Path, limit: int = MAX_RECORD_BYTES) -> bytes:
 
 def _has_ends_of_json(stream: BinaryIO, size: int) -> bool:
     """Look at both ends: a large file that a crash filled with zeros is told without reading it."""
-    begin = stream.read(_END_BYTES) or b""
+    begin = stream.read(_END_BYTES)
     stream.seek(size - _END_BYTES)
-    end = stream.read(_END_BYTES) or b""
+    end = stream.read(_END_BYTES)
     stream.seek(0)
     return begin.lstrip()[:1] in (b"{", b"[") and end.rstrip()[-1:] in (b"}", b"]")
 

@@ -53,7 +53,7 @@ def _read_log(path: Path, is_line: Callable[[bytes, int], bool]) -> None:
             data = stream.read(MAX_CHECKED_BYTES)
         except OSError as error:
             raise unreadable(path, error) from error
-    *lines, rest = (data or b"").split(b"\n")
+    *lines, rest = data.split(b"\n")
     bad = [number for number, line in enumerate(lines, 1) if line and not is_line(line, number)]
     if bad:
         raise CorruptDocumentError(path, f"{len(bad)} of its {len(lines)} lines cannot be read, the first is {bad[0]}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +12,10 @@ from pydantic import ConfigDict, ValidationError
 from app.schemas.common import FrozenModel, Time
 from app.schemas.events import AnyEvent
 from app.storage.json_store import open_document
+from app.storage.log_lines import MAX_LINE_BYTES, LineAssembler
 
 logger = logging.getLogger(__name__)
 _CHUNK_BYTES = 2**20
-# No event comes near this; what follows in a longer line is passed over and not kept.
-MAX_LINE_BYTES = 64 * 2**20
 _RETRY_S = 0.05
 
 
@@ -38,8 +36,7 @@ class EventTail:
 
     path: Path
     offset: int = 0
-    _pieces: list[bytes] = field(default_factory=list)  # of the line that is not complete yet
-    _length: int = 0
+    _lines: LineAssembler = field(default_factory=lambda: LineAssembler(MAX_LINE_BYTES))
     is_refused: bool = False
 
     def read_new(self) -> list[ReportedEvent]:
@@ -56,7 +53,8 @@ class EventTail:
             return []
         self.is_refused = False
         self.offset += len(data)
-        return [event for line in self._complete(data) if line and (event := self._parse(line)) is not None]
+        lines = (line if line is not None else b"(too long)" for _, line in self._lines.feed(data))
+        return [event for line in lines if line and (event := self._parse(line)) is not None]
 
     def _read_data(self) -> bytes:
         try:
@@ -82,17 +80,6 @@ class EventTail:
                 time.sleep(_RETRY_S)
             elif self.offset == before:
                 return events
-
-    def _complete(self, data: bytes) -> Iterator[bytes]:
-        """Yield the lines that end in these bytes; of one that is too long, nothing but that it cannot be read."""
-        *lines, rest = data.split(b"\n")
-        for last_piece in lines:
-            whole = self._length + len(last_piece) <= MAX_LINE_BYTES
-            yield b"".join([*self._pieces, last_piece]) if whole else b"(too long)"
-            self._pieces, self._length = [], 0
-        self._length += len(rest)
-        if rest and self._length <= MAX_LINE_BYTES:
-            self._pieces.append(rest)
 
     def _parse(self, line: bytes) -> ReportedEvent | None:
         try:
