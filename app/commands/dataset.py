@@ -13,7 +13,8 @@ from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, show
 from app.commands.settings import parse_assignments
 from app.remote.transport import LOOPBACK_HOSTS
-from app.schemas.datasets import CheckState, DatasetSummary, ImportProblem, ImportReport, ImportStarted
+from app.schemas.datasets import CheckState, DatasetSummary, ImportStarted
+from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.leaks import IdenticalImages
 
 MAX_SHOWN_PROBLEMS = 20

@@ -19,16 +19,8 @@ from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, clas
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
-from app.schemas.datasets import (
-    DatasetCleared,
-    DatasetSummary,
-    ImageInfo,
-    ImageItem,
-    ImagePage,
-    ImageQuery,
-    ImageStats,
-    ImportProblem,
-)
+from app.schemas.datasets import DatasetCleared, DatasetSummary, ImageInfo, ImageItem, ImagePage, ImageQuery, ImageStats
+from app.schemas.import_report import ImportProblem
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError

@@ -21,8 +21,9 @@ from app.datasets.formats.check import REPORT_NAME
 from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.durable import make_directory
 from app.schemas.common import new_id
-from app.schemas.datasets import CheckState, ImportCheck, ImportProblem, ImportReport
+from app.schemas.datasets import CheckState, ImportCheck
 from app.schemas.events import AnyEvent
+from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import CheckPayload
 from app.storage.json_store import CorruptDocumentError, read_model, write_model

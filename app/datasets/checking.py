@@ -12,8 +12,8 @@ from app.datasets.formats.source import Source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.job_guard import guard_limits
 from app.durable import write_bytes_durably
-from app.schemas.datasets import ImportReport
 from app.schemas.events import JobProgressed
+from app.schemas.import_report import ImportReport
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import CheckPayload
 

@@ -43,8 +43,8 @@ from app.datasets.table import (
 )
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
-from app.schemas.datasets import MAX_NAMED_CLASSES
 from app.schemas.events import JobProgressed, SplitSummary, StageStatus
+from app.schemas.import_report import MAX_NAMED_CLASSES
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ImportPayload
 from app.schemas.splits import SplitCreate
@@ -152,7 +152,7 @@ def _store_images(work: Work, found: SourceScan, store: ImageStore) -> Iterator[
             try:
                 stored = future.result()
             except UnreadableImageError as error:
-                problems.add(image.name, error.message, error.fix)
+                problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
                 continue
             if store.transfer == "link" and stored.transfer == "copy" and was_linked:
                 was_linked = False

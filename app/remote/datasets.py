@@ -20,10 +20,10 @@ from app.schemas.datasets import (
     DatasetSummary,
     ImageInfo,
     ImagePage,
-    ImportReport,
     ImportStarted,
     UploadReceived,
 )
+from app.schemas.import_report import ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobSummary
 
 POLL_S = 0.5

@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId, QueryModel, StrictModel, UploadId
+from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
-
-# A report and a summary name no more: a document from outside can hold millions.
-MAX_NAMED_CLASSES = 10_000
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
@@ -29,15 +27,6 @@ class ImageStats(StrictModel):
     min_height: int
     max_height: int
     formats: list[str]
-
-
-class ImportProblem(StrictModel):
-    """One thing that is wrong in a source, and how to mend it."""
-
-    file: str = Field(description="Path inside the source, with a JSON pointer or a row number where one helps.")
-    message: str
-    fix: str
-    severity: Literal["error", "warning"] = "error"
 
 
 class DatasetSummary(StrictModel):
@@ -103,27 +92,6 @@ class ImportCheck(StrictModel):
             msg = "Give exactly one of source_path and upload_id."
             raise ValueError(msg)
         return self
-
-
-class ImportReport(StrictModel):
-    """What a dry run found."""
-
-    source_format: str
-    num_images: int
-    num_annotations: int
-    num_classes: int = 0
-    classes: list[str] = Field(description="The first of them.")
-    class_counts: dict[str, int]
-    found_classes: dict[str, int] = Field(
-        default_factory=dict, description="Images per class as the source names them, before the mapping."
-    )
-    split_counts: dict[str, int] = Field(description="Images per subset, when the source is divided into subsets.")
-    value_names: list[str] = Field(default_factory=list)
-    num_problems: int
-    problems: list[ImportProblem] = Field(description="The first of them.")
-    notes: list[str] = Field(default_factory=list, description="What was found out, e.g. encoding and delimiter.")
-    can_import: bool
-    is_complete: bool = Field(True, description="False: a limit ended it; the first problem says which.")
 
 
 class CheckState(StrictModel):

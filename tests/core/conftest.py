@@ -11,8 +11,9 @@ from PIL import Image
 
 from app.config import Settings
 from app.core.studio import Studio
-from app.schemas.datasets import ImportCheck, ImportLocal, ImportReport
+from app.schemas.datasets import ImportCheck, ImportLocal
 from app.schemas.experiments import ExperimentCreate, ExperimentRecord
+from app.schemas.import_report import ImportReport
 from app.schemas.projects import ProjectCreate
 from app.schemas.splits import SplitCreate, SplitRatios
 

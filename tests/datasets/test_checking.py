@@ -13,7 +13,8 @@ import pytest
 
 from app.datasets import checking
 from app.datasets.formats import check
-from app.schemas.datasets import ImportOptions, ImportReport
+from app.schemas.datasets import ImportOptions
+from app.schemas.import_report import ImportReport
 from app.schemas.job_context import JobCancelled
 from app.schemas.payloads import CheckPayload, ImportLimits
 from app.schemas.tasks import AnnotationKind

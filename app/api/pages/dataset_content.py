@@ -11,7 +11,8 @@ from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
-from app.schemas.datasets import DatasetSummary, ImportProblem
+from app.schemas.datasets import DatasetSummary
+from app.schemas.import_report import ImportProblem
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages
 

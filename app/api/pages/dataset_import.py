@@ -8,7 +8,8 @@ from typing import Any
 from app.api.pages.dataset_content import Problems, describe_problems
 from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment
-from app.schemas.datasets import ImportCheck, ImportReport
+from app.schemas.datasets import ImportCheck
+from app.schemas.import_report import ImportReport
 
 MAX_MAPPED_CLASSES = 300
 MAX_VALUE_NAMES = 50

@@ -15,8 +15,9 @@ from app.api.pages.dataset_check import check_fragment
 from app.api.present import present
 from app.core.exceptions import ConflictError
 from app.core.studio import Studio
-from app.schemas.datasets import CheckState, ImportCheck, ImportReport
+from app.schemas.datasets import CheckState, ImportCheck
 from app.schemas.envelope import Ok
+from app.schemas.import_report import ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 
 router = APIRouter(prefix="/api/datasets/{pid}/import", tags=["Datasets"], route_class=StrictRoute)

@@ -73,7 +73,7 @@ def extract_zip(path: Path, target: Path, work: Work) -> ProblemList:
             try:
                 _extract(file, entry, root, budget)
             except _EntryError as error:
-                problems.add(entry.name, error.message, error.fix)
+                problems.add(entry.name, error.message, error.fix, kind="archive_entry")
         work.step(_UNPACKING, len(accepted), len(accepted))
     return problems
 
@@ -89,7 +89,7 @@ def _read_entries(file: BinaryIO, work: Work, problems: ProblemList) -> list[Zip
                 msg = f"The archive has more than {most:,} entries."
                 raise LimitError(msg, "Divide it into several archives, or raise AI_STUDIO_MAX_ENTRIES.")
             if isinstance(entry, BadEntry):
-                problems.add(entry.name, entry.reason, "Pack the file again.")
+                problems.add(entry.name, entry.reason, "Pack the file again.", kind="archive_entry")
             elif not _is_junk(entry):
                 entries.append(entry)
     except DirectoryError as error:
@@ -158,7 +158,7 @@ def _accept(
             resolve_inside(root, _entry_name(entry))
             names.take(_entry_name(entry))
         except (_EntryError, SourceError) as error:
-            problems.add(entry.name, error.message, error.fix)
+            problems.add(entry.name, error.message, error.fix, kind="archive_entry")
         else:
             accepted.append(entry)
     return accepted

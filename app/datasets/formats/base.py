@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from app.datasets.formats.problem_kinds import OTHER, get_kind
 from app.datasets.table import Annotation
-from app.schemas.datasets import ImportOptions, ImportProblem, SplitValue
+from app.schemas.datasets import ImportOptions, SplitValue
+from app.schemas.import_report import ImportProblem, ProblemGroup, Severity
 from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
     from app.datasets.formats.work import Work
+
+# Problems that a group shows before "and N more".
+MAX_EXAMPLES = 5
 
 SUBSET_FOLDERS: dict[str, SplitValue] = {
     "train": "train",
@@ -38,8 +43,20 @@ class SourceError(ValueError):
         self.fix = fix
 
 
+@dataclass
+class _Tally:
+    """What is counted of one kind of problem."""
+
+    count: int = 0
+    num_images: int = 0
+    examples: list[ImportProblem] = field(default_factory=list)
+
+
 class ProblemList:
-    """Counts every problem and keeps the first of them by name. The errors are kept before the warnings."""
+    """Counts every problem by kind and keeps the first of them by name. The errors are kept before the warnings.
+
+    `covered` are the image files that a problem keeps from being imported: they are accounted for.
+    """
 
     def __init__(self, max_named: int, on_problem: Callable[[ImportProblem], None] | None = None) -> None:
         """`on_problem` gets every problem, also those that are only counted here."""
@@ -47,21 +64,39 @@ class ProblemList:
         self._on_problem = on_problem
         self._errors: list[ImportProblem] = []
         self._warnings: list[ImportProblem] = []
+        self._tallies: dict[tuple[Severity, str], _Tally] = {}
+        self.covered: set[Path] = set()
         self.num_problems = 0
 
-    def add(self, file: str, message: str, fix: str) -> None:
-        """Note something that keeps a file, an entry or a row from being imported."""
-        self._keep(self._errors, ImportProblem(file=_printable(file), message=_printable(message), fix=fix))
+    def add(
+        self, file: str, message: str, fix: str, *, kind: str = OTHER, path: Path | None = None, num_images: int = 0
+    ) -> None:
+        """Note something that keeps a file, an entry or a row from being imported.
 
-    def warn(self, file: str, message: str, fix: str) -> None:
-        """Note something that a person should know of and that loses no annotated image."""
-        problem = ImportProblem(file=_printable(file), message=_printable(message), fix=fix, severity="warning")
-        self._keep(self._warnings, problem)
+        `path` is the image file in the source that is lost by it, if one is; `num_images` counts what is lost
+        otherwise, such as the images of a folder or the row of a table whose file is missing.
+        """
+        problem = ImportProblem(file=_printable(file), message=_printable(message), fix=fix, kind=kind)
+        self._keep(self._errors, problem, num_images + self._cover(path))
+
+    def warn(
+        self, file: str, message: str, fix: str, *, kind: str = OTHER, path: Path | None = None, num_images: int = 0
+    ) -> None:
+        """Note something that the user should know; it loses no annotated image unless a path or a number says so."""
+        text = _printable(message)
+        problem = ImportProblem(file=_printable(file), message=text, fix=fix, severity="warning", kind=kind)
+        self._keep(self._warnings, problem, num_images + self._cover(path))
 
     def extend(self, other: ProblemList) -> None:
         """Take over what another list counted and named."""
         self._errors = [*self._errors, *other._errors][: self._max_named]
         self._warnings = [*self._warnings, *other._warnings][: self._max_named]
+        for key, tally in other._tallies.items():
+            own = self._tallies.setdefault(key, _Tally())
+            own.count += tally.count
+            own.num_images += tally.num_images
+            own.examples = [*own.examples, *tally.examples][:MAX_EXAMPLES]
+        self.covered |= other.covered
         self.num_problems += other.num_problems
 
     @property
@@ -69,7 +104,42 @@ class ProblemList:
         """The first problems, errors before warnings."""
         return [*self._errors, *self._warnings][: self._max_named]
 
-    def _keep(self, problems: list[ImportProblem], problem: ImportProblem) -> None:
+    @property
+    def num_lost(self) -> int:
+        """Images and entries that are not imported because of these problems."""
+        return sum(tally.num_images for tally in self._tallies.values())
+
+    @property
+    def groups(self) -> list[ProblemGroup]:
+        """All problems by kind: errors first, then the larger loss, then the larger number."""
+        found = [
+            ProblemGroup(
+                kind=kind,
+                title=get_kind(kind).title,
+                severity=severity,
+                count=tally.count,
+                num_images=tally.num_images,
+                examples=tally.examples,
+                remedies=list(get_kind(kind).remedies),
+            )
+            for (severity, kind), tally in self._tallies.items()
+        ]
+        return sorted(found, key=lambda group: (group.severity, -group.num_images, -group.count, group.kind))
+
+    def _cover(self, path: Path | None) -> int:
+        """Return 1 for a file that no earlier problem lost."""
+        if path is None or path in self.covered:
+            return 0
+        self.covered.add(path)
+        return 1
+
+    def _keep(self, problems: list[ImportProblem], problem: ImportProblem, num_images: int) -> None:
+        get_kind(problem.kind)
+        tally = self._tallies.setdefault((problem.severity, problem.kind), _Tally())
+        tally.count += 1
+        tally.num_images += num_images
+        if len(tally.examples) < MAX_EXAMPLES:
+            tally.examples.append(problem)
         self.num_problems += 1
         if self._on_problem is not None:
             self._on_problem(problem)

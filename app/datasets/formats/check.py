@@ -14,7 +14,7 @@ from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
-from app.schemas.datasets import MAX_NAMED_CLASSES, ImportReport
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
 
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
@@ -49,7 +49,9 @@ def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport
     notes = [shorten(note, _MAX_NOTE_CHARACTERS) for note in scan.notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
-    problems = [*refused.named, *scan.problems.named]
+    problems = work.new_problems()
+    problems.extend(refused)
+    problems.extend(scan.problems)
     named = classes[:MAX_NAMED_CLASSES]
     return ImportReport(
         source_format=found.format.name,
@@ -61,8 +63,10 @@ def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport
         found_classes=dict(list(found.found_classes.items())[:MAX_NAMED_CLASSES]),
         split_counts=dict(Counter(image.split or "none" for image in images)) if scan.has_split else {},
         value_names=[shorten(name) for name in scan.value_names[:_MAX_NAMES]],
-        num_problems=refused.num_problems + scan.problems.num_problems,
-        problems=problems[: work.limits.max_named_problems],
+        num_lost=problems.num_lost,
+        num_problems=problems.num_problems,
+        problems=problems.named,
+        groups=problems.groups,
         notes=notes,
         can_import=bool(images),
     )
@@ -79,7 +83,7 @@ def _read_headers(images: Sequence[FoundImage], work: Work, problems: ProblemLis
         except LimitError:
             return [*readable, *images[number:]], number
         except UnreadableImageError as error:
-            problems.add(image.name, error.message, error.fix)
+            problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
         else:
             readable.append(image)
     return [*readable, *images[num_wanted:]], num_wanted
@@ -96,6 +100,8 @@ def make_refusal(source_format: str | None, refused: ProblemList, *, is_complete
         split_counts={},
         num_problems=refused.num_problems,
         problems=refused.named,
+        groups=refused.groups,
+        num_lost=refused.num_lost,
         can_import=False,
         is_complete=is_complete,
     )

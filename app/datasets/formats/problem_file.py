@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from app.schemas.datasets import ImportProblem
+from app.schemas.import_report import ImportProblem
 
 PROBLEMS_NAME = "problems.csv"
-HEADER = ("file", "message", "fix", "severity")
+HEADER = ("file", "message", "fix", "severity", "kind")
 MAX_BYTES = 256 * 2**20
 # What a spreadsheet takes for the beginning of a formula.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -28,7 +28,7 @@ class ProblemFile:
 
     def write(self, problem: ImportProblem) -> None:
         """Append a problem; raises OSError."""
-        cells = (problem.file, problem.message, problem.fix, problem.severity)
+        cells = (problem.file, problem.message, problem.fix, problem.severity, problem.kind)
         size = sum(len(cell.encode("utf-8", "replace")) for cell in cells)
         if self._num_bytes + size > self._max_bytes:
             self._num_left_out += 1
@@ -41,7 +41,7 @@ class ProblemFile:
         if self._file is None or self._file.closed:
             return
         if self._num_left_out:
-            self._append(["", f"{self._num_left_out:,} more problems do not fit into this file.", "", "error"])
+            self._append(["", f"{self._num_left_out:,} more problems do not fit into this file.", "", "error", "other"])
         self._file.close()
 
     def _append(self, cells: Sequence[str]) -> None:

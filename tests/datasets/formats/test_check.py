@@ -15,7 +15,8 @@ from app.datasets.formats import check
 from app.datasets.formats.check import check_source
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
-from app.schemas.datasets import ImportOptions, ImportReport
+from app.schemas.datasets import ImportOptions
+from app.schemas.import_report import ImportReport
 from app.schemas.payloads import ImportLimits
 from app.schemas.tasks import AnnotationKind
 from tests.datasets.pictures import write_image, write_png

@@ -15,7 +15,7 @@ from app.datasets.formats.check import check_source
 from app.datasets.formats.problem_file import ProblemFile
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import LimitError, Work
-from app.schemas.datasets import ImportProblem
+from app.schemas.import_report import ImportProblem
 from app.schemas.payloads import ImportLimits
 
 MANY = 400
