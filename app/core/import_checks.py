@@ -65,7 +65,7 @@ class ImportCheckService:
         if request.upload_id is not None:
             source = find_upload(self._uploads, project_id, request.upload_id)
         else:
-            source = resolve_source(request.source_path or "")
+            source = resolve_source(request.source_path or "", self._stores.paths.root)
         check_format(self._lookup, project_id, request.source_format)
         payload = CheckPayload(
             annotation_kind=spec.info.annotation_kind,
