@@ -11,6 +11,7 @@ from pathlib import Path
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes
+from app.datasets.formats.previews import draw_previews
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
@@ -22,26 +23,27 @@ _MAX_NAMES = 1000
 _MAX_NOTE_CHARACTERS = 500
 
 
-def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
+def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Headers of the first images are read, no pixels: a file that is damaged behind its header is found
-    by the import. Raises what the listener of `source.work` raises.
+    removed again. Pictures of the classes are drawn into the folder `previews` of `pictures_dir`, if that is given.
+    Headers of the first images are read, no pixels: a file that is damaged behind its header is found by the import.
+    Raises what the listener of `source.work` raises.
     """
     refused = source.work.new_problems()
     try:
         if not is_zip(source.path):
-            return _report(scan_source(source), source.work, refused)
+            return _report(scan_source(source), source.work, refused, pictures_dir)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(scan_source(replace(source, path=Path(folder))), source.work, refused)
+            return _report(scan_source(replace(source, path=Path(folder))), source.work, refused, pictures_dir)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
         return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
 
 
-def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport:
+def _report(found: SourceScan, work: Work, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
     scan = found.scan
     images, num_read = _read_headers(scan.images, work, scan.problems)
     counts = count_classes(image.annotations for image in images)
@@ -67,6 +69,7 @@ def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
+        previews=draw_previews(images, named, pictures_dir, work),
         notes=notes,
         can_import=bool(images),
     )
