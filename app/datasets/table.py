@@ -113,6 +113,17 @@ class ProblemRecord(msgspec.Struct):
     kind: str = "other"
 
 
+class GroupRecord(msgspec.Struct):
+    """All problems of one kind, counted, and the first of them."""
+
+    kind: str
+    title: str
+    severity: StoredSeverity
+    count: Count
+    num_images: Count = 0
+    examples: list[ProblemRecord] = []
+
+
 class SplitRecord(msgspec.Struct):
     """How a split was drawn; seed is None for one that came with the source.
 
@@ -148,6 +159,9 @@ class DatasetTable(msgspec.Struct):
     splits: list[SplitRecord] = []
     class_mapping: dict[str, str | None] = {}
     notes: list[str] = []
+    groups: list[GroupRecord] = []
+    num_files: Count = 0
+    num_lost: Count = 0
 
 
 DATASET_DECODER = msgspec.json.Decoder(DatasetTable)

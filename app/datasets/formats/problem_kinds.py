@@ -27,8 +27,26 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         OTHER: ProblemKind("Other problems"),
         "archive_entry": ProblemKind("Files of the archive that cannot be unpacked"),
         "beside_classes": ProblemKind("Images that lie beside the class folders"),
+        "class_not_in_train": ProblemKind("Classes without a training image"),
+        "class_twins": ProblemKind("Classes whose names differ in letter case or spelling only"),
+        "date_classes": ProblemKind("Classes that are named like dates or batches"),
+        "doubtful_class": ProblemKind("Folders that may be no classes"),
+        "empty": ProblemKind("Folders and classes without images"),
         "few_images": ProblemKind("Classes with too few images"),
+        "link": ProblemKind("Links that are not followed"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
+        "nested_folder": ProblemKind(
+            "Images in folders below a class folder",
+            (
+                Remedy(label="Read them into their class", options={"nested_folders": "into_class"}),
+                Remedy(label="Make each of these folders a class", options={"nested_folders": "own_class"}),
+            ),
+        ),
+        "nested_twin": ProblemKind("Folders below a class folder that are named like another class"),
+        "not_in_table": ProblemKind("Images that no document names"),
+        "special_file": ProblemKind("Pipes, devices and other entries that are no files"),
+        "undecodable_name": ProblemKind("Folders whose names are no text"),
+        "unread_folder": ProblemKind("Images in folders that are not read"),
         "unreadable_image": ProblemKind("Files that cannot be read as images"),
     }
 )
