@@ -126,8 +126,17 @@ class SplitRecord(msgspec.Struct):
     leaks: dict[str, Any] | None = None
 
 
+class PixelScaleRecord(msgspec.Struct):
+    """How values beyond 8 bit become grey levels: a `PixelScale`."""
+
+    min: float
+    max: float
+    how: str = ""
+    has_unit_images: bool = False
+
+
 class DatasetTable(msgspec.Struct):
-    """dataset.json."""
+    """dataset.json. `background`, red, green and blue, lies below transparent pixels; None in older tables."""
 
     id: str
     task: str
@@ -146,6 +155,9 @@ class DatasetTable(msgspec.Struct):
     value_names: list[str] = []
     splits: list[SplitRecord] = []
     class_mapping: dict[str, str | None] = {}
+    pixel_scale: PixelScaleRecord | None = None
+    background: tuple[int, int, int] | None = None
+    notes: list[str] = []
 
 
 DATASET_DECODER = msgspec.json.Decoder(DatasetTable)

@@ -10,6 +10,7 @@ from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId
 from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
+from app.schemas.pixels import PixelScale, ScaleChoice
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
@@ -49,6 +50,13 @@ class DatasetSummary(StrictModel):
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     content_hash: str = Field(description="Hash of file contents and annotations.")
+    pixel_scale: PixelScale | None = Field(
+        None, description="How values beyond 8 bit become grey levels, the same for all images."
+    )
+    background: list[int] | None = Field(
+        None, description="Colour that transparent images are laid on; null: their transparency is ignored."
+    )
+    notes: list[str] = Field(default_factory=list, description="What the import decided, e.g. encoding and delimiter.")
     identical: IdenticalImages = Field(
         default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
     )
@@ -66,6 +74,10 @@ class ImportOptions(StrictModel):
         default_factory=dict,
         max_length=10_000,
         description="New names of classes; equal names merge, null leaves a class out, others stay.",
+    )
+    pixel_scale: ScaleChoice | None = Field(
+        None,
+        description="Values that become black and white in images beyond 8 bit; found from the images when left out.",
     )
 
 

@@ -14,6 +14,7 @@ from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
+from app.datasets.pixel_sample import PixelSample
 from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
 
 REPORT_NAME = "report.json"
@@ -26,27 +27,29 @@ def check_source(source: Source, scratch_dir: Path | None = None) -> ImportRepor
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Headers of the first images are read, no pixels: a file that is damaged behind its header is found
-    by the import. Raises what the listener of `source.work` raises.
+    removed again. Headers of the first images are read, and the pixels of a few beyond 8 bit or with transparency: a
+    file that is damaged behind its header is found by the import. Raises what the listener of `source.work` raises.
     """
     refused = source.work.new_problems()
     try:
         if not is_zip(source.path):
-            return _report(scan_source(source), source.work, refused)
+            return _report(source, scan_source(source), refused)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(scan_source(replace(source, path=Path(folder))), source.work, refused)
+            return _report(source, scan_source(replace(source, path=Path(folder))), refused)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
         return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
 
 
-def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport:
-    scan = found.scan
-    images, num_read = _read_headers(scan.images, work, scan.problems)
+def _report(source: Source, found: SourceScan, refused: ProblemList) -> ImportReport:
+    scan, work = found.scan, source.work
+    sample = PixelSample(source.options.pixel_scale)
+    images, num_read = _read_headers(scan.images, work, scan.problems, sample)
+    pixel_notes = sample.look(work, scan.problems)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
-    notes = [shorten(note, _MAX_NOTE_CHARACTERS) for note in scan.notes]
+    notes = [*(shorten(note, _MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
     problems = work.new_problems()
@@ -72,20 +75,23 @@ def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport
     )
 
 
-def _read_headers(images: Sequence[FoundImage], work: Work, problems: ProblemList) -> tuple[list[FoundImage], int]:
+def _read_headers(
+    images: Sequence[FoundImage], work: Work, problems: ProblemList, sample: PixelSample
+) -> tuple[list[FoundImage], int]:
     """Return the images that may be readable, and of how many the header was read: all that the time allows."""
     readable: list[FoundImage] = []
     num_wanted = min(len(images), MAX_HEADERS)
     for number, image in enumerate(images[:num_wanted]):
         try:
             work.step("Reading the headers of images", number, num_wanted)
-            read_header(image.path, work.limits)
+            header = read_header(image.path, work.limits)
         except LimitError:
             return [*readable, *images[number:]], number
         except UnreadableImageError as error:
             problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
         else:
             readable.append(image)
+            sample.add(image, header)
     return [*readable, *images[num_wanted:]], num_wanted
 
 

@@ -28,7 +28,10 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "archive_entry": ProblemKind("Files of the archive that cannot be unpacked"),
         "beside_classes": ProblemKind("Images that lie beside the class folders"),
         "few_images": ProblemKind("Classes with too few images"),
+        "low_contrast": ProblemKind("Images that use only a few grey levels"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
+        "pixel_scale": ProblemKind("Images whose values are of two kinds"),
+        "transparency": ProblemKind("Images with transparency that carries the picture"),
         "unreadable_image": ProblemKind("Files that cannot be read as images"),
     }
 )
