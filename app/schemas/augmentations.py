@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.schemas.common import StrictModel
+from app.schemas.pixels import CURRENT, PixelReading
 from app.schemas.tasks import AugmentationEntry
 
 Entries = Annotated[list[AugmentationEntry], Field(max_length=32)]
@@ -42,6 +43,7 @@ class AugmentationPreviewMessage(StrictModel):
     image_size: int
     resize_mode: ResizeMode
     seed: int
+    pixels: PixelReading = CURRENT
 
 
 class PreviewImage(StrictModel):

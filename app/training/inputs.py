@@ -12,6 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.pixel_records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, hash_content, hash_split, select_subset
@@ -116,7 +117,7 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     subsets = _select_subsets(table, payload.split_name)
     _check_class(hyperparameters, table.classes)
     try:
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val)
+        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, reading_of(table))
         statistics = parts.data.fit_statistics(subsets["train"], table.classes)
     except ValueError as error:
         raise JobFailure(str(error)) from error

@@ -34,6 +34,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "empty": ProblemKind("Folders and classes without images"),
         "few_images": ProblemKind("Classes with too few images"),
         "link": ProblemKind("Links that are not followed"),
+        "low_contrast": ProblemKind("Images that use only a few grey levels"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
         "nested_folder": ProblemKind(
             "Images in folders below a class folder",
@@ -44,7 +45,9 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         ),
         "nested_twin": ProblemKind("Folders below a class folder that are named like another class"),
         "not_in_table": ProblemKind("Images that no document names"),
+        "pixel_scale": ProblemKind("Images whose values are of two kinds"),
         "special_file": ProblemKind("Pipes, devices and other entries that are no files"),
+        "transparency": ProblemKind("Images with transparency that carries the picture"),
         "undecodable_name": ProblemKind("Folders whose names are no text"),
         "unread_folder": ProblemKind("Images in folders that are not read"),
         "unreadable_image": ProblemKind("Files that cannot be read as images"),
