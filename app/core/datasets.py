@@ -200,6 +200,7 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         image_stats=ImageStats(**to_builtins(table.image_stats)),
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
+        notes=list(table.notes),
         content_hash=table.content_hash,
         identical=view.identical,
     )

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import FoundImage, ProblemList, SourceError
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
@@ -218,10 +218,13 @@ def _build_table(
         import_mode=_recorded_mode(payload, imported),
         content_hash=hash_content(images),
         num_problems=problems.num_problems,
-        problems=[ProblemRecord(item.file, item.message, item.fix, item.severity) for item in problems.named],
+        problems=[
+            ProblemRecord(item.file, item.message, item.fix, item.severity, item.kind) for item in problems.named
+        ],
         value_names=list(found.scan.value_names),
         splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
+        notes=[shorten(note, MAX_NOTE_CHARACTERS) for note in found.scan.notes],
     )
 
 

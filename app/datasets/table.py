@@ -110,6 +110,7 @@ class ProblemRecord(msgspec.Struct):
     message: str
     fix: str
     severity: StoredSeverity = "error"
+    kind: str = "other"
 
 
 class SplitRecord(msgspec.Struct):
@@ -146,6 +147,7 @@ class DatasetTable(msgspec.Struct):
     value_names: list[str] = []
     splits: list[SplitRecord] = []
     class_mapping: dict[str, str | None] = {}
+    notes: list[str] = []
 
 
 DATASET_DECODER = msgspec.json.Decoder(DatasetTable)

@@ -49,6 +49,9 @@ class DatasetSummary(StrictModel):
     total_bytes: int = Field(0, description="Size of all image files.")
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
+    notes: list[str] = Field(
+        default_factory=list, description="What the import found out, e.g. encoding and delimiter."
+    )
     content_hash: str = Field(description="Hash of file contents and annotations.")
     identical: IdenticalImages = Field(
         default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."

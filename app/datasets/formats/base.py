@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # Problems that a group shows before "and N more".
 MAX_EXAMPLES = 5
+MAX_NOTE_CHARACTERS = 500
 
 SUBSET_FOLDERS: dict[str, SplitValue] = {
     "train": "train",

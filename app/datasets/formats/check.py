@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import LimitError, Work
@@ -19,7 +19,6 @@ from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
-_MAX_NOTE_CHARACTERS = 500
 
 
 def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
@@ -46,7 +45,7 @@ def _report(found: SourceScan, work: Work, refused: ProblemList) -> ImportReport
     images, num_read = _read_headers(scan.images, work, scan.problems)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
-    notes = [shorten(note, _MAX_NOTE_CHARACTERS) for note in scan.notes]
+    notes = [shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
     problems = work.new_problems()
