@@ -37,9 +37,8 @@ from app.schemas.experiments import (
     RunList,
 )
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.names import add_suffix, fold_name
 from app.storage.paths import UnsafePathError
-
-MAX_NAME_LENGTH = 80
 
 
 class ExperimentService:
@@ -191,11 +190,10 @@ class ExperimentService:
         return changed
 
     def _free_name(self, project_id: str, name: str) -> str:
-        taken = {record.name for record in self._stores.experiments.read_all(project_id)}
+        taken = {fold_name(record.name) for record in self._stores.experiments.read_all(project_id)}
         for number in range(1, len(taken) + 2):
-            suffix = " copy" if number == 1 else f" copy {number}"
-            candidate = name[: MAX_NAME_LENGTH - len(suffix)] + suffix
-            if candidate not in taken:
+            candidate = add_suffix(name, " copy" if number == 1 else f" copy {number}")
+            if fold_name(candidate) not in taken:
                 return candidate
         msg = f"No free name could be found for a copy of {name!r}."
         raise ConflictError(msg)

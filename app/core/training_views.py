@@ -16,6 +16,7 @@ from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.core.training import say_unstartable
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
+from app.schemas.names import fold_name
 from app.schemas.tasks import MetricSpec, TaskInfo
 from app.schemas.training_views import (
     DeletionView,
@@ -203,7 +204,7 @@ def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
 
 def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:
     has_status = query.status in {"all", record.status}
-    return has_status and query.search.strip().casefold() in record.name.casefold()
+    return has_status and fold_name(query.search.strip()) in fold_name(record.name)
 
 
 def _title_of_best(record: ExperimentRecord, spec: TaskSpec) -> str:
@@ -235,5 +236,6 @@ def _rank(record: ExperimentRecord, metric: MetricSpec, spec: TaskSpec) -> tuple
 
 
 def _suggest_name(records: list[ExperimentRecord]) -> str:
-    taken = {record.name for record in records}
-    return next(name for number in range(1, len(records) + 2) if (name := f"Experiment {number}") not in taken)
+    taken = {fold_name(record.name) for record in records}
+    names = (f"Experiment {number}" for number in range(1, len(records) + 2))
+    return next(name for name in names if fold_name(name) not in taken)

@@ -10,6 +10,7 @@ from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId
 from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
+from app.schemas.names import SoughtName
 from app.schemas.pixels import PixelScale, ScaleChoice
 
 ImportMode = Literal["copy", "link", "reference"]
@@ -193,5 +194,5 @@ class ImageQuery(QueryModel):
     sort_order: Literal["asc", "desc"] = "asc"
     filter_class: FilterText = None
     search: FilterText = None
-    split_name: Annotated[str | None, Field(description="The first split when left out.")] = None
+    split_name: Annotated[SoughtName | None, Field(description="The first split when left out.")] = None
     subset: SplitValue | None = None

@@ -12,7 +12,6 @@ from app.schemas.common import (
     Description,
     ExperimentId,
     JobId,
-    Name,
     ProjectId,
     RunId,
     Size,
@@ -20,6 +19,7 @@ from app.schemas.common import (
     Time,
     refuse_repeats,
 )
+from app.schemas.names import KnownName, Name
 from app.schemas.recorded_settings import Hyperparameters, Parent, Requested, Resolved
 from app.schemas.tasks import AugmentationEntry
 
@@ -148,7 +148,7 @@ class ExperimentCreate(StrictModel):
 
     name: Name
     description: Description = None
-    split_name: str | None = Field(None, min_length=1, max_length=80, description="The first split when left out.")
+    split_name: KnownName | None = Field(None, description="The first split when left out.")
     model: dict[str, Any] = Field(default_factory=dict)
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     augmentations: AugmentationSettings | None = None
@@ -160,7 +160,7 @@ class ExperimentUpdate(StrictModel):
 
     name: Name | None = None
     description: Description = None
-    split_name: str | None = Field(None, min_length=1, max_length=80)
+    split_name: KnownName | None = None
     model: dict[str, Any] | None = None
     hyperparameters: dict[str, Any] | None = None
     augmentations: dict[str, list[AugmentationEntry]] | None = None
