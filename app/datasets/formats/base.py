@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.datasets.formats.problem_kinds import OTHER, get_kind
 from app.datasets.table import Annotation
 from app.schemas.datasets import ImportOptions, SplitValue
-from app.schemas.import_report import ImportProblem, ProblemGroup, Severity
+from app.schemas.import_report import ColumnSample, ImportProblem, ProblemGroup, Severity
 from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ class SourceError(ValueError):
         super().__init__(message)
         self.message = message
         self.fix = fix
+
+
+class ChoiceError(SourceError):
+    """A source needs a choice of the user: which document, or which columns. It has what can be chosen."""
+
+    def __init__(
+        self, message: str, fix: str, *, documents: Sequence[str] = (), columns: Sequence[ColumnSample] = ()
+    ) -> None:
+        super().__init__(message, fix)
+        self.documents = tuple(documents)
+        self.columns = tuple(columns)
 
 
 @dataclass
@@ -166,6 +177,10 @@ class Scan:
     problems: ProblemList
     notes: tuple[str, ...] = ()
     value_names: tuple[str, ...] = field(default=())
+    documents: tuple[str, ...] = ()
+    """Annotation files that could be read instead."""
+    columns: tuple[ColumnSample, ...] = ()
+    """Columns of the table that was read, to choose from."""
 
     @property
     def has_split(self) -> bool:

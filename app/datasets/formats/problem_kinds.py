@@ -25,10 +25,23 @@ OTHER = "other"
 KINDS: Mapping[str, ProblemKind] = MappingProxyType(
     {
         OTHER: ProblemKind("Other problems"),
+        "ambiguous_file": ProblemKind("Entries that fit several image files"),
+        "annotation_entry": ProblemKind("Entries of an annotation file that cannot be used"),
         "archive_entry": ProblemKind("Files of the archive that cannot be unpacked"),
+        "bad_file_name": ProblemKind("Entries whose file name cannot be used"),
+        "bad_label": ProblemKind("Entries whose label cannot be used"),
+        "bad_row": ProblemKind("Rows that cannot be read"),
+        "bad_value": ProblemKind("Entries whose value is not a usable number"),
         "beside_classes": ProblemKind("Images that lie beside the class folders"),
+        "beyond_float32": ProblemKind("Values too large for training"),
+        "column": ProblemKind("Columns that should be checked"),
         "few_images": ProblemKind("Classes with too few images"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
+        "no_annotation": ProblemKind("Images without an annotation"),
+        "one_hot_row": ProblemKind("Rows with no class or with several"),
+        "repeated_row": ProblemKind("Images that have more than one entry"),
+        "several_annotations": ProblemKind("Images with more than one annotation"),
+        "unknown_subset": ProblemKind("Entries whose subset is not known"),
         "unreadable_image": ProblemKind("Files that cannot be read as images"),
     }
 )

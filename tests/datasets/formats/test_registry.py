@@ -37,7 +37,7 @@ def test_the_first_that_matches_is_taken(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("filename,label\n")
     assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "csv"
     (tmp_path / "annotations").mkdir()
-    (tmp_path / "annotations" / "a.json").write_text(json.dumps({}))
+    (tmp_path / "annotations" / "a.json").write_text(json.dumps({"images": [], "annotations": [], "categories": []}))
     assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "coco"
     assert detect_format(tmp_path, ["image_folders"], NO_OPTIONS, Work()).name == "image_folders"
 
