@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId, QueryModel, StrictModel, UploadId
-from app.schemas.import_report import ImportProblem, ImportReport
+from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
+NestedFolders = Literal["leave_out", "into_class", "own_class"]
 ClassName = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
 ]
@@ -48,6 +49,12 @@ class DatasetSummary(StrictModel):
     total_bytes: int = Field(0, description="Size of all image files.")
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
+    groups: list[ProblemGroup] = Field(default_factory=list, description="All of them by kind.")
+    num_files: int = Field(0, description="Image files that lay in the source; 0 where it was not counted.")
+    num_lost: int = Field(0, description="Image files and entries of documents that were not imported.")
+    notes: list[str] = Field(
+        default_factory=list, description="What the import found out, e.g. encoding and delimiter."
+    )
     content_hash: str = Field(description="Hash of file contents and annotations.")
     identical: IdenticalImages = Field(
         default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
@@ -69,6 +76,11 @@ class ImportOptions(StrictModel):
         default_factory=dict,
         max_length=10_000,
         description="New names of classes; equal names merge, null leaves a class out, others stay.",
+    )
+    nested_folders: NestedFolders = Field(
+        "leave_out",
+        description="Images in folders below a class folder: left out and named, read into the class folder's class, "
+        "or read as classes of their own, named after the folder that holds them.",
     )
 
 

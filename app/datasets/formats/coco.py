@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, Union
 
 import msgspec
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
-from app.datasets.formats.document_sets import choose_documents, describe_parts, join_scans
+from app.datasets.formats.document_sets import choose_documents, join_parts
 from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
 from app.datasets.formats.json_documents import inspect_json
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
-from app.datasets.formats.walking import find_documents, too_many_entries
+from app.datasets.formats.walking import find_documents, is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Label
 from app.regular_files import open_regular
@@ -65,7 +65,10 @@ class Coco:
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a COCO file lies in the folder or in its folder `annotations`, or was chosen."""
         if options.annotation_file is not None:
-            return options.annotation_file.lower().endswith(self.document_endings)
+            chosen = options.annotation_file
+            if not chosen.lower().endswith(self.document_endings) or not is_inside_file(root, chosen):
+                return False
+            return inspect_json(resolve_inside(root, chosen), work).is_coco
         return any(inspect_json(root / name, work).is_coco for name in _find_json(root, work))
 
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
@@ -75,15 +78,8 @@ class Coco:
         def fits(path: Path) -> bool:
             return inspect_json(path, work).is_coco
 
-        choice = choose_documents(root, found, options.annotation_file, "COCO JSON file", fits)
-        scans = [(part, _Reader(root, part.path, work).read()) for part in choice.parts]
-        if len(scans) == 1:
-            scan = scans[0][1]
-            return replace(scan, notes=(*scan.notes, *choice.notes), documents=tuple(found))
-        subsets = [(part.subset, scan) for part, scan in scans if part.subset is not None]
-        joined = join_scans(subsets, work.new_problems(), work)
-        notes = (describe_parts(choice.parts, root), *joined.notes, *choice.notes)
-        return replace(joined, notes=notes, documents=tuple(found))
+        parts = choose_documents(root, found, options.annotation_file, "COCO JSON file", fits)
+        return join_parts(root, [(part, _Reader(root, part.path, work).read()) for part in parts], work)
 
 
 def _find_json(root: Path, work: Work) -> list[str]:
@@ -107,7 +103,7 @@ class _Reader:
         categories = self._read_categories(annotations)
         labels = {key: Label(index, name) for index, (key, name) in enumerate(categories.items())}
         images = self._join(labels, annotations)
-        return Scan(images, tuple(categories.values()), self._problems, tuple(self._notes))
+        return Scan(images, tuple(categories.values()), self._problems, tuple(self._notes), (), (self._name,))
 
     def _read_categories(self, annotations: Sequence[tuple[int, _Annotation]]) -> dict[Id, str]:
         """Return the names by id, in the order of the ids."""

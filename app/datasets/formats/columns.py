@@ -10,10 +10,10 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from app.datasets.formats.base import ChoiceError, SourceError, shorten
-from app.datasets.formats.file_finder import IMAGE_ENDINGS
 from app.datasets.formats.one_hot import find_one_hot
 from app.datasets.formats.subset_columns import SubsetColumns, find_subset_columns, has_subset_name
 from app.datasets.formats.tables import Table, is_measure, is_number
+from app.datasets.formats.tree import IMAGE_ENDINGS
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
@@ -241,7 +241,7 @@ def _find_filename(view: _View) -> int:
     if with_ending or named:
         return (with_ending or named)[0]
     for index in range(len(view.names)):
-        if not view.is_index(index) and not _is_counter(view.cells[index]) and view.share(index, view.is_file) == 1:
+        if view.share(index, is_number) < _MIN_SHARE and view.share(index, view.is_file) == 1:
             return index
     raise view.missing("filename")
 

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError
-from app.datasets.formats.file_finder import IMAGE_ENDINGS
 from app.datasets.formats.tables import Row
+from app.datasets.formats.tree import IMAGE_ENDINGS
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
 

@@ -5,20 +5,21 @@ Text files, Excel workbooks and JSON Lines are read alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, Scan, SourceError, sort_classes, subset_of
+from app.datasets.formats.base import FoundImage, Scan, SourceError, find_subset, sort_classes
 from app.datasets.formats.columns import choose_columns, names_files
-from app.datasets.formats.document_sets import Part, choose_documents, describe_parts, join_scans
+from app.datasets.formats.document_sets import Part, choose_documents, join_parts
 from app.datasets.formats.file_finder import FileFinder
+from app.datasets.formats.layouts import HOLDERS
 from app.datasets.formats.open_table import TABLE_ENDINGS, open_table
 from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
+from app.datasets.formats.tree import read_tree
 from app.datasets.formats.values import warn_of_columns
-from app.datasets.formats.walking import find_documents, list_folder
+from app.datasets.formats.walking import find_documents, is_inside_file, resolve_inside
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.images import looks_like_image
 from app.datasets.table import Annotation, Label, Value
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
@@ -26,7 +27,6 @@ from app.schemas.tasks import AnnotationKind
 _FOLDERS = ("", "annotations")
 _KINDS: tuple[AnnotationKind, ...] = ("label", "values")
 _MAX_TRIED_ROWS = 20
-_MAX_PEEKED_FILES = 20
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CsvTable:
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a table names images of the folder, or names images at all and nothing else is there."""
         if options.annotation_file is not None:
-            return Path(options.annotation_file).suffix.lower() in TABLE_ENDINGS
+            return _is_chosen(root, options.annotation_file, options, work)
         tables = [root / name for name in _find_tables(root, work)]
         if any(_fits(root, path, kind, options, work) for path in tables for kind in _KINDS):
             return True
@@ -62,15 +62,17 @@ class CsvTable:
         def fits(path: Path) -> bool:
             return _fits(root, path, annotation_kind, options, work)
 
-        choice = choose_documents(root, found, options.annotation_file, "CSV file or other table", fits)
-        scans = [(part, _scan_table(root, part, annotation_kind, options, work)) for part in choice.parts]
-        if len(scans) == 1:
-            scan = scans[0][1]
-            return replace(scan, notes=(*scan.notes, *choice.notes), documents=tuple(found))
-        subsets = [(part.subset, scan) for part, scan in scans if part.subset is not None]
-        joined = join_scans(subsets, work.new_problems(), work)
-        notes = (describe_parts(choice.parts, root), *joined.notes, *choice.notes)
-        return replace(joined, notes=notes, documents=tuple(found))
+        parts = choose_documents(root, found, options.annotation_file, "CSV file or other table", fits)
+        return join_parts(
+            root, [(part, _scan_table(root, part, annotation_kind, options, work)) for part in parts], work
+        )
+
+
+def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> bool:
+    """Say whether the document that the user chose is a table of images."""
+    if not chosen.lower().endswith(TABLE_ENDINGS) or not is_inside_file(root, chosen):
+        return False
+    return _names_files(root, resolve_inside(root, chosen), options, work)
 
 
 def _find_tables(root: Path, work: Work) -> list[str]:
@@ -89,12 +91,12 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
         warn_of_left_out(columns, table.name, reader.problems)
         warn_of_columns(columns.value_names, rows, table.name, reader.problems, work)
         found = [_found(image, (Value(list(row)),)) for image, row in zip(images, rows, strict=True)]
-        return Scan(found, (), reader.problems, notes, columns.value_names, columns=columns.shown)
+        return Scan(found, (), reader.problems, notes, columns.value_names, (table.name,), columns.shown)
     names = [image.target for image in images if isinstance(image.target, str)]
     classes = list(columns.value_names) if columns.is_one_hot else sort_classes(names)
     labels = {name: Label(index, name) for index, name in enumerate(classes)}
     found = [_found(image, (labels[name],)) for image, name in zip(images, names, strict=True)]
-    return Scan(found, tuple(classes), reader.problems, notes, columns=columns.shown)
+    return Scan(found, tuple(classes), reader.problems, notes, (), (table.name,), columns.shown)
 
 
 def _found(image: TableImage, annotations: tuple[Annotation, ...]) -> FoundImage:
@@ -127,13 +129,10 @@ def _names_files(root: Path, path: Path, options: ImportOptions, work: Work) -> 
 
 def _has_classes(root: Path, work: Work) -> bool:
     """Say whether there are folders of images for two classes, so that a table is not needed."""
-    folders, _ = list_folder(root, work)
-    divided = [inner for folder in folders if subset_of(folder) for inner in list_folder(folder, work)[0]]
-    return sum(_has_image(folder, work) for folder in [*folders, *divided] if not subset_of(folder)) > 1
-
-
-def _has_image(folder: Path, work: Work) -> bool:
-    return any(looks_like_image(path) for path in list_folder(folder, work)[1][:_MAX_PEEKED_FILES])
+    tops = read_tree(root, work).top.folders
+    inner = [folder for top in tops if find_subset(top.last_name) for folder in top.folders]
+    own = [folder for folder in tops if not find_subset(folder.last_name)]
+    return sum(bool(folder.num_below) and folder.last_name.casefold() not in HOLDERS for folder in (*own, *inner)) > 1
 
 
 FORMAT = CsvTable()

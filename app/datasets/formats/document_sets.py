@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,40 +29,23 @@ class Part:
     subset: SplitValue | None = None
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The annotation files to read, and the names of those that are left out."""
-
-    parts: tuple[Part, ...]
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The choice in words, when there was one."""
-        if not self.left_out:
-            return ()
-        return (f"Files that are not read: {shorten(', '.join(self.left_out[:_MAX_NAMED]), 400)}.",)
-
-
 def choose_documents(
     root: Path, found: Sequence[str], chosen: str | None, what: str, fits: Callable[[Path], bool]
-) -> Choice:
+) -> tuple[Part, ...]:
     """Return the annotation file that the user chose, the only one that fits, or one per subset.
 
     Raises ChoiceError that names the candidates when none or several fit, SourceError when there is none at all.
     """
     if chosen is not None or len(found) < 2:
-        path = choose_document(root, found, chosen, what)
-        return Choice((Part(path),), tuple(name for name in found if resolve_inside(root, name) != path))
+        return (Part(choose_document(root, found, chosen, what)),)
     usable = [name for name in found if fits(resolve_inside(root, name))]
     if len(usable) > 1:
         usable = [name for name in usable if Path(name).stem.casefold() not in _EXAMPLES] or usable
-    left_out = tuple(name for name in found if name not in usable)
     if len(usable) == 1:
-        return Choice((Part(resolve_inside(root, usable[0])),), left_out)
+        return (Part(resolve_inside(root, usable[0])),)
     subsets = _pair(usable)
     if subsets:
-        return Choice(tuple(Part(resolve_inside(root, name), subset) for name, subset in subsets), left_out)
+        return tuple(Part(resolve_inside(root, name), subset) for name, subset in subsets)
     there = ", ".join((usable or list(found))[:_MAX_NAMED])
     if usable:
         msg = f"There are several files that could be the {what}: {there}."
@@ -98,22 +81,26 @@ def join_scans(parts: Sequence[tuple[SplitValue, Scan]], problems: ProblemList, 
             annotations = tuple(_relabel(annotation, labels) for annotation in image.annotations)
             images.append(replace(image, annotations=annotations, split=subset))
     notes = dict.fromkeys(note for _, scan in parts for note in scan.notes)
-    documents = dict.fromkeys(name for _, scan in parts for name in scan.documents)
+    documents = dict.fromkeys(name for _, scan in parts for name in scan.read_documents)
     return Scan(
         images,
         classes,
         problems,
         tuple(notes),
         value_names,
-        documents=tuple(documents),
+        read_documents=tuple(documents),
         columns=parts[0][1].columns,
     )
 
 
-def describe_parts(parts: Iterable[Part], root: Path) -> str:
-    """Return which annotation file became which subset."""
-    named = ", ".join(f"{part.path.relative_to(root).as_posix()} ({part.subset})" for part in parts)
-    return f"Files that became the split 'original': {named}."
+def join_parts(root: Path, scans: Sequence[tuple[Part, Scan]], work: Work) -> Scan:
+    """Return the scan of the only document, or those of several as one with a split."""
+    if len(scans) == 1:
+        return scans[0][1]
+    subsets = [(part.subset, scan) for part, scan in scans if part.subset is not None]
+    joined = join_scans(subsets, work.new_problems(), work)
+    named = ", ".join(f"{part.path.relative_to(root).as_posix()} ({part.subset})" for part, _ in scans)
+    return replace(joined, notes=(f"Files that became the split 'original': {named}.", *joined.notes))
 
 
 def _pair(names: Sequence[str]) -> list[tuple[str, SplitValue]]:

@@ -17,14 +17,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.datasets.formats.base import SourceError, clean_text, shorten
-from app.datasets.formats.walking import find_file, list_folder, split_name, too_many_entries
-from app.datasets.formats.work import LimitError, Work
+from app.datasets.formats.layouts import HOLDERS
+from app.datasets.formats.tree import has_image_ending, read_tree
+from app.datasets.formats.walking import find_file, split_name
+from app.datasets.formats.work import Work
 
-IMAGE_ENDINGS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif"}
-    | {".avif", ".jp2", ".tga", ".ppm", ".pgm", ".dcm"}
-)
-_IMAGE_FOLDERS = frozenset({"images", "image", "imgs", "img", "data", "photos", "photo", "pictures", "jpegimages"})
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # What Label Studio puts before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")
@@ -148,7 +145,7 @@ class FileFinder:
         if wanted.refusal is not None:
             raise NoFileError(wanted.refusal.message, wanted.refusal.fix, "bad_file_name")
         msg = f"The file {shorten(name)!r} does not exist."
-        others = by_stem.get(_fold(Path(last).stem)) if Path(last).suffix.lower() in IMAGE_ENDINGS else None
+        others = by_stem.get(_fold(Path(last).stem)) if has_image_ending(last) else None
         if others:
             msg = f"The file {shorten(name)!r} does not exist; there is {clean_text(others[0])!r}."
         raise NoFileError(msg, "Add the image, or correct or remove its entry.", "missing_file")
@@ -198,15 +195,15 @@ class FileFinder:
         return clean_text(path.relative_to(self._root).as_posix())
 
     def _index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        """Return the files of the source by name and, for images, by name without ending; built once, when needed."""
+        """Return the images of the source by name, and by name without ending; built once, when needed."""
         if self._by_name is None:
             by_name: dict[str, list[str]] = {}
-            for path in _list_all_files(self._root, self._work):
-                last = path.rpartition("/")[2]
-                by_name.setdefault(_fold(last), []).append(path)
-                stem, dot, ending = last.rpartition(".")
-                if dot and f".{ending.lower()}" in IMAGE_ENDINGS:
-                    self._by_stem.setdefault(_fold(stem), []).append(path)
+            for folder in read_tree(self._root, self._work).top.iterate():
+                for path in folder.files():
+                    last = path.rpartition("/")[2]
+                    by_name.setdefault(_fold(last), []).append(path)
+                    if has_image_ending(last):
+                        self._by_stem.setdefault(_fold(last.rpartition(".")[0]), []).append(path)
             self._by_name = by_name
         return self._by_name, self._by_stem
 
@@ -275,50 +272,30 @@ def _refuse_guesses(
 def _list_places(root: Path, document: Path, work: Work) -> Iterator[str]:
     """Yield the folders, by name inside the root, in which a document's images may lie, in order of preference."""
     named = _names_of(document.stem)
+    tree = read_tree(root, work)
     for base in (document.parent, root):
         yield _inside(root, base)
-        folders = list_folder(base, work)[0]
-        of_document = [folder for folder in folders if folder.name.casefold() in named]
-        usual = [folder for folder in folders if folder.name.casefold() in _IMAGE_FOLDERS]
-        for folder in of_document:
-            inner = [folder / "images"] if (folder / "images").is_dir() else []
-            yield from (_inside(root, place) for place in (folder, *inner))
-        for folder in usual:
-            inner = [folder / name for name in named if (folder / name).is_dir()]
-            yield from (_inside(root, place) for place in (*inner, folder))
+        folders = tree.by_path[base].folders if base in tree.by_path else []
+        for folder in folders:
+            if folder.last_name.casefold() in named:
+                yield folder.name
+                yield from (inner.name for inner in folder.folders if inner.last_name.casefold() in HOLDERS)
+        for folder in folders:
+            if folder.last_name.casefold() in HOLDERS:
+                yield from (inner.name for inner in folder.folders if inner.last_name.casefold() in named)
+                yield folder.name
 
 
 def _names_of(stem: str) -> list[str]:
     """Return what a folder of images may be called after its document: instances_train2017.json, train_labels.csv."""
     name = stem.casefold()
     words = [name, name.partition("_")[2], name.rpartition("_")[0], name.removeprefix("_")]
-    names = dict.fromkeys([*words, *(f"{word}_images" for word in words if word)])
-    return [name for name in names if name.strip(".")]
+    return list(dict.fromkeys(name for word in words if word for name in (word, f"{word}_images")))
 
 
 def _inside(root: Path, folder: Path) -> str:
     name = folder.relative_to(root).as_posix()
     return "" if name == "." else name
-
-
-def _list_all_files(root: Path, work: Work) -> Iterator[str]:
-    """Yield the names inside the root of all files below it. Folders that are links are not entered."""
-    waiting = [root]
-    count = 0
-    while waiting:
-        folder = waiting.pop()
-        try:
-            folders, files = list_folder(folder, work)
-        except LimitError:
-            raise
-        except SourceError:
-            continue  # a folder without permission holds nothing that could be imported
-        waiting += [inner for inner in reversed(folders) if not inner.is_symlink()]
-        count += len(files)
-        if count > work.limits.max_entries:
-            raise too_many_entries("The source has", work.limits.max_entries)
-        prefix = _inside(root, folder)
-        yield from (f"{prefix}/{file.name}" if prefix else file.name for file in files)
 
 
 def _fold(text: str) -> str:
