@@ -76,6 +76,9 @@ class ImportOptions(StrictModel):
     target_columns: list[str] | None = Field(
         None, max_length=1000, description="CSV columns with the label or the values."
     )
+    split_column: str | None = Field(
+        None, description="CSV column with train, val or test; found by itself when left out, not used when empty."
+    )
     annotation_file: str | None = Field(None, description="Annotation file inside the source, when there are several.")
     class_mapping: dict[str, ClassName | None] = Field(
         default_factory=dict,

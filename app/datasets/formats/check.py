@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
@@ -42,7 +42,10 @@ def check_source(source: Source, scratch_dir: Path | None = None) -> ImportRepor
             return _report(replace(source, path=Path(folder)), refused)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
-        return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
+        report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
+        if isinstance(error, ChoiceError):
+            report.documents, report.columns = list(error.documents), list(error.columns)
+        return report
 
 
 def _report(source: Source, refused: ProblemList) -> ImportReport:
@@ -81,6 +84,7 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
         problems=problems.named,
         groups=problems.groups,
         documents=documents,
+        columns=list(scan.columns),
         notes=notes,
         can_import=bool(images),
     )

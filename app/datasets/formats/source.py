@@ -23,6 +23,7 @@ _MAX_UNWRAPPED = 32
 # Documents that a report offers to read instead; each is looked into.
 _MAX_DOCUMENTS = 20
 _DOCUMENT_FOLDERS = ("", "annotations")
+_PACKED_DOCUMENTS = (".xlsx", ".xlsm")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -65,6 +66,8 @@ def is_zip(path: Path) -> bool:
     """Say whether a file begins like a zip archive, or is named like one."""
     try:
         with open_regular(path) as file:
+            if path.suffix.lower() in _PACKED_DOCUMENTS:  # these begin like a zip, because they are one
+                return False
             return file.read(4).startswith(_ZIP_SIGNATURES) or path.suffix.lower() == ".zip"
     except OSError:
         return False
