@@ -46,6 +46,7 @@ from app.api.routes import (
     tasks,
     training,
     uploads,
+    weights,
 )
 from app.api.security.addresses import allowed_host_names
 from app.api.security.bodies import BodyMiddleware, Patience
@@ -87,6 +88,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     samples.router,
     jobs.router,
     system.router,
+    weights.router,
 )
 PAGE_ROUTERS: tuple[APIRouter, ...] = (
     projects_page.router,
