@@ -13,15 +13,18 @@ from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundIma
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.previews import draw_previews
+from app.datasets.formats.problem_kinds import OTHER
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
 from app.datasets.pixel_sample import PixelSample
-from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport, Remedy
 
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
+# Annotation files that are a button each; all of them are in a list.
+_MAX_OFFERED = 4
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
 _MAX_DECODING_S = 3.0
 
@@ -43,6 +46,9 @@ def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: 
             return _report(replace(source, path=Path(folder)), refused, pictures_dir)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
+        if isinstance(error, ChoiceError):
+            for name in error.documents[:_MAX_OFFERED]:
+                refused.offer(OTHER, Remedy(label=f"Read {shorten(name, 40)}", options={"annotation_file": name}))
         report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
         if isinstance(error, ChoiceError):
             report.documents, report.columns = list(error.documents), list(error.columns)
