@@ -24,7 +24,8 @@ WORK_MS = 20_000
 DRAG = """(kind) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File(["x"], "a.png"));
-  document.querySelector("#dataset-content").dispatchEvent(new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  const event = new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.querySelector("#dataset-content").dispatchEvent(event);
 }"""
 
 
@@ -216,13 +217,15 @@ def test_file_and_columns_are_chosen_from_lists(
     add_project: list[str], watched: Watched, pictures: Path, check_axe: Callable[..., None]
 ) -> None:
     page, dialog = watched.page, open_local(watched, add_project[0])
-    check(dialog, pictures / "Werte", "Nothing can be imported")
-    dialog.get_by_label("Annotation file").select_option("Tabelle 1.csv")
+    check(dialog, pictures / "Werte", "1 of 6 images will be imported; 5 will not")
+    expect(dialog.locator("#import-report > .notice--error")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Read Tabelle 1.csv")).to_be_visible()
+    dialog.get_by_role("button", name="Choose file and columns").click()
+    dialog.get_by_label("Annotation file", exact=True).select_option("Tabelle 1.csv")
     dialog.get_by_role("button", name="Apply and check again").click()
     expect(dialog.get_by_text("Annotation file: Tabelle 1.csv")).to_be_visible(timeout=WORK_MS)
     part = dialog.locator("#report-choices")
-    if not part.get_by_role("table").is_visible():
-        part.locator("summary").click()
+    expect(part.get_by_role("table")).to_be_visible()
     expect(part.get_by_role("row", name=re.compile("^Datei Name 0 ü.png, 1 ü.png"))).to_be_visible()
     part.get_by_label("Use Datei Name as").select_option("File name")
     part.get_by_label("Use Größe in % as").select_option("Not used")

@@ -47,8 +47,7 @@ def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: 
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
         if isinstance(error, ChoiceError):
-            for name in error.documents[:_MAX_OFFERED]:
-                refused.offer(OTHER, Remedy(label=f"Read {shorten(name, 40)}", options={"annotation_file": name}))
+            _offer_documents([OTHER], error.documents, refused)
         report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
         if isinstance(error, ChoiceError):
             report.documents, report.columns = list(error.documents), list(error.columns)
@@ -66,6 +65,8 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
+    others = [name for name in documents if name not in scan.read_documents]
+    _offer_documents(["missing_file", "not_in_table"], others, scan.problems)
     notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
@@ -97,6 +98,15 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         notes=notes,
         can_import=bool(images),
     )
+
+
+def _offer_documents(kinds: Sequence[str], documents: Sequence[str], problems: ProblemList) -> None:
+    """Offer to read each of the first annotation files instead, beside problems of some kinds."""
+    for name in documents[:_MAX_OFFERED]:
+        # Columns of another file mean nothing, so they are detected again.
+        options = {"annotation_file": name, "filename_column": None, "target_columns": None, "split_column": None}
+        for kind in kinds:
+            problems.offer(kind, Remedy(label=f"Read {shorten(name, 40)}", options=options))
 
 
 def _read_headers(
