@@ -13,6 +13,7 @@ from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemLi
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
+from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
 from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
@@ -39,7 +40,8 @@ def check_source(source: Source, scratch_dir: Path | None = None) -> ImportRepor
             refused = extract_zip(source.path, Path(folder), source.work)
             return _report(replace(source, path=Path(folder)), refused)
     except SourceError as error:
-        refused.add(source.path.name or str(source.path), error.message, error.fix)
+        num_images = 0 if isinstance(error, LimitError) else _count_refused(source)
+        refused.add(source.path.name or str(source.path), error.message, error.fix, num_images=num_images)
         return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
 
 
@@ -82,6 +84,15 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
     )
 
 
+def _count_refused(source: Source) -> int:
+    """Return the image files of a source that was refused as a whole."""
+    try:
+        path = source.path.resolve()
+        return read_tree(path, source.work).top.num_below if path.is_dir() else 0
+    except (SourceError, OSError):
+        return 0
+
+
 def _read_headers(images: Sequence[FoundImage], work: Work, problems: ProblemList) -> tuple[list[FoundImage], int]:
     """Return the images that may be readable, and of how many the header was read: all that the time allows."""
     readable: list[FoundImage] = []
@@ -111,6 +122,7 @@ def make_refusal(source_format: str | None, refused: ProblemList, *, is_complete
         num_problems=refused.num_problems,
         problems=refused.named,
         groups=refused.groups,
+        num_files=refused.num_lost,
         num_lost=refused.num_lost,
         can_import=False,
         is_complete=is_complete,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from app.datasets.formats.tree import Folder, SourceTree
 from app.schemas.datasets import SplitValue
 from app.schemas.import_report import Remedy
 
+_ORDER = ("train", "val", "test", "none")
+_DATE = re.compile(r"(19|20)\d\d[-_. ]?(0?[1-9]|1[0-2])[-_. ]?(0?[1-9]|[12]\d|3[01])([-_. T].*)?")
+_BATCH = re.compile(r"(batch|day|session|week|run|shoot|part|upload|import|export)[-_. ]?\d+", re.IGNORECASE)
 _MOVE = "Move them into the folder of their class."
 _USE_CLASS_FOLDERS = "Put the images of each class into a folder that has the name of the class"
 
@@ -47,6 +51,7 @@ def find_class_folders(tree: SourceTree, problems: ProblemList) -> tuple[list[Cl
     _refuse_holders(folders)
     _report_loose(tree.top, problems)
     _warn_of_holders(folders, problems)
+    _warn_of_dates(tree.top, folders, problems)
     return folders, ()
 
 
@@ -92,7 +97,8 @@ def _find_divided(
                 _report_unread(inner.folder, message, problems)
             else:
                 classes.append(inner)
-    names = ", ".join(clean_text(item.name) for item in subsets if item.folder.num_below)
+    order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
+    names = ", ".join(clean_text(item.name) for item in order if item.folder.num_below)
     return classes, (f"The folders {names} became the split 'original'.",)
 
 
@@ -129,6 +135,14 @@ def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList) -> N
             problems.warn(item.name, message, "Leave it out, if its images have no class.", kind="doubtful_class")
             label = f"Leave out the class {item.raw_class!r}"
             problems.offer("doubtful_class", Remedy(label=label, options={"class_mapping": {item.raw_class: None}}))
+
+
+def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: ProblemList) -> None:
+    """Warn where all classes are dates or numbered batches: how pictures were taken, not what they show."""
+    names = [item.raw_class for item in folders if item.folder.num_images]
+    if len(names) > 1 and all(_DATE.fullmatch(name) or _BATCH.fullmatch(name) for name in names):
+        message = f"All classes are named like dates or batches: {', '.join(names[:5])}."
+        problems.warn(top.title, message, f"{_USE_CLASS_FOLDERS}, if these are none.", kind="date_classes")
 
 
 def _report_loose(folder: Folder, problems: ProblemList) -> None:

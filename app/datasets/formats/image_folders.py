@@ -124,13 +124,16 @@ class _NestedReader:
     def _report(self, item: ClassFolder, name: str, files: dict[str, Path]) -> None:
         last = name.rpartition("/")[2]
         is_twin = last.casefold() in self._classes and self._nested != "own_class"
-        doubt = f" The folder is named like the class {last!r}, so their class is in doubt." if is_twin else ""
+        doubt = f"The folder is named like the class {last!r}, so its images may belong there. " if is_twin else ""
+        number = count_images(len(files))
         if self._nested == "leave_out":
-            message = f"{count_images(len(files))} below the class {item.raw_class!r} not read.{doubt} Files"
+            verb = "is" if len(files) == 1 else "are"
+            message = f"{doubt}{number} below the class {item.raw_class!r} {verb} not read"
             fix = "Read them into their class with the option nested_folders, or move them one level up."
             self._problems.add_files(name, message, fix, kind="nested_folder", files=files)
         elif is_twin and not self._is_expected:
-            message = f"{count_images(len(files))} read into the class {item.raw_class!r}.{doubt}"
+            verb = "was" if len(files) == 1 else "were"
+            message = f"{doubt}{number} {verb} read into the class {item.raw_class!r}."
             self._problems.warn(name, message, "Look at them, and move them where they belong.", kind="nested_twin")
 
 
