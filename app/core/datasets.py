@@ -15,6 +15,7 @@ from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
+from app.datasets.pixel_records import reading_of
 from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
@@ -112,12 +113,13 @@ class DatasetService:
         Where the disk does not take it, its bytes are returned.
         """
         source = self.image_path(project_id, filename)
+        pixels = reading_of(self._lookup.find_table(project_id))
         try:
             target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
             if target.is_file():
                 return target
             make_directory(target.parent, below=self._stores.paths.dataset_dir(project_id))
-            write_thumbnail(source, target, ImportLimits())
+            write_thumbnail(source, target, ImportLimits(), pixels)
         except (UnreadableImageError, UnsafePathError) as error:
             raise NotFoundError(str(error)) from error
         except FileNotFoundError as error:
@@ -125,7 +127,7 @@ class DatasetService:
             raise NotFoundError(msg) from error
         except OSError as error:
             logger.warning("The thumbnail %s is not kept: %s", target, error)
-            return draw_thumbnail(source, ImportLimits())
+            return draw_thumbnail(source, ImportLimits(), pixels)
         return target
 
     def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
@@ -183,6 +185,7 @@ class DatasetService:
 
 def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> DatasetSummary:
     """Return what is to be said of a dataset."""
+    pixels = reading_of(table)
     return DatasetSummary(
         project_id=project_id,
         id=table.id,
@@ -206,6 +209,8 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         notes=list(table.notes),
         content_hash=table.content_hash,
         identical=view.identical,
+        pixel_scale=pixels.scale,
+        background=pixels.background,
     )
 
 

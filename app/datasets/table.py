@@ -138,8 +138,17 @@ class SplitRecord(msgspec.Struct):
     leaks: dict[str, Any] | None = None
 
 
+class PixelScaleRecord(msgspec.Struct):
+    """How values beyond 8 bit become grey levels: a `PixelScale`."""
+
+    min: float
+    max: float
+    how: str = ""
+    has_unit_images: bool = False
+
+
 class DatasetTable(msgspec.Struct):
-    """dataset.json."""
+    """dataset.json. `background`, red, green and blue, lies below transparent pixels; None in older tables."""
 
     id: str
     task: str
@@ -162,6 +171,8 @@ class DatasetTable(msgspec.Struct):
     groups: list[GroupRecord] = []
     num_files: Count = 0
     num_lost: Count = 0
+    pixel_scale: PixelScaleRecord | None = None
+    background: tuple[int, int, int] | None = None
 
 
 DATASET_DECODER = msgspec.json.Decoder(DatasetTable)

@@ -59,15 +59,12 @@ def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: W
 
 
 def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportFormat) -> None:
-    documents = ", ".join(clean_text(name) for name in scan.read_documents[:3])
     number = count_images(len(left))
     if found.document_endings:
-        where = documents or "the annotation file"
-        message = (
-            f"{number} that {where} does not name"
-            if len(scan.read_documents) < 2
-            else f"{number} that none of {where} names"
-        )
+        documents = ", ".join(clean_text(name) for name in scan.read_documents[:3])
+        is_alone = len(scan.read_documents) < 2
+        where = f"{documents or 'the annotation file'} does not name" if is_alone else f"none of {documents} names"
+        message = f"{number} that {where}"
         fix = "Add them to the annotation file, or remove them."
         scan.problems.add_files(folder.title, message, fix, kind="not_in_table", files=left)
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.datasets.formats.problem_kinds import OTHER, get_kind
 from app.datasets.table import Annotation
 from app.schemas.datasets import ImportOptions, SplitValue
-from app.schemas.import_report import ImportProblem, ProblemGroup, Remedy, Severity
+from app.schemas.import_report import ColumnSample, ImportProblem, ProblemGroup, Remedy, Severity
 from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
@@ -59,6 +59,17 @@ class SourceError(ValueError):
         super().__init__(message)
         self.message = message
         self.fix = fix
+
+
+class ChoiceError(SourceError):
+    """A source needs a choice of the user: which document, or which columns. It has what can be chosen."""
+
+    def __init__(
+        self, message: str, fix: str, *, documents: Sequence[str] = (), columns: Sequence[ColumnSample] = ()
+    ) -> None:
+        super().__init__(message, fix)
+        self.documents = tuple(documents)
+        self.columns = tuple(columns)
 
 
 @dataclass
@@ -222,6 +233,8 @@ class Scan:
     value_names: tuple[str, ...] = field(default=())
     read_documents: tuple[str, ...] = ()
     """Names inside the source of the annotation files that were read."""
+    columns: tuple[ColumnSample, ...] = ()
+    """Columns of the table that was read, to choose from."""
 
     @property
     def has_split(self) -> bool:

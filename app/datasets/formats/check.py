@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
+from app.datasets.pixel_sample import PixelSample
 from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
 
 REPORT_NAME = "report.json"
@@ -29,32 +30,50 @@ def check_source(source: Source, scratch_dir: Path | None = None) -> ImportRepor
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Headers of the first images are read, and images are decoded for a few seconds; the rest of the
-    damaged ones is found by the import. Raises what the listener of `source.work` raises.
+    removed again. Headers of the first images are read, images are decoded for a few seconds, and the pixels of some
+    beyond 8 bit or with transparency are looked at; the import does so for all. Raises what the listener of
+    `source.work` raises.
     """
-    refused = source.work.new_problems()
-    try:
-        if not is_zip(source.path):
-            return _report(source, refused)
-        with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
+    name = source.path.name or str(source.path)
+    if not is_zip(source.path):
+        return _report_or_refuse(source, name, source.work.new_problems())
+    with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
+        try:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(replace(source, path=Path(folder)), refused)
+        except SourceError as error:
+            return _refuse(source, name, error, source.work.new_problems())
+        return _report_or_refuse(replace(source, path=Path(folder)), name, refused)
+
+
+def _report_or_refuse(source: Source, name: str, refused: ProblemList) -> ImportReport:
+    try:
+        return _report(source, refused)
     except SourceError as error:
-        num_images = 0 if isinstance(error, LimitError) else _count_refused(source)
-        refused.add(source.path.name or str(source.path), error.message, error.fix, num_images=num_images)
-        return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
+        return _refuse(source, name, error, refused)
+
+
+def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
+    """Return the report of a source that cannot be read as a whole; all images that lie in it are lost."""
+    is_complete = not isinstance(error, LimitError)
+    refused.add(name, error.message, error.fix, num_images=_count_refused(source) if is_complete else 0)
+    report = make_refusal(source.source_format, refused, is_complete=is_complete)
+    if isinstance(error, ChoiceError):
+        report.documents, report.columns = list(error.documents), list(error.columns)
+    return report
 
 
 def _report(source: Source, refused: ProblemList) -> ImportReport:
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
-    images, num_read = _read_headers(scan.images, work, scan.problems)
+    sample = PixelSample(source.options.pixel_scale)
+    images, num_read = _read_headers(scan.images, work, scan.problems, sample)
+    pixel_notes = sample.look(work, scan.problems)
     num_readable = len(images)
     images, num_decoded = find_damaged(images, work, scan.problems, _MAX_DECODING_S)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
-    notes = [shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes]
+    notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
     if num_decoded < num_readable:
@@ -79,6 +98,7 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
         problems=problems.named,
         groups=problems.groups,
         documents=documents,
+        columns=list(scan.columns),
         notes=notes,
         can_import=bool(images),
     )
@@ -89,24 +109,27 @@ def _count_refused(source: Source) -> int:
     try:
         path = source.path.resolve()
         return read_tree(path, source.work).top.num_below if path.is_dir() else 0
-    except (SourceError, OSError):
+    except (SourceError, OSError, RuntimeError, ValueError):  # it cannot be reached, or is a link in a circle
         return 0
 
 
-def _read_headers(images: Sequence[FoundImage], work: Work, problems: ProblemList) -> tuple[list[FoundImage], int]:
+def _read_headers(
+    images: Sequence[FoundImage], work: Work, problems: ProblemList, sample: PixelSample
+) -> tuple[list[FoundImage], int]:
     """Return the images that may be readable, and of how many the header was read: all that the time allows."""
     readable: list[FoundImage] = []
     num_wanted = min(len(images), MAX_HEADERS)
     for number, image in enumerate(images[:num_wanted]):
         try:
             work.step("Reading the headers of images", number, num_wanted)
-            read_header(image.path, work.limits)
+            header = read_header(image.path, work.limits)
         except LimitError:
             return [*readable, *images[number:]], number
         except UnreadableImageError as error:
             problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
         else:
             readable.append(image)
+            sample.add(image, header)
     return [*readable, *images[num_wanted:]], num_wanted
 
 

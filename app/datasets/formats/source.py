@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.datasets.formats.accounting import Inventory, account_for_files, list_names
-from app.datasets.formats.base import ImportFormat, Scan, SourceError, clean_text, subset_of
+from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.layouts import NOT_CLASSES
 from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
@@ -24,6 +24,7 @@ _MAX_UNWRAPPED = 32
 # Documents that a report offers to read instead; each is looked into.
 _MAX_DOCUMENTS = 20
 _DOCUMENT_FOLDERS = ("", "annotations")
+_PACKED_DOCUMENTS = (".xlsx", ".xlsm")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -66,6 +67,8 @@ def is_zip(path: Path) -> bool:
     """Say whether a file begins like a zip archive, or is named like one."""
     try:
         with open_regular(path) as file:
+            if path.suffix.lower() in _PACKED_DOCUMENTS:  # these begin like a zip, because they are one
+                return False
             return file.read(4).startswith(_ZIP_SIGNATURES) or path.suffix.lower() == ".zip"
     except OSError:
         return False
@@ -136,6 +139,8 @@ def _scan_first(
     """
     rewind = source.work.mark_problems()
     result = _try_scan(readings[0], root, source, options)
+    if isinstance(result, ChoiceError):
+        raise result
     if isinstance(result, Scan) and result.images:
         return readings[0], result
     rewind_others = source.work.mark_problems()

@@ -82,7 +82,7 @@ def scan_subsets(
     names = ", ".join(clean_text(folder.name) for folder, _ in scans)
     notes = (f"The folders {names} became the split 'original'.", *_join_notes(scans))
     values = scans[0][1].value_names
-    return Scan(images, classes, problems, notes, values, read_documents=documents)
+    return Scan(images, classes, problems, notes, values, documents, scans[0][1].columns)
 
 
 @contextmanager
