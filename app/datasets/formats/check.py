@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
-_MAX_DECODING_S = 3.0
+_MAX_CHECK_S, _MIN_DECODING_S = 4.0, 1.0
 
 
 def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
@@ -63,13 +64,15 @@ def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList)
 
 
 def _report(source: Source, refused: ProblemList) -> ImportReport:
+    began_s = time.monotonic()
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)
     num_readable = len(images)
-    images, num_decoded = find_damaged(images, work, scan.problems, _MAX_DECODING_S)
+    left_s = max(_MIN_DECODING_S, _MAX_CHECK_S - (time.monotonic() - began_s))
+    images, num_decoded = find_damaged(images, work, scan.problems, left_s)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)

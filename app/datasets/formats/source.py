@@ -10,7 +10,7 @@ from pathlib import Path
 from app.datasets.formats.accounting import Inventory, account_for_files, list_names
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
-from app.datasets.formats.layouts import NOT_CLASSES
+from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
 from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
 from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
@@ -242,9 +242,9 @@ def _unwrap(root: Path, source: Source) -> Path:
 
 def _find_lone_folder(root: Path, folders: Sequence[Path], source: Source) -> Path | None:
     """Return the only folder with images below it, when it holds folders of images or an annotation file."""
-    top = read_tree(root, source.work).top
-    holding = [folder for folder in top.folders if folder.num_below]
-    if len(holding) != 1:
+    tree = read_tree(root, source.work)
+    holding = [folder for folder in tree.top.folders if folder.num_below]
+    if len(holding) != 1 or find_tool_layout(tree) is not None:
         return None
     (folder,) = holding
     if len(folders) > 1:

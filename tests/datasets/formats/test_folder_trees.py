@@ -48,6 +48,7 @@ FILES = {
     ".hidden.png": "png",
     "._1.png": "text",
     "in.png": "link inside",
+    "up.png": "link to the folder above",
     "out.png": "link outside",
     "gone": "link nowhere",
     "folder": "link to a folder",
@@ -83,16 +84,19 @@ def contents() -> Mapping[str, bytes]:
 
 
 def write_tree(tree: Tree, folder: Path, outside: Path) -> None:
-    """Write a tree; links lead to what lies beside them, to the outside and to nothing."""
+    """Write a tree; links lead to what lies beside them or above, to the outside and to nothing."""
     folder.mkdir()
+    for name, item in tree.items():
+        if isinstance(item, str) and item in contents():
+            (folder / name).write_bytes(contents()[item])
     for name, item in tree.items():
         if not isinstance(item, str):
             write_tree(item, folder / name, outside)
-        elif item in contents():
-            (folder / name).write_bytes(contents()[item])
     for name, item in tree.items():
         if item == "link inside" and "1.png" in tree:
             (folder / name).symlink_to("1.png")
+        elif item == "link to the folder above" and (folder.parent / "1.png").is_file():
+            (folder / name).symlink_to("../1.png")
         elif item == "link outside":
             (folder / name).symlink_to(outside)
         elif item == "link nowhere":
@@ -162,7 +166,10 @@ def test_every_image_is_read_or_named_and_the_counts_add_up(tree: Tree, nested_f
         prefix = (
             "" if found.root == root.resolve() else f"{printable(found.root.relative_to(root.resolve()).as_posix())}/"
         )
-        read = {printable(image.name) for image in found.scan.images}
+        images = found.scan.images
+        read = {
+            printable(name) for image in images for name in (image.name, image.path.relative_to(found.root).as_posix())
+        }
         missing = there - {f"{prefix}{name}" for name in read | looked.named}
         assert missing == set()
         assert report.num_files >= len(there)
@@ -171,7 +178,7 @@ def test_every_image_is_read_or_named_and_the_counts_add_up(tree: Tree, nested_f
 def count_links(root: Path) -> int:
     """Return the links to images inside, which a source that is refused counts as files."""
     return sum(
-        path.is_symlink() and path.exists() and path.resolve().parent == path.parent and not path.is_dir()
+        path.is_symlink() and path.exists() and path.resolve().is_relative_to(root.resolve()) and not path.is_dir()
         for path in root.rglob("*.png")
         if not any(is_junk(part) for part in path.relative_to(root).parts)
     )
