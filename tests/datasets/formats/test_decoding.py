@@ -27,10 +27,8 @@ def test_damaged_files_are_named_by_the_dry_run(tmp_path: Path) -> None:
     for ending in ("png", "webp", "bmp", "tif"):
         cut(write_image(root / "dog" / f"cut.{ending}"))
     report = look_at(root)
-    assert problems_of(report, "unreadable_image") == [
-        "cat/cut.jpg",
-        *(f"dog/cut.{end}" for end in ("bmp", "png", "tif", "webp")),
-    ]
+    named = sorted(problems_of(report, "unreadable_image"))
+    assert named == ["cat/cut.jpg", "dog/cut.bmp", "dog/cut.png", "dog/cut.tif", "dog/cut.webp"]
     assert (report.class_counts, report.num_files, report.num_lost) == ({"cat": 2, "dog": 2}, 9, 5)
 
 

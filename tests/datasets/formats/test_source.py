@@ -43,7 +43,7 @@ def test_a_class_folder_with_one_folder_inside_is_not_taken_apart(tmp_path: Path
 
 
 def test_an_image_beside_the_folder_keeps_it_from_being_taken_apart(tmp_path: Path) -> None:
-    report = look_at(write_source(tmp_path / "in", [*two_in("dataset/cat", "dataset/dog"), "logo.png"]))
+    report = look_at(write_source(tmp_path / "in", [*two_in("animals/cat", "animals/dog"), "logo.png"]))
     assert (report.num_files, report.num_lost) == (5, 5)
     assert problems_of(report, "beside_classes") == ["logo.png"]
 
@@ -52,11 +52,8 @@ def test_an_image_beside_the_folder_keeps_it_from_being_taken_apart(tmp_path: Pa
 def test_stray_documents_do_not_stop_class_folders(tmp_path: Path, names: list[str]) -> None:
     texts = {name: STRAYS[name] for name in names}
     report = look_at(write_source(tmp_path / "in", two_in("good", "bad"), texts))
-    assert (report.source_format, report.class_counts, report.num_problems) == (
-        "image_folders",
-        {"bad": 2, "good": 2},
-        0,
-    )
+    assert (report.source_format, report.num_problems) == ("image_folders", 0)
+    assert report.class_counts == {"bad": 2, "good": 2}
     assert all(name in report.notes[0] for name in names)
     assert report.documents == []
 
