@@ -12,6 +12,10 @@ from app.schemas.common import StrictModel
 MAX_NAMED_CLASSES = 10_000
 
 Severity = Literal["error", "warning"]
+# How bad a loss is: nothing is lost, a little, more than 5 %, most or all of it.
+LossLevel = Literal["none", "small", "notable", "most"]
+_NOTABLE_SHARE = 0.05
+_MOST_SHARE = 0.5
 
 
 class ImportProblem(StrictModel):
@@ -49,6 +53,7 @@ class ClassPreview(StrictModel):
     class_name: str | None
     pictures: list[str] = Field(description="Names of preview pictures of this dry run.")
     names: list[str] = Field(description="The path of each of them inside the source.")
+    captions: list[str] = Field(default_factory=list, description="What annotates each of them, where it is numbers.")
 
 
 class ColumnSample(StrictModel):
@@ -84,3 +89,33 @@ class ImportReport(StrictModel):
     notes: list[str] = Field(default_factory=list, description="What was found out, e.g. encoding and delimiter.")
     can_import: bool
     is_complete: bool = Field(True, description="False: a limit ended it; the first problem says which.")
+
+    @property
+    def loss_level(self) -> LossLevel:
+        """How bad the loss is; a source that cannot be imported loses all."""
+        return measure_loss(self.num_images, self.num_lost) if self.can_import else "most"
+
+    def in_words(self) -> str:
+        """What an import would keep and lose, in one sentence without its full stop."""
+        if self.can_import:
+            return describe_loss(self.num_images, self.num_lost, "will be imported", "will not")
+        if not self.is_complete:
+            return "The check stopped at a limit"
+        return f"None of {self.num_lost:,} images can be imported" if self.num_lost > 1 else "Nothing can be imported"
+
+
+def measure_loss(num_images: int, num_lost: int) -> LossLevel:
+    """Return how bad it is to lose so many images and keep the others."""
+    share = num_lost / max(1, num_images + num_lost)
+    if share > _MOST_SHARE or not num_images:
+        return "most"
+    return "notable" if share > _NOTABLE_SHARE else "small" if num_lost else "none"
+
+
+def describe_loss(num_images: int, num_lost: int, kept: str, lost: str) -> str:
+    """Return a sentence such as "96 of 100 images will be imported; 4 will not"; `kept` and `lost` are its verbs."""
+    total = num_images + num_lost
+    noun = "image" if total == 1 else "images"
+    if num_lost:
+        return f"{num_images:,} of {total:,} {noun} {kept}; {num_lost:,} {lost}"
+    return f"All {total:,} {noun} {kept}" if total > 1 else f"{total:,} {noun} {kept}"

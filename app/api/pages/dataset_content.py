@@ -8,17 +8,16 @@ from typing import Literal
 from app.api.pages.charts import Chart, Series
 from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
 from app.api.pages.dataset_query import DatasetAddress, page_url
+from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
-from app.schemas.import_report import ImportProblem
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages
 
 MAX_CHART_CLASSES = 20
 MAX_CLASS_LINKS = 200
-MAX_PROBLEMS = 50
 _MODES = {"copy": "Copied into the workspace", "link": "Hard links to the source", "reference": "Left where they lie"}
 
 
@@ -40,16 +39,6 @@ class ImportEnd:
     title: str
     text: str
     kind: Literal["error", "warning", "info"]
-
-
-@dataclass(frozen=True)
-class Problems:
-    """What was wrong in the source; `more` says how many are not named, `all_url` has the table of all."""
-
-    title: str
-    items: list[ImportProblem]
-    more: str
-    all_url: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +77,7 @@ class Content:
     end: ImportEnd | None
     problem: str
     next_step: str
+    imported: str
     filters: Filters | None
     grid: Grid | None
     statistics: Statistics | None
@@ -125,6 +115,7 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
         end=_make_end(page.import_job) if summary is None and not page.is_importing and page.import_job else None,
         problem=page.problem or "",
         next_step=_say_next_step(summary) if summary is not None else "",
+        imported=_say_imported(summary) if summary is not None else "",
         filters=make_filters(project_id, address, summary) if summary is not None else None,
         grid=make_grid(project_id, address, listing) if listing is not None else None,
         statistics=_make_statistics(project_id, address, summary) if summary is not None else None,
@@ -134,16 +125,6 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
 def title_of(item: ImportFormatInfo) -> str:
     """Return what a format is, as a sentence begins."""
     return item.title[:1].upper() + item.title[1:]
-
-
-def describe_problems(problems: list[ImportProblem], num_problems: int, all_url: str) -> Problems | None:
-    """Return the first problems and how many more there are, None when there is none."""
-    if num_problems == 0:
-        return None
-    named = problems[:MAX_PROBLEMS]
-    noun = "problem" if num_problems == 1 else "problems"
-    more = num_problems - len(named)
-    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "", all_url)
 
 
 def format_bytes(number: int) -> str:
@@ -190,6 +171,12 @@ def _say_next_step(summary: DatasetSummary) -> str:
     return f"{text} Next, divide them into images to train on, to validate with and to test with."
 
 
+def _say_imported(summary: DatasetSummary) -> str:
+    """Return what a short message says at the end of an import."""
+    num_images = summary.image_stats.num_images
+    return f"Imported {num_images:,} {'image' if num_images == 1 else 'images'}"
+
+
 def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetSummary) -> Statistics:
     counts = sorted(summary.class_counts.items(), key=lambda item: (-item[1], item[0]))
     num_more = len(counts) - MAX_CLASS_LINKS
@@ -206,7 +193,7 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
         class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
         class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
         problems=describe_problems(
-            summary.problems, summary.num_problems, f"/api/datasets/{summary.project_id}/import/problems"
+            [], summary.problems, summary.num_problems, f"/api/datasets/{summary.project_id}/import/problems"
         ),
         identical=_describe_identical(project_id, summary.identical),
     )

@@ -12,6 +12,7 @@ from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
+from app.datasets.formats.previews import draw_previews
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
@@ -25,21 +26,21 @@ _MAX_NAMES = 1000
 _MAX_DECODING_S = 3.0
 
 
-def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
+def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Headers of the first images are read, images are decoded for a few seconds, and the pixels of some
-    beyond 8 bit or with transparency are looked at; the import does so for all. Raises what the listener of
-    `source.work` raises.
+    removed again. Pictures of the classes are drawn into the folder `previews` of `pictures_dir`, if that is given.
+    Headers of the first images are read, images are decoded for a few seconds, and the pixels of some beyond 8 bit or
+    with transparency are looked at; the import does so for all. Raises what the listener of `source.work` raises.
     """
     refused = source.work.new_problems()
     try:
         if not is_zip(source.path):
-            return _report(source, refused)
+            return _report(source, refused, pictures_dir)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(replace(source, path=Path(folder)), refused)
+            return _report(replace(source, path=Path(folder)), refused, pictures_dir)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
         report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
@@ -48,7 +49,7 @@ def check_source(source: Source, scratch_dir: Path | None = None) -> ImportRepor
         return report
 
 
-def _report(source: Source, refused: ProblemList) -> ImportReport:
+def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
     sample = PixelSample(source.options.pixel_scale)
@@ -85,6 +86,7 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
         groups=problems.groups,
         documents=documents,
         columns=list(scan.columns),
+        previews=draw_previews(images, named, pictures_dir, work, sample.find_reading()),
         notes=notes,
         can_import=bool(images),
     )
