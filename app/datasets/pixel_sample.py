@@ -47,8 +47,9 @@ class PixelSample:
         self._survey.warn(problems)
         return self._survey.describe()
 
-    def find_reading(self) -> PixelReading:
-        """Return how the pixels are read by what was seen until now."""
+    @property
+    def reading(self) -> PixelReading:
+        """How the pixels would be read, by what was seen until now."""
         return self._survey.find_reading()
 
     def _choose(self) -> list[_Candidate]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.schemas.common import StrictModel
+from app.schemas.pixels import PixelScale
 
 # A report and a summary name no more: a document from outside can hold millions.
 MAX_NAMED_CLASSES = 10_000
@@ -32,7 +33,9 @@ class Remedy(StrictModel):
     """A change of the import options that fixes a group of problems in one press."""
 
     label: str = Field(description="What the button says, e.g. 'Read them into their class'.")
-    options: dict[str, Any] = Field(description="Fields of the import options to replace.")
+    options: dict[str, Any] = Field(
+        description="Fields of the import options to replace; an object adds to the present one."
+    )
 
 
 class ProblemGroup(StrictModel):
@@ -86,6 +89,9 @@ class ImportReport(StrictModel):
     previews: list[ClassPreview] = Field(default_factory=list, description="Pictures of the first classes.")
     documents: list[str] = Field(default_factory=list, description="Annotation files that could be read instead.")
     columns: list[ColumnSample] = Field(default_factory=list, description="Columns of the table that was read.")
+    pixel_scale: PixelScale | None = Field(
+        None, description="How values beyond 8 bit would become grey levels, where there are such images."
+    )
     notes: list[str] = Field(default_factory=list, description="What was found out, e.g. encoding and delimiter.")
     can_import: bool
     is_complete: bool = Field(True, description="False: a limit ended it; the first problem says which.")

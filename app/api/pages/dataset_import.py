@@ -81,6 +81,7 @@ class Report:
     more_previews: list[PreviewRow]
     more_previews_title: str
     choices: Choices | None
+    places: dict[str, str]
     rows: list[ClassRow]
     rows_note: str
     source_path: str
@@ -104,6 +105,7 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
     previews = [_make_preview(item, report, check_url) for item in report.previews]
     num_more = len(previews) - MAX_SHOWN_PREVIEWS
     rows, rows_note = _list_classes(request, report)
+    choices = make_choices(request.options, report)
     context = Report(
         project_id=project_id,
         can_import=report.can_import,
@@ -117,7 +119,8 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
         previews=previews[:MAX_SHOWN_PREVIEWS],
         more_previews=previews[MAX_SHOWN_PREVIEWS:],
         more_previews_title=f"Pictures of {num_more:,} more {'class' if num_more == 1 else 'classes'}",
-        choices=make_choices(request.options, report),
+        choices=choices,
+        places=_name_places(choices, rows),
         rows=rows,
         rows_note=rows_note,
         source_path=request.source_path or "",
@@ -128,6 +131,12 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
         submit=f"Import {report.num_images:,} {'image' if report.num_images == 1 else 'images'}",
     )
     return Fragment("dataset/_import_report.html", ReportContext(context))
+
+
+def _name_places(choices: Choices | None, rows: list[ClassRow]) -> dict[str, str]:
+    """Return the parts of the report that a group of problems can lead to, each with the text of its button."""
+    places = {"choices": choices.button} if choices is not None else {}
+    return places | {"classes": "Edit the classes"} if rows else places
 
 
 def _advise(report: ImportReport) -> str:

@@ -20,6 +20,7 @@ _TITLES = {
     "split_column": "Column with the subset",
     "annotation_file": "Annotation file",
     "class_mapping": "Classes renamed, merged or left out",
+    "pixel_scale": "Range of pixel values",
 }
 
 
@@ -42,6 +43,15 @@ class ColumnChoice:
 
 
 @dataclass(frozen=True)
+class ScaleRange:
+    """The values that become black and white now, and how they were found."""
+
+    min: str
+    max: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Choices:
     """What can be chosen of a source; without documents or columns that part is not drawn."""
 
@@ -50,7 +60,9 @@ class Choices:
     columns: list[ColumnChoice]
     columns_note: str
     roles: list[Option]
-    has_subset: bool
+    scale: ScaleRange | None
+    title: str
+    button: str
 
 
 def make_choices(options: ImportOptions, report: ImportReport) -> Choices | None:
@@ -59,22 +71,30 @@ def make_choices(options: ImportOptions, report: ImportReport) -> Choices | None
     document = options.annotation_file or ""
     if document and document not in report.documents:
         documents.append(Option(document, document))
-    if not report.columns and len(documents) == 1:
+    scale = report.pixel_scale
+    if not report.columns and len(documents) == 1 and scale is None:
         return None
-    has_subset = "split_column" in ImportOptions.model_fields
-    target = "Value" if report.value_names else "Class or value"
-    roles = [Option("unused", "Not used"), Option("filename", "File name"), Option("target", target)]
     shown = report.columns[:MAX_COLUMNS]
+    has_table = bool(report.columns) or len(documents) > 1
     return Choices(
         documents=documents if len(documents) > 1 else [],
         document=document,
         columns=[ColumnChoice(item.name, ", ".join(item.samples[:MAX_SAMPLES]), item.role) for item in shown],
-        columns_note=f"The first {MAX_COLUMNS} of {len(report.columns):,} columns."
-        if len(report.columns) > MAX_COLUMNS
-        else "",
-        roles=[*roles, Option("subset", "Subset")] if has_subset else roles,
-        has_subset=has_subset,
+        columns_note=_note_columns(len(report.columns)),
+        roles=[
+            Option("unused", "Not used"),
+            Option("filename", "File name"),
+            Option("target", "Value" if report.value_names else "Class or value"),
+            Option("subset", "Subset"),
+        ],
+        scale=ScaleRange(f"{scale.min:.10g}", f"{scale.max:.10g}", scale.how) if scale is not None else None,
+        title="Annotation file and columns" if has_table else "Range of pixel values",
+        button="Choose file and columns" if has_table else "Choose the range",
     )
+
+
+def _note_columns(number: int) -> str:
+    return f"The first {MAX_COLUMNS} of {number:,} columns." if number > MAX_COLUMNS else ""
 
 
 def list_changes(options: ImportOptions) -> list[OptionChange]:
@@ -91,6 +111,10 @@ def _describe_change(name: str, value: Any) -> str:
     if label := find_remedy_label({name: value}):
         return label
     title = _TITLES.get(name, name.replace("_", " ").capitalize())
+    if name == "split_column" and value == "":
+        return f"{title}: not used"
+    if name == "pixel_scale":
+        return f"{title}: {value['min']:g} to {value['max']:g}"
     if isinstance(value, list):
         return f"{title}: {', '.join(map(str, value))}"
     return f"{title}: {value}" if isinstance(value, str | int | float) and not isinstance(value, bool) else title

@@ -13,6 +13,15 @@ from app.schemas.import_report import ImportProblem, ProblemGroup
 MAX_EXAMPLES = 5
 # So few groups show their examples at once; of more, each shows them on a press.
 MAX_OPEN_GROUPS = 2
+# Kinds that are mended by choosing another file, other columns or another scale, or by the table of classes.
+_CHOICE_KINDS = frozenset(
+    {"annotation_entry", "bad_file_name", "bad_label", "bad_row", "bad_value", "beyond_float32", "column"}
+    | {"low_contrast", "missing_file", "no_annotation", "not_in_table", "one_hot_row", "pixel_scale", "unknown_subset"}
+)
+_CLASS_KINDS = frozenset(
+    {"class_not_in_train", "class_twins", "date_classes", "doubtful_class", "few_images", "nested_twin"}
+    | {"undecodable_name"}
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class GroupView:
     more: str
     is_open: bool
     remedies: list[RemedyButton]
+    place: Literal["", "choices", "classes"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,7 @@ def _describe_group(number: int, group: ProblemGroup, is_open: bool) -> GroupVie
             RemedyButton(f"remedy-{number}-{index}", remedy.label, json.dumps(remedy.options, ensure_ascii=False))
             for index, remedy in enumerate(group.remedies)
         ],
+        place="choices" if group.kind in _CHOICE_KINDS else "classes" if group.kind in _CLASS_KINDS else "",
     )
 
 

@@ -30,9 +30,9 @@ def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: 
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Pictures of the classes are drawn into the folder `previews` of `pictures_dir`, if that is given.
-    Headers of the first images are read, images are decoded for a few seconds, and the pixels of some beyond 8 bit or
-    with transparency are looked at; the import does so for all. Raises what the listener of `source.work` raises.
+    removed again. Headers of the first images are read, images are decoded for a few seconds, and the pixels of some
+    beyond 8 bit or with transparency are looked at; the import does so for all. Pictures of the classes are drawn into
+    the folder `previews` of `pictures_dir`, if that is given. Raises what the listener of `source.work` raises.
     """
     refused = source.work.new_problems()
     try:
@@ -84,9 +84,10 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
+        previews=draw_previews(images, named, pictures_dir, sample.reading, work),
+        pixel_scale=sample.reading.scale,
         documents=documents,
         columns=list(scan.columns),
-        previews=draw_previews(images, named, pictures_dir, work, sample.find_reading()),
         notes=notes,
         can_import=bool(images),
     )

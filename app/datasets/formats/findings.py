@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from app.datasets.formats.base import FoundImage, ProblemList
 from app.datasets.table import Annotation, Label
@@ -48,16 +49,40 @@ def warn_of_classes(
     `images` are those that can be read, `found_classes` the names that the source has before any mapping.
     """
     counts = count_classes(image.annotations for image in images)
+    found = list(found_classes)
+    few = [name for name in counts if counts[name] == 1]
+    _offer_to_leave_out("few_images", few, counts, _Names(found, options.class_mapping), problems)
     if any(image.split is not None for image in images):
-        _warn_of_untrained(images, counts, problems)
-    _warn_of_twins(counts, found_classes, options, problems)
+        untrained = _warn_of_untrained(images, counts, problems)
+        _offer_to_leave_out("class_not_in_train", untrained, counts, _Names(found, options.class_mapping), problems)
+    _warn_of_twins(counts, found, options, problems)
 
 
-def _warn_of_untrained(images: Sequence[FoundImage], counts: Counter[str], problems: ProblemList) -> None:
+class _Names(NamedTuple):
+    """The classes as the source names them, and the new names that the options give."""
+
+    found: Sequence[str]
+    mapping: Mapping[str, str | None]
+
+
+def _offer_to_leave_out(
+    kind: str, classes: Sequence[str], counts: Counter[str], names: _Names, problems: ProblemList
+) -> None:
+    """Offer to import without some classes, where two or more others stay."""
+    if classes and len(counts) - len(classes) >= 2:
+        mapping = _extend_mapping(names.mapping, names.found, dict.fromkeys(classes))
+        label = "Leave out this class" if len(classes) == 1 else f"Leave out these {len(classes):,} classes"
+        problems.offer(kind, Remedy(label=label, options={"class_mapping": mapping}))
+
+
+def _warn_of_untrained(images: Sequence[FoundImage], counts: Counter[str], problems: ProblemList) -> list[str]:
+    """Warn of the classes that no training image has, and return them."""
+    untrained = []
     in_train = count_classes(image.annotations for image in images if image.split == "train")
     for name in sorted(counts):
         if in_train[name]:
             continue
+        untrained.append(name)
         subsets = Counter(
             image.split or "none" for image in images if any(_class_of(item) == name for item in image.annotations)
         )
@@ -65,6 +90,7 @@ def _warn_of_untrained(images: Sequence[FoundImage], counts: Counter[str], probl
         message = f"The class {name!r} has no training image ({where}): a model cannot learn what it never sees."
         fix = "Move some of its images into train, or draw a new split after the import."
         problems.warn(name, message, fix, kind="class_not_in_train")
+    return untrained
 
 
 def _class_of(annotation: Annotation) -> str | None:
@@ -93,9 +119,9 @@ def _warn_of_twins(
 
 
 def _extend_mapping(
-    mapping: Mapping[str, str | None], found_classes: Iterable[str], chosen: Mapping[str, str]
+    mapping: Mapping[str, str | None], found_classes: Iterable[str], chosen: Mapping[str, str | None]
 ) -> dict[str, str | None]:
-    """Return the mapping of the options with the classes merged that it leaves apart."""
+    """Return the mapping of the options with the chosen classes under the names that they get, None to leave out."""
     merged = dict(mapping)
     for name in found_classes:
         new_name = mapping.get(name, name)

@@ -30,7 +30,7 @@ _MAX_NAME_CHARACTERS = 300
 
 
 def draw_previews(
-    images: Sequence[FoundImage], classes: Sequence[str], directory: Path | None, work: Work, pixels: PixelReading
+    images: Sequence[FoundImage], classes: Sequence[str], directory: Path | None, pixels: PixelReading, work: Work
 ) -> list[ClassPreview]:
     """Draw up to six pictures of each of the first classes below a directory; without one draw nothing.
 
@@ -52,9 +52,10 @@ def draw_previews(
                 break
             if len(rows[number].pictures) < MAX_PICTURES:
                 work.step("Drawing previews", 0)
-                num_bytes += _add_picture(
-                    rows[number], image, directory / f"{number}-{len(rows[number].pictures)}.jpg", work.limits, pixels
-                )
+                if data := _draw(image, pixels, work.limits):
+                    _add_picture(rows[number], f"{number}-{len(rows[number].pictures)}.jpg", image)
+                    (directory / rows[number].pictures[-1]).write_bytes(data)
+                    num_bytes += len(data)
     except (LimitError, OSError):  # what was drawn so far is enough: the report does not depend on it
         pass
     return [row for row in rows if row.pictures]
@@ -88,21 +89,19 @@ def _take_turns(chosen: Sequence[Sequence[FoundImage]]) -> Iterator[tuple[int, F
                 yield number, image
 
 
-def _add_picture(row: ClassPreview, image: FoundImage, path: Path, limits: ImportLimits, pixels: PixelReading) -> int:
-    """Draw one picture into its row and return its size; 0 for a file that cannot be drawn."""
+def _draw(image: FoundImage, pixels: PixelReading, limits: ImportLimits) -> bytes:
+    """Return the picture of an image, empty for a file that cannot be drawn or takes too long."""
+    max_pixels = min(limits.max_pixels, _MAX_PIXELS)
     try:
-        data = draw_thumbnail(image.path, _limit_pixels(limits), pixels)
+        return draw_thumbnail(image.path, limits.model_copy(update={"max_pixels": max_pixels}), pixels)
     except UnreadableImageError:
-        return 0
-    path.write_bytes(data)
-    row.pictures.append(path.name)
+        return b""
+
+
+def _add_picture(row: ClassPreview, picture: str, image: FoundImage) -> None:
+    row.pictures.append(picture)
     row.names.append(shorten(clean_text(image.name), _MAX_NAME_CHARACTERS))
     row.captions.append(_describe_values(image))
-    return len(data)
-
-
-def _limit_pixels(limits: ImportLimits) -> ImportLimits:
-    return limits.model_copy(update={"max_pixels": min(limits.max_pixels, _MAX_PIXELS)})
 
 
 def _describe_values(image: FoundImage) -> str:

@@ -53,10 +53,16 @@
     if (documents) change.annotation_file = documents.value || null;
     const columns = [...part.querySelectorAll("[data-choice-column]")];
     const named = (role) => columns.filter((column) => column.value === role).map((column) => column.dataset.choiceColumn);
-    if (columns.length) {
-      change.filename_column = named("filename")[0] ?? null;
-      change.target_columns = named("target").length ? named("target") : null;
-      if (part.dataset.hasSubset !== undefined) change.split_column = named("subset")[0] ?? null;
+    /* Only what was chosen otherwise is sent: the rest is still detected. */
+    const found = (role) => columns.filter((column) => [...column.options].some((option) => option.defaultSelected && option.value === role)).map((column) => column.dataset.choiceColumn);
+    const isOther = (role) => JSON.stringify(named(role)) !== JSON.stringify(found(role));
+    if (isOther("filename")) change.filename_column = named("filename")[0] ?? null;
+    if (isOther("target")) change.target_columns = named("target").length ? named("target") : null;
+    if (isOther("subset")) change.split_column = named("subset")[0] ?? ""; /* empty: a column that looks like one is not used */
+    const ends = [...part.querySelectorAll("[data-scale-end]")];
+    if (ends.some((input) => input.value !== input.defaultValue)) {
+      const [min, max] = ends.map((input) => input.value.trim());
+      change.pixel_scale = min === "" || max === "" ? null : { min: Number(min), max: Number(max) };
     }
     return change;
   };
@@ -64,8 +70,20 @@
   const applyChoices = (part) => {
     const change = readChoices(part);
     const isOther = "annotation_file" in change && (change.annotation_file ?? "") !== (readOptions().annotation_file ?? "");
-    if (isOther) Object.assign(change, { filename_column: null, target_columns: null }, "split_column" in change ? { split_column: null } : {});
+    if (isOther) Object.assign(change, { filename_column: null, target_columns: null, split_column: null });
     checkAgain(change);
+  };
+
+  /* A remedy about some classes leaves what was chosen for others. */
+  const addTo = (options, change) => Object.fromEntries(Object.entries(change).map(([name, value]) => {
+    const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
+    return [name, isObject ? { ...options[name], ...value } : value];
+  }));
+  const openPart = (part) => {
+    const details = part.querySelector("details");
+    details.open = true;
+    part.scrollIntoView({ block: "nearest" });
+    details.querySelector("summary").focus({ preventScroll: true });
   };
 
   /* Names of files and subsets are in one column each. */
@@ -85,6 +103,10 @@
   document.addEventListener("click", (event) => {
     const setter = event.target.closest("[data-set-options]");
     if (setter) checkAgain(JSON.parse(setter.dataset.setOptions));
+    const remedy = event.target.closest("[data-add-options]");
+    if (remedy) checkAgain(addTo(readOptions(), JSON.parse(remedy.dataset.addOptions)));
+    const opener = event.target.closest("[data-open-part]");
+    if (opener) openPart(byId(opener.dataset.openPart));
     if (event.target.closest("[data-check-again]")) checkAgain({});
     const apply = event.target.closest("[data-apply-choices]");
     if (apply) applyChoices(apply.closest("[data-choices]"));

@@ -72,7 +72,7 @@ def test_problems_are_counted_by_kind_with_a_button_that_mends_them() -> None:
     assert "Few images 1 warning" in text
     assert "And 6 more." in text
     assert "&lt;b&gt;/1.png" in html
-    (change,) = re.findall(r'id="remedy-0-0" data-set-options="([^"]+)"', html)
+    (change,) = re.findall(r'id="remedy-0-0" data-add-options="([^"]+)"', html)
     assert json.loads(unescape(change)) == REMEDY["options"]
     assert f'href="/api/datasets/{PID}/import/check/{JID}/problems" download' in html
     many = draw(num_images=96, num_problems=8, groups=[group()] * 3)
