@@ -13,6 +13,7 @@ from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
+from app.datasets.formats.previews import draw_previews
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
@@ -27,28 +28,28 @@ _MAX_NAMES = 1000
 _MAX_CHECK_S, _MIN_DECODING_S = 4.0, 1.0
 
 
-def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
+def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
     removed again. Headers of the first images are read, images are decoded for a few seconds, and the pixels of some
-    beyond 8 bit or with transparency are looked at; the import does so for all. Raises what the listener of
-    `source.work` raises.
+    beyond 8 bit or with transparency are looked at; the import does so for all. Pictures of the classes are drawn into
+    the folder `previews` of `pictures_dir`, if that is given. Raises what the listener of `source.work` raises.
     """
     name = source.path.name or str(source.path)
     if not is_zip(source.path):
-        return _report_or_refuse(source, name, source.work.new_problems())
+        return _report_or_refuse(source, name, source.work.new_problems(), pictures_dir)
     with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
         try:
             refused = extract_zip(source.path, Path(folder), source.work)
         except SourceError as error:
             return _refuse(source, name, error, source.work.new_problems())
-        return _report_or_refuse(replace(source, path=Path(folder)), name, refused)
+        return _report_or_refuse(replace(source, path=Path(folder)), name, refused, pictures_dir)
 
 
-def _report_or_refuse(source: Source, name: str, refused: ProblemList) -> ImportReport:
+def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
     try:
-        return _report(source, refused)
+        return _report(source, refused, pictures_dir)
     except SourceError as error:
         return _refuse(source, name, error, refused)
 
@@ -63,7 +64,7 @@ def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList)
     return report
 
 
-def _report(source: Source, refused: ProblemList) -> ImportReport:
+def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
     began_s = time.monotonic()
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
@@ -100,6 +101,8 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
+        previews=draw_previews(images, named, pictures_dir, sample.reading, work),
+        pixel_scale=sample.reading.scale,
         documents=documents,
         columns=list(scan.columns),
         notes=notes,

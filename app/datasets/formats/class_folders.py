@@ -72,8 +72,10 @@ class FoundClasses:
     notes: tuple[str, ...] = ()
 
 
-def find_class_folders(tree: SourceTree, problems: ProblemList) -> FoundClasses:
-    """Return the class folders; doubts about them are added to the problems.
+def find_class_folders(
+    tree: SourceTree, problems: ProblemList, mapping: Mapping[str, str | None] | None = None
+) -> FoundClasses:
+    """Return the class folders; doubts about them that `mapping` does not settle are added to the problems.
 
     Raises SourceError, which names what was found, where folders are no classes.
     """
@@ -91,7 +93,7 @@ def find_class_folders(tree: SourceTree, problems: ProblemList) -> FoundClasses:
     if _are_divided_inside(folders):
         note = "The folders train, val and test of each class became the split 'original'."
         return FoundClasses(_find_divided_inside(folders), loose, (note,))
-    _warn_of_holders(folders, problems)
+    _warn_of_holders(folders, problems, mapping or {})
     _warn_of_dates(tree.top, folders, problems)
     return FoundClasses(folders, loose)
 
@@ -186,14 +188,17 @@ def _refuse_holders(folders: Sequence[ClassFolder]) -> None:
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
 
 
-def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList) -> None:
+def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapping: Mapping[str, str | None]) -> None:
     """Warn of a class called `images` beside others: often the images that nobody has sorted yet."""
     for item in folders:
-        if item.raw_class.casefold() in HOLDERS and item.folder.num_images and len(folders) > 1:
+        is_doubtful = item.raw_class.casefold() in HOLDERS and item.raw_class not in mapping
+        if is_doubtful and item.folder.num_images and len(folders) > 1:
             message = f"The folder {item.raw_class!r} is read as a class, though folders of this name seldom are one."
             problems.warn(item.name, message, "Leave it out, if its images have no class.", kind="doubtful_class")
             label = f"Leave out the class {item.raw_class!r}"
-            problems.offer("doubtful_class", Remedy(label=label, options={"class_mapping": {item.raw_class: None}}))
+            problems.offer(
+                "doubtful_class", Remedy(label=label, options={"class_mapping": {**mapping, item.raw_class: None}})
+            )
 
 
 def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: ProblemList) -> None:

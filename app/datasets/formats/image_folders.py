@@ -51,7 +51,7 @@ class ImageFolders:
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """List the files of every class folder."""
         problems = work.new_problems()
-        classes_found = find_class_folders(read_tree(root, work), problems)
+        classes_found = find_class_folders(read_tree(root, work), problems, options.class_mapping)
         class_folders, notes = classes_found.folders, classes_found.notes
         nested = options.nested_folders
         holder = _find_common_holder(class_folders)
