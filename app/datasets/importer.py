@@ -26,7 +26,7 @@ from app.datasets.formats.work import Work
 from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
 from app.datasets.images import UnreadableImageError
 from app.datasets.job_guard import guard_limits
-from app.datasets.naming import assign_filenames
+from app.datasets.naming import assign_filenames, keep_source_name
 from app.datasets.samples import SAMPLES
 from app.datasets.splits import DrawnSplit, add_split, draw_split
 from app.datasets.storing import ImageStore, StoredImage, Transfer
@@ -201,6 +201,7 @@ def _build_table(
             source=str(item.found.path) if is_reference else None,
             content_hash=item.stored.content_hash,
             size_bytes=item.stored.size_bytes,
+            source_name=keep_source_name(item.found.name, item.filename),
         )
         for item in imported
     ]

@@ -19,6 +19,7 @@ FILES_AND_STREAMS = {
     "follow_experiment",
     "get_check_problems",
     "get_import_problems",
+    "download_results",
 }
 
 
