@@ -45,6 +45,7 @@ from app.api.routes import (
     tasks,
     training,
     uploads,
+    weights,
 )
 from app.api.security.addresses import allowed_host_names
 from app.api.security.bodies import BodyMiddleware, Patience
@@ -85,6 +86,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     samples.router,
     jobs.router,
     system.router,
+    weights.router,
 )
 PAGE_ROUTERS: tuple[APIRouter, ...] = (
     projects_page.router,

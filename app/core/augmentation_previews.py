@@ -16,6 +16,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.pixel_records import reading_of
 from app.schemas.augmentations import (
     AugmentationPreview,
     AugmentationPreviewMessage,
@@ -53,7 +54,8 @@ class AugmentationPreviewService:
         self._refuse_invalid(project_id, request)
         sources = self._choose_images(project_id, request)
         shared = request.model_dump(exclude={"split_name", "num_images"})
-        message = AugmentationPreviewMessage(id=secrets.token_hex(8), sources=sources, **shared)
+        pixels = reading_of(self._lookup.find_table(project_id))
+        message = AugmentationPreviewMessage(id=secrets.token_hex(8), sources=sources, pixels=pixels, **shared)
         answer = ask_until_answered(lambda: self._ask(project_id, message))
         if answer.pop("status") != "ok":
             reason = str(answer.get("message", "The images cannot be drawn."))

@@ -16,12 +16,13 @@ from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
+from app.datasets.pixel_records import reading_of
 from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
 from app.schemas.datasets import DatasetCleared, DatasetSummary, ImageInfo, ImageItem, ImagePage, ImageQuery, ImageStats
-from app.schemas.import_report import ImportProblem
+from app.schemas.import_report import ImportProblem, ProblemGroup
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
@@ -113,12 +114,13 @@ class DatasetService:
         Where the disk does not take it, its bytes are returned.
         """
         source = self.image_path(project_id, filename)
+        pixels = reading_of(self._lookup.find_table(project_id))
         try:
             target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
             if target.is_file():
                 return target
             make_directory(target.parent, below=self._stores.paths.dataset_dir(project_id))
-            write_thumbnail(source, target, ImportLimits())
+            write_thumbnail(source, target, ImportLimits(), pixels)
         except (UnreadableImageError, UnsafePathError) as error:
             raise NotFoundError(str(error)) from error
         except FileNotFoundError as error:
@@ -126,7 +128,7 @@ class DatasetService:
             raise NotFoundError(msg) from error
         except OSError as error:
             logger.warning("The thumbnail %s is not kept: %s", target, error)
-            return draw_thumbnail(source, ImportLimits())
+            return draw_thumbnail(source, ImportLimits(), pixels)
         return target
 
     def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
@@ -183,6 +185,7 @@ class DatasetService:
 
 def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> DatasetSummary:
     """Return what is to be said of a dataset."""
+    pixels = reading_of(table)
     return DatasetSummary(
         project_id=project_id,
         id=table.id,
@@ -200,9 +203,14 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         image_stats=ImageStats(**to_builtins(table.image_stats)),
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
+        groups=[ProblemGroup(**to_builtins(group)) for group in table.groups],
+        num_files=table.num_files,
+        num_lost=table.num_lost,
         notes=list(table.notes),
         content_hash=table.content_hash,
         identical=view.identical,
+        pixel_scale=pixels.scale,
+        background=pixels.background,
     )
 
 

@@ -12,6 +12,8 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.metric_advice import MetricAdvisor
+from app.core.more_epochs import propose_epochs
+from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.core.training import say_unstartable
@@ -38,7 +40,13 @@ class TrainingViewService:
     """Reads lists and settings of experiments."""
 
     def __init__(
-        self, stores: Stores, scheduler: JobScheduler, tasks: TaskService, settings: Settings, live: LiveFigures
+        self,
+        stores: Stores,
+        scheduler: JobScheduler,
+        tasks: TaskService,
+        settings: Settings,
+        live: LiveFigures,
+        checker: RunChecker,
     ) -> None:
         self._stores = stores
         self._scheduler = scheduler
@@ -47,6 +55,7 @@ class TrainingViewService:
         self._settings = settings
         self._live = live
         self._advisor = MetricAdvisor(stores)
+        self._checker = checker
 
     def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:
         """Return the page; without a wish the first of the list is selected. Raises NotFoundError."""
@@ -104,11 +113,22 @@ class TrainingViewService:
                 for item in spec.info.architectures
                 if item.weights_file
             },
-            weights_dir=str(weights_dir),
             lock_reason=say_locked(record),
             advice=self._advisor.advise(project_id, record),
+            checks=self._checker.list_checks(project_id, record),
+            prefers_pretrained=self._prefers_pretrained(spec, record),
+            more_epochs=self._propose_epochs(project_id, record),
             train_refusal=_say_untrainable(record, split_names),
         )
+
+    def _prefers_pretrained(self, spec: TaskSpec, record: ExperimentRecord) -> bool:
+        found = (item for item in spec.info.architectures if item.id == record.model.backbone)
+        return any(self._checker.weights.prefers_pretrained(item) for item in found)
+
+    def _propose_epochs(self, project_id: str, record: ExperimentRecord) -> int:
+        if record.status != "completed" or not self._stores.experiments.list_checkpoints(project_id, record):
+            return 0
+        return propose_epochs(self._stores, project_id, record)
 
     def describe_deletion(self, project_id: str, experiment_id: str) -> DeletionView:
         """Return what would go with an experiment; raises ExperimentNotFoundError."""

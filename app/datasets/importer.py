@@ -19,7 +19,7 @@ from typing import Any
 
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
-from app.datasets.formats.findings import count_classes, drop_empty_classes
+from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import Work
@@ -27,12 +27,16 @@ from app.datasets.identical import find_identical, measure_split_leaks, summariz
 from app.datasets.images import UnreadableImageError
 from app.datasets.job_guard import guard_limits
 from app.datasets.naming import assign_filenames, keep_source_name
+from app.datasets.pixel_records import record_reading
+from app.datasets.pixel_survey import PixelSurvey
+from app.datasets.redrawing import Redraw, needs_redraw, redraw_all
 from app.datasets.samples import SAMPLES
 from app.datasets.splits import DrawnSplit, add_split, draw_split
 from app.datasets.storing import ImageStore, StoredImage, Transfer
 from app.datasets.table import (
     Annotation,
     DatasetTable,
+    GroupRecord,
     ImageRecord,
     Label,
     ProblemRecord,
@@ -41,12 +45,14 @@ from app.datasets.table import (
     encode_dataset,
     hash_content,
 )
+from app.datasets.thumbnails import thumbnail_path
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed, SplitSummary, StageStatus
-from app.schemas.import_report import MAX_NAMED_CLASSES
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportProblem
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ImportPayload
+from app.schemas.pixels import PixelReading
 from app.schemas.splits import SplitCreate
 
 ORIGINAL_SPLIT = "original"
@@ -96,17 +102,24 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     unpacked = context.output_dir / _UNPACKED_DIR
     source, transfer, refused = _open_source(payload, unpacked, work)
     found = scan_source(_source(payload, source, work))
-    imported = list(_store_images(work, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
+    store = ImageStore(images_dir, thumbs_dir, transfer, payload.limits)
+    imported = list(_store_images(work, found, store))
     shutil.rmtree(unpacked, ignore_errors=True)
+    survey = _survey(imported, payload)
+    survey.warn(found.scan.problems)
     problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
-    table = _build_table(payload, found, imported, problems)
+    num_files = found.inventory.count_files([item.found for item in imported], problems, refused)
+    pixels = survey.find_reading()
+    _redraw(work, store, imported, pixels)
+    table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
+    table.notes += survey.describe()
     if payload.split is not None:
         table = add_split(table, payload.split, _draw(table, payload, payload.split))
     sync_directory(images_dir)
     write_bytes_durably(context.output_dir / "dataset.json", encode_dataset(table))
-    return _summarize(table, found) | _summarize_split(table, payload)
+    return _summarize(table) | _summarize_split(table, payload)
 
 
 def _open_source(payload: ImportPayload, unpacked: Path, work: Work) -> tuple[Path, Transfer, ProblemList]:
@@ -185,11 +198,35 @@ def _count_cores() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+def _survey(imported: Sequence[_Imported], payload: ImportPayload) -> PixelSurvey:
+    survey = PixelSurvey(payload.options.pixel_scale)
+    for item in imported:
+        survey.add_header(item.stored.header)
+        survey.add_look(item.stored.look, item.found.name)
+    return survey
+
+
+def _redraw(work: Work, store: ImageStore, imported: Sequence[_Imported], pixels: PixelReading) -> None:
+    """Draw the thumbnails again that depend on what was found over all images."""
+    redraws = [
+        Redraw(
+            item.found.path if store.transfer == "reference" else store.images_dir / item.filename,
+            thumbnail_path(store.thumbs_dir, item.filename),
+        )
+        for item in imported
+        if needs_redraw(item.stored.header, item.stored.look, pixels)
+    ]
+    with closing(redraw_all(redraws, store.limits, pixels)) as drawn:
+        for done, _ in enumerate(drawn, start=1):
+            work.step("Drawing the thumbnails of images beyond 8 bit", done, len(redraws))
+
+
 def _build_table(
-    payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList
+    payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList, num_files: int
 ) -> DatasetTable:
     counts = count_classes(item.found.annotations for item in imported)
     classes, labels = drop_empty_classes(found.scan.classes, counts, problems)
+    warn_of_classes([item.found for item in imported], found.found_classes, payload.options, problems)
     is_reference = payload.mode == "reference"
     images = [
         ImageRecord(
@@ -219,14 +256,24 @@ def _build_table(
         import_mode=_recorded_mode(payload, imported),
         content_hash=hash_content(images),
         num_problems=problems.num_problems,
-        problems=[
-            ProblemRecord(item.file, item.message, item.fix, item.severity, item.kind) for item in problems.named
+        problems=_record_problems(problems.named),
+        groups=[
+            GroupRecord(
+                item.kind, item.title, item.severity, item.count, item.num_images, _record_problems(item.examples)
+            )
+            for item in problems.groups
         ],
+        num_files=num_files,
+        num_lost=problems.num_lost,
         value_names=list(found.scan.value_names),
         splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
         notes=[shorten(note, MAX_NOTE_CHARACTERS) for note in found.scan.notes],
     )
+
+
+def _record_problems(problems: Sequence[ImportProblem]) -> list[ProblemRecord]:
+    return [ProblemRecord(item.file, item.message, item.fix, item.severity, item.kind) for item in problems]
 
 
 def _record_original(images: Sequence[ImageRecord], now: str) -> SplitRecord:
@@ -263,17 +310,19 @@ def _explain(problems: ProblemList) -> str:
     return f"No image could be imported. {named}" + (f" And {more} more problems." if more > 0 else "")
 
 
-def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
+def _summarize(table: DatasetTable) -> dict[str, Any]:
     return {
         "dataset_id": table.id,
         "num_images": len(table.images),
         "num_problems": table.num_problems,
+        "num_files": table.num_files,
+        "num_lost": table.num_lost,
         "num_classes": len(table.classes),
         "classes": table.classes[:MAX_NAMED_CLASSES],
         "source_format": table.source_format,
         "split_names": table.split_names,
         "value_names": table.value_names,
-        "notes": list(found.scan.notes),
+        "notes": table.notes,
         "identical": summarize_identical(table.images, find_identical(table.images)).model_dump(),
     }
 

@@ -117,6 +117,17 @@ class ProblemRecord(msgspec.Struct):
     kind: str = "other"
 
 
+class GroupRecord(msgspec.Struct):
+    """All problems of one kind, counted, and the first of them."""
+
+    kind: str
+    title: str
+    severity: StoredSeverity
+    count: Count
+    num_images: Count = 0
+    examples: list[ProblemRecord] = []
+
+
 class SplitRecord(msgspec.Struct):
     """How a split was drawn; seed is None for one that came with the source.
 
@@ -131,8 +142,17 @@ class SplitRecord(msgspec.Struct):
     leaks: dict[str, Any] | None = None
 
 
+class PixelScaleRecord(msgspec.Struct):
+    """How values beyond 8 bit become grey levels: a `PixelScale`."""
+
+    min: float
+    max: float
+    how: str = ""
+    has_unit_images: bool = False
+
+
 class DatasetTable(msgspec.Struct):
-    """dataset.json."""
+    """dataset.json. `background`, red, green and blue, lies below transparent pixels; None in older tables."""
 
     id: str
     task: str
@@ -152,6 +172,11 @@ class DatasetTable(msgspec.Struct):
     splits: list[SplitRecord] = []
     class_mapping: dict[str, str | None] = {}
     notes: list[str] = []
+    groups: list[GroupRecord] = []
+    num_files: Count = 0
+    num_lost: Count = 0
+    pixel_scale: PixelScaleRecord | None = None
+    background: tuple[int, int, int] | None = None
 
 
 DATASET_DECODER = msgspec.json.Decoder(DatasetTable)

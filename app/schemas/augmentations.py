@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.schemas.common import StrictModel
 from app.schemas.names import KnownName
+from app.schemas.pixels import CURRENT, PixelReading
 from app.schemas.tasks import AugmentationEntry
 
 Entries = Annotated[list[AugmentationEntry], Field(max_length=32)]
@@ -43,6 +44,7 @@ class AugmentationPreviewMessage(StrictModel):
     image_size: int
     resize_mode: ResizeMode
     seed: int
+    pixels: PixelReading = CURRENT
 
 
 class PreviewImage(StrictModel):

@@ -31,6 +31,7 @@ VALID_BODIES: dict[str, Any] = {
 FORMS = {
     "POST /api/datasets/{pid}/import/upload": {"files": ("a.png", b"x")},
     "POST /api/predict/{pid}/{eid}": {"file": ("a.png", b"x")},
+    "POST /api/weights": {"file": ("a.pth", b"x")},
 }
 
 
@@ -60,7 +61,7 @@ def leaves(routes: list[BaseRoute]) -> set[str]:
 def test_walk_covers_every_route_of_the_application() -> None:
     routed = {path.replace(":path}", "}") for router in API_ROUTERS for path in leaves(router.routes)}
     assert routed == {operation.path for operation in OPERATIONS}
-    assert len(routed) == 61
+    assert len(routed) == 64
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)
@@ -70,7 +71,7 @@ def test_missing_project_or_job_answers_404(client: httpx.Client, operation: Ope
 
 
 def test_number_of_operations_with_an_id() -> None:
-    assert len(WITH_ID) == 67
+    assert len(WITH_ID) == 70
 
 
 @pytest.mark.parametrize("operation", WITH_ID, ids=lambda operation: operation.name)

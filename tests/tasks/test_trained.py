@@ -110,7 +110,7 @@ def test_a_checkpoint_of_another_program_is_refused(content: Any, tmp_path: Path
 
 def test_a_checkpoint_of_a_later_version_says_what_it_needs(tmp_path: Path) -> None:
     _save(tmp_path / "best.ckpt", TASKS[0], ai_studio={"version": CHECKPOINT_VERSION + 1})
-    needs = "has version 3 and needs a later AI Studio, which reads version 3; this one reads versions 1 to 2"
+    needs = "has version 4 and needs a later AI Studio, which reads version 4; this one reads versions 1 to 3"
     with pytest.raises(JobFailure, match=needs):
         load_trained(tmp_path / "best.ckpt")
 

@@ -107,14 +107,14 @@ def _score_pairs(encoding: str) -> Callable[[Sequence[bytes]], float]:
                     num_all += 1
                     num_usual += _is_usual_pair(character.encode(encoding), encoding, name[at + 1 : at + 2])
         share = num_usual / num_all if num_all else 0.0
-        # Every Korean name is a Chinese one by its bytes; that a Chinese one is Korean by chance gets rarer with length.
+        # The bytes of a Korean name are always those of a Chinese one; the other way round is rare in a long one.
         return share + _LEAD if encoding == "cp949" and num_all >= _MIN_KOREAN else share
 
     return score
 
 
 def _is_usual_pair(pair: bytes, encoding: str, following: str) -> bool:
-    if len(pair) != 2:  # noqa: PLR2004 - half-width letters, which no one writes names with
+    if len(pair) != 2:  # half-width letters, which no one writes names with
         return False
     # An accented letter and the plain one behind it read as one character, in the middle of a word.
     takes_letter = pair[1:].isalpha() and following.isascii() and following.isalpha()
