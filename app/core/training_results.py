@@ -9,6 +9,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.more_epochs import propose_epochs
+from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.core.training import RESUMABLE_STATUSES
@@ -44,6 +45,7 @@ class TrainingResultsService:
         self._scheduler = scheduler
         self._live = live
         self._views = views
+        self._source_names = SourceNames(self._lookup, views)
 
     def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
         """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.
@@ -54,7 +56,7 @@ class TrainingResultsService:
         seq = self._bus.last_seq(project_id)
         record = self._lookup.find_experiment(project_id, experiment_id)
         experiments, spec = self._stores.experiments, self._lookup.find_spec(project_id)
-        run = self._read_run(project_id, record)
+        run = self._name_skipped(project_id, self._read_run(project_id, record))
         found = experiments.list_checkpoints(project_id, record)
         checkpoints = {name: found[name] for name in CHECKPOINT_NAMES if name in found}
         figures = self._live.get(run.job_id if run else None)
@@ -87,6 +89,12 @@ class TrainingResultsService:
             more_epochs=propose_epochs(self._stores, project_id, record) if record.status == "completed" else 0,
             num_val_copies=self._count_val_copies(project_id, record),
         )
+
+    def _name_skipped(self, project_id: str, run: RunRecord | None) -> RunRecord | None:
+        """Return the run with the names that skipped images have in the source."""
+        if run is None or not run.skipped:
+            return run
+        return run.model_copy(update={"skipped": self._source_names.add_to(project_id, run.skipped)})
 
     def _read_run(self, project_id: str, record: ExperimentRecord) -> RunRecord | None:
         if record.current_run_id is None:

@@ -231,9 +231,10 @@ def _describe_identical(project_id: str, identical: IdenticalImages) -> Identica
 
 def _describe_group(project_id: str, group: IdenticalGroup) -> tuple[list[tuple[str, str]], str]:
     labels = group.labels or [""] * len(group.filenames)
+    names = group.source_names or group.filenames
     links = [
-        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=name))
-        for name, label in zip(group.filenames, labels, strict=True)
+        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=filename))
+        for filename, name, label in zip(group.filenames, names, labels, strict=True)
     ]
     num_more = group.num_images - len(links)
     return links, f"and {num_more:,} more" if num_more else ""

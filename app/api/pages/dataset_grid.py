@@ -180,11 +180,12 @@ def _class_options(chosen: str | None, summary: DatasetSummary) -> list[Option]:
 def _make_tile(project_id: str, address: DatasetAddress, item: ImageItem) -> Tile:
     values = ", ".join(format_value(value) for value in item.values or ())
     text = item.class_name or values or "Not annotated"
+    name = item.source_name or item.filename
     return Tile(
-        name=item.filename,
+        name=name,
         href=f"{page_url(project_id)}{address.to_text(image=item.filename)}",
         src=thumbnail_url(project_id, item.filename),
-        alt=f"{item.filename}: {text}",
+        alt=f"{name}: {text}",
         text=text,
         size=f"{item.width} × {item.height}",  # noqa: RUF001 - the sign between two sides
         num_annotations=f"{item.annotation_count:,}",

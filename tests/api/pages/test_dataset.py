@@ -84,7 +84,7 @@ def test_filters_order_and_page_are_in_the_address(client: httpx.Client, importe
     query = {"class": "blue", "search": "_00", "sort": "-filename", "view": "list", "split": "main"}
     answer = client.get(f"/projects/{imported}/dataset/image-grid", params=query, headers=HTMX)
     names = re.findall(r"data-image-link>([^<]+)<", answer.text)
-    assert names == [f"blue_{number:03}.png" for number in range(9, -1, -1)]
+    assert names == [f"blue/blue_{number:03}.png" for number in range(9, -1, -1)]
     assert '<section id="image-grid"' in answer.text
     assert "10 of 120 images" in answer.text
     pushed = answer.headers["hx-push-url"]
@@ -207,6 +207,6 @@ def test_identical_images_are_named_with_the_labels_that_differ(
     assert 'id="identical-images"' in html
     assert "4 identical images" in html
     assert "4 images are identical to another one (2 groups). 2 of the groups have more than one label." in html
-    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat0.png: cat</a>' in html
+    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat/cat0.png: cat</a>' in html
     summary = client.get(f"/api/datasets/{project_id}").json()["data"]
     assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2
