@@ -13,7 +13,6 @@ from app.datasets.looks import ImageLook, TransparencyLook
 from app.datasets.pixel_scale import GIVEN, FoundScale, GreyRange, count_few_levels, find_scale
 from app.schemas.pixels import BLACK, WHITE, PixelReading, PixelScale, ScaleChoice
 
-
 # The upper 8 bits of a 12-bit value in a 16-bit file reach 15.
 _DARK_BELOW = 16
 
