@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.datasets.table import Label
+from app.datasets.pixel_records import record_reading
+from app.datasets.table import Label, decode_dataset, encode_dataset
 from app.schemas.events import EpochFinished, Event, LogLine, RunConfigResolved
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import TrainPayload
+from app.schemas.pixels import PixelReading, PixelScale
 from app.schemas.tasks import AugmentationEntry
 from app.training import savings
 from app.training.callbacks import steps
@@ -299,9 +301,18 @@ def change_labels(workplace: Workplace) -> dict[str, Any]:
     return {}
 
 
+def change_scale(workplace: Workplace) -> dict[str, Any]:
+    """Import the same files again, with a scale for images beyond 8 bit."""
+    path = workplace.root / "dataset.json"
+    table = decode_dataset(path.read_bytes())
+    path.write_bytes(encode_dataset(record_reading(table, PixelReading(scale=PixelScale(min=0.0, max=4095.0)))))
+    return {}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (change_scale, "how the pixels of the images are read .* a scale of 0 to 4095, transparent pixels of colour"),
         (change_images, "the images or annotations of the dataset"),
         (change_labels, "the images or annotations of the dataset"),
         (change_classes, "red, green, blue then; red, green, blue, white now"),
