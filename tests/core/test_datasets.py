@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -58,7 +59,11 @@ def test_a_missing_thumbnail_is_drawn_by_the_scale_of_the_dataset(studio: Studio
         assert isinstance(thumbnail, Path)
         with Image.open(thumbnail) as image:
             means.append(np.asarray(image).mean())
+        picture_bytes = studio.datasets.find_picture(imported_id, name)
+        assert isinstance(picture_bytes, bytes)
+        assert np.asarray(Image.open(io.BytesIO(picture_bytes))).mean() == pytest.approx(means[-1], abs=2)
     assert means == pytest.approx([42, 212], abs=3)
+    assert studio.datasets.find_picture(imported_id, "red_2.png") == folder / "images" / "red_2.png"
     summary = studio.datasets.get_summary(imported_id)
     assert summary.pixel_scale is not None
     assert (summary.pixel_scale.min, summary.pixel_scale.max, summary.background) == (290.0, 320.0, [255, 255, 255])
