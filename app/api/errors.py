@@ -16,7 +16,6 @@ from starlette.responses import HTMLResponse, Response
 from app.api.os_errors import describe_os_error
 from app.api.templating import Fragment, render_fragment
 from app.core.exceptions import AIStudioError, DocumentError, unusable_document
-from app.schemas.common import NAME_PATTERN
 from app.schemas.envelope import ErrorBody, ErrorEnvelope, FieldProblem
 
 logger = logging.getLogger(__name__)
@@ -134,8 +133,6 @@ def _refusal(error: Mapping[str, Any]) -> str:
     """Return what was wrong with a value as someone who typed it would say it; pydantic's own words where they do."""
     context = error.get("ctx") or {}
     kind, minimum = error["type"], context.get("min_length")
-    if kind == "string_pattern_mismatch" and context.get("pattern") == NAME_PATTERN:
-        return "Begin with a letter or digit; then letters, digits, spaces, - and _, 80 characters at most."
     if kind == "too_short":
         return "Choose at least one." if minimum == 1 else f"Choose at least {minimum}."
     if kind == "string_too_short" and minimum == 1:

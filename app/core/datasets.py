@@ -22,7 +22,7 @@ from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
 from app.schemas.datasets import DatasetCleared, DatasetSummary, ImageInfo, ImageItem, ImagePage, ImageQuery, ImageStats
-from app.schemas.import_report import ImportProblem
+from app.schemas.import_report import ImportProblem, ProblemGroup
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
@@ -216,11 +216,14 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         image_stats=ImageStats(**to_builtins(table.image_stats)),
         num_problems=table.num_problems,
         problems=[ImportProblem(**to_builtins(problem)) for problem in table.problems],
+        groups=[ProblemGroup(**to_builtins(group)) for group in table.groups],
+        num_files=table.num_files,
+        num_lost=table.num_lost,
+        notes=list(table.notes),
         content_hash=table.content_hash,
         identical=view.identical,
         pixel_scale=pixels.scale,
         background=pixels.background,
-        notes=table.notes,
     )
 
 

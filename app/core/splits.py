@@ -26,6 +26,7 @@ from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
 from app.schemas.envelope import FieldProblem
 from app.schemas.events import SplitSummary
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
+from app.schemas.names import find_same_name, fold_name
 from app.schemas.splits import (
     SplitCreate,
     SplitDeleted,
@@ -89,12 +90,12 @@ class SplitService:
 
     def create_split(self, project_id: str, request: SplitCreate) -> SplitInfo:
         """Draw a split and keep it; raises ConflictError when the name is taken."""
-        if request.name in RESERVED_NAMES:
+        if fold_name(request.name) in RESERVED_NAMES:
             raise invalid_field("name", f"{request.name!r} is the address of the preview; choose another name.")
         with self._gate.enter(project_id):
             table = self._lookup.find_table(project_id)
-            if request.name in table.split_names:
-                msg = f"A split named {request.name!r} exists. Splits never change: choose another name or delete it."
+            if (same := find_same_name(request.name, table.split_names)) is not None:
+                msg = f"A split named {same!r} exists. Splits never change: choose another name or delete it."
                 raise ConflictError(msg, [FieldProblem(field="name", message="Another split has this name.")])
             drawn = self._draw(project_id, table, request)
             changed = self._stores.datasets.change_table(project_id, lambda current: add_split(current, request, drawn))
@@ -173,7 +174,7 @@ class SplitService:
 
 def _suggest_name(taken: Sequence[str]) -> str:
     names = (FIRST_NAME, *(f"split {number}" for number in range(2, len(taken) + 3)))
-    return next(name for name in names if name not in taken)
+    return next(name for name in names if find_same_name(name, taken) is None)
 
 
 def _with_split(image: ImageRecord, split: list[str]) -> ImageRecord:

@@ -14,6 +14,7 @@ from app.datasets.identical import Groups, find_identical, measure_split_leaks, 
 from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
 from app.schemas.datasets import ImageQuery, SplitValue
 from app.schemas.leaks import IdenticalImages, SplitLeaks
+from app.schemas.names import fold_name
 
 CACHED_ORDERS = 32
 CACHED_VIEWS = 4
@@ -40,7 +41,7 @@ class TableView:
             query.sort_by,
             query.sort_order,
             query.filter_class,
-            (query.search or "").casefold(),
+            fold_name(query.search or ""),
             query.split_name,
             query.subset,
         )
@@ -104,7 +105,7 @@ class TableView:
     @cached_property
     def _folded_names(self) -> list[str]:
         """What a search looks into; folding 100,000 names costs more than searching them."""
-        return [image.filename.casefold() for image in self.table.images]
+        return [fold_name(image.filename) for image in self.table.images]
 
     def _match(self, query: ImageQuery) -> list[int]:
         """Return the indices that match, in the order of the names."""
@@ -113,7 +114,7 @@ class TableView:
         if query.filter_class is not None:
             indices = [i for i in indices if classes[i] == query.filter_class]
         if query.search:
-            needle, names = query.search.casefold(), self._folded_names
+            needle, names = fold_name(query.search), self._folded_names
             indices = [i for i in indices if needle in names[i]]
         if query.split_name is not None and query.subset is not None:
             column = self.table.split_names.index(query.split_name)

@@ -8,6 +8,7 @@ from app.core.jobs.queue import required_slots
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
+from app.core.more_epochs import propose_epochs
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.core.training import RESUMABLE_STATUSES
@@ -83,6 +84,7 @@ class TrainingResultsService:
             best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
             hyperparameter_schema=spec.hyperparameters.model_json_schema(),
             num_images=self._lookup.count_subsets(project_id, record.split_name) if record.status == "created" else {},
+            more_epochs=propose_epochs(self._stores, project_id, record) if record.status == "completed" else 0,
             num_val_copies=self._count_val_copies(project_id, record),
         )
 
@@ -183,7 +185,7 @@ def find_reasons(
     if status not in ENDED_STATUSES:
         reasons["restart"] = "There is no run to put aside." if status == "created" else "Stop the run first."
     if not checkpoints:
-        reasons["fork"] = "There is no checkpoint to start from."
+        reasons["fork"] = reasons["more"] = "There is no checkpoint to start from."
     if status != "completed":
         reasons["evaluate"] = reasons["export"] = "Only a completed experiment can be evaluated and exported."
     elif not checkpoints:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import FoundImage, ProblemList, SourceError
-from app.datasets.formats.findings import count_classes, drop_empty_classes
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import Work
@@ -36,6 +36,7 @@ from app.datasets.storing import ImageStore, StoredImage, Transfer
 from app.datasets.table import (
     Annotation,
     DatasetTable,
+    GroupRecord,
     ImageRecord,
     Label,
     ProblemRecord,
@@ -48,7 +49,7 @@ from app.datasets.thumbnails import thumbnail_path
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed, SplitSummary, StageStatus
-from app.schemas.import_report import MAX_NAMED_CLASSES
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportProblem
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ImportPayload
 from app.schemas.pixels import PixelReading
@@ -109,10 +110,11 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
+    num_files = found.inventory.count_files([item.found for item in imported], problems, refused)
     pixels = survey.find_reading()
     _redraw(work, store, imported, pixels)
-    table = record_reading(_build_table(payload, found, imported, problems), pixels)
-    table.notes = [*found.scan.notes, *survey.describe()]
+    table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
+    table.notes += survey.describe()
     if payload.split is not None:
         table = add_split(table, payload.split, _draw(table, payload, payload.split))
     sync_directory(images_dir)
@@ -220,10 +222,11 @@ def _redraw(work: Work, store: ImageStore, imported: Sequence[_Imported], pixels
 
 
 def _build_table(
-    payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList
+    payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList, num_files: int
 ) -> DatasetTable:
     counts = count_classes(item.found.annotations for item in imported)
     classes, labels = drop_empty_classes(found.scan.classes, counts, problems)
+    warn_of_classes([item.found for item in imported], found.found_classes, payload.options, problems)
     is_reference = payload.mode == "reference"
     images = [
         ImageRecord(
@@ -252,11 +255,24 @@ def _build_table(
         import_mode=_recorded_mode(payload, imported),
         content_hash=hash_content(images),
         num_problems=problems.num_problems,
-        problems=[ProblemRecord(item.file, item.message, item.fix, item.severity) for item in problems.named],
+        problems=_record_problems(problems.named),
+        groups=[
+            GroupRecord(
+                item.kind, item.title, item.severity, item.count, item.num_images, _record_problems(item.examples)
+            )
+            for item in problems.groups
+        ],
+        num_files=num_files,
+        num_lost=problems.num_lost,
         value_names=list(found.scan.value_names),
         splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
+        notes=[shorten(note, MAX_NOTE_CHARACTERS) for note in found.scan.notes],
     )
+
+
+def _record_problems(problems: Sequence[ImportProblem]) -> list[ProblemRecord]:
+    return [ProblemRecord(item.file, item.message, item.fix, item.severity, item.kind) for item in problems]
 
 
 def _record_original(images: Sequence[ImageRecord], now: str) -> SplitRecord:
@@ -298,6 +314,8 @@ def _summarize(table: DatasetTable) -> dict[str, Any]:
         "dataset_id": table.id,
         "num_images": len(table.images),
         "num_problems": table.num_problems,
+        "num_files": table.num_files,
+        "num_lost": table.num_lost,
         "num_classes": len(table.classes),
         "classes": table.classes[:MAX_NAMED_CLASSES],
         "source_format": table.source_format,

@@ -1,10 +1,13 @@
-"""What a person should know about a split, in sentences. Every number comes from the counts of the split itself."""
+"""What a user should know about a split, in sentences. Every number comes from the counts of the split itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from app.datasets.table import DatasetTable
 from app.schemas.leaks import SplitLeaks
+from app.schemas.names import fold_name
 from app.schemas.splits import SplitCounts, SplitRatios
 
 SUBSETS = ("train", "val", "test")
@@ -19,6 +22,29 @@ def explain_split(
     wanted = [subset for subset in SUBSETS if _is_wanted(subset, stats, ratios)]
     named = {name: counts for name, counts in by_class.items() if name and count_used(counts)}
     return [*_explain_size(stats, leaks, wanted), *_explain_classes(named, wanted), *explain_leaks(stats, leaks)]
+
+
+def find_untrained_classes(table: DatasetTable, split_name: str) -> list[str]:
+    """Return the classes of which no image is in train, in the order of the table; raises ValueError without the split.
+
+    A dataset whose annotations name no classes has none.
+    """
+    column = table.split_names.index(split_name)
+    seen, trained = set[str](), set[str]()
+    for image in table.images:
+        names = {name for annotation in image.annotations if (name := getattr(annotation, "class_name", None))}
+        seen |= names
+        if image.split[column] == "train":
+            trained |= names
+    return [name for name in table.classes if name in seen and name not in trained]
+
+
+def find_case_twins(classes: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the classes whose names differ in case or in their Unicode form only, two or more at a time."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(classes):
+        groups[fold_name(name)].append(name)
+    return [tuple(sorted(names)) for _, names in sorted(groups.items()) if len(names) > 1]
 
 
 def count_used(counts: SplitCounts) -> int:
@@ -91,6 +117,9 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
         if missing:
             why = " A model cannot learn what it never sees." if subset == "train" else ""
             yield f"No image in {subset} of: {_join(missing)}.{why}"
+    if twins := find_case_twins(counts):
+        pairs = _join([" and ".join(names) for names in twins])
+        yield f"Names of classes differ in case only: {pairs}. If they mean the same, merge them when you import."
 
 
 def _share(number: int, of: int, noun: str, one: str, many: str) -> str:

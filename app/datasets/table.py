@@ -110,6 +110,18 @@ class ProblemRecord(msgspec.Struct):
     message: str
     fix: str
     severity: StoredSeverity = "error"
+    kind: str = "other"
+
+
+class GroupRecord(msgspec.Struct):
+    """All problems of one kind, counted, and the first of them."""
+
+    kind: str
+    title: str
+    severity: StoredSeverity
+    count: Count
+    num_images: Count = 0
+    examples: list[ProblemRecord] = []
 
 
 class SplitRecord(msgspec.Struct):
@@ -155,9 +167,12 @@ class DatasetTable(msgspec.Struct):
     value_names: list[str] = []
     splits: list[SplitRecord] = []
     class_mapping: dict[str, str | None] = {}
+    notes: list[str] = []
+    groups: list[GroupRecord] = []
+    num_files: Count = 0
+    num_lost: Count = 0
     pixel_scale: PixelScaleRecord | None = None
     background: tuple[int, int, int] | None = None
-    notes: list[str] = []
 
 
 DATASET_DECODER = msgspec.json.Decoder(DatasetTable)

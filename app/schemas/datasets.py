@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId, QueryModel, StrictModel, UploadId
-from app.schemas.import_report import ImportProblem, ImportReport
+from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
+from app.schemas.names import SoughtName
 from app.schemas.pixels import PixelScale, ScaleChoice
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
+NestedFolders = Literal["leave_out", "into_class", "own_class"]
 ClassName = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=200)
 ]
@@ -49,6 +51,12 @@ class DatasetSummary(StrictModel):
     total_bytes: int = Field(0, description="Size of all image files.")
     num_problems: int = 0
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
+    groups: list[ProblemGroup] = Field(default_factory=list, description="All of them by kind.")
+    num_files: int = Field(0, description="Image files that lay in the source; 0 where it was not counted.")
+    num_lost: int = Field(0, description="Image files and entries of documents that were not imported.")
+    notes: list[str] = Field(
+        default_factory=list, description="What the import found out, e.g. encoding and delimiter."
+    )
     content_hash: str = Field(description="Hash of file contents and annotations.")
     pixel_scale: PixelScale | None = Field(
         None, description="How values beyond 8 bit become grey levels, the same for all images."
@@ -56,7 +64,6 @@ class DatasetSummary(StrictModel):
     background: list[int] | None = Field(
         None, description="Colour that transparent images are laid on; null: their transparency is ignored."
     )
-    notes: list[str] = Field(default_factory=list, description="What the import decided, e.g. encoding and delimiter.")
     identical: IdenticalImages = Field(
         default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
     )
@@ -69,11 +76,19 @@ class ImportOptions(StrictModel):
     target_columns: list[str] | None = Field(
         None, max_length=1000, description="CSV columns with the label or the values."
     )
+    split_column: str | None = Field(
+        None, description="CSV column with train, val or test; found by itself when left out, not used when empty."
+    )
     annotation_file: str | None = Field(None, description="Annotation file inside the source, when there are several.")
     class_mapping: dict[str, ClassName | None] = Field(
         default_factory=dict,
         max_length=10_000,
         description="New names of classes; equal names merge, null leaves a class out, others stay.",
+    )
+    nested_folders: NestedFolders = Field(
+        "leave_out",
+        description="Images in folders below a class folder: left out and named, read into the class folder's class, "
+        "or read as classes of their own, named after the folder that holds them.",
     )
     pixel_scale: ScaleChoice | None = Field(
         None,
@@ -182,5 +197,5 @@ class ImageQuery(QueryModel):
     sort_order: Literal["asc", "desc"] = "asc"
     filter_class: FilterText = None
     search: FilterText = None
-    split_name: Annotated[str | None, Field(description="The first split when left out.")] = None
+    split_name: Annotated[SoughtName | None, Field(description="The first split when left out.")] = None
     subset: SplitValue | None = None

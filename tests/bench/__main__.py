@@ -21,6 +21,7 @@ from typing import Any
 from tests.bench.dry_run import measure_dry_run
 from tests.bench.forecasting import measure_forecasting
 from tests.bench.frozen import measure_frozen
+from tests.bench.importing import measure_import
 from tests.bench.measuring import Figure, Scope
 from tests.bench.memory import measure_memory
 from tests.bench.pages import measure_pages
@@ -37,6 +38,7 @@ SECTIONS: Mapping[str, tuple[Measure, ...]] = {
     "web": (measure_web,),
     "pages": (measure_pages,),
     "dry_run": (measure_dry_run,),
+    "import": (measure_import,),
     "training": (measure_resnet18, measure_mobilenet),
     "frozen": (measure_frozen,),
     "start": (measure_starting,),

@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.datasets.table import decode_dataset
 from tests.bench import __main__ as command
 from tests.bench import pages
 from tests.bench.dry_run import Latencies, describe_pages, write_table
+from tests.bench.importing import NUM_IMAGES, describe_import, write_many
 from tests.bench.jobs import JobTrace, TimedEvent, build_payload, describe_arithmetic, read_events
 from tests.bench.measuring import Figure, Scope, measure_pairs
 from tests.bench.pages import describe_paints, describe_sizes
@@ -162,4 +165,22 @@ def test_without_a_browser_pages_are_weighed_and_the_rest_is_said_to_be_unmeasur
 def test_an_unknown_section_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         command.parse_arguments(["everything"])
-    assert "sections are thumbnails, web, pages, dry_run, training" in capsys.readouterr().err
+    assert "sections are thumbnails, web, pages, dry_run, import, training" in capsys.readouterr().err
+
+
+def test_an_import_is_judged_by_its_time_and_by_the_pages_beside_it() -> None:
+    figures = describe_import(4.0, 61.0, Latencies([10.0] * 100), "note", NUM_IMAGES)
+    assert [(figure.name, figure.verdict) for figure in figures] == [
+        ("dry run of 10,000 images", "reached"),
+        ("import of 10,000 images", "missed"),
+        ("pages beside an import, p99", "reached"),
+    ]
+
+
+def test_copies_of_photographs_differ_and_show_the_same(tmp_path: Path) -> None:
+    write_many(tmp_path, 10, 25)
+    files = sorted(tmp_path.rglob("*.jpg"))
+    assert (len(files), len({path.read_bytes() for path in files})) == (25, 25)
+    pixels = {path.name: np.asarray(Image.open(path)) for path in files if path.parent.name == "class_3"}
+    assert len(pixels) == 3
+    assert np.array_equal(pixels["photo_00003.jpg"], pixels["copy_00013.jpg"])

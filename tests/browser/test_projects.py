@@ -72,18 +72,29 @@ def test_a_new_project_is_made_and_a_bad_name_is_refused(
     page.get_by_role("button", name="New project").click()
     dialog = page.get_by_role("dialog", name="New project")
     dialog.get_by_role("radio").last.check()
-    dialog.get_by_label("Name", exact=True).fill("Ä")
+    name = dialog.get_by_label("Name", exact=True)
+    is_valid = "field => field.checkValidity()"
+    for text, expected in {
+        "Äpfel": True,
+        "हिन्दी 中文 (1.0)": True,
+        "a\u0308+ẞ": True,
+        "50%": False,
+        "-a": False,
+    }.items():
+        name.fill(text)
+        assert name.evaluate(is_valid) is expected, text
+    name.fill("x" * 81)  # the server counts characters, after it has composed them
     check_axe(page)
     check_layout(watched, 20)
     dialog.get_by_role("button", name="Make the project").click()
     expect(dialog.get_by_role("alert")).to_be_visible()
     expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
     watched.forgive("422")
-    dialog.get_by_label("Name", exact=True).fill("Apples")
+    dialog.get_by_label("Name", exact=True).fill("Äpfel")
     dialog.get_by_role("button", name="Make the project").click()
     expect(page).to_have_url(re.compile("/dataset$"))
     project = server.studio.projects.get_project(page.url.split("/")[-2])
-    assert (project.name, project.description) == ("Apples", None)
+    assert (project.name, project.description) == ("Äpfel", None)
     assert project.task == server.studio.tasks.list_tasks().tasks[-1].id
     watched.open("/projects")
     server.studio.projects.delete_project(project.id)

@@ -42,7 +42,7 @@ def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> 
     """The images of a project, and how they come in."""
     shell = project_shell(studio.pages.get_project_page(pid), "dataset")
     page = studio.dataset_pages.get_page(pid, address.to_query())
-    formats = [Option("", "Find it by looking"), *(Option(item.name, title_of(item)) for item in page.formats)]
+    formats = [Option("", "Detect automatically"), *(Option(item.name, title_of(item)) for item in page.formats)]
     context = DatasetContext(
         shell, make_content(pid, address, page), _find_detail(studio, pid, address), formats, page.max_upload_bytes
     )

@@ -8,17 +8,23 @@ from typing import Literal
 from app.api.pages.charts import Chart, Series
 from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
 from app.api.pages.dataset_query import DatasetAddress, page_url
+from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
-from app.schemas.import_report import ImportProblem
+from app.schemas.import_report import LossLevel, describe_loss, measure_loss
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages
 
 MAX_CHART_CLASSES = 20
 MAX_CLASS_LINKS = 200
-MAX_PROBLEMS = 50
+_RESULT_KINDS: dict[LossLevel, Literal["good", "info", "warning", "error"]] = {
+    "none": "good",
+    "small": "info",
+    "notable": "warning",
+    "most": "error",
+}
 _MODES = {"copy": "Copied into the workspace", "link": "Hard links to the source", "reference": "Left where they lie"}
 
 
@@ -43,13 +49,14 @@ class ImportEnd:
 
 
 @dataclass(frozen=True)
-class Problems:
-    """What was wrong in the source; `more` says how many are not named, `all_url` has the table of all."""
+class ImportResult:
+    """What an import kept and lost; `is_next`: nothing was done with the images yet. `message` is said at its end."""
 
     title: str
-    items: list[ImportProblem]
-    more: str
-    all_url: str
+    text: str
+    kind: Literal["good", "info", "warning", "error"]
+    message: str
+    is_next: bool
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Content:
     progress: ImportProgress | None
     end: ImportEnd | None
     problem: str
-    next_step: str
+    result: ImportResult | None
     filters: Filters | None
     grid: Grid | None
     statistics: Statistics | None
@@ -124,7 +131,7 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
         progress=progress,
         end=_make_end(page.import_job) if summary is None and not page.is_importing and page.import_job else None,
         problem=page.problem or "",
-        next_step=_say_next_step(summary) if summary is not None else "",
+        result=_describe_import(summary) if summary is not None else None,
         filters=make_filters(project_id, address, summary) if summary is not None else None,
         grid=make_grid(project_id, address, listing) if listing is not None else None,
         statistics=_make_statistics(project_id, address, summary) if summary is not None else None,
@@ -134,16 +141,6 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
 def title_of(item: ImportFormatInfo) -> str:
     """Return what a format is, as a sentence begins."""
     return item.title[:1].upper() + item.title[1:]
-
-
-def describe_problems(problems: list[ImportProblem], num_problems: int, all_url: str) -> Problems | None:
-    """Return the first problems and how many more there are, None when there is none."""
-    if num_problems == 0:
-        return None
-    named = problems[:MAX_PROBLEMS]
-    noun = "problem" if num_problems == 1 else "problems"
-    more = num_problems - len(named)
-    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "", all_url)
 
 
 def format_bytes(number: int) -> str:
@@ -176,18 +173,23 @@ def _make_end(job: JobSummary) -> ImportEnd | None:
     return None
 
 
-def _say_next_step(summary: DatasetSummary) -> str:
-    if summary.split_names:
-        return ""
-    num_images = summary.image_stats.num_images
-    noun = "image is" if num_images == 1 else "images are"
-    text = f"{num_images:,} {noun} here."
+def _describe_import(summary: DatasetSummary) -> ImportResult:
+    num_images, num_lost = summary.image_stats.num_images, summary.num_lost
+    texts = []
     if summary.num_problems:
-        noun = "problem" if summary.num_problems == 1 else "problems"
-        text += f" The import met {summary.num_problems:,} {noun}, listed under Statistics."
+        noun = "problem is" if summary.num_problems == 1 else "problems are"
+        texts.append(f"{summary.num_problems:,} {noun} listed under Statistics, with the reason for each image.")
     if summary.identical.groups:
-        text += f" {summary.identical.in_words()}"
-    return f"{text} Next, divide them into images to train on, to validate with and to test with."
+        texts.append(summary.identical.in_words())
+    texts.append("Next, split the images into training, validation and test sets.")
+    lost = f"; {num_lost:,} {'was' if num_lost == 1 else 'were'} not" if num_lost else ""
+    return ImportResult(
+        title=describe_loss(num_images, num_lost, "were imported", "were not" if num_lost != 1 else "was not"),
+        text=" ".join(texts),
+        kind=_RESULT_KINDS[measure_loss(num_images, num_lost)],
+        message=f"Imported {num_images:,} {'image' if num_images == 1 else 'images'}{lost}",
+        is_next=not summary.split_names,
+    )
 
 
 def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetSummary) -> Statistics:
@@ -206,7 +208,10 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
         class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
         class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
         problems=describe_problems(
-            summary.problems, summary.num_problems, f"/api/datasets/{summary.project_id}/import/problems"
+            summary.groups,
+            summary.problems,
+            summary.num_problems,
+            f"/api/datasets/{summary.project_id}/import/problems",
         ),
         identical=_describe_identical(project_id, summary.identical),
     )
@@ -268,6 +273,8 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
     if summary.pixel_scale:
         scale = summary.pixel_scale
         facts.append(("Pixel scale", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
+    if summary.num_lost:
+        facts.insert(1, ("Not imported", f"{summary.num_lost:,}"))
     if summary.class_mapping:
         facts.append(("Classes renamed", f"{len(summary.class_mapping):,}"))
     return facts

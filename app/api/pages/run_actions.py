@@ -15,6 +15,7 @@ _HELP: dict[RunAction, str] = {
     "resume": "Goes on from the last checkpoint, with the same curve.",
     "keep": "Ends as completed, on the best checkpoint so far.",
     "restart": "Puts this run aside, so that the settings can be changed and the training begins anew.",
+    "more": "A new experiment goes on from the last checkpoint.",
     "fork": "A new experiment that starts from these weights.",
     "evaluate": "How good it is on images that it has not seen.",
     "export": "The model as a file for other programs.",
@@ -26,6 +27,7 @@ _LABELS: dict[RunAction, str] = {
     "resume": "Resume",
     "keep": "Stop and keep",
     "restart": "Restart",
+    "more": "Train more epochs",
     "fork": "Fork",
     "evaluate": "Evaluate",
     "export": "Export",
@@ -37,6 +39,7 @@ _ICONS: dict[RunAction, str] = {
     "resume": "play",
     "keep": "check",
     "restart": "reset",
+    "more": "play",
     "fork": "fork",
     "evaluate": "chart",
     "export": "download",
@@ -54,7 +57,7 @@ _OF_STATE: dict[RunState, tuple[RunAction, ...]] = {
     "pending": ("cancel",),
     "training": ("pause", "stop_keep", "cancel"),
     "paused": ("resume", "keep", "restart"),
-    "completed": ("evaluate", "export", "fork", "restart"),
+    "completed": ("evaluate", "export", "more", "fork", "restart"),
     "failed": ("resume", "keep", "fork", "restart"),
     "interrupted": ("resume", "keep", "fork", "restart"),
     "cancelled": ("resume", "keep", "fork", "restart"),
@@ -96,6 +99,8 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
         label, help_text = "Leave the queue", "It is not trained. Train puts it at the end of the queue again."
+    if action == "more":
+        label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
     if action == "keep" and experiment.status != "paused":
         label = "Keep the best"
     return ActionView(
@@ -123,6 +128,7 @@ def _find_url(results: TrainingResults, action: RunAction) -> str:
 
 def _request(results: TrainingResults, action: RunAction) -> dict[str, str | bool]:
     verbs = {"pause": "pause", "stop_keep": "stop", "cancel": "stop", "keep": "stop", "resume": "resume"}
+    verbs |= {"more": "more"}
     if action not in {*verbs, "restart"}:
         return {}
     experiment = results.experiment
@@ -130,6 +136,10 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
     attrs: dict[str, str | bool] = {"hx-post": address, "hx-ext": "json-form", "hx-swap": "none"}
     if action in {"stop_keep", "keep", "cancel"}:
         attrs["hx-vals"] = json.dumps({"keep": action != "cancel"})
+    if action == "more":
+        attrs["hx-vals"] = json.dumps({"epochs": results.more_epochs})
+        attrs["data-success-toast"] = "Training further as a new experiment"
+        attrs["data-success-go"] = f"/projects/{results.project_id}/training?experiment={{experiment_id}}"
     if action == "restart":
         attrs |= {"hx-confirm": _RESTART_LOSES, "data-confirm-title": "Restart?", "data-confirm-action": "Restart"}
     if action == "cancel":

@@ -20,6 +20,7 @@ _ADVICE = {
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
     "ImageReadError": "Mend or remove the images that the log names, then import them again.",
+    "WeightsUnavailable": "The checks above the settings train it from scratch or add the weights file with one press.",
     "Silent": "Try again. If it happens again, its log shows what it did last.",
     "Crash": "Try again. If it happens again, choose precision 32 and turn compilation off.",
 }

@@ -29,6 +29,7 @@ from app.api.pages.run_words import (
 from app.api.templating import Fragment, render_fragment
 from app.schemas import common
 from app.schemas.experiments import LogChunk, RunRecord
+from app.schemas.names import add_suffix
 from app.schemas.training_results import TrainingResults
 
 router = APIRouter(include_in_schema=False)
@@ -251,7 +252,7 @@ def _fork_form(results: TrainingResults) -> ForkForm:
     chosen = {f"changes.hyperparameters.{name}" for name in FORK_FIELDS}
     return ForkForm(
         url=f"/api/training/{results.project_id}/experiments/{experiment.id}/fork",
-        name=f"{experiment.name[:75]} fork",
+        name=add_suffix(experiment.name, " fork"),
         checkpoints=tuple(
             Option(name, f"{names[name]}, epoch {info.epoch}") for name, info in results.checkpoints.items()
         ),

@@ -6,7 +6,8 @@ reading them is the same for every format and is done by the dry run and by the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from app.datasets.formats.problem_kinds import OTHER, get_kind
 from app.datasets.table import Annotation
 from app.schemas.datasets import ImportOptions, SplitValue
-from app.schemas.import_report import ImportProblem, ProblemGroup, Severity
+from app.schemas.import_report import ColumnSample, ImportProblem, ProblemGroup, Remedy, Severity
 from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
@@ -22,16 +23,33 @@ if TYPE_CHECKING:
 
 # Problems that a group shows before "and N more".
 MAX_EXAMPLES = 5
+MAX_NOTE_CHARACTERS = 500
+
+# Files that the message about a folder names before "and N more".
+_MAX_NAMED_FILES = 3
 
 SUBSET_FOLDERS: dict[str, SplitValue] = {
     "train": "train",
     "training": "train",
+    "trainset": "train",
+    "trainingset": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "validate": "val",
+    "valset": "val",
+    "validationset": "val",
+    "dev": "val",
+    "devset": "val",
+    "eval": "val",
     "test": "test",
     "testing": "test",
+    "tests": "test",
+    "testset": "test",
+    "holdout": "test",
 }
+# Words beside the name of a subset that change nothing: training_set, val2017, test-images, train_data.
+_FILLERS = frozenset({"set", "split", "data", "dataset", "images", "image", "imgs", "img", "folder", "files", "part"})
 
 
 class SourceError(ValueError):
@@ -41,6 +59,17 @@ class SourceError(ValueError):
         super().__init__(message)
         self.message = message
         self.fix = fix
+
+
+class ChoiceError(SourceError):
+    """A source needs a choice of the user: which document, or which columns. It has what can be chosen."""
+
+    def __init__(
+        self, message: str, fix: str, *, documents: Sequence[str] = (), columns: Sequence[ColumnSample] = ()
+    ) -> None:
+        super().__init__(message, fix)
+        self.documents = tuple(documents)
+        self.columns = tuple(columns)
 
 
 @dataclass
@@ -58,10 +87,14 @@ class ProblemList:
     `covered` are the image files that a problem keeps from being imported: they are accounted for.
     """
 
-    def __init__(self, max_named: int, on_problem: Callable[[ImportProblem], None] | None = None) -> None:
-        """`on_problem` gets every problem, also those that are only counted here."""
+    def __init__(
+        self, max_named: int, on_problem: Callable[[ImportProblem], None] | None = None, prefix: str = ""
+    ) -> None:
+        """`on_problem` gets every problem, also those that are only counted here; `prefix` comes before each file."""
         self._max_named = max_named
         self._on_problem = on_problem
+        self._prefix = prefix
+        self._offered: dict[str, list[Remedy]] = {}
         self._errors: list[ImportProblem] = []
         self._warnings: list[ImportProblem] = []
         self._tallies: dict[tuple[Severity, str], _Tally] = {}
@@ -76,16 +109,41 @@ class ProblemList:
         `path` is the image file in the source that is lost by it, if one is; `num_images` counts what is lost
         otherwise, such as the images of a folder or the row of a table whose file is missing.
         """
-        problem = ImportProblem(file=_printable(file), message=_printable(message), fix=fix, kind=kind)
-        self._keep(self._errors, problem, num_images + self._cover(path))
+        problem = self._make(file, message, fix, kind)
+        self._keep(problem, num_images + self._cover(path))
 
     def warn(
         self, file: str, message: str, fix: str, *, kind: str = OTHER, path: Path | None = None, num_images: int = 0
     ) -> None:
         """Note something that the user should know; it loses no annotated image unless a path or a number says so."""
-        text = _printable(message)
-        problem = ImportProblem(file=_printable(file), message=text, fix=fix, severity="warning", kind=kind)
-        self._keep(self._warnings, problem, num_images + self._cover(path))
+        problem = self._make(file, message, fix, kind, "warning")
+        self._keep(problem, num_images + self._cover(path))
+
+    def add_files(self, folder: str, message: str, fix: str, *, kind: str, files: Mapping[str, Path]) -> None:
+        """Note several image files of one folder that are not imported, as one problem with their number.
+
+        `files` are paths by the name in the source. The message goes on with their names; the table of all problems
+        has a row for each of them.
+        """
+        num_lost = sum(self._cover(path) for path in files.values())
+        names = [name.rpartition("/")[2] for name in files]
+        more = len(names) - _MAX_NAMED_FILES
+        listed = ", ".join(clean_text(name) for name in names[:_MAX_NAMED_FILES])
+        text = f"{message}: {listed}{f' and {more:,} more' if more > 0 else ''}."
+        file = next(iter(files)) if len(files) == 1 else folder
+        self._keep(self._make(file, text, fix, kind), num_lost, is_sent=False)
+        if self._on_problem is not None:
+            for name in files:
+                self._on_problem(self._make(name, f"{message}.", fix, kind))
+
+    def leave_out(self, paths: Iterable[Path]) -> None:
+        """Account for image files that the user chose to leave out; that is no problem."""
+        self.covered.update(paths)
+
+    def offer(self, kind: str, remedy: Remedy) -> None:
+        """Add a way to fix the problems of a kind that depends on what was found."""
+        get_kind(kind)
+        self._offered.setdefault(kind, []).append(remedy)
 
     def extend(self, other: ProblemList) -> None:
         """Take over what another list counted and named."""
@@ -96,6 +154,8 @@ class ProblemList:
             own.count += tally.count
             own.num_images += tally.num_images
             own.examples = [*own.examples, *tally.examples][:MAX_EXAMPLES]
+        for kind, remedies in other._offered.items():
+            self._offered.setdefault(kind, []).extend(remedies)
         self.covered |= other.covered
         self.num_problems += other.num_problems
 
@@ -120,7 +180,7 @@ class ProblemList:
                 count=tally.count,
                 num_images=tally.num_images,
                 examples=tally.examples,
-                remedies=list(get_kind(kind).remedies),
+                remedies=[*get_kind(kind).remedies, *self._offered.get(kind, [])],
             )
             for (severity, kind), tally in self._tallies.items()
         ]
@@ -133,7 +193,11 @@ class ProblemList:
         self.covered.add(path)
         return 1
 
-    def _keep(self, problems: list[ImportProblem], problem: ImportProblem, num_images: int) -> None:
+    def _make(self, file: str, message: str, fix: str, kind: str, severity: Severity = "error") -> ImportProblem:
+        name = _printable(f"{self._prefix}{file}")
+        return ImportProblem(file=name, message=_printable(message), fix=fix, severity=severity, kind=kind)
+
+    def _keep(self, problem: ImportProblem, num_images: int, *, is_sent: bool = True) -> None:
         get_kind(problem.kind)
         tally = self._tallies.setdefault((problem.severity, problem.kind), _Tally())
         tally.count += 1
@@ -141,8 +205,9 @@ class ProblemList:
         if len(tally.examples) < MAX_EXAMPLES:
             tally.examples.append(problem)
         self.num_problems += 1
-        if self._on_problem is not None:
+        if is_sent and self._on_problem is not None:
             self._on_problem(problem)
+        problems = self._errors if problem.severity == "error" else self._warnings
         if len(problems) < self._max_named:
             problems.append(problem)
 
@@ -166,6 +231,10 @@ class Scan:
     problems: ProblemList
     notes: tuple[str, ...] = ()
     value_names: tuple[str, ...] = field(default=())
+    read_documents: tuple[str, ...] = ()
+    """Names inside the source of the annotation files that were read."""
+    columns: tuple[ColumnSample, ...] = ()
+    """Columns of the table that was read, to choose from."""
 
     @property
     def has_split(self) -> bool:
@@ -218,7 +287,13 @@ class ImportFormat(Protocol):
 
 def subset_of(folder: Path) -> SplitValue | None:
     """Return the subset that a folder's name stands for."""
-    return SUBSET_FOLDERS.get(folder.name.casefold())
+    return find_subset(folder.name)
+
+
+def find_subset(name: str) -> SplitValue | None:
+    """Return the subset that a folder name stands for: `train`, `Training_Set`, `val2017`, `test-images`."""
+    words = [word for word in re.split(r"[\W\d_]+", name.casefold()) if word and word not in _FILLERS]
+    return SUBSET_FOLDERS.get(words[0]) if len(words) == 1 else None
 
 
 def sort_classes(names: Iterable[str]) -> list[str]:

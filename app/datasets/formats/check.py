@@ -9,9 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import FoundImage, ProblemList, SourceError, shorten
-from app.datasets.formats.findings import count_classes, drop_empty_classes
-from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.decoding import find_damaged
+from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
+from app.datasets.formats.previews import draw_previews
+from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
 from app.datasets.pixel_sample import PixelSample
@@ -20,38 +22,49 @@ from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
-_MAX_NOTE_CHARACTERS = 500
+# A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
+_MAX_DECODING_S = 3.0
 
 
-def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
+def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Headers of the first images are read, and the pixels of a few beyond 8 bit or with transparency: a
-    file that is damaged behind its header is found by the import. Raises what the listener of `source.work` raises.
+    removed again. Headers of the first images are read, images are decoded for a few seconds, and the pixels of some
+    beyond 8 bit or with transparency are looked at; the import does so for all. Pictures of the classes are drawn into
+    the folder `previews` of `pictures_dir`, if that is given. Raises what the listener of `source.work` raises.
     """
     refused = source.work.new_problems()
     try:
         if not is_zip(source.path):
-            return _report(source, scan_source(source), refused)
+            return _report(source, refused, pictures_dir)
         with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(source, scan_source(replace(source, path=Path(folder))), refused)
+            return _report(replace(source, path=Path(folder)), refused, pictures_dir)
     except SourceError as error:
         refused.add(source.path.name or str(source.path), error.message, error.fix)
-        return make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
+        report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
+        if isinstance(error, ChoiceError):
+            report.documents, report.columns = list(error.documents), list(error.columns)
+        return report
 
 
-def _report(source: Source, found: SourceScan, refused: ProblemList) -> ImportReport:
-    scan, work = found.scan, source.work
+def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
+    found, work = scan_source(source), source.work
+    scan, documents = found.scan, list_documents(found, source)
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)
+    num_readable = len(images)
+    images, num_decoded = find_damaged(images, work, scan.problems, _MAX_DECODING_S)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
-    notes = [*(shorten(note, _MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
+    warn_of_classes(images, found.found_classes, source.options, scan.problems)
+    notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
+    if num_decoded < num_readable:
+        notes.append(f"{num_decoded:,} of {num_readable:,} images were decoded; the import decodes all of them.")
     problems = work.new_problems()
     problems.extend(refused)
     problems.extend(scan.problems)
@@ -66,10 +79,15 @@ def _report(source: Source, found: SourceScan, refused: ProblemList) -> ImportRe
         found_classes=dict(list(found.found_classes.items())[:MAX_NAMED_CLASSES]),
         split_counts=dict(Counter(image.split or "none" for image in images)) if scan.has_split else {},
         value_names=[shorten(name) for name in scan.value_names[:_MAX_NAMES]],
+        num_files=found.inventory.count_files(images, problems, refused),
         num_lost=problems.num_lost,
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
+        previews=draw_previews(images, named, pictures_dir, sample.reading, work),
+        pixel_scale=sample.reading.scale,
+        documents=documents,
+        columns=list(scan.columns),
         notes=notes,
         can_import=bool(images),
     )

@@ -43,6 +43,8 @@ def map_classes(scan: Scan, mapping: ClassMapping) -> Scan:
     ids = {name: index for index, name in enumerate(classes)}
     images = [mapped for image in scan.images if (mapped := _map_image(image, new_names, ids)) is not None]
     left_out = len(scan.images) - len(images)
+    kept = {image.path for image in images} if left_out else set()
+    scan.problems.leave_out(image.path for image in scan.images if left_out and image.path not in kept)
     notes = (*scan.notes, f"{left_out:,} images of classes that are left out.") if left_out else scan.notes
     return replace(scan, images=images, classes=classes, notes=notes)
 

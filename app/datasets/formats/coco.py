@@ -6,15 +6,20 @@ Entries are decoded one by one, so that a bad one is named by its JSON pointer a
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, Union
+from typing import Any, TypeVar, Union
 
 import msgspec
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
-from app.datasets.formats.walking import choose_document, find_documents, find_file, too_many_entries
+from app.datasets.formats.document_sets import choose_documents, join_parts
+from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
+from app.datasets.formats.json_documents import inspect_json
+from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
+from app.datasets.formats.walking import find_documents, is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Label
 from app.regular_files import open_regular
@@ -22,7 +27,6 @@ from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
 _FOLDERS = ("", "annotations")
-_Id = Union[int, str]  # noqa: UP007 - evaluated at run time, also by Python 3.10
 _Entry = TypeVar("_Entry")
 
 
@@ -33,18 +37,19 @@ class _Document(msgspec.Struct):
 
 
 class _Image(msgspec.Struct):
-    id: _Id
+    id: Id
     file_name: str
 
 
 class _Annotation(msgspec.Struct):
-    image_id: _Id
-    category_id: _Id
+    image_id: Id
+    category_id: Id
 
 
 class _Category(msgspec.Struct):
-    id: _Id
-    name: str
+    id: Id
+    name: Union[str, int, float]  # noqa: UP007 - evaluated at run time, also by Python 3.10
+    supercategory: Any = None
 
 
 @dataclass(frozen=True)
@@ -58,45 +63,59 @@ class Coco:
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
-        """Say whether a JSON file lies in the folder or in its folder `annotations`."""
-        return bool(find_documents(root, (".json",), work, _FOLDERS))
+        """Say whether a COCO file lies in the folder or in its folder `annotations`, or was chosen."""
+        if options.annotation_file is not None:
+            chosen = options.annotation_file
+            if not chosen.lower().endswith(self.document_endings) or not is_inside_file(root, chosen):
+                return False
+            return inspect_json(resolve_inside(root, chosen), work).is_coco
+        return any(inspect_json(root / name, work).is_coco for name in _find_json(root, work))
 
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
-        """Read the document and look for the file of each image."""
-        found = find_documents(root, (".json",), work, _FOLDERS)
-        path = choose_document(root, found, options.annotation_file, "COCO JSON file")
-        return _Reader(root, path, _decode_document(path, work), work).read()
+        """Read the document, or one document per subset, and look for the file of each image."""
+        found = _find_json(root, work)
+
+        def fits(path: Path) -> bool:
+            return inspect_json(path, work).is_coco
+
+        parts = choose_documents(root, found, options.annotation_file, "COCO JSON file", fits)
+        return join_parts(root, [(part, _Reader(root, part.path, work).read()) for part in parts], work)
+
+
+def _find_json(root: Path, work: Work) -> list[str]:
+    return find_documents(root, (".json",), work, _FOLDERS)
 
 
 class _Reader:
     """Joins images, annotations and categories, and names what does not fit by its JSON pointer."""
 
-    def __init__(self, root: Path, path: Path, document: _Document, work: Work) -> None:
-        self._root = root
-        self._document = document
+    def __init__(self, root: Path, path: Path, work: Work) -> None:
+        self._document = _decode_document(path, work)
         self._work = work
         self._problems = work.new_problems()
         self._name = path.relative_to(root).as_posix()
-        here = path.parent.relative_to(root).as_posix()
-        year = path.stem.partition("_")[2]  # instances_train2017.json has its images in train2017
-        places = [here.removeprefix("."), "", "images", *([year, f"images/{year}"] if year else [])]
-        self._folders = list(dict.fromkeys(places))
+        self._finder = FileFinder(root, path, work)
+        self._notes = [f"Annotations: {self._name}."]
 
     def read(self) -> Scan:
         """Return the images with exactly one annotation of a known category."""
-        categories = self._read_categories()
+        annotations = self._decode(self._document.annotations, "annotations", _Annotation)
+        categories = self._read_categories(annotations)
         labels = {key: Label(index, name) for index, (key, name) in enumerate(categories.items())}
-        by_image = self._read_annotations(labels)
-        images = self._read_images(by_image)
-        return Scan(images, tuple(categories.values()), self._problems, (f"Annotations: {self._name}.",))
+        images = self._join(labels, annotations)
+        return Scan(images, tuple(categories.values()), self._problems, tuple(self._notes), (), (self._name,))
 
-    def _read_categories(self) -> dict[_Id, str]:
+    def _read_categories(self, annotations: Sequence[tuple[int, _Annotation]]) -> dict[Id, str]:
         """Return the names by id, in the order of the ids."""
-        found: dict[_Id, str] = {}
+        entries = self._decode(self._document.categories, "categories", _Category)
+        root = self._find_root(entries, annotations)
+        found: dict[Id, str] = {}
         names: set[str] = set()
-        for index, entry in self._decode(self._document.categories, "categories", _Category):
-            name = entry.name.strip()
-            if not name or len(name) > 200 or not name.isprintable():
+        for index, entry in entries:
+            name = str(entry.name).strip()
+            if index == root:
+                self._notes.append(f"The category {name!r} is the root of the others, and no image has it: left out.")
+            elif not name or len(name) > 200 or not name.isprintable():
                 self._add(f"/categories/{index}/name", f"{shorten(name)!r} is not a usable class name.", "Rename it.")
             elif entry.id in found:
                 self._add(f"/categories/{index}/id", f"The id {entry.id!r} is used twice.", "Give it an id of its own.")
@@ -105,67 +124,100 @@ class _Reader:
             else:
                 found[entry.id] = name
                 names.add(name)
-        return dict(sorted(found.items(), key=lambda item: (isinstance(item[0], str), item[0])))
+        return {key: found[key] for key in sort_ids(found)}
 
-    def _read_annotations(self, labels: dict[_Id, Label]) -> dict[_Id, list[tuple[int, Label]]]:
-        """Return for each image id the places and labels of its annotations."""
-        found: dict[_Id, list[tuple[int, Label]]] = {}
-        for index, entry in self._decode(self._document.annotations, "annotations", _Annotation):
-            self._work.step("Looking for the categories of annotations", index, len(self._document.annotations))
-            label = labels.get(entry.category_id)
-            if label is None:
-                msg = f"There is no category with the id {entry.category_id!r}."
-                self._add(f"/annotations/{index}/category_id", msg, "Add the category, or correct the id.")
-            else:
-                found.setdefault(entry.image_id, []).append((index, label))
-        return found
+    def _find_root(
+        self, entries: Sequence[tuple[int, _Category]], annotations: Sequence[tuple[int, _Annotation]]
+    ) -> int | None:
+        """Return the place of a category above all others that no annotation uses, as labelling services write."""
+        ids = LooseIds(entry.id for _, entry in entries)
+        used = {ids.find(entry.category_id) for _, entry in annotations}
+        above = Counter(entry.supercategory for _, entry in entries if isinstance(entry.supercategory, str))
+        for index, entry in entries:
+            name = str(entry.name)
+            num_below = above[name] - (entry.supercategory == name)
+            if 0 < num_below == len(entries) - 1 and entry.id not in used:
+                return index
+        return None
 
-    def _read_images(self, by_image: dict[_Id, list[tuple[int, Label]]]) -> list[FoundImage]:
-        images: list[FoundImage] = []
-        ids: set[_Id] = set()
-        paths: set[Path] = set()
+    def _join(self, labels: Mapping[Id, Label], annotations: Sequence[tuple[int, _Annotation]]) -> list[FoundImage]:
+        """Return the images that have one annotation and a file; the others are problems."""
+        entries = self._read_image_entries()
+        by_image = self._sort_annotations(entries, labels, annotations)
+        files = self._finder.find_all(entry.file_name for _, entry in entries)
+        images: dict[Path, FoundImage] = {}
+        matches: list[Match] = []
+        lost: list[Callable[[], None]] = []
+        for number, (index, entry) in enumerate(entries):
+            self._work.step("Looking for the files of images", number, len(entries))
+            file, own = files[entry.file_name], by_image.get(entry.id, [])
+            problem = _explain(entry, file, own, images)
+            if problem is None and isinstance(file, FoundFile):
+                images[file.path] = FoundImage(file.path, file.name, (own[0][1],))
+                matches.append(file.match)
+            elif problem is not None:
+                lost.append(self._postpone(index, problem, file, images))
+        for add in lost:
+            add()
+        self._notes += describe_matches(matches)
+        return list(images.values())
+
+    def _postpone(
+        self, index: int, problem: _Problem, file: FoundFile | NoFileError, images: Mapping[Path, FoundImage]
+    ) -> Callable[[], None]:
+        """Return what adds a problem once it is known whether another entry brings the file in."""
+
+        def add() -> None:
+            path = file.path if isinstance(file, FoundFile) and file.path not in images else None
+            pointer = f"{self._name}/images/{index}{problem.pointer}"
+            num_images = 0 if path is not None else 1
+            self._problems.add(
+                pointer, problem.message, problem.fix, kind=problem.kind, path=path, num_images=num_images
+            )
+
+        return add
+
+    def _read_image_entries(self) -> list[tuple[int, _Image]]:
+        """Return the entries of images, each id once."""
+        kept: list[tuple[int, _Image]] = []
+        ids: set[Id] = set()
         for index, entry in self._decode(self._document.images, "images", _Image):
-            self._work.step("Looking for the files of images", index, len(self._document.images))
-            pointer = f"/images/{index}"
-            annotations = by_image.get(entry.id, [])
             if entry.id in ids:
-                self._add(f"{pointer}/id", f"The id {entry.id!r} is used twice.", "Give the image an id of its own.")
+                msg, fix = f"The id {entry.id!r} is used twice.", "Give the image an id of its own."
+                self._add(f"/images/{index}/id", msg, fix, num_images=1)
                 continue
             ids.add(entry.id)
-            path = self._find(f"{pointer}/file_name", entry.file_name)
-            if path is None or not self._has_one(pointer, entry.file_name, annotations):
+            kept.append((index, entry))
+        return kept
+
+    def _sort_annotations(
+        self,
+        entries: Sequence[tuple[int, _Image]],
+        labels: Mapping[Id, Label],
+        annotations: Sequence[tuple[int, _Annotation]],
+    ) -> dict[Id, list[tuple[int, Label]]]:
+        """Return for each image id the places and labels of its annotations."""
+        image_ids, category_ids = LooseIds(entry.id for _, entry in entries), LooseIds(labels)
+        found: dict[Id, list[tuple[int, Label]]] = {}
+        for index, entry in annotations:
+            self._work.step("Looking for the images and categories of annotations", index, len(annotations))
+            category = category_ids.find(entry.category_id)
+            if category is None:
+                msg = f"There is no category with the id {entry.category_id!r}."
+                self._add(f"/annotations/{index}/category_id", msg, "Add the category, or correct the id.")
                 continue
-            if path in paths:
-                message = f"The file {shorten(entry.file_name)!r} belongs to two images."
-                self._add(f"{pointer}/file_name", message, "Keep one of the entries.")
-                continue
-            paths.add(path)
-            images.append(FoundImage(path, entry.file_name, (annotations[0][1],)))
-        for unknown in by_image.keys() - ids:
-            for index, _ in by_image[unknown]:
-                self._work.step("Naming annotations without an image", index)
-                msg = f"There is no image with the id {unknown!r}."
+            image = image_ids.find(entry.image_id)
+            if image is None:
+                msg = f"There is no image with the id {entry.image_id!r}."
                 self._add(f"/annotations/{index}/image_id", msg, "Add the image, or correct the id.")
-        return images
-
-    def _has_one(self, pointer: str, name: str, annotations: Sequence[tuple[int, Label]]) -> bool:
-        if not annotations:
-            self._add(pointer, f"The image {shorten(name)!r} has no annotation.", "Annotate it with one category.")
-        elif len(annotations) > 1:
-            places = ", ".join(f"/annotations/{index}" for index, _ in annotations[:5])
-            msg = f"The image {shorten(name)!r} has {len(annotations)} annotations ({places}); it needs exactly one."
-            self._add(pointer, msg, "Keep one of them.")
-        return len(annotations) == 1
-
-    def _find(self, pointer: str, name: str) -> Path | None:
-        try:
-            path = find_file(self._root, self._folders, name)
-        except SourceError as error:
-            self._add(pointer, error.message, error.fix)
-            return None
-        if path is None:
-            self._add(pointer, f"The file {shorten(name)!r} does not exist.", "Add the image, or remove its entry.")
-        return path
+                continue
+            found.setdefault(image, []).append((index, labels[category]))
+        num_loose = image_ids.num_loose + category_ids.num_loose
+        if num_loose:
+            self._notes.append(
+                f"{num_loose:,} ids are written in another type than where they point; they were matched."
+            )
+        return found
 
     def _decode(self, entries: Sequence[msgspec.Raw], key: str, kind: type[_Entry]) -> list[tuple[int, _Entry]]:
         decoder = msgspec.json.Decoder(kind)
@@ -175,11 +227,40 @@ class _Reader:
             try:
                 decoded.append((index, decoder.decode(raw)))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                self._add(f"/{key}/{index}", f"{error}.", "Correct the entry, or remove it.")
+                self._add(f"/{key}/{index}", f"{error}.", "Correct the entry, or remove it.", int(key == "images"))
         return decoded
 
-    def _add(self, pointer: str, message: str, fix: str) -> None:
-        self._problems.add(f"{self._name}{pointer}", message, fix)
+    def _add(self, pointer: str, message: str, fix: str, num_images: int = 0) -> None:
+        self._problems.add(f"{self._name}{pointer}", message, fix, kind="annotation_entry", num_images=num_images)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Why the image of an entry is lost; `pointer` is the part of the entry."""
+
+    pointer: str
+    message: str
+    fix: str
+    kind: str
+
+
+def _explain(
+    entry: _Image, file: FoundFile | NoFileError, own: Sequence[tuple[int, Label]], images: Iterable[Path]
+) -> _Problem | None:
+    """Return why an entry is no image of the dataset, or None."""
+    name = shorten(entry.file_name)
+    if isinstance(file, NoFileError):
+        return _Problem("/file_name", file.message, file.fix, file.kind)
+    if not own:
+        return _Problem("", f"The image {name!r} has no annotation.", "Annotate it with one category.", "no_annotation")
+    if len(own) > 1:
+        places = ", ".join(f"/annotations/{index}" for index, _ in own[:5])
+        msg = f"The image {name!r} has {len(own)} annotations ({places}); it needs exactly one."
+        return _Problem("", msg, "Keep one of them.", "several_annotations")
+    if file.path in images:
+        msg = f"The file {name!r} belongs to two images."
+        return _Problem("/file_name", msg, "Keep one of the entries.", "repeated_row")
+    return None
 
 
 def _decode_document(path: Path, work: Work) -> _Document:
@@ -199,8 +280,9 @@ def _decode_document(path: Path, work: Work) -> _Document:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{path.name} is no COCO document: {error}."
-        raise SourceError(msg, "It needs the lists images, annotations and categories.") from error
+        kind = inspect_json(path, work)
+        msg = f"{path.name} is no COCO document: {error}. It is {kind.description}."
+        raise SourceError(msg, f"{kind.fix} COCO has the lists images, annotations and categories.") from error
     if max(len(document.images), len(document.annotations), len(document.categories)) > 10 * most:
         raise too_many_entries(f"A list of {path.name} has", 10 * most)
     return document

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
-from app.datasets.formats.base import ProblemList
+from app.datasets.formats.base import FoundImage, ProblemList
 from app.datasets.table import Annotation, Label
+from app.schemas.datasets import ImportOptions
+from app.schemas.import_report import Remedy
+
+_MAX_TWINS = 1000
 
 
 def count_classes(annotations: Iterable[Sequence[Annotation]]) -> Counter[str]:
@@ -24,13 +30,112 @@ def drop_empty_classes(
     kept = tuple(name for name in classes if counts[name])
     for name in classes:
         if counts[name] == 0:
-            problems.warn(name, f"The class {name!r} has no readable image and is left out.", "Add images of it.")
+            message = f"The class {name!r} has no readable image and is left out."
+            problems.warn(name, message, "Add images of it.", kind="empty")
         elif counts[name] == 1:
-            problems.warn(
-                name,
-                f"The class {name!r} has one image, which can only be trained on.",
-                "Add images, or merge classes.",
-            )
+            message = f"The class {name!r} has one image, which can only be trained on."
+            problems.warn(name, message, "Add images, or merge classes.", kind="few_images")
     if len(kept) == 1:
-        problems.warn(kept[0], "There is only one class; a model has nothing to tell apart.", "Add images of another.")
+        message = "There is only one class; a model has nothing to tell apart."
+        problems.warn(kept[0], message, "Add images of another.", kind="few_images")
     return kept, {name: Label(index, name) for index, name in enumerate(kept)}
+
+
+def warn_of_classes(
+    images: Sequence[FoundImage], found_classes: Iterable[str], options: ImportOptions, problems: ProblemList
+) -> None:
+    """Warn of classes that no training image has, and of those whose names may mean the same.
+
+    `images` are those that can be read, `found_classes` the names that the source has before any mapping.
+    """
+    counts = count_classes(image.annotations for image in images)
+    found = list(found_classes)
+    few = [name for name in counts if counts[name] == 1]
+    _offer_to_leave_out("few_images", few, counts, _Names(found, options.class_mapping), problems)
+    if any(image.split is not None for image in images):
+        untrained = _warn_of_untrained(images, counts, problems)
+        _offer_to_leave_out("class_not_in_train", untrained, counts, _Names(found, options.class_mapping), problems)
+    _warn_of_twins(counts, found, options, problems)
+
+
+class _Names(NamedTuple):
+    """The classes as the source names them, and the new names that the options give."""
+
+    found: Sequence[str]
+    mapping: Mapping[str, str | None]
+
+
+def _offer_to_leave_out(
+    kind: str, classes: Sequence[str], counts: Counter[str], names: _Names, problems: ProblemList
+) -> None:
+    """Offer to import without some classes, where two or more others stay."""
+    if classes and len(counts) - len(classes) >= 2:
+        mapping = _extend_mapping(names.mapping, names.found, dict.fromkeys(classes))
+        label = "Leave out this class" if len(classes) == 1 else f"Leave out these {len(classes):,} classes"
+        problems.offer(kind, Remedy(label=label, options={"class_mapping": mapping}))
+
+
+def _warn_of_untrained(images: Sequence[FoundImage], counts: Counter[str], problems: ProblemList) -> list[str]:
+    """Warn of the classes that no training image has, and return them."""
+    untrained = []
+    in_train = count_classes(image.annotations for image in images if image.split == "train")
+    for name in sorted(counts):
+        if in_train[name]:
+            continue
+        untrained.append(name)
+        subsets = Counter(
+            image.split or "none" for image in images if any(_class_of(item) == name for item in image.annotations)
+        )
+        where = " and ".join(f"{number:,} in {subset}" for subset, number in sorted(subsets.items()))
+        message = f"The class {name!r} has no training image ({where}): a model cannot learn what it never sees."
+        fix = "Move some of its images into train, or draw a new split after the import."
+        problems.warn(name, message, fix, kind="class_not_in_train")
+    return untrained
+
+
+def _class_of(annotation: Annotation) -> str | None:
+    return getattr(annotation, "class_name", None)
+
+
+def _warn_of_twins(
+    counts: Counter[str], found_classes: Iterable[str], options: ImportOptions, problems: ProblemList
+) -> None:
+    """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge them."""
+    by_key: dict[str, list[str]] = {}
+    for name in counts:
+        by_key.setdefault(_fold(name), []).append(name)
+    chosen: dict[str, str] = {}
+    for names in list(by_key.values()):
+        if len(names) < 2 or len(chosen) > _MAX_TWINS:
+            continue
+        ordered = sorted(names, key=lambda name: (-counts[name], name))
+        chosen.update(dict.fromkeys(ordered[1:], ordered[0]))
+        listed = ", ".join(f"{name!r} ({counts[name]:,})" for name in ordered)
+        message = f"The classes {listed} differ in {_describe_difference(ordered)} only and may be meant as one."
+        problems.warn(ordered[0], message, "Merge them, or give them names that differ more.", kind="class_twins")
+    if chosen:
+        merged = _extend_mapping(options.class_mapping, found_classes, chosen)
+        problems.offer("class_twins", Remedy(label="Merge these classes", options={"class_mapping": merged}))
+
+
+def _extend_mapping(
+    mapping: Mapping[str, str | None], found_classes: Iterable[str], chosen: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """Return the mapping of the options with the chosen classes under the names that they get, None to leave out."""
+    merged = dict(mapping)
+    for name in found_classes:
+        new_name = mapping.get(name, name)
+        if new_name is not None and new_name in chosen:
+            merged[name] = chosen[new_name]
+    return merged
+
+
+def _fold(name: str) -> str:
+    return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", name).split()).casefold())
+
+
+def _describe_difference(names: Sequence[str]) -> str:
+    composed = {unicodedata.normalize("NFC", name) for name in names}
+    if len(composed) == 1:
+        return "the form of their accented letters"
+    return "letter case" if len({name.casefold() for name in composed}) == 1 else "blanks and letter case"

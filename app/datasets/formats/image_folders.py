@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes, subset_of
-from app.datasets.formats.walking import list_files, list_folder, too_many_entries
+from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
+from app.datasets.formats.class_folders import ClassFolder, count_images, find_class_folders, name_classes
+from app.datasets.formats.tree import begins_like_image, read_tree
 from app.datasets.formats.work import Work
-from app.datasets.images import looks_like_image
 from app.datasets.table import Label
-from app.schemas.datasets import ImportOptions, SplitValue
+from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
 from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
 
 
 @dataclass(frozen=True)
-class _Group:
-    """A folder of images of one class."""
+class _Found:
+    """An image file, its name in the source, and the folder name that its class comes from."""
 
-    folder: Path
-    class_name: str
+    path: Path
+    name: str
+    raw_class: str
     split: SplitValue | None
 
 
@@ -38,68 +39,99 @@ class ImageFolders:
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
-        """Say whether there are images in the folder, or one or two levels below it."""
-        folders, files = list_folder(root, work)
-        inner = chain.from_iterable(list_folder(folder, work)[0] for folder in folders if subset_of(folder))
-        places = chain([files], (list_folder(folder, work)[1] for folder in chain(folders, inner)))
-        return any(looks_like_image(path) for place in places for path in islice(place, _MAX_PEEKED_FILES))
+        """Say whether there are images in the folder or below it."""
+        folders = read_tree(root, work).top.iterate()
+        return any(
+            begins_like_image(path)
+            for folder in folders
+            if folder.num_images
+            for path in islice(folder.files().values(), _MAX_PEEKED_FILES)
+        )
 
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """List the files of every class folder."""
         problems = work.new_problems()
-        groups, notes = _find_groups(root, problems, work)
-        listed, num_files = [], 0
-        for group in groups:
-            files = list(list_files(root, group.folder, problems, work))
-            num_files += len(files)
-            if num_files > work.limits.max_entries:
-                raise too_many_entries("The folder has", work.limits.max_entries)
-            listed.append((group, files))
-        for group, files in listed:
-            if not files:
-                name = group.folder.relative_to(root).as_posix()
-                problems.warn(name, "The folder has no images.", "Put images into it, or remove it.")
-        classes = sort_classes(group.class_name for group, files in listed if files)
-        labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
-        images = [
-            FoundImage(path, name, labels[group.class_name], group.split)
-            for group, files in listed
-            for path, name in files
-        ]
-        if not images:
+        class_folders, notes = find_class_folders(read_tree(root, work), problems)
+        nested = options.nested_folders
+        holder = _find_common_holder(class_folders)
+        if holder is not None and nested == "leave_out":
+            notes = (*notes, f"Each class folder has its images in a folder {holder!r}; they belong to the class.")
+            nested = "into_class"
+        found: list[_Found] = []
+        reader = _NestedReader(class_folders, problems, nested, is_expected=holder is not None)
+        for item in class_folders:
+            work.step("Looking at the class folders", len(found))
+            own = [_Found(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
+            below = reader.read(item)
+            if not own and not below and not item.folder.num_below:
+                problems.warn(item.name, "The folder has no images.", "Put images into it, or remove it.", kind="empty")
+            found += own + below
+        if not found and not problems.num_lost:
             raise SourceError("No folder has images in it.", "Put the images of each class into a folder of its own.")
+        names = name_classes((item.raw_class for item in found), problems)
+        classes = sort_classes(names.values())
+        labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
+        images = [FoundImage(item.path, item.name, labels[names[item.raw_class]], item.split) for item in found]
         return Scan(images, tuple(classes), problems, notes)
 
 
-def _find_groups(root: Path, problems: ProblemList, work: Work) -> tuple[list[_Group], tuple[str, ...]]:
-    folders, files = list_folder(root, work)
-    _report_loose_images(root, files, problems, work)
-    is_divided = any(subset_of(folder) == "train" and list_folder(folder, work)[0] for folder in folders)
-    if not folders:
-        msg = "The images lie directly in the folder." if files else "The folder is empty."
-        raise SourceError(msg, "Put the images of each class into a folder that has the name of the class.")
-    if not is_divided:
-        return [_Group(folder, clean_text(folder.name), None) for folder in folders], ()
-    groups: list[_Group] = []
-    for folder in folders:
-        split = subset_of(folder)
-        if split is None:
-            problems.warn(
-                folder.name, "The folder lies beside train, val and test and is not read.", "Move or remove it."
-            )
-            continue
-        class_folders, loose = list_folder(folder, work)
-        _report_loose_images(root, loose, problems, work)
-        groups += [_Group(path, clean_text(path.name), split) for path in class_folders]
-    return groups, ("The folders train, val and test became the split 'original'.",)
+def _own_files(item: ClassFolder) -> dict[str, Path]:
+    """Return the files of a class folder by their names in the source, where a link may have put the folder."""
+    files = item.folder.files()
+    if item.folder.name == item.name:
+        return files
+    return {f"{item.name}/{name.rpartition('/')[2]}": path for name, path in files.items()}
 
 
-def _report_loose_images(root: Path, files: Sequence[Path], problems: ProblemList, work: Work) -> None:
-    for number, path in enumerate(files):
-        work.step("Looking for images beside the class folders", number, len(files))
-        if looks_like_image(path):
-            name = path.relative_to(root).as_posix()
-            problems.add(name, "The image lies beside the class folders.", "Move it into the folder of its class.")
+def _find_common_holder(class_folders: Sequence[ClassFolder]) -> str | None:
+    """Return the name of the one folder in which every class keeps all of its images, such as `images`."""
+    holding = [item for item in class_folders if item.folder.num_below]
+    names = set()
+    for item in holding:
+        inner = [folder for folder in item.folder.folders if folder.num_below]
+        if item.folder.num_images or len(inner) != 1 or inner[0].num_images != inner[0].num_below:
+            return None
+        names.add(inner[0].last_name)
+    return clean_text(names.pop()) if len(names) == 1 and len({item.raw_class for item in holding}) > 1 else None
+
+
+class _NestedReader:
+    """Reads what lies in folders below a class folder, or names it, as the options say."""
+
+    def __init__(
+        self, class_folders: Sequence[ClassFolder], problems: ProblemList, nested: NestedFolders, *, is_expected: bool
+    ) -> None:
+        self._problems = problems
+        self._nested = nested
+        self._is_expected = is_expected
+        self._classes = {item.raw_class.casefold() for item in class_folders if item.folder.num_below}
+
+    def read(self, item: ClassFolder) -> list[_Found]:
+        """Return the images below the folders of a class folder that have a class."""
+        found: list[_Found] = []
+        for inner in item.folder.folders:
+            for folder in inner.iterate():
+                name = f"{item.name}{folder.name[len(item.folder.name) :]}"
+                files = {f"{name}/{key.rpartition('/')[2]}": path for key, path in folder.files().items()}
+                if not files:
+                    continue
+                raw_class = folder.last_name if self._nested == "own_class" else item.raw_class
+                self._report(item, name, files)
+                if self._nested != "leave_out":
+                    found += [_Found(path, key, raw_class, item.split) for key, path in files.items()]
+        return found
+
+    def _report(self, item: ClassFolder, name: str, files: dict[str, Path]) -> None:
+        last = name.rpartition("/")[2]
+        is_twin = last.casefold() in self._classes and self._nested != "own_class"
+        doubt = f" The folder is named like the class {last!r}, so their class is in doubt." if is_twin else ""
+        if self._nested == "leave_out":
+            message = f"{count_images(len(files))} below the class {item.raw_class!r} not read.{doubt} Files"
+            fix = "Read them into their class with the option nested_folders, or move them one level up."
+            self._problems.add_files(name, message, fix, kind="nested_folder", files=files)
+        elif is_twin and not self._is_expected:
+            message = f"{count_images(len(files))} read into the class {item.raw_class!r}.{doubt}"
+            self._problems.warn(name, message, "Look at them, and move them where they belong.", kind="nested_twin")
 
 
 FORMAT = ImageFolders()

@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import cast
 
 import app.datasets.formats
-from app.datasets.formats.base import ImportFormat, SourceError, shorten
-from app.datasets.formats.walking import list_folder
+from app.datasets.formats.base import ImportFormat, SourceError, clean_text, shorten
+from app.datasets.formats.layouts import find_tool_layout
+from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import Work
-from app.schemas.datasets import ImportOptions
 
 
 def index_formats(formats: Iterable[ImportFormat]) -> Mapping[str, ImportFormat]:
@@ -47,15 +47,24 @@ def get_format(name: str, allowed: Sequence[str]) -> ImportFormat:
     return list_formats()[name]
 
 
-def detect_format(root: Path, allowed: Sequence[str], options: ImportOptions, work: Work) -> ImportFormat:
-    """Return the first of the allowed formats that matches a resolved folder; raises SourceError when none does."""
-    usable = [item for name, item in list_formats().items() if name in allowed]
-    for item in usable:
-        if item.is_match(root, options, work):
-            return item
-    folders, files = list_folder(root, work)
-    if not folders and not files:
-        raise SourceError("The folder is empty.", "Choose a folder with images in it.")
+def list_usable(allowed: Sequence[str]) -> list[ImportFormat]:
+    """Return the allowed formats in the order of detection."""
+    return [item for name, item in list_formats().items() if name in allowed]
+
+
+def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> SourceError:
+    """Return the error for a folder that no format matches, with what was found in it."""
+    tree = read_tree(root, work)
+    top = tree.top
+    if not top.folders and not top.num_images and not top.others and not top.links and not top.specials:
+        return SourceError("The folder is empty.", "Choose a folder with images in it.")
+    layout = find_tool_layout(tree)
+    if layout is not None:
+        return SourceError(layout.message, layout.fix)
     kinds = "; ".join(f"{item.name}: {item.title}" for item in usable)
-    msg = f"No known format was found in {len(files)} files and {len(folders)} folders."
-    raise SourceError(msg, f"Arrange the data as one of these. {kinds}.")
+    num_files = len(top.images) + len(top.others)
+    msg = f"No known format was found in {num_files} files and {len(top.folders)} folders."
+    names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
+    if names:
+        msg += f" Other files there: {', '.join(sorted(names, key=lambda name: (name.count('/'), name))[:5])}."
+    return SourceError(msg, f"Arrange the data as one of these. {kinds}.")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.datasets.formats.accounting import Inventory, account_for_files, list_names
 from app.datasets.formats.base import ImportFormat, Scan, SourceError, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
-from app.datasets.formats.registry import detect_format, get_format, list_formats
-from app.datasets.formats.walking import list_folder
+from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
+from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
+from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
+from app.datasets.formats.walking import find_documents, is_inside_file, is_junk, list_folder
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import is_system_folder, open_regular
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
 _MAX_UNWRAPPED = 32
+# Documents that a report offers to read instead; each is looked into.
+_MAX_DOCUMENTS = 20
+_DOCUMENT_FOLDERS = ("", "annotations")
+_PACKED_DOCUMENTS = (".xlsx", ".xlsm")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -37,18 +44,30 @@ class SourceScan:
     """A scanned source: the format, the resolved folder that its names are relative to, and what it holds.
 
     `found_classes` has the images of each class as the source names them; `scan` has the names of the mapping.
+    `inventory` knows every image file of the source, also those that are not in the scan.
     """
 
     format: ImportFormat
     root: Path
     scan: Scan
     found_classes: dict[str, int]
+    inventory: Inventory
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How a source is read: the format, and the folders that each have a document of their own, if they do."""
+
+    format: ImportFormat
+    subsets: Sequence[SubsetFolder] = ()
 
 
 def is_zip(path: Path) -> bool:
     """Say whether a file begins like a zip archive, or is named like one."""
     try:
         with open_regular(path) as file:
+            if path.suffix.lower() in _PACKED_DOCUMENTS:  # these begin like a zip, because they are one
+                return False
             return file.read(4).startswith(_ZIP_SIGNATURES) or path.suffix.lower() == ".zip"
     except OSError:
         return False
@@ -57,17 +76,63 @@ def is_zip(path: Path) -> bool:
 def scan_source(source: Source) -> SourceScan:
     """Find the format of a folder or annotation file and list its images; raises SourceError."""
     root, options, named = _find_root(source)
-    chosen = source.source_format or named
-    if chosen is not None:
-        found = get_format(chosen, source.allowed_formats)
-    else:
-        found = detect_format(root, source.allowed_formats, options, source.work)
+    reading = _choose_reading(root, source, options, source.source_format or named)
+    found = reading.format
     if source.annotation_kind not in found.annotation_kinds:
         msg = f"The format {found.name!r} cannot hold annotations of the kind {source.annotation_kind!r}."
         raise SourceError(msg, "Choose another format.")
-    scan = found.scan(root, source.annotation_kind, options, source.work)
+    if reading.subsets:
+        scan = scan_subsets(reading.subsets, found, source.annotation_kind, options, source.work)
+    else:
+        scan = found.scan(root, source.annotation_kind, options, source.work)
     _check_extent(scan, source.work)
-    return SourceScan(found, root, map_classes(scan, options.class_mapping), count_found_classes(scan))
+    inventory, notes = account_for_files(read_tree(root, source.work), scan, found, source.work)
+    beside = _list_beside(source.path, root, source.work)
+    scan = replace(scan, notes=(*scan.notes, *notes, *beside))
+    found_classes = count_found_classes(scan)
+    return SourceScan(found, root, map_classes(scan, options.class_mapping), found_classes, inventory)
+
+
+def list_documents(found: SourceScan, source: Source) -> list[str]:
+    """Return the annotation files of a source that the option annotation_file can name."""
+    formats = [item for item in list_usable(source.allowed_formats) if source.annotation_kind in item.annotation_kinds]
+    documents: list[str] = []
+    for item in formats:
+        if item.document_endings:
+            documents += find_documents(found.root, item.document_endings, source.work, _DOCUMENT_FOLDERS)
+    return [
+        name
+        for name in dict.fromkeys(documents[:_MAX_DOCUMENTS])
+        if any(_fits(item, found.root, name, source) for item in formats)
+    ]
+
+
+def _fits(item: ImportFormat, root: Path, name: str, source: Source) -> bool:
+    if not name.lower().endswith(tuple(item.document_endings) or ("\0",)):
+        return False
+    return item.is_match(root, source.options.model_copy(update={"annotation_file": name}), source.work)
+
+
+def _choose_reading(root: Path, source: Source, options: ImportOptions, chosen: str | None) -> _Reading:
+    """Return the first of the allowed formats that matches, the chosen one in any case; raises SourceError.
+
+    A document in the folder itself comes before documents in the folders of subsets.
+    """
+    if chosen is None and options.annotation_file is not None and is_inside_file(root, options.annotation_file):
+        ending = Path(options.annotation_file).suffix.lower()
+        chosen = next(
+            (item.name for item in list_usable(source.allowed_formats) if ending in item.document_endings), None
+        )
+    usable = list_usable(source.allowed_formats) if chosen is None else [get_format(chosen, source.allowed_formats)]
+    for item in usable:
+        if item.is_match(root, options, source.work):
+            return _Reading(item)
+        subsets = find_subset_documents(root, item, options, source.work)
+        if subsets:
+            return _Reading(item, subsets)
+    if chosen is None:
+        raise describe_unknown(root, usable, source.work)
+    return _Reading(usable[0])
 
 
 def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
@@ -81,7 +146,7 @@ def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
         msg = f"{path.name!r} belongs to the system: it shows the state of the machine and holds no files."
         raise SourceError(msg, "Choose the folder that holds the images.")
     if path.is_dir():
-        return _unwrap(path, source.work), source.options, None
+        return _unwrap(path, source), source.options, None
     endings = _document_endings()
     if not path.is_file() or path.suffix.lower() not in endings:
         msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({', '.join(endings)})."
@@ -116,15 +181,55 @@ def _document_endings() -> dict[str, str]:
     return found
 
 
-def _unwrap(root: Path, work: Work) -> Path:
-    """Return the folder inside when there is nothing else: what packing a folder makes. A lone class is left alone."""
+def _unwrap(root: Path, source: Source) -> Path:
+    """Return the folder inside when nothing else is there to read: what packing a folder makes, also with a README.
+
+    A lone class is left alone, and so is a folder with an annotation file beside its images.
+    """
     for _ in range(_MAX_UNWRAPPED):
-        folders, files = list_folder(root, work)
-        if files or len(folders) != 1 or folders[0].is_symlink() or subset_of(folders[0]):
+        folders, files = list_folder(root, source.work)
+        if not folders or any(has_image_ending(path.name) or begins_like_image(path) for path in files):
             return root
-        inner_folders, inner_files = list_folder(folders[0], work)
-        has_document = any(path.suffix.lower() in _document_endings() for path in inner_files)
-        if not inner_folders and not has_document:
+        if any(folder.is_symlink() or subset_of(folder) for folder in folders) or _has_document(root, files, source):
             return root
-        root = folders[0]
+        inner = _find_lone_folder(root, folders, source)
+        if inner is None:
+            return root
+        root = inner
     return root
+
+
+def _find_lone_folder(root: Path, folders: Sequence[Path], source: Source) -> Path | None:
+    """Return the only folder with images below it, when it holds folders or an annotation file."""
+    if len(folders) == 1:
+        inner_folders, inner_files = list_folder(folders[0], source.work)
+        has_document = any(path.suffix.lower() in _document_endings() for path in inner_files)
+        return folders[0] if inner_folders or has_document else None
+    holding = [folder for folder in read_tree(root, source.work).top.folders if folder.num_below]
+    return holding[0].path if len(holding) == 1 and _holds_classes(holding[0]) else None
+
+
+def _holds_classes(folder: Folder) -> bool:
+    return not folder.num_images and sum(bool(inner.num_below) for inner in folder.folders) > 1
+
+
+def _has_document(root: Path, files: Sequence[Path], source: Source) -> bool:
+    """Say whether a file of a folder is an annotation file of a format that may be read."""
+    if not any(path.suffix.lower() in _document_endings() for path in files):
+        return False
+    formats = [item for item in list_usable(source.allowed_formats) if item.document_endings]
+    return any(item.is_match(root, source.options, source.work) for item in formats)
+
+
+def _list_beside(path: Path, root: Path, work: Work) -> list[str]:
+    """Return a note about the files that lie around the folder that is read."""
+    names: list[str] = []
+    outer = path.resolve()
+    while outer != root and outer.is_dir() and root.is_relative_to(outer):
+        inner = outer / root.relative_to(outer).parts[0]
+        here = [item.relative_to(path.resolve()).as_posix() for item in list_folder(outer, work)[1]]
+        names += [name for name in here if not is_junk(name)]
+        outer = inner
+    if not names:
+        return []
+    return [f"Read from {root.relative_to(path.resolve()).as_posix()}. Beside it lie: {list_names(names)}."]

@@ -7,22 +7,32 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from app.datasets.formats.base import ProblemList, SourceError, shorten
+from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import is_regular_file
 
-_JUNK = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
+_CLUTTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx"})
+# Recycle bins, indexes and previews that systems, network drives and notebooks keep beside the user's own folders.
+_SYSTEM = frozenset(
+    {"$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found", "lost.dir", "found.000"}
+    | {"@eadir", "@recently-snapshot", "#snapshot", "__pycache__", "temporary items", "network trash folder"}
+)
 # The longest path that Linux takes.
 MAX_NAME_CHARACTERS = 4096
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
+def is_clutter(name: str) -> bool:
+    """Say whether a file or folder holds nothing of the user's: what an operating system leaves beside each file."""
+    return name.startswith("._") or name == ".DS_Store" or name.casefold() in _CLUTTER
+
+
 def is_junk(name: str) -> bool:
-    """Say whether a file or folder is none of the user's: hidden, or left behind by an operating system."""
-    return name.startswith(".") or name.casefold() in _JUNK
+    """Say whether a file or folder is not to be read: hidden, or left behind by an operating system."""
+    return name.startswith(".") or name.casefold() in _CLUTTER or name.casefold() in _SYSTEM
 
 
 def resolve_inside(root: Path, name: str) -> Path:
@@ -123,36 +133,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 def too_many_entries(what: str, most: int) -> LimitError:
     """Return the error for a source that has more than an import may read, e.g. of "The table has"."""
     return LimitError(f"{what} more than {most:,} entries.", "Import a part of it, or raise AI_STUDIO_MAX_ENTRIES.")
-
-
-def list_files(root: Path, folder: Path, problems: ProblemList, work: Work) -> Iterator[tuple[Path, str]]:
-    """Yield resolved path and name inside the root of each ordinary file that lies directly in a folder.
-
-    What cannot be used is added to the problems by name: links that lead outside, pipes and devices, folders.
-    """
-    folder_name = folder.relative_to(root).as_posix()
-    try:
-        folders, entries = list_folder(resolve_inside(root, folder_name), work)
-    except LimitError:
-        raise
-    except SourceError as error:
-        problems.add(folder_name, error.message, error.fix)
-        return
-    for path in folders:
-        name = f"{folder_name}/{path.name}"
-        problems.warn(name, "A folder inside the folder of a class is not read.", "Move its images one level up.")
-    for number, path in enumerate(entries, start=1):
-        work.step(f"Looking at the files of {shorten(folder_name, 40)!r}", number, len(entries))
-        name = f"{folder_name}/{path.name}"
-        try:
-            resolved = resolve_inside(root, path.relative_to(root).as_posix()) if path.is_symlink() else path
-        except SourceError as error:
-            problems.add(name, error.message, error.fix)
-            continue
-        if is_regular_file(resolved):
-            yield resolved, name
-        else:
-            problems.add(name, "This is not an ordinary file.", "Remove it, or put an image in its place.")
 
 
 def find_documents(root: Path, endings: Sequence[str], work: Work, folders: Sequence[str] = ("",)) -> list[str]:

@@ -8,10 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.datasets.formats.base import ProblemList, SourceError
 from app.datasets.formats.problem_file import ProblemFile
 from app.schemas.payloads import ImportLimits
+
+if TYPE_CHECKING:
+    from app.datasets.formats.tree import SourceTree
 
 PROGRESS_INTERVAL_S = 0.3
 
@@ -48,6 +52,8 @@ class Work:
         """`problems_path`: where every problem is written, also those that no list names."""
         self.limits = limits or ImportLimits()
         self.is_over_memory = False  # set by the thread that watches
+        self.prefix = ""  # what comes before each file of a list of problems that is made from now on
+        self.trees: dict[Path, SourceTree] = {}  # folders that were walked through, kept by tree.read_tree
         self._on_progress = on_progress
         self._problem_file = ProblemFile(problems_path) if problems_path is not None else None
         self._interval_s = interval_s
@@ -82,7 +88,7 @@ class Work:
     def new_problems(self) -> ProblemList:
         """Return an empty list, which also writes what it takes into the file of all problems."""
         sink = self._problem_file.write if self._problem_file is not None else None
-        return ProblemList(self.limits.max_named_problems, sink)
+        return ProblemList(self.limits.max_named_problems, sink, self.prefix)
 
     def close(self) -> None:
         """Complete the file of all problems."""

@@ -99,13 +99,54 @@
       }, 1);
     }
   };
-  const showWeights = () => {
-    const isPretrained = valueOf("model.pretrained");
-    const chosen = valueOf("model.backbone");
-    for (const note of form().querySelectorAll("[data-weights-note]")) {
-      note.hidden = !(isPretrained && note.dataset.weightsNote === chosen);
-    }
+  /* What is wrong with the settings as they stand here, saved or not. */
+  const CHECK_PAUSE_MS = 300;
+  const CHECK_AGAIN_MS = 1500;
+  let checkTimer = null;
+  let checked = 0;
+  const showChecks = async () => {
+    const box = document.getElementById("run-checks");
+    const now = box && readNow();
+    if (!now) return;
+    checked += 1;
+    const number = checked;
+    const headers = { "Content-Type": "application/json", "HX-Request": "true" };
+    const body = JSON.stringify({ changes: findChanges(now) });
+    const answer = await fetch(`${root().dataset.api}/checks`, { method: "POST", headers, body }).catch(() => null);
+    if (!answer?.ok) return; /* what cannot be saved is told when it is saved */
+    const text = await answer.text();
+    if (number !== checked || !box.isConnected) return;
+    const hadFocus = box.contains(document.activeElement);
+    const wasOpen = box.querySelector("details")?.open;
+    htmx.swap(box, text, { swapStyle: "outerHTML" });
+    const fresh = document.getElementById("run-checks");
+    const notes = fresh.querySelector("details");
+    if (notes && wasOpen) notes.open = true;
+    if (hadFocus) fresh.focus({ preventScroll: true });
+    followPending();
   };
+  const askChecks = (delay = CHECK_PAUSE_MS) => { clearTimeout(checkTimer); checkTimer = setTimeout(showChecks, delay); };
+  const followPending = () => { if (document.querySelector("#run-checks[data-pending]")) askChecks(CHECK_AGAIN_MS); };
+  for (const name of ["settings-saved", "checks-changed", "live:splits", "live:dataset"]) document.body.addEventListener(name, () => askChecks());
+  /* A file of weights that was downloaded on another computer. */
+  const addWeights = async (button, file) => {
+    button.setAttribute("aria-busy", "true");
+    const data = new FormData();
+    data.append("file", file);
+    const answer = await fetch("/api/weights", { method: "POST", body: data, headers: { Accept: "application/json" } }).catch(() => null);
+    button.removeAttribute("aria-busy");
+    const content = await answer?.json().catch(() => null);
+    if (answer?.ok) Studio.toast({ text: `Added ${content.data.file}` });
+    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server does not answer. Nothing was added." });
+    askChecks(0);
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add-weights]");
+    if (!button || button.getAttribute("aria-busy") === "true") return;
+    const input = Object.assign(document.createElement("input"), { type: "file", accept: ".pth" });
+    input.addEventListener("change", () => { if (input.files[0]) addWeights(button, input.files[0]); });
+    input.click();
+  });
   const countChanges = () => {
     let total = 0;
     for (const section of form().querySelectorAll(".settings-section")) {
@@ -123,7 +164,6 @@
     if (!form()) return;
     applyConditions();
     showProduct();
-    showWeights();
     countChanges();
     showState();
   };
@@ -143,6 +183,7 @@
     base = readAll();
     elsewhere = "";
     update();
+    followPending();
   };
 
   /* The fragment again, with the parts open that were; never over something unsaved. Asked for by the page, because what
@@ -221,8 +262,8 @@
   });
 
   /* Not on change, which comes when a press elsewhere takes the focus: what moves then is missed by that press. */
-  document.addEventListener("input", (event) => { if (form()?.contains(event.target)) update(); });
-  document.addEventListener("steps:changed", update);
+  document.addEventListener("input", (event) => { if (form()?.contains(event.target)) { update(); askChecks(); } });
+  document.addEventListener("steps:changed", () => { update(); askChecks(); });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-reset-all]")) {
       for (const field of form().querySelectorAll(".field.is-changed")) {

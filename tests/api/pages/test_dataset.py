@@ -62,7 +62,7 @@ def test_empty_page_says_what_to_do_and_how_images_lie(client: httpx.Client, pro
     known = client.get("/api/tasks").json()["data"]["tasks"][0]["import_formats"]
     assert len(known) >= 2
     titles = [title_of(item) for item in describe_formats(known)]
-    assert re.findall(r"<li>([^<]+)</li>", html[html.index("How images can be arranged") :])[: len(known)] == titles
+    assert re.findall(r"<li>([^<]+)</li>", html[html.index("Supported folder layouts") :])[: len(known)] == titles
     assert titles[0].startswith("One folder of images per class")
 
 
@@ -172,7 +172,7 @@ def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, pro
     assert 'id="import-report"' in html
     assert "<b>red" not in html
     text = text_of(html)
-    assert "60 images can be imported" in text
+    assert "60 of 61 images will be imported; 1 will not" in text
     assert "broken.png" in text
     assert "60 images of classes that are left out." in text
     assert re.search(r'value="cold" maxlength', html)

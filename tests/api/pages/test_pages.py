@@ -10,7 +10,7 @@ import httpx
 from tests.api.live import LiveServer
 from tests.api.operations import list_operations
 
-MAX_REFERENCE_BYTES = 120_000
+MAX_REFERENCE_BYTES = 140_000
 
 
 def test_start_page_leads_to_the_projects(client: httpx.Client) -> None:

@@ -98,7 +98,7 @@ def test_going_on_waiting_and_paused(client: httpx.Client, server: LiveServer, p
     assert list_buttons(paused) == {"resume": True, "keep": True, "restart": True}
     assert client.post(f"/api/training/{project}/experiments/{first.id}/stop", json={"keep": True}).status_code == 200
     kept = read_column(client, project, first.id)
-    assert list_buttons(kept) == {"evaluate": True, "export": True, "fork": True, "restart": True}
+    assert list_buttons(kept) == {"evaluate": True, "export": True, "more": True, "fork": True, "restart": True}
 
 
 def test_completed_run_shows_its_figures_and_what_comes_next(

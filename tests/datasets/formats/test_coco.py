@@ -143,7 +143,7 @@ def test_ids_may_be_text(root: Path) -> None:
 
 
 def test_several_documents_need_a_choice(root: Path) -> None:
-    (root / "b.json").write_text("{}")
+    (root / "b.json").write_text(json.dumps(document()))
     with pytest.raises(SourceError, match=r"a\.json, b\.json"):
         scan(root, document())
     assert len(scan(root, document(), annotation_file="a.json").images) == 3

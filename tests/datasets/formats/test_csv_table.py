@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.datasets.formats.base import Scan, SourceError
-from app.datasets.formats.csv_table import FORMAT, RowError, parse_number
+from app.datasets.formats.csv_table import FORMAT
+from app.datasets.formats.values import RowError, parse_number
 from app.datasets.formats.work import Work
 from app.datasets.table import Label, Value
 from app.schemas.datasets import ImportOptions
@@ -107,8 +108,9 @@ def test_columns_are_chosen_by_options(root: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "missing"),
     [
-        ("a,b,c\n0.png,1,2\n", {}, "filename"),
+        ("a,b,c\nx,1,2\n", {}, "filename"),
         ("filename,b,c\n0.png,1,2\n", {}, "label"),
+        ("a,b,c\n0.png,1,2\n", {}, "label"),
         ("filename,label\n0.png,x\n", {"filename_column": "pic"}, "pic"),
         ("filename,label\n0.png,x\n", {"target_columns": ["kind"]}, "kind"),
     ],
@@ -207,7 +209,7 @@ def test_blank_lines_and_quoted_line_feeds_keep_the_count_of_rows(root: Path) ->
 
 def test_images_may_lie_in_a_folder_beside_the_table(tmp_path: Path) -> None:
     write_image(tmp_path / "images" / "a.png")
-    assert labels(scan(tmp_path.resolve(), "filename,label\na.png,x\n")) == [("a.png", "x")]
+    assert labels(scan(tmp_path.resolve(), "filename,label\na.png,x\n")) == [("images/a.png", "x")]
 
 
 @pytest.mark.parametrize(

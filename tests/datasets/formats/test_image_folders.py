@@ -72,7 +72,7 @@ def test_what_lies_beside_the_folders_is_named(tmp_path: Path) -> None:
     write_image(tmp_path / "top.png")
     (tmp_path / "README.txt").write_text("about")
     found = scan(tmp_path)
-    assert {item.file for item in found.problems.named} == {"train/loose.png", "extra", "top.png"}
+    assert {item.file for item in found.problems.named} == {"train/loose.png", "extra/b.png", "top.png"}
     assert len(found.images) == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +9,10 @@ import pytest
 
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.coco import Coco
-from app.datasets.formats.registry import detect_format, get_format, index_formats, list_formats
+from app.datasets.formats.registry import describe_unknown, get_format, index_formats, list_formats, list_usable
 from app.datasets.formats.work import Work
-from app.schemas.datasets import ImportOptions
-from tests.datasets.pictures import write_image
 
 ALL = ("image_folders", "csv", "coco", "yolo")
-NO_OPTIONS = ImportOptions()
 
 
 def test_formats_are_found_in_the_order_of_detection() -> None:
@@ -31,25 +27,19 @@ def test_two_formats_of_one_name_are_refused() -> None:
         index_formats([Coco(), replace(Coco(), rank=99)])
 
 
-def test_the_first_that_matches_is_taken(tmp_path: Path) -> None:
-    write_image(tmp_path / "cat" / "a.png")
-    assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "image_folders"
-    (tmp_path / "labels.csv").write_text("filename,label\n")
-    assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "csv"
-    (tmp_path / "annotations").mkdir()
-    (tmp_path / "annotations" / "a.json").write_text(json.dumps({}))
-    assert detect_format(tmp_path, ALL, NO_OPTIONS, Work()).name == "coco"
-    assert detect_format(tmp_path, ["image_folders"], NO_OPTIONS, Work()).name == "image_folders"
+def test_the_usable_formats_keep_their_order() -> None:
+    assert [item.name for item in list_usable(("image_folders", "coco"))] == ["coco", "image_folders"]
 
 
 def test_no_match_says_what_would_fit(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="folder is empty"):
-        detect_format(tmp_path, ALL, NO_OPTIONS, Work())
+    usable = list_usable(["csv"])
+    assert "folder is empty" in describe_unknown(tmp_path, usable, Work()).message
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(SourceError, match="1 files and 0 folders") as refusal:
-        detect_format(tmp_path, ["csv"], NO_OPTIONS, Work())
-    assert "csv: a table" in refusal.value.fix
-    assert "coco" not in refusal.value.fix
+    refusal = describe_unknown(tmp_path, usable, Work())
+    assert "1 files and 0 folders" in refusal.message
+    assert "a.txt" in refusal.message
+    assert "csv: a table" in refusal.fix
+    assert "coco" not in refusal.fix
 
 
 @pytest.mark.parametrize("name", ["yolo", "nonsense", "coco"])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.datasets.formats.base import ProblemList, SourceError
-from app.datasets.formats.walking import find_file, list_files, resolve_inside
-from app.datasets.formats.work import Work
+from app.datasets.formats.base import SourceError
+from app.datasets.formats.walking import find_file, resolve_inside
 from tests.datasets.pictures import write_image
 
 
@@ -76,32 +74,6 @@ def test_any_name_stays_inside_or_is_refused(tmp_path_factory: pytest.TempPathFa
     except SourceError:
         return
     assert path.is_relative_to(root)
-
-
-def test_listing_names_links_pipes_and_folders(tmp_path: Path) -> None:
-    root = tmp_path.resolve() / "in"
-    write_image(root / "cat" / "a.png")
-    write_image(root / "cat" / "deeper" / "b.png")
-    (root / "cat" / "passwd.png").symlink_to("/etc/passwd")
-    (root / "cat" / "gone.png").symlink_to(root / "missing.png")
-    (root / "cat" / ".DS_Store").write_text("")
-    (root / "cat" / "Thumbs.db").write_text("")
-    os.mkfifo(root / "cat" / "pipe.png")
-    problems = ProblemList(10)
-    assert list(list_files(root, root / "cat", problems, Work())) == [(root / "cat" / "a.png", "cat/a.png")]
-    assert {item.file for item in problems.named} == {
-        *("cat/deeper", "cat/passwd.png", "cat/gone.png", "cat/pipe.png"),
-    }
-
-
-def test_a_class_folder_that_is_a_link_to_the_outside_is_refused(tmp_path: Path) -> None:
-    root = tmp_path.resolve() / "in"
-    write_image(tmp_path / "elsewhere" / "a.png")
-    root.mkdir()
-    (root / "cat").symlink_to(tmp_path / "elsewhere")
-    problems = ProblemList(10)
-    assert list(list_files(root, root / "cat", problems, Work())) == []
-    assert [item.file for item in problems.named] == ["cat"]
 
 
 def test_a_name_longer_than_any_path_is_not_taken_apart(tmp_path: Path) -> None:

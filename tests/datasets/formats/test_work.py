@@ -114,11 +114,11 @@ def test_without_a_problem_there_is_no_file(tmp_path: Path) -> None:
     ("write", "doings", "fewest"),
     [
         (write_empty_classes, ["Listing the folder 'class 7'"], 1),
-        (write_loose_files, ["Looking for images beside the class folders"], MANY),
+        (write_loose_files, ["Listing the folder 'source'"], MANY),
         (write_documents, ["Looking for annotation files"], MANY),
         (
             write_strays,
-            ["Looking for the categories of annotations", "Naming annotations without an image"],
+            ["Reading the list annotations", "Looking for the images and categories of annotations"],
             MANY,
         ),
         (write_zip, ["Looking for the entries of the zip", "Checking the entries of the zip"], MANY),

@@ -1,0 +1,133 @@
+"""Accounts for every file of a source: an image is in the scan, or a problem names it; other files are noted.
+
+The formats name what they know the reason of. What is left after a scan is found and named here, folder by folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.datasets.formats.base import FoundImage, ImportFormat, ProblemList, Scan, clean_text, shorten
+from app.datasets.formats.class_folders import count_images
+from app.datasets.formats.tree import Folder, Link, SourceTree
+from app.datasets.formats.work import Work
+
+_MAX_NAMED_FILES = 5
+_MAX_NAME_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The image files that lie in a source, by their paths; links that lead nowhere usable count as files."""
+
+    files: frozenset[Path]
+
+    def count_files(self, images: Sequence[FoundImage], problems: ProblemList, refused: ProblemList) -> int:
+        """Return how many image files lie in the source.
+
+        A file that two entries read counts twice, as it does among the images; `refused` are the entries of an archive
+        that were not unpacked.
+        """
+        read = [image.path for image in images]
+        distinct = set(read)
+        return len(self.files | distinct | problems.covered) + len(read) - len(distinct) + refused.num_lost
+
+
+def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: Work) -> tuple[Inventory, list[str]]:
+    """Add the images that a scan neither reads nor names to its problems; return all of them, and notes.
+
+    Links of any kind that are not followed are named here too.
+    """
+    problems = scan.problems
+    _name_links(tree, problems, work)
+    for name, reason in tree.unreadable.items():
+        message = f"The folder cannot be read: {reason}."
+        problems.add(name, message, "Check its permissions, or remove it.", kind="unread_folder")
+    read = {image.path for image in scan.images}
+    files: set[Path] = set(problems.covered)
+    for folder in tree.top.iterate():
+        work.step("Accounting for every file", len(files))
+        own = {folder.join(name): folder.path / name for name in folder.images}
+        files.update(own.values())
+        left = {name: path for name, path in own.items() if path not in read and path not in problems.covered}
+        if left:
+            _name_left(folder, left, scan, found)
+    notes = [note for note in (_note_others(tree, scan, found), _note_hidden(tree)) if note]
+    return Inventory(frozenset(files)), notes
+
+
+def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportFormat) -> None:
+    documents = ", ".join(clean_text(name) for name in scan.read_documents[:3])
+    number = count_images(len(left))
+    if found.document_endings:
+        where = documents or "the annotation file"
+        message = (
+            f"{number} that {where} does not name"
+            if len(scan.read_documents) < 2
+            else f"{number} that none of {where} names"
+        )
+        fix = "Add them to the annotation file, or remove them."
+        scan.problems.add_files(folder.title, message, fix, kind="not_in_table", files=left)
+    else:
+        message = f"{number} in a folder that is not read"
+        fix = "Move them into a folder of their class, or remove them."
+        scan.problems.add_files(folder.title, message, fix, kind="unread_folder", files=left)
+
+
+def _name_links(tree: SourceTree, problems: ProblemList, work: Work) -> None:
+    """Name links to the outside, to nothing and to folders; a link to a file inside is what its file is."""
+    for folder in tree.top.iterate():
+        for number, link in enumerate(folder.links):
+            work.step("Looking at links", number, len(folder.links))
+            name = folder.join(link.name)
+            if link.target is None:
+                _name_lost_link(folder, link, name, problems)
+            elif link.is_folder and link.target not in tree.by_path:
+                message = "The link leads to a hidden folder of the source and is not followed."
+                problems.warn(name, message, "Put the folder itself there.", kind="link")
+        for special in folder.specials:
+            message = "This is not an ordinary file."
+            problems.add(folder.join(special), message, "Remove it, or put an image in its place.", kind="special_file")
+
+
+def _name_lost_link(folder: Folder, link: Link, name: str, problems: ProblemList) -> None:
+    message = "The link leads out of the imported folder, or to nothing, and is not followed."
+    fix = "Put the file or the folder itself there instead of a link to it."
+    problems.add(name, message, fix, kind="link", path=folder.path / link.name if link.is_image else None)
+
+
+def _note_others(tree: SourceTree, scan: Scan, found: ImportFormat) -> str | None:
+    """Return a note about the files that are no images and no annotation files in use."""
+    used = set(scan.read_documents)
+    names = [
+        folder.join(name)
+        for folder in tree.top.iterate()
+        for name in folder.others
+        if folder.join(name) not in used and not (not used and _is_document(name, found.document_endings))
+    ]
+    if not names:
+        return None
+    verb = "1 other file is" if len(names) == 1 else f"{len(names):,} other files are"
+    return f"{verb} not used: {list_names(names)}."
+
+
+def _note_hidden(tree: SourceTree) -> str | None:
+    if not tree.hidden:
+        return None
+    number = sum(tree.hidden.values())
+    verb = "image in a hidden or system folder is" if number == 1 else "images in hidden or system folders are"
+    return f"{number:,} {verb} not read: {list_names(sorted(tree.hidden))}."
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first names, those at the top before those in folders, and how many more there are."""
+    ordered = sorted(names, key=lambda name: (name.count("/"), name))
+    shown = [shorten(clean_text(name), _MAX_NAME_CHARACTERS) for name in ordered[:_MAX_NAMED_FILES]]
+    more = len(names) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+
+
+def _is_document(name: str, endings: Iterable[str]) -> bool:
+    return name.lower().endswith(tuple(endings)) if endings else False

@@ -1,0 +1,124 @@
+"""Chooses among the annotation files of a source: the one that fits, or a set with one file for each subset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from app.datasets.formats.base import ChoiceError, FoundImage, ProblemList, Scan, shorten
+from app.datasets.formats.subset_columns import subset_of_words
+from app.datasets.formats.walking import choose_document, resolve_inside
+from app.datasets.formats.work import Work
+from app.datasets.table import Annotation, Label
+from app.schemas.datasets import SplitValue
+
+_MAX_NAMED = 10
+_RANKS = {"train": 0, "val": 1, "test": 2}
+# Tables that competitions ship as an example of what to hand in: their labels are made up.
+_EXAMPLES = ("sample_submission", "samplesubmission", "sample-submission", "submission", "submission_format")
+
+
+@dataclass(frozen=True)
+class Part:
+    """An annotation file to read, and the subset that its name stands for where several are read together."""
+
+    path: Path
+    subset: SplitValue | None = None
+
+
+def choose_documents(
+    root: Path, found: Sequence[str], chosen: str | None, what: str, fits: Callable[[Path], bool]
+) -> tuple[Part, ...]:
+    """Return the annotation file that the user chose, the only one that fits, or one per subset.
+
+    Raises ChoiceError that names the candidates when none or several fit, SourceError when there is none at all.
+    """
+    if chosen is not None or len(found) < 2:
+        return (Part(choose_document(root, found, chosen, what)),)
+    usable = [name for name in found if fits(resolve_inside(root, name))]
+    if len(usable) > 1:
+        usable = [name for name in usable if Path(name).stem.casefold() not in _EXAMPLES] or usable
+    if len(usable) == 1:
+        return (Part(resolve_inside(root, usable[0])),)
+    subsets = _pair(usable)
+    if subsets:
+        return tuple(Part(resolve_inside(root, name), subset) for name, subset in subsets)
+    there = ", ".join((usable or list(found))[:_MAX_NAMED])
+    if usable:
+        msg = f"There are several files that could be the {what}: {there}."
+    else:
+        msg = f"None of the files can be read as {what} of these images: {there}."
+    raise ChoiceError(msg, "Name the one to read with the option annotation_file.", documents=usable or found)
+
+
+def join_scans(parts: Sequence[tuple[SplitValue, Scan]], problems: ProblemList, work: Work) -> Scan:
+    """Return the images of one scan per subset as one scan with a split; classes are joined by their names.
+
+    A file that two subsets have stays in the first; the other entry is a problem.
+    """
+    classes = tuple(dict.fromkeys(name for _, scan in parts for name in scan.classes))
+    labels = {name: index for index, name in enumerate(classes)}
+    value_names = parts[0][1].value_names
+    images: list[FoundImage] = []
+    first: dict[Path, SplitValue] = {}
+    for subset, scan in parts:
+        problems.extend(scan.problems)
+        if scan.value_names != value_names:
+            msg = f"The values are {_list(value_names)} in one subset and {_list(scan.value_names)} in {subset}."
+            raise ChoiceError(
+                msg, "Name the columns of the values with the option target_columns.", columns=scan.columns
+            )
+        for number, image in enumerate(scan.images):
+            work.step("Joining the subsets", number, len(scan.images))
+            if image.path in first:
+                msg = f"The image is in the subsets {first[image.path]} and {subset}; it stays in {first[image.path]}."
+                problems.add(image.name, msg, "Keep it in one of them.", kind="repeated_row", num_images=1)
+                continue
+            first[image.path] = subset
+            annotations = tuple(_relabel(annotation, labels) for annotation in image.annotations)
+            images.append(replace(image, annotations=annotations, split=subset))
+    notes = dict.fromkeys(note for _, scan in parts for note in scan.notes)
+    documents = dict.fromkeys(name for _, scan in parts for name in scan.read_documents)
+    return Scan(
+        images,
+        classes,
+        problems,
+        tuple(notes),
+        value_names,
+        read_documents=tuple(documents),
+        columns=parts[0][1].columns,
+    )
+
+
+def join_parts(root: Path, scans: Sequence[tuple[Part, Scan]], work: Work) -> Scan:
+    """Return the scan of the only document, or those of several as one with a split."""
+    if len(scans) == 1:
+        return scans[0][1]
+    subsets = [(part.subset, scan) for part, scan in scans if part.subset is not None]
+    joined = join_scans(subsets, work.new_problems(), work)
+    named = ", ".join(f"{part.path.relative_to(root).as_posix()} ({part.subset})" for part, _ in scans)
+    return replace(joined, notes=(f"Files that became the split 'original': {named}.", *joined.notes))
+
+
+def _pair(names: Sequence[str]) -> list[tuple[str, SplitValue]]:
+    """Return the subset of each of several files that differ only in the word for it; empty when they differ else."""
+    found = {name: subset_of_words(Path(name).stem) for name in names}
+    rests = {(Path(name).suffix.lower(), entry[1]) for name, entry in found.items() if entry is not None}
+    subsets = [(name, entry[0]) for name, entry in found.items() if entry is not None]
+    values = {subset for _, subset in subsets}
+    if len(subsets) != len(names) or len(rests) != 1 or len(values) != len(names) or "train" not in values:
+        return []
+    return sorted(subsets, key=lambda item: _RANKS[item[1]])
+
+
+def _relabel(annotation: Annotation, labels: dict[str, int]) -> Annotation:
+    if isinstance(annotation, Label):
+        return msgspec.structs.replace(annotation, class_id=labels[annotation.class_name])
+    return annotation
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(shorten(name) for name in names[:_MAX_NAMED])

@@ -1,0 +1,104 @@
+"""Looks into a JSON file and says whether it is COCO and, if not, what it is and what to do. Reads a bounded part."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from app.datasets.formats.work import Work
+from app.regular_files import open_regular
+
+_LISTS = ("images", "annotations", "categories")
+_MAX_DECODED_BYTES = 16 * 2**20
+_PEEKED_BYTES = 2**20
+_KEY = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+_AS_COCO = "Export it as COCO or CSV."
+
+
+@dataclass(frozen=True)
+class JsonKind:
+    """What a JSON file is, as the end of "It is ..."; `fix` says what to do when it is not COCO."""
+
+    is_coco: bool
+    description: str
+    fix: str = "Choose another file, or import folders with one class each."
+
+
+COCO = JsonKind(True, "a COCO document")
+_UNREADABLE = JsonKind(False, "no readable JSON")
+_OTHER = JsonKind(False, "JSON without the lists images, annotations and categories")
+_MAPPING = JsonKind(False, "a list of names with numbers, and no list of images")
+_RECORDS = JsonKind(False, "a list of records", "Save it as CSV or JSON Lines.")
+_TOOLS_BY_KEYS = (
+    (frozenset({"shapes", "imagePath"}), JsonKind(False, "a LabelMe file for one image", _AS_COCO)),
+    (frozenset({"_via_img_metadata"}), JsonKind(False, "a project of the VGG Image Annotator", _AS_COCO)),
+    (frozenset({"asset", "regions"}), JsonKind(False, "a VoTT file for one image", _AS_COCO)),
+    (frozenset({"assets", "tags"}), JsonKind(False, "a VoTT export", _AS_COCO)),
+    (frozenset({"classes", "labels"}), JsonKind(False, "a FiftyOne export of labels", _AS_COCO)),
+    (frozenset({"samples"}), JsonKind(False, "a FiftyOne dataset", _AS_COCO)),
+    (frozenset({"name", "version"}), JsonKind(False, "the description of a program")),
+)
+_RECORDS_BY_KEYS = (
+    (frozenset({"data", "annotations"}), JsonKind(False, "a Label Studio export", _AS_COCO)),
+    (frozenset({"data", "completions"}), JsonKind(False, "a Label Studio export", _AS_COCO)),
+    (frozenset({"image", "annotator"}), JsonKind(False, "a short Label Studio export", _AS_COCO)),
+    (frozenset({"image", "annotations"}), JsonKind(False, "a CreateML file", _AS_COCO)),
+    (frozenset({"External ID"}), JsonKind(False, "a Labelbox export", _AS_COCO)),
+)
+
+
+def inspect_json(path: Path, work: Work) -> JsonKind:
+    """Return what a JSON file is."""
+    work.step(f"Looking into {path.name}", 0)
+    try:
+        with open_regular(path) as file:
+            head = file.read(_MAX_DECODED_BYTES)
+            size = file.seek(0, 2)
+            file.seek(max(0, size - _PEEKED_BYTES))
+            tail = file.read(_PEEKED_BYTES) if size > len(head) else b""
+    except OSError:
+        return _UNREADABLE
+    if tail:
+        found = set(_KEY.findall(head[:_PEEKED_BYTES])) | set(_KEY.findall(tail))
+        return COCO if found and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else _OTHER
+    try:
+        return _inspect(head.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _UNREADABLE
+
+
+def _inspect(data: bytes) -> JsonKind:
+    if data.lstrip().startswith(b"["):
+        records = msgspec.json.decode(data, type=list[msgspec.Raw])
+        return _name_records(records[0]) if records else _OTHER
+    members = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    if all(key in members and bytes(members[key]).lstrip().startswith(b"[") for key in _LISTS):
+        return COCO
+    if "images" in members:
+        missing = " and ".join(key for key in _LISTS if key not in members) or "usable lists"
+        return JsonKind(False, f"like COCO, but without {missing}", "Add what is missing, or choose another file.")
+    known = _name(members, _TOOLS_BY_KEYS)
+    if known is not None:
+        return known
+    if members and all(re.fullmatch(rb'\s*(-?[0-9]+|"[^"]{0,200}")\s*', bytes(raw)) for raw in members.values()):
+        return _MAPPING
+    first = next(iter(members.values()), None)
+    if first is not None and b'"regions"' in bytes(first)[:_PEEKED_BYTES]:
+        return JsonKind(False, "an export of the VGG Image Annotator", _AS_COCO)
+    return _OTHER
+
+
+def _name_records(first: msgspec.Raw) -> JsonKind:
+    try:
+        members = msgspec.json.decode(first, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return _OTHER
+    return _name(members, _RECORDS_BY_KEYS) or _RECORDS
+
+
+def _name(members: Collection[str], known: tuple[tuple[frozenset[str], JsonKind], ...]) -> JsonKind | None:
+    return next((kind for keys, kind in known if keys <= set(members)), None)

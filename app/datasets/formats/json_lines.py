@@ -1,0 +1,128 @@
+"""Reads JSON Lines as a table: one object per line, whose keys are the columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.tables import Row
+from app.datasets.formats.walking import too_many_entries
+from app.datasets.formats.work import LimitError, Work
+from app.regular_files import open_regular
+
+_MAX_LINE_BYTES = 1 << 22
+_MAX_KEYS = 1000
+_MAX_CELL_CHARACTERS = 100_000
+_FIX = 'Write one JSON object per line, e.g. {"file_name": "1.png", "label": "cat"}.'
+
+
+class JsonLinesTable:
+    """A file of JSON objects, one per line."""
+
+    def __init__(self, path: Path, name: str, work: Work) -> None:
+        """Read the keys; raises SourceError when no line is an object, LimitError for a file that is too large."""
+        self.path = path
+        self.name = name
+        self.comment_header: tuple[str, ...] = ()
+        self.has_decimal_commas = False
+        self.notes: tuple[str, ...] = ("One JSON object per line.",)
+        self._work = work
+        self._keys: dict[str, int] = {}  # number of columns of each key: more than one for a list of numbers
+        self._find_keys()
+        self.header: tuple[str, ...] | None = tuple(self._name_columns())
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the values of each object in the order of the columns; raises SourceError when reading fails."""
+        for number, line in self._lines():
+            found = _decode(line)
+            if isinstance(found, str):
+                yield Row(number, [], found, _FIX)
+                continue
+            cells: list[str] = []
+            for key, width in self._keys.items():
+                cells += _read_cells(found.get(key), width)
+            yield Row(number, cells)
+
+    def _find_keys(self) -> None:
+        """Collect the keys of all objects in the order in which they come."""
+        for number, line in self._lines():
+            self._work.step(f"Finding the columns of {self.path.name}", number)
+            found = _decode(line)
+            if isinstance(found, str):
+                continue
+            for key, value in found.items():
+                if key not in self._keys:
+                    self._keys[key] = len(value) if _is_numbers(value) else 1
+            if sum(self._keys.values()) > _MAX_KEYS:
+                msg = f"The objects of {self.path.name} have more than {_MAX_KEYS:,} values."
+                raise SourceError(msg, "Leave out the keys that are not needed.")
+        if not self._keys:
+            raise SourceError(f"{self.path.name} has no line with a JSON object.", _FIX)
+
+    def _name_columns(self) -> Iterator[str]:
+        for key, width in self._keys.items():
+            if width == 1:
+                yield key.strip()
+            else:
+                yield from (f"{key.strip()}_{index}" for index in range(width))
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the number and the bytes of each line that is not blank."""
+        most_bytes, most = self._work.limits.max_annotation_bytes, self._work.limits.max_entries
+        try:
+            with open_regular(self.path) as file:
+                number = 0
+                while line := file.readline(_MAX_LINE_BYTES):
+                    number += 1
+                    if len(line) == _MAX_LINE_BYTES:
+                        msg = f"Line {number} of {self.path.name} has {_MAX_LINE_BYTES:,} bytes or more."
+                        raise SourceError(msg, _FIX)
+                    if number > most:
+                        raise too_many_entries(f"The table {self.path.name} has", most)
+                    if file.tell() > most_bytes:
+                        msg = f"{self.path.name} has more than {most_bytes / 2**20:,.0f} MiB."
+                        raise LimitError(msg, "Divide it, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
+                    if line.strip():
+                        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        except OSError as error:
+            msg = f"{self.path.name} cannot be read: {error.strerror}."
+            raise SourceError(msg, "Check its permissions and the disk.") from error
+
+
+def _decode(line: bytes) -> dict[str, Any] | str:
+    """Return the object of a line, or what is wrong with it."""
+    try:
+        found = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return f"The line is no JSON: {error}."
+    return found if isinstance(found, dict) else "The line is no JSON object."
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and len(value) > 1 and all(type(item) in {int, float} for item in value)
+
+
+def _read_cells(value: object, width: int) -> list[str]:
+    """Return the cells of a key: one, or one for each number of a list."""
+    if width == 1:
+        return [_text(value[0] if isinstance(value, list) and len(value) == 1 else value)]
+    numbers = list(value) if isinstance(value, list) else []
+    if len(numbers) != width:  # an empty cell is named as such
+        return [""] * width
+    return [_text(number) for number in numbers]
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value[:_MAX_CELL_CHARACTERS]
+    if isinstance(value, int | float):
+        return shorten(repr(value), 1000)
+    return msgspec.json.encode(value).decode()[:_MAX_CELL_CHARACTERS]

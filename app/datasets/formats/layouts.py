@@ -1,0 +1,124 @@
+"""Recognises how tools for boxes, masks and anomalies lay out their folders, none of which are classes of images.
+
+A format that reads class folders asks here first, so that no class is ever called `images` or `labels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from app.datasets.formats.base import find_subset
+from app.datasets.formats.tree import Folder, SourceTree
+
+HOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "data", "dataset", "photos", "pictures", "pics"})
+"""Folders that tools and people put all images into, whatever their class."""
+_LABELS = frozenset({"labels", "label", "labeltxt", "labels_yolo"})
+_ANNOTATIONS = frozenset({"annotations", "annotation", "xml", "xmls"})
+_MASKS = frozenset(
+    {"masks", "mask", "segmentationclass", "segmentationobject", "ground_truth", "groundtruth", "gt", "segmentations"}
+    | {"segmentation", "annotations", "annotation", "labels", "label", "trimaps"}
+)
+NOT_CLASSES = HOLDERS | _LABELS | _ANNOTATIONS | {"masks", "segmentationclass", "segmentationobject", "ground_truth"}
+"""Names that no class has when the folder stands beside others of its kind."""
+_YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class ToolLayout:
+    """A layout that class folders are not read from: its name, where it was seen, and what to do."""
+
+    title: str
+    evidence: str
+    fix: str
+
+    @property
+    def message(self) -> str:
+        """What was found, in a sentence."""
+        return f"These are files of {self.title} ({self.evidence}), not one folder of images per class."
+
+
+_USE_CLASSES = "For one class per image, put the images of each class into a folder of its own, or add a table"
+
+
+def find_tool_layout(tree: SourceTree) -> ToolLayout | None:
+    """Return the layout of a tool that the source has, or None."""
+    for place in _places(tree.top):
+        for find in (_find_mvtec, _find_voc, _find_yolo, _find_masks):
+            found = find(place)
+            if found is not None:
+                return found
+    return _find_yolo_beside_images(tree)
+
+
+def _places(top: Folder) -> Iterator[Folder]:
+    """Yield the top folder and where tools put theirs: the subsets, and what VOC has around its folders."""
+    yield top
+    for folder in top.folders:
+        yield folder
+        if folder.last_name.casefold() == "vocdevkit":
+            yield from folder.folders
+
+
+def _child(folder: Folder, names: frozenset[str]) -> Folder | None:
+    return next((inner for inner in folder.folders if inner.last_name.casefold() in names), None)
+
+
+def _has_files(folder: Folder, endings: Sequence[str]) -> bool:
+    return any(name.lower().endswith(tuple(endings)) for inner in folder.iterate() for name in inner.others)
+
+
+def _find_mvtec(place: Folder) -> ToolLayout | None:
+    truth = _child(place, frozenset({"ground_truth"}))
+    train = next((inner for inner in place.folders if find_subset(inner.last_name) == "train"), None)
+    if truth is None or train is None or not truth.num_below:
+        return None
+    if len([inner for inner in train.folders if inner.num_below]) > 1:
+        return None
+    fix = "Use them in a project for anomalies. For classes, put the images of each class into a folder of its own."
+    return ToolLayout("an anomaly dataset as MVTec publishes it", f"{train.name}, {truth.name}", fix)
+
+
+def _find_voc(place: Folder) -> ToolLayout | None:
+    images, labels = _child(place, HOLDERS), _child(place, _ANNOTATIONS)
+    if images is None or labels is None or not images.images or not _has_files(labels, (".xml",)):
+        return None
+    fix = f"Its boxes are no classes of an image. {_USE_CLASSES} that names each file with its class."
+    return ToolLayout("a Pascal VOC dataset with boxes", f"{images.name}, {labels.name}", fix)
+
+
+def _find_yolo(place: Folder) -> ToolLayout | None:
+    images, labels = _child(place, HOLDERS), _child(place, _LABELS)
+    if images is None or labels is None or labels.num_below or not images.num_below:
+        return None
+    if not _has_files(labels, (".txt",)):
+        return None
+    return _yolo(f"{images.name}, {labels.name}")
+
+
+def _find_yolo_beside_images(tree: SourceTree) -> ToolLayout | None:
+    """Find boxes in a text file beside each image, where a list of the names says that they are boxes."""
+    lists = [
+        name for name in tree.top.others if name.lower() in {"obj.names", "obj.data"} or name.lower().endswith(_YAML)
+    ]
+    for folder in tree.top.iterate() if lists else ():
+        texts = {name[:-4] for name in folder.others if name.lower().endswith(".txt")}
+        if texts and any(name.rpartition(".")[0] in texts for name in folder.images):
+            return _yolo(f"{lists[0]}, a text file beside each image of {folder.title}")
+    return None
+
+
+def _yolo(evidence: str) -> ToolLayout:
+    fix = f"Its boxes are no classes of an image. {_USE_CLASSES} that names each file with its class."
+    return ToolLayout("a YOLO dataset with boxes", evidence, fix)
+
+
+def _find_masks(place: Folder) -> ToolLayout | None:
+    images, masks = _child(place, HOLDERS), _child(place, _MASKS)
+    if images is None or masks is None or not images.num_below or not masks.num_below:
+        return None
+    others = [inner for inner in place.folders if inner.num_below and inner not in (images, masks)]
+    if len(others) > 1:  # then they are classes among others
+        return None
+    fix = f"Masks are no classes of an image. {_USE_CLASSES} that names each file with its class."
+    return ToolLayout("a segmentation dataset with masks", f"{images.name}, {masks.name}", fix)

@@ -1,0 +1,218 @@
+"""Turns the rows of a table into images with a label or with values. A row that cannot be used is a named problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from app.datasets.formats.base import ProblemList, shorten
+from app.datasets.formats.columns import Columns, has_image_ending
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
+from app.datasets.formats.one_hot import OneHotError, read_one_hot
+from app.datasets.formats.tables import Row, Table
+from app.datasets.formats.values import RowError, parse_number
+from app.datasets.formats.walking import too_many_entries
+from app.datasets.formats.work import Work
+from app.schemas.datasets import SplitValue
+from app.schemas.tasks import AnnotationKind
+
+Target: TypeAlias = "str | tuple[float, ...]"
+
+
+@dataclass(frozen=True)
+class TableImage:
+    """An image of a table: its file, its label or values, and its subset."""
+
+    file: FoundFile
+    target: Target
+    subset: SplitValue | None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What is used of a row; `error` says why it cannot be used, `num_lost` how many rows are lost with it."""
+
+    number: int
+    name: str
+    texts: list[str]
+    subset: SplitValue | None
+    error: RowError | None = None
+    num_lost: int = 1
+
+
+class RowReader:
+    """Reads one table."""
+
+    def __init__(self, table: Table, columns: Columns, finder: FileFinder, work: Work) -> None:
+        self.problems = work.new_problems()
+        self._work = work
+        self._table = table
+        self._columns = columns
+        self._finder = finder
+        self._notes: list[str] = []
+        self._has_decimal_comma = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found out while reading."""
+        return (*self._notes, *(["Decimal commas were read as decimal points."] if self._has_decimal_comma else []))
+
+    def read(self, kind: AnnotationKind) -> list[TableImage]:
+        """Return the images of the usable rows, each once; the other rows are problems."""
+        entries = list(self._read_entries())
+        files = self._finder.find_all(entry.name for entry in entries if entry.name)
+        images: dict[Path, tuple[int, TableImage]] = {}
+        lost: list[tuple[_Entry, RowError, FoundFile | None]] = []
+        for entry in entries:
+            self._work.step(f"Reading the targets of {self._table.name}", entry.number)
+            found = files.get(entry.name)
+            file = found if isinstance(found, FoundFile) else None
+            try:
+                if entry.error is not None:
+                    raise entry.error
+                file = _demand_file(found)
+                image = TableImage(file, self._read_target(entry, kind), entry.subset)
+                self._check_repeated(entry, image, images)
+                images.setdefault(file.path, (entry.number, image))
+            except RowError as error:
+                lost.append((entry, error, file))
+        for entry, reason, file in lost:
+            # A file that another row brings in is not lost: only the row is.
+            path = file.path if file is not None and file.path not in images else None
+            self._lose(entry, reason, path)
+        kept = [image for _, image in images.values()]
+        self._notes += describe_matches(image.file.match for image in kept)
+        return self._drop_lone_subset(kept)
+
+    def _read_entries(self) -> Iterator[_Entry]:
+        """Yield what is used of each row behind the header that is not blank."""
+        is_header = self._columns.is_first_row_header
+        most = self._work.limits.max_entries
+        for row in self._table.rows():
+            if row.number > most + 1:
+                raise too_many_entries(f"The table {self._table.name} has", most)
+            self._work.step(f"Reading the rows of {self._table.name}", row.number)
+            if row.error:
+                error = RowError(row.error, row.fix, "bad_row")
+                yield _Entry(row.number, "", [], None, error, row.num_lost)
+            elif any(map(str.strip, row.cells)):
+                if not is_header:
+                    yield self._read_entry(row)
+                is_header = False
+
+    def _read_entry(self, row: Row) -> _Entry:
+        columns, cells = self._columns, row.cells
+        name = cells[columns.filename].strip() if len(cells) > columns.filename else ""
+        swallowed = _count_swallowed(cells)
+        error = self._check_width(cells, swallowed)
+        texts = [cells[index].strip() for index in columns.targets] if error is None else []
+        subset = None
+        if columns.subsets is not None and error is None:
+            subset, word = columns.subsets.read(cells)
+            if subset is None:
+                self._warn_of_subset(row.number, word)
+        return _Entry(row.number, name, texts, subset, error, 1 + swallowed)
+
+    def _check_width(self, cells: Sequence[str], swallowed: int) -> RowError | None:
+        """Return what is wrong with the number of cells of a row."""
+        columns = self._columns
+        if swallowed:
+            msg = f"A quote is opened and not closed: one cell takes in the {swallowed} rows behind it."
+            return RowError(msg, "Close the quote, or remove it.", "bad_row")
+        if len(cells) <= max(columns.filename, *columns.targets):
+            msg = f"The row has {len(cells)} cells, fewer than the columns in use."
+            return RowError(msg, "Complete the row.", "bad_row")
+        if any(cell.strip() for cell in cells[len(columns.names) :]):
+            msg = f"The row has {len(cells)} cells; the table has {len(columns.names)} columns."
+            return RowError(msg, "Put a cell that contains the delimiter into quotes.", "bad_row")
+        return None
+
+    def _read_target(self, entry: _Entry, kind: AnnotationKind) -> Target:
+        if kind == "values":
+            return tuple(self._number(text) for text in entry.texts)
+        if not self._columns.is_one_hot:
+            return _label(entry.texts[0])
+        names = [self._columns.names[index] for index in self._columns.targets]
+        try:
+            return _label(read_one_hot(entry.texts, names))
+        except OneHotError as error:
+            raise RowError(error.message, error.fix, "one_hot_row") from error
+
+    def _number(self, text: str) -> float:
+        if self._table.has_decimal_commas and text.count(",") == 1 and "." not in text:
+            plain = text.replace(",", ".")
+            number = parse_number(plain)
+            self._has_decimal_comma = True
+            return number
+        return parse_number(text)
+
+    def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:
+        """Warn of a file that an earlier row has with the same target; raises RowError for another target."""
+        if image.file.path not in images:
+            return
+        first, before = images[image.file.path]
+        message = f"The image {shorten(entry.name)!r} was in row {first} already"
+        if before.target != image.target:
+            raise RowError(f"{message}, with another target.", "Keep the row that is right.", "repeated_row")
+        if before.subset != image.subset:
+            raise RowError(f"{message}, in another subset.", "Keep the row that is right.", "repeated_row")
+        self.problems.warn(self._where(entry.number), f"{message}.", "Remove one of the rows.", kind="repeated_row")
+
+    def _lose(self, entry: _Entry, error: RowError, path: Path | None) -> None:
+        num_rows = entry.num_lost - (1 if path is not None else 0)
+        self.problems.add(
+            self._where(entry.number), error.message, error.fix, kind=error.kind, path=path, num_images=num_rows
+        )
+
+    def _warn_of_subset(self, number: int, word: str) -> None:
+        what = f"{shorten(word)!r} is not the name of a subset" if word else "The subset is empty"
+        fix = "Write train, val or test. The image is imported without a subset."
+        self.problems.warn(self._where(number), f"{what}.", fix, kind="unknown_subset")
+
+    def _drop_lone_subset(self, images: list[TableImage]) -> list[TableImage]:
+        """Return the images without a subset when all of them are in the same one, which divides nothing."""
+        subsets = {image.subset for image in images}
+        if len(subsets) != 1 or subsets == {None}:
+            return images
+        self._notes.append(f"Every image is in the subset {next(iter(subsets))}, so no split was made of it.")
+        return [TableImage(image.file, image.target, None) for image in images]
+
+    def _where(self, number: int) -> str:
+        return f"{self._table.name}, row {number}"
+
+
+def warn_of_left_out(columns: Columns, table_name: str, problems: ProblemList) -> None:
+    """Warn of columns that hold numbers with units, which are not read."""
+    for name in columns.left_out:
+        message = f"The column {shorten(name)!r} holds numbers with units, percent or thousands signs and is not used."
+        problems.warn(table_name, message, "Write plain numbers, or choose the columns yourself.", kind="column")
+
+
+def _demand_file(found: FoundFile | NoFileError | None) -> FoundFile:
+    """Return the file of a row; raises RowError."""
+    if isinstance(found, FoundFile):
+        return found
+    if found is None:
+        raise RowError("The file name is empty.", "Write the name of the image.", "bad_file_name")
+    raise RowError(found.message, found.fix, found.kind) from found
+
+
+def _count_swallowed(cells: Sequence[str]) -> int:
+    """Return how many lines inside the cells look like rows of their own: a quote was not closed."""
+    return sum(
+        any(has_image_ending(part.strip('" ')) for part in line[:2000].replace(";", ",").replace("\t", ",").split(","))
+        for cell in cells
+        if "\n" in cell
+        for line in cell.split("\n")[1:]
+    )
+
+
+def _label(text: str) -> str:
+    if not text:
+        raise RowError("The label is empty.", "Write the class of the image.", "bad_label")
+    if len(text) > 200 or not text.isprintable():
+        msg = f"The label {shorten(text)!r} is not a usable class name."
+        raise RowError(msg, "Use a name of up to 200 printable characters.", "bad_label")
+    return text

@@ -1,0 +1,88 @@
+"""Reads the numbers of a table and warns of columns that training cannot learn from."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from app.datasets.formats.base import ProblemList, shorten
+from app.datasets.formats.tables import is_measure
+from app.datasets.formats.work import Work
+
+MAX_FLOAT32 = 3.4028235e38
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
+_MAX_DIGITS = 400
+_FEWEST_STEPS = 1000
+"""Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
+
+
+class RowError(ValueError):
+    """A row cannot be used; `fix` says what to write instead, `kind` which kind of problem it is."""
+
+    def __init__(self, message: str, fix: str, kind: str = "bad_value") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.kind = kind
+
+
+def parse_number(text: str) -> float:
+    """Return a finite number written in plain decimal or scientific notation; raises RowError for anything else."""
+    if not text:
+        raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
+    if text.casefold().lstrip("+-") in {"nan", "inf", "infinity"}:
+        msg = f"The value {text!r} is not a finite number."
+        raise RowError(msg, "Write a number, or remove the row.")
+    if len(text) > _MAX_DIGITS:
+        msg = f"The value {shorten(text, 20)!r} has {len(text):,} characters."
+        raise RowError(msg, "Write the number with fewer digits.")
+    if _NUMBER.fullmatch(text) is None:
+        msg = f"The value {shorten(text)!r} is not a number{_explain(text)}."
+        raise RowError(msg, "Write it like 12.5, without units or thousands separators.")
+    value = float(text)
+    if value in {float("inf"), float("-inf")}:
+        msg = f"The value {shorten(text)!r} is too large."
+        raise RowError(msg, "Write a number below 1.8e308.")
+    return value
+
+
+def warn_of_columns(
+    names: Sequence[str], rows: Sequence[Sequence[float]], table_name: str, problems: ProblemList, work: Work
+) -> None:
+    """Warn of columns in which every number is the same, in which float64 or float32 cannot tell the numbers apart."""
+    for index, name in enumerate(names if rows else ()):
+        work.step(f"Looking at the values of {table_name}", index, len(names))
+        column = [row[index] for row in rows]
+        low, high = min(column), max(column)
+        if max(abs(low), abs(high)) > MAX_FLOAT32:
+            large = sum(abs(number) > MAX_FLOAT32 for number in column)
+            message = (
+                f"{large:,} numbers in {shorten(name)!r} are larger than 3.4e38, such as "
+                f"{(high if high > MAX_FLOAT32 else low)!r}: training cannot hold them."
+            )
+            problems.warn(table_name, message, "Write the values in a larger unit.", kind="beyond_float32")
+        if len(rows) < 2:
+            continue
+        if low == high:
+            message = f"Every image has the same number in {shorten(name)!r}: there is nothing to learn."
+            problems.warn(table_name, message, "Use a column whose numbers differ.", kind="column")
+        elif high - low < _FEWEST_STEPS * math.ulp(max(abs(low), abs(high))):
+            message = (
+                f"The numbers in {shorten(name)!r} reach from {low!r} to {high!r}. A number has about 16 digits, so "
+                f"little is left of their differences, and they cannot be learned."
+            )
+            fix = "Subtract the same number from each of them before the import."
+            problems.warn(table_name, message, fix, kind="column")
+
+
+def _explain(text: str) -> str:
+    """Return why a text that looks like a number is none."""
+    if _THOUSANDS.fullmatch(text):
+        return ": it has thousands separators"
+    if text.endswith("%") and is_measure(text):
+        return ": it has a percent sign"
+    if text.count(",") == 1 and is_measure(text) and not text[-1].isalpha():
+        return ": it has a decimal comma in a table divided by commas"
+    return ": it has a unit" if is_measure(text) and text[0] in "+-0123456789" else ""
