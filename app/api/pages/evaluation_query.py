@@ -120,6 +120,11 @@ def page_url(project_id: str) -> str:
     return f"/projects/{project_id}/evaluation"
 
 
+def picture_url(project_id: str, filename: str) -> str:
+    """Return the address of the image as a model gets it."""
+    return f"/projects/{project_id}/dataset/picture?image={quote(filename, safe='')}"
+
+
 def thumbnail_url(project_id: str, filename: str) -> str:
     """Return the address of a small picture."""
     return f"/api/datasets/{project_id}/thumbnails/{quote(filename)}"

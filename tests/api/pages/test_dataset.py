@@ -146,6 +146,17 @@ def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: h
     assert missing.status_code == 404
 
 
+def test_the_detail_shows_the_picture_as_it_is_read(client: httpx.Client, imported: str) -> None:
+    html = client.get(f"/projects/{imported}/dataset/image-detail", params={"image": "blue_000.png"}).text
+    (url,) = re.findall(r'<img src="([^"]+/picture[^"]+)"', unescape(html))
+    original = client.get(f"/api/datasets/{imported}/images/blue_000.png")
+    shown = client.get(url)
+    assert (shown.status_code, shown.headers["content-type"], shown.content) == (200, "image/png", original.content)
+    for name in ("nobody.png", "../dataset.json", "\x00"):
+        missing = client.get(f"/projects/{imported}/dataset/picture", params={"image": name})
+        assert missing.status_code == 404
+
+
 def test_a_mask_that_is_not_there_is_not_found(client: httpx.Client, imported: str) -> None:
     query = {"image": "blue_000.png", "annotation": "0"}
     assert client.get(f"/projects/{imported}/dataset/mask", params=query).status_code == 404
