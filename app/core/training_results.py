@@ -23,13 +23,20 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
-from app.schemas.jobs import JobRecord
+from app.schemas.jobs import JobCommand, JobRecord
 from app.schemas.tasks import Direction, MetricSpec
 from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
 from app.storage.experiment_repository import CHECKPOINT_NAMES
 from app.storage.json_store import CorruptDocumentError
 from app.tasks.base import LOSSES, TaskSpec
 
+# What a button says after it was pressed, and what those beside it say that cannot be pressed then; training_results.js
+# says the same.
+ASKED_FOR: dict[JobCommand, tuple[str, str]] = {
+    "pause": ("It pauses after this batch.", "The run is pausing. Stop it when it is paused."),
+    "stop_keep": ("It stops after this batch.", "The run is stopping."),
+    "cancel": ("It ends after this batch.", "The run is being cancelled."),
+}
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
 
 
@@ -208,6 +215,6 @@ def _find_reasons_against_ending(record: ExperimentRecord, has_best: bool, figur
     if record.status != "training":
         return dict.fromkeys(actions, f"No run is going on; the experiment is {record.status}.")
     if figures.asked is not None:
-        asked = actions if figures.asked == "cancel" else actions[:2]
-        return dict.fromkeys(asked, "Asked for already; it happens after the batch that is being worked on.")
+        blocked = actions if figures.asked == "cancel" else actions[:2]
+        return {action: ASKED_FOR[figures.asked][action != figures.asked] for action in blocked}
     return {} if has_best else {"stop_keep": "There is no checkpoint to keep before the end of the first epoch."}
