@@ -161,7 +161,7 @@ def test_refusals_say_how_to_mend_them() -> None:
     assert {problem.field: problem.message for problem in field_problems(located)} == {
         "name": "Begin with a letter or digit; then letters, digits, spaces, - and _, 80 characters at most.",
         "subsets": "Choose at least one.",
-        "path": "This is needed.",
+        "path": "This field is required.",
     }
 
 

@@ -62,7 +62,7 @@ def make_project(page: Page, check_axe: CheckAxe) -> None:
     dialog.get_by_role("radio", name="classification").first.check()
     dialog.get_by_label("Name", exact=True).fill("My flow")
     dialog.get_by_label("Description").fill(f"About {MARKUP}")
-    dialog.get_by_role("button", name="Make the project").click()
+    dialog.get_by_role("button", name="Create project").click()
     expect(page).to_have_url(re.compile("/dataset$"))
 
 
