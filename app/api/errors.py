@@ -63,7 +63,9 @@ _PAGE_TITLES: Mapping[int, str] = {
     507: "The disk is full",
 }
 
-INTERNAL_ERROR = ErrorBody(code="INTERNAL_ERROR", message="An internal error occurred. The server's log has the details.")
+INTERNAL_ERROR = ErrorBody(
+    code="INTERNAL_ERROR", message="An internal error occurred. The server's log has the details."
+)
 
 
 # A body can hold a hundred thousand unknown fields; naming them all would take a second and megabytes.

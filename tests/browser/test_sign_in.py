@@ -41,7 +41,9 @@ def test_a_wrong_token_is_refused_a_right_one_leads_on_and_signing_out_ends_it(
 
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert").filter(has_text="token")).to_have_text("This token is not correct. Check AI_STUDIO_TOKEN and try again.")
+    expect(page.get_by_role("alert").filter(has_text="token")).to_have_text(
+        "This token is not correct. Check AI_STUDIO_TOKEN and try again."
+    )
     expect(token).to_be_focused()
     expect(token).to_have_value("")
     expect(token).to_have_attribute("aria-invalid", "true")

@@ -350,4 +350,8 @@ def _losses(extent: ProjectExtent) -> list[str]:
 
 def _why_kept(work: ProjectWork | None) -> str:
     line = work_line(work)
-    return "" if line is None else f"It has unfinished work ({line.text}). Stop it or wait until it is finished, then delete the project."
+    return (
+        ""
+        if line is None
+        else f"It has unfinished work ({line.text}). Stop it or wait until it is finished, then delete the project."
+    )

@@ -60,7 +60,7 @@ def test_picker_links_to_the_page_with_the_image() -> None:
     assert "last page" in html
     middle = render_fragment(image_picker_fragment(PID, EID, page_of("a.png", page=2, total_pages=3), "x y", "val"))
     assert "subset=val&amp;search=x+y&amp;page=3" in middle
-    assert "No image matches" in render_fragment(image_picker_fragment(PID, EID, page_of(), "", "all"))
+    assert "No images match" in render_fragment(image_picker_fragment(PID, EID, page_of(), "", "all"))
 
 
 def test_a_project_without_models_says_what_to_do(client: httpx.Client, project_id: str) -> None:
