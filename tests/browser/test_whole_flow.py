@@ -143,7 +143,7 @@ def export_model(page: Page, check_axe: CheckAxe, path: Path) -> None:
     expect(page.locator(".certificate__sentence")).to_contain_text("passed", timeout=JOB_MS)
     check_axe(page)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the model").click()
+        page.get_by_role("link", name="Download model").click()
     download.value.save_as(path)
 
 

@@ -22,7 +22,7 @@ SENTENCES = {
     "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
     "test_in_val": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?validation images?:",
     "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
-    "together": r"([\d,]+) images are identical to another one \(([\d,]+) groups?\); (?:the|each) group is in one",
+    "together": r"([\d,]+) images are identical to another image \(([\d,]+) groups?\); (?:the|each) group is in one",
     "advice": r"A new split keeps identical images in one subset\.",
     "few": r"The split has fewer than 3 images \((\d+)\)",
     "empty": r"No image in ((?:train|val|test)(?: and \w+)*)(?:: only (\d+) of the (\d+) images differ|\.)",

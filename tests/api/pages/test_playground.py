@@ -44,7 +44,7 @@ def test_models_are_offered_with_the_reason_why_not() -> None:
     assert f'<option value="{EID}" selected>Good · accuracy 0.9</option>' in html
     assert f'<option value="{OTHER_EID}" disabled>New (not trained yet)</option>' in html
     assert 'data-image="a&#34; b.png"' in html
-    assert "The model of this address cannot be asked" in html
+    assert "The model in this link is not available" in html
     assert "data-is-signed" not in html
     assert MARKUP not in html
 
