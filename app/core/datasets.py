@@ -74,7 +74,7 @@ class DatasetService:
         """Return a page of images; raises SplitNotFoundError for an unknown split."""
         table = self._lookup.find_table(project_id)
         if query.split_name is not None and query.split_name not in table.split_names:
-            msg = f"There is no split {query.split_name!r}."
+            msg = f"The split {query.split_name!r} does not exist."
             raise SplitNotFoundError(msg)
         column = table.split_names.index(query.split_name) if query.split_name is not None else None
         indices = self._views.view(project_id, table).order(query)

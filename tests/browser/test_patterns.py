@@ -100,7 +100,7 @@ def test_typed_form_sends_json_and_shows_refusals_beside_the_fields(page: Page, 
     assert body["tile_size"] == "a"
     assert "locked" not in body
     summary = page.locator("#pattern-form [data-form-errors]")
-    expect(summary).to_contain_text("This needs a change:")
+    expect(summary).to_contain_text("Please correct:")
     expect(summary).to_contain_text("Size: Extra inputs are not permitted")
     expect(page.locator("[name=size]")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#pattern-form .field").filter(has_text="Size").locator(".field__error")).to_be_visible()
@@ -142,7 +142,7 @@ def test_generated_fields_mark_changes_and_are_reset_one_by_one(page: Page) -> N
 
 def test_chart_takes_points_and_has_its_numbers_as_a_table(page: Page) -> None:
     figure = page.locator("figure#line")
-    figure.get_by_text("Show the numbers").click()
+    figure.get_by_text("Show data as a table").click()
     expect(figure.locator("tbody tr")).to_have_count(20)
     page.get_by_role("button", name="Add a point").click()
     expect(figure.locator("tbody tr")).to_have_count(21)

@@ -17,10 +17,10 @@ from app.schemas.datasets import DatasetSummary, ImageItem
 MAX_CLASS_OPTIONS = 200
 _PIXELATED_UP_TO_PX = 64
 _SORTS = (
-    ("filename", "Name, A to Z"),
-    ("-filename", "Name, Z to A"),
-    ("class", "Class, A to Z"),
-    ("-class", "Class, Z to A"),
+    ("filename", "Name (A to Z)"),
+    ("-filename", "Name (Z to A)"),
+    ("class", "Class (A to Z)"),
+    ("-class", "Class (Z to A)"),
     ("-size", "Largest first"),
     ("size", "Smallest first"),
 )
@@ -188,7 +188,7 @@ def _class_options(chosen: str | None, summary: DatasetSummary) -> list[Option]:
 
 def _make_tile(project_id: str, address: DatasetAddress, item: ImageItem) -> Tile:
     values = ", ".join(format_value(value) for value in item.values or ())
-    text = item.class_name or values or "Not annotated"
+    text = item.class_name or values or "No annotation"
     name = item.source_name or item.filename
     return Tile(
         name=name,
@@ -238,10 +238,10 @@ def _drop_links(project_id: str, address: DatasetAddress, listing: ImageListing)
             continue
         without = address.model_copy(update={**dict.fromkeys(_FIELD_OF[item.name]), "page": 1})
         noun = "image" if item.num_items == 1 else "images"
-        links.append(grid_link(project_id, without, f"Drop {shown[item.name]} ({item.num_items:,} {noun})"))
+        links.append(grid_link(project_id, without, f"Remove {shown[item.name]} ({item.num_items:,} {noun})"))
     if listing.relaxed and not links:
         plain = DatasetAddress(split=address.split, view=address.view, sort=address.sort)
-        links.append(grid_link(project_id, plain, f"Drop every filter ({listing.num_all:,} images)"))
+        links.append(grid_link(project_id, plain, f"Remove all filters ({listing.num_all:,} images)"))
     return links
 
 

@@ -129,7 +129,7 @@ def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neigh
 def _label_facts(row: Row) -> list[tuple[str, str]]:
     prediction = row["prediction"]
     return [
-        ("Truth", str(row["ground_truth"]["class_name"])),
+        ("Ground truth", str(row["ground_truth"]["class_name"])),
         ("Prediction", str(prediction["class_name"])),
         ("Confidence", format_share(float(prediction["confidence"]))),
     ]

@@ -7,7 +7,8 @@
   const QUEUE_LOOK_MS = 20000; /* jobs of other projects come and go without an event in this one */
   const BESIDE_MS = 8000;
   const BEST = "best epoch";
-  const PHASES = { init: "Getting ready", fit: "Training", eval: "Validating", finalize: "Finishing" };
+  const PHASES = { init: "Preparing", fit: "Training", eval: "Validating", finalize: "Finishing" };
+  const ASKED = { pause: "Pausing…", stop_keep: "Stopping…", cancel: "Cancelling…" };
   const TYPES = [
     "TRAIN_PROGRESS", "RESOURCE_STATS", "JOB_PROGRESS", "EPOCH_FINISHED", "CHECKPOINT_SAVED", "RUN_ASKED", "EXPERIMENT_STATUS",
     "RUN_CONFIG_RESOLVED", "RUN_RECOVERED", "SAMPLES_SKIPPED", "JOB_STATUS", "QUEUE_CHANGED", "LOG_LINE",
@@ -105,7 +106,7 @@
     const value = select && metrics[select.dataset.primary];
     const figure = typeof value === "number" ? `, ${title} ${value.toPrecision(3)}` : "";
     const region = find("#run-announce");
-    if (region) region.textContent = `Epoch ${metrics.epoch} ended${figure}.`;
+    if (region) region.textContent = `Epoch ${metrics.epoch} finished${figure}.`;
   };
 
   /* Buttons that were pressed say so at once, here and in every other tab. */
@@ -149,7 +150,7 @@
       setText("phase", PHASES[phase]);
       setText("epoch", `${epoch} of ${epochs}`);
       setText("step", steps ? `step ${count(step)} of ${count(steps)}` : "");
-      setText("eta", eta === null ? "not known yet" : showDuration(eta));
+      setText("eta", eta === null ? "estimating…" : showDuration(eta));
       setBar("all", (epoch - 1) * Math.max(steps, 1) + step, epochs * Math.max(steps, 1));
     },
     RESOURCE_STATS: (stats) => {
