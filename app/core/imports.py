@@ -63,7 +63,7 @@ class ImportService:
         self._lookup.find_project(project_id)
         source = resolve_source(request.source_path)
         if source.is_relative_to(self._stores.paths.root):
-            raise invalid_field("source_path", "The source lies inside the workspace; choose a folder outside of it.")
+            raise invalid_field("source_path", "This folder is inside the workspace. Choose a folder outside of it.")
         with self._gate.enter(project_id):
             payload = self._payload(project_id, str(source), str(source), request.source_format, request.options)
             return self._submit(project_id, payload.model_copy(update={"mode": request.mode}), {})
@@ -101,7 +101,7 @@ class ImportService:
         if not is_final:
             return UploadReceived(upload_id=upload_id, num_files=num_files)
         if num_files == 0:
-            raise invalid_field("files", "The upload holds no file.")
+            raise invalid_field("files", "The upload contains no files.")
         source = self._uploads.find_source(project_id, upload_id)
         label = source.name if source.is_file() else f"upload of {num_files} files"
         with self._gate.enter(project_id):

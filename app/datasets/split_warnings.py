@@ -54,8 +54,8 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
         yield "A new split keeps identical images in one subset."
     if found.groups_together:
         groups, one = _count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
-        number = f"{found.images_together:,} images"
-        yield f"{number} are identical to another image ({groups}); {one} group is in one subset."
+        together = f"{found.images_together:,} images"
+        yield f"{together} are identical to another image ({groups}); {one} group is in one subset."
 
 
 def _is_wanted(subset: str, stats: SplitCounts, ratios: SplitRatios | None) -> bool:
