@@ -114,7 +114,7 @@ def check_weights(settings: Settings) -> Check:
     details = {"path": str(store), "files": [path.name for path in files]}
     if not files:
         text = (
-            f"No pretrained weights in {store}; experiments start from scratch unless they ask for pretrained weights."
+            f"No pretrained weights in {store}; experiments start from scratch by default."
         )
         return Check("weights", "note", text, details)
     return Check("weights", "ok", f"{len(files)} files, {size_mb:.0f} MiB in {store}", details)
