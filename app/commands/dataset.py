@@ -135,7 +135,13 @@ def list_images(
     )
     line.out.document(found)
     rows = [
-        (item.filename, item.width, item.height, item.class_name or show(item.values), item.selected_split_value)
+        (
+            item.source_name or item.filename,
+            item.width,
+            item.height,
+            item.class_name or show(item.values),
+            item.selected_split_value,
+        )
         for item in found.items
     ]
     line.out.table(["file", "width", "height", "class or values", "subset"], rows)
@@ -198,7 +204,10 @@ def _print_identical(out: Output, identical: IdenticalImages) -> None:
     if not identical.groups:
         return
     out.note(f"Warning: {identical.in_words()}")
-    rows = [(", ".join(group.filenames), group.num_images, ", ".join(group.labels)) for group in identical.examples]
+    rows = [
+        (", ".join(group.source_names or group.filenames), group.num_images, ", ".join(group.labels))
+        for group in identical.examples
+    ]
     out.table(["identical images", "number", "labels, where they differ"], rows)
 
 

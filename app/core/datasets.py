@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from app.core.announcing import announce_change
 from app.core.events import EventBus
@@ -15,8 +16,9 @@ from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
+from app.datasets.pictures import draw_picture
 from app.datasets.pixel_records import reading_of
-from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, to_builtins
+from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -130,6 +132,18 @@ class DatasetService:
             return draw_thumbnail(source, ImportLimits(), pixels)
         return target
 
+    def find_picture(self, project_id: str, filename: str) -> Path | bytes:
+        """Return what a browser shows of an image: its file, or a PNG where that would look otherwise than it is read.
+
+        Raises NotFoundError.
+        """
+        path = self.image_path(project_id, filename)
+        try:
+            drawn = draw_picture(path, ImportLimits(), reading_of(self._lookup.find_table(project_id)))
+        except UnreadableImageError:
+            return path
+        return path if drawn is None else drawn
+
     def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
         """Return the mask of an annotation, by its number from 0, as a coloured PNG; raises NotFoundError."""
         annotations = self.find_image(project_id, filename).annotations
@@ -149,10 +163,9 @@ class DatasetService:
     def image_info(self, project_id: str, filename: str) -> ImageInfo:
         """Return everything known of one image; raises NotFoundError."""
         table = self._lookup.find_table(project_id)
-        image = to_builtins(self.find_image(project_id, filename))
-        image.pop("source", None)
-        splits = dict(zip(table.split_names, image["split"], strict=True))
-        return ImageInfo(image={**image, "splits": splits})
+        record = self.find_image(project_id, filename)
+        image = describe_record(record)
+        return ImageInfo(image={**image, "splits": dict(zip(table.split_names, record.split, strict=True))})
 
     def describe_removal(self, project_id: str) -> DatasetRemoval:
         """Return what goes when the dataset is cleared, or why it cannot be; raises DatasetNotImportedError."""
@@ -214,10 +227,18 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
     )
 
 
+def describe_record(image: ImageRecord) -> dict[str, Any]:
+    """Return everything known of an image but where its file lies."""
+    described: dict[str, Any] = to_builtins(image)
+    described.pop("source", None)
+    return {**described, "source_name": source_name_of(image)}
+
+
 def _describe_image(image: ImageRecord, column: int | None) -> ImageItem:
     return ImageItem.model_validate(
         {
             "filename": image.filename,
+            "source_name": source_name_of(image),
             "width": image.width,
             "height": image.height,
             "class_name": class_name_of(image),

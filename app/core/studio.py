@@ -93,7 +93,7 @@ class Studio:
         self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
         checksums = Checksums()
         self.exports = ExportService(stores, bus, scheduler, gate, settings, checksums)
-        self.comparisons = ComparisonService(stores)
+        self.comparisons = ComparisonService(stores, views)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus, checksums)

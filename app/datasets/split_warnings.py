@@ -32,10 +32,10 @@ def find_untrained_classes(table: DatasetTable, split_name: str) -> list[str]:
     column = table.split_names.index(split_name)
     seen, trained = set[str](), set[str]()
     for image in table.images:
-        names = {name for annotation in image.annotations if (name := getattr(annotation, "class_name", None))}
-        seen |= names
-        if image.split[column] == "train":
-            trained |= names
+        names = trained if image.split[column] == "train" else seen
+        for annotation in image.annotations:
+            if name := getattr(annotation, "class_name", None):
+                names.add(name)
     return [name for name in table.classes if name in seen and name not in trained]
 
 

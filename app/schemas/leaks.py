@@ -13,6 +13,7 @@ class IdenticalGroup(StrictModel):
     """Some images with the same content, by name."""
 
     filenames: list[str] = Field(description="The first of them.")
+    source_names: list[str] = Field(default_factory=list, description="What these are called in the source.")
     num_images: int
     labels: list[str] = Field(default_factory=list, description="Their labels in words, where these differ.")
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from app.datasets import importer
-from app.datasets.table import Label, Value
+from app.datasets.table import Label, Value, source_name_of
 from app.schemas.datasets import ImportMode
 from app.schemas.events import StageStatus
 from app.schemas.job_context import JobCancelled, JobFailure
@@ -109,6 +109,23 @@ def test_two_files_of_one_name_get_numbers(out: Path, tmp_path: Path) -> None:
     importer.run(FakeContext(out, make_payload(tmp_path / "in")))
     assert [image.filename for image in read_table(out).images] == ["1.png", "1_1.png", "1_2.png"]
     assert files_below(out / "images") == {"1.png", "1_1.png", "1_2.png"}
+    assert [source_name_of(image) for image in read_table(out).images] == ["cat/1.png", "dog/1.png", "elk/1.png"]
+
+
+def test_a_name_in_the_source_is_kept_only_where_it_says_more_than_the_file_name(out: Path, tmp_path: Path) -> None:
+    for name in ("flat.png", "day1/a.png", "day2/a.png", "_x.png", ".y.png"):
+        write_image(tmp_path / "in" / name)
+    (tmp_path / "in" / "v.csv").write_text("filename,v\nflat.png,1\nday1/a.png,2\nday2/a.png,3\n_x.png,4\n.y.png,5\n")
+    importer.run(FakeContext(out, make_payload(tmp_path / "in", kind="values")))
+    kept = {image.filename: image.source_name for image in read_table(out).images}
+    assert kept == {
+        "flat.png": "",
+        "a.png": "day1/a.png",
+        "a_1.png": "day2/a.png",
+        "_x.png": "",
+        "_y.png": ".y.png",
+    }
+    assert b'"source_name":""' not in (out / "dataset.json").read_bytes()
 
 
 def test_folders_of_subsets_become_the_split_original(out: Path, tmp_path: Path) -> None:

@@ -415,4 +415,6 @@ def _image_card(
         )
         for side in sides
     )
-    return ImageCard(Picture(url, image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers)
+    return ImageCard(
+        Picture(url, image.source_name or image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers
+    )

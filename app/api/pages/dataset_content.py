@@ -231,9 +231,10 @@ def _describe_identical(project_id: str, identical: IdenticalImages) -> Identica
 
 def _describe_group(project_id: str, group: IdenticalGroup) -> tuple[list[tuple[str, str]], str]:
     labels = group.labels or [""] * len(group.filenames)
+    names = group.source_names or group.filenames
     links = [
-        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=name))
-        for name, label in zip(group.filenames, labels, strict=True)
+        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=filename))
+        for filename, name, label in zip(group.filenames, names, labels, strict=True)
     ]
     num_more = group.num_images - len(links)
     return links, f"and {num_more:,} more" if num_more else ""
@@ -270,6 +271,9 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
         facts.insert(1, ("Values", ", ".join(summary.value_names)))
     if summary.class_counts:
         facts.insert(1, ("Classes", f"{len(summary.class_counts):,}"))
+    if summary.pixel_scale:
+        scale = summary.pixel_scale
+        facts.append(("Pixel scale", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
     if summary.num_lost:
         facts.insert(1, ("Not imported", f"{summary.num_lost:,}"))
     if summary.class_mapping:

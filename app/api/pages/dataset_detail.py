@@ -39,9 +39,10 @@ class DetailLabel:
 
 @dataclass(frozen=True)
 class Detail:
-    """What `dataset/_image_detail.html` shows. `problem`: why there is no image to show."""
+    """What `dataset/_image_detail.html` shows; `name` is that of the source. `problem`: why there is no image."""
 
     problem: str
+    filename: str
     name: str
     picture: Picture | None
     fallback_url: str
@@ -69,28 +70,30 @@ def image_detail_fragment(project_id: str, address: DatasetAddress, image: Image
 
 def missing_detail(message: str) -> Detail:
     """Return what stands in place of an image that is not there."""
-    return Detail(message, "", None, "", "", False, [], [], [], "", None, None)
+    return Detail(message, "", "", None, "", "", False, [], [], [], "", None, None)
 
 
 def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) -> Detail:
     """Return one image as texts, shapes and links."""
     record = image.info.image
-    name = record["filename"]
+    filename = record["filename"]
+    name = record.get("source_name") or filename
     annotations: Sequence[Annotation] = record["annotations"]
-    original = f"/api/datasets/{project_id}/images/{quote(name)}"
-    mask_url = f"{page_url(project_id)}/mask?{urlencode({'image': name})}"
+    original = f"/api/datasets/{project_id}/images/{quote(filename)}"
+    mask_url = f"{page_url(project_id)}/mask?{urlencode({'image': filename})}"
     shapes = draw_shapes(annotations, mask_url)
     return Detail(
         problem="",
+        filename=filename,
         name=name,
         picture=Picture(
-            url=original,
+            url=f"{page_url(project_id)}/picture?{urlencode({'image': name})}",
             alt=name,
             width=record["width"],
             height=record["height"],
             shapes=tuple(shapes[:MAX_SHAPES]),
         ),
-        fallback_url=thumbnail_url(project_id, name),
+        fallback_url=thumbnail_url(project_id, filename),
         original_url=original,
         is_small=max(record["width"], record["height"]) <= _ENLARGED_UP_TO_PX,
         labels=_list_labels(annotations, image.value_names),

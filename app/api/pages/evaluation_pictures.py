@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.pages.charts import Chart, Series
@@ -41,6 +42,7 @@ class ClassScore:
     url: str
     support: str
     bars: list[ScoreBar]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,20 +94,31 @@ class ValuePictures:
     image_url: str
 
 
-def class_scores_fragment(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> Fragment:
+def class_scores_fragment(
+    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], untrained: Sequence[str]
+) -> Fragment:
     """Return the figures per class of an aggregate that has them."""
-    return Fragment("evaluation/_class_scores.html", ScoresContext(make_scores(project_id, address, aggregate)))
+    scores = make_scores(project_id, address, aggregate, untrained)
+    return Fragment("evaluation/_class_scores.html", ScoresContext(scores))
 
 
-def make_scores(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> ClassScores:
-    """Return precision, recall and F1 of each class, or of the worst of many."""
+def make_scores(
+    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], untrained: Sequence[str]
+) -> ClassScores:
+    """Return precision, recall and F1 of each class, or of the worst of many; `untrained` had no training image."""
     url = page_url(project_id)
     per_class: dict[str, dict[str, float]] = aggregate["per_class"]
     ordered = sorted(per_class.items(), key=lambda item: (item[1]["support"] == 0, item[1]["f1"], item[0]))
     shown = ordered if address.scores == "all" else ordered[:NUM_WORST_CLASSES]
     return ClassScores(
         url=url,
-        scores=[_make_score(url, address.keep_view(), name, figures) for name, figures in shown],
+        scores=[
+            replace(
+                _make_score(url, address.keep_view(), name, figures),
+                note="no training image" if name in untrained else "",
+            )
+            for name, figures in shown
+        ],
         more=f"Show all {len(ordered):,} classes" if len(shown) < len(ordered) else "",
         more_url=url + address.to_text(scores="all"),
         more_hx=f"{url}/class-scores{address.to_text(scores='all')}",

@@ -26,6 +26,7 @@ from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 
 MAX_SKIPPED = 20
+MAX_NAMED_CLASSES = 10
 _ATTEMPT_TITLES = {
     "failed": "Evaluating again failed",
     "interrupted": "Evaluating again was interrupted",
@@ -163,7 +164,7 @@ def make_report(
         progress=_make_progress(record.id, evaluation),
         ending=_make_ending(evaluation, is_measured) or _make_attempt_ending(selected.failed_attempt),
         figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
-        figures_notes=_explain_intervals(evaluation, aggregate) if aggregate else (),
+        figures_notes=_explain_figures(selected, aggregate) if aggregate else (),
         leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
         skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
         pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
@@ -289,6 +290,18 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
     return Ending(title, f"{reason}The results below are of the evaluation before it.", details, kind)
 
 
+def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:
+    """Return what is wrong with the classes, what the figures cover, and what flatters them."""
+    notes = _explain_intervals(selected.evaluation, aggregate)
+    untrained = [name for name in selected.untrained_classes if name in aggregate.get("classes", [])]
+    if not untrained:
+        return notes
+    names = ", ".join(untrained[:MAX_NAMED_CLASSES])
+    more = len(untrained) - MAX_NAMED_CLASSES
+    names += f" and {more:,} more" if more > 0 else ""
+    return (f"No training image of: {names}. The model cannot recognise what it never saw.", *notes)
+
+
 def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what the figures cover, and what flatters them."""
     num = int(aggregate.get("num_images", 0))
@@ -311,7 +324,10 @@ def _make_skipped(skipped: dict[str, Any] | None) -> Skipped | None:
     if not skipped or not skipped.get("count"):
         return None
     number = int(skipped["count"])
-    items = [(str(item["filename"]), str(item["message"])) for item in skipped.get("images", [])[:MAX_SKIPPED]]
+    items = [
+        (str(item.get("source_name", item["filename"])), str(item["message"]))
+        for item in skipped.get("images", [])[:MAX_SKIPPED]
+    ]
     more = number - len(items)
     title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} left out"
     return Skipped(title, items, f"And {more:,} more." if more > 0 else "")
@@ -333,6 +349,8 @@ def _make_pictures(
         matrix_url=f"{page_url(project_id)}/confusion-matrix{address.to_text()}"
         if has_matrix and not is_inline
         else "",
-        scores=make_scores(project_id, address, aggregate) if aggregate.get("per_class") else None,
+        scores=make_scores(project_id, address, aggregate, selected.untrained_classes)
+        if aggregate.get("per_class")
+        else None,
         calibration=make_calibration(calibration, int(aggregate.get("num_images", 0))) if calibration else None,
     )

@@ -21,9 +21,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ResultTile:
-    """One image of the grid. `verdict` is "Right", "Wrong" or empty where there is no such thing."""
+    """One image of the grid, by its name in the source. `verdict`: "Right", "Wrong", empty where there is none."""
 
-    filename: str
+    name: str
     url: str
     thumbnail: str
     alt: str
@@ -76,6 +76,7 @@ class ResultGrid:
     cell: str
     clear_url: str
     clear_hx: str
+    csv_url: str
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,15 @@ def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListin
         cell=find_cell(address, listing.classes),
         clear_url=f"{url}{clean}#results",
         clear_hx=f"{url}/result-grid{clean}",
+        csv_url=_csv_url(project_id, address),
     )
+
+
+def _csv_url(project_id: str, address: EvaluationAddress) -> str:
+    """Return the address of a table of the same images in the same order."""
+    query = address.to_query().model_dump(exclude={"page", "page_size"}, exclude_defaults=True)
+    pairs = [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in query.items()]
+    return f"/api/evaluation/{project_id}/{address.experiment}/results.csv{write_query(pairs)}"
 
 
 def find_cell(address: EvaluationAddress, classes: list[str]) -> str:
@@ -129,14 +138,15 @@ def name_value(index: int, names: list[str]) -> str:
 
 
 def _make_tile(project_id: str, address: EvaluationAddress, row: Row, listing: ResultListing) -> ResultTile:
-    name = str(row["filename"])
+    filename = str(row["filename"])
+    name = str(row.get("source_name", filename))
     describe = _LINES.get(listing.task.annotation_kind, _describe_other)
     first, second = describe(row, listing.value_names)
     verdict = describe_verdict(row)
     return ResultTile(
-        filename=name,
-        url=f"{page_url(project_id)}/image{address.to_text(page=1, image=name)}",
-        thumbnail=thumbnail_url(project_id, name),
+        name=name,
+        url=f"{page_url(project_id)}/image{address.to_text(page=1, image=filename)}",
+        thumbnail=thumbnail_url(project_id, filename),
         alt=f"{name}. {verdict}. {first}. {second}",
         verdict=verdict,
         first_line=first,
@@ -163,7 +173,7 @@ def _describe_value(row: Row, names: list[str]) -> tuple[str, str]:
 
 
 def _describe_other(row: Row, _names: list[str]) -> tuple[str, str]:
-    return str(row["filename"]), str(row.get("subset", ""))
+    return str(row.get("source_name", row["filename"])), str(row.get("subset", ""))
 
 
 _LINES: dict[str, Callable[[Row, list[str]], tuple[str, str]]] = {"label": _describe_label, "values": _describe_value}

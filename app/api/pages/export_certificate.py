@@ -93,9 +93,9 @@ def _figure(value: float | None) -> str:
 
 def _tile(project_id: str, image: ComparedImage) -> WorstTile:
     if not image.is_there:
-        return WorstTile(image.filename, _short(image.diff), "", "")
+        return WorstTile(image.source_name or image.filename, _short(image.diff), "", "")
     return WorstTile(
-        filename=image.filename,
+        filename=image.source_name or image.filename,
         text=_short(image.diff),
         url=f"/api/datasets/{project_id}/thumbnails/{quote(image.filename)}",
         href=f"/projects/{project_id}/dataset?{urlencode({'image': image.filename})}",

@@ -183,7 +183,11 @@ def results_view(results: TrainingResults) -> ResultsView:
         copies=_explain_copies(results.num_val_copies),
         recoveries=tuple(f"In epoch {item.epoch}: {item.message}" for item in run.recoveries) if run else (),
         skipped_title=_title_skipped(run),
-        skipped=tuple((item.get("filename", ""), item.get("message", "")) for item in run.skipped) if run else (),
+        skipped=tuple(
+            (item.get("source_name", item.get("filename", "")), item.get("message", "")) for item in run.skipped
+        )
+        if run
+        else (),
         actions=list_actions(results),
         live=describe_live(results) if experiment.status == "training" else None,
         wait=describe_wait(results) if experiment.status == "pending" else "",

@@ -92,7 +92,7 @@
     const predict = async (source, signal) => {
       const blob = await readBlob(source, signal);
       const form = new FormData();
-      form.append("file", blob, source.name);
+      form.append("file", blob, source.filename || source.name);
       const words = new URLSearchParams({ explain: "true" });
       if (source.target !== undefined) words.set("target", String(source.target));
       const eid = source.experiment || model.value;
@@ -300,13 +300,13 @@
       if (!tile || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       tile.closest("dialog").close();
-      ask({ filename: tile.dataset.filename, name: tile.dataset.filename });
+      ask({ filename: tile.dataset.filename, name: tile.dataset.name });
     });
     model.addEventListener("change", () => {
       writeAddress(shown?.filename);
       if (shown) ask({ name: shown.name, filename: shown.filename, blob: shown.blob });
     });
-    if (root.dataset.image) ask({ filename: root.dataset.image, name: root.dataset.image });
+    if (root.dataset.image) ask({ filename: root.dataset.image, name: root.dataset.name });
 
     /* The camera: on after a press only, off again with the page. */
     let stream = null;

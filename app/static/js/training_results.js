@@ -118,12 +118,17 @@
     action.querySelector("button").removeAttribute("aria-disabled");
     action.querySelector(".reason").textContent = action.dataset.help;
   };
+  const ASKED_FOR = { /* as in training_results.py */
+    pause: ["It pauses after this batch.", "The run is pausing. Stop it when it is paused."],
+    stop_keep: ["It stops after this batch.", "The run is stopping."],
+    cancel: ["It ends after this batch.", "The run is being cancelled."],
+  };
   const showAsked = (command) => {
     for (const action of findRoot().querySelectorAll("[data-action]")) {
       const isIt = action.dataset.action === command;
       if (isIt) action.querySelector("[data-label]").textContent = action.dataset.askedLabel;
       const isWeaker = ["pause", "stop_keep"].includes(action.dataset.action);
-      if (isIt || isWeaker) disable(action, "Asked for already; it happens after the batch that is being worked on.");
+      if (isIt || isWeaker) disable(action, ASKED_FOR[command][isIt ? 0 : 1]);
       delete action.dataset.waitsForCheckpoint;
     }
   };

@@ -84,7 +84,7 @@ def test_filters_order_and_page_are_in_the_address(client: httpx.Client, importe
     query = {"class": "blue", "search": "_00", "sort": "-filename", "view": "list", "split": "main"}
     answer = client.get(f"/projects/{imported}/dataset/image-grid", params=query, headers=HTMX)
     names = re.findall(r"data-image-link>([^<]+)<", answer.text)
-    assert names == [f"blue_{number:03}.png" for number in range(9, -1, -1)]
+    assert names == [f"blue/blue_{number:03}.png" for number in range(9, -1, -1)]
     assert '<section id="image-grid"' in answer.text
     assert "10 of 120 images" in answer.text
     pushed = answer.headers["hx-push-url"]
@@ -144,6 +144,17 @@ def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: h
     assert "The filter in use leaves this image out" in other.text
     missing = client.get(f"/projects/{imported}/dataset/image-detail?image=nobody.png", headers=HTMX)
     assert missing.status_code == 404
+
+
+def test_the_detail_shows_the_picture_as_it_is_read(client: httpx.Client, imported: str) -> None:
+    html = client.get(f"/projects/{imported}/dataset/image-detail", params={"image": "blue_000.png"}).text
+    (url,) = re.findall(r'<img src="([^"]+/picture[^"]+)"', unescape(html))
+    original = client.get(f"/api/datasets/{imported}/images/blue_000.png")
+    shown = client.get(url)
+    assert (shown.status_code, shown.headers["content-type"], shown.content) == (200, "image/png", original.content)
+    for name in ("nobody.png", "../dataset.json", "\x00"):
+        missing = client.get(f"/projects/{imported}/dataset/picture", params={"image": name})
+        assert missing.status_code == 404
 
 
 def test_a_mask_that_is_not_there_is_not_found(client: httpx.Client, imported: str) -> None:
@@ -207,6 +218,6 @@ def test_identical_images_are_named_with_the_labels_that_differ(
     assert 'id="identical-images"' in html
     assert "4 identical images" in html
     assert "4 images are identical to another one (2 groups). 2 of the groups have more than one label." in html
-    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat0.png: cat</a>' in html
+    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat/cat0.png: cat</a>' in html
     summary = client.get(f"/api/datasets/{project_id}").json()["data"]
     assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2

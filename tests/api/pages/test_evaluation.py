@@ -49,7 +49,12 @@ def read(client: httpx.Client, project: str, text: str = "") -> str:
 
 
 def tiles(html: str) -> list[str]:
-    """Return the images of the grid in their order."""
+    """Return the images of the grid in their order, without their folders."""
+    return [name.rpartition("/")[2] for name in name_tiles(html)]
+
+
+def name_tiles(html: str) -> list[str]:
+    """Return the images of the grid in their order, as the source names them."""
     return [unescape(name) for name in re.findall(r'<span class="sr-only">([^<]+)</span></span>\s*</a></li>', html)]
 
 

@@ -39,11 +39,13 @@ def test_models_are_offered_with_the_reason_why_not() -> None:
     ]
     shell = ProjectShell(PID, MARKUP, "task", "Task", "label", 1, "Playground", ())
     options = tuple(_describe_model(model) for model in models)
-    context = PlaygroundContext(shell, options, EID, 'a" b.png', is_missing=True, explains_values=False)
+    context = PlaygroundContext(
+        shell, options, EID, 'a" b.png', 'day1/a" b.png', is_missing=True, explains_values=False
+    )
     html = render_fragment(Fragment("playground/index.html", context))
     assert f'<option value="{EID}" selected>Good · accuracy 0.9</option>' in html
     assert f'<option value="{OTHER_EID}" disabled>New (not trained yet)</option>' in html
-    assert 'data-image="a&#34; b.png"' in html
+    assert 'data-image="a&#34; b.png" data-name="day1/a&#34; b.png"' in html
     assert "The model of this address cannot be asked" in html
     assert "data-is-signed" not in html
     assert MARKUP not in html
