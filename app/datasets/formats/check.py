@@ -57,7 +57,8 @@ def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_
 def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
     """Return the report of a source that cannot be read as a whole; all images that lie in it are lost."""
     is_complete = not isinstance(error, LimitError)
-    refused.add(name, error.message, error.fix, num_images=_count_refused(source) if is_complete else 0)
+    num_lost = _count_refused(source) if is_complete else 0
+    refused.add(name, error.message, error.fix, kind="refused", num_images=num_lost)
     report = make_refusal(source.source_format, refused, is_complete=is_complete)
     if isinstance(error, ChoiceError):
         report.documents, report.columns = list(error.documents), list(error.columns)
