@@ -33,6 +33,7 @@ from app.api.routes import (
     evaluations,
     experiments,
     exports,
+    folders,
     forecasts,
     import_checks,
     jobs,
@@ -45,6 +46,7 @@ from app.api.routes import (
     tasks,
     training,
     uploads,
+    weights,
 )
 from app.api.security.addresses import allowed_host_names
 from app.api.security.bodies import BodyMiddleware, Patience
@@ -69,6 +71,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     states.router,
     project_events.router,
     datasets.router,
+    folders.router,
     import_checks.router,
     uploads.router,
     splits.router,
@@ -85,6 +88,7 @@ API_ROUTERS: tuple[APIRouter, ...] = (
     samples.router,
     jobs.router,
     system.router,
+    weights.router,
 )
 PAGE_ROUTERS: tuple[APIRouter, ...] = (
     projects_page.router,

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from app.core.studio import Studio
 from app.schemas import common
 from app.schemas.envelope import ErrorEnvelope
+from app.schemas.names import Name
 
 MAX_FILENAME_LENGTH = 1024
 
@@ -43,7 +44,7 @@ RunPath = Annotated[common.RunId, Path(alias="run_id", description="Id of a run.
 ExportPath = Annotated[common.ExportId, Path(alias="xid", description="Id of an export.")]
 JobPath = Annotated[common.JobId, Path(alias="job_id", description="Id of a job.")]
 UploadPath = Annotated[common.UploadId, Path(alias="upload_id", description="Id of an upload.")]
-SplitPath = Annotated[common.Name, Path(alias="split_name", description="Name of a split.")]
+SplitPath = Annotated[Name, Path(alias="split_name", description="Name of a split.")]
 FilenamePath = Annotated[
     str,
     Path(

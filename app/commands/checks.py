@@ -111,7 +111,12 @@ def check_weights(settings: Settings) -> Check:
     size_mb = sum(path.stat().st_size for path in files) / MIB
     details = {"path": str(store), "files": [path.name for path in files]}
     if not files:
-        return Check("weights", "note", f"None in {store}; pretrained ones are downloaded on first use.", details)
+        return Check(
+            "weights",
+            "note",
+            f"None in {store}; experiments start from scratch unless they ask for pretrained ones.",
+            details,
+        )
     return Check("weights", "ok", f"{len(files)} files, {size_mb:.0f} MiB in {store}", details)
 
 

@@ -77,7 +77,12 @@ def list_results(
     )
     line.out.document(results)
     rows = [
-        (item.get("filename"), item.get("subset"), describe(item.get("ground_truth")), describe(item.get("prediction")))
+        (
+            item.get("source_name") or item.get("filename"),
+            item.get("subset"),
+            describe(item.get("ground_truth")),
+            describe(item.get("prediction")),
+        )
         for item in results.items
     ]
     line.out.table(["file", "subset", "truth", "prediction"], rows)

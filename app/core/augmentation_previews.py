@@ -16,6 +16,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.pixel_records import reading_of
 from app.schemas.augmentations import (
     AugmentationPreview,
     AugmentationPreviewMessage,
@@ -53,10 +54,11 @@ class AugmentationPreviewService:
         self._refuse_invalid(project_id, request)
         sources = self._choose_images(project_id, request)
         shared = request.model_dump(exclude={"split_name", "num_images"})
-        message = AugmentationPreviewMessage(id=secrets.token_hex(8), sources=sources, **shared)
+        pixels = reading_of(self._lookup.find_table(project_id))
+        message = AugmentationPreviewMessage(id=secrets.token_hex(8), sources=sources, pixels=pixels, **shared)
         answer = ask_until_answered(lambda: self._ask(project_id, message))
         if answer.pop("status") != "ok":
-            reason = str(answer.get("message", "The images cannot be drawn."))
+            reason = str(answer.get("message", "The preview images cannot be created."))
             raise ValidationFailedError(reason, [FieldProblem(field="val", message=reason)])
         return AugmentationPreview.model_validate(answer)
 
@@ -99,7 +101,7 @@ class AugmentationPreviewService:
         table, index = self._lookup.find_split(project_id, request.split_name)
         rows = [image for image in table.images if image.split[index] == "train"]
         if not rows:
-            raise invalid_field("split_name", f"The split {request.split_name!r} has no training image.")
+            raise invalid_field("split_name", f"The split {request.split_name!r} has no training images.")
         count = min(request.num_images, len(rows))
         # Spread over the list, which is in the order of classes and files, so that all of it is seen.
         chosen = [rows[(2 * number + 1) * len(rows) // (2 * count)] for number in range(count)]

@@ -9,7 +9,13 @@ from app.core.announcing import announce_change
 from app.core.devices import list_devices
 from app.core.evaluations import cancel_and_wait
 from app.core.events import EventBus
-from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
+from app.core.exceptions import (
+    ConflictError,
+    RunNotFoundError,
+    TrainingInProgressError,
+    ValidationFailedError,
+    invalid_field,
+)
 from app.core.experiment_settings import (
     check_reproducible,
     merge_augmentations,
@@ -22,7 +28,9 @@ from app.core.experiment_settings import (
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
+from app.core.run_checks import RunChecker, refuse_changes
 from app.core.stores import Stores
+from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
@@ -34,19 +42,28 @@ from app.schemas.experiments import (
     ExperimentUpdate,
     ForkRequest,
     MetricsRecord,
+    ModelSettings,
     RunList,
 )
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.names import add_suffix, fold_name
+from app.schemas.run_checks import RunCheckList
 from app.storage.paths import UnsafePathError
-
-MAX_NAME_LENGTH = 80
+from app.tasks.base import TaskSpec
 
 
 class ExperimentService:
     """What can be done with experiments besides running them."""
 
     def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
+        self,
+        stores: Stores,
+        bus: EventBus,
+        scheduler: JobScheduler,
+        gate: ProjectGate,
+        settings: Settings,
+        weights: WeightStore,
+        checker: RunChecker,
     ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
@@ -54,6 +71,8 @@ class ExperimentService:
         self._scheduler = scheduler
         self._gate = gate
         self._settings = settings
+        self._weights = weights
+        self._checker = checker
 
     def list_experiments(self, project_id: str) -> ExperimentList:
         """Return the experiments of a project, oldest first."""
@@ -69,7 +88,8 @@ class ExperimentService:
         spec = self._lookup.find_spec(project_id)
         with self._gate.enter(project_id):
             split_name = self._lookup.choose_split(project_id, request.split_name)
-            model, hyperparameters = move_model_settings(request.model, request.hyperparameters)
+            given, hyperparameters = move_model_settings(request.model, request.hyperparameters)
+            model = self._choose_start(spec, given)
             devices = list_devices(self._settings.default_device).default_selected
             hardware = request.hardware.model_dump() if request.hardware else {"selected_devices": devices}
             now = utc_now()
@@ -80,7 +100,7 @@ class ExperimentService:
                 created_at=now,
                 updated_at=now,
                 split_name=split_name,
-                model=resolve_model(spec, model),
+                model=model,
                 hyperparameters=resolve_hyperparameters(spec, hyperparameters),
                 augmentations=resolve_augmentations(spec, request.augmentations),
                 hardware=resolve_hardware(hardware),
@@ -121,12 +141,16 @@ class ExperimentService:
         return ExperimentDeleted(project_id=project_id, experiment_id=experiment_id)
 
     def duplicate_experiment(self, project_id: str, experiment_id: str, request: DuplicateRequest) -> ExperimentRecord:
-        """Create an experiment with the same settings and no runs."""
+        """Create an experiment with the same settings and no runs; of a fork it starts from the same weights."""
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
-            name = request.name or self._free_name(project_id, record.name)
-            copy = _renew(record, name, parent=None)
-            self._stores.experiments.create(project_id, copy)
+            name = request.name or self.find_free_name(project_id, record.name, " copy")
+            start = self._stores.experiments.find_start(project_id, record)
+            copy = _renew(record, name, parent=record.parent if start is not None else None)
+            if start is not None:
+                self._stores.experiments.create_fork(project_id, copy, start)
+            else:
+                self._stores.experiments.create(project_id, copy)
         announce_change(self._bus, project_id, "experiment", copy.id, "created")
         return copy
 
@@ -190,12 +214,37 @@ class ExperimentService:
             check_reproducible(changed)
         return changed
 
-    def _free_name(self, project_id: str, name: str) -> str:
-        taken = {record.name for record in self._stores.experiments.read_all(project_id)}
+    def check_experiment(
+        self, project_id: str, experiment_id: str, changes: ExperimentUpdate | None = None
+    ) -> RunCheckList:
+        """Return what is known before a run of how it will go, with changes as if they had been saved.
+
+        Changes that could not be saved are errors of the list.
+        """
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        try:
+            record = self._apply(project_id, record, changes) if changes else record
+        except ValidationFailedError as error:
+            return refuse_changes(error)
+        return self._checker.list_checks(project_id, record)
+
+    def _choose_start(self, spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
+        """Return model settings; where nobody says so, `pretrained` follows from the weights on this machine.
+
+        Whoever freezes the backbone wants one that has learned something, so that means pretrained weights too.
+        """
+        model = resolve_model(spec, given)
+        if "pretrained" in given or model.freeze_backbone:
+            return model
+        architecture = next(item for item in spec.info.architectures if item.id == model.backbone)
+        return model.model_copy(update={"pretrained": self._weights.prefers_pretrained(architecture)})
+
+    def find_free_name(self, project_id: str, name: str, suffix: str) -> str:
+        """Return a name with a suffix that no experiment has yet, with a number where that is needed."""
+        taken = {fold_name(record.name) for record in self._stores.experiments.read_all(project_id)}
         for number in range(1, len(taken) + 2):
-            suffix = " copy" if number == 1 else f" copy {number}"
-            candidate = name[: MAX_NAME_LENGTH - len(suffix)] + suffix
-            if candidate not in taken:
+            candidate = add_suffix(name, suffix if number == 1 else f"{suffix} {number}")
+            if fold_name(candidate) not in taken:
                 return candidate
         msg = f"No free name could be found for a copy of {name!r}."
         raise ConflictError(msg)

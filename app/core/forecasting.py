@@ -23,6 +23,7 @@ from app.core.forecast_formula import (
 from app.core.forecast_wording import FreeSpace, describe_forecast, find_warnings
 from app.core.lookup import Lookup
 from app.core.stores import Stores
+from app.datasets.pixel_records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing, scale_preprocessing
 from app.datasets.source_scale import plan_source_scale
 from app.datasets.table import ImageRecord
@@ -31,13 +32,17 @@ from app.schemas.experiments import ExperimentRecord
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastStatus, ForecastView
 from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
 from app.schemas.payloads import TrainPayload
+from app.schemas.pixels import CURRENT, PixelReading
 from app.tasks.base import TaskSpec
 from app.tasks.registry import get_spec
 
 MIB = 2**20
 NUM_CHECKPOINT_FILES = 3
 """The best and the last one, and the next one while it is written beside them."""
-NOTHING_KNOWN = "Nothing like this was measured on this machine yet. A probe of a few steps measures it."
+NOTHING_KNOWN = (
+    "No forecast yet: nothing similar was measured on this machine. A short measurement of a few training steps "
+    "gives one."
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Forecaster:
     def forecast(self, project_id: str, record: ExperimentRecord, payload: TrainPayload) -> ForecastView:
         """Return the forecast of a run with this payload; raises SplitNotFoundError, DatasetNotImportedError."""
         table, index = self._lookup.find_split(project_id, record.split_name)
-        settings = _complete(payload)
+        settings = _complete(payload, reading_of(table))
         measurements = self._stores.measurements.read_all()
         basis = choose_basis(settings.key, measurements) if settings is not None else None
         if settings is None or basis is None:
@@ -120,7 +125,7 @@ class Forecaster:
         )
 
 
-def _complete(payload: TrainPayload) -> _Settings | None:
+def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Settings | None:
     """Return the completed settings; None for those that a run would refuse, too."""
     spec = get_spec(payload.task)
     selected = payload.hardware.selected_devices
@@ -129,7 +134,7 @@ def _complete(payload: TrainPayload) -> _Settings | None:
         return None
     try:
         hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val)
+        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, pixels)
     except ValueError:  # pydantic's ValidationError is one
         return None
     size = preprocessing.input_size

@@ -13,8 +13,8 @@ from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.measurements import keep_measurement
-from app.core.metric_advice import MetricAdvisor
 from app.core.payloads import TrainPayloads
+from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.schemas.common import new_id
 from app.schemas.events import AnyEvent, JobProgressed
@@ -28,14 +28,16 @@ CONTINUED_STATUSES = frozenset({"paused", "interrupted"})
 class ForecastService:
     """What an experiment would take; observes jobs of the kind `probe`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
+    def __init__(
+        self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings, checker: RunChecker
+    ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
         self._scheduler = scheduler
         self._gate = gate
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
-        self._advisor = MetricAdvisor(stores)
+        self._checker = checker
         scheduler.register("probe", self)
 
     def get_forecast(self, project_id: str, experiment_id: str) -> ForecastView:
@@ -79,7 +81,7 @@ class ForecastService:
             project_id, record, record.current_run_id or "", self._find_resume(project_id, record)
         )
         view = self._forecaster.forecast(project_id, record, payload)
-        view = view.model_copy(update={"warnings": self._advisor.list_warnings(project_id, record)})
+        view = view.model_copy(update={"warnings": self._checker.list_warnings(project_id, record)})
         probe = self._find_probe(project_id, record)
         if probe is None:
             return view

@@ -41,14 +41,10 @@ class MetricAdvisor:
             metric=choice.name,
             title=titles.get(choice.name, choice.name),
             reason=choice.reason,
-            warning=" ".join(filter(None, (choice.warning, _warn_of_unseen(unseen)))),
+            warning=choice.warning,
+            unvalidated=_warn_of_unseen(unseen),
             classes=[name for name, _ in profile.class_counts],
         )
-
-    def list_warnings(self, project_id: str, record: ExperimentRecord) -> list[str]:
-        """Return the warning as a list, empty without one."""
-        warning = self.advise(project_id, record).warning
-        return [warning] if warning else []
 
     def _profile(
         self, project_id: str, split_name: str, table: DatasetTable, index: int

@@ -80,13 +80,12 @@ class TrainPayloads:
     def _find_initial_weights(self, project_id: str, record: ExperimentRecord) -> str | None:
         if record.parent is None:
             return None
-        origin = self._stores.experiments.origin_path(project_id, record.id)
-        if origin is not None:
-            return str(origin)
-        run_dir = self._stores.paths.run_dir(project_id, record.parent["experiment_id"], record.parent["run_id"])
-        path = run_dir / "checkpoints" / f"{record.parent['checkpoint']}.ckpt"
-        if not path.is_file():
-            msg = "The checkpoint that this fork starts from was deleted. Duplicate the experiment instead."
+        path = self._stores.experiments.find_start(project_id, record)
+        if path is None:
+            msg = (
+                "The checkpoint that this fork starts from was deleted. Duplicate the experiment; the copy starts "
+                "without it."
+            )
             raise CheckpointNotFoundError(msg)
         return str(path)
 

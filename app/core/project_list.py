@@ -13,6 +13,7 @@ from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobProgress, JobRecord
+from app.schemas.names import add_suffix, fold_name
 from app.schemas.project_list import (
     FirstExperiment,
     ListedProject,
@@ -29,7 +30,6 @@ from app.storage.json_store import CorruptDocumentError
 from app.storage.paths import UnsafePathError
 
 PAGE_SIZE = 24
-MAX_NAME_LENGTH = 80
 # What is said of a time changes with the clock, so no version holds for longer.
 VERSION_AGE_S = 20.0
 _RANK = {"completed": 0, "training": 1, "pending": 2, "paused": 3, "interrupted": 4, "created": 5}
@@ -56,7 +56,7 @@ class ProjectListService:
         """Return a page of projects; one beyond the last is the last."""
         listed = self._projects.list_projects()
         jobs = self._jobs_by_project()
-        needle = query.search.strip().casefold()
+        needle = fold_name(query.search.strip())
         found = [
             project
             for project in listed.projects
@@ -163,9 +163,9 @@ class ProjectListService:
         return JobProgress(done=done, total=total, message="Epochs" if done else "Preparing")
 
     def _free_copy_name(self, name: str) -> str:
-        taken = {project.name for project in self._projects.list_projects().projects}
+        taken = {fold_name(project.name) for project in self._projects.list_projects().projects}
         number, suffix = 1, " copy"
-        while (free := f"{name[: MAX_NAME_LENGTH - len(suffix)]}{suffix}") in taken:
+        while fold_name(free := add_suffix(name, suffix)) in taken:
             number += 1
             suffix = f" copy {number}"
         return free
@@ -185,7 +185,7 @@ class ProjectListService:
 
 def _holds(project: ProjectSummary, needle: str) -> bool:
     texts = (project.name, project.description or "", project.id)
-    return not needle or any(needle in text.casefold() for text in texts)
+    return not needle or any(needle in fold_name(text) for text in texts)
 
 
 def _sort_key(sort_by: ProjectSort, jobs: Mapping[str, list[JobRecord]]) -> Callable[[ProjectSummary], Any]:

@@ -18,6 +18,7 @@ from app.core.events import EventBus
 from app.core.experiments import ExperimentService
 from app.core.export_pages import ExportPageService
 from app.core.exports import ExportService
+from app.core.folders import FolderService
 from app.core.forecasts import ForecastService
 from app.core.gate import ProjectGate
 from app.core.import_checks import ImportCheckService
@@ -26,11 +27,13 @@ from app.core.job_views import JobService
 from app.core.jobs.scheduler import JobScheduler
 from app.core.leftovers import LeftoverService
 from app.core.live_figures import LiveFigures
+from app.core.more_epochs import MoreEpochsService
 from app.core.page_views import PageService
 from app.core.predictions import PredictionService
 from app.core.project_list import ProjectListService
 from app.core.projects import ProjectService
 from app.core.retrying import Retry
+from app.core.run_checks import RunChecker
 from app.core.run_observer import RunObserver
 from app.core.samples import SampleService
 from app.core.splits import SplitService
@@ -42,6 +45,7 @@ from app.core.tasks import TaskService
 from app.core.training import TrainingService
 from app.core.training_results import TrainingResultsService
 from app.core.training_views import TrainingViewService
+from app.core.weights import WeightStore
 from app.open_files import cap_streams, read_limit
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog, open_event_log
@@ -74,18 +78,22 @@ class Studio:
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
+        self.folders = FolderService(settings)
         self.import_checks = ImportCheckService(stores, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
-        self.experiments = ExperimentService(stores, bus, scheduler, gate, settings)
+        self.weights = WeightStore(settings)
+        checker = RunChecker(stores, self.weights)
+        self.experiments = ExperimentService(stores, bus, scheduler, gate, settings, self.weights, checker)
         self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
-        self.training = TrainingService(stores, bus, scheduler, gate, settings, live)
+        self.training = TrainingService(stores, bus, scheduler, gate, settings, live, checker)
+        self.more_epochs = MoreEpochsService(stores, self.experiments, self.training)
         self.training_results = TrainingResultsService(stores, bus, scheduler, live, views)
-        self.forecasts = ForecastService(stores, scheduler, gate, settings)
+        self.forecasts = ForecastService(stores, scheduler, gate, settings, checker)
         self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
         self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
         checksums = Checksums()
         self.exports = ExportService(stores, bus, scheduler, gate, settings, checksums)
-        self.comparisons = ComparisonService(stores)
+        self.comparisons = ComparisonService(stores, views)
         self.predictions = PredictionService(stores, scheduler, gate, settings)
         self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
         self.states = StateService(stores, bus, checksums)
@@ -97,7 +105,7 @@ class Studio:
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
-        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings, live)
+        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings, live, checker)
         self.pages = PageService(self.projects, self.tasks, bus)
         self._runs = RunObserver(stores, bus, live)
         self.dataset_pages = DatasetPageService(stores, scheduler, self.datasets, views, settings)

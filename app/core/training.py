@@ -20,8 +20,8 @@ from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup, unusable
-from app.core.metric_advice import MetricAdvisor
 from app.core.payloads import TrainPayloads
+from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
 from app.schemas.events import ExperimentStatusChanged, QueueChanged, RunAsked, StageStatus
@@ -56,6 +56,7 @@ class TrainingService:
         gate: ProjectGate,
         settings: Settings,
         live: LiveFigures,
+        checker: RunChecker,
     ) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
@@ -65,15 +66,16 @@ class TrainingService:
         self._live = live
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
-        self._advisor = MetricAdvisor(stores)
+        self._checker = checker
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
         self._stores.experiments.catch_up()
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
-            self._refuse_unstartable(record)
+            self._refuse_unstartable(project_id, record)
             self._payloads.check_data(project_id, record)
+            self._checker.require_trainable(project_id, record)
             require_devices(list(record.hardware.selected_devices))
             run = RunRecord(id=new_id("run"), experiment_id=experiment_id, job_id=new_id("job"), created_at=utc_now())
             payload = self._payloads.build(project_id, record, run.id)
@@ -84,7 +86,7 @@ class TrainingService:
             self._stores.experiments.create_run(project_id, run)
             started = self._launch(project_id, record, run, payload)
             self._stores.evaluations.reset_after(project_id, experiment_id)
-        warnings = self._advisor.list_warnings(project_id, record)
+        warnings = self._checker.list_warnings(project_id, record)
         return started.model_copy(update={"warnings": warnings})
 
     def resume_training(self, project_id: str, experiment_id: str) -> RunStarted:
@@ -96,8 +98,7 @@ class TrainingService:
                 msg = "This experiment is being trained already."
                 raise TrainingInProgressError(msg)
             if record.status not in RESUMABLE_STATUSES:
-                msg = f"An experiment that is {record.status} cannot be resumed."
-                raise ConflictError(msg)
+                raise _refuse_continuing(project_id, record, "resumed")
             run = self._current_run(project_id, record)
             checkpoint = self._stores.experiments.checkpoint_path(project_id, record, "last")
             if checkpoint is None:
@@ -287,12 +288,12 @@ class TrainingService:
         self._publish_status(project_id, updated)
         return self._answer(project_id, experiment_id)
 
-    def _refuse_unstartable(self, record: ExperimentRecord) -> None:
+    def _refuse_unstartable(self, project_id: str, record: ExperimentRecord) -> None:
         if record.status in ACTIVE_EXPERIMENT_STATUSES:
             msg = "This experiment is being trained already."
             raise TrainingInProgressError(msg)
-        if reason := say_unstartable(record):
-            raise ConflictError(reason)
+        if say_unstartable(record):
+            raise _refuse_continuing(project_id, record, "trained again")
 
     def _launch(self, project_id: str, record: ExperimentRecord, run: RunRecord, payload: TrainPayload) -> RunStarted:
         experiments, paths = self._stores.experiments, self._stores.paths
@@ -362,8 +363,25 @@ def say_unstartable(record: ExperimentRecord) -> str:
     """Return why an experiment that no run works on cannot be trained, with what to do instead; empty when it can."""
     if record.status in STARTABLE_STATUSES:
         return ""
-    advice = "Resume or restart it." if record.status == "paused" else "Restart or duplicate it."
-    return f"An experiment that is {record.status} cannot be trained again. {advice}"
+    if record.status == "paused":
+        return "An experiment that is paused cannot be trained again. Resume or restart it."
+    return (
+        f"An experiment that is {record.status} cannot be trained again. Train more epochs as a new experiment, "
+        f"restart or duplicate it."
+    )
+
+
+def _refuse_continuing(project_id: str, record: ExperimentRecord, verb: str) -> ConflictError:
+    """Return the refusal; `details` names the request that trains a completed experiment for more epochs."""
+    if record.status != "completed":
+        return ConflictError(say_unstartable(record) or f"An experiment that is {record.status} cannot be {verb}.")
+    path = f"/api/training/{project_id}/experiments/{record.id}/more"
+    body = {"epochs": int(record.hyperparameters["max_epochs"])}
+    msg = (
+        f"An experiment that is completed cannot be {verb}. To train it for more epochs, POST to {path}: it makes a "
+        f"fork that starts from the last checkpoint. Restart or duplicate it to begin anew."
+    )
+    return ConflictError(msg, {"more_epochs": {"method": "POST", "path": path, "body": body}})
 
 
 def _final_metrics(epoch: EpochMetrics) -> dict[str, float]:

@@ -12,10 +12,13 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.metric_advice import MetricAdvisor
+from app.core.more_epochs import propose_epochs
+from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.core.training import say_unstartable
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
+from app.schemas.names import fold_name
 from app.schemas.tasks import MetricSpec, TaskInfo
 from app.schemas.training_views import (
     DeletionView,
@@ -37,7 +40,13 @@ class TrainingViewService:
     """Reads lists and settings of experiments."""
 
     def __init__(
-        self, stores: Stores, scheduler: JobScheduler, tasks: TaskService, settings: Settings, live: LiveFigures
+        self,
+        stores: Stores,
+        scheduler: JobScheduler,
+        tasks: TaskService,
+        settings: Settings,
+        live: LiveFigures,
+        checker: RunChecker,
     ) -> None:
         self._stores = stores
         self._scheduler = scheduler
@@ -46,6 +55,7 @@ class TrainingViewService:
         self._settings = settings
         self._live = live
         self._advisor = MetricAdvisor(stores)
+        self._checker = checker
 
     def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:
         """Return the page; without a wish the first of the list is selected. Raises NotFoundError."""
@@ -103,11 +113,22 @@ class TrainingViewService:
                 for item in spec.info.architectures
                 if item.weights_file
             },
-            weights_dir=str(weights_dir),
             lock_reason=say_locked(record),
             advice=self._advisor.advise(project_id, record),
+            checks=self._checker.list_checks(project_id, record),
+            prefers_pretrained=self._prefers_pretrained(spec, record),
+            more_epochs=self._propose_epochs(project_id, record),
             train_refusal=_say_untrainable(record, split_names),
         )
+
+    def _prefers_pretrained(self, spec: TaskSpec, record: ExperimentRecord) -> bool:
+        found = (item for item in spec.info.architectures if item.id == record.model.backbone)
+        return any(self._checker.weights.prefers_pretrained(item) for item in found)
+
+    def _propose_epochs(self, project_id: str, record: ExperimentRecord) -> int:
+        if record.status != "completed" or not self._stores.experiments.list_checkpoints(project_id, record):
+            return 0
+        return propose_epochs(self._stores, project_id, record)
 
     def describe_deletion(self, project_id: str, experiment_id: str) -> DeletionView:
         """Return what would go with an experiment; raises ExperimentNotFoundError."""
@@ -203,7 +224,7 @@ def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
 
 def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:
     has_status = query.status in {"all", record.status}
-    return has_status and query.search.strip().casefold() in record.name.casefold()
+    return has_status and fold_name(query.search.strip()) in fold_name(record.name)
 
 
 def _title_of_best(record: ExperimentRecord, spec: TaskSpec) -> str:
@@ -235,5 +256,6 @@ def _rank(record: ExperimentRecord, metric: MetricSpec, spec: TaskSpec) -> tuple
 
 
 def _suggest_name(records: list[ExperimentRecord]) -> str:
-    taken = {record.name for record in records}
-    return next(name for number in range(1, len(records) + 2) if (name := f"Experiment {number}") not in taken)
+    taken = {fold_name(record.name) for record in records}
+    names = (f"Experiment {number}" for number in range(1, len(records) + 2))
+    return next(name for name in names if fold_name(name) not in taken)

@@ -24,12 +24,13 @@ from PIL import features
 
 from app.datasets.table import DatasetTable, ImageRecord, hash_content
 from app.durable import sync_directory, write_bytes_durably
+from app.schemas.pixels import LEGACY
 
 if TYPE_CHECKING:
     from app.datasets.reading import ResizePlan  # needs torch, which the web process has not
 
 PIXELS_VERSION = 1
-"""Counts the changes of `images.read_rgb` and `images.resize_image` that change a pixel."""
+"""Counts the changes of `images.read_rgb` and `images.resize_image` that change a pixel of the same `PixelReading`."""
 
 STATE_BYTES = 8
 MIN_FREE_BYTES = 2**30
@@ -94,7 +95,9 @@ class Held(NamedTuple):
 
 def describe_entry(table: DatasetTable, plan: ResizePlan) -> dict[str, Any]:
     """Return everything that the pixels of an entry depend on."""
-    return {
+    # Entries of datasets from before there was a choice keep their names.
+    read = {} if plan.pixels == LEGACY else {"pixels": plan.pixels.model_dump()}
+    return read | {
         "dataset": table.content_hash or hash_content(table.images),
         "num_images": len(table.images),
         "input_size": list(plan.input_size),

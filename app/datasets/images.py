@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from app.datasets.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
+from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
 from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
+from app.schemas.pixels import CURRENT, PixelReading
 
-Array: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
-
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
 _ORIENTATION_TAG = 0x0112
-_PHOTOMETRIC_TAG = 262
+_SUBFILE_TYPE_TAG, _SUB_IFDS_TAG, _DNG_VERSION_TAG = 254, 330, 50706
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,12 +70,23 @@ class UnreadableImageError(ValueError):
 
 
 class ImageHeader(NamedTuple):
-    """What the header says; sides in pixels after orientation, format in lower case, mode as Pillow names it."""
+    """What the header says; sides in pixels after orientation, format in lower case, mode as Pillow names it.
+
+    The 16-bit colours of an image are read with their upper 8 bits.
+    """
 
     width: int
     height: int
     format: str
     mode: str
+    has_more_frames: bool = False
+    may_be_transparent: bool = False
+    has_16_bit_colours: bool = False
+
+    @property
+    def is_beyond_8_bit(self) -> bool:
+        """Whether the image has grey values that need a scale."""
+        return is_beyond_8_bit(self.mode)
 
 
 @contextmanager
@@ -85,15 +97,12 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
     while Pillow decodes it.
     """
     try:
-        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
+        with open_regular(path) as file, _identify(file) as image:
             _check_size(image.width, image.height, max_side_px, max_pixels)
+            _check_kind(image, file)
             yield image
     except UnreadableImageError:
         raise
-    except UnidentifiedImageError:
-        names = ", ".join(FORMATS)
-        msg = f"The content is none of {names}."
-        raise UnreadableImageError(msg, "Save it as JPEG or PNG, or remove the file.") from None
     except FileNotFoundError:
         msg = "The file does not exist."
         raise UnreadableImageError(msg, "Check the path, or import the images again.") from None
@@ -108,14 +117,36 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
         raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from error
 
 
+def _identify(file: BinaryIO) -> Image.Image:
+    """Open an image; raises UnreadableImageError that says what the file is instead."""
+    try:
+        return Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        file.seek(0)
+        head = file.read(HEAD_BYTES)
+        kind = name_content(head)
+        if kind is None and begins_like_image(head):
+            msg = "The header of the image is damaged or incomplete."
+            raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from None
+        if kind is not None:
+            raise UnreadableImageError(kind.message, kind.fix) from None
+        msg = f"The content is none of {', '.join(FORMATS)}."
+        raise UnreadableImageError(msg, "Save it as JPEG or PNG, or remove the file.") from None
+
+
 def looks_like_image(path: Path) -> bool:
-    """Say whether the first bytes of a file are those of a format that can be read; opens no decoder."""
+    """Say whether a file begins like an image, also in a format that cannot be read, such as HEIC; opens no decoder."""
     try:
         with open_regular(path) as file:
-            start = file.read(12)
+            start = file.read(HEAD_BYTES)
     except OSError:
         return False
-    return start.startswith(_SIGNATURES) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+    return begins_like_image(start) or is_foreign_picture(start)
+
+
+def begins_like_image(head: bytes) -> bool:
+    """Say whether the first bytes of a file are those of a format that can be read."""
+    return head.startswith(_SIGNATURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def read_header(path: Path, limits: ImportLimits) -> ImageHeader:
@@ -134,25 +165,45 @@ def describe_image(image: Image.Image) -> ImageHeader:
         width, height = height, width
     # A phone's JPEG with a second picture inside is opened as MPO; its first frame is an ordinary JPEG.
     name = "JPEG" if image.format == "MPO" else image.format or "unknown"
-    return ImageHeader(width, height, name.lower(), image.mode)
+    has_more = has_more_frames(image)
+    return ImageHeader(
+        width, height, name.lower(), image.mode, has_more, may_be_transparent(image), _has_16_bit_colours(image)
+    )
 
 
-def read_rgb(path: Path) -> Array:
-    """Return the first frame as uint8 RGB, shape (height, width, 3), orientation applied, alpha dropped.
+def has_more_frames(image: Image.Image) -> bool:
+    """Say whether an opened file holds more than the frame that is read; does not count them."""
+    if image.format == "TIFF":
+        return bool(getattr(getattr(image, "tag_v2", None), "next", 0))
+    if image.format not in {"GIF", "PNG", "WEBP"}:  # an MPO holds the same photo again
+        return False
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except _DECODER_ERRORS:
+        with suppress(*_DECODER_ERRORS):
+            image.seek(0)  # what is damaged lies behind the first frame
+        return True
 
-    16-bit samples are scaled to 8 bit, CMYK and palettes are converted. Raises UnreadableImageError.
+
+def read_rgb(path: Path, pixels: PixelReading = CURRENT) -> Array:
+    """Return the first frame as uint8 RGB, shape (height, width, 3), orientation applied.
+
+    Values beyond 8 bit are scaled and transparent images laid on a colour as `pixels` says; CMYK and palettes are
+    converted. Raises UnreadableImageError.
     """
     with open_image(path) as image:
-        return np.array(_load_upright(image))
+        return np.array(_load_upright(image, pixels))
 
 
-def read_resized(path: Path, recipe: ResizeRecipe, input_size: tuple[int, int]) -> Array:
+def read_resized(
+    path: Path, recipe: ResizeRecipe, input_size: tuple[int, int], pixels: PixelReading = CURRENT
+) -> Array:
     """Return `resize_image` of `read_rgb`, without an array of the full size in between: a sixth less time.
 
     Raises UnreadableImageError, and ValueError when the result would have another size.
     """
     with open_image(path) as image:
-        upright = _load_upright(image)
+        upright = _load_upright(image, pixels)
     return np.array(_resize(upright, recipe, input_size))
 
 
@@ -175,24 +226,6 @@ def orient_image(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def convert_to_rgb(image: Image.Image) -> Image.Image:
-    """Return a loaded image of any mode as 8-bit RGB without alpha."""
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = _scale_to_8_bit(np.asarray(image))
-        if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_PHOTOMETRIC_TAG) == 0:
-            grey = 255 - grey  # WhiteIsZero: Pillow inverts 8-bit samples only.
-        return Image.fromarray(grey).convert("RGB")
-    if image.mode == "LAB":
-        msg = "Images in CIELAB colours are not supported."
-        raise UnreadableImageError(msg, "Save it as RGB.")
-    image.info.pop("transparency", None)
-    if image.mode in {"RGBa", "La"}:
-        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
-    return image.convert("RGB")
-
-
 def resize_image(array: Array, recipe: ResizeRecipe, input_size: tuple[int, int]) -> Array:
     """Return a (height, width, 3) uint8 image as the model's input, shape (*input_size, 3), antialiased.
 
@@ -202,9 +235,9 @@ def resize_image(array: Array, recipe: ResizeRecipe, input_size: tuple[int, int]
     return np.array(_resize(Image.fromarray(array), recipe, input_size))
 
 
-def _load_upright(image: Image.Image) -> Image.Image:
+def _load_upright(image: Image.Image, pixels: PixelReading) -> Image.Image:
     image.load()
-    return orient_image(convert_to_rgb(image), read_orientation(image))
+    return orient_image(convert_to_rgb(image, pixels), read_orientation(image))
 
 
 def _resize(image: Image.Image, recipe: ResizeRecipe, input_size: tuple[int, int]) -> Image.Image:
@@ -246,21 +279,6 @@ def _letterbox(image: Image.Image, size: tuple[int, int], resample: Image.Resamp
     return canvas
 
 
-def _scale_to_8_bit(samples: np.ndarray[Any, Any]) -> Array:
-    """Scale grey samples by the range that their type means: 0..1, 0..255 or 0..65535; else from least to greatest."""
-    values = np.nan_to_num(samples.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if samples.dtype.itemsize == 2 and low >= 0.0:
-        values = values / 257.0
-    elif samples.dtype.kind == "f" and low >= 0.0 and high <= 1.0:
-        values = values * 255.0
-    elif samples.dtype.kind != "f" and low >= 0.0 and high <= 65535.0:
-        values = values / 257.0
-    elif low < 0.0 or high > 255.0:
-        values = (values - low) * (255.0 / (high - low))
-    return np.asarray(np.rint(values), dtype=np.uint8)
-
-
 def _check_size(width: int, height: int, max_side_px: int, max_pixels: int) -> None:
     if max(width, height) > max_side_px:
         msg = f"{width} x {height} pixels; a side may have {max_side_px:,} at most."
@@ -271,6 +289,36 @@ def _check_size(width: int, height: int, max_side_px: int, max_pixels: int) -> N
     if width < 1 or height < 1:
         msg = "The image has no pixels."
         raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.")
+
+
+def _check_kind(image: Image.Image, file: BinaryIO) -> None:
+    """Refuse what Pillow opens, but would show as something else than it is."""
+    if image.mode == "LAB":
+        msg = "Images in CIELAB colours are not supported."
+        raise UnreadableImageError(msg, "Save it as RGB.")
+    if image.format == "TIFF" and _is_raw(image, file):
+        raise UnreadableImageError(RAW.message, RAW.fix)
+
+
+def _is_raw(image: Image.Image, file: BinaryIO) -> bool:
+    """Say whether a TIFF is a camera's RAW photo (DNG, CR2, NEF, ARW), of which Pillow would read a small preview."""
+    tags = getattr(image, "tag_v2", {})
+    subfile_type = tags.get(_SUBFILE_TYPE_TAG, 0)
+    is_preview = isinstance(subfile_type, int) and bool(subfile_type & 1) and _SUB_IFDS_TAG in tags
+    if is_preview or _DNG_VERSION_TAG in tags:
+        return True
+    place = file.tell()
+    file.seek(8)
+    is_canon = file.read(2) == b"CR"
+    file.seek(place)
+    return is_canon
+
+
+def _has_16_bit_colours(image: Image.Image) -> bool:
+    if image.format not in {"PNG", "TIFF"} or is_beyond_8_bit(image.mode):
+        return False
+    tile = next(iter(getattr(image, "tile", ())), None)
+    return tile is not None and ";16" in str(tile.args)
 
 
 def _has_metadata(image: Image.Image) -> bool:

@@ -26,7 +26,10 @@ from app.datasets.formats.work import Work
 from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
 from app.datasets.images import UnreadableImageError
 from app.datasets.job_guard import guard_limits
-from app.datasets.naming import assign_filenames
+from app.datasets.naming import assign_filenames, keep_source_name
+from app.datasets.pixel_records import record_reading
+from app.datasets.pixel_survey import PixelSurvey
+from app.datasets.redrawing import Redraw, needs_redraw, redraw_all
 from app.datasets.samples import SAMPLES
 from app.datasets.splits import DrawnSplit, add_split, draw_split
 from app.datasets.storing import ImageStore, StoredImage, Transfer
@@ -42,12 +45,14 @@ from app.datasets.table import (
     encode_dataset,
     hash_content,
 )
+from app.datasets.thumbnails import thumbnail_path
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed, SplitSummary, StageStatus
 from app.schemas.import_report import MAX_NAMED_CLASSES, ImportProblem
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ImportPayload
+from app.schemas.pixels import PixelReading
 from app.schemas.splits import SplitCreate
 
 ORIGINAL_SPLIT = "original"
@@ -97,18 +102,24 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     unpacked = context.output_dir / _UNPACKED_DIR
     source, transfer, refused = _open_source(payload, unpacked, work)
     found = scan_source(_source(payload, source, work))
-    imported = list(_store_images(work, found, ImageStore(images_dir, thumbs_dir, transfer, payload.limits)))
+    store = ImageStore(images_dir, thumbs_dir, transfer, payload.limits)
+    imported = list(_store_images(work, found, store))
     shutil.rmtree(unpacked, ignore_errors=True)
+    survey = _survey(imported, payload)
+    survey.warn(found.scan.problems)
     problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
     num_files = found.inventory.count_files([item.found for item in imported], problems, refused)
-    table = _build_table(payload, found, imported, problems, num_files)
+    pixels = survey.find_reading()
+    _redraw(work, store, imported, pixels)
+    table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
+    table.notes += survey.describe()
     if payload.split is not None:
         table = add_split(table, payload.split, _draw(table, payload, payload.split))
     sync_directory(images_dir)
     write_bytes_durably(context.output_dir / "dataset.json", encode_dataset(table))
-    return _summarize(table, found) | _summarize_split(table, payload)
+    return _summarize(table) | _summarize_split(table, payload)
 
 
 def _open_source(payload: ImportPayload, unpacked: Path, work: Work) -> tuple[Path, Transfer, ProblemList]:
@@ -187,6 +198,29 @@ def _count_cores() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+def _survey(imported: Sequence[_Imported], payload: ImportPayload) -> PixelSurvey:
+    survey = PixelSurvey(payload.options.pixel_scale)
+    for item in imported:
+        survey.add_header(item.stored.header)
+        survey.add_look(item.stored.look, item.found.name)
+    return survey
+
+
+def _redraw(work: Work, store: ImageStore, imported: Sequence[_Imported], pixels: PixelReading) -> None:
+    """Draw the thumbnails again that depend on what was found over all images."""
+    redraws = [
+        Redraw(
+            item.found.path if store.transfer == "reference" else store.images_dir / item.filename,
+            thumbnail_path(store.thumbs_dir, item.filename),
+        )
+        for item in imported
+        if needs_redraw(item.stored.header, item.stored.look, pixels)
+    ]
+    with closing(redraw_all(redraws, store.limits, pixels)) as drawn:
+        for done, _ in enumerate(drawn, start=1):
+            work.step("Drawing the thumbnails of images beyond 8 bit", done, len(redraws))
+
+
 def _build_table(
     payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList, num_files: int
 ) -> DatasetTable:
@@ -204,6 +238,7 @@ def _build_table(
             source=str(item.found.path) if is_reference else None,
             content_hash=item.stored.content_hash,
             size_bytes=item.stored.size_bytes,
+            source_name=keep_source_name(item.found.name, item.filename),
         )
         for item in imported
     ]
@@ -275,7 +310,7 @@ def _explain(problems: ProblemList) -> str:
     return f"No image could be imported. {named}" + (f" And {more} more problems." if more > 0 else "")
 
 
-def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
+def _summarize(table: DatasetTable) -> dict[str, Any]:
     return {
         "dataset_id": table.id,
         "num_images": len(table.images),
@@ -287,7 +322,7 @@ def _summarize(table: DatasetTable, found: SourceScan) -> dict[str, Any]:
         "source_format": table.source_format,
         "split_names": table.split_names,
         "value_names": table.value_names,
-        "notes": list(found.scan.notes),
+        "notes": table.notes,
         "identical": summarize_identical(table.images, find_identical(table.images)).model_dump(),
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from app.schemas.export import ResizeRecipe
+from app.schemas.pixels import CURRENT, PixelReading
 from app.schemas.tasks import AugmentationEntry
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -20,19 +21,23 @@ _Interpolation = Literal["nearest", "bilinear", "bicubic"]
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Size (height, width) in pixels, how it is reached, and the normalisation of channels scaled to 0..1."""
+    """Size (height, width) in pixels, how it is reached, the normalisation of channels scaled to 0..1, and how files
+    are read.
+    """
 
     input_size: tuple[int, int]
     recipe: ResizeRecipe
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    pixels: PixelReading = CURRENT
 
 
 def resolve_preprocessing(
-    hyperparameters: Mapping[str, Any], val_augmentations: Sequence[AugmentationEntry]
+    hyperparameters: Mapping[str, Any], val_augmentations: Sequence[AugmentationEntry], pixels: PixelReading = CURRENT
 ) -> Preprocessing:
     """Return the preprocessing of `image_size` and `resize_mode`, as changed by Resize, CenterCrop and Normalize.
 
+    `pixels` is how the images of the dataset are read.
     Raises ValueError when the entries contradict each other.
     """
     entries = {entry.name: entry.params for entry in val_augmentations}
@@ -49,6 +54,7 @@ def resolve_preprocessing(
         recipe=recipe,
         mean=_triple(normalize.get("mean"), IMAGENET_MEAN),
         std=_triple(normalize.get("std"), IMAGENET_STD),
+        pixels=pixels,
     )
 
 

@@ -12,9 +12,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from app.datasets.images import Array, UnreadableImageError, read_resized, read_rgb
+from app.datasets.colours import Array
+from app.datasets.images import UnreadableImageError, read_resized, read_rgb
 from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
+from app.schemas.pixels import PixelReading
 
 
 class ImageReadError(RuntimeError):
@@ -34,6 +36,11 @@ class ResizePlan(Protocol):
         """How an image reaches that size."""
         ...
 
+    @property
+    def pixels(self) -> PixelReading:
+        """How the samples of a file become 8-bit RGB."""
+        ...
+
 
 def locate_image(row: ImageRecord, images_dir: Path) -> Path:
     """Return the file of an image, which lies elsewhere when the dataset only refers to its files."""
@@ -49,7 +56,7 @@ def read_pixels(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> 
     """Return an image as uint8 (height, width, 3), resized unless the plan is None; raises ImageReadError."""
     path = locate_image(row, images_dir)
     try:
-        return read_rgb(path) if plan is None else read_resized(path, plan.recipe, plan.input_size)
+        return read_rgb(path) if plan is None else read_resized(path, plan.recipe, plan.input_size, plan.pixels)
     except UnreadableImageError as error:
         msg = f"The image {row.filename} cannot be read. {error.message} {error.fix}"
         raise ImageReadError(msg) from error

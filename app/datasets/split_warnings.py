@@ -1,10 +1,13 @@
-"""What a person should know about a split, in sentences. Every number comes from the counts of the split itself."""
+"""What a user should know about a split, in sentences. Every number comes from the counts of the split itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from app.datasets.table import DatasetTable
 from app.schemas.leaks import SplitLeaks
+from app.schemas.names import fold_name
 from app.schemas.splits import SplitCounts, SplitRatios
 
 SUBSETS = ("train", "val", "test")
@@ -21,6 +24,29 @@ def explain_split(
     return [*_explain_size(stats, leaks, wanted), *_explain_classes(named, wanted), *explain_leaks(stats, leaks)]
 
 
+def find_untrained_classes(table: DatasetTable, split_name: str) -> list[str]:
+    """Return the classes of which no image is in train, in the order of the table; raises ValueError without the split.
+
+    A dataset whose annotations name no classes has none.
+    """
+    column = table.split_names.index(split_name)
+    seen, trained = set[str](), set[str]()
+    for image in table.images:
+        names = trained if image.split[column] == "train" else seen
+        for annotation in image.annotations:
+            if name := getattr(annotation, "class_name", None):
+                names.add(name)
+    return [name for name in table.classes if name in seen and name not in trained]
+
+
+def find_case_twins(classes: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the classes whose names differ in case or in their Unicode form only, two or more at a time."""
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    for name in dict.fromkeys(classes):
+        groups[fold_name(name)].append(name)
+    return [tuple(sorted(names)) for _, names in sorted(groups.items()) if len(names) > 1]
+
+
 def count_used(counts: SplitCounts) -> int:
     """Return the images in train, val and test."""
     return counts.train + counts.val + counts.test
@@ -32,12 +58,12 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
     if found.test_in_train:
         yield (
             f"{_share(found.test_in_train, stats.test, 'test', 'a training image', 'training images')}: "
-            "a score on them does not say how the model does on new images."
+            "the score on them says little about new images."
         )
     if found.val_in_train:
         yield (
             f"{_share(found.val_in_train, stats.val, 'validation', 'a training image', 'training images')}: "
-            "they favour epochs that learned images by heart."
+            "they favour epochs that memorised these images."
         )
     if found.test_in_val:
         yield (
@@ -51,10 +77,11 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
             f"{'has' if number == 1 else 'have'} more than one label."
         )
     if found.groups:
-        yield "A split drawn here keeps identical images in one subset."
+        yield "A new split keeps identical images in one subset."
     if found.groups_together:
         groups, one = _count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
-        yield f"{found.images_together:,} images are identical to another one ({groups}); {one} group is in one subset."
+        images = f"{found.images_together:,} images"
+        yield f"{images} are identical to another image ({groups}); {one} group is in one subset."
 
 
 def _is_wanted(subset: str, stats: SplitCounts, ratios: SplitRatios | None) -> bool:
@@ -77,7 +104,7 @@ def _explain_size(stats: SplitCounts, leaks: SplitLeaks, wanted: Sequence[str]) 
 def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -> Iterator[str]:
     """`counts` has the classes with an image in train, val or test."""
     if len(counts) == 1:
-        yield f"There is only one class ({next(iter(counts))}); a model has nothing to tell apart."
+        yield f"There is only one class ({next(iter(counts))}); training needs at least two classes."
     single = {name for name, of_class in counts.items() if count_used(of_class) == 1}
     if kept := sorted(name for name in single if counts[name].train):
         has = "A class has only one image, which is" if len(kept) == 1 else "Classes with only one image each, which is"
@@ -89,8 +116,11 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
             if not getattr(of_class, subset) and (subset == "train" or name not in single)
         )
         if missing:
-            why = " A model cannot learn what it never sees." if subset == "train" else ""
+            why = " The model cannot learn them." if subset == "train" else ""
             yield f"No image in {subset} of: {_join(missing)}.{why}"
+    if twins := find_case_twins(counts):
+        pairs = _join([" and ".join(names) for names in twins])
+        yield f"Names of classes differ in case only: {pairs}. If they mean the same, merge them when you import."
 
 
 def _share(number: int, of: int, noun: str, one: str, many: str) -> str:

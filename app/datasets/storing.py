@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from app.datasets.images import ImageHeader, UnreadableImageError
-from app.datasets.thumbnails import thumbnail_path, write_thumbnail
+from app.datasets.looks import ImageLook
+from app.datasets.thumbnails import inspect_image, thumbnail_path
 from app.regular_files import open_regular
 from app.schemas.payloads import ImportLimits
+from app.schemas.pixels import CURRENT
 
 Transfer = Literal["copy", "link", "reference", "move"]
 
@@ -23,12 +25,13 @@ _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errn
 
 
 class StoredImage(NamedTuple):
-    """An image of the dataset: its header, the hash and size of its file, and how the file came there."""
+    """An image of the dataset: its header, the hash and size of its file, how the file came there, and its look."""
 
     header: ImageHeader
     content_hash: str
     size_bytes: int
     transfer: Transfer
+    look: ImageLook = ImageLook()
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,21 @@ class ImageStore:
     limits: ImportLimits
 
     def store(self, source: Path, filename: str) -> StoredImage:
-        """Bring one image in; raises UnreadableImageError for the image and OSError for the disk."""
+        """Bring one image in; raises UnreadableImageError for the image and OSError for the disk.
+
+        Its thumbnail is that of an image alone; `redrawing` draws those again that depend on the whole dataset.
+        """
         if self.transfer == "reference" and not _is_text(source):
             msg = "The path has bytes that are no UTF-8, so it cannot be referred to."
             raise UnreadableImageError(msg, "Rename the file, or choose the mode copy.")
-        header = write_thumbnail(source, thumbnail_path(self.thumbs_dir, filename), self.limits)
+        header, look = inspect_image(source, thumbnail_path(self.thumbs_dir, filename), self.limits, CURRENT)
         target = self.images_dir / filename
         transfer = self._move(source, target)
         if transfer == "copy":
             digest, size_bytes = _copy(source, target)
         else:
             digest, size_bytes = hash_file(source if transfer == "reference" else target)
-        return StoredImage(header, digest, size_bytes, transfer)
+        return StoredImage(header, digest, size_bytes, transfer, look)
 
     def _move(self, source: Path, target: Path) -> Transfer:
         """Link or rename where that is asked for; return `copy` when the bytes have still to be copied."""

@@ -27,6 +27,7 @@ from app.schemas.events import LogLine
 from app.schemas.export import ResizeRecipe
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import DatasetLocation
+from app.schemas.pixels import CURRENT, PixelReading
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
@@ -40,6 +41,7 @@ class InputPlan:
 
     input_size: tuple[int, int]
     recipe: ResizeRecipe
+    pixels: PixelReading = CURRENT
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def predict_image(
     started_s = time.perf_counter()
     try:
         read_header(path, payload.limits)  # a small file can claim a size that takes all memory
-        pixels = read_rgb(path)
+        pixels = read_rgb(path, trained.pixels)
         resized = resize_image(pixels, trained.recipe, trained.context.image_size)
     except UnreadableImageError as error:
         return {"status": "error", "message": f"{error.message} {error.fix}"}

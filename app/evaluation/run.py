@@ -99,7 +99,7 @@ def measure(
 
 def plan_input(trained: TrainedModel) -> InputPlan:
     """Return how images become the input of a model."""
-    return InputPlan(trained.context.image_size, trained.recipe)
+    return InputPlan(trained.context.image_size, trained.recipe, trained.pixels)
 
 
 def summarize(

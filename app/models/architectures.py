@@ -10,6 +10,9 @@ LICENCE = "BSD-3-Clause"
 PUBLISHED_METRIC = "ImageNet-1K top-1 accuracy"
 SOURCE = "https://docs.pytorch.org/vision/stable/models.html"
 
+WEIGHTS_URL = "https://download.pytorch.org/models"
+"""Folder that the files of published weights are downloaded from, unless a mirror is set."""
+
 Profile = Literal["fast", "balanced", "accurate"]
 
 

@@ -22,6 +22,7 @@ from app.schemas.experiments import (
 )
 from app.schemas.forecasts import ForecastView
 from app.schemas.jobs import JobSummary
+from app.schemas.run_checks import RunCheckList
 
 
 class Experiments:
@@ -82,6 +83,17 @@ class Experiments:
     def train(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a run."""
         return self._command(project_id, experiment_id, "train")
+
+    def checks(self, project_id: str, experiment_id: str, changes: Mapping[str, Any] | None = None) -> RunCheckList:
+        """Return what will go wrong in a run and how to fix it; with changes as if they had been saved."""
+        path = _path(project_id, experiment_id, "checks")
+        if changes is None:
+            return self._http.get(RunCheckList, path)
+        return self._http.send("POST", RunCheckList, path, json={"changes": dict(changes)})
+
+    def train_more(self, project_id: str, experiment_id: str, epochs: int | None = None) -> RunStarted:
+        """Continue a completed experiment as a fork from its last checkpoint; the answer names the fork."""
+        return self._command(project_id, experiment_id, "more", drop_none({"epochs": epochs}))
 
     def stop(self, project_id: str, experiment_id: str, *, keep: bool = False) -> RunStarted:
         """Cancel the run; with keep it ends as completed on the best checkpoint so far."""

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.schemas.common import StrictModel
+from app.schemas.names import KnownName
+from app.schemas.pixels import CURRENT, PixelReading
 from app.schemas.tasks import AugmentationEntry
 
 Entries = Annotated[list[AugmentationEntry], Field(max_length=32)]
@@ -16,7 +18,7 @@ ResizeMode = Literal["stretch", "crop", "letterbox"]
 class AugmentationPreviewRequest(StrictModel):
     """A chain of transforms, saved or not, to be seen on training images of a split."""
 
-    split_name: str = Field(min_length=1, max_length=80)
+    split_name: KnownName
     entries: Entries = Field(description="Transforms of the training images, in their order.")
     val: Entries = Field(default_factory=list, description="Transforms of every other image: they decide the size.")
     image_size: int = Field(224, ge=16, le=2048, description="Side in pixels that images are resized to.")
@@ -42,6 +44,7 @@ class AugmentationPreviewMessage(StrictModel):
     image_size: int
     resize_mode: ResizeMode
     seed: int
+    pixels: PixelReading = CURRENT
 
 
 class PreviewImage(StrictModel):

@@ -13,7 +13,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 # The fractions are those that every supported Python parses.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?(Z|\+00:00)", re.ASCII)
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 _-]{0,79}$"
 
 
 class StrictModel(BaseModel):
@@ -106,7 +105,6 @@ RunId = Annotated[str, StringConstraints(pattern=id_pattern("run"))]
 ExportId = Annotated[str, StringConstraints(pattern=id_pattern("export"))]
 JobId = Annotated[str, StringConstraints(pattern=id_pattern("job"))]
 UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upload"))]
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Time = Annotated[str, AfterValidator(_checked_time)]
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[float, Field(ge=0.0)]

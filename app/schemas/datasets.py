@@ -10,6 +10,8 @@ from app.schemas.common import MAX_PAGE, DatasetId, FilterText, JobId, ProjectId
 from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
 from app.schemas.jobs import JobProgress, JobStatus
 from app.schemas.leaks import IdenticalImages
+from app.schemas.names import SoughtName
+from app.schemas.pixels import PixelScale, ScaleChoice
 
 ImportMode = Literal["copy", "link", "reference"]
 SplitValue = Literal["train", "val", "test", "none"]
@@ -56,6 +58,12 @@ class DatasetSummary(StrictModel):
         default_factory=list, description="What the import found out, e.g. encoding and delimiter."
     )
     content_hash: str = Field(description="Hash of file contents and annotations.")
+    pixel_scale: PixelScale | None = Field(
+        None, description="How values beyond 8 bit become grey levels, the same for all images."
+    )
+    background: list[int] | None = Field(
+        None, description="Colour that transparent images are laid on; null: their transparency is ignored."
+    )
     identical: IdenticalImages = Field(
         default_factory=lambda: IdenticalImages(), description="Images with the same content as another one."
     )
@@ -81,6 +89,10 @@ class ImportOptions(StrictModel):
         "leave_out",
         description="Images in folders below a class folder: left out and named, read into the class folder's class, "
         "or read as classes of their own, named after the folder that holds them.",
+    )
+    pixel_scale: ScaleChoice | None = Field(
+        None,
+        description="Values that become black and white in images beyond 8 bit; found from the images when left out.",
     )
 
 
@@ -150,6 +162,7 @@ class ImageItem(StrictModel):
     """One image in a page of images; sides in pixels."""
 
     filename: str
+    source_name: str = Field("", description="What it was called in the source that was imported.")
     width: int
     height: int
     class_name: str | None
@@ -185,5 +198,5 @@ class ImageQuery(QueryModel):
     sort_order: Literal["asc", "desc"] = "asc"
     filter_class: FilterText = None
     search: FilterText = None
-    split_name: Annotated[str | None, Field(description="The first split when left out.")] = None
+    split_name: Annotated[SoughtName | None, Field(description="The first split when left out.")] = None
     subset: SplitValue | None = None

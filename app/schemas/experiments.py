@@ -12,7 +12,6 @@ from app.schemas.common import (
     Description,
     ExperimentId,
     JobId,
-    Name,
     ProjectId,
     RunId,
     Size,
@@ -20,6 +19,7 @@ from app.schemas.common import (
     Time,
     refuse_repeats,
 )
+from app.schemas.names import KnownName, Name
 from app.schemas.recorded_settings import Hyperparameters, Parent, Requested, Resolved
 from app.schemas.tasks import AugmentationEntry
 
@@ -53,7 +53,7 @@ class ModelSettings(StrictModel):
 
     backbone: str = Field(description="Id of an architecture of the task.", max_length=128)
     head: str = Field("default", description="Head on top of the backbone.", max_length=64)
-    pretrained: bool = Field(True, description="Start from published weights; they are downloaded once.")
+    pretrained: bool = Field(True, description="Start from published weights; missing ones are downloaded once.")
     freeze_backbone: bool = Field(False, description="Train the head only.")
     dropout: float = Field(0.2, ge=0.0, le=0.9, description="Share of features dropped before the head.")
 
@@ -148,7 +148,7 @@ class ExperimentCreate(StrictModel):
 
     name: Name
     description: Description = None
-    split_name: str | None = Field(None, min_length=1, max_length=80, description="The first split when left out.")
+    split_name: KnownName | None = Field(None, description="The first split when left out.")
     model: dict[str, Any] = Field(default_factory=dict)
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     augmentations: AugmentationSettings | None = None
@@ -160,7 +160,7 @@ class ExperimentUpdate(StrictModel):
 
     name: Name | None = None
     description: Description = None
-    split_name: str | None = Field(None, min_length=1, max_length=80)
+    split_name: KnownName | None = None
     model: dict[str, Any] | None = None
     hyperparameters: dict[str, Any] | None = None
     augmentations: dict[str, list[AugmentationEntry]] | None = None
@@ -268,6 +268,14 @@ class RunStarted(StrictModel):
     job_id: JobId | None = None
     warnings: list[str] = Field(
         default_factory=list, description="What the settings hide in these images, with what to choose instead."
+    )
+
+
+class MoreEpochsRequest(StrictModel):
+    """How many epochs a completed experiment is continued for."""
+
+    epochs: int | None = Field(
+        None, ge=1, le=1000, description="As many as max_epochs was raised by, or as the run had, when left out."
     )
 
 

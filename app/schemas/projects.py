@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from app.schemas.common import Description, Name, ProjectId, StrictModel, Time, refuse_repeats
+from app.schemas.common import Description, ProjectId, StrictModel, Time, refuse_repeats
+from app.schemas.names import Name
 from app.schemas.tasks import TaskInfo
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from app.schemas.common import ExperimentId, Name, ProjectId, StrictModel
+from app.schemas.common import ExperimentId, ProjectId, StrictModel
 from app.schemas.experiments import ExperimentStatus
 from app.schemas.leaks import SplitLeaks
+from app.schemas.names import Name
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 RATIO_TOLERANCE = 1e-6

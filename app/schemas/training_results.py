@@ -20,7 +20,7 @@ from app.schemas.experiments import (
 from app.schemas.jobs import JobCommand
 from app.schemas.tasks import Direction, MetricSpec
 
-RunAction = Literal["pause", "stop_keep", "cancel", "resume", "keep", "restart", "fork", "evaluate", "export"]
+RunAction = Literal["pause", "stop_keep", "cancel", "resume", "keep", "restart", "more", "fork", "evaluate", "export"]
 
 
 class RunFigures(FrozenModel):
@@ -73,4 +73,5 @@ class TrainingResults(StrictModel):
     best_epoch: int | None = Field(description="While a run goes on: of its epochs so far, saved or not.")
     hyperparameter_schema: dict[str, Any] = Field(description="JSON Schema of the task's hyperparameters.")
     num_images: dict[str, int] = Field(description="Images of each subset of the split, empty without a split.")
+    more_epochs: int = Field(0, description="Epochs that a completed experiment can be continued for.")
     num_val_copies: int = Field(0, description="Validation images that are identical to a training image.")

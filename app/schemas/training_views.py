@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.schemas.common import ExperimentId, QueryModel, StrictModel
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.run_checks import RunCheckList
 from app.schemas.system import DeviceList
 from app.schemas.tasks import MetricSpec, TaskInfo, TaskSchema
 
@@ -67,6 +68,7 @@ class MetricAdvice(StrictModel):
     title: str = ""
     reason: str = ""
     warning: str = Field("", description="What this metric hides in these images; empty when it hides nothing.")
+    unvalidated: str = Field("", description="Which classes have no validation images; empty when all have some.")
     classes: list[str] = Field(default_factory=list, description="Classes with training images, the commonest first.")
 
 
@@ -79,9 +81,11 @@ class SettingsView(StrictModel):
     split_names: list[str]
     devices: DeviceList
     weights: dict[str, WeightsState] = Field(description="By architecture.")
-    weights_dir: str
     lock_reason: str = Field(description="Why the settings cannot be changed now; empty when they can.")
     advice: MetricAdvice = Field(default_factory=MetricAdvice)
+    checks: RunCheckList = Field(description="What is known before a run of how it will go.")
+    prefers_pretrained: bool = Field(description="Whether a new experiment would start from published weights.")
+    more_epochs: int = Field(0, description="Epochs that a completed experiment can be continued for; 0: it cannot.")
     train_refusal: str = Field(description="Why no run can be started now; empty when one can.")
 
 

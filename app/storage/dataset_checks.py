@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.datasets.pixel_records import reading_of
 from app.datasets.table import (
     Annotation,
     Anomaly,
@@ -92,7 +93,15 @@ def _check_heads(table: DatasetTable) -> str:
         return "splits: a name occurs twice"
     if unknown := {split.name for split in table.splits} - set(table.split_names):
         return f"splits: {min(unknown)!r} is none of split_names"
-    return _check_ratios(table)
+    return _check_ratios(table) or _check_pixels(table)
+
+
+def _check_pixels(table: DatasetTable) -> str:
+    try:
+        reading_of(table)
+    except ValidationError as error:
+        return f"pixel_scale: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+    return ""
 
 
 def _check_ratios(table: DatasetTable) -> str:

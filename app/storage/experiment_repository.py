@@ -59,6 +59,15 @@ class ExperimentRepository:
         path = self._paths.origin_file(project_id, experiment_id)
         return path if path.is_file() else None
 
+    def find_start(self, project_id: str, record: ExperimentRecord) -> Path | None:
+        """Return the weights that a fork starts from: its own copy, else its parent's checkpoint; None when gone."""
+        origin = self.origin_path(project_id, record.id)
+        if origin is not None or record.parent is None:
+            return origin
+        run_dir = self._paths.run_dir(project_id, record.parent["experiment_id"], record.parent["run_id"])
+        path = run_dir / "checkpoints" / f"{record.parent['checkpoint']}.ckpt"
+        return path if path.is_file() else None
+
     def read(self, project_id: str, experiment_id: str) -> ExperimentRecord:
         """Return an experiment; raises FileNotFoundError or CorruptDocumentError."""
         return self._store.read(self._paths.experiment_file(project_id, experiment_id), ExperimentRecord)

@@ -21,12 +21,14 @@ from torch import Tensor, nn
 from app.schemas.experiments import ModelSettings
 from app.schemas.export import ResizeRecipe
 from app.schemas.job_context import JobFailure
+from app.schemas.pixels import CURRENT, LEGACY, PixelReading
 from app.tasks.base import TaskContext
 from app.tasks.registry import UnknownTaskError, load_module
 
 CHECKPOINT_KEY = "ai_studio"
 # 2: the optimizer's small tensors are packed. A program of version 1 would resume without them, so it must refuse.
-CHECKPOINT_VERSION = 2
+# 3: it says how pixels are read. A program of version 2 would read them otherwise and answer wrongly.
+CHECKPOINT_VERSION = 3
 OLDEST_CHECKPOINT_VERSION = 1
 MODEL_PREFIX = "model."
 AVERAGED_PREFIX = "ema_model.module."
@@ -46,6 +48,7 @@ class TrainedModel:
     context: TaskContext
     recipe: ResizeRecipe
     metadata: dict[str, Any]
+    pixels: PixelReading = CURRENT
 
 
 def context_to_json(context: TaskContext) -> dict[str, Any]:
@@ -76,12 +79,15 @@ def context_from_json(data: Mapping[str, Any]) -> TaskContext:
     )
 
 
-def describe_checkpoint(context: TaskContext, recipe: ResizeRecipe, extra: Mapping[str, Any]) -> dict[str, Any]:
+def describe_checkpoint(
+    context: TaskContext, recipe: ResizeRecipe, extra: Mapping[str, Any], pixels: PixelReading = CURRENT
+) -> dict[str, Any]:
     """Return what a checkpoint carries under `ai_studio`: plain JSON data."""
     return {
         "version": CHECKPOINT_VERSION,
         "context": context_to_json(context),
         "recipe": recipe.model_dump(mode="json"),
+        "pixels": pixels.model_dump(mode="json"),
         "extra": dict(extra),
     }
 
@@ -146,6 +152,7 @@ def load_trained(path: Path, device: str = "cpu", experiment_id: str = "", run_i
     try:
         context = context_from_json(described["context"])
         recipe = ResizeRecipe.model_validate(described["recipe"])
+        pixels = PixelReading.model_validate(described["pixels"]) if "pixels" in described else LEGACY
         model = load_module(context.task).build_model(context, None)
         weights = select_weights(content["state_dict"])
         model.load_state_dict(weights)
@@ -156,7 +163,8 @@ def load_trained(path: Path, device: str = "cpu", experiment_id: str = "", run_i
         raise JobFailure(msg) from error
     _check_weights(weights, path.name)
     metadata = dict(described.get("extra", {}))
-    return TrainedModel(model=model.to(device).eval(), context=context, recipe=recipe, metadata=metadata)
+    model = model.to(device).eval()
+    return TrainedModel(model=model, context=context, recipe=recipe, metadata=metadata, pixels=pixels)
 
 
 def select_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

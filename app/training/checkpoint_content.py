@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.amp import GradScaler
 
 from app.schemas.job_context import JobFailure
+from app.schemas.pixels import LEGACY, PixelReading
 from app.tasks.trained import describe_checkpoint
 from app.training.changed_settings import continue_optimizer
 from app.training.inputs import TrainingInputs
@@ -32,7 +33,9 @@ _CHANGES = {
     "architecture": "the architecture",
     "batches_per_epoch": "the number of batches in an epoch",
     "processes": "the number of devices",
+    "pixels": "how the pixels of the images are read",
 }
+_LEGACY_PIXELS = LEGACY.model_dump(mode="json")
 
 
 def identify_run(inputs: TrainingInputs, batches_per_epoch: int, num_processes: int) -> dict[str, Any]:
@@ -44,11 +47,13 @@ def identify_run(inputs: TrainingInputs, batches_per_epoch: int, num_processes: 
         "architecture": f"{inputs.payload.model.backbone} with head {inputs.payload.model.head}",
         "batches_per_epoch": batches_per_epoch,
         "processes": num_processes,
+        "pixels": inputs.preprocessing.pixels.model_dump(mode="json"),
     }
 
 
 def check_identity(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
     """Raise JobFailure that says what differs between the run that was saved and the one that would continue it."""
+    saved = {"pixels": _LEGACY_PIXELS, **saved}  # older checkpoints do not say how pixels were read
     changed = [name for name in present if saved.get(name) != present[name]]
     if changed:
         details = "; ".join(
@@ -68,6 +73,7 @@ def build_checkpoint(
     state = module.run_state
     state.loss_sum = module.check_loss()
     module.check_weights()
+    preprocessing = inputs.preprocessing
     extra = {
         "experiment_id": inputs.payload.experiment_id,
         "run_id": inputs.payload.run_id,
@@ -80,7 +86,7 @@ def build_checkpoint(
     }
     return {
         "state_dict": module.state_dict(),
-        "ai_studio": describe_checkpoint(inputs.context, inputs.preprocessing.recipe, extra),
+        "ai_studio": describe_checkpoint(inputs.context, preprocessing.recipe, extra, preprocessing.pixels),
         RESUME_KEY: {
             "identity": dict(identity),
             "hyperparameters": dict(inputs.hyperparameters),
@@ -135,6 +141,16 @@ def seed_everything(seed: int) -> None:
 def _name_change(name: str, saved: Any, present: Any) -> str:
     if name in {"dataset", "split"}:
         return f"hash {saved} then, {present} now"
+    if name == "pixels":
+        return f"{_describe_pixels(saved)} then; {_describe_pixels(present)} now"
     if name == "classes":
         return f"{', '.join(saved or [])} then; {', '.join(present)} now"
     return f"{saved} then, {present} now"
+
+
+def _describe_pixels(data: Mapping[str, Any]) -> str:
+    pixels = PixelReading.model_validate(data)
+    scale, colour = pixels.scale, pixels.background
+    depth = "no scale for the dataset" if scale is None else f"a scale of {scale.min:g} to {scale.max:g}"
+    ground = "transparency ignored" if colour is None else f"transparent pixels of colour {tuple(colour)}"
+    return f"{depth}, {ground}"

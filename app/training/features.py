@@ -31,6 +31,7 @@ from app.datasets.augmenting.chain import BatchAugmentation
 from app.datasets.table import ImageRecord
 from app.schemas.arithmetic import UsedMemoryFormat, UsedPrecision
 from app.schemas.job_context import JobFailure
+from app.schemas.pixels import LEGACY
 from app.tasks.base import FeatureModel
 from app.training.feature_files import BLOCK_IMAGES, Array, FeatureEntry, evict_entries, locate_entry
 from app.training.inputs import TrainingInputs
@@ -263,6 +264,8 @@ def _describe(inputs: TrainingInputs, computing: Mapping[str, Any], key: TableKe
         "view": key.view,
         **computing,
     }
+    if preprocessing.pixels != LEGACY:  # features from before there was a choice keep their names
+        description["pixels"] = preprocessing.pixels.model_dump(mode="json")
     if key.view > 0:
         entries = [entry.model_dump(mode="json") for entry in inputs.payload.augmentations.train]
         description |= {"augmentations": entries, "seed": int(inputs.hyperparameters["seed"])}

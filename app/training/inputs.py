@@ -12,14 +12,17 @@ import msgspec
 from pydantic import ValidationError
 
 from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.pixel_records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training
+from app.datasets.run_data import read_run_data
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, hash_content, hash_split, select_subset
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
+from app.tasks.run_facts import RunFacts, WeightsFacts
 
 SUBSETS = ("train", "val", "test")
 
@@ -85,6 +88,21 @@ class TrainingInputs:
         wanted = str(self.hyperparameters["checkpoint_metric"])
         return self.parts.spec.choose_metric(wanted, profile_training(self.subsets["train"]))
 
+    def find_facts(self, num_devices: int) -> RunFacts:
+        """Return what the checks of a run look at; its weights are here, or it would not have come so far."""
+        known = {spec.id: spec for spec in self.parts.spec.info.architectures}
+        architecture = known.get(self.payload.model.backbone)
+        return RunFacts(
+            model=self.payload.model,
+            hyperparameters=self.hyperparameters,
+            input_size=self.preprocessing.input_size,
+            num_devices=num_devices,
+            data=read_run_data(self.table, self.table.split_names.index(self.payload.split_name)),
+            weights=WeightsFacts(file=architecture.weights_file if architecture else ""),
+            has_start=self.payload.initial_weights is not None or self.payload.resume_from is not None,
+            learns_by=self.learns_by,
+        )
+
     @property
     def early_stopping_metric(self) -> str:
         """The metric that early stopping watches; without validation images only the training loss is there."""
@@ -116,7 +134,7 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     subsets = _select_subsets(table, payload.split_name)
     _check_class(hyperparameters, table.classes)
     try:
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val)
+        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, reading_of(table))
         statistics = parts.data.fit_statistics(subsets["train"], table.classes)
     except ValueError as error:
         raise JobFailure(str(error)) from error

@@ -66,6 +66,7 @@ def describe_run(
             "recipe": inputs.preprocessing.recipe.model_dump(mode="json"),
             "mean": context["mean"],
             "std": context["std"],
+            "pixels": inputs.preprocessing.pixels.model_dump(mode="json"),
         },
         "images": {subset: len(rows) for subset, rows in inputs.subsets.items()},
         "model": context["model"] | {"learns_by": inputs.learns_by} | count_parameters(module),

@@ -16,6 +16,7 @@ from app.models.weights import watch_downloads
 from app.schemas.arithmetic import Arithmetic
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, raise_if_cancelled
+from app.tasks.run_checks import list_run_checks
 from app.throttle import Throttle
 from app.training.changed_settings import Changes, accept_changes, describe_changes, find_changes
 from app.training.checkpoint_content import RESUME_KEY, identify_run, seed_everything
@@ -181,6 +182,9 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
         log(f"The best checkpoint is chosen by {inputs.monitored_metric}. {inputs.metric_choice.reason}")
     if inputs.metric_choice.warning:
         log(inputs.metric_choice.warning, "warning")
+    for check in list_run_checks(inputs.find_facts(start.hardware.num_processes)):
+        if check.level == "warning" and check.id != "no_validation_images":  # that was said above
+            log(f"{check.title}. {check.message}", "warning")
     if inputs.learns_by == "gradient":
         plan = live.module.plan
         wanted = int(inputs.hyperparameters["warmup_epochs"]) * plan.steps_per_epoch

@@ -16,8 +16,9 @@ from app.api.errors import STATUS_BY_CODE, field_problems
 from app.config import Settings
 from app.core import exceptions
 from app.core.exceptions import AIStudioError, invalid_field
-from app.schemas.common import Name, StrictModel
+from app.schemas.common import StrictModel
 from app.schemas.envelope import ErrorEnvelope
+from app.schemas.names import Name
 from tests.api.fakes import studio_with
 from tests.api.live import run_server
 
@@ -156,12 +157,12 @@ def test_refusals_say_how_to_mend_them() -> None:
         path: str = Field(min_length=1)
 
     with pytest.raises(ValidationError) as caught:
-        Body.model_validate({"name": "Ä", "subsets": [], "path": ""})
+        Body.model_validate({"name": "50%", "subsets": [], "path": ""})
     located = [{**error, "loc": ("body", *error["loc"])} for error in caught.value.errors()]
     assert {problem.field: problem.message for problem in field_problems(located)} == {
-        "name": "Begin with a letter or digit; then letters, digits, spaces, - and _, 80 characters at most.",
+        "name": "'%' is not allowed in a name. Allowed are letters and digits of any script, blanks and _ - . ( ) +.",
         "subsets": "Choose at least one.",
-        "path": "This is needed.",
+        "path": "This field is required.",
     }
 
 

@@ -24,6 +24,7 @@ NO_JSON = {
     "/api/projects/{pid}/assets/{asset_id}",
     "/api/datasets/{pid}/import/problems",
     "/api/datasets/{pid}/import/check/{job_id}/problems",
+    "/api/datasets/{pid}/import/check/{job_id}/previews/{picture}",
     "/api/training/{pid}/experiments/{eid}/stream",
 }
 ROOTS = {
@@ -41,11 +42,13 @@ ROOTS = {
     "/api/training/{pid}/experiments/{eid}/metrics": "training-results",
     "/api/training/{pid}/experiments/{eid}/runs": "training-results",
     "/api/training/{pid}/experiments/{eid}/logs": "run-log",
+    "/api/training/{pid}/experiments/{eid}/checks": "run-checks",
     "/api/training/{pid}/experiments/{eid}/forecast": "training-forecast",
     "/api/evaluation/{pid}/{eid}": "evaluation-report",
     "/api/evaluation/{pid}/{eid}/results": "result-grid",
     "/api/evaluation/{pid}/{eid}/results/{filename}/info": "result-detail",
     "/api/compare/{pid}": "comparison",
+    "/api/folders": "folder-browser",
     "/api/export/{pid}": "export-content",
     "/api/export/{pid}/{xid}": "export-content",
 }
@@ -65,6 +68,7 @@ PLAIN = {
     "/api/tasks",
     "/api/tasks/{task}/schema",
     "/api/training/{pid}/queue",
+    "/api/weights",
 }
 QUERIES = {"/api/projects/{pid}/events": "?limit=5"}
 NEEDS_FILES = {"/api/export/{pid}/{xid}/parity"}
@@ -110,7 +114,7 @@ def fill(path: str, ids: dict[str, str], client: httpx.Client) -> str:
 def test_every_path_that_is_read_is_listed_here() -> None:
     read = {operation.path for operation in list_operations() if operation.method == "GET"}
     assert read - NO_JSON - NEEDS_JOB == set(ROOTS) | PLAIN
-    assert (len(ROOTS), len(PLAIN)) == (21, 15)
+    assert (len(ROOTS), len(PLAIN)) == (23, 16)
 
 
 @pytest.mark.parametrize("path", [*ROOTS, *sorted(PLAIN - NEEDS_FILES)])

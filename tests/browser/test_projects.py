@@ -50,7 +50,7 @@ def test_a_first_visit_reaches_a_trained_model_by_two_presses(first_visit: Watch
     first_visit.open("/")
     page.get_by_role("button", name="Try the sample project").click()
     expect(page).to_have_url(re.compile(r"/projects/proj-[0-9a-f]{8}/start$"))
-    expect(page.locator("#first-steps")).to_contain_text("Next: train")
+    expect(page.locator("#first-steps")).to_contain_text("Next: train the model")
     project = page.url.split("/")[-2]
     train = page.get_by_role("button", name="Train Small network")
     expect(train).to_be_visible(timeout=30_000)
@@ -58,7 +58,7 @@ def test_a_first_visit_reaches_a_trained_model_by_two_presses(first_visit: Watch
     train.click()
     expect(page).to_have_url(f"{first_visit.url}/projects/{project}/training")
     page.goto(f"{first_visit.url}/projects/{project}/start")
-    expect(page.get_by_role("heading", name="Next: evaluate")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name="Next: evaluate the model")).to_be_visible(timeout=60_000)
     first_visit.open("/projects")
     expect(page.locator(".card")).to_have_count(1)
     expect(page.locator(".card")).to_contain_text("1,797")
@@ -72,18 +72,29 @@ def test_a_new_project_is_made_and_a_bad_name_is_refused(
     page.get_by_role("button", name="New project").click()
     dialog = page.get_by_role("dialog", name="New project")
     dialog.get_by_role("radio").last.check()
-    dialog.get_by_label("Name", exact=True).fill("Ä")
+    name = dialog.get_by_label("Name", exact=True)
+    is_valid = "field => field.checkValidity()"
+    for text, expected in {
+        "Äpfel": True,
+        "हिन्दी 中文 (1.0)": True,
+        "a\u0308+ẞ": True,
+        "50%": False,
+        "-a": False,
+    }.items():
+        name.fill(text)
+        assert name.evaluate(is_valid) is expected, text
+    name.fill("x" * 81)  # the server counts characters, after it has composed them
     check_axe(page)
     check_layout(watched, 20)
-    dialog.get_by_role("button", name="Make the project").click()
+    dialog.get_by_role("button", name="Create project").click()
     expect(dialog.get_by_role("alert")).to_be_visible()
     expect(dialog.get_by_label("Name", exact=True)).to_be_focused()
     watched.forgive("422")
-    dialog.get_by_label("Name", exact=True).fill("Apples")
-    dialog.get_by_role("button", name="Make the project").click()
+    dialog.get_by_label("Name", exact=True).fill("Äpfel")
+    dialog.get_by_role("button", name="Create project").click()
     expect(page).to_have_url(re.compile("/dataset$"))
     project = server.studio.projects.get_project(page.url.split("/")[-2])
-    assert (project.name, project.description) == ("Apples", None)
+    assert (project.name, project.description) == ("Äpfel", None)
     assert project.task == server.studio.tasks.list_tasks().tasks[-1].id
     watched.open("/projects")
     server.studio.projects.delete_project(project.id)
@@ -110,7 +121,7 @@ def test_a_project_is_renamed_copied_and_deleted_and_another_tab_sees_it(
     page.locator(f"#duplicate-{plain}").click()
     expect(page.get_by_role("dialog")).to_contain_text("are not copied")
     check_axe(page)
-    page.get_by_role("button", name="Make the copy").click()
+    page.get_by_role("button", name="Create project").click()
     expect(page).to_have_url(re.compile("/dataset$"))
     expect(page.locator(".toast")).to_contain_text("Renamed copy has the settings of Renamed")
     copy = page.url.split("/")[-2]
@@ -119,7 +130,7 @@ def test_a_project_is_renamed_copied_and_deleted_and_another_tab_sees_it(
     watched.open("/projects")
     page.locator(f"#delete-{copy}").click()
     check_axe(page)
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete project").click()
     expect(page.locator(f"#{copy}")).to_have_count(0)
     expect(page.locator(".toast")).to_contain_text("Renamed copy was deleted")
     assert copy not in {project.id for project in server.studio.projects.list_projects().projects}
@@ -191,6 +202,6 @@ def test_samples_can_be_chosen_later(watched: Watched, add_project: list[str], c
     watched.open("/projects")
     watched.page.get_by_role("button", name="Sample projects").click()
     dialog = watched.page.get_by_role("dialog", name="Sample projects")
-    expect(dialog.get_by_role("button", name="Make this project")).to_have_count(len(samples.SAMPLES))
+    expect(dialog.get_by_role("button", name="Create sample project")).to_have_count(len(samples.SAMPLES))
     check_axe(watched.page)
     check_layout(watched, 20)

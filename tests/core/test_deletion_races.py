@@ -21,6 +21,7 @@ from app.schemas.events import AnyEvent, JobProgressed, JobResult
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.jobs import JobRecord
 from app.schemas.payloads import ImportLimits
+from app.schemas.pixels import PixelReading
 from app.schemas.projects import ProjectUpdate
 from tests.core.conftest import create_experiment, train_to_end
 
@@ -53,13 +54,13 @@ def test_a_thumbnail_that_is_being_drawn_does_not_either(
     assert isinstance(thumbnail, Path)
     draw = write_thumbnail
 
-    def delete_first(source: Path, target: Path, limits: ImportLimits) -> object:
+    def delete_first(source: Path, target: Path, limits: ImportLimits, pixels: PixelReading) -> object:
         studio.datasets.clear_dataset(imported_id)
         source.parent.mkdir(parents=True)  # as if it had been read before
         source.write_bytes(picture)
         header = None
         try:
-            header = draw(source, target, limits)
+            header = draw(source, target, limits, pixels)
         finally:
             source.unlink()
             source.parent.rmdir()

@@ -144,6 +144,38 @@ def test_a_fork_starts_from_a_checkpoint(studio: Studio, imported_id: str) -> No
     assert train_to_end(studio, imported_id, fork).status == "completed"
 
 
+def test_a_duplicate_of_a_fork_starts_from_the_same_weights(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+    origin = studio._stores.experiments.origin_path(imported_id, fork.id)
+    assert origin is not None
+    content = origin.read_bytes()
+    copy = studio.experiments.duplicate_experiment(imported_id, fork.id, DuplicateRequest())
+    again = studio.experiments.duplicate_experiment(imported_id, copy.id, DuplicateRequest())
+    assert copy.parent == again.parent == fork.parent
+    studio.experiments.delete_experiment(imported_id, record.id)
+    studio.experiments.delete_experiment(imported_id, fork.id)
+    for item in (copy, again):
+        kept = studio._stores.experiments.find_start(imported_id, item)
+        assert kept is not None
+        assert kept.read_bytes() == content
+        assert train_to_end(studio, imported_id, item).status == "completed"
+
+
+def test_a_duplicate_of_a_fork_without_its_weights_starts_without_them(studio: Studio, imported_id: str) -> None:
+    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+    origin = studio._stores.experiments.origin_path(imported_id, fork.id)
+    assert origin is not None
+    origin.unlink()
+    studio.experiments.delete_experiment(imported_id, record.id)
+    with pytest.raises(CheckpointNotFoundError, match="the copy starts without it"):
+        studio.training.start_training(imported_id, fork.id)
+    copy = studio.experiments.duplicate_experiment(imported_id, fork.id, DuplicateRequest())
+    assert copy.parent is None
+    assert train_to_end(studio, imported_id, copy).status == "completed"
+
+
 def test_a_deleted_experiment_is_gone(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     studio.experiments.delete_experiment(imported_id, record.id)

@@ -82,7 +82,8 @@ def test_a_trained_model_keeps_its_settings_and_a_deletion_says_what_goes(studio
     record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
     view = studio.training_views.get_settings(imported_id, record.id)
     assert "Duplicate the experiment" in view.lock_reason
-    assert "Restart or duplicate it" in view.train_refusal
+    assert "Train more epochs as a new experiment, restart or duplicate it." in view.train_refusal
+    assert view.more_epochs == 2
     deletion = studio.training_views.describe_deletion(imported_id, record.id)
     assert (deletion.num_runs, deletion.has_evaluation, deletion.num_exports) == (1, False, 0)
     assert deletion.checkpoints_mb > 0

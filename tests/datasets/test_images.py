@@ -17,6 +17,7 @@ from app.datasets.images import UnreadableImageError, read_header, read_resized,
 from app.datasets.thumbnails import write_thumbnail
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
+from app.schemas.pixels import CURRENT, LEGACY, PixelReading, PixelScale
 from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_truncated_jpeg
 
 LIMITS = ImportLimits()
@@ -34,9 +35,15 @@ def test_lossless_formats_are_read_exactly(tmp_path: Path, ending: str) -> None:
     assert np.array_equal(read_rgb(path), gradient())
 
 
+def lay_on_white(levels: np.ndarray[Any, Any], alpha: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return levels and alpha from 0 to 255 as a viewer with a white page shows them."""
+    rounded: np.ndarray[Any, Any] = np.rint((levels * alpha + 255.0 * (255.0 - alpha)) / 255.0).astype(np.uint8)
+    return rounded
+
+
 def test_the_content_decides_and_not_the_name(tmp_path: Path) -> None:
     path = write_image(tmp_path / "a.png").rename(tmp_path / "a.jpg")
-    assert read_header(path, LIMITS) == (32, 24, "png", "RGB")
+    assert read_header(path, LIMITS)[:4] == (32, 24, "png", "RGB")
 
 
 def test_too_little_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,8 +63,12 @@ def test_too_little_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pyt
 def test_16_bit_png_is_scaled_and_not_clipped_to_white(tmp_path: Path, channels: int) -> None:
     samples = np.random.default_rng(1).integers(0, 65536, (20, 30, channels), dtype=np.uint16)
     colours = samples[..., :3] if channels >= 3 else np.repeat(samples[..., :1], 3, axis=2)
+    path = write_png(tmp_path / "a.png", samples)
     expected = np.rint(colours / 257).astype(np.uint8)
-    assert largest_difference(read_rgb(write_png(tmp_path / "a.png", samples)), expected) <= 2
+    assert largest_difference(read_rgb(path, LEGACY), expected) <= 2
+    if channels in {2, 4}:
+        expected = lay_on_white(colours / 257, samples[..., -1:] / 257)
+    assert largest_difference(read_rgb(path), expected) <= 2
 
 
 @pytest.mark.parametrize("big_endian", [False, True])
@@ -99,14 +110,120 @@ def test_cmyk_is_converted(tmp_path: Path, ending: str) -> None:
 @pytest.mark.filterwarnings("error")
 def test_palette_with_transparency_keeps_its_colours(tmp_path: Path) -> None:
     picture = Image.fromarray(gradient()).quantize(32)
-    picture.save(tmp_path / "a.png", transparency=bytes(range(32)))
-    assert np.array_equal(read_rgb(tmp_path / "a.png"), np.asarray(picture.convert("RGB")))
+    picture.save(tmp_path / "a.png", transparency=bytes(range(0, 256, 8)))
+    colours = np.asarray(picture.convert("RGB"))
+    alpha = np.asarray(picture).astype(float)[..., None] * 8
+    assert np.array_equal(read_rgb(tmp_path / "a.png"), lay_on_white(colours, alpha))
+    assert np.array_equal(read_rgb(tmp_path / "a.png", LEGACY), colours)
 
 
-def test_alpha_is_dropped_and_not_blended(tmp_path: Path) -> None:
-    alpha = np.zeros((24, 32, 1), dtype=np.uint8)
+@pytest.mark.parametrize("background", [None, [255, 255, 255], [0, 0, 0], [10, 200, 90]])
+def test_transparent_pixels_are_laid_on_the_background(tmp_path: Path, background: list[int] | None) -> None:
+    alpha = np.random.default_rng(2).integers(0, 256, (24, 32, 1)).astype(np.uint8)
+    path = write_png(tmp_path / "a.png", np.concatenate([gradient(), alpha], axis=2))
+    share, colour = alpha / 255.0, np.array(background or [0, 0, 0])
+    expected = gradient() if background is None else np.rint(gradient() * share + colour * (1.0 - share))
+    assert np.array_equal(read_rgb(path, PixelReading(background=background)), expected)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_alpha_that_says_nothing_changes_no_pixel(tmp_path: Path, level: int) -> None:
+    """Opaque images are as they are, and an image without any opacity has an alpha that nobody filled in."""
+    alpha = np.full((24, 32, 1), level, dtype=np.uint8)
     path = write_png(tmp_path / "a.png", np.concatenate([gradient(), alpha], axis=2))
     assert np.array_equal(read_rgb(path), gradient())
+
+
+def test_one_transparent_colour_of_a_png_is_laid_on_white(tmp_path: Path) -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    Image.fromarray(levels).save(tmp_path / "grey.png", transparency=9)
+    colours = np.stack([levels] * 3, axis=2)
+    Image.fromarray(colours).save(tmp_path / "colour.png", transparency=(9, 9, 9))
+    expected = np.where(colours == 9, 255, colours)
+    for name in ("grey.png", "colour.png"):
+        assert np.array_equal(read_rgb(tmp_path / name), expected)
+        assert np.array_equal(read_rgb(tmp_path / name, LEGACY), colours)
+
+
+def test_the_first_frame_of_a_gif_is_read(tmp_path: Path) -> None:
+    first = Image.fromarray(gradient()).quantize(16)
+    first.save(tmp_path / "one.gif")
+    first.save(tmp_path / "many.gif", save_all=True, append_images=[Image.new("P", first.size)])
+    for name, has_more in (("one.gif", False), ("many.gif", True)):
+        header = read_header(tmp_path / name, LIMITS)
+        assert (header.format, header.has_more_frames) == ("gif", has_more)
+        assert np.array_equal(read_rgb(tmp_path / name), np.asarray(first.convert("RGB")))
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp", "tif"])
+def test_more_frames_are_noticed_in_every_format(tmp_path: Path, ending: str) -> None:
+    options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+    first, second = Image.fromarray(gradient()), Image.new("RGB", (32, 24))
+    first.save(tmp_path / f"a.{ending}", save_all=True, append_images=[second], **options)
+    write_image(tmp_path / f"b.{ending}", **options)
+    found = [read_header(tmp_path / f"{name}.{ending}", LIMITS).has_more_frames for name in "ab"]
+    assert found == [True, False]
+    if ending != "gif":
+        assert np.array_equal(read_rgb(tmp_path / f"a.{ending}"), gradient())
+
+
+def test_damage_behind_the_first_frame_of_a_gif_does_not_matter(tmp_path: Path) -> None:
+    first = Image.fromarray(gradient()).quantize(16)
+    noise = np.random.default_rng(0).integers(0, 256, (24, 32), dtype=np.uint8)
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[Image.fromarray(noise)])
+    content = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(content[:-300])
+    assert read_header(tmp_path / "a.gif", LIMITS)[:3] == (32, 24, "gif")
+    assert np.array_equal(read_rgb(tmp_path / "a.gif"), np.asarray(first.convert("RGB")))
+
+
+def test_a_phone_s_photo_with_a_second_picture_is_a_jpeg(tmp_path: Path) -> None:
+    first, second = Image.fromarray(gradient()), Image.new("RGB", (32, 24))
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second], quality=95)
+    header = read_header(tmp_path / "a.jpg", LIMITS)
+    assert (header.format, header.has_more_frames) == ("jpeg", False)
+    assert largest_difference(read_rgb(tmp_path / "a.jpg"), gradient()) < 30
+
+
+@pytest.mark.parametrize("value", [-400.0, 0.0, 0.5, 1.0, 290.0, 70_000.0])
+def test_a_constant_image_is_no_error(tmp_path: Path, value: float) -> None:
+    path = write_image(tmp_path / "a.tif", np.full((4, 5), value, dtype=np.float32))
+    for pixels in (LEGACY, CURRENT, PixelReading(scale=PixelScale(min=-500.0, max=1e5))):
+        rgb = read_rgb(path, pixels)
+        assert rgb.shape == (4, 5, 3)
+        assert rgb.min() == rgb.max()
+
+
+@pytest.mark.parametrize(
+    ("samples", "scale", "expected"),
+    [
+        (np.array([[0, 1023]], np.uint16), (0.0, 1023.0), [0, 255]),
+        (np.array([[0, 2048, 4095, 65535]], np.uint16), (0.0, 4095.0), [0, 128, 255, 255]),
+        (np.array([[-1000, 0, 3000, 9000]], np.int32), (-1000.0, 3000.0), [0, 64, 255, 255]),
+        (np.array([[290.0, 305.0, 320.0]], np.float32), (290.0, 320.0), [0, 128, 255]),
+        (np.array([[np.nan, np.inf, -np.inf, 2.0, 4.0]], np.float32), (2.0, 4.0), [0, 0, 0, 0, 255]),
+    ],
+)
+def test_values_beyond_8_bit_follow_the_scale_of_the_dataset(
+    tmp_path: Path, samples: np.ndarray[Any, Any], scale: tuple[float, float], expected: list[int]
+) -> None:
+    path = write_image(tmp_path / "a.tif", samples)
+    reading = PixelReading(scale=PixelScale(min=scale[0], max=scale[1]))
+    grey = read_rgb(path, reading)
+    assert np.array_equal(grey[0], np.repeat(np.array(expected)[:, None], 3, axis=1))
+
+
+def test_zero_is_white_is_kept_under_a_scale(tmp_path: Path) -> None:
+    samples = np.linspace(0, 4095, 600).reshape(20, 30).astype("<u2")
+    path = write_image(tmp_path / "a.tif", samples, tiffinfo={262: 0})
+    reading = PixelReading(scale=PixelScale(min=0.0, max=4095.0))
+    expected = 255 - np.rint(samples / 4095.0 * 255.0).astype(np.uint8)
+    assert largest_difference(read_rgb(path, reading)[..., 0], expected) <= 1
+
+
+def test_8_bit_images_ignore_the_scale(tmp_path: Path) -> None:
+    reading = PixelReading(scale=PixelScale(min=0.0, max=4095.0))
+    assert np.array_equal(read_rgb(write_image(tmp_path / "a.png"), reading), gradient())
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA"])
@@ -166,10 +283,16 @@ def test_a_truncated_jpeg_has_a_header_and_no_pixels(tmp_path: Path) -> None:
         read_rgb(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a\1\0\1\0\0\0\0;"])
-def test_other_content_is_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "a.png").write_bytes(content)
+def test_unknown_content_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x80\x81\x82")
     with pytest.raises(UnreadableImageError, match="none of JPEG, PNG"):
+        read_header(tmp_path / "a.png", LIMITS)
+
+
+@pytest.mark.parametrize("content", [b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0"])
+def test_a_file_with_only_the_beginning_of_an_image_is_damaged(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=r"header of the image is damaged|cannot be decoded"):
         read_header(tmp_path / "a.png", LIMITS)
 
 
@@ -212,7 +335,7 @@ def encode(ending: str) -> bytes:
     return buffer.getvalue()
 
 
-SAMPLES = {ending: encode(ending) for ending in ("JPEG", "PNG", "TIFF", "WEBP", "BMP")}
+SAMPLES = {ending: encode(ending) for ending in ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")}
 
 
 @pytest.mark.filterwarnings("ignore")

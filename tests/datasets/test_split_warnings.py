@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.datasets.identical import find_identical, measure_split_leaks
-from app.datasets.split_warnings import explain_split
+from app.datasets.split_warnings import explain_split, find_case_twins, find_untrained_classes
 from app.datasets.splits import count_split, draw_split
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord
+from app.datasets.table import BBox, DatasetTable, ImageRecord, Label, SegmentationMask, StatsRecord, Value
 from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitRatios
 
@@ -22,13 +22,14 @@ SENTENCES = {
     "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
     "test_in_val": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?validation images?:",
     "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
-    "together": r"([\d,]+) images are identical to another one \(([\d,]+) groups?\); (?:the|each) group is in one",
-    "advice": r"A split drawn here keeps identical images in one subset\.",
+    "together": r"([\d,]+) images are identical to another image \(([\d,]+) groups?\); (?:the|each) group is in one",
+    "advice": r"A new split keeps identical images in one subset\.",
     "few": r"The split has fewer than 3 images \((\d+)\)",
     "empty": r"No image in ((?:train|val|test)(?: and \w+)*)(?:: only (\d+) of the (\d+) images differ|\.)",
     "one_class": r"There is only one class \((\w+)\)",
     "single": r"(?:A class has|Classes with) only one image(?: each)?, which is in train: (.+)\.",
     "missing": r"No image in (train|val|test) of: ([^.]+)\.",
+    "twins": r"Names of classes differ in case only: (.+)\. If they mean the same, merge them when you import\.",
 }
 
 
@@ -79,11 +80,13 @@ def check(rows: list[Row], warnings: list[str]) -> None:
     single = {name for name, subsets in of_class.items() if subsets == ["train"]}
     assert {name for (names,) in said["single"] for name in names.split(", ")} == single
     assert said["one_class"] == ([(next(iter(of_class)),)] if len(of_class) == 1 else [])
+    twins = [("Cat and cat",)] if {"Cat", "cat"} <= of_class.keys() else []
+    assert said["twins"] == twins
     for subset, names in said["missing"]:
         assert all(subset not in of_class[name] for name in names.split(", "))
 
 
-CLASSES = st.sampled_from(["ant", "bee", "cat", "dog", "eel"])
+CLASSES = st.sampled_from(["ant", "bee", "cat", "Cat", "dog", "eel"])
 CONTENTS = st.sampled_from([f"content{number}" for number in range(12)])
 
 
@@ -131,7 +134,7 @@ def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to
     assert (len(in_train), len(outside)) == (7, 3)
     assert drawn.warnings == [
         f"Classes with only one image each, which is in train: {', '.join(in_train)}.",
-        f"No image in train of: {', '.join(outside)}. A model cannot learn what it never sees.",
+        f"No image in train of: {', '.join(outside)}. The model cannot learn them.",
     ]
 
 
@@ -142,7 +145,7 @@ def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to
         (
             SplitCounts(train=4, val=1),
             {"a": SplitCounts(train=4), "b": SplitCounts(val=1)},
-            "No image in train of: b. A model cannot learn what it never sees.",
+            "No image in train of: b. The model cannot learn them.",
         ),
         (SplitCounts(train=1_200), {f"c{i:04}": SplitCounts(train=1) for i in range(1_200)}, "and 1,190 more."),
     ],
@@ -151,3 +154,41 @@ def test_classes_without_training_images_and_long_lists(
     stats: SplitCounts, by_class: dict[str, SplitCounts], expected: str
 ) -> None:
     assert any(expected in warning for warning in explain_split(stats, by_class, SplitLeaks(), None))
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        (["Cat", "Dog", "cat", "dog"], [("Cat", "cat"), ("Dog", "dog")]),
+        (["Äpfel", "a\u0308pfel", "ÄPFEL", "Birnen"], [("a\u0308pfel", "ÄPFEL", "Äpfel")]),
+        (["Straße", "STRASSE"], [("STRASSE", "Straße")]),
+        (["0", "1", "one"], []),
+        ([], []),
+    ],
+)
+def test_classes_that_differ_in_case_or_form_only_are_found(
+    classes: list[str], expected: list[tuple[str, ...]]
+) -> None:
+    assert find_case_twins(classes) == expected
+    assert find_case_twins(iter([*classes, *classes])) == expected
+
+
+def test_classes_without_a_training_image_are_found() -> None:
+    def table(classes: list[str], images: list[ImageRecord]) -> DatasetTable:
+        stats = StatsRecord(len(images), 8, 8, 8, 8, [])
+        return DatasetTable("dataset-00000000", "any", "csv", "", "", classes, ["main", "other"], stats, images)
+
+    labels = [("a", "train", "train"), ("b", "val", "train"), ("c", "test", "none"), ("d", "none", "val")]
+    rows = [ImageRecord(f"{n}.png", 8, 8, [one, two], [Label(0, n)]) for n, one, two in labels]
+    found = table(["a", "b", "c", "d"], rows)
+    assert find_untrained_classes(found, "main") == ["b", "c", "d"]
+    assert find_untrained_classes(found, "other") == ["c", "d"]
+    with pytest.raises(ValueError, match="no such"):
+        find_untrained_classes(found, "no such")
+    boxes = [BBox(0, "a", (0, 0, 1, 1)), BBox(1, "b", (0, 0, 1, 1))]
+    both = ImageRecord("x.png", 8, 8, ["train", "val"], list(boxes))
+    assert find_untrained_classes(table(["a", "b"], [both]), "main") == []
+    mask = ImageRecord("x.png", 8, 8, ["val", "val"], [SegmentationMask("x.png")])
+    assert find_untrained_classes(table(["a"], [mask]), "main") == []
+    value = ImageRecord("x.png", 8, 8, ["val", "val"], [Value([1.0])])
+    assert find_untrained_classes(table([], [value]), "main") == []

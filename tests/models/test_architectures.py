@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from torchvision.models import get_model_weights
 
-from app.models.architectures import ARCHITECTURES, get_architecture
+from app.models.architectures import ARCHITECTURES, WEIGHTS_URL, get_architecture
 from app.schemas.tasks import ArchitectureSpec
 
 
@@ -18,6 +18,7 @@ def test_figures_are_those_of_the_published_weights(spec: ArchitectureSpec) -> N
     assert spec.parameters_m == round(weights.meta["num_params"] / 1e6, 2)
     assert spec.published_score == weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
     assert spec.weights_file == weights.url.rpartition("/")[2]
+    assert weights.url == f"{WEIGHTS_URL}/{spec.weights_file}"
     assert spec.default_image_size == weights.transforms.keywords["crop_size"]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.api.pages.augmentation_fields import count_changed_chains
 from app.api.pages.forms import FormField, Option
+from app.api.pages.run_checks import ChecksView, describe_checks
 from app.api.pages.settings_fields import Section, SettingsField, make_sections, plain, read_fields
 from app.api.templating import Fragment
 from app.core.experiment_settings import GPU_PRECISIONS
@@ -21,7 +23,7 @@ _OWN_FIELDS = frozenset({"model.backbone", "model.head", "hardware.selected_devi
 
 @dataclass(frozen=True)
 class ArchitectureCard:
-    """One architecture to choose. `weights_note` is empty where its published weights are on this machine."""
+    """One architecture to choose."""
 
     id: str
     title: str
@@ -30,7 +32,6 @@ class ArchitectureCard:
     score_text: str
     licence: str
     is_chosen: bool
-    weights_note: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class SettingsForm:
     lock_reason: str
     train_refusal: str
     metric_note: str
-    metric_warning: str
+    checks: ChecksView
+    more_epochs: int
     has_forecast: bool
     architectures: tuple[ArchitectureCard, ...]
     architecture_help: str
@@ -109,7 +111,8 @@ def describe_settings(project_id: str, view: SettingsView) -> SettingsForm:
         lock_reason=view.lock_reason,
         train_refusal=view.train_refusal,
         metric_note=_describe_metric(view),
-        metric_warning="" if view.lock_reason else view.advice.warning,
+        checks=describe_checks(project_id, record.id, view.checks),
+        more_epochs=view.more_epochs,
         has_forecast=record.status not in ACTIVE_EXPERIMENT_STATUSES and record.status != "completed",
         architectures=architectures,
         architecture_help=explanation,
@@ -136,7 +139,7 @@ def _read_groups(view: SettingsView) -> dict[str, list[SettingsField]]:
         "hardware": record.hardware.model_dump(),
     }
     schemas = {
-        "model": ModelSettings.model_json_schema(),
+        "model": _model_schema(view),
         "hyperparameters": view.hyperparameters.hyperparameters,
         "hardware": HardwareSettings.model_json_schema(),
     }
@@ -148,13 +151,20 @@ def _read_groups(view: SettingsView) -> dict[str, list[SettingsField]]:
     return groups
 
 
+def _model_schema(view: SettingsView) -> dict[str, Any]:
+    """Return the schema of the model, with the default that a new experiment would have on this machine."""
+    schema = ModelSettings.model_json_schema()
+    schema["properties"]["pretrained"]["default"] = view.prefers_pretrained
+    return schema
+
+
 def _describe_metric(view: SettingsView) -> str:
     """Say by which metric the best checkpoint is chosen, and why where that is not the usual one."""
     advice = view.advice
-    if not advice.metric or view.lock_reason:
+    if not advice.metric or view.lock_reason or advice.warning:
         return ""
     is_usual = advice.metric == view.task.primary_metric
-    return f"The best checkpoint is chosen by {advice.title}." + ("" if is_usual else f" {advice.reason}")
+    return f"The best checkpoint is the one with the best {advice.title}." + ("" if is_usual else f" {advice.reason}")
 
 
 def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:
@@ -172,7 +182,7 @@ def _split_field(view: SettingsView) -> SettingsField:
     options = tuple(Option(name, name) for name in view.split_names)
     if chosen not in view.split_names:
         options = (Option(chosen, chosen, "deleted"), *options)
-    help_text = "Which images are trained on, and which ones tell how good the model is."
+    help_text = "Defines the training, validation and test images."
     field = FormField("split_name", "Split", "select", chosen, chosen, help_text, options=options)
     return plain(field)
 
@@ -191,13 +201,6 @@ def _describe_architectures(view: SettingsView) -> tuple[ArchitectureCard, ...]:
     cards = []
     explained, _ = _explain_scores(view)
     for item in view.task.architectures:
-        weights = view.weights.get(item.id)
-        note = ""
-        if weights is not None and not weights.is_here:
-            note = (
-                f"The published weights of {item.title} are not on this machine yet; the run downloads them. "
-                f"Without internet, put {weights.file} into {view.weights_dir}, or train from scratch."
-            )
         cards.append(
             ArchitectureCard(
                 id=item.id,
@@ -207,7 +210,6 @@ def _describe_architectures(view: SettingsView) -> tuple[ArchitectureCard, ...]:
                 score_text=f"{item.published_score:.1f} %" + ("" if explained else f" {item.published_metric}"),
                 licence=item.licence,
                 is_chosen=item.id == view.record.model.backbone,
-                weights_note=note,
             )
         )
     return tuple(cards)
@@ -219,14 +221,16 @@ def _explain_scores(view: SettingsView) -> tuple[str, str]:
     if len(metrics) != 1:
         return "", ""
     metric, source = next(iter(metrics.items()))
-    return f"The percentage is the {metric} that was published for the weights to start from.", source
+    return f"The percentage is the published {metric} of the pretrained weights.", source
 
 
 def _describe_devices(view: SettingsView) -> tuple[DeviceChoice, ...]:
     chosen = view.record.hardware.selected_devices
     choices = [_describe_device(device, chosen) for device in view.devices.devices]
     known = {choice.id for choice in choices}
-    gone = [DeviceChoice(name, name, "", True, "Not in this machine.") for name in chosen if name not in known]
+    gone = [
+        DeviceChoice(name, name, "", True, "Not available on this machine.") for name in chosen if name not in known
+    ]
     return (*choices, *gone)
 
 

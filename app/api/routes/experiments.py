@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
+from app.api.pages.run_checks import run_checks_fragment
 from app.api.pages.training_list import experiment_list_fragment
 from app.api.pages.training_results import training_results_fragment
 from app.api.pages.training_settings import training_settings_fragment
@@ -24,6 +25,7 @@ from app.schemas.experiments import (
     MetricsRecord,
     RunList,
 )
+from app.schemas.run_checks import RunCheckList, RunCheckRequest
 from app.schemas.training_views import ExperimentQuery
 
 router = APIRouter(prefix="/api/training/{pid}/experiments", tags=["Experiments"], route_class=StrictRoute)
@@ -82,6 +84,20 @@ def fork_experiment(
     return _present_settings(request, studio, pid, studio.experiments.fork_experiment(pid, eid, body))
 
 
+@router.get("/{eid}/checks", response_model=Ok[RunCheckList], summary="Check an experiment before it is trained")
+def check_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
+    """What will go wrong with these settings and images, and the change that fixes it; Train refuses errors."""
+    return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid))
+
+
+@router.post("/{eid}/checks", response_model=Ok[RunCheckList], summary="Check changes before they are saved")
+def check_changes(
+    request: Request, pid: ProjectPath, eid: ExperimentPath, body: RunCheckRequest, studio: StudioDep
+) -> Response:
+    """The same as if the changes had been saved; nothing is changed."""
+    return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid, body.changes))
+
+
 @router.get("/{eid}/metrics", response_model=Ok[MetricsRecord], summary="Get the metrics of every epoch")
 def get_metrics(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Those of the current run."""
@@ -94,6 +110,10 @@ def list_runs(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: S
     """Newest first."""
     runs = studio.experiments.list_runs(pid, eid)
     return present(request, runs, lambda: training_results_fragment(studio.training_results.get_results(pid, eid)))
+
+
+def _present_checks(request: Request, pid: str, eid: str, found: RunCheckList) -> Response:
+    return present(request, found, lambda: run_checks_fragment(pid, eid, found))
 
 
 def _present_settings(request: Request, studio: Studio, pid: str, record: ExperimentRecord) -> Response:

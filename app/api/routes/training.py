@@ -12,7 +12,15 @@ from app.api.json_body import StrictRoute
 from app.api.pages.training_results import run_log_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
-from app.schemas.experiments import ExperimentRecord, LogChunk, QueueList, QueueMove, RunStarted, StopRequest
+from app.schemas.experiments import (
+    ExperimentRecord,
+    LogChunk,
+    MoreEpochsRequest,
+    QueueList,
+    QueueMove,
+    RunStarted,
+    StopRequest,
+)
 
 router = APIRouter(prefix="/api/training/{pid}", tags=["Training"], route_class=StrictRoute)
 LogOffset = Annotated[int, Query(ge=0, le=2**53, description="Byte to read from; next_offset of the last answer.")]
@@ -51,6 +59,18 @@ def resume_training(request: Request, pid: ProjectPath, eid: ExperimentPath, stu
 def restart_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Back to `created`, so that it can be changed and trained again; earlier runs stay listed."""
     return present(request, studio.training.restart_experiment(pid, eid))
+
+
+@router.post("/experiments/{eid}/more", response_model=Ok[RunStarted], summary="Train a completed experiment further")
+def train_more(
+    request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: MoreEpochsRequest | None = None
+) -> Response:
+    """Makes a fork that starts from the last checkpoint, and trains it; the answer names the fork.
+
+    The fork has the same settings but for its epochs and a short warm-up. Its optimizer and its learning rate schedule
+    begin anew.
+    """
+    return present(request, studio.more_epochs.train_more(pid, eid, body.epochs if body else None))
 
 
 @router.get("/experiments/{eid}/logs", response_model=Ok[LogChunk], summary="Read the log of the current run")

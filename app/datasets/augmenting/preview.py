@@ -20,7 +20,8 @@ from torch import Tensor
 
 from app.answering import find_message_id, report_note, serve_messages
 from app.datasets.augmenting.chain import BatchAugmentation
-from app.datasets.images import Array, UnreadableImageError, read_header, read_rgb, resize_image
+from app.datasets.colours import Array
+from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing, scale_preprocessing
 from app.durable import write_bytes_durably
 from app.schemas.augmentations import AugmentationPreviewMessage, PreviewSource
@@ -54,7 +55,7 @@ def draw_preview(message: AugmentationPreviewMessage, limits: ImportLimits) -> d
     started_s = time.perf_counter()
     try:
         settings = {"image_size": message.image_size, "resize_mode": message.resize_mode}
-        preprocessing = resolve_preprocessing(settings, message.val)
+        preprocessing = resolve_preprocessing(settings, message.val, message.pixels)
         chain = BatchAugmentation(message.entries, preprocessing.input_size, message.seed, num_classes=1)
         read, skipped = _read_images(message.sources, scale_preprocessing(preprocessing, chain.source_scale), limits)
         images = _apply_chain(chain, list(read.values()))
@@ -80,7 +81,7 @@ def _read_images(
         path = Path(source.path)
         try:
             read_header(path, limits)  # a small file can claim a size that takes all memory
-            read[source.filename] = resize_image(read_rgb(path), plan.recipe, plan.input_size)
+            read[source.filename] = resize_image(read_rgb(path, plan.pixels), plan.recipe, plan.input_size)
         except UnreadableImageError as error:
             skipped[source.filename] = f"{error.message} {error.fix}"
     return read, skipped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,50 +13,71 @@ from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
+from app.datasets.formats.previews import draw_previews
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
+from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
+from app.datasets.pixel_sample import PixelSample
 from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
 
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
-_MAX_DECODING_S = 3.0
+_MAX_CHECK_S, _MIN_DECODING_S = 4.0, 1.0
 
 
-def check_source(source: Source, scratch_dir: Path | None = None) -> ImportReport:
+def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
     """Return what an import of a folder, zip or annotation file would find; what is wrong is in the report, not raised.
 
     A zip is unpacked below `scratch_dir`, an existing directory (the system's for temporary files by default), and
-    removed again. Headers of the first images are read, and images are decoded for a few seconds; the rest of the
-    damaged ones is found by the import. Raises what the listener of `source.work` raises.
+    removed again. Headers of the first images are read, images are decoded for a few seconds, and the pixels of some
+    beyond 8 bit or with transparency are looked at; the import does so for all. Pictures of the classes are drawn into
+    the folder `previews` of `pictures_dir`, if that is given. Raises what the listener of `source.work` raises.
     """
-    refused = source.work.new_problems()
-    try:
-        if not is_zip(source.path):
-            return _report(source, refused)
-        with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
+    name = source.path.name or str(source.path)
+    if not is_zip(source.path):
+        return _report_or_refuse(source, name, source.work.new_problems(), pictures_dir)
+    with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
+        try:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(replace(source, path=Path(folder)), refused)
+        except SourceError as error:
+            return _refuse(source, name, error, source.work.new_problems())
+        return _report_or_refuse(replace(source, path=Path(folder)), name, refused, pictures_dir)
+
+
+def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
+    try:
+        return _report(source, refused, pictures_dir)
     except SourceError as error:
-        refused.add(source.path.name or str(source.path), error.message, error.fix)
-        report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
-        if isinstance(error, ChoiceError):
-            report.documents, report.columns = list(error.documents), list(error.columns)
-        return report
+        return _refuse(source, name, error, refused)
 
 
-def _report(source: Source, refused: ProblemList) -> ImportReport:
+def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
+    """Return the report of a source that cannot be read as a whole; all images that lie in it are lost."""
+    is_complete = not isinstance(error, LimitError)
+    refused.add(name, error.message, error.fix, num_images=_count_refused(source) if is_complete else 0)
+    report = make_refusal(source.source_format, refused, is_complete=is_complete)
+    if isinstance(error, ChoiceError):
+        report.documents, report.columns = list(error.documents), list(error.columns)
+    return report
+
+
+def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
+    began_s = time.monotonic()
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
-    images, num_read = _read_headers(scan.images, work, scan.problems)
+    sample = PixelSample(source.options.pixel_scale)
+    images, num_read = _read_headers(scan.images, work, scan.problems, sample)
+    pixel_notes = sample.look(work, scan.problems)
     num_readable = len(images)
-    images, num_decoded = find_damaged(images, work, scan.problems, _MAX_DECODING_S)
+    left_s = max(_MIN_DECODING_S, _MAX_CHECK_S - (time.monotonic() - began_s))
+    images, num_decoded = find_damaged(images, work, scan.problems, left_s)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
-    notes = [shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes]
+    notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
     if num_decoded < num_readable:
@@ -79,6 +101,8 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
+        previews=draw_previews(images, named, pictures_dir, sample.reading, work),
+        pixel_scale=sample.reading.scale,
         documents=documents,
         columns=list(scan.columns),
         notes=notes,
@@ -86,20 +110,32 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
     )
 
 
-def _read_headers(images: Sequence[FoundImage], work: Work, problems: ProblemList) -> tuple[list[FoundImage], int]:
+def _count_refused(source: Source) -> int:
+    """Return the image files of a source that was refused as a whole."""
+    try:
+        path = source.path.resolve()
+        return read_tree(path, source.work).top.num_below if path.is_dir() else 0
+    except (SourceError, OSError, RuntimeError, ValueError):  # it cannot be reached, or is a link in a circle
+        return 0
+
+
+def _read_headers(
+    images: Sequence[FoundImage], work: Work, problems: ProblemList, sample: PixelSample
+) -> tuple[list[FoundImage], int]:
     """Return the images that may be readable, and of how many the header was read: all that the time allows."""
     readable: list[FoundImage] = []
     num_wanted = min(len(images), MAX_HEADERS)
     for number, image in enumerate(images[:num_wanted]):
         try:
             work.step("Reading the headers of images", number, num_wanted)
-            read_header(image.path, work.limits)
+            header = read_header(image.path, work.limits)
         except LimitError:
             return [*readable, *images[number:]], number
         except UnreadableImageError as error:
             problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
         else:
             readable.append(image)
+            sample.add(image, header)
     return [*readable, *images[num_wanted:]], num_wanted
 
 
@@ -115,6 +151,7 @@ def make_refusal(source_format: str | None, refused: ProblemList, *, is_complete
         num_problems=refused.num_problems,
         problems=refused.named,
         groups=refused.groups,
+        num_files=refused.num_lost,
         num_lost=refused.num_lost,
         can_import=False,
         is_complete=is_complete,

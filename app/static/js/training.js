@@ -99,13 +99,54 @@
       }, 1);
     }
   };
-  const showWeights = () => {
-    const isPretrained = valueOf("model.pretrained");
-    const chosen = valueOf("model.backbone");
-    for (const note of form().querySelectorAll("[data-weights-note]")) {
-      note.hidden = !(isPretrained && note.dataset.weightsNote === chosen);
-    }
+  /* What is wrong with the settings as they stand here, saved or not. */
+  const CHECK_PAUSE_MS = 300;
+  const CHECK_AGAIN_MS = 1500;
+  let checkTimer = null;
+  let checked = 0;
+  const showChecks = async () => {
+    const box = document.getElementById("run-checks");
+    const now = box && form().checkValidity() && readNow(); /* what cannot be saved is told when it is saved */
+    if (!now) return;
+    checked += 1;
+    const number = checked;
+    const headers = { "Content-Type": "application/json", "HX-Request": "true" };
+    const body = JSON.stringify({ changes: findChanges(now) });
+    const answer = await fetch(`${root().dataset.api}/checks`, { method: "POST", headers, body }).catch(() => null);
+    if (!answer?.ok) return;
+    const text = await answer.text();
+    if (number !== checked || !box.isConnected || text.includes(" data-invalid>")) return;
+    const hadFocus = box.contains(document.activeElement);
+    const wasOpen = box.querySelector("details")?.open;
+    htmx.swap(box, text, { swapStyle: "outerHTML" });
+    const fresh = document.getElementById("run-checks");
+    const notes = fresh.querySelector("details");
+    if (notes && wasOpen) notes.open = true;
+    if (hadFocus) fresh.focus({ preventScroll: true });
+    followPending();
   };
+  const askChecks = (delay = CHECK_PAUSE_MS) => { clearTimeout(checkTimer); checkTimer = setTimeout(showChecks, delay); };
+  const followPending = () => { if (document.querySelector("#run-checks[data-pending]")) askChecks(CHECK_AGAIN_MS); };
+  for (const name of ["settings-saved", "checks-changed", "live:splits", "live:dataset"]) document.body.addEventListener(name, () => askChecks());
+  /* A file of weights that was downloaded on another computer. */
+  const addWeights = async (button, file) => {
+    button.setAttribute("aria-busy", "true");
+    const data = new FormData();
+    data.append("file", file);
+    const answer = await fetch("/api/weights", { method: "POST", body: data, headers: { Accept: "application/json" } }).catch(() => null);
+    button.removeAttribute("aria-busy");
+    const content = await answer?.json().catch(() => null);
+    if (answer?.ok) Studio.toast({ text: `Added ${content.data.file}` });
+    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server does not answer. Nothing was added." });
+    askChecks(0);
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-add-weights]");
+    if (!button || button.getAttribute("aria-busy") === "true") return;
+    const input = Object.assign(document.createElement("input"), { type: "file", accept: ".pth" });
+    input.addEventListener("change", () => { if (input.files[0]) addWeights(button, input.files[0]); });
+    input.click();
+  });
   const countChanges = () => {
     let total = 0;
     for (const section of form().querySelectorAll(".settings-section")) {
@@ -117,13 +158,12 @@
       badge.textContent = `${number} changed`;
       total += number;
     }
-    form().querySelector("[data-settings-changed]").textContent = total ? `${total} changed from the default` : "All at their defaults";
+    form().querySelector("[data-settings-changed]").textContent = total ? `${total} changed from the defaults` : "All settings have their default values";
   };
   const update = () => {
     if (!form()) return;
     applyConditions();
     showProduct();
-    showWeights();
     countChanges();
     showState();
   };
@@ -143,6 +183,7 @@
     base = readAll();
     elsewhere = "";
     update();
+    followPending();
   };
 
   /* The fragment again, with the parts open that were; never over something unsaved. Asked for by the page, because what
@@ -174,9 +215,9 @@
     if (!isUnsaved()) { refresh(); return; }
     const ours = findChanges(readNow() || {});
     const both = changed.filter((path) => valueAt(ours, path) !== undefined && !agrees(valueAt(ours, path), valueAt(record, path)));
-    if (hasMoved) elsewhere = `Changed elsewhere: this experiment is ${record.status} now. Discard to see it.`;
-    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save keeps yours, Discard theirs.`;
-    else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Save keeps both.`;
+    if (hasMoved) elsewhere = `Changed elsewhere: this experiment is now ${record.status}. Discard your changes to see it.`;
+    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save to use your values, or discard your changes to use theirs.`;
+    else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Saving keeps both changes.`;
     showState();
   };
   const followServer = async () => {
@@ -221,8 +262,8 @@
   });
 
   /* Not on change, which comes when a press elsewhere takes the focus: what moves then is missed by that press. */
-  document.addEventListener("input", (event) => { if (form()?.contains(event.target)) update(); });
-  document.addEventListener("steps:changed", update);
+  document.addEventListener("input", (event) => { if (form()?.contains(event.target)) { update(); askChecks(); } });
+  document.addEventListener("steps:changed", () => { update(); askChecks(); });
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-reset-all]")) {
       for (const field of form().querySelectorAll(".field.is-changed")) {
@@ -231,7 +272,7 @@
       event.target.closest("button").focus();
     }
     if (event.target.closest("[data-discard]")) {
-      Studio.ask({ title: "Discard your changes?", text: "The form goes back to the saved settings.", action: "Discard", isDanger: true })
+      Studio.ask({ title: "Discard your changes?", text: "The settings return to their saved values.", action: "Discard changes", isDanger: true })
         .then((isYes) => { if (isYes) { isDiscarding = true; trainAfterSave = false; refresh(); } });
     }
   });
@@ -260,8 +301,8 @@
     event.stopImmediatePropagation();
     trainAfterSave = false;
     const broken = [...form().elements].filter((field) => { try { return field.name && Studio.readValue(field) && false; } catch { return true; } });
-    const details = broken.map((field) => ({ field: field.name, message: "Write one number, or a list such as [224, 192]." }));
-    Studio.showProblem(form(), { message: "This cannot be read.", details });
+    const details = broken.map((field) => ({ field: field.name, message: "Enter one number, or a list such as [224, 192]." }));
+    Studio.showProblem(form(), { message: "Please correct:", details });
     showRefusal();
   }, true);
   document.addEventListener("form:success", (event) => {
@@ -280,7 +321,7 @@
       for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
     }
     marked[0]?.focus();
-    showState(marked.length ? "Not saved: see what is marked." : "Not saved: the reason is above the settings.");
+    showState(marked.length ? "Not saved: correct the marked settings." : "Not saved: see the message above the settings.");
   };
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.target?.id === "training-settings" && event.detail.elt === document.body) isDiscarding = false;
@@ -288,7 +329,7 @@
     if (isAskedAgain) { isAskedAgain = false; followServer(); }
     if (event.detail.successful) return;
     /* What tries again later still wants to train. */
-    if (event.detail.xhr.status === 0) { showState(`Not saved${trainAfterSave ? " and not trained" : ""}: the server does not answer.`); return; }
+    if (event.detail.xhr.status === 0) { showState(`Not saved${trainAfterSave ? " and not trained" : ""}: the server is not responding.`); return; }
     trainAfterSave = false;
     showRefusal();
   });

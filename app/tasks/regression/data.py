@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.datasets.run_data import LARGEST_VALUE
 from app.datasets.table import ImageRecord, Value
 from app.tasks.base import TaskContext
 
-LARGEST_VALUE = 1e30
-"""Errors are squared in float64, which ends at 1.8e308; programs that use an exported model may hold float32."""
 SMALLEST_DEVIATION = 1e-30
 SMALLEST_RELATIVE_DEVIATION = 1e-14
 
