@@ -26,6 +26,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
+_LEAST_TIFF_BYTES = 64
 _ORIENTATION_TAG = 0x0112
 _SUBFILE_TYPE_TAG, _SUB_IFDS_TAG, _DNG_VERSION_TAG = 254, 330, 50706
 _TRANSPOSE = {
@@ -125,6 +126,9 @@ def _identify(file: BinaryIO) -> Image.Image:
         file.seek(0)
         head = file.read(HEAD_BYTES)
         kind = name_content(head)
+        if kind is None and head.startswith((b"II", b"MM")) and len(head) > _LEAST_TIFF_BYTES:
+            msg = "This kind of TIFF cannot be read, such as colours in floating-point values, or the file is damaged."
+            raise UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.") from None
         if kind is None and begins_like_image(head):
             msg = "The header of the image is damaged or incomplete."
             raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from None

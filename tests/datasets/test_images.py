@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -294,6 +295,47 @@ def test_a_file_with_only_the_beginning_of_an_image_is_damaged(tmp_path: Path, c
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(UnreadableImageError, match=r"header of the image is damaged|cannot be decoded"):
         read_header(tmp_path / "a.png", LIMITS)
+
+
+def write_tiff(path: Path, samples: np.ndarray[Any, Any], sample_format: int) -> Path:
+    """Write samples (height, width, channels) as a TIFF that Pillow did not make."""
+    height, width, channels = samples.shape
+    data, bits = samples.tobytes(), samples.dtype.itemsize * 8
+    start = 8 + len(data)
+    numbers = {256: width, 257: height, 259: 1, 262: 2 if channels >= 3 else 1, 273: 8, 277: channels, 279: len(data)}
+    lists = {258: bits, 339: sample_format}
+    count, tail, behind = len(numbers) + len(lists), b"", b""
+    place = start + 2 + 12 * count + 4
+    for tag in sorted([*numbers, *lists]):
+        if tag in numbers:
+            tail += struct.pack("<HHII", tag, 4, 1, numbers[tag])
+        else:
+            content = struct.pack(f"<{channels}H", *[lists[tag]] * channels)
+            inline = content.ljust(4, b"\0") if channels <= 2 else struct.pack("<I", place + len(behind))
+            behind += content if channels > 2 else b""
+            tail += struct.pack("<HHI", tag, 3, channels) + inline
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, start) + data + struct.pack("<H", count) + tail + bytes(4) + behind
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "sample_format"), [("<f4", 3, 3), ("<f8", 1, 3), ("<f2", 1, 3), ("u1", 5, 1)]
+)
+def test_a_tiff_of_a_kind_that_is_not_read_is_not_called_damaged(
+    tmp_path: Path, dtype: str, channels: int, sample_format: int
+) -> None:
+    path = write_tiff(tmp_path / "a.tif", np.ones((8, 8, channels), dtype), sample_format)
+    with pytest.raises(UnreadableImageError, match="This kind of TIFF cannot be read"):
+        read_header(path, LIMITS)
+
+
+def test_signed_samples_of_a_tiff_are_read_with_their_sign(tmp_path: Path) -> None:
+    samples = np.linspace(-500, 500, 64).round().astype("<i2").reshape(8, 8, 1)
+    path = write_tiff(tmp_path / "a.tif", samples, 2)
+    grey = read_rgb(path, PixelReading(scale=PixelScale(min=-500.0, max=500.0)))[..., 0]
+    assert largest_difference(grey, np.rint((samples[..., 0] + 500.0) * 0.255)) <= 1
 
 
 def test_a_missing_file_is_named_as_missing(tmp_path: Path) -> None:
