@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from app.datasets.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
+from app.datasets.deep_colours import has_16_bit_colours, needs_low_bytes, read_low_bytes
 from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
 from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
@@ -71,10 +72,7 @@ class UnreadableImageError(ValueError):
 
 
 class ImageHeader(NamedTuple):
-    """What the header says; sides in pixels after orientation, format in lower case, mode as Pillow names it.
-
-    The 16-bit colours of an image are read with their upper 8 bits.
-    """
+    """What the header says; sides in pixels after orientation, format in lower case, mode as Pillow names it."""
 
     width: int
     height: int
@@ -86,8 +84,8 @@ class ImageHeader(NamedTuple):
 
     @property
     def is_beyond_8_bit(self) -> bool:
-        """Whether the image has grey values that need a scale."""
-        return is_beyond_8_bit(self.mode)
+        """Whether the image has values that need a scale: grey levels or colours."""
+        return self.has_16_bit_colours or is_beyond_8_bit(self.mode)
 
 
 @contextmanager
@@ -171,7 +169,7 @@ def describe_image(image: Image.Image) -> ImageHeader:
     name = "JPEG" if image.format == "MPO" else image.format or "unknown"
     has_more = has_more_frames(image)
     return ImageHeader(
-        width, height, name.lower(), image.mode, has_more, may_be_transparent(image), _has_16_bit_colours(image)
+        width, height, name.lower(), image.mode, has_more, may_be_transparent(image), has_16_bit_colours(image)
     )
 
 
@@ -196,7 +194,7 @@ def read_rgb(path: Path, pixels: PixelReading = CURRENT) -> Array:
     converted. Raises UnreadableImageError.
     """
     with open_image(path) as image:
-        return np.array(_load_upright(image, pixels))
+        return np.array(orient_image(load_rgb(image, path, pixels), read_orientation(image)))
 
 
 def read_resized(
@@ -207,7 +205,7 @@ def read_resized(
     Raises UnreadableImageError, and ValueError when the result would have another size.
     """
     with open_image(path) as image:
-        upright = _load_upright(image, pixels)
+        upright = orient_image(load_rgb(image, path, pixels), read_orientation(image))
     return np.array(_resize(upright, recipe, input_size))
 
 
@@ -239,9 +237,11 @@ def resize_image(array: Array, recipe: ResizeRecipe, input_size: tuple[int, int]
     return np.array(_resize(Image.fromarray(array), recipe, input_size))
 
 
-def _load_upright(image: Image.Image, pixels: PixelReading) -> Image.Image:
+def load_rgb(image: Image.Image, path: Path, pixels: PixelReading) -> Image.Image:
+    """Decode an opened image and return it as 8-bit RGB, not turned yet; `path` is its file."""
+    low_bytes = read_low_bytes(path) if needs_low_bytes(image, pixels.scale) else None
     image.load()
-    return orient_image(convert_to_rgb(image, pixels), read_orientation(image))
+    return convert_to_rgb(image, pixels, low_bytes)
 
 
 def _resize(image: Image.Image, recipe: ResizeRecipe, input_size: tuple[int, int]) -> Image.Image:
@@ -316,13 +316,6 @@ def _is_raw(image: Image.Image, file: BinaryIO) -> bool:
     is_canon = file.read(2) == b"CR"
     file.seek(place)
     return is_canon
-
-
-def _has_16_bit_colours(image: Image.Image) -> bool:
-    if image.format not in {"PNG", "TIFF"} or is_beyond_8_bit(image.mode):
-        return False
-    tile = next(iter(getattr(image, "tile", ())), None)
-    return tile is not None and ";16" in str(tile.args)
 
 
 def _has_metadata(image: Image.Image) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from app.datasets.thumbnails import write_thumbnail
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
 from app.schemas.pixels import CURRENT, LEGACY, PixelReading, PixelScale
-from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_truncated_jpeg
+from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_tiff, write_truncated_jpeg
 
 LIMITS = ImportLimits()
 
@@ -222,6 +221,25 @@ def test_zero_is_white_is_kept_under_a_scale(tmp_path: Path) -> None:
     assert largest_difference(read_rgb(path, reading)[..., 0], expected) <= 1
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_16_bits_follow_the_scale(tmp_path: Path, ending: str, channels: int) -> None:
+    samples = np.random.default_rng(5).integers(0, 4096, (20, 30, channels), dtype=np.uint16)
+    samples[..., 3:] *= 16
+    path = tmp_path / f"a.{ending}"
+    if ending == "png":
+        write_png(path, samples)
+    else:
+        write_tiff(path, samples, 1)
+    reading = PixelReading(scale=PixelScale(min=0.0, max=4095.0), background=None)
+    expected = np.rint(samples[..., :3] / 4095.0 * 255.0)
+    assert largest_difference(read_rgb(path, reading), expected) <= 1
+    assert np.array_equal(read_rgb(path, LEGACY), samples[..., :3] >> 8)
+    recipe = ResizeRecipe(mode="stretch", size=[10, 12])
+    resized = resize_image(read_rgb(path, reading), recipe, (10, 12))
+    assert np.array_equal(read_resized(path, recipe, (10, 12), reading), resized)
+
+
 def test_8_bit_images_ignore_the_scale(tmp_path: Path) -> None:
     reading = PixelReading(scale=PixelScale(min=0.0, max=4095.0))
     assert np.array_equal(read_rgb(write_image(tmp_path / "a.png"), reading), gradient())
@@ -295,29 +313,6 @@ def test_a_file_with_only_the_beginning_of_an_image_is_damaged(tmp_path: Path, c
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(UnreadableImageError, match=r"header of the image is damaged|cannot be decoded"):
         read_header(tmp_path / "a.png", LIMITS)
-
-
-def write_tiff(path: Path, samples: np.ndarray[Any, Any], sample_format: int) -> Path:
-    """Write samples (height, width, channels) as a TIFF that Pillow did not make."""
-    height, width, channels = samples.shape
-    data, bits = samples.tobytes(), samples.dtype.itemsize * 8
-    start = 8 + len(data)
-    numbers = {256: width, 257: height, 259: 1, 262: 2 if channels >= 3 else 1, 273: 8, 277: channels, 279: len(data)}
-    lists = {258: bits, 339: sample_format}
-    count, tail, behind = len(numbers) + len(lists), b"", b""
-    place = start + 2 + 12 * count + 4
-    for tag in sorted([*numbers, *lists]):
-        if tag in numbers:
-            tail += struct.pack("<HHII", tag, 4, 1, numbers[tag])
-        else:
-            content = struct.pack(f"<{channels}H", *[lists[tag]] * channels)
-            inline = content.ljust(4, b"\0") if channels <= 2 else struct.pack("<I", place + len(behind))
-            behind += content if channels > 2 else b""
-            tail += struct.pack("<HHI", tag, 3, channels) + inline
-    path.write_bytes(
-        struct.pack("<2sHI", b"II", 42, start) + data + struct.pack("<H", count) + tail + bytes(4) + behind
-    )
-    return path
 
 
 @pytest.mark.parametrize(
