@@ -26,7 +26,7 @@ READING = """1. Decode the first frame.
 _SOURCES = {
     "evaluation": "an evaluation",
     "validation": "validation during training; the same images chose the epoch",
-    "training": "training, on the images that it learned from",
+    "training": "training, on the training images themselves",
 }
 
 

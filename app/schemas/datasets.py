@@ -32,7 +32,7 @@ class ImageStats(StrictModel):
 
 
 class ImportProblem(StrictModel):
-    """One thing that is wrong in a source, and how to mend it."""
+    """One thing that is wrong in a source, and how to fix it."""
 
     file: str = Field(description="Path inside the source, with a JSON pointer or a row number where one helps.")
     message: str
@@ -68,7 +68,9 @@ class DatasetSummary(StrictModel):
 class ImportOptions(StrictModel):
     """Choices of a format; what a format has no use for is ignored by it."""
 
-    filename_column: str | None = Field(None, description="CSV column with file names; found by itself when left out.")
+    filename_column: str | None = Field(
+        None, description="CSV column with file names; detected automatically by default."
+    )
     target_columns: list[str] | None = Field(
         None, max_length=1000, description="CSV columns with the label or the values."
     )
@@ -90,7 +92,7 @@ class ImportLocal(StrictModel):
 
 
 class ImportCheck(StrictModel):
-    """A dry run over a local source or over files that were uploaded before; exactly one of the two."""
+    """A preview of a local source or of uploaded files; give exactly one of the two."""
 
     source_path: str | None = Field(None, min_length=1, max_length=4096)
     upload_id: UploadId | None = None
@@ -106,7 +108,7 @@ class ImportCheck(StrictModel):
 
 
 class ImportReport(StrictModel):
-    """What a dry run found."""
+    """The report of a preview."""
 
     source_format: str
     num_images: int
@@ -127,7 +129,7 @@ class ImportReport(StrictModel):
 
 
 class CheckState(StrictModel):
-    """How far a dry run is, and its report once it is done."""
+    """The progress of a preview, and its report when it is finished."""
 
     job_id: JobId
     status: JobStatus

@@ -100,7 +100,7 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
 def _title(report: ImportReport, noun: str) -> str:
     if report.can_import:
         return f"{report.num_images:,} {noun} can be imported"
-    return "Nothing can be imported" if report.is_complete else "A limit ended the look at the images"
+    return "Nothing can be imported" if report.is_complete else "The preview reached a limit"
 
 
 def _list_facts(report: ImportReport) -> list[tuple[str, str]]:

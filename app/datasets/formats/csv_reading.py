@@ -175,7 +175,7 @@ def _first_row(path: Path, dialect: Dialect) -> list[str]:
         return next(row for _, row in read_rows(path, dialect) if row)
     except csv.Error as error:
         msg = f"The CSV file cannot be read: {error}."
-        raise SourceError(msg, "Mend the quotes of its first row.") from error
+        raise SourceError(msg, "Fix the quotes of its first row.") from error
 
 
 def _is_header(row: Sequence[str], options: ImportOptions) -> bool:

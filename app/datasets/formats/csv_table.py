@@ -111,7 +111,7 @@ class _RowReader:
                 except (RowError, SourceError) as error:
                     self._add(number, error.message, error.fix)
         except csv.Error as error:
-            self.problems.add(self._table_name, f"The rest of the table cannot be read: {error}.", "Mend its quotes.")
+            self.problems.add(self._table_name, f"The rest of the table cannot be read: {error}.", "Fix its quotes.")
 
     def _read_row(
         self, number: int, row: Sequence[str], kind: AnnotationKind

@@ -142,7 +142,7 @@ def list_files(root: Path, folder: Path, problems: ProblemList, work: Work) -> I
         name = f"{folder_name}/{path.name}"
         problems.warn(name, "A folder inside the folder of a class is not read.", "Move its images one level up.")
     for number, path in enumerate(entries, start=1):
-        work.step(f"Looking at the files of {shorten(folder_name, 40)!r}", number, len(entries))
+        work.step(f"Reading the files of {shorten(folder_name, 40)!r}", number, len(entries))
         name = f"{folder_name}/{path.name}"
         try:
             resolved = resolve_inside(root, path.relative_to(root).as_posix()) if path.is_symlink() else path

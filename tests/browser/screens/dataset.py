@@ -26,7 +26,7 @@ def _look_at_folder(page: Page) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
     page.get_by_label("Path of a folder").fill(str(root))
-    page.get_by_role("button", name="Look at the images").click()
+    page.get_by_role("button", name="Preview").click()
     page.get_by_text("12 images can be imported").wait_for()
     page.get_by_text("Rename, merge or leave out classes").click()
 
@@ -36,7 +36,7 @@ def _look_for_long(page: Page) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
     page.get_by_label("Path of a folder").fill(str(root))
-    page.get_by_role("button", name="Look at the images").click()
+    page.get_by_role("button", name="Preview").click()
     page.locator("#check-progress").wait_for()
 
 
