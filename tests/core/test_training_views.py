@@ -70,7 +70,7 @@ def test_a_run_locks_its_settings_and_says_how_far_it_is(studio: Studio, importe
     assert rows["endless"].queue_position is None
     assert "is queued" in studio.training_views.get_settings(imported_id, waiting.id).lock_reason
     assert "already" in studio.training_views.get_settings(imported_id, waiting.id).train_refusal
-    assert "works on this experiment" in studio.training_views.describe_deletion(imported_id, waiting.id).refusal
+    assert "is using this experiment" in studio.training_views.describe_deletion(imported_id, waiting.id).refusal
     for run in reversed(runs):
         studio.scheduler.cancel(run.job_id or "")
         studio.scheduler.wait(run.job_id or "", WAIT_S)
