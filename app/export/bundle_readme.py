@@ -41,7 +41,7 @@ read is named on standard error with the reason, the others go on, and the exit 
 _SOURCES = {
     "evaluation": "an evaluation",
     "validation": "validation during training; the same images chose the epoch",
-    "training": "training, on the images that it learned from",
+    "training": "training, on the training images themselves",
 }
 
 

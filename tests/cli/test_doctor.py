@@ -88,7 +88,7 @@ def test_a_server_that_holds_the_workspace_is_no_fault(doctor: Any, tmp_path: Pa
         outcome = doctor()
     assert outcome.code == 0
     assert "is running on this workspace" in outcome.out
-    assert "No server holds" in doctor().out
+    assert "No server is running on" in doctor().out
 
 
 def test_a_spare_that_waits_is_named_with_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

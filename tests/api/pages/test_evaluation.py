@@ -149,7 +149,7 @@ def test_an_attempt_to_evaluate_again_that_did_not_end_well_stands_above_the_res
 ) -> None:
     write_label_results(server, labelled, experiment, list(CLASSES), 20)
     before = read(client, labelled, f"?experiment={experiment}")
-    assert "Evaluating again" not in before
+    assert "The new evaluation" not in before
     found = re.search(r'data-version="([^"]+)"', before)
     assert found is not None
     write_evaluation(server, labelled, experiment, status=status, job_id="job-00000002", completed_at=None)
