@@ -114,7 +114,7 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     pixels = survey.find_reading()
     _redraw(work, store, imported, pixels)
     table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
-    table.notes += survey.describe()
+    table.notes = [*refused.notes, *table.notes, *survey.describe()]
     if payload.split is not None:
         table = add_split(table, payload.split, _draw(table, payload, payload.split))
     sync_directory(images_dir)

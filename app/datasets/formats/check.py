@@ -59,7 +59,7 @@ def _report(source: Source, refused: ProblemList) -> ImportReport:
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
-    notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
+    notes = [*refused.notes, *(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
     if num_decoded < num_readable:

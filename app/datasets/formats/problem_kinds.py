@@ -44,6 +44,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "link": ProblemKind("Links that are not followed"),
         "low_contrast": ProblemKind("Images that use only a few grey levels"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
+        "nested_archive": ProblemKind("Archives inside the source"),
         "nested_folder": ProblemKind(
             "Images in folders below a class folder",
             (
