@@ -31,6 +31,13 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 chooses a free one.")
     token: str | None = Field(None, min_length=8, description="Secret that every request must carry as a bearer token.")
     allowed_hosts: str = Field("", description="Further host names that requests may address, separated by commas.")
+    browse_roots: str = Field(
+        "",
+        description=(
+            "Folders that the import dialog may list, separated as in PATH; by default your home, the folder in which "
+            "the server was started, and other drives. Paths that are typed may lie elsewhere."
+        ),
+    )
     weights_url: str | None = Field(None, description="Mirror to download pretrained weights from.")
     weights_dir: Path | None = Field(None, description="Store of pretrained weights; inside the workspace by default.")
     machine_dir: Path | None = Field(

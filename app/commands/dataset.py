@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,17 +13,31 @@ import typer
 from app.commands.arguments import Detach, Project, Settings, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, show
-from app.commands.settings import parse_assignments
+from app.commands.settings import parse_assignments, parse_value
 from app.remote.transport import LOOPBACK_HOSTS
 from app.schemas.datasets import CheckState, DatasetSummary, ImportStarted
-from app.schemas.import_report import ImportProblem, ImportReport
+from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
 from app.schemas.leaks import IdenticalImages
+from app.typed_paths import TypedPathError, describe_missing, read_typed_path
 
 MAX_SHOWN_PROBLEMS = 20
 MAX_SHOWN_CLASSES = 30
 
 app = typer.Typer(no_args_is_help=True, help="Import images and look at them.")
-Source = Annotated[Path, typer.Argument(help="Folder, zip or annotation file.", exists=True)]
+
+
+def read_source(text: str | Path) -> Path:
+    """Return the source that an argument names; raises BadParameter when nothing is there."""
+    try:
+        path = read_typed_path(str(text), is_relative_allowed=True).absolute()
+    except TypedPathError as error:
+        raise typer.BadParameter(str(error)) from error
+    if not path.exists():
+        raise typer.BadParameter(describe_missing(path))
+    return path
+
+
+Source = Annotated[Path, typer.Argument(help="Folder, zip or annotation file.", parser=read_source, metavar="SOURCE")]
 
 
 @app.command("import")
@@ -60,11 +76,11 @@ def import_dataset(
 def check_dataset(
     ctx: typer.Context, project: Project, source: Source, source_format: SourceFormat = None, settings: Settings = None
 ) -> None:
-    """Look at a source without importing it; ends with code 1 when it cannot be imported."""
+    """Check a source without importing it; ends with code 1 when it cannot be imported."""
     line = command_line(ctx)
     options = parse_assignments(settings or [])
     project_id = find_project(line, project)
-    with line.progress("Looking at the source") as display:
+    with line.progress("Checking the source") as display:
 
         def show_state(state: CheckState) -> None:
             display.update(state.progress.done, state.progress.total, state.progress.message or state.status)
@@ -148,15 +164,33 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
 def print_report(out: Output, report: ImportReport) -> None:
     """Print what a dry run found."""
     out.document(report)
-    out.text(
-        f"Format {report.source_format or 'unknown'}: {report.num_images} images, {report.num_annotations} annotations."
-    )
+    out.text(f"{report.in_words()}.")
+    out.text(f"Format {report.source_format or 'unknown'}, {report.num_annotations} annotations.")
     _print_classes(out, report.class_counts)
     for note in report.notes:
         out.text(note)
+    _print_groups(out, report.groups)
     _print_problems(out, report.problems, report.num_problems)
-    stopped = "It cannot be imported." if report.is_complete else "A limit ended the look at it."
+    stopped = "It cannot be imported." if report.is_complete else "A limit stopped the check."
     out.text("It can be imported." if report.can_import else stopped)
+
+
+def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
+    """Print the kinds of problems, and what to add to the command to change how they are dealt with."""
+    if not groups:
+        return
+    rows = [(group.severity, group.title, group.count, group.num_images) for group in groups]
+    out.table(["", "kind of problem", "problems", "images lost"], rows)
+    for remedy in (remedy for group in groups for remedy in group.remedies):
+        settings = " ".join(
+            f"--set {shlex.quote(f'{key}={_as_setting(value)}')}" for key, value in remedy.options.items()
+        )
+        out.text(f"{remedy.label}: {settings}")
+
+
+def _as_setting(value: object) -> str:
+    is_plain = isinstance(value, str) and parse_value(value) == value
+    return str(value) if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def _print_classes(out: Output, counts: dict[str, int]) -> None:

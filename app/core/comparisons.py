@@ -199,11 +199,11 @@ def check_selection(query: CompareQuery) -> None:
     """Raise ValidationFailedError for too few, too many or repeated experiments, or an `only` that is none of them."""
     chosen = query.experiments
     if not MIN_COMPARED <= len(chosen) <= MAX_COMPARED:
-        raise invalid_field("experiments", f"Choose {MIN_COMPARED} to {MAX_COMPARED} experiments to compare.")
+        raise invalid_field("experiments", f"Select {MIN_COMPARED} to {MAX_COMPARED} experiments to compare.")
     if len(set(chosen)) < len(chosen):
-        raise invalid_field("experiments", "An experiment is named twice.")
+        raise invalid_field("experiments", "Each experiment can be given only once.")
     if query.only is not None and query.only not in chosen:
-        raise invalid_field("only", "This is none of the experiments that are compared.")
+        raise invalid_field("only", "This must be one of the compared experiments.")
 
 
 def rank_images(values: NDArray[np.float64], basis: Basis) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

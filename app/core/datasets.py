@@ -16,6 +16,7 @@ from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
+from app.datasets.pictures import draw_picture
 from app.datasets.pixel_records import reading_of
 from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
@@ -73,7 +74,7 @@ class DatasetService:
         """Return a page of images; raises SplitNotFoundError for an unknown split."""
         table = self._lookup.find_table(project_id)
         if query.split_name is not None and query.split_name not in table.split_names:
-            msg = f"There is no split {query.split_name!r}."
+            msg = f"The split {query.split_name!r} does not exist."
             raise SplitNotFoundError(msg)
         column = table.split_names.index(query.split_name) if query.split_name is not None else None
         indices = self._views.view(project_id, table).order(query)
@@ -130,6 +131,18 @@ class DatasetService:
             logger.warning("The thumbnail %s is not kept: %s", target, error)
             return draw_thumbnail(source, ImportLimits(), pixels)
         return target
+
+    def find_picture(self, project_id: str, filename: str) -> Path | bytes:
+        """Return what a browser shows of an image: its file, or a PNG where that would look otherwise than it is read.
+
+        Raises NotFoundError.
+        """
+        path = self.image_path(project_id, filename)
+        try:
+            drawn = draw_picture(path, ImportLimits(), reading_of(self._lookup.find_table(project_id)))
+        except UnreadableImageError:
+            return path
+        return path if drawn is None else drawn
 
     def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
         """Return the mask of an annotation, by its number from 0, as a coloured PNG; raises NotFoundError."""

@@ -31,9 +31,9 @@ SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
 MAX_POINTS = 500
 _REASONS: dict[ExperimentStatus, str] = {
     "created": "Not trained yet.",
-    "pending": "Its training waits for its turn.",
-    "training": "It is still training.",
-    "paused": "Its training is paused. Resume it, or stop and keep it.",
+    "pending": "Its training is queued.",
+    "training": "It is still being trained.",
+    "paused": "Its training is paused. Resume it, or choose Stop and keep.",
     "failed": "Its training failed.",
     "cancelled": "Its training was cancelled.",
     "interrupted": "Its training was interrupted. Resume it first.",
@@ -87,7 +87,7 @@ class EvaluationPageService:
         except (DatasetNotImportedError, SplitNotFoundError) as error:
             problem = problem or error.message
         if not checkpoints:
-            problem = problem or "The files of its checkpoints are gone. Train it again."
+            problem = problem or "Its checkpoint files were deleted. Train it again."
         return SelectedEvaluation(
             experiment=record,
             evaluation=view.evaluation,

@@ -197,7 +197,7 @@ class EvaluationService:
         rows = self._rows(project_id, experiment_id)
         found = next((row for row in rows if row["filename"] == filename), None)
         if found is None:
-            msg = f"The evaluation has no result for {filename[:120]!r}."
+            msg = f"The evaluation has no result for image {filename[:120]!r}."
             raise NotFoundError(msg)
         order = self.order_results(project_id, experiment_id, query or ResultQuery())
         table = self._lookup.find_table(project_id)
@@ -300,12 +300,12 @@ class EvaluationService:
     def _refuse_active(self, project_id: str, experiment_id: str) -> None:
         record = self._read(project_id, experiment_id)
         if record is not None and record.status in ACTIVE_STATUSES:
-            msg = "This experiment is being evaluated already. Reset the evaluation to stop it."
+            msg = "This experiment is already being evaluated. Wait for the result, or delete the evaluation."
             raise ConflictError(msg)
 
     def _check_subsets(self, project_id: str, record: ExperimentRecord, subsets: list[str]) -> None:
         if len(set(subsets)) != len(subsets):
-            raise invalid_field("split_subsets", "A subset is named twice.")
+            raise invalid_field("split_subsets", "Each subset can be given only once.")
         table, index = self._lookup.find_split(project_id, record.split_name)
         present = {image.split[index] for image in table.images}
         for subset in subsets:
@@ -332,12 +332,12 @@ def cancel_and_wait(scheduler: JobScheduler, job_id: str) -> None:
     try:
         scheduler.wait(job_id, CANCEL_WAIT_S)
     except TimeoutError:
-        msg = f"The job {job_id} has not ended yet. Try again in a few seconds."
+        msg = f"The job {job_id} is not finished yet. Try again in a few seconds."
         raise ConflictError(msg) from None
 
 
 def require_completed(record: ExperimentRecord, verb: str) -> None:
     """Raise ConflictError when the experiment is not completed."""
     if record.status != "completed":
-        msg = f"The experiment {record.name!r} is {record.status}; only a completed one can be {verb}."
+        msg = f"The experiment {record.name!r} is {record.status}; only completed experiments can be {verb}."
         raise ConflictError(msg)

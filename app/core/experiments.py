@@ -9,7 +9,13 @@ from app.core.announcing import announce_change
 from app.core.devices import list_devices
 from app.core.evaluations import cancel_and_wait
 from app.core.events import EventBus
-from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
+from app.core.exceptions import (
+    ConflictError,
+    RunNotFoundError,
+    TrainingInProgressError,
+    ValidationFailedError,
+    invalid_field,
+)
 from app.core.experiment_settings import (
     check_reproducible,
     merge_augmentations,
@@ -22,7 +28,7 @@ from app.core.experiment_settings import (
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
-from app.core.run_checks import RunChecker
+from app.core.run_checks import RunChecker, refuse_changes
 from app.core.stores import Stores
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
@@ -211,9 +217,16 @@ class ExperimentService:
     def check_experiment(
         self, project_id: str, experiment_id: str, changes: ExperimentUpdate | None = None
     ) -> RunCheckList:
-        """Return what is known before a run of how it will go, with changes as if they had been saved."""
+        """Return what is known before a run of how it will go, with changes as if they had been saved.
+
+        Changes that could not be saved are errors of the list.
+        """
         record = self._lookup.find_experiment(project_id, experiment_id)
-        return self._checker.list_checks(project_id, self._apply(project_id, record, changes) if changes else record)
+        try:
+            record = self._apply(project_id, record, changes) if changes else record
+        except ValidationFailedError as error:
+            return refuse_changes(error)
+        return self._checker.list_checks(project_id, record)
 
     def _choose_start(self, spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
         """Return model settings; where nobody says so, `pretrained` follows from the weights on this machine.

@@ -156,9 +156,9 @@ class ExportPageService:
         if experiment is None:
             return "The experiment was deleted."
         if experiment.status != "completed":
-            return f"The experiment is {experiment.status}; only a completed one can be exported."
+            return f"The experiment is {experiment.status}; only completed experiments can be exported."
         if record.checkpoint not in self._stores.experiments.list_checkpoints(project_id, experiment):
-            return f"The checkpoint “{record.checkpoint}” is not there any more."
+            return f"The checkpoint “{record.checkpoint}” no longer exists."
         return None
 
 

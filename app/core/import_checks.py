@@ -18,6 +18,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.formats.check import REPORT_NAME
+from app.datasets.formats.previews import PREVIEWS_DIR
 from app.datasets.formats.problem_file import PROBLEMS_NAME
 from app.durable import make_directory
 from app.schemas.common import new_id
@@ -27,6 +28,7 @@ from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import CheckPayload
 from app.storage.json_store import CorruptDocumentError, read_model, write_model
+from app.storage.paths import UnsafePathError, contained
 from app.storage.uploads import UploadStore
 
 KIND = "check"
@@ -65,7 +67,7 @@ class ImportCheckService:
         if request.upload_id is not None:
             source = find_upload(self._uploads, project_id, request.upload_id)
         else:
-            source = resolve_source(request.source_path or "")
+            source = resolve_source(request.source_path or "", self._stores.paths.root)
         check_format(self._lookup, project_id, request.source_format)
         payload = CheckPayload(
             annotation_kind=spec.info.annotation_kind,
@@ -102,6 +104,15 @@ class ImportCheckService:
             msg = f"The dry run {job_id} found no problem."
             raise NotFoundError(msg)
         return path
+
+    def preview_path(self, project_id: str, job_id: str, name: str) -> Path:
+        """Return a picture that a dry run drew; raises NotFoundError."""
+        directory = self._stores.paths.check_dir(project_id, self._find_job(project_id, job_id).id) / PREVIEWS_DIR
+        try:
+            return contained(directory, name)
+        except UnsafePathError:
+            msg = f"The dry run {job_id} drew no picture {name!r}."
+            raise NotFoundError(msg) from None
 
     def stop_project(self, project_id: str) -> None:
         """Cancel the dry runs of a project that is deleted, and wait for their ends."""

@@ -10,6 +10,7 @@ from app.core.lookup import Lookup
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
 from app.storage.uploads import UploadStore
+from app.typed_paths import TypedPathError, describe_missing, read_typed_path
 
 # The job looks at its deadline itself and reports; after this the server ends it.
 DEADLINE_GRACE_S = 20.0
@@ -47,17 +48,30 @@ def find_upload(uploads: UploadStore, project_id: str, upload_id: str) -> Path:
         raise NotFoundError(msg) from None
 
 
-def resolve_source(text: str) -> Path:
-    """Return an absolute path of this machine with links followed; raises ValidationFailedError."""
-    if "\x00" in text:
-        raise invalid_field("source_path", "A path cannot contain a null character.")
+def resolve_source(text: str, workspace: Path) -> Path:
+    """Return the path of this machine that a text means, links followed; raises ValidationFailedError.
+
+    Nothing inside the workspace is a source, and no folder that holds it.
+    """
     try:
-        path = Path(text).expanduser()
-        if not path.is_absolute():
-            raise invalid_field("source_path", f"Give an absolute path; {text[:200]!r} is relative.")
-        return path.resolve(strict=True)
-    except FileNotFoundError as error:
-        raise invalid_field("source_path", f"There is nothing at {text[:200]!r} on this machine.") from error
+        path = read_typed_path(text)
+        resolved = path.resolve(strict=True)
+    except TypedPathError as error:
+        raise invalid_field("source_path", str(error)) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise invalid_field("source_path", describe_missing(path)) from error
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise invalid_field("source_path", f"{text[:200]!r} cannot be opened: {reason}.") from error
+    if refusal := refuse_workspace(resolved, workspace):
+        raise invalid_field("source_path", refusal)
+    return resolved
+
+
+def refuse_workspace(path: Path, workspace: Path) -> str:
+    """Return why a resolved path cannot be imported beside this workspace, empty when it can."""
+    if path.is_relative_to(workspace):
+        return "The source lies inside the workspace; choose a folder outside of it."
+    if workspace.is_relative_to(path):
+        return f"The folder holds the workspace of AI Studio ({workspace}); choose a folder inside it with the images."
+    return ""

@@ -61,9 +61,7 @@ class ImportService:
     def import_local(self, project_id: str, request: ImportLocal) -> ImportStarted:
         """Start an import from this machine; raises ConflictError when there is a dataset or another import."""
         self._lookup.find_project(project_id)
-        source = resolve_source(request.source_path)
-        if source.is_relative_to(self._stores.paths.root):
-            raise invalid_field("source_path", "The source lies inside the workspace; choose a folder outside of it.")
+        source = resolve_source(request.source_path, self._stores.paths.root)
         with self._gate.enter(project_id):
             payload = self._payload(project_id, str(source), str(source), request.source_format, request.options)
             return self._submit(project_id, payload.model_copy(update={"mode": request.mode}), {})

@@ -18,6 +18,7 @@ from app.core.events import EventBus
 from app.core.experiments import ExperimentService
 from app.core.export_pages import ExportPageService
 from app.core.exports import ExportService
+from app.core.folders import FolderService
 from app.core.forecasts import ForecastService
 from app.core.gate import ProjectGate
 from app.core.import_checks import ImportCheckService
@@ -77,6 +78,7 @@ class Studio:
         self.projects = ProjectService(stores, bus, scheduler, gate)
         self.datasets = DatasetService(stores, bus, scheduler, gate, views)
         self.imports = ImportService(stores, bus, scheduler, gate, settings)
+        self.folders = FolderService(settings)
         self.import_checks = ImportCheckService(stores, scheduler, gate, settings)
         self.splits = SplitService(stores, bus, gate, views)
         self.weights = WeightStore(settings)

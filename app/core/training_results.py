@@ -23,14 +23,26 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
-from app.schemas.jobs import JobRecord
+from app.schemas.jobs import JobCommand, JobRecord
 from app.schemas.tasks import Direction, MetricSpec
 from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
 from app.storage.experiment_repository import CHECKPOINT_NAMES
 from app.storage.json_store import CorruptDocumentError
 from app.tasks.base import LOSSES, TaskSpec
 
+# What a button says after it was pressed, and what those beside it say that cannot be pressed then; training_results.js
+# says the same.
+ASKED_FOR: dict[JobCommand, tuple[str, str]] = {
+    "pause": ("It pauses after this batch.", "The run is pausing. Stop it when it is paused."),
+    "stop_keep": ("It stops after this batch.", "The run is stopping."),
+    "cancel": ("It ends after this batch.", "The run is being cancelled."),
+}
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
+_ASKED: dict[JobCommand, str] = {
+    "pause": "Pausing…",
+    "stop_keep": "Stopping…",
+    "cancel": "Cancelling…",
+}
 
 
 class TrainingResultsService:
@@ -184,30 +196,30 @@ def find_reasons(
     status = record.status
     reasons = _find_reasons_against_ending(record, "best" in checkpoints, figures)
     if status not in RESUMABLE_STATUSES:
-        reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has nothing to go on with."
+        reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has no run to continue."
     else:
         if "last" not in checkpoints:
             reasons["resume"] = "The run ended before its first checkpoint, so there is nothing to resume."
         if "best" not in checkpoints:
             reasons["keep"] = "The run ended before its first checkpoint, so there is nothing to keep."
     if status not in ENDED_STATUSES:
-        reasons["restart"] = "There is no run to put aside." if status == "created" else "Stop the run first."
+        reasons["restart"] = "There is no run to restart." if status == "created" else "Stop the run first."
     if not checkpoints:
         reasons["fork"] = reasons["more"] = "There is no checkpoint to start from."
     if status != "completed":
         reasons["evaluate"] = reasons["export"] = "Only a completed experiment can be evaluated and exported."
     elif not checkpoints:
-        reasons["evaluate"] = reasons["export"] = "The checkpoints of this run are gone."
+        reasons["evaluate"] = reasons["export"] = "The checkpoints of this run were deleted."
     return reasons
 
 
 def _find_reasons_against_ending(record: ExperimentRecord, has_best: bool, figures: RunFigures) -> dict[RunAction, str]:
     actions: tuple[RunAction, ...] = ("pause", "stop_keep", "cancel")
     if record.status == "pending":
-        return dict.fromkeys(actions[:2], "The run waits in the queue.")
+        return dict.fromkeys(actions[:2], "The run is still queued.")
     if record.status != "training":
-        return dict.fromkeys(actions, f"No run is going on; the experiment is {record.status}.")
+        return dict.fromkeys(actions, f"No run is active; the experiment is {record.status}.")
     if figures.asked is not None:
-        asked = actions if figures.asked == "cancel" else actions[:2]
-        return dict.fromkeys(asked, "Asked for already; it happens after the batch that is being worked on.")
-    return {} if has_best else {"stop_keep": "There is no checkpoint to keep before the end of the first epoch."}
+        blocked = actions if figures.asked == "cancel" else actions[:2]
+        return {action: ASKED_FOR[figures.asked][action != figures.asked] for action in blocked}
+    return {} if has_best else {"stop_keep": "There is no checkpoint to keep until the first epoch is finished."}

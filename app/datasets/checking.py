@@ -1,4 +1,4 @@
-"""The job `check`: a dry run of an import, to report.json and problems.csv in the output directory. Needs no torch."""
+"""The job `check`: a dry run of an import, to report.json, problems.csv and previews/. Needs no torch."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _check(payload: CheckPayload, work: Work, context: JobContext) -> ImportRepo
     )
     try:
         with guard_limits(work, Path(context.request.job_dir)):
-            return check_source(source, context.output_dir)
+            return check_source(source, context.output_dir, context.output_dir)
     except LimitError as error:
         refused = work.new_problems()
         refused.add(source.path.name or payload.source_path, error.message, error.fix)

@@ -20,6 +20,7 @@ UNIT_TOLERANCE = 1e-3
 """How far values of an image from 0 to 1 may lie outside: rounding, and overshoot of a filter."""
 
 _PHOTOMETRIC_TAG = 262
+_BLOCK_SAMPLES = 2**20
 _ALPHA_MODES = frozenset({"RGBA", "LA", "PA", "RGBa", "La"})
 
 
@@ -79,9 +80,13 @@ def scale_to_8_bit(samples: Samples, scale: PixelScale | None) -> Array:
     low, high = scale.min, scale.max
     if scale.has_unit_images and holds_unit_range(samples):
         low, high = 0.0, 1.0
-    values = np.nan_to_num(samples.astype(np.float64), nan=low, posinf=low, neginf=low)
-    levels = (np.clip(values, low, high) - low) * (255.0 / (high - low))
-    return np.asarray(np.rint(levels), dtype=np.uint8)
+    levels = np.empty(samples.shape, np.uint8)
+    # In blocks of rows, because double precision takes eight times the memory of the result.
+    step = max(1, _BLOCK_SAMPLES // max(1, samples[:1].size))
+    for start in range(0, len(samples), step):
+        values = np.nan_to_num(samples[start : start + step].astype(np.float64), nan=low, posinf=low, neginf=low)
+        levels[start : start + step] = np.rint((np.clip(values, low, high) - low) * (255.0 / (high - low)))
+    return levels
 
 
 def holds_unit_range(samples: Samples) -> bool:

@@ -9,7 +9,7 @@ from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import ImageHeader, UnreadableImageError, describe_image, open_image
 from app.datasets.looks import find_highest, look_at
 from app.datasets.pixel_survey import PixelSurvey
-from app.schemas.pixels import ScaleChoice
+from app.schemas.pixels import PixelReading, ScaleChoice
 
 MAX_LOOKED_AT = 64
 # All of them together; a report within seconds matters more than one about every image.
@@ -46,6 +46,11 @@ class PixelSample:
             pass  # what was seen until now is said; the headers say how far the reading came
         self._survey.warn(problems)
         return self._survey.describe()
+
+    @property
+    def reading(self) -> PixelReading:
+        """How the pixels would be read, by what was seen until now."""
+        return self._survey.find_reading()
 
     def _choose(self) -> list[_Candidate]:
         """Return candidates spread evenly over all of them, as many as may be decoded."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from app.export.catalog import FormatSpec
 from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeRecipe
+from app.schemas.pixels import PixelScale
 
 FILTERS = {
     "bilinear": "`f(t) = max(0, 1 - |t|)`, radius `r = 1`",
@@ -19,10 +20,24 @@ FILTERS = {
 }
 READING = """1. Decode the first frame.
 2. Bring it to 8-bit RGB. Grey levels are repeated in all three channels, and palettes are looked up.
-   Alpha is dropped, not blended. 16-bit grey levels are divided by 257 and rounded, halves to the even number.
+   {alpha}
+   {deep}
+   Of colours with 16 bits per channel the upper 8 bits are used.
    CMYK becomes `red = (255 - C) * (255 - K) / 255`, and so on, up to rounding.
 3. Apply the EXIF orientation: turn and mirror the pixels until it is 1.
 4. Resize as below."""
+_DEEP_ALONE = """16-bit grey levels are divided by 257 and rounded, halves to the even number. Floating-point values
+   are taken as 0 to 1 or 0 to 255 when they lie there, else stretched from the least to the greatest of the image."""
+SCRIPT = """`predict.py` takes files and folders, which are read with everything below them:
+
+```
+python predict.py photos/ one.jpg                         # a line for each image
+python predict.py --csv --output found.csv photos/        # a table: file, class, confidence, probabilities
+python predict.py --json --output found.json photos/
+```
+
+Tables are UTF-8, with an apostrophe before a text that a spreadsheet would take for a formula. A file that cannot be
+read is named on standard error with the reason, the others go on, and the exit code is 1 then."""
 _SOURCES = {
     "evaluation": "an evaluation",
     "validation": "validation during training; the same images chose the epoch",
@@ -41,7 +56,7 @@ def write_readme(
         "## Run it\n\n" + _usage(spec),
         f"## Input\n\n`images`: uint8, (batch, 3, {height}, {width}), channels red, green, blue, levels 0 to 255."
         "\nDo not scale or normalise: the file does that itself.",
-        "## From a file to the input\n\n" + READING,
+        "## From a file to the input\n\n" + describe_reading(metadata),
         _describe_resizing(metadata.resize, (height, width), metadata.preprocessing.letterbox_grey),
         "## Outputs\n\n" + _describe_outputs(metadata, outputs),
         "## How good it is\n\n" + _describe_measurements(metadata),
@@ -50,6 +65,34 @@ def write_readme(
         f"\nLicence of the architecture: {metadata.licence}.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def describe_reading(metadata: ModelMetadata) -> str:
+    """Return how a file becomes 8-bit RGB of any size, step by step."""
+    alpha = "Alpha is dropped, not blended."
+    if metadata.background is not None:
+        red, green, blue = metadata.background
+        alpha = (
+            f"Where an image is transparent, lay it on the colour ({red}, {green}, {blue}): for red\n"
+            f"   `(alpha * level + (255 - alpha) * {red}) / 255`, rounded, and so on. Alpha that is 0 everywhere is "
+            "ignored."
+        )
+    scale = metadata.pixel_scale
+    return READING.format(alpha=alpha, deep=_DEEP_ALONE if scale is None else _describe_scale(scale))
+
+
+def _describe_scale(scale: PixelScale) -> str:
+    text = (
+        f"Grey values of more than 8 bits, whole or floating-point, become\n"
+        f"   `(value - {scale.min!r}) * 255 / {scale.max - scale.min!r}`, cut to 0 .. 255 and rounded, halves to the "
+        "even number.\n   NaN and infinite values become 0."
+    )
+    if scale.has_unit_images:
+        text += (
+            "\n   Floating-point images whose values all lie from 0 to 1 (give or take 0.001) become `value * 255`"
+            " instead."
+        )
+    return f"{text}\n   In a TIFF where 0 is white, the level is taken from 255 afterwards."
 
 
 def _list_files(spec: FormatSpec) -> str:
@@ -65,7 +108,7 @@ def _list_files(spec: FormatSpec) -> str:
         rows.append(
             (
                 "predict.py",
-                "runs the model on images; `--check` compares checksums, and answers with the golden set",
+                "runs the model on images and folders; `--csv` writes a table, `--check` verifies this bundle",
             )
         )
     return "\n".join(["| file | holds |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])
@@ -73,7 +116,8 @@ def _list_files(spec: FormatSpec) -> str:
 
 def _usage(spec: FormatSpec) -> str:
     lines = [line.replace("{bundle}", "bundle.zip") for line in spec.usage]
-    return "\n".join(["```", *lines, "```"])
+    text = "\n".join(["```", *lines, "```"])
+    return text if spec.predict_script is None else f"{text}\n\n{SCRIPT}"
 
 
 def _describe_resizing(recipe: ResizeRecipe, input_size: tuple[int, int], grey: int) -> str:

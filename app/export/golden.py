@@ -21,6 +21,7 @@ from app.datasets.reading import locate_image
 from app.evaluation.inference import PooledImage, run_model
 from app.export.parity import Sample
 from app.schemas.export import ParityCertificate
+from app.schemas.pixels import PixelReading
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel
 
@@ -62,8 +63,9 @@ def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertif
     compared = [image for image in sample.pooled if image.row.filename in certificate.differences]
     paths = [locate_image(image.row, sample.images_dir) for image in compared]
     chosen = choose([find_kind(path) for path in paths])
-    files = [_read_file(compared[index], paths[index], number) for number, index in enumerate(chosen)]
-    pixels = [_read_pixels(file, paths[index]) for file, index in zip(files, chosen, strict=True)]
+    reading = sample.plan.pixels
+    files = [_read_file(compared[index], paths[index], number, reading) for number, index in enumerate(chosen)]
+    pixels = [_read_pixels(file, paths[index], reading) for file, index in zip(files, chosen, strict=True)]
     resized = [resize_image(item, sample.plan.recipe, sample.plan.input_size) for item in pixels]
     inputs = np.ascontiguousarray(np.stack(resized).transpose(0, 3, 1, 2))
     outputs = run_model(trained.model, torch.from_numpy(inputs), torch.device("cpu"))
@@ -90,20 +92,20 @@ def choose(kinds: Sequence[Kind]) -> list[int]:
     return sorted({*unusual, *spread})
 
 
-def _read_file(image: PooledImage, path: Path, number: int) -> GoldenFile:
+def _read_file(image: PooledImage, path: Path, number: int, pixels: PixelReading) -> GoldenFile:
     content = path.read_bytes()
     if len(content) > MAX_FILE_BYTES:
-        content, suffix = _scale_down(read_rgb(path)), "png"
+        content, suffix = _scale_down(read_rgb(path, pixels)), "png"
     else:
         with open_image(path) as opened:
             suffix = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}.get(opened.format or "", str(opened.format).lower())
     return GoldenFile(image.row.filename, f"image_{number}.{suffix}", content)
 
 
-def _read_pixels(file: GoldenFile, path: Path) -> Array:
+def _read_pixels(file: GoldenFile, path: Path, pixels: PixelReading) -> Array:
     """Return the pixels of the bundled file, which is a smaller one where the original is large."""
     if path.stat().st_size <= MAX_FILE_BYTES:
-        return read_rgb(path)
+        return read_rgb(path, pixels)
     return np.array(Image.open(io.BytesIO(file.content)))
 
 

@@ -8,9 +8,17 @@ from typing import Any
 
 import torch
 
+from app.datasets.images import PADDING_GREY
 from app.evaluation.inference import InputPlan
 from app.schemas.common import utc_now
-from app.schemas.export import ExportOptions, Measurement, ModelMetadata, ResizeRecipe
+from app.schemas.export import (
+    ExportOptions,
+    Measurement,
+    ModelMetadata,
+    Preprocessing,
+    ResizeDescription,
+    ResizeRecipe,
+)
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import ExportPayload
 from app.tasks.registry import get_spec, load_export
@@ -23,12 +31,13 @@ def plan_input(trained: TrainedModel, options: ExportOptions) -> InputPlan:
     """Return size and resizing of the exported file; raises JobFailure for a shape that is not (1, 3, h, w)."""
     size = trained.context.image_size
     if options.input_shape is None:
-        return InputPlan(size, trained.recipe)
+        return InputPlan(size, trained.recipe, trained.pixels)
     batch, channels, height, width = options.input_shape
     if batch != 1 or channels != 3 or height < 1 or width < 1:
         msg = f"The input shape has to be (1, 3, height, width), not {tuple(options.input_shape)}."
         raise JobFailure(msg)
-    return InputPlan((height, width), scale_recipe(trained.recipe, size, (height, width)))
+    recipe = scale_recipe(trained.recipe, size, (height, width))
+    return InputPlan((height, width), recipe, trained.pixels)
 
 
 def scale_recipe(recipe: ResizeRecipe, old: tuple[int, int], new: tuple[int, int]) -> ResizeRecipe:
@@ -38,6 +47,21 @@ def scale_recipe(recipe: ResizeRecipe, old: tuple[int, int], new: tuple[int, int
     if recipe.mode == "crop":
         return recipe.model_copy(update={"size": [math.ceil(recipe.size[0] * max(new) / max(old))]})
     return recipe.model_copy(update={"size": list(new)})
+
+
+def describe_resize(recipe: ResizeRecipe) -> ResizeDescription:
+    """Return a recipe with what `images.resize_image` does beside it."""
+    antialias = recipe.interpolation != "nearest"
+    return ResizeDescription(**recipe.model_dump(), antialias=antialias, pad_value=PADDING_GREY)
+
+
+def _describe_preprocessing(plan: InputPlan) -> Preprocessing:
+    return Preprocessing(
+        antialias=plan.recipe.interpolation != "nearest",
+        letterbox_grey=PADDING_GREY,
+        alpha="dropped" if plan.pixels.background is None else "laid on the background",
+        sixteen_bit="divided by 257 and rounded" if plan.pixels.scale is None else "scaled by pixel_scale",
+    )
 
 
 def describe_model(
@@ -51,7 +75,10 @@ def describe_model(
         annotation_kind=get_spec(context.task).info.annotation_kind,
         classes=list(context.classes),
         input_size=list(plan.input_size),
-        resize=plan.recipe,
+        resize=describe_resize(plan.recipe),
+        pixel_scale=plan.pixels.scale,
+        background=plan.pixels.background,
+        preprocessing=_describe_preprocessing(plan),
         metrics=unseen_metrics(payload.measurements) if is_trained_size else {},
         measurements=payload.measurements if is_trained_size else [],
         architecture=context.model.backbone,

@@ -7,6 +7,7 @@ operator set decides which of them is used, and the file is checked to have the 
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LOWEST_OF_NEW_EXPORTER = 18
 BATCH_NAME = "batch"
+IR_VERSION_OF_NOTES = 10
+"""The first version of the file format in which nodes, values and graphs have properties."""
 
 
 def write(conversion: Conversion, path: Path, report_step: ReportStep) -> None:
@@ -51,6 +54,7 @@ def write(conversion: Conversion, path: Path, report_step: ReportStep) -> None:
         raise JobFailure(msg) from error
     report_step("describe")
     _check_opset(proto, opset)
+    lower_ir_version(proto)
     _describe(proto, conversion.metadata)
     onnx.checker.check_model(proto, full_check=True)
     onnx.save_model(proto, str(path), save_as_external_data=False)
@@ -146,6 +150,20 @@ def _check_opset(proto: onnx.ModelProto, opset: int) -> None:
         sets = ", ".join(f"{domain} {version}" for domain, version in found.items())
         msg = f"This version of PyTorch wrote the model with {sets}, not with ONNX operator set {opset}."
         raise JobFailure(msg)
+
+
+def lower_ir_version(proto: onnx.ModelProto) -> None:
+    """Write the lowest version of the file format that the operator set needs, so that older runtimes load the file.
+
+    What only later versions have is removed: notes that exporters leave at nodes and values. No answer depends on them.
+    """
+    lowest = int(onnx.helper.find_min_ir_version_for(list(proto.opset_import)))
+    if lowest < IR_VERSION_OF_NOTES:
+        graph = proto.graph
+        parts = (graph.node, graph.input, graph.output, graph.value_info, graph.initializer)
+        for part in (graph, *itertools.chain.from_iterable(parts)):
+            del part.metadata_props[:]
+    proto.ir_version = lowest
 
 
 def _describe(proto: onnx.ModelProto, metadata: ModelMetadata) -> None:

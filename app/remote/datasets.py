@@ -25,6 +25,7 @@ from app.schemas.datasets import (
 )
 from app.schemas.import_report import ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobSummary
+from app.typed_paths import read_typed_path
 
 POLL_S = 0.5
 RECONNECT_S = 60.0
@@ -139,7 +140,7 @@ class Datasets:
 
         Raises FileNotFoundError when there is nothing to send.
         """
-        files = list_upload_files(Path(source))
+        files = list_upload_files(read_typed_path(str(source), is_relative_allowed=True))
         batches = list(make_batches(files))
         fields = drop_none({"format": source_format, "options": json.dumps(options) if options else None})
         num_sent = 0
@@ -211,4 +212,4 @@ def make_batches(
 
 def _absolute(source: Path | str) -> str:
     # The server has a working directory of its own.
-    return str(Path(source).expanduser().resolve())
+    return str(read_typed_path(str(source), is_relative_allowed=True).resolve())

@@ -19,6 +19,7 @@ from app.schemas.common import (
     refuse_repeats,
 )
 from app.schemas.experiments import CheckpointName, ErrorInfo
+from app.schemas.pixels import PixelScale
 
 ExportStatus = Literal["pending", "running", "completed", "failed", "cancelled", "interrupted"]
 
@@ -181,6 +182,15 @@ class ResizeRecipe(StrictModel):
     interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
 
 
+class ResizeDescription(ResizeRecipe):
+    """A recipe with all that another program needs to know of it."""
+
+    antialias: bool = Field(
+        True, description="Whether the filter widens with the factor of reduction, as in Pillow; never for nearest."
+    )
+    pad_value: int = Field(114, description="Grey level beside an image that is letterboxed.")
+
+
 class Measurement(StrictModel):
     """One metric of the checkpoint: its value, and what it was measured on."""
 
@@ -216,9 +226,9 @@ class Preprocessing(StrictModel):
     letterbox_grey: int = Field(114, description="Level of the padding; the image is in the middle.")
     frame: Literal["first"] = "first"
     exif_orientation: Literal["applied before resizing"] = "applied before resizing"
-    alpha: Literal["dropped"] = "dropped"
+    alpha: Literal["dropped", "laid on the background"] = "dropped"
     palette_and_cmyk: Literal["converted to RGB by Pillow"] = "converted to RGB by Pillow"
-    sixteen_bit: Literal["divided by 257 and rounded"] = "divided by 257 and rounded"
+    sixteen_bit: Literal["divided by 257 and rounded", "scaled by pixel_scale"] = "divided by 257 and rounded"
 
 
 class ModelMetadata(StrictModel):
@@ -229,7 +239,15 @@ class ModelMetadata(StrictModel):
     annotation_kind: str
     classes: list[str]
     input_size: list[int] = Field(description="[height, width] in pixels.")
-    resize: ResizeRecipe
+    resize: ResizeDescription
+    channel_order: Literal["RGB"] = "RGB"
+    exif: Literal["applied"] = "applied"
+    pixel_scale: PixelScale | None = Field(
+        None, description="How values beyond 8 bit become grey levels; null: by the type of each file."
+    )
+    background: list[int] | None = Field(
+        None, description="Colour that transparent pixels are laid on; null: their colour is used as it is."
+    )
     thresholds: dict[str, float] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(
         default_factory=dict, description="By name, on images that were not trained on; `measurements` says which."

@@ -7,11 +7,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from app.schemas.common import StrictModel
+from app.schemas.pixels import PixelScale
 
 # A report and a summary name no more: a document from outside can hold millions.
 MAX_NAMED_CLASSES = 10_000
 
 Severity = Literal["error", "warning"]
+# How bad a loss is: nothing is lost, a little, more than 5 %, most or all of it.
+LossLevel = Literal["none", "small", "notable", "most"]
+_NOTABLE_SHARE = 0.05
+_MOST_SHARE = 0.5
 
 
 class ImportProblem(StrictModel):
@@ -28,7 +33,9 @@ class Remedy(StrictModel):
     """A change of the import options that fixes a group of problems in one press."""
 
     label: str = Field(description="What the button says, e.g. 'Read them into their class'.")
-    options: dict[str, Any] = Field(description="Fields of the import options to replace.")
+    options: dict[str, Any] = Field(
+        description="Fields of the import options to replace; an object adds to the present one."
+    )
 
 
 class ProblemGroup(StrictModel):
@@ -49,6 +56,7 @@ class ClassPreview(StrictModel):
     class_name: str | None
     pictures: list[str] = Field(description="Names of preview pictures of this dry run.")
     names: list[str] = Field(description="The path of each of them inside the source.")
+    captions: list[str] = Field(default_factory=list, description="What annotates each of them, where it is numbers.")
 
 
 class ColumnSample(StrictModel):
@@ -81,6 +89,39 @@ class ImportReport(StrictModel):
     previews: list[ClassPreview] = Field(default_factory=list, description="Pictures of the first classes.")
     documents: list[str] = Field(default_factory=list, description="Annotation files that could be read instead.")
     columns: list[ColumnSample] = Field(default_factory=list, description="Columns of the table that was read.")
+    pixel_scale: PixelScale | None = Field(
+        None, description="How values beyond 8 bit would become grey levels, where there are such images."
+    )
     notes: list[str] = Field(default_factory=list, description="What was found out, e.g. encoding and delimiter.")
     can_import: bool
     is_complete: bool = Field(True, description="False: a limit ended it; the first problem says which.")
+
+    @property
+    def loss_level(self) -> LossLevel:
+        """How bad the loss is; a source that cannot be imported loses all."""
+        return measure_loss(self.num_images, self.num_lost) if self.can_import else "most"
+
+    def in_words(self) -> str:
+        """What an import would keep and lose, in one sentence without its full stop."""
+        if self.can_import:
+            return describe_loss(self.num_images, self.num_lost, "will be imported", "will not")
+        if not self.is_complete:
+            return "The check stopped at a limit"
+        return f"None of {self.num_lost:,} images can be imported" if self.num_lost > 1 else "Nothing can be imported"
+
+
+def measure_loss(num_images: int, num_lost: int) -> LossLevel:
+    """Return how bad it is to lose so many images and keep the others."""
+    share = num_lost / max(1, num_images + num_lost)
+    if share > _MOST_SHARE or not num_images:
+        return "most"
+    return "notable" if share > _NOTABLE_SHARE else "small" if num_lost else "none"
+
+
+def describe_loss(num_images: int, num_lost: int, kept: str, lost: str) -> str:
+    """Return a sentence such as "96 of 100 images will be imported; 4 will not"; `kept` and `lost` are its verbs."""
+    total = num_images + num_lost
+    noun = "image" if total == 1 else "images"
+    if num_lost:
+        return f"{num_images:,} of {total:,} {noun} {kept}; {num_lost:,} {lost}"
+    return f"All {total:,} {noun} {kept}" if total > 1 else f"{total:,} {noun} {kept}"

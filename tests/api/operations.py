@@ -9,7 +9,7 @@ from typing import Any
 from app.api.application import create_app
 from app.config import Settings
 
-NUM_OPERATIONS = 84
+NUM_OPERATIONS = 86
 METHODS = ("get", "post", "put", "patch", "delete")
 MISSING = {
     "pid": "proj-00000000",
@@ -22,6 +22,7 @@ MISSING = {
     "filename": "no/such.png",
     "task": "no_such_task",
     "asset_id": "no-such-asset",
+    "picture": "0-0.jpg",
 }
 MALFORMED = {
     **MISSING,

@@ -24,6 +24,7 @@ NO_JSON = {
     "/api/projects/{pid}/assets/{asset_id}",
     "/api/datasets/{pid}/import/problems",
     "/api/datasets/{pid}/import/check/{job_id}/problems",
+    "/api/datasets/{pid}/import/check/{job_id}/previews/{picture}",
     "/api/training/{pid}/experiments/{eid}/stream",
 }
 ROOTS = {
@@ -47,6 +48,7 @@ ROOTS = {
     "/api/evaluation/{pid}/{eid}/results": "result-grid",
     "/api/evaluation/{pid}/{eid}/results/{filename}/info": "result-detail",
     "/api/compare/{pid}": "comparison",
+    "/api/folders": "folder-browser",
     "/api/export/{pid}": "export-content",
     "/api/export/{pid}/{xid}": "export-content",
 }
@@ -112,7 +114,7 @@ def fill(path: str, ids: dict[str, str], client: httpx.Client) -> str:
 def test_every_path_that_is_read_is_listed_here() -> None:
     read = {operation.path for operation in list_operations() if operation.method == "GET"}
     assert read - NO_JSON - NEEDS_JOB == set(ROOTS) | PLAIN
-    assert (len(ROOTS), len(PLAIN)) == (22, 16)
+    assert (len(ROOTS), len(PLAIN)) == (23, 16)
 
 
 @pytest.mark.parametrize("path", [*ROOTS, *sorted(PLAIN - NEEDS_FILES)])

@@ -17,6 +17,7 @@ FILES_AND_STREAMS = {
     "download_model",
     "download_bundle",
     "follow_experiment",
+    "get_check_preview",
     "get_check_problems",
     "get_import_problems",
     "download_results",

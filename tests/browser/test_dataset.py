@@ -74,22 +74,22 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     page.get_by_role("button", name="Import images").click()
     dialog = page.locator("#import-dialog")
     page.locator("[data-upload-folder]").set_input_files(source)
-    expect(dialog.get_by_text("110 images can be imported")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.get_by_text("110 of 111 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_text("111 files uploaded")).to_be_visible()
     expect(dialog.get_by_text("55 files left out")).to_be_visible()
     expect(dialog.get_by_text("broken.png")).to_be_visible()
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of ring").fill("circle")
-    dialog.get_by_role("button", name="See what comes of it").click()
+    dialog.get_by_role("button", name="Preview").click()
     expect(dialog.locator(".facts").get_by_text("Classes1")).to_be_visible(timeout=WORK_MS)
     check_axe(page)
     check_layout(watched, 20)
     dialog.get_by_role("button", name="Import 110 images").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_text("The images are imported")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("Import complete")).to_be_visible(timeout=WORK_MS)
     expect(page.locator(".grid-head__count")).to_have_text("110 images")
     expect(page.locator(".class-links li")).to_have_count(1)
-    expect(page.get_by_role("link", name="Split the images")).to_have_attribute("href", f"/projects/{project}/split")
+    expect(page.get_by_role("link", name="Create a split")).to_have_attribute("href", f"/projects/{project}/split")
 
 
 def test_a_folder_of_the_server_shows_its_errors_and_progress(
@@ -99,21 +99,21 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     watched.open(f"/projects/{project}/dataset")
     page.get_by_role("button", name="Import images").click()
     dialog = page.locator("#import-dialog")
-    dialog.get_by_role("button", name="Look at the images").click()
+    dialog.get_by_role("button", name="Check the images").click()
     expect(dialog.get_by_text("Drop or choose files first.")).to_be_visible()
     dialog.get_by_text("Folder on the server").click()
     path = dialog.get_by_label("Path of a folder")
     path.fill("/there/is/nothing")
-    dialog.get_by_role("button", name="Look at the images").click()
+    dialog.get_by_role("button", name="Check the images").click()
     expect(dialog.locator(".field__error:visible")).to_contain_text("There is nothing at")
     watched.forgive("422")
     path.fill(str(source))
     path.press("Enter")
-    dialog.get_by_label("Link").check()
+    dialog.get_by_label("Hard link").check()
     dialog.get_by_role("button", name="Import 165 images").click(timeout=WORK_MS)
     expect(page.locator(".grid-head__count")).to_have_text("165 images", timeout=WORK_MS)
     page.reload()
-    expect(page.get_by_text("Hard links to the source")).to_be_visible()
+    expect(page.get_by_text("Hard links to the original files")).to_be_visible()
 
 
 def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
@@ -135,7 +135,7 @@ def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
     dialog = page.locator("#import-dialog")
     dialog.get_by_text("Folder on the server").click()
     dialog.get_by_label("Path of a folder").fill(str(source))
-    dialog.get_by_role("button", name="Look at the images").click()
+    dialog.get_by_role("button", name="Check the images").click()
     expect(dialog.get_by_text("3 of 9")).to_be_visible(timeout=WORK_MS)
     dialog.get_by_role("button", name="Cancel").focus()
     with page.expect_response(lambda answer: "/import/check/" in answer.url):
@@ -149,10 +149,10 @@ def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
             update={"status": "cancelled", "report": None}
         ),
     )
-    expect(dialog.get_by_text("This look at the images was cancelled")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.get_by_text("The check was cancelled")).to_be_visible(timeout=WORK_MS)
     monkeypatch.undo()
-    dialog.get_by_role("button", name="Look at the images").click()
-    expect(dialog.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
+    dialog.get_by_role("button", name="Check the images").click()
+    expect(dialog.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
 
 
 def test_filters_are_in_the_address_and_work_with_back(imported: str, watched: Watched) -> None:
@@ -178,7 +178,7 @@ def test_filters_are_in_the_address_and_work_with_back(imported: str, watched: W
     page.get_by_role("link", name=re.compile("Drop the search")).click()
     expect(page.locator(".image-list tbody tr").first).to_be_visible()
     page.go_back()
-    expect(page.get_by_text("No image matches")).to_be_visible()
+    expect(page.get_by_text("No images match")).to_be_visible()
 
 
 def test_one_image_is_seen_and_left_by_keyboard(
@@ -258,7 +258,7 @@ def test_a_picture_that_the_browser_cannot_show_has_its_preview(imported: str, w
     page = watched.page
     page.route(re.compile("/images/circle_00.png"), lambda route: route.fulfill(body="no picture", status=200))
     watched.open(f"/projects/{imported}/dataset?image=circle_00.png")
-    expect(page.get_by_text("The browser cannot show this format; this is the small preview.")).to_be_visible()
+    expect(page.get_by_text("Your browser cannot display this format. This is a small preview.")).to_be_visible()
     assert "/thumbnails/" in (page.locator("#image-detail img").get_attribute("src") or "")
 
 
@@ -268,10 +268,10 @@ def test_clearing_is_seen_in_both_tabs(imported: str, watched: Watched) -> None:
     other = page.context.new_page()
     other.goto(f"{watched.url}/projects/{imported}/dataset")
     expect(other.locator("[data-live-state]")).to_have_text("Live")
-    page.get_by_role("button", name="Clear the dataset").click()
+    page.get_by_role("button", name="Clear dataset").click()
     dialog = page.locator("#clear-dialog")
     expect(dialog.get_by_text("165 images with annotations")).to_be_visible()
-    dialog.get_by_role("button", name="Clear the dataset").click()
+    dialog.get_by_role("button", name="Clear dataset").click()
     for tab in (page, other):
         expect(tab.get_by_role("heading", name="No images yet")).to_be_visible()
     overlook_pictures(watched)
@@ -284,11 +284,11 @@ def test_an_upload_that_breaks_is_sent_again(add_project: list[str], watched: Wa
     page.route("**/import/upload", lambda route: route.abort(), times=1)
     archive = shutil.make_archive(str(source.parent / "shapes"), "zip", source)
     page.locator("[data-upload-files]").set_input_files(archive)
-    expect(page.get_by_text("The server does not answer. What was sent so far is kept.")).to_be_visible()
+    expect(page.get_by_text("The server is not responding. The files sent so far are kept.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     page.get_by_role("button", name="Remove the upload").click()
-    expect(page.get_by_text("165 images can be imported")).to_be_hidden()
+    expect(page.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_hidden()
     watched.forgive("ERR_FAILED")
 
 
@@ -317,9 +317,9 @@ def test_files_dropped_on_the_page_are_uploaded(add_project: list[str], watched:
     archive = Path(shutil.make_archive(str(source.parent / "dropped"), "zip", source))
     page.evaluate(DROP, [base64.b64encode(archive.read_bytes()).decode(), "shapes.zip"])
     dialog = page.locator("#import-dialog")
-    expect(dialog.get_by_text("165 images can be imported")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     page.keyboard.press("Escape")
-    expect(page.get_by_text("The upload is complete; the import has not begun.")).to_be_visible()
+    expect(page.get_by_text("The upload is complete. The images are not imported yet.")).to_be_visible()
     page.get_by_role("button", name="Show the upload").click()
     expect(dialog.get_by_role("button", name="Import 165 images")).to_be_visible()
 
@@ -357,9 +357,9 @@ def test_shapes_lie_on_their_objects_and_can_be_hidden(
     assert abs(shape_box["x"] - image_box["x"] - 15 * scale) < 3
     assert abs(shape_box["y"] - image_box["y"] - 8 * scale) < 3
     check_axe(page)
-    page.get_by_label("Show the annotations").uncheck()
+    page.get_by_label("Show annotations").uncheck()
     expect(box).to_be_hidden()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="circle_01.png")).to_be_visible()
-    expect(page.get_by_label("Show the annotations")).not_to_be_checked()
+    expect(page.get_by_label("Show annotations")).not_to_be_checked()
     expect(box).to_be_hidden()

@@ -22,7 +22,7 @@ def test_a_measured_forecast_is_printed_with_its_parts(studio: CommandRunner) ->
     for text in ("About 12 min.", "8 for training, 2 for validation", "700.0 s", "9.1 GiB"):
         assert text in outcome.out
     assert "features" not in outcome.out  # parts that take no time are left out
-    assert "Warning: It needs about 9.1 GiB of memory" in outcome.err
+    assert "Warning: The run needs about 9.1 GiB of memory" in outcome.err
 
 
 def test_a_probe_is_shown_while_it_runs(studio: CommandRunner) -> None:

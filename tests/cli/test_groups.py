@@ -78,6 +78,28 @@ def test_a_source_that_cannot_be_imported_ends_with_code_1(studio: CommandRunner
     assert studio.server.body()["options"] == {"filename_column": "file"}
 
 
+def test_a_report_counts_what_is_lost_and_says_what_mends_it(studio: CommandRunner, tmp_path: Path) -> None:
+    problem = {"file": "a.png", "message": "Broken.", "fix": "Replace it."}
+    remedy = {"label": "Read them into their class", "options": {"nested": True, "columns": ["a b"]}}
+    group = {"kind": "other", "title": "Images below", "severity": "error", "count": 3, "num_images": 4}
+    report: dict[str, Any] = {"source_format": "csv", "num_images": 96, "num_lost": 4, "num_annotations": 96}
+    report |= {"classes": [], "class_counts": {}, "split_counts": {}, "num_problems": 3, "problems": [problem]}
+    report |= {"can_import": True, "groups": [group | {"examples": [problem], "remedies": [remedy]}]}
+    studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
+    outcome = studio("dataset", "check", PID, f'"{tmp_path}"')
+    assert outcome.code == 0
+    assert studio.server.body()["source_path"] == str(tmp_path)
+    assert "96 of 100 images will be imported; 4 will not." in outcome.out
+    assert "Images below" in outcome.out
+    assert "Read them into their class: --set nested=true --set 'columns=[\"a b\"]'" in outcome.out
+
+
+def test_a_missing_source_says_which_part_of_its_path_exists(studio: CommandRunner, tmp_path: Path) -> None:
+    outcome = studio("dataset", "check", PID, str(tmp_path / "pictuers" / "cats"))
+    assert outcome.code == 2
+    assert "'pictuers' does not" in " ".join(outcome.err.replace("│", " ").split())
+
+
 def test_images_are_listed(studio: CommandRunner) -> None:
     item = {"filename": "a.png", "width": 8, "height": 9, "class_name": None, "values": [1.5], "split": ["test"]}
     item |= {"selected_split_value": "test", "annotation_count": 1}
@@ -342,7 +364,7 @@ def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: Comman
     identical = {"groups": 1, "images": 2, "groups_with_other_labels": 1, "examples": [example]}
     studio.server.on(f"GET /api/datasets/{PID}", dataset(identical=identical))
     outcome = studio("dataset", "show", PID)
-    assert "2 images are identical to another one (1 group)." in outcome.err
+    assert "2 images are identical to another image (1 group)." in outcome.err
     assert "a.png, b.png" in outcome.out
     leaks = {"identical": {"groups": 1, "images": 2, "test_in_train": 1}}
     warning = "1 of 2 test images is identical to a training image"

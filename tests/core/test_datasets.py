@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
 from app.core.studio import Studio
@@ -40,6 +43,41 @@ def test_files_are_found_by_name(studio: Studio, imported_id: str) -> None:
     info = studio.datasets.image_info(imported_id, "red_0.png").image
     assert info["splits"]["main"] in {"train", "val", "test"}
     assert info["annotations"][0]["class_name"] == "red"
+
+
+def test_a_missing_thumbnail_is_drawn_by_the_scale_of_the_dataset(studio: Studio, imported_id: str) -> None:
+    folder = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset"
+    content = json.loads((folder / "dataset.json").read_bytes())
+    content["pixel_scale"] = {"min": 290.0, "max": 320.0, "how": "found"}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    means = []
+    for name, low in (("red_0.png", 290), ("red_1.png", 310)):
+        picture = Image.fromarray(np.linspace(low, low + 10, 256, dtype=np.float32).reshape(16, 16))
+        picture.save(folder / "images" / name, "TIFF")
+        (folder / ".thumbs" / f"{name}.jpg").unlink()
+        thumbnail = studio.datasets.find_thumbnail(imported_id, name)
+        assert isinstance(thumbnail, Path)
+        with Image.open(thumbnail) as image:
+            means.append(np.asarray(image).mean())
+        picture_bytes = studio.datasets.find_picture(imported_id, name)
+        assert isinstance(picture_bytes, bytes)
+        assert np.asarray(Image.open(io.BytesIO(picture_bytes))).mean() == pytest.approx(means[-1], abs=2)
+    assert means == pytest.approx([42, 212], abs=3)
+    assert studio.datasets.find_picture(imported_id, "red_2.png") == folder / "images" / "red_2.png"
+    summary = studio.datasets.get_summary(imported_id)
+    assert summary.pixel_scale is not None
+    assert (summary.pixel_scale.min, summary.pixel_scale.max, summary.background) == (290.0, 320.0, [255, 255, 255])
+
+
+@pytest.mark.parametrize("scale", [{"min": 1.0, "max": 1.0}, {"min": 0.0, "max": -5.0}, {"min": -1e308, "max": 1e308}])
+def test_a_scale_that_is_none_makes_the_document_unreadable(
+    studio: Studio, imported_id: str, scale: dict[str, float]
+) -> None:
+    path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
+    content = json.loads(path.read_bytes())
+    path.write_text(json.dumps(content | {"pixel_scale": scale}))
+    with pytest.raises(DatasetNotImportedError, match="pixel_scale"):
+        studio.datasets.get_summary(imported_id)
 
 
 @pytest.mark.parametrize("name", ["", "nobody.png", "../dataset.json", "/etc/passwd", "red_0.png\x00"])

@@ -57,6 +57,20 @@ def test_only_the_newest_report_is_kept(studio: Studio, project_id: str, tmp_pat
     assert len(list((project / "checks").iterdir())) == len(list((project / "jobs").iterdir())) == 1
 
 
+def test_preview_pictures_stay_and_go_with_their_report(studio: Studio, project_id: str, tmp_path: Path) -> None:
+    request = ImportCheck(source_path=str(draw_class_folders(tmp_path / "source", 8)))
+    previews = check_import(studio, project_id, request).previews
+    assert [(row.class_name, len(row.pictures)) for row in previews] == [("blue", 6), ("red", 6)]
+    (first,) = [job.id for job in studio.scheduler.list_jobs()]
+    pictures = [studio.import_checks.preview_path(project_id, first, name) for row in previews for name in row.pictures]
+    assert len({path.read_bytes()[:3] for path in pictures if path.is_file()}) == 1
+    for name in ("../report.json", "..", "/etc/passwd", "", "a/b.jpg", "\x00"):
+        with pytest.raises(NotFoundError):
+            studio.import_checks.preview_path(project_id, first, name)
+    check_import(studio, project_id, request)
+    assert not any(path.exists() for path in pictures)
+
+
 def test_a_newer_one_replaces_one_that_runs(
     studio: Studio, project_id: str, endless: ImportCheck, tmp_path: Path
 ) -> None:

@@ -55,6 +55,30 @@ def test_a_source_that_is_not_there_is_refused(studio: Studio, project_id: str, 
         studio.imports.import_local(project_id, ImportLocal(source_path=path))
 
 
+@pytest.mark.parametrize("wrapping", ['"{}"', "  {}/ ", "file://{}", "'file://localhost{}'"])
+def test_a_pasted_path_is_read_by_checks_and_imports(
+    studio: Studio, project_id: str, tmp_path: Path, wrapping: str
+) -> None:
+    source = draw_class_folders(tmp_path / "source")
+    pasted = wrapping.format(source)
+    assert check_import(studio, project_id, ImportCheck(source_path=pasted)).num_images == 20
+    started = studio.imports.import_local(project_id, ImportLocal(source_path=pasted))
+    assert studio.scheduler.wait(started.job_id, WAIT_S).status == "completed"
+    assert studio.datasets.get_summary(project_id).source_path == str(source)
+
+
+def test_a_missing_path_says_which_part_of_it_exists(studio: Studio, project_id: str, tmp_path: Path) -> None:
+    for start in (
+        lambda path: studio.imports.import_local(project_id, ImportLocal(source_path=path)),
+        lambda path: studio.import_checks.start_check(project_id, ImportCheck(source_path=path)),
+    ):
+        with pytest.raises(ValidationFailedError) as raised:
+            start(str(tmp_path / "pictuers" / "cats"))
+        details = raised.value.details
+        assert isinstance(details, list)
+        assert f"{str(tmp_path)!r} exists, 'pictuers' does not." in details[0].message
+
+
 def test_an_empty_folder_fails_and_says_so(studio: Studio, project_id: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     report = check_import(studio, project_id, ImportCheck(source_path=str(tmp_path / "empty")))

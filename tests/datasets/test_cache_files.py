@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from app.datasets.preprocessing import Preprocessing
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import DatasetLocation
+from app.schemas.pixels import LEGACY, PixelReading, PixelScale
 from tests.datasets.cached import CROP_PLAN, PLAN, ROW_BYTES, CachedDataset, make_dataset
 
 GIB = 2**30
@@ -61,12 +63,20 @@ def test_everything_that_changes_pixels_changes_the_entry(
         describe_entry(table, CROP_PLAN),
         describe_entry(table, Preprocessing((24, 32), ResizeRecipe(mode="letterbox", size=[24, 32]))),
         describe_entry(table, Preprocessing((24, 32), PLAN.recipe.model_copy(update={"interpolation": "bicubic"}))),
+        describe_entry(table, replace(PLAN, pixels=PixelReading(scale=PixelScale(min=0.0, max=1.0)))),
+        describe_entry(table, replace(PLAN, pixels=PixelReading(scale=PixelScale(min=0.0, max=2.0)))),
+        describe_entry(table, replace(PLAN, pixels=PixelReading(background=[0, 0, 0]))),
+        describe_entry(table, replace(PLAN, pixels=LEGACY)),
     ]
     here = describe_entry(table, PLAN)
     monkeypatch.setattr(cache_files, "PIXELS_VERSION", 2)
     others.append(describe_entry(table, PLAN))
     folders = {locate_entry(Path(), description).folder for description in [here, *others]}
-    assert len(folders) == 7
+    assert len(folders) == 11
+
+
+def test_entries_from_before_there_was_a_choice_are_found_again(dataset: CachedDataset) -> None:
+    assert "pixels" not in describe_entry(dataset.table, replace(PLAN, pixels=LEGACY))
 
 
 def test_normalisation_does_not_change_the_entry(dataset: CachedDataset) -> None:

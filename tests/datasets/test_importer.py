@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import zipfile
@@ -327,3 +328,31 @@ def test_identical_images_are_in_the_result_and_in_the_split_that_came_with_them
     counted = split.leaks["identical"]
     assert (counted["groups"], counted["images"], counted["test_in_train"]) == (6, 12, 6)
     assert counted["groups_with_other_labels"] == 1
+
+
+def test_the_table_keeps_what_was_lost_by_kind(animals: Path, out: Path) -> None:
+    write_truncated_jpeg(animals / "cat" / "broken.jpg")
+    for name in ("a", "b"):
+        write_image(animals / "dog" / "batch" / f"{name}.png")
+    write_image(animals / "loose.png")
+    result = importer.run(FakeContext(out, make_payload(animals)))
+    table = read_table(out)
+    assert (len(table.images), table.num_files, table.num_lost) == (6, 10, 4)
+    assert (result["num_files"], result["num_lost"]) == (10, 4)
+    assert {(group.kind, group.count, group.num_images) for group in table.groups} == {
+        ("unreadable_image", 1, 1),
+        ("nested_folder", 1, 2),
+        ("beside_classes", 1, 1),
+    }
+    assert all(group.title and group.examples for group in table.groups)
+    with (out / "problems.csv").open(encoding="utf-8", newline="") as file:
+        named = {row["file"] for row in csv.DictReader(file)}
+    assert named == {"cat/broken.jpg", "dog/batch/a.png", "dog/batch/b.png", "loose.png"}
+
+
+def test_nested_folders_are_imported_into_their_class(animals: Path, out: Path) -> None:
+    write_image(animals / "dog" / "batch" / "a.png")
+    importer.run(FakeContext(out, make_payload(animals, nested_folders="into_class")))
+    table = read_table(out)
+    assert (len(table.images), table.num_files, table.num_lost) == (7, 7, 0)
+    assert sum(image.annotations == [Label(1, "dog")] for image in table.images) == 4

@@ -215,7 +215,7 @@ def test_deep_colours_are_read_with_their_upper_bits_and_a_note_says_so(tmp_path
 
 
 def test_12_bit_colours_in_16_bit_files_are_named(tmp_path: Path) -> None:
-    samples = np.random.default_rng(1).integers(0, 4096, (16, 16, 3), dtype=np.uint16)
+    samples = np.random.default_rng(1).integers(1, 4096, (16, 16, 3), dtype=np.uint16)
     for number in range(2):
         write_png(tmp_path / "in" / "ab"[number] / f"{number}.png", samples - number)
     found = Imported(tmp_path / "in")

@@ -8,15 +8,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from app.datasets.images import read_rgb, resize_image
+from app.evaluation.inference import run_model
 from app.evaluation.predict import run
 from app.evaluation.run import run as run_evaluation
 from app.export.run import run as run_export
 from app.schemas.job_context import JobCancelled, JobFailure
-from tests.evaluation.factory import FakeContext, World
+from app.schemas.pixels import PixelReading, PixelScale
+from app.tasks.trained import load_trained
+from tests.evaluation.factory import FakeContext, World, make_world
 
 ID = "0123456789abcdef"
 pytestmark = pytest.mark.xdist_group("evaluation")
@@ -150,3 +155,24 @@ def test_a_damaged_checkpoint_ends_the_process_with_the_reason(label_world: Worl
     context.request.payload["checkpoint_path"] = str(tmp_path / "best.ckpt")
     with pytest.raises(JobFailure, match=r"best\.ckpt is damaged"):
         run(context)
+
+
+def test_an_image_is_read_as_the_training_images_were(tmp_path: Path) -> None:
+    """The same values are dark under one scale and bright under another, which is that of the checkpoint."""
+    world = make_world(tmp_path / "world", "label", "resnet18")
+    Image.fromarray(np.linspace(290, 320, 4096, dtype=np.float32).reshape(64, 64)).save(tmp_path / "kelvin.tif")
+    answers = []
+    for high in (320.0, 3200.0):
+        content = torch.load(world.checkpoint, weights_only=True)
+        content["ai_studio"]["pixels"] = PixelReading(scale=PixelScale(min=290.0, max=high)).model_dump(mode="json")
+        torch.save(content, world.checkpoint)
+        folder = tmp_path / f"{high}"
+        run(make_context(world, folder, {"id": ID, "image_path": str(tmp_path / "kelvin.tif")}))
+        answers.append(json.loads((folder / f"{ID}.json").read_text())["predictions"]["probabilities"])
+        trained = load_trained(world.checkpoint)
+        pixels = resize_image(read_rgb(tmp_path / "kelvin.tif", trained.pixels), trained.recipe, (64, 64))
+        outputs = run_model(
+            trained.model, torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()), torch.device("cpu")
+        )
+        assert list(answers[-1].values()) == pytest.approx(outputs["probabilities"][0].tolist(), abs=1e-4)
+    assert answers[0] != answers[1]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.export.conversion import Conversion
+from app.export.metadata import describe_resize
 from app.export.run import run
 from app.schemas.export import ExportOptions, Measurement, ModelMetadata
 from app.tasks.registry import load_export
@@ -60,7 +61,7 @@ def make_conversion(trained: TrainedModel, **options: Any) -> Conversion:
         annotation_kind="label",
         classes=list(context.classes),
         input_size=list(context.image_size),
-        resize=trained.recipe,
+        resize=describe_resize(trained.recipe),
         architecture=context.model.backbone,
         licence="",
         experiment_id="",

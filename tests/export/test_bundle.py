@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import io
 import json
 import subprocess
@@ -21,10 +22,14 @@ from PIL import Image
 
 import app.export.run
 from app.datasets.images import read_rgb, resize_image
+from app.evaluation.predict import predict_image
 from app.schemas.export import ModelMetadata, ResizeRecipe
+from app.schemas.payloads import PredictPayload
+from app.schemas.pixels import CURRENT, LEGACY, PixelReading, PixelScale
 from app.tasks.registry import load_export
 from app.tasks.trained import load_trained
-from tests.export.conftest import Export
+from tests.evaluation.factory import make_world
+from tests.export.conftest import Export, export
 
 SCRIPT = Path(app.export.run.__file__).with_name("bundle") / "predict.py"
 pytestmark = pytest.mark.xdist_group("export")
@@ -134,13 +139,136 @@ def test_a_check_with_a_changed_model_ends_without_a_traceback(label_export: Exp
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_that_is_no_image_is_said_in_a_sentence(label_export: Export, tmp_path: Path) -> None:
+def test_a_bad_file_is_named_and_the_others_go_on(label_export: Export, tmp_path: Path) -> None:
     folder = unpack(label_export, tmp_path)
     (folder / "text.png").write_text("hello")
-    done = run_script(folder, "text.png")
+    (folder / "photo.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40))
+    whole = (folder / "golden" / "image_1.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    names = ["text.png", "golden/image_0.png", "photo.jpg", "missing.png", "half.png", "golden/image_1.png"]
+    done = run_script(folder, *names)
     assert done.returncode == 1
-    assert "An image cannot be read" in done.stderr
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()] == ["golden/image_0.png", "golden/image_1.png"]
+    errors = done.stderr.splitlines()
+    assert [line.split(":")[0] for line in errors[:-1]] == ["text.png", "photo.jpg", "missing.png", "half.png"]
+    assert "none of JPEG, PNG" in errors[0]
+    assert "HEIC photo" in errors[1]
+    assert errors[-1] == "4 of 6 images cannot be read."
     assert "Traceback" not in done.stderr
+
+
+def test_folders_are_read_with_everything_below_them_into_a_table(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path / "bundle")
+    photos = tmp_path / "Übersicht"
+    for place in ("Äpfel", "Äpfel/日本", ".hidden"):
+        (photos / place).mkdir(parents=True)
+    picture = Image.open(folder / "golden" / "image_0.png")
+    names = ["=1+1.png", "Äpfel/größe.jpg", "Äpfel/日本/no ending"]
+    for name in names:
+        picture.save(photos / name, "JPEG" if name.endswith("jpg") else "PNG")
+    picture.save(photos / ".hidden" / "x.png")
+    (photos / "notes.txt").write_text("no image")
+    done = run_script(folder, str(photos), str(photos / "=1+1.png"), "--output", str(tmp_path / "found.csv"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    with (tmp_path / "found.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["file", "class_name", "confidence", "bolt", "nut", "washer"]
+    assert [row["file"] for row in rows] == [str(photos / name) for name in names]
+    for row in rows:
+        shares = {name: float(row[name]) for name in ("bolt", "nut", "washer")}
+        assert (row["class_name"], float(row["confidence"])) == max(shares.items(), key=lambda item: item[1])
+        assert sum(shares.values()) == pytest.approx(1.0, abs=1e-5)
+    command = [sys.executable, "-I", str(folder / "predict.py"), "--csv", "=1+1.png"]
+    relative = subprocess.run(command, cwd=photos, capture_output=True, text=True, timeout=120)
+    assert relative.stdout.splitlines()[1].startswith("'=1+1.png,")
+
+
+def test_values_are_a_table_too_and_json_goes_into_a_file(values_export: Export, tmp_path: Path) -> None:
+    folder = unpack(values_export, tmp_path)
+    done = run_script(folder, "--csv", "golden")
+    rows = list(csv.reader(io.StringIO(done.stdout)))
+    assert (rows[0], len(rows)) == (["file", "value_0", "value_1"], 9)
+    assert run_script(folder, "golden", "--output", "found.json").stdout == ""
+    found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
+    assert [[name, *map(str, answer["prediction"])] for name, answer in found.items()] == rows[1:]
+
+
+def test_without_images_it_says_so(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    (folder / "empty").mkdir()
+    done = run_script(folder, "empty")
+    assert (done.returncode, done.stderr) == (1, "There are no images in empty.\n")
+    assert run_script(folder).returncode == 2
+
+
+def write_special_images(folder: Path) -> list[Path]:
+    """Write images whose reading depends on the scale and the background of a dataset, and on the first frame."""
+    folder.mkdir()
+    ramp = np.linspace(0, 1, 60 * 80).reshape(60, 80)
+    cloud = np.random.default_rng(1).integers(0, 256, (60, 80, 4), dtype=np.uint8)
+    holes = (ramp * 40 + 280).astype(np.float32)
+    holes[:5], holes[5:8] = np.nan, np.inf
+    Image.fromarray(holes).save(folder / "kelvin.tif")
+    Image.fromarray(ramp.astype(np.float32)).save(folder / "unit.tif")
+    Image.fromarray((ramp * 1.0000002).astype(np.float32)).save(folder / "unit_rounded.tif")
+    Image.fromarray((ramp * 4095).astype(np.uint16)).save(folder / "deep.png")
+    Image.fromarray((ramp * 4095).astype("<u2")).save(folder / "inverted.tif", tiffinfo={262: 0})
+    Image.fromarray((ramp * 90_000 - 1000).astype(np.int32)).save(folder / "int32.tif")
+    Image.fromarray(np.full((9, 9), 300.0, np.float32)).save(folder / "constant.tif")
+    Image.fromarray(cloud).save(folder / "cloud.png")
+    Image.fromarray(cloud[..., [0, 3]], "LA").save(folder / "grey_cloud.png")
+    cloud[..., 3] = 0
+    Image.fromarray(cloud).save(folder / "no_opacity.png")
+    colours = Image.fromarray(cloud[..., :3])
+    colours.quantize(20).save(folder / "palette.png", transparency=bytes(range(0, 240, 12)))
+    colours.quantize(20).save(folder / "frames.gif", save_all=True, append_images=[Image.new("P", (80, 60))])
+    colours.quantize(20).save(folder / "clear.gif", transparency=3)
+    Image.fromarray(cloud[..., 0]).save(folder / "one_colour.png", transparency=7)
+    colours.save(folder / "pages.tif", save_all=True, append_images=[Image.new("RGB", (80, 60))])
+    return sorted(folder.iterdir())
+
+
+READINGS = [
+    LEGACY,
+    CURRENT,
+    PixelReading(scale=PixelScale(min=290.0, max=320.0, has_unit_images=True)),
+    PixelReading(scale=PixelScale(min=0.0, max=4095.0), background=[0, 0, 0]),
+    PixelReading(scale=PixelScale(min=-1000.0, max=90_000.0), background=[20, 120, 220]),
+]
+
+
+@pytest.mark.parametrize("number", range(len(READINGS)))
+def test_the_script_reads_pixels_as_training_does(number: int, tmp_path: Path) -> None:
+    script, pixels = load_script(), READINGS[number]
+    metadata = {"pixel_scale": pixels.scale and pixels.scale.model_dump(), "background": pixels.background}
+    paths = write_special_images(tmp_path / "images")
+    assert len(paths) == 15
+    for path in paths:
+        np.testing.assert_array_equal(script.read_rgb(path, metadata), read_rgb(path, pixels), err_msg=path.name)
+
+
+def test_an_export_answers_as_the_product_on_images_that_depend_on_the_dataset(tmp_path: Path) -> None:
+    """The scale and the background go from the checkpoint into the metadata, the golden set and the script."""
+    pixels = PixelReading(scale=PixelScale(min=290.0, max=320.0, has_unit_images=True), background=[0, 0, 0])
+    world = make_world(tmp_path / "world", "label", "resnet18")
+    content = torch.load(world.checkpoint, weights_only=True)
+    content["ai_studio"]["pixels"] = pixels.model_dump(mode="json")
+    torch.save(content, world.checkpoint)
+    images = Path(world.location.images_dir)
+    for path, name in zip(write_special_images(tmp_path / "special"), sorted(images.iterdir()), strict=False):
+        path.rename(name)
+    done = export(world, tmp_path / "export")
+    folder = unpack(done, tmp_path / "bundle")
+    metadata = ModelMetadata.model_validate_json((folder / "metadata.json").read_bytes())
+    assert (metadata.pixel_scale, metadata.background) == (pixels.scale, [0, 0, 0])
+    assert run_script(folder, "--check").returncode == 0
+    answers = json.loads(run_script(folder, "--json", str(images)).stdout)
+    assert len(answers) == 20
+    trained = load_trained(world.checkpoint)
+    payload = PredictPayload(task=world.task, experiment_id="exp-00000001", checkpoint_path=str(world.checkpoint))
+    for name, answer in answers.items():
+        expected = predict_image(payload, trained, Path(name))["predictions"]
+        assert flatten(answer) == pytest.approx(flatten(expected), abs=1e-3), name
 
 
 def test_the_check_notices_another_model(label_export: Export, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from app.datasets.images import read_rgb, resize_image
-from app.export.bundle_readme import FILTERS, READING, write_readme
+from app.export.bundle_readme import FILTERS, describe_reading, write_readme
 from app.export.catalog import FORMATS
 from app.export.metadata import unseen_metrics
-from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeRecipe
+from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeDescription, ResizeRecipe
+from app.schemas.pixels import LEGACY, PixelReading, PixelScale
 from tests.export.conftest import MEASUREMENT, Export
 from tests.export.test_bundle import unpack
 
@@ -109,10 +110,38 @@ def test_the_rules_of_reading_are_true(tmp_path: Path) -> None:
     Image.fromarray(ink, "CMYK").save(tmp_path / "ink.tif")
     levels = (255.0 - ink[..., :3]) * (255.0 - ink[..., 3:]) / 255.0
     assert np.abs(read_rgb(tmp_path / "ink.tif") - levels).max() <= 1.0
-    alpha = random.integers(0, 256, (9, 7, 4), dtype=np.uint8)
-    Image.fromarray(alpha).save(tmp_path / "alpha.png")
-    np.testing.assert_array_equal(read_rgb(tmp_path / "alpha.png"), alpha[..., :3])
-    assert all(word in READING for word in ("257", "(255 - C) * (255 - K) / 255", "Alpha is dropped", "EXIF"))
+    image = random.integers(0, 256, (9, 7, 4), dtype=np.uint8)
+    Image.fromarray(image).save(tmp_path / "alpha.png")
+    np.testing.assert_array_equal(read_rgb(tmp_path / "alpha.png", LEGACY), image[..., :3])
+    level, alpha = image[..., :3].astype(float), image[..., 3:].astype(float)
+    green = PixelReading(background=[0, 200, 0])
+    laid = np.rint((alpha * level + (255 - alpha) * np.array([0, 200, 0])) / 255)
+    np.testing.assert_array_equal(read_rgb(tmp_path / "alpha.png", green), laid)
+    text = describe_reading(make_metadata([]))
+    assert all(word in text for word in ("257", "(255 - C) * (255 - K) / 255", "Alpha is dropped", "EXIF"))
+    text = describe_reading(make_metadata([]).model_copy(update={"background": [0, 200, 0]}))
+    assert "Alpha is dropped" not in text
+    assert "the colour (0, 200, 0)" in text
+
+
+def test_the_rules_of_the_scale_are_true(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    scale = PixelScale(min=290.5, max=321.0, has_unit_images=True)
+    kelvin = random.uniform(280.0, 330.0, (9, 7)).astype(np.float32)
+    kelvin[0, :3] = np.nan, np.inf, -np.inf
+    unit = random.uniform(0.0, 1.0, (9, 7)).astype(np.float32)
+    for name, values in (("kelvin.tif", kelvin), ("unit.tif", unit)):
+        Image.fromarray(values).save(tmp_path / name)
+    pixels = PixelReading(scale=scale)
+    with np.errstate(invalid="ignore"):
+        followed = np.rint(np.clip((kelvin.astype(float) - 290.5) * 255 / 30.5, 0, 255))
+    followed[~np.isfinite(kelvin)] = 0
+    np.testing.assert_array_equal(read_rgb(tmp_path / "kelvin.tif", pixels)[..., 0], followed)
+    np.testing.assert_array_equal(read_rgb(tmp_path / "unit.tif", pixels)[..., 0], np.rint(unit.astype(float) * 255))
+    text = describe_reading(make_metadata([]).model_copy(update={"pixel_scale": scale}))
+    assert "`(value - 290.5) * 255 / 30.5`" in text
+    assert "`value * 255` instead" in text
+    assert "257" not in text
 
 
 def test_the_readme_of_an_export_says_what_was_measured(label_export: Export, tmp_path: Path) -> None:
@@ -159,6 +188,6 @@ def test_copies_of_training_images_are_said_beside_the_figures(label_export: Exp
 def make_metadata(measurements: list[Measurement]) -> ModelMetadata:
     return ModelMetadata(
         task="x", annotation_kind="values", classes=[], input_size=[32, 32], architecture="net", licence="MIT",
-        resize=ResizeRecipe(mode="letterbox", size=[32, 32]), experiment_id="", run_id="", created_at="",
+        resize=ResizeDescription(mode="letterbox", size=[32, 32]), experiment_id="", run_id="", created_at="",
         measurements=measurements, details={"value_names": ["a", "b"]},
     )  # fmt: skip

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from app.export.onnx_format import OnnxModel, open_exported, write
-from app.schemas.export import ExportOptions, ModelMetadata, ResizeRecipe
+from app.schemas.export import ExportOptions, ModelMetadata, ResizeDescription
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
 from app.tasks.registry import list_specs, load_export
@@ -135,6 +135,25 @@ def test_input_and_outputs_are_named_and_the_batch_is_free(exported: Export) -> 
         assert {len(values) for values in outputs.values()} == {batch}
 
 
+LOWEST_IR = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9, 21: 10}
+
+
+@pytest.mark.parametrize("opset", range(13, 22))
+def test_the_file_has_the_lowest_version_that_its_operator_set_needs(
+    label_world: World, tmp_path: Path, opset: int
+) -> None:
+    """The numbers are those of the releases of ONNX; its own table has to agree."""
+    trained = make_small(label_world)
+    path = tmp_path / "model.onnx"
+    write(make_conversion(trained, opset_version=opset), path, lambda _step: None)
+    proto = onnx.load(path)
+    assert proto.ir_version == LOWEST_IR[opset]
+    assert onnx.helper.find_min_ir_version_for([onnx.helper.make_opsetid("", opset)]) == LOWEST_IR[opset]
+    if LOWEST_IR[opset] < 10:
+        assert not any(node.metadata_props for node in proto.graph.node)
+    assert differences(path, trained.model, trained.context).max() < 1e-4
+
+
 @pytest.mark.parametrize("opset", [17, 18])
 def test_a_fixed_batch_is_one(label_world: World, tmp_path: Path, opset: int) -> None:
     conversion = make_conversion(make_small(label_world), opset_version=opset, dynamic_axes=False)
@@ -169,7 +188,12 @@ def test_the_metadata_is_inside(label_export: Export) -> None:
     assert metadata.task == label_export.world.task
     assert metadata.classes == ["bolt", "nut", "washer"]
     assert metadata.input_size == [64, 64]
-    assert metadata.resize == ResizeRecipe(mode="stretch", size=[64, 64])
+    assert metadata.resize == ResizeDescription(mode="stretch", size=[64, 64], antialias=True, pad_value=114)
+    stored = json.loads(properties["ai_studio"])
+    assert stored["resize"] == {
+        "mode": "stretch", "size": [64, 64], "interpolation": "bilinear", "antialias": True, "pad_value": 114,
+    }  # fmt: skip
+    assert (stored["channel_order"], stored["exif"]) == ("RGB", "applied")
     assert (metadata.architecture, metadata.licence) == ("mobilenet_v3_small", "BSD-3-Clause")
     assert metadata.metrics == {"score": 0.5}
     assert (metadata.experiment_id, metadata.run_id) == ("exp-00000001", "run-00000001")

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from app.schemas.export import ResizeRecipe
 from app.schemas.job_context import JobFailure
+from app.schemas.pixels import LEGACY, PixelReading, PixelScale
 from app.tasks import registry
 from app.tasks.trained import (
     CHECKPOINT_KEY,
@@ -197,3 +198,27 @@ def test_a_model_of_another_run_is_refused(ids: tuple[str, str], words: str, tmp
     assert load_trained(path, "cpu", "exp-00000001", "run-00000001").metadata == extra
     with pytest.raises(JobFailure, match=words):
         load_trained(path, "cpu", *ids)
+
+
+def test_a_checkpoint_carries_how_pixels_are_read(tmp_path: Path) -> None:
+    pixels = PixelReading(
+        scale=PixelScale(min=290.0, max=320.0, how="found", has_unit_images=True), background=[0, 0, 0]
+    )
+    described = describe_checkpoint(make_context(TASKS[0], model=SETTINGS), RECIPE, {}, pixels)
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio=json.loads(json.dumps(described)))
+    assert load_trained(tmp_path / "best.ckpt").pixels == pixels
+
+
+def test_a_checkpoint_that_does_not_say_how_pixels_are_read_keeps_the_old_way(tmp_path: Path) -> None:
+    described = describe_checkpoint(make_context(TASKS[0], model=SETTINGS), RECIPE, {})
+    del described["pixels"]
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio=described | {"version": 2})
+    assert load_trained(tmp_path / "best.ckpt").pixels == LEGACY
+
+
+@pytest.mark.parametrize("pixels", [{"scale": {"min": 1.0, "max": 1.0}}, {"background": [0, 0, 256]}, []])
+def test_a_checkpoint_with_a_scale_that_is_none_is_refused(tmp_path: Path, pixels: Any) -> None:
+    described = describe_checkpoint(make_context(TASKS[0], model=SETTINGS), RECIPE, {})
+    _save(tmp_path / "best.ckpt", TASKS[0], ai_studio=described | {"pixels": pixels})
+    with pytest.raises(JobFailure, match="does not fit this version"):
+        load_trained(tmp_path / "best.ckpt")

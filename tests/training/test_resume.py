@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.datasets.table import Label
+from app.datasets.pixel_records import record_reading
+from app.datasets.table import Label, decode_dataset, encode_dataset
 from app.schemas.events import EpochFinished, Event, LogLine, RunConfigResolved
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import TrainPayload
+from app.schemas.pixels import PixelReading, PixelScale
 from app.schemas.tasks import AugmentationEntry
 from app.training import savings
 from app.training.callbacks import steps
@@ -154,6 +156,7 @@ def make_first_version(path: Path) -> None:
     """Let a checkpoint be as version 1 wrote it: nothing of its optimizer is packed."""
     content = load_checkpoint(path.parent.parent)
     content["ai_studio"]["version"] = 1
+    del content["ai_studio"]["pixels"], content["resume"]["identity"]["pixels"]
     content["resume"]["optimizer"] = unpack_optimizer(content["resume"]["optimizer"])
     torch.save(content, path)
 
@@ -164,7 +167,7 @@ def test_a_checkpoint_of_the_first_version_is_resumed_to_the_same_end(workplace:
     context.decide = command_after(4, "pause")
     assert run_fake(context, payload_of(context))["outcome"] == "paused"
     packed = load_checkpoint(workplace.root / "parts")
-    assert (packed["ai_studio"]["version"], PACKED_KEY in packed["resume"]["optimizer"]) == (2, True)
+    assert (packed["ai_studio"]["version"], PACKED_KEY in packed["resume"]["optimizer"]) == (3, True)
     make_first_version(workplace.root / "parts/checkpoints/last.ckpt")
     assert PACKED_KEY not in load_checkpoint(workplace.root / "parts")["resume"]["optimizer"]
     resumed = resume(workplace, "parts", context, hyperparameters=FULL)
@@ -177,10 +180,10 @@ def test_a_checkpoint_of_a_later_version_is_not_resumed(workplace: Workplace) ->
     context.decide = command_after(4, "pause")
     run_fake(context, payload_of(context))
     content = load_checkpoint(workplace.root / "parts")
-    content["ai_studio"]["version"] = 3
+    content["ai_studio"]["version"] = 4
     torch.save(content, workplace.root / "parts/checkpoints/last.ckpt")
     resumed = resume(workplace, "parts", context, hyperparameters=FULL)
-    with pytest.raises(JobFailure, match="has version 3 and needs a later AI Studio"):
+    with pytest.raises(JobFailure, match="has version 4 and needs a later AI Studio"):
         run_fake(resumed, payload_of(resumed))
 
 
@@ -298,9 +301,18 @@ def change_labels(workplace: Workplace) -> dict[str, Any]:
     return {}
 
 
+def change_scale(workplace: Workplace) -> dict[str, Any]:
+    """Import the same files again, with a scale for images beyond 8 bit."""
+    path = workplace.root / "dataset.json"
+    table = decode_dataset(path.read_bytes())
+    path.write_bytes(encode_dataset(record_reading(table, PixelReading(scale=PixelScale(min=0.0, max=4095.0)))))
+    return {}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (change_scale, "how the pixels of the images are read .* a scale of 0 to 4095, transparent pixels of colour"),
         (change_images, "the images or annotations of the dataset"),
         (change_labels, "the images or annotations of the dataset"),
         (change_classes, "red, green, blue then; red, green, blue, white now"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.api.dependencies import ProjectPath, StudioDep
+from app.api.files import serve_file
 from app.api.pages.dataset_clearing import clear_form_fragment
 from app.api.pages.dataset_content import Content, dataset_content_fragment, make_content, title_of
 from app.api.pages.dataset_detail import Detail, image_detail_fragment, make_detail, missing_detail
@@ -38,10 +39,10 @@ class DatasetContext:
 @router.head("/projects/{pid}/dataset")
 @router.get("/projects/{pid}/dataset")
 def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
-    """The images of a project, and how they come in."""
+    """The dataset page: images, statistics and the import dialog."""
     shell = project_shell(studio.pages.get_project_page(pid), "dataset")
     page = studio.dataset_pages.get_page(pid, address.to_query())
-    formats = [Option("", "Find it by looking"), *(Option(item.name, title_of(item)) for item in page.formats)]
+    formats = [Option("", "Detect automatically"), *(Option(item.name, title_of(item)) for item in page.formats)]
     context = DatasetContext(
         shell, make_content(pid, address, page), _find_detail(studio, pid, address), formats, page.max_upload_bytes
     )
@@ -50,7 +51,7 @@ def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> 
 
 @router.get("/projects/{pid}/dataset/dataset-content")
 def show_content(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
-    """What an import or a removal changes of the page."""
+    """The part of the page that an import or a removal changes."""
     page = studio.dataset_pages.get_page(pid, address.to_query())
     return HTMLResponse(render_fragment(dataset_content_fragment(pid, address, page)))
 
@@ -68,6 +69,16 @@ def show_image(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HT
     """One image with its annotations, facts and neighbours."""
     image = studio.dataset_pages.get_image(pid, address.image or "", address.to_query())
     return HTMLResponse(render_fragment(image_detail_fragment(pid, address, image)))
+
+
+@router.head("/projects/{pid}/dataset/picture")
+@router.get("/projects/{pid}/dataset/picture")
+def show_picture(
+    request: Request, pid: ProjectPath, studio: StudioDep, image: Annotated[str, Query(max_length=1024)]
+) -> Response:
+    """The image as a model gets it: in the grey levels of the dataset's scale, on the dataset's background."""
+    found = studio.datasets.find_picture(pid, image)
+    return Response(found, media_type="image/png") if isinstance(found, bytes) else serve_file(request, found)
 
 
 @router.get("/projects/{pid}/dataset/mask")

@@ -8,23 +8,33 @@ from typing import Literal
 from app.api.pages.charts import Chart, Series
 from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
 from app.api.pages.dataset_query import DatasetAddress, page_url
+from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
-from app.schemas.import_report import ImportProblem
+from app.schemas.import_report import LossLevel, describe_loss, measure_loss
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages
 
 MAX_CHART_CLASSES = 20
 MAX_CLASS_LINKS = 200
-MAX_PROBLEMS = 50
-_MODES = {"copy": "Copied into the workspace", "link": "Hard links to the source", "reference": "Left where they lie"}
+_RESULT_KINDS: dict[LossLevel, Literal["good", "info", "warning", "error"]] = {
+    "none": "good",
+    "small": "info",
+    "notable": "warning",
+    "most": "error",
+}
+_MODES = {
+    "copy": "Copied into the workspace",
+    "link": "Hard links to the original files",
+    "reference": "Read from their original place",
+}
 
 
 @dataclass(frozen=True)
 class ImportProgress:
-    """An import that runs; `total` 0 where it is not known."""
+    """Progress of a running import; `total` is 0 where it is unknown."""
 
     job_id: str
     label: str
@@ -35,7 +45,7 @@ class ImportProgress:
 
 @dataclass(frozen=True)
 class ImportEnd:
-    """An import that did not end well."""
+    """An import that failed, was interrupted or cancelled."""
 
     title: str
     text: str
@@ -43,13 +53,14 @@ class ImportEnd:
 
 
 @dataclass(frozen=True)
-class Problems:
-    """What was wrong in the source; `more` says how many are not named, `all_url` has the table of all."""
+class ImportResult:
+    """What an import kept and lost; `is_next`: nothing was done with the images yet. `message` is said at its end."""
 
     title: str
-    items: list[ImportProblem]
-    more: str
-    all_url: str
+    text: str
+    kind: Literal["good", "info", "warning", "error"]
+    message: str
+    is_next: bool
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ class Content:
     progress: ImportProgress | None
     end: ImportEnd | None
     problem: str
-    next_step: str
+    result: ImportResult | None
     filters: Filters | None
     grid: Grid | None
     statistics: Statistics | None
@@ -124,7 +135,7 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
         progress=progress,
         end=_make_end(page.import_job) if summary is None and not page.is_importing and page.import_job else None,
         problem=page.problem or "",
-        next_step=_say_next_step(summary) if summary is not None else "",
+        result=_describe_import(summary) if summary is not None else None,
         filters=make_filters(project_id, address, summary) if summary is not None else None,
         grid=make_grid(project_id, address, listing) if listing is not None else None,
         statistics=_make_statistics(project_id, address, summary) if summary is not None else None,
@@ -134,16 +145,6 @@ def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) ->
 def title_of(item: ImportFormatInfo) -> str:
     """Return what a format is, as a sentence begins."""
     return item.title[:1].upper() + item.title[1:]
-
-
-def describe_problems(problems: list[ImportProblem], num_problems: int, all_url: str) -> Problems | None:
-    """Return the first problems and how many more there are, None when there is none."""
-    if num_problems == 0:
-        return None
-    named = problems[:MAX_PROBLEMS]
-    noun = "problem" if num_problems == 1 else "problems"
-    more = num_problems - len(named)
-    return Problems(f"{num_problems:,} {noun}", named, f"And {more:,} more." if more > 0 else "", all_url)
 
 
 def format_bytes(number: int) -> str:
@@ -158,7 +159,7 @@ def format_bytes(number: int) -> str:
 
 def _make_progress(job: JobSummary) -> ImportProgress:
     done, total = job.progress.done, job.progress.total
-    label = job.progress.message or ("Waiting for its turn" if job.status == "pending" else "Looking at the files")
+    label = job.progress.message or ("Queued" if job.status == "pending" else "Reading files")
     text = f"{done:,} of {total:,}" if total else ""
     return ImportProgress(job.id, label, done, total, text)
 
@@ -166,28 +167,35 @@ def _make_progress(job: JobSummary) -> ImportProgress:
 def _make_end(job: JobSummary) -> ImportEnd | None:
     reason = job.error.message if job.error is not None else ""
     if job.status == "failed":
-        return ImportEnd("The import failed", reason or "The log of the server says why.", "error")
+        return ImportEnd("The import failed", reason or "The server's log has the details.", "error")
     if job.status == "interrupted":
         return ImportEnd(
-            "The import was interrupted", f"{reason} Nothing was changed; import again.".strip(), "warning"
+            "The import was interrupted",
+            f"{reason} The dataset was not changed. Start the import again.".strip(),
+            "warning",
         )
     if job.status == "cancelled":
-        return ImportEnd("The import was cancelled", "Nothing was changed.", "info")
+        return ImportEnd("The import was cancelled", "The dataset was not changed.", "info")
     return None
 
 
-def _say_next_step(summary: DatasetSummary) -> str:
-    if summary.split_names:
-        return ""
-    num_images = summary.image_stats.num_images
-    noun = "image is" if num_images == 1 else "images are"
-    text = f"{num_images:,} {noun} here."
+def _describe_import(summary: DatasetSummary) -> ImportResult:
+    num_images, num_lost = summary.image_stats.num_images, summary.num_lost
+    texts = []
     if summary.num_problems:
-        noun = "problem" if summary.num_problems == 1 else "problems"
-        text += f" The import met {summary.num_problems:,} {noun}, listed under Statistics."
+        noun = "problem is" if summary.num_problems == 1 else "problems are"
+        texts.append(f"{summary.num_problems:,} {noun} listed under Statistics, with the reason for each image.")
     if summary.identical.groups:
-        text += f" {summary.identical.in_words()}"
-    return f"{text} Next, divide them into images to train on, to validate with and to test with."
+        texts.append(summary.identical.in_words())
+    texts.append("Next, split the images into training, validation and test sets.")
+    lost = f"; {num_lost:,} {'was' if num_lost == 1 else 'were'} not" if num_lost else ""
+    return ImportResult(
+        title=describe_loss(num_images, num_lost, "were imported", "were not" if num_lost != 1 else "was not"),
+        text=" ".join(texts),
+        kind=_RESULT_KINDS[measure_loss(num_images, num_lost)],
+        message=f"Imported {num_images:,} {'image' if num_images == 1 else 'images'}{lost}",
+        is_next=not summary.split_names,
+    )
 
 
 def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetSummary) -> Statistics:
@@ -203,10 +211,13 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
             grid_link(project_id, plain.model_copy(update={"class_name": name}), f"{name} ({count:,})")
             for name, count in counts[:MAX_CLASS_LINKS]
         ],
-        class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
-        class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
+        class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'}",
+        class_links_more=f"And {num_more:,} more. Filter by name to find them." if num_more > 0 else "",
         problems=describe_problems(
-            summary.problems, summary.num_problems, f"/api/datasets/{summary.project_id}/import/problems"
+            summary.groups,
+            summary.problems,
+            summary.num_problems,
+            f"/api/datasets/{summary.project_id}/import/problems",
         ),
         identical=_describe_identical(project_id, summary.identical),
     )
@@ -218,7 +229,7 @@ def _describe_identical(project_id: str, identical: IdenticalImages) -> Identica
     num_more = identical.groups - len(identical.examples)
     return Identical(
         title=f"{identical.images:,} identical images",
-        text=f"{identical.in_words()} A split drawn here keeps each group in one subset.",
+        text=f"{identical.in_words()} A new split keeps each group in one subset.",
         groups=[_describe_group(project_id, group) for group in identical.examples],
         more=f"And {num_more:,} more {'group' if num_more == 1 else 'groups'}." if num_more else "",
     )
@@ -244,7 +255,7 @@ def _draw_classes(counts: list[tuple[str, int]]) -> Chart:
         type="bar",
         series=(Series("Images", values=tuple(float(count) for _, count in shown)),),
         labels=tuple(name for name, _ in shown),
-        summary=f"From {shown[0][1]:,} in {shown[0][0]} down to {shown[-1][1]:,} in {shown[-1][0]}.",
+        summary=f"Most images: {shown[0][0]} with {shown[0][1]:,}. Fewest: {shown[-1][0]} with {shown[-1][1]:,}.",
         is_horizontal=True,
         y_min=0.0,
     )
@@ -254,18 +265,23 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
     stats = summary.image_stats
     facts = [
         ("Images", f"{stats.num_images:,}"),
-        ("Sides", _sides(stats.min_width, stats.max_width, stats.min_height, stats.max_height)),
-        ("Formats", ", ".join(stats.formats)),
-        ("Size", format_bytes(summary.total_bytes)),
+        ("Dimensions", _sides(stats.min_width, stats.max_width, stats.min_height, stats.max_height)),
+        ("Image types", ", ".join(stats.formats)),
+        ("Total size", format_bytes(summary.total_bytes)),
         ("Source", summary.source_path),
-        ("Read as", summary.source_format.replace("_", " ")),
-        ("Files", _MODES[summary.import_mode]),
+        ("Format", summary.source_format.replace("_", " ")),
+        ("Image storage", _MODES[summary.import_mode]),
         ("Imported", describe_moment(summary.imported_at).exact),
     ]
     if summary.value_names:
         facts.insert(1, ("Values", ", ".join(summary.value_names)))
     if summary.class_counts:
         facts.insert(1, ("Classes", f"{len(summary.class_counts):,}"))
+    if summary.pixel_scale:
+        scale = summary.pixel_scale
+        facts.append(("Pixel scale", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
+    if summary.num_lost:
+        facts.insert(1, ("Not imported", f"{summary.num_lost:,}"))
     if summary.class_mapping:
         facts.append(("Classes renamed", f"{len(summary.class_mapping):,}"))
     return facts

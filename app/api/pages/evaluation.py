@@ -140,7 +140,7 @@ def _select(studio: Studio, project_id: str, address: EvaluationAddress) -> Sele
 
 
 def _resolve(studio: Studio, project_id: str, address: EvaluationAddress) -> EvaluationAddress:
-    if address.cell is None:
+    if address.cell is None and address.class_name is None and address.predicted is None:
         return address
     aggregate = studio.evaluations.get_evaluation(project_id, address.experiment or "").aggregate or {}
     return address.resolve(aggregate.get("classes", []))

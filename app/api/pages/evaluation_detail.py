@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from app.api.pages.evaluation_figures import count, format_number, format_share
 from app.api.pages.evaluation_pictures import Bar
-from app.api.pages.evaluation_query import PAGE_SIZE, EvaluationAddress, page_url, thumbnail_url
+from app.api.pages.evaluation_query import PAGE_SIZE, EvaluationAddress, page_url, picture_url, thumbnail_url
 from app.api.pages.evaluation_results import describe_verdict, name_value
 from app.api.pages.overlays import Picture
 from app.api.pages.values import format_value
@@ -102,7 +102,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -
         position=f"{navigation.position:,} of {count(navigation.total, 'image')}" if navigation.position else "",
         previous=_image_urls(project_id, address, navigation.prev) if navigation.prev else None,
         next=_image_urls(project_id, address, navigation.next) if navigation.next else None,
-        picture=Picture(f"/api/datasets/{project_id}/images/{quote(filename)}", name, width or 1, height or 1),
+        picture=Picture(picture_url(project_id, filename), name, width or 1, height or 1),
         fallback_url=thumbnail_url(project_id, filename),
         is_small=0 < max(width, height) <= SMALL_SIDE_PX,
         verdict=verdict,
@@ -129,7 +129,7 @@ def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neigh
 def _label_facts(row: Row) -> list[tuple[str, str]]:
     prediction = row["prediction"]
     return [
-        ("Truth", str(row["ground_truth"]["class_name"])),
+        ("Ground truth", str(row["ground_truth"]["class_name"])),
         ("Prediction", str(prediction["class_name"])),
         ("Confidence", format_share(float(prediction["confidence"]))),
     ]

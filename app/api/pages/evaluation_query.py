@@ -54,7 +54,12 @@ class EvaluationAddress(QueryModel):
         )
 
     def resolve(self, classes: list[str]) -> EvaluationAddress:
-        """Return the same with the names that `cell` stands for; a cell that is not there is left out."""
+        """Return the same with the names that `cell` stands for; a cell that is not there is left out.
+
+        Without classes nothing is filtered by them, whatever an address says that was kept from another project.
+        """
+        if not classes:
+            return self.change(cell=None, class_name=None, predicted=None)
         if self.cell is None:
             return self
         numbers = [int(number) for number in self.cell.split("-")]
@@ -118,6 +123,11 @@ def write_query(pairs: list[tuple[str, str]]) -> str:
 def page_url(project_id: str) -> str:
     """Return the address of the page."""
     return f"/projects/{project_id}/evaluation"
+
+
+def picture_url(project_id: str, filename: str) -> str:
+    """Return the address of the image as a model gets it."""
+    return f"/projects/{project_id}/dataset/picture?image={quote(filename, safe='')}"
 
 
 def thumbnail_url(project_id: str, filename: str) -> str:

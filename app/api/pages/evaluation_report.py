@@ -28,9 +28,9 @@ from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, Subs
 MAX_SKIPPED = 20
 MAX_NAMED_CLASSES = 10
 _ATTEMPT_TITLES = {
-    "failed": "Evaluating again failed",
-    "interrupted": "Evaluating again was interrupted",
-    "cancelled": "Evaluating again was cancelled",
+    "failed": "The new evaluation failed",
+    "interrupted": "The new evaluation was interrupted",
+    "cancelled": "The new evaluation was cancelled",
 }
 
 
@@ -196,8 +196,8 @@ def _state_of(
 def _say_what_goes(aggregate: dict[str, Any] | None) -> str:
     results = f"the results of {count(int(aggregate.get('num_images', 0)), 'image')}" if aggregate else "its settings"
     return (
-        f"The metrics, the pictures and {results} are deleted. "
-        "The experiment, its checkpoints and the images stay, so it can be evaluated again."
+        f"The metrics, the charts and {results} are deleted. "
+        "The experiment, its checkpoints and the images are kept, so you can evaluate it again."
     )
 
 
@@ -233,7 +233,7 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
                 name=item.name,
                 label=f"{SUBSET_TITLES[item.name]}: {count(item.num_images, 'image')}",
                 is_checked=item.name in chosen and item.num_images > 0,
-                reason="" if item.num_images else "This split has no such images.",
+                reason="" if item.num_images else "This split has no images in this subset.",
             )
             for item in selected.subsets
         ],
@@ -255,7 +255,7 @@ def _make_progress(experiment_id: str, evaluation: EvaluationRecord | None) -> E
     done, total = evaluation.progress.processed, evaluation.progress.total
     return EvaluationProgress(
         experiment_id=experiment_id,
-        label="Waiting for its turn" if evaluation.status == "pending" else "Evaluating",
+        label="Queued" if evaluation.status == "pending" else "Evaluating",
         processed=done,
         total=total,
         text=f"{done:,} of {count(total, 'image')}" if total else "starting",
@@ -269,13 +269,13 @@ def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> Endi
     error = evaluation.error
     details = error.traceback if error is not None else ""
     if evaluation.status == "failed":
-        text = error.message if error is not None else "The log of the server says why."
+        text = error.message if error is not None else "The server's log has the details."
         return Ending("The evaluation failed", text, details, "error")
     if evaluation.status == "interrupted":
-        text = error.message if error is not None else "The server stopped while it ran."
-        return Ending("The evaluation was interrupted", f"{text} Nothing was measured.", details, "warning")
+        text = error.message if error is not None else "The server stopped during the evaluation."
+        return Ending("The evaluation was interrupted", f"{text} There is no result.", details, "warning")
     if evaluation.status == "cancelled":
-        return Ending("The evaluation was cancelled", "Nothing was measured.", "", "info")
+        return Ending("The evaluation was cancelled", "There is no result.", "", "info")
     return Ending("The results cannot be read", "Their files are missing or damaged.", "", "error")
 
 
@@ -287,7 +287,7 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
     title = _ATTEMPT_TITLES.get(attempt.status, _ATTEMPT_TITLES["failed"])
     reason = f"{attempt.error.message} " if attempt.error is not None and attempt.status != "cancelled" else ""
     details = attempt.error.traceback if attempt.error is not None else ""
-    return Ending(title, f"{reason}The results below are of the evaluation before it.", details, kind)
+    return Ending(title, f"{reason}The results below are from the previous evaluation.", details, kind)
 
 
 def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:
@@ -305,18 +305,20 @@ def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) ->
 def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what the figures cover, and what flatters them."""
     num = int(aggregate.get("num_images", 0))
-    few = " With so few images the bars are wide." if num < 200 else ""
+    few = " With few images, the intervals are wide." if num < 200 else ""
     notes = [
-        f"Measured on {count(num, 'image')}. The 95 % intervals cover the choice of these images only: other images "
-        f"like these would likely give a figure in the bar; another training run would vary further.{few}"
+        f"Measured on {count(num, 'image')}. The 95 % intervals cover only the choice of these images: on other, "
+        f"similar images the metric would probably be within the interval. Another training run can vary more.{few}"
     ]
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     subsets = evaluation.split_subsets if evaluation is not None else []
     if "val" in subsets:
-        notes.append("Validation images are among them. They chose the best epoch, so the figures are too good.")
+        notes.append(
+            "These include validation images, which were used to choose the best epoch, so the metrics are too good."
+        )
     if "train" in subsets:
-        notes.append("Training images are among them. The model has learned from them, so the figures are too good.")
+        notes.append("These include training images, which the model was trained on, so the metrics are too good.")
     return tuple(notes)
 
 
@@ -329,7 +331,7 @@ def _make_skipped(skipped: dict[str, Any] | None) -> Skipped | None:
         for item in skipped.get("images", [])[:MAX_SKIPPED]
     ]
     more = number - len(items)
-    title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} left out"
+    title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} skipped"
     return Skipped(title, items, f"And {more:,} more." if more > 0 else "")
 
 

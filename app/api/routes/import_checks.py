@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.api.dependencies import JobPath, ProjectPath, StudioDep
-from app.api.files import document_file, serve_download
+from app.api.files import document_file, serve_download, serve_file
 from app.api.json_body import StrictRoute
 from app.api.pages.dataset_check import check_fragment
 from app.api.present import present
@@ -21,6 +22,9 @@ from app.schemas.import_report import ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 
 router = APIRouter(prefix="/api/datasets/{pid}/import", tags=["Datasets"], route_class=StrictRoute)
+PicturePath = Annotated[
+    str, Path(pattern=r"^[0-9]{1,4}-[0-9]{1,2}\.jpg$", description="Name of a preview picture as the report has it.")
+]
 # Most dry runs end within this time, and then one request is all that it takes.
 WAIT_S = 5.0
 # For a client that asks with "Prefer: respond-async" (RFC 7240), as the page does to show how far it is.
@@ -61,6 +65,19 @@ def get_check(request: Request, pid: ProjectPath, job_id: JobPath, studio: Studi
 def get_check_problems(pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
     """A CSV table of file, message, fix and severity; reports name the first of them."""
     return serve_download(studio.import_checks.problems_path(pid, job_id), "problems.csv", "text/csv")
+
+
+@router.get(
+    "/check/{job_id}/previews/{picture}",
+    response_class=Response,
+    responses=document_file("image/jpeg"),
+    summary="Get a preview picture of a dry run",
+)
+def get_check_preview(
+    request: Request, pid: ProjectPath, job_id: JobPath, picture: PicturePath, studio: StudioDep
+) -> Response:
+    """One of the small pictures that `previews` of the report names."""
+    return serve_file(request, studio.import_checks.preview_path(pid, job_id, picture))
 
 
 @router.get(

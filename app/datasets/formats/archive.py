@@ -16,7 +16,7 @@ from app.datasets.formats.archive_kinds import FIX, find_other_archive, name_arc
 from app.datasets.formats.base import ProblemList, SourceError, clean_text, shorten
 from app.datasets.formats.name_encodings import TITLES, decode_name, find_encoding
 from app.datasets.formats.tree import has_image_ending
-from app.datasets.formats.walking import is_junk, resolve_inside
+from app.datasets.formats.walking import is_clutter, is_junk, resolve_inside
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.formats.zip_directory import (
     DEFLATED,
@@ -270,7 +270,11 @@ def _entry_name(entry: ZipEntry) -> str:
 
 
 def _is_junk(entry: ZipEntry) -> bool:
-    return any(is_junk(part) for part in _entry_name(entry).split("/") if part.strip("."))
+    """Say whether an entry is not unpacked. Images in hidden and system folders are, so that they are counted."""
+    parts = [part for part in _entry_name(entry).split("/") if part.strip(".")]
+    if any(is_clutter(part) for part in parts):
+        return True
+    return any(is_junk(part) for part in parts) and not has_image_ending(parts[-1])
 
 
 def _breaks_ratio(num_bytes: int, num_packed: int, max_ratio: float) -> bool:

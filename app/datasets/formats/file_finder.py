@@ -141,7 +141,7 @@ class FileFinder:
             for index, wanted_key, match in ways:
                 files = self._keep_folder(wanted, index.get(wanted_key, ()))
                 if files:
-                    return self._choose(name, wanted.parts, files, match)
+                    return self._choose(name, wanted, files, match)
         if wanted.refusal is not None:
             raise NoFileError(wanted.refusal.message, wanted.refusal.fix, "bad_file_name")
         msg = f"The file {shorten(name)!r} does not exist."
@@ -164,11 +164,11 @@ class FileFinder:
         there = self._known[folder]
         return [file for file in files if _fold(file.rpartition("/")[0]) in there] if there else files
 
-    def _choose(self, name: str, parts: Sequence[str], files: Sequence[str], match: Match) -> FoundFile:
+    def _choose(self, name: str, wanted: _Wanted, files: Sequence[str], match: Match) -> FoundFile:
         """Return the one of several files that a name means; raises NoFileError when more than one fits."""
         best = files
         if len(best) > 1:
-            best = _keep_best(best, [_count_common(file, parts) for file in best])
+            best = _keep_best(best, [_count_common(file, wanted.parts) for file in best])
         if len(best) > 1:
             best = _keep_best(best, [(int(file.rpartition("/")[0] in self._folders), 0) for file in best])
         if len(best) > 1:
@@ -182,7 +182,7 @@ class FileFinder:
         if path is None:
             msg = f"The file {shorten(name)!r} does not exist."
             raise NoFileError(msg, "Add the image, or correct or remove its entry.", "missing_file")
-        if match is Match.LAST_PART and self._differs_in_letters(parts, best[0]):
+        if match is Match.LAST_PART and wanted.refusal is None and self._differs_in_letters(wanted.parts, best[0]):
             match = Match.LETTERS
         return FoundFile(path, self._name(path), match)
 

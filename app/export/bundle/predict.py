@@ -1,21 +1,30 @@
 """Runs an exported model on image files. Needs numpy, Pillow and onnxruntime, and nothing else.
 
-    python predict.py photo.jpg more/*.png     one line per image
-    python predict.py --json photo.jpg         the same as JSON
-    python predict.py --check                  compares the files with SHA256SUMS, then runs the golden set and compares
+    python predict.py photo.jpg more/             one line per image; folders are read with everything below them
+    python predict.py --csv --output found.csv photos/
+    python predict.py --json photo.jpg            the same as JSON
+    python predict.py --check                     compares the files with SHA256SUMS, then runs the golden set
 
-Classes, input size and resizing are read from the model itself. Reading and resizing are those of AI Studio, step by
-step, so that the answers are the same.
+A file that cannot be read is named on standard error, and the others go on; the exit code is 1 then. Classes, input
+size, resizing and the scale of images beyond 8 bit are read from the model itself. Reading and resizing are those of
+AI Studio, step by step, so that the answers are the same. It is one file, so that it can be copied on its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
+import glob
 import hashlib
 import json
+import os
+import struct
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import onnxruntime
@@ -23,11 +32,17 @@ from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 YOURS = ("README.md", "predict.py")  # Whoever changes these has a reason; the check says so and goes on.
-FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
+# Files in folders are tried when they begin like an image, or are named like one.
+STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
+ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif", ".avif", ".dng"}
+PROGRESS_S = 5.0
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
 ORIENTATION_TAG = 0x0112
 PHOTOMETRIC_TAG = 262
+SUBFILE_TYPE_TAG, SUB_IFDS_TAG, DNG_VERSION_TAG = 254, 330, 50706
+UNIT_TOLERANCE = 1e-3
 TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -42,6 +57,11 @@ RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+# What Pillow and numpy raise for files that are damaged, too large or no images.
+IMAGE_ERRORS = (
+    *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError),
+    *(struct.error, Image.DecompressionBombError),
+)
 Image.MAX_IMAGE_PIXELS = None  # The sides are checked below, before any pixel is decoded.
 
 Array = Any
@@ -59,7 +79,7 @@ class Model:
 
     def prepare(self, path: Path) -> Array:
         """Return the image of a file as the model's input, uint8 (1, 3, height, width)."""
-        pixels = resize_image(read_rgb(path), self.metadata["resize"], self.metadata["input_size"])
+        pixels = resize_image(read_rgb(path, self.metadata), self.metadata["resize"], self.metadata["input_size"])
         return np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis])
 
     def run(self, images: Array) -> dict[str, Array]:
@@ -68,7 +88,10 @@ class Model:
 
     def predict(self, path: Path) -> dict[str, Any]:
         """Return what the model says of the image of a file."""
-        return read_outputs(self.run(self.prepare(path)), self.metadata)
+        outputs = self.run(self.prepare(path))
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise ValueError("The model gives no finite numbers for this image.")
+        return read_outputs(outputs, self.metadata)
 
 
 def read_outputs(outputs: dict[str, Array], metadata: dict[str, Any]) -> dict[str, Any]:
@@ -84,13 +107,31 @@ def read_outputs(outputs: dict[str, Array], metadata: dict[str, Any]) -> dict[st
     return {name: value.tolist() for name, value in outputs.items()}
 
 
-def read_rgb(path: Path) -> Array:
-    """Return the first frame as uint8 RGB (height, width, 3), orientation applied, alpha dropped."""
-    with Image.open(path, formats=FORMATS) as image:
-        if max(image.size) > MAX_SIDE_PX:
-            raise ValueError(f"{path}: a side may have {MAX_SIDE_PX} pixels at most.")
-        image.load()
-        return np.array(orient_image(convert_to_rgb(image), read_orientation(image)))
+def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
+    """Return the first frame as uint8 RGB (height, width, 3), orientation applied."""
+    with path.open("rb") as file:
+        head = file.read(32)
+        is_heic = any(brand in head[8:] for brand in (b"hei", b"hev", b"mif1")) and b"avi" not in head
+        if head[4:8] == b"ftyp" and is_heic:
+            raise ValueError("This is a HEIC photo. Save it as JPEG.")
+        file.seek(0)
+        with Image.open(file, formats=FORMATS) as image:
+            if max(image.size) > MAX_SIDE_PX:
+                raise ValueError(f"A side may have {MAX_SIDE_PX} pixels at most.")
+            check_kind(image, head)
+            image.load()
+            return np.array(orient_image(convert_to_rgb(image, metadata), read_orientation(image)))
+
+
+def check_kind(image: Image.Image, head: bytes) -> None:
+    """Refuse what Pillow would show as something else than it is."""
+    if image.mode == "LAB":
+        raise ValueError("Images in CIELAB colours are not supported.")
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    kind = tags.get(SUBFILE_TYPE_TAG, 0)
+    is_preview = isinstance(kind, int) and kind & 1 and SUB_IFDS_TAG in tags
+    if DNG_VERSION_TAG in tags or is_preview or (image.format == "TIFF" and head[8:10] == b"CR"):
+        raise ValueError("This is a camera RAW photo. Develop it and save it as JPEG, TIFF or PNG.")
 
 
 def read_orientation(image: Image.Image) -> int:
@@ -110,24 +151,62 @@ def orient_image(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def convert_to_rgb(image: Image.Image) -> Image.Image:
-    """Return a loaded image of any mode as 8-bit RGB without alpha."""
-    if image.mode == "RGB":
-        return image
+def convert_to_rgb(image: Image.Image, metadata: dict[str, Any]) -> Image.Image:
+    """Return a loaded image of any mode as 8-bit RGB; transparent pixels lie on the background of the model."""
     if image.mode.startswith("I") or image.mode == "F":
-        grey = scale_to_8_bit(np.asarray(image))
+        grey = scale_to_8_bit(np.asarray(image), metadata.get("pixel_scale"))
         if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC_TAG) == 0:
             grey = 255 - grey  # WhiteIsZero: Pillow inverts 8-bit samples only.
         return Image.fromarray(grey).convert("RGB")
-    if image.mode == "LAB":
-        raise ValueError("Images in CIELAB colours are not supported.")
+    background = metadata.get("background")
+    may_be_transparent = image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info
+    if background is not None and may_be_transparent:
+        return lay_on(unmultiply(image).convert("RGBA"), tuple(background))
+    if image.mode == "RGB":
+        return image
     image.info.pop("transparency", None)
+    return unmultiply(image).convert("RGB")
+
+
+def unmultiply(image: Image.Image) -> Image.Image:
+    """Return an image with premultiplied alpha as one without; others as they are."""
     if image.mode in {"RGBa", "La"}:
-        image = image.convert("RGBA" if image.mode == "RGBa" else "LA")
-    return image.convert("RGB")
+        return image.convert("RGBA" if image.mode == "RGBa" else "LA")
+    return image
 
 
-def scale_to_8_bit(samples: Array) -> Array:
+def lay_on(rgba: Image.Image, colour: Any) -> Image.Image:
+    """Return an RGBA image laid on one colour; alpha that is 0 everywhere is ignored."""
+    alpha = rgba.getchannel("A")
+    lowest, highest = alpha.getextrema()
+    if lowest == 255 or highest == 0:
+        return rgba.convert("RGB")
+    canvas = Image.new("RGB", rgba.size, colour)
+    canvas.paste(rgba.convert("RGB"), mask=alpha)
+    return canvas
+
+
+def scale_to_8_bit(samples: Array, scale: dict[str, Any] | None) -> Array:
+    """Return grey values as levels from 0 to 255, by the scale of the dataset that the model has learned from."""
+    if scale is None:
+        return scale_alone(samples)
+    low, high = float(scale["min"]), float(scale["max"])
+    if scale.get("has_unit_images") and holds_unit_range(samples):
+        low, high = 0.0, 1.0
+    values = np.nan_to_num(samples.astype(np.float64), nan=low, posinf=low, neginf=low)
+    levels = (np.clip(values, low, high) - low) * (255.0 / (high - low))
+    return np.asarray(np.rint(levels), dtype=np.uint8)
+
+
+def holds_unit_range(samples: Array) -> bool:
+    """Say whether an image has floating-point values from 0 to 1 only, but for rounding and holes."""
+    finite = samples[np.isfinite(samples)]
+    if samples.dtype.kind != "f" or not finite.size:
+        return False
+    return bool(finite.min() >= -UNIT_TOLERANCE and finite.max() <= 1.0 + UNIT_TOLERANCE)
+
+
+def scale_alone(samples: Array) -> Array:
     """Scale grey samples by the range that their type means: 0..1, 0..255 or 0..65535; else from least to greatest."""
     values = np.nan_to_num(samples.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
@@ -138,7 +217,8 @@ def scale_to_8_bit(samples: Array) -> Array:
     elif samples.dtype.kind != "f" and low >= 0.0 and high <= 65535.0:
         values = values / 257.0
     elif low < 0.0 or high > 255.0:
-        values = (values - low) * (255.0 / (high - low))
+        span = high - low
+        values = (values - low) * (255.0 / span) if span else np.zeros_like(values)
     return np.asarray(np.rint(values), dtype=np.uint8)
 
 
@@ -267,29 +347,148 @@ def describe(prediction: dict[str, Any]) -> str:
     return json.dumps(prediction if best is None else best)
 
 
+def find_images(given: list[str]) -> Iterator[Path]:
+    """Yield the files that were given, and those in folders that are or should be images, everything below included."""
+    for text in given:
+        # A shell of Windows hands over *.jpg as it is.
+        names = [text] if os.path.lexists(text) else sorted(glob.glob(text, recursive=True)) or [text]  # noqa: PTH207
+        for path in map(Path, names):
+            yield from find_below(path) if path.is_dir() else [path]
+
+
+def find_below(root: Path) -> Iterator[Path]:
+    """Yield the images of a folder and of the folders in it, by name; hidden ones are left out, links not followed."""
+    for folder, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(folder) / name
+            if not name.startswith(".") and (path.suffix.lower() in ENDINGS or begins_like_image(path)):
+                yield path
+
+
+def begins_like_image(path: Path) -> bool:
+    """Say whether a file begins like an image in a format that is read."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError:
+        return True  # reading it will say why it fails
+    return head.startswith(STARTS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+class Report:
+    """Writes the answers, one after the other, as text, JSON or CSV."""
+
+    def __init__(self, kind: str, target: TextIO, metadata: dict[str, Any]) -> None:
+        self.kind, self.target, self.count = kind, target, 0
+        self.classes: list[str] = metadata["classes"]
+        self.is_label = metadata["annotation_kind"] == "label"
+        self.names = [str(name) for name in metadata.get("details", {}).get("value_names", [])]
+        if kind == "csv":
+            self.rows = csv.writer(target)
+
+    def add(self, path: Path, answer: dict[str, Any]) -> None:
+        """Write the answer for one image."""
+        name = str(path)
+        if self.kind == "csv":
+            self.write_row(name, answer)
+        elif self.kind == "json":
+            text = json.dumps(answer, ensure_ascii=False)
+            self.target.write(f"{',' if self.count else '{'}\n{json.dumps(name, ensure_ascii=False)}: {text}")
+        else:
+            self.target.write(f"{name}  {describe(answer)}\n")
+        self.target.flush()
+        self.count += 1
+
+    def write_row(self, name: str, answer: dict[str, Any]) -> None:
+        """Write a row of CSV, the first one after its header."""
+        best = answer.get("prediction")
+        if self.is_label and isinstance(best, dict):
+            header = ["file", "class_name", "confidence", *self.classes]
+            cells = [best["class_name"], best["confidence"], *answer["probabilities"].values()]
+        elif isinstance(best, list):
+            named = self.names if len(self.names) == len(best) else [f"value_{index}" for index in range(len(best))]
+            header, cells = ["file", *named], best
+        else:
+            header, cells = ["file", *answer], [json.dumps(value, ensure_ascii=False) for value in answer.values()]
+        if self.count == 0:
+            self.rows.writerow([neutralize(cell) for cell in header])
+        self.rows.writerow([neutralize(cell) for cell in (name, *cells)])
+
+    def close(self) -> None:
+        """Complete what was written."""
+        if self.kind == "json":
+            self.target.write("\n}\n" if self.count else "{}\n")
+        self.target.flush()
+
+
+def neutralize(cell: Any) -> Any:
+    """Return a text that a spreadsheet shows and does not compute; numbers stay numbers."""
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula else cell
+
+
+def predict_all(model: Model, paths: list[Path], report: Report) -> int:
+    """Answer every image and return how many failed; names those, and how far it is when that takes long."""
+    failures, next_s = 0, time.monotonic() + PROGRESS_S
+    for number, path in enumerate(paths):
+        if time.monotonic() >= next_s:
+            next_s = time.monotonic() + PROGRESS_S
+            print(f"{number:,} of {len(paths):,} images", file=sys.stderr)
+        try:
+            answer = model.predict(path)
+        except IMAGE_ERRORS as error:
+            failures += 1
+            reason = "none of " + ", ".join(FORMATS) if type(error).__name__ == "UnidentifiedImageError" else error
+            print(f"{path}: {str(reason) or type(error).__name__}", file=sys.stderr)
+            continue
+        report.add(path, answer)
+    report.close()
+    if failures:
+        print(f"{failures:,} of {len(paths):,} images cannot be read.", file=sys.stderr)
+    return failures
+
+
+@contextlib.contextmanager
+def open_target(path: Path | None) -> Iterator[TextIO]:
+    """Open the file for the answers, standard output without one; UTF-8 either way."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A name that is no text has to be shown all the same.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    if path is None:
+        yield sys.stdout
+    else:
+        with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line; returns the exit code: 1 when an image cannot be read, or the check fails."""
     parser = argparse.ArgumentParser(description="Run an exported model on images.")
-    parser.add_argument("images", nargs="*", type=Path)
+    parser.add_argument("images", nargs="*", help="image files, or folders, which are read with everything below them")
     parser.add_argument("--model", type=Path, default=HERE / "model.onnx")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument("--json", action="store_const", const="json", dest="kind", help="write JSON")
+    kinds.add_argument("--csv", action="store_const", const="csv", dest="kind", help="write a table")
+    parser.add_argument("--output", type=Path, help="write into this file; a name that ends in .csv or .json says how")
     parser.add_argument("--check", action="store_true", help="verify the golden set")
     options = parser.parse_args(arguments)
-    if not options.check and not options.images:
-        parser.error("give image files, or --check")
     if options.check:
         return check_bundle(options.model)
+    if not options.images:
+        parser.error("give image files or folders, or --check")
+    paths = list(dict.fromkeys(find_images(options.images)))
+    if not paths:
+        parser.exit(1, f"There are no images in {', '.join(options.images)}.\n")
+    ending = options.output.suffix.lower()[1:] if options.output else ""
+    kind = options.kind or (ending if ending in {"csv", "json"} else "text")
     model = Model(options.model)
-    try:
-        predictions = {str(path): model.predict(path) for path in options.images}
-    except (OSError, ValueError, SyntaxError) as error:  # what Pillow raises for what is no image
-        parser.exit(1, f"An image cannot be read: {error}\n")
-    if options.json:
-        print(json.dumps(predictions, indent=1, ensure_ascii=False))
-        return 0
-    for name, prediction in predictions.items():
-        print(f"{name}  {describe(prediction)}")
-    return 0
+    with open_target(options.output) as target:
+        failures = predict_all(model, paths, Report(kind, target, model.metadata))
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

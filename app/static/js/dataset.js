@@ -1,11 +1,17 @@
-/* The island of the dataset page: follows imports, keeps filters and address together, shows one image in its dialog,
-   and turns the table of classes into the mapping that is sent. Uploads are in dataset_upload.js. */
+/* The island of the dataset page: follows imports, keeps filters and address together, shows one image in its dialog.
+   Uploads are in dataset_upload.js, the report of a check is in import_report.js. */
 (() => {
   "use strict";
   const byId = (id) => document.getElementById(id);
   const content = () => byId("dataset-content");
   const pageUrl = () => content().dataset.url;
 
+  /* An import that this page began is told when it is over: a short one is over before its beginning could be read. */
+  let hasBegun = false;
+  const tellEnd = () => {
+    if (hasBegun) Studio.toast({ text: content().dataset.imported });
+    hasBegun = false;
+  };
   /* What an import, a removal or a new split changes is fetched again, with the address as it is. */
   let isRefreshing = false;
   const refresh = async () => {
@@ -16,7 +22,7 @@
     const search = document.activeElement?.id === "image-search" ? document.activeElement : null;
     const typed = search && { value: search.value, start: search.selectionStart, end: search.selectionEnd };
     await htmx.ajax("GET", `${pageUrl()}/dataset-content${location.search}`, { target: "#dataset-content", swap: "outerHTML" });
-    if (content().dataset.state !== "dataset") leaveImage();
+    if (content().dataset.state !== "dataset") leaveImage(); else tellEnd();
     const again = typed && byId("image-search");
     if (again) { again.value = typed.value; again.focus(); again.setSelectionRange(typed.start, typed.end); }
   };
@@ -144,72 +150,10 @@
     form.requestSubmit();
   });
 
-  /* The table of classes becomes {found: new name, or null}. */
-  const readMapping = (table) => {
-    const mapping = {};
-    for (const row of table.querySelectorAll("[data-class]")) {
-      const [name, leavesOut] = row.querySelectorAll("input");
-      name.disabled = leavesOut.checked;
-      if (leavesOut.checked) mapping[row.dataset.class] = null;
-      else if (name.value.trim() && name.value.trim() !== row.dataset.class) mapping[row.dataset.class] = name.value.trim();
-    }
-    return mapping;
-  };
-  const keepMapping = (mapping) => {
-    byId("check-form").querySelector("[data-class-mapping]").value = JSON.stringify(mapping);
-    const options = document.querySelector("[data-import-options]");
-    if (options) options.value = JSON.stringify({ ...JSON.parse(options.value), class_mapping: mapping });
-  };
-  document.addEventListener("input", (event) => {
-    const table = event.target.closest?.("[data-mapping]");
-    if (table) keepMapping(readMapping(table));
-    /* A report is about one source; another source needs another look. */
-    if (event.target.closest?.("#check-form") && event.target.name) forgetReport(event.target.name === "source_path");
-  });
-  /* A dry run that takes longer says how far it is; it is asked again until its report is there. */
-  const CHECK_MS = 700;
-  let checkTimer = null;
-  const followCheck = () => {
-    const url = byId("import-report").dataset.checkUrl;
-    clearTimeout(checkTimer);
-    checkTimer = setTimeout(() => {
-      if (url && byId("import-report").dataset.checkUrl === url) htmx.ajax("GET", url, { target: "#import-report", swap: "outerHTML" });
-    }, CHECK_MS);
-  };
-  const forgetReport = (isOther) => {
-    const report = byId("import-report");
-    const url = report.dataset.checkUrl;
-    if (url) fetch(`/api/jobs/${url.split("/").at(-1)}/cancel`, { method: "POST", headers: { Accept: "application/json" } }).catch(() => {});
-    delete report.dataset.checkUrl;
-    report.replaceChildren();
-    if (isOther) keepMapping({});
-  };
-  document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-check-again]")) byId("check-form").requestSubmit();
-  });
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target.id === "import-report" || event.detail.elt.id === "import-report") {
-      if (byId("import-report").dataset.checkUrl) followCheck(); else byId("import-report").focus();
-    }
+  document.addEventListener("htmx:afterSettle", () => {
     if (byId("image-detail").dataset.image) applyOverlay();
   });
 
-  /* While the server is away it is asked again; a look that has been replaced is forgotten. */
-  document.addEventListener("htmx:afterRequest", (event) => {
-    const url = byId("import-report").dataset.checkUrl;
-    if (!url || event.detail.pathInfo?.requestPath !== url || event.detail.successful) return;
-    if (event.detail.xhr.status) forgetReport(false); else followCheck();
-  });
-  /* The import of an upload is a multipart form, which json-form does not read; its answer is JSON all the same. */
-  document.addEventListener("htmx:configRequest", (event) => {
-    const { elt, headers } = event.detail;
-    if (elt.id === "import-form" && !elt.hasAttribute("hx-ext")) { delete headers["HX-Request"]; headers.Accept = "application/json"; }
-  });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, xhr } = event.detail;
-    if (elt.id !== "import-form" || elt.hasAttribute("hx-ext") || !event.detail.successful) return;
-    Studio.followSuccess(elt, JSON.parse(xhr.responseText).data);
-  });
   document.addEventListener("dialog:close", (event) => {
     if (event.target.id === "image-dialog") { byId("image-detail").removeAttribute("data-is-shown"); }
   });
@@ -220,12 +164,9 @@
     body.addEventListener("live:JOB_PROGRESS", showProgress);
     body.addEventListener("server:back", sendFilters);
     body.addEventListener("dataset-cleared", () => { if (location.search) history.replaceState(null, "", location.pathname); noteGrid(); });
-    /* Later: the form that began it is in the report, and still has to close its dialog. */
-    body.addEventListener("import-begun", () => setTimeout(() => { byId("check-form").reset(); forgetReport(true); }));
+    body.addEventListener("import-begun", () => { hasBegun = true; });
     if (byId("image-detail").hasAttribute("data-is-shown")) Studio.openDialog("image-dialog");
     applyOverlay();
     noteGrid();
   });
-
-  Studio.dataset = { forgetReport };
 })();

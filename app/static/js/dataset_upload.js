@@ -49,16 +49,16 @@
   const sayUnplain = (names) => {
     if (!names.length) return "";
     const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-    return `${plural(names.length)} left out, because names may not hold any of <>:"|?*\\ here: ${names.slice(0, 3).join(", ")}${more}. Rename them, or give the path on the server's machine.`;
+    return `${plural(names.length)} skipped, because names cannot contain any of <>:"|?*\\ here: ${names.slice(0, 3).join(", ")}${more}. Rename them, or enter the folder's path on the server.`;
   };
   const refusal = (files, maxBytes) => {
-    if (!files.length) return "There is no file in it.";
+    if (!files.length) return "This folder contains no files.";
     const zips = files.filter(({ name }) => /\.zip$/i.test(name));
-    if (zips.length && files.length > 1) return "Drop one zip, or images and folders, not both: a zip is unpacked as a whole data set.";
+    if (zips.length && files.length > 1) return "Drop either one zip file, or images and folders. A zip file is imported as a complete dataset.";
     const large = files.find(({ file }) => file.size + BYTES_PER_PART > maxBytes);
     if (!large) return "";
-    const hint = zips.length ? "Unpack it and drop the folder" : "Leave it out";
-    return `${large.name} has ${size(large.file.size)}; one file may have ${size(maxBytes)}. ${hint}, or give its path on the server's machine.`;
+    const hint = zips.length ? "Unzip it and drop the folder" : "Leave it out";
+    return `${large.name} is ${size(large.file.size)}; the limit is ${size(maxBytes)} per file. ${hint}, or enter its path on the server.`;
   };
   const makeBatches = (files, maxBytes) => {
     const limit = Math.min(BATCH_BYTES, maxBytes);
@@ -67,12 +67,11 @@
     let bytes = 0;
     for (const item of files) {
       const more = item.file.size + BYTES_PER_PART + item.name.length * 3;
-      if (batch.length && (batch.length >= MAX_FILES || bytes + more > limit)) { batches.push({ files: batch, bytes }); batch = []; bytes = 0; }
+      if (batch.length && (batch.length >= MAX_FILES || bytes + more > limit)) { batches.push(batch); batch = []; bytes = 0; }
       batch.push(item);
       bytes += more;
     }
-    batches.push({ files: batch, bytes });
-    return batches;
+    return [...batches, batch].map((files) => ({ files, bytes: files.reduce((sum, { file }) => sum + file.size, 0) }));
   };
 
   /* What is shown: in the dialog, and in a line of the page while the dialog is closed. */
@@ -89,12 +88,13 @@
     const elapsed = (performance.now() - upload.startedAt) / 1000;
     const speed = elapsed > 0.5 ? (sent - upload.sentAtStart) / elapsed : 0;
     const pace = state === "sending" && speed > 0 ? `, ${size(speed)}/s, ${time((total - sent) / speed)} left` : "";
-    bar.querySelector("progress").value = total ? Math.floor(100 * sent / total) : 100;
-    bar.querySelector(".progress__label").textContent = isDone ? `${plural(files.length)} uploaded` : state === "failed" ? "The upload stopped" : `Uploading ${plural(files.length)}`;
+    /* Full only when every batch was answered: before that the server still writes the last one. */
+    bar.querySelector("progress").value = isDone ? 100 : Math.min(99, Math.floor(100 * sent / Math.max(1, total)));
+    bar.querySelector(".progress__label").textContent = isDone ? `${plural(files.length)} uploaded` : state === "failed" ? "Upload failed" : `Uploading ${plural(files.length)}`;
     const words = isDone ? size(total) : `${size(sent)} of ${size(total)}${pace}`;
-    const text = bar.querySelector("[data-progress-text]");
+    bar.querySelector("[data-upload-text]").textContent = words;
     /* Read aloud now and then, not with every packet. */
-    if (isDone || state === "failed" || performance.now() - (upload.saidAt || 0) > 1000) { text.textContent = words; upload.saidAt = performance.now(); }
+    if (isDone || state === "failed" || performance.now() - (upload.saidAt || 0) > 5000) { bar.querySelector("[data-upload-said]").textContent = words; upload.saidAt = performance.now(); }
     const skipped = form().querySelector("[data-upload-skipped]");
     skipped.textContent = upload.skipped;
     skipped.hidden = !upload.skipped;
@@ -102,8 +102,8 @@
     error.hidden = state !== "failed";
     error.textContent = state === "failed" ? failure : "";
     form().querySelector("[data-upload-retry]").hidden = state !== "failed";
-    form().querySelector("[data-upload-cancel]").textContent = isDone ? "Remove the upload" : "Cancel the upload";
-    strip.querySelector("[data-upload-strip-text]").textContent = isDone ? "The upload is complete; the import has not begun." : state === "failed" ? "The upload stopped." : `Uploading: ${size(sent)} of ${size(total)}`;
+    form().querySelector("[data-upload-cancel]").textContent = isDone ? "Remove upload" : "Cancel upload";
+    strip.querySelector("[data-upload-strip-text]").textContent = isDone ? "Upload complete. The import has not started yet." : state === "failed" ? "Upload failed." : `Uploading: ${size(sent)} of ${size(total)}`;
   };
 
   const sendBatch = (batch) => new Promise((resolve, reject) => {
@@ -116,13 +116,13 @@
     upload.xhr = xhr;
     xhr.open("POST", form().dataset.uploadUrl);
     xhr.setRequestHeader("Accept", "application/json");
-    xhr.upload.addEventListener("progress", (event) => { upload.sent = before + Math.min(batch.bytes, event.loaded); show(); });
+    xhr.upload.addEventListener("progress", (event) => { if (event.total) upload.sent = before + Math.floor(batch.bytes * event.loaded / event.total); show(); });
     xhr.addEventListener("load", () => {
       if (xhr.status < 400) { upload.sent = before + batch.bytes; resolve(JSON.parse(xhr.responseText).data); return; }
       upload.sent = before;
       reject(new Error(Studio.problemText(Studio.readProblem(xhr))));
     });
-    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server does not answer. What was sent so far is kept.")); });
+    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server is not responding. The files sent so far are kept.")); });
     xhr.addEventListener("abort", () => reject(new Error("aborted")));
     xhr.send(body);
   });
@@ -155,7 +155,7 @@
     old?.xhr?.abort();
     giveUp(old?.id);
     form().elements.upload_id.value = "";
-    Studio.dataset.forgetReport(true);
+    Studio.importReport.forget(true);
     show();
   };
   const begin = (files) => {
@@ -167,7 +167,7 @@
     if (problem) { Studio.toast({ kind: "error", text: problem }); return; }
     if (upload) cancel();
     choose("upload");
-    Studio.dataset.forgetReport(true);
+    Studio.importReport.forget(true);
     const batches = makeBatches(wanted, maxBytes - 8192);
     upload = { files: wanted, batches, total: batches.reduce((sum, batch) => sum + batch.bytes, 0), sent: 0, next: 0, id: "", skipped: sayUnplain(unplain) };
     send();
@@ -183,8 +183,8 @@
   };
   const canImport = () => byId("dataset-content").dataset.state === "empty";
   const whyNot = () => (byId("dataset-content").dataset.state === "importing"
-    ? "Images are being imported already. Cancel that import to import others."
-    : "This project has its images. Clear the dataset to import others.");
+    ? "An import is already running. Cancel it to import other images."
+    : "This project already has a dataset. Clear it to import other images.");
   const take = async (transfer) => {
     const files = filesOfDrop(transfer); /* the list is gone after the event, so it is read at once */
     if (!byId("import-dialog").open) Studio.openDialog("import-dialog");
@@ -193,11 +193,24 @@
 
   document.addEventListener("change", (event) => {
     const input = event.target;
-    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.dataset.forgetReport(true); }
+    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.importReport.forget(true); }
     if (!input.matches?.("[data-upload-files], [data-upload-folder]") || !input.files.length) return;
     begin([...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
     input.value = "";
   });
+  /* While files are dragged over the window, the page shows where they can be dropped. */
+  const markDrag = (isOver) => document.documentElement.classList.toggle("is-dragging-files", isOver);
+  const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+  for (const name of ["dragenter", "dragover"]) {
+    document.addEventListener(name, (event) => {
+      if (!hasFiles(event)) return;
+      const takes = canImport();
+      event.dataTransfer.dropEffect = takes ? "copy" : "none";
+      markDrag(takes);
+    });
+  }
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) markDrag(false); });
+  for (const name of ["drop", "dragend"]) document.addEventListener(name, () => markDrag(false));
   document.addEventListener("drop", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
@@ -215,7 +228,7 @@
     if (upload?.state === "done") return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const text = upload ? "The upload is not complete yet." : "Drop or choose files first.";
+    const text = upload ? "Wait until the upload is complete." : "Drop or choose files first.";
     Studio.showProblem(form(), { message: text, details: [] });
   }, true);
   document.addEventListener("dialog:open", show);

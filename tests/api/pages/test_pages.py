@@ -10,7 +10,7 @@ import httpx
 from tests.api.live import LiveServer
 from tests.api.operations import list_operations
 
-MAX_REFERENCE_BYTES = 120_000
+MAX_REFERENCE_BYTES = 140_000
 
 
 def test_start_page_leads_to_the_projects(client: httpx.Client) -> None:
@@ -49,7 +49,7 @@ def test_corrupt_document_is_named_and_the_rest_works(
     root = Path(client.get("/api/system/workspace").json()["data"]["path"])
     (root / "projects" / broken / "project.json").write_text("{ this is no json")
     html = client.get("/projects").text
-    assert "cannot be used" in html
+    assert "cannot be read" in html
     assert re.search(rf"<code>[^<]*{broken}[^<]*project.json[^<]*</code>", html)
     assert f'id="{project_id}"' in html
 

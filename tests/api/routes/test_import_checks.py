@@ -192,4 +192,4 @@ def test_leftovers_of_a_dry_run_are_those_of_the_newest(
         assert check_import(client, project_id, {"source_path": archive})["num_images"] == 1
     folder = server.studio.settings.workspace_root / "projects" / project_id / "checks"
     (newest,) = folder.iterdir()
-    assert {path.name for path in newest.iterdir()} == {"check.json", "report.json", "problems.csv"}
+    assert {path.name for path in newest.iterdir()} == {"check.json", "report.json", "problems.csv", "previews"}

@@ -52,6 +52,18 @@ def test_answers_messages_by_files(tmp_path: Path) -> None:
     assert (preview.width, preview.height) == (32, 32)
 
 
+def test_images_are_read_as_those_of_the_dataset(tmp_path: Path) -> None:
+    drawing = np.zeros((24, 40, 4), np.uint8)
+    drawing[:12, :, 3] = 255
+    message = make_message(tmp_path)
+    Image.fromarray(drawing).save(tmp_path / "0.png")
+    for background in ([255, 255, 255], [0, 0, 0]):
+        message["pixels"] = {"background": background}
+        answer = draw_preview(AugmentationPreviewMessage.model_validate(message), ImportLimits())
+        first = pixels_of(answer)[0]
+        assert (first[0].max() < 20, first[-1].mean() > 235) == (True, background == [255, 255, 255])
+
+
 def test_the_chain_is_that_of_a_run(tmp_path: Path) -> None:
     plain = pixels_of(draw(tmp_path))
     flipped = pixels_of(draw(tmp_path, {"name": "RandomHorizontalFlip", "params": {"p": 1.0}}))

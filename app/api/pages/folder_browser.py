@@ -1,0 +1,93 @@
+"""The folders of the server's machine in the import dialog: where one is, what lies there, where one can go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from app.api.templating import Fragment
+from app.schemas.folders import FolderEntry, FolderListing, FolderPlace
+
+
+@dataclass(frozen=True)
+class PlaceLink:
+    """A folder that can be entered."""
+
+    name: str
+    url: str
+    text: str = ""
+    is_current: bool = False
+
+
+@dataclass(frozen=True)
+class FileChoice:
+    """A zip or an annotation file that can be chosen itself."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class FolderBrowser:
+    """What `dataset/_folder_browser.html` shows."""
+
+    path: str
+    name: str
+    summary: str
+    refusal: str
+    up: PlaceLink | None
+    roots: list[PlaceLink]
+    crumbs: list[PlaceLink]
+    folders: list[PlaceLink]
+    files: list[FileChoice]
+    more: str
+
+
+@dataclass(frozen=True)
+class BrowserContext:
+    """Names for `dataset/_folder_browser.html`."""
+
+    browser: FolderBrowser
+
+
+def folder_browser_fragment(listing: FolderListing) -> Fragment:
+    """Return the list of a folder with everything that leads on from it."""
+    root = listing.crumbs[0].path
+    context = FolderBrowser(
+        path=listing.path,
+        name=listing.name,
+        summary=_count_here(listing),
+        refusal=listing.refusal,
+        up=PlaceLink("Up", _url(listing.parent)) if listing.parent is not None else None,
+        roots=[_link(place, is_current=place.path == root) for place in listing.roots]
+        if len(listing.roots) > 1
+        else [],
+        crumbs=[_link(place, is_current=place.path == listing.path) for place in listing.crumbs],
+        folders=[PlaceLink(item.name, _url(item.path), _count_inside(item)) for item in listing.folders],
+        files=[FileChoice(item.name, item.path) for item in listing.files],
+        more="" if listing.is_complete else "There is more in this folder than is listed. Type the path to go on.",
+    )
+    return Fragment("dataset/_folder_browser.html", BrowserContext(context))
+
+
+def _link(place: FolderPlace, *, is_current: bool) -> PlaceLink:
+    return PlaceLink(place.name, _url(place.path), place.path, is_current)
+
+
+def _url(path: str) -> str:
+    return f"/api/folders?{urlencode({'path': path})}"
+
+
+def _count_here(listing: FolderListing) -> str:
+    parts = [_plural(listing.num_images, "image"), _plural(len(listing.folders), "folder")]
+    return f"{' and '.join(parts)} directly in it"
+
+
+def _count_inside(entry: FolderEntry) -> str:
+    if not entry.num_images:
+        return ""
+    return _plural(entry.num_images, "image") if entry.is_count_complete else f"{entry.num_images:,} or more images"
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
