@@ -41,9 +41,13 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "doubtful_class": ProblemKind("Folders that may be no classes"),
         "empty": ProblemKind("Folders and classes without images"),
         "few_images": ProblemKind("Classes with too few images"),
+        "identical_across_subsets": ProblemKind("The same file in several subsets"),
+        "identical_images": ProblemKind("The same file several times"),
+        "identical_other_label": ProblemKind("The same file with different labels"),
         "link": ProblemKind("Links that are not followed"),
         "low_contrast": ProblemKind("Images that use only a few grey levels"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
+        "nested_archive": ProblemKind("Archives inside the source"),
         "nested_folder": ProblemKind(
             "Images in folders below a class folder",
             (
