@@ -87,7 +87,7 @@ def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) ->
         filename=filename,
         name=name,
         picture=Picture(
-            url=f"{page_url(project_id)}/picture?{urlencode({'image': name})}",
+            url=f"{page_url(project_id)}/picture?{urlencode({'image': filename})}",
             alt=name,
             width=record["width"],
             height=record["height"],

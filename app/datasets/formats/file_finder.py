@@ -81,6 +81,7 @@ class FileFinder:
         self._root = root
         self._work = work
         self._folders = list(dict.fromkeys(_list_places(root, document, work)))
+        self._files = read_tree(root, work).top.files_below()
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self._known: dict[str, set[str]] = {}  # for a folder of a name, the folders of the source that it may be
@@ -89,12 +90,17 @@ class FileFinder:
         """Return the file of a name; raises NoFileError, and LimitError for a source with too many entries."""
         wanted = _take_apart(name)
         if wanted.refusal is None:
-            try:
-                path = find_file(self._root, self._folders, "/".join(wanted.parts))
+            own = "/".join(wanted.parts)
+            for folder in self._folders:
+                place = f"{folder}/{own}" if folder else own
+                if place in self._files:
+                    return self._found(place, Match.EXACT)
+            try:  # it may be hidden, or no image by its name and its first bytes
+                path = find_file(self._root, self._folders, own)
             except SourceError as error:
                 raise NoFileError(error.message, error.fix, "bad_file_name") from error
             if path is not None:
-                return FoundFile(path, self._name(path), Match.EXACT)
+                return FoundFile(path, clean_text(path.relative_to(self._root).as_posix()), Match.EXACT)
         return self._search(name, wanted)
 
     def find_all(self, names: Iterable[str]) -> Mapping[str, FoundFile | NoFileError]:
@@ -175,35 +181,28 @@ class FileFinder:
             there = ", ".join(repr(clean_text(file)) for file in best[:_MAX_NAMED_FILES])
             msg = f"The name {shorten(name)!r} fits {len(best)} files: {there}."
             raise NoFileError(msg, "Write the path of the one that is meant.", "ambiguous_file")
-        try:
-            path = find_file(self._root, ("",), best[0])
-        except SourceError as error:
-            raise NoFileError(error.message, error.fix, "bad_file_name") from error
-        if path is None:
-            msg = f"The file {shorten(name)!r} does not exist."
-            raise NoFileError(msg, "Add the image, or correct or remove its entry.", "missing_file")
         if match is Match.LAST_PART and wanted.refusal is None and self._differs_in_letters(wanted.parts, best[0]):
             match = Match.LETTERS
-        return FoundFile(path, self._name(path), match)
+        return self._found(best[0], match)
 
     def _differs_in_letters(self, parts: Sequence[str], file: str) -> bool:
         """Say whether a name is that of a file in one of the usual folders, but for case and Unicode form."""
         name, found = _fold("/".join(parts)), _fold(file)
         return any(found == (f"{_fold(folder)}/{name}" if folder else name) for folder in self._folders)
 
-    def _name(self, path: Path) -> str:
-        return clean_text(path.relative_to(self._root).as_posix())
+    def _found(self, file: str, match: Match) -> FoundFile:
+        return FoundFile(self._files[file], clean_text(file), match)
 
     def _index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """Return the images of the source by name, and by name without ending; built once, when needed."""
         if self._by_name is None:
             by_name: dict[str, list[str]] = {}
-            for folder in read_tree(self._root, self._work).top.iterate():
-                for path in folder.files():
-                    last = path.rpartition("/")[2]
-                    by_name.setdefault(_fold(last), []).append(path)
-                    if has_image_ending(last):
-                        self._by_stem.setdefault(_fold(last.rpartition(".")[0]), []).append(path)
+            for number, file in enumerate(self._files):
+                self._work.step("Sorting the images by their names", number, len(self._files))
+                last = file.rpartition("/")[2]
+                by_name.setdefault(_fold(last), []).append(file)
+                if has_image_ending(last):
+                    self._by_stem.setdefault(_fold(last.rpartition(".")[0]), []).append(file)
             self._by_name = by_name
         return self._by_name, self._by_stem
 

@@ -101,7 +101,7 @@ def _open_first(page: Page) -> None:
 
 def _ask_to_clear(page: Page) -> None:
     page.get_by_role("button", name="Clear dataset").click()
-    page.get_by_text("This goes").wait_for()
+    page.get_by_text("This permanently deletes").wait_for()
 
 
 SCREENS = (
