@@ -76,7 +76,7 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     page.locator("[data-upload-folder]").set_input_files(source)
     expect(dialog.get_by_text("110 of 111 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_text("111 files uploaded")).to_be_visible()
-    expect(dialog.get_by_text("55 files left out")).to_be_visible()
+    expect(dialog.get_by_text("55 files skipped")).to_be_visible()
     expect(dialog.get_by_text("broken.png")).to_be_visible()
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of ring").fill("circle")
