@@ -306,7 +306,7 @@ def test_an_import_is_followed_and_cancelled_on_the_page(
     expect(page.get_by_text("41 of 165")).to_be_visible()
     assert page.locator("progress:visible").get_attribute("max") == "165"
     page.get_by_role("button", name="Cancel", exact=True).click()
-    page.get_by_role("button", name="Cancel the import").click()
+    page.get_by_role("button", name="Cancel import").click()
     expect(page.get_by_text("The import was cancelled")).to_be_visible()
     expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
 
