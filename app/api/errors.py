@@ -47,22 +47,24 @@ STATUS_BY_CODE: Mapping[str, int] = {
 # What the framework raises by itself, in the vocabulary above.
 _FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
     400: ("VALIDATION_ERROR", "Request validation failed."),
-    401: ("UNAUTHORIZED", "A bearer token is needed."),
+    401: ("UNAUTHORIZED", "A bearer token is required."),
     403: ("FORBIDDEN_ORIGIN", "This request is not allowed."),
-    404: ("NOT_FOUND", "There is nothing at this path."),
-    405: ("METHOD_NOT_ALLOWED", "This path does not take this method."),
+    404: ("NOT_FOUND", "This page or address does not exist."),
+    405: ("METHOD_NOT_ALLOWED", "This address does not support this HTTP method."),
     413: ("PAYLOAD_TOO_LARGE", "The request is larger than the limit."),
 }
 
 _PAGE_TITLES: Mapping[int, str] = {
-    404: "There is nothing here",
+    404: "Page not found",
     500: "Something went wrong",
-    422: "This address is not complete",
-    503: "The disk cannot be used",
+    422: "This address is incomplete",
+    503: "The disk is not available",
     507: "The disk is full",
 }
 
-INTERNAL_ERROR = ErrorBody(code="INTERNAL_ERROR", message="Something went wrong here; the log of the server says what.")
+INTERNAL_ERROR = ErrorBody(
+    code="INTERNAL_ERROR", message="An internal error occurred. The server's log has the details."
+)
 
 
 # A body can hold a hundred thousand unknown fields; naming them all would take a second and megabytes.
@@ -136,7 +138,7 @@ def _refusal(error: Mapping[str, Any]) -> str:
     if kind == "too_short":
         return "Choose at least one." if minimum == 1 else f"Choose at least {minimum}."
     if kind == "string_too_short" and minimum == 1:
-        return "This is needed."
+        return "This field is required."
     return str(error["msg"]).removeprefix("Value error, ")
 
 
@@ -154,7 +156,7 @@ def answer_failure(request: Request, body: ErrorBody, extra_headers: Mapping[str
     if not _is_page_request(request):
         return error_response(request.headers, body, extra_headers)
     status = STATUS_BY_CODE[body.code]
-    title = _PAGE_TITLES.get(status, "This page cannot be shown")
+    title = _PAGE_TITLES.get(status, "This page is not available")
     page = Fragment("error.html", ErrorPageContext(status, title, body.message))
     return HTMLResponse(render_fragment(page), status, extra_headers)
 

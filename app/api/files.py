@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.core.exceptions import NotFoundError
@@ -77,13 +79,20 @@ def _kept_headers(response: Response) -> dict[str, str]:
 
 
 def _not_there(path: Path) -> NotFoundError:
-    return NotFoundError(f"The file {path.name!r} is not there.")
+    return NotFoundError(f"The file {path.name!r} does not exist.")
 
 
 def serve_download(path: Path, filename: str, media_type: str = OCTET_STREAM) -> Response:
     """Return a file to be saved under a name; raises NotFoundError."""
     _read_head(path)
     return StoredFileResponse(path, media_type=media_type, filename=filename, stat_result=path.stat())
+
+
+def stream_download(pieces: Iterator[str], filename: str, media_type: str) -> Response:
+    """Return text to be saved under a name of any script, as it is written."""
+    plain = re.sub(r"[^A-Za-z0-9 _.+()-]", "_", filename)
+    headers = {"content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"}
+    return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 
 def _is_range_within(value: bytes, size: int) -> bool:

@@ -8,7 +8,7 @@ _PROBLEM: ContextVar[str] = ContextVar("workspace_problem", default="")
 
 
 def workspace_problem() -> str:
-    """Return why nothing can be changed now, empty when it can be."""
+    """Return why the workspace is read-only at the moment, or an empty string."""
     return _PROBLEM.get()
 
 

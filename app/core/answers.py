@@ -32,7 +32,7 @@ def ask_until_answered(ask: Callable[[], dict[str, Any] | None]) -> dict[str, An
         answer = ask()
         if answer is not None:
             return answer
-    msg = "The process that answers ended again and again before it did."
+    msg = "The model process stopped repeatedly. The server's log has the details."
     raise AnsweringFailedError(msg)
 
 
@@ -51,12 +51,12 @@ def wait_for_answer(scheduler: JobScheduler, job_id: str, path: Path) -> dict[st
         if job.status == "completed":
             return None
         if job.status == "cancelled":
-            msg = "The process was ended before it answered. Try again."
+            msg = "The request was cancelled. Try again."
             raise ConflictError(msg)
         if job.status in TERMINAL_JOB_STATUSES:
             reason = job.error.message if job.error is not None else job.status
-            msg = f"The process that answers has ended. {reason}"
+            msg = f"The model process stopped. {reason}"
             raise AnsweringFailedError(msg)
         time.sleep(POLL_S)
-    msg = f"No answer within {ANSWER_TIMEOUT_S:.0f} s."
+    msg = f"No response within {ANSWER_TIMEOUT_S:.0f} s. Try again."
     raise AnsweringFailedError(msg)

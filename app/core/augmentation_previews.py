@@ -58,7 +58,7 @@ class AugmentationPreviewService:
         message = AugmentationPreviewMessage(id=secrets.token_hex(8), sources=sources, pixels=pixels, **shared)
         answer = ask_until_answered(lambda: self._ask(project_id, message))
         if answer.pop("status") != "ok":
-            reason = str(answer.get("message", "The images cannot be drawn."))
+            reason = str(answer.get("message", "The preview images cannot be created."))
             raise ValidationFailedError(reason, [FieldProblem(field="val", message=reason)])
         return AugmentationPreview.model_validate(answer)
 
@@ -101,7 +101,7 @@ class AugmentationPreviewService:
         table, index = self._lookup.find_split(project_id, request.split_name)
         rows = [image for image in table.images if image.split[index] == "train"]
         if not rows:
-            raise invalid_field("split_name", f"The split {request.split_name!r} has no training image.")
+            raise invalid_field("split_name", f"The split {request.split_name!r} has no training images.")
         count = min(request.num_images, len(rows))
         # Spread over the list, which is in the order of classes and files, so that all of it is seen.
         chosen = [rows[(2 * number + 1) * len(rows) // (2 * count)] for number in range(count)]

@@ -31,7 +31,7 @@ class Checksums:
         The file is read for it, unless that was done just now.
         """
         if checksum is not None and self.find(path, VOUCHED_FOR_S) != checksum:
-            msg = f"{path.name} has changed since it was certified, so it is not handed out. Export the model again."
+            msg = f"{path.name} was changed after it was certified, so it cannot be downloaded. Export the model again."
             raise ConflictError(msg)
 
     def find(self, path: Path, max_age_s: float = math.inf) -> str:

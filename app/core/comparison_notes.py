@@ -17,15 +17,15 @@ def note_differences(experiments: Sequence[ComparedExperiment], pairs: PairCount
     if len({_what_was_measured(item) for item in evaluated}) > 1:
         described = "; ".join(f"{item.name}: {_name_images(item)}" for item in evaluated)
         message = (
-            f"They were evaluated on different images, so their metrics cannot be set side by side ({described}). "
-            "The paired test takes only the images in common."
+            f"They were evaluated on different images, so their metrics cannot be compared directly ({described}). "
+            "The test uses only the images in common."
         )
         notes.append(
             ComparisonNote(code="different_images", message=message, experiments=[item.id for item in evaluated])
         )
     checkpoints = {item.evaluation.checkpoint for item in evaluated if item.evaluation is not None}
     if len(checkpoints) > 1:
-        message = "Some were evaluated with their best checkpoint, others with their last."
+        message = "Some were evaluated with the best checkpoint, others with the last."
         notes.append(
             ComparisonNote(code="different_checkpoints", message=message, experiments=[item.id for item in evaluated])
         )
@@ -47,8 +47,8 @@ def _note_precision(experiments: Sequence[ComparedExperiment]) -> list[Compariso
         return []
     described = ", ".join(f"{item.name} in {item.precision}" for item in known)
     message = (
-        f"They were trained in different precisions ({described}), and each chose its best epoch in its own. "
-        "Evaluations compute in 32 bit."
+        f"They were trained with different precisions ({described}), and the best epoch was chosen in that precision. "
+        "Evaluations use 32 bit."
     )
     return [ComparisonNote(code="different_precision", message=message, experiments=[item.id for item in known])]
 
@@ -59,14 +59,14 @@ def _note_missing(experiments: Sequence[ComparedExperiment]) -> list[ComparisonN
         return []
     names = " and ".join(item.name for item in missing) if len(missing) <= 2 else f"{len(missing)} of them"
     verb = "has" if len(missing) == 1 else "have"
-    message = f"{names} {verb} no completed evaluation. Evaluate all on the same subset to see which is better."
+    message = f"{names} {verb} no completed evaluation. Evaluate all of them on the same subset to see which is better."
     return [ComparisonNote(code="not_evaluated", message=message, experiments=[item.id for item in missing])]
 
 
 def _note_common(experiments: Sequence[ComparedExperiment], pairs: PairCounts) -> list[ComparisonNote]:
     first = experiments[0].id
     alone = [item for item in experiments if (pair := pairs.get((first, item.id))) is not None and pair[0] == 0]
-    message = "No image was measured by both {} and {}. Evaluate them on the same subset of the same split."
+    message = "{} and {} have no evaluated images in common. Evaluate them on the same subset of the same split."
     return [
         ComparisonNote(
             code="no_common_images",
@@ -85,7 +85,7 @@ def _note_training(experiments: Sequence[ComparedExperiment], pairs: PairCounts)
     notes = []
     for item in experiments:
         if counts.get(item.id):
-            message = f"{item.name} was trained on {counts[item.id]} of the common images, which flatters it."
+            message = f"{item.name} was trained on {counts[item.id]} of the common images, so its result is too good."
             notes.append(ComparisonNote(code="seen_in_training", message=message, experiments=[item.id]))
     return notes
 

@@ -19,7 +19,9 @@ from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, 
 from app.core.lookup import Lookup
 from app.core.paired_test import PairedResult, compare_correct, compare_errors, correct_for_pairs
 from app.core.setting_differences import find_differences
+from app.core.source_names import SourceNames
 from app.core.stores import Stores
+from app.core.table_views import TableViews
 from app.schemas.comparison import (
     MAX_COMPARED,
     MIN_COMPARED,
@@ -63,9 +65,10 @@ class _Pair:
 class ComparisonService:
     """Compares experiments of one project."""
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, views: TableViews) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
+        self._source_names = SourceNames(self._lookup, views)
         self._scores = ScoreCache(stores)
         self._tests: OrderedDict[tuple[object, ...], tuple[PairedResult | None, tuple[int, int]]] = OrderedDict()
         self._mutex = threading.Lock()
@@ -187,7 +190,8 @@ class ComparisonService:
             _describe_image(common, int(image), ids, best[:, image], results)
             for image in order[start : start + query.page_size]
         ]
-        items = [item for item in described if item is not None]
+        name = self._source_names.of_project(project_id)
+        items = [item.model_copy(update={"source_name": name(item.filename)}) for item in described if item is not None]
         return _cut_images(items, query, len(order), counts, len(common.filenames))
 
 
@@ -195,11 +199,11 @@ def check_selection(query: CompareQuery) -> None:
     """Raise ValidationFailedError for too few, too many or repeated experiments, or an `only` that is none of them."""
     chosen = query.experiments
     if not MIN_COMPARED <= len(chosen) <= MAX_COMPARED:
-        raise invalid_field("experiments", f"Choose {MIN_COMPARED} to {MAX_COMPARED} experiments to compare.")
+        raise invalid_field("experiments", f"Select {MIN_COMPARED} to {MAX_COMPARED} experiments to compare.")
     if len(set(chosen)) < len(chosen):
-        raise invalid_field("experiments", "An experiment is named twice.")
+        raise invalid_field("experiments", "Each experiment can be given only once.")
     if query.only is not None and query.only not in chosen:
-        raise invalid_field("only", "This is none of the experiments that are compared.")
+        raise invalid_field("only", "This must be one of the compared experiments.")
 
 
 def rank_images(values: NDArray[np.float64], basis: Basis) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:

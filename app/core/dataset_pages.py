@@ -90,6 +90,8 @@ class DatasetPageService:
 
     def _list(self, project_id: str, table: DatasetTable, query: ImageQuery) -> ImageListing:
         known = _with_known_split(table, query)
+        if not table.classes:  # an address that was kept from another dataset may name one
+            known = known.model_copy(update={"filter_class": None})
         view = self._views.view(project_id, table)
         num_pages = -(-len(view.order(known)) // known.page_size)
         known = known.model_copy(update={"page": min(known.page, max(1, num_pages))})
@@ -99,6 +101,7 @@ class DatasetPageService:
             page=page,
             num_all=len(table.images),
             split_names=table.split_names,
+            has_classes=bool(table.classes),
             missing_split=query.split_name if known.split_name != query.split_name else None,
             subset_counts=view.count_subsets(column) if column is not None else {},
             relaxed=_relax(view, known) if page.total_items == 0 else [],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from app.core.announcing import announce_change
 from app.core.events import EventBus
@@ -17,7 +18,7 @@ from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixel_records import reading_of
-from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, to_builtins
+from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -73,7 +74,7 @@ class DatasetService:
         """Return a page of images; raises SplitNotFoundError for an unknown split."""
         table = self._lookup.find_table(project_id)
         if query.split_name is not None and query.split_name not in table.split_names:
-            msg = f"There is no split {query.split_name!r}."
+            msg = f"The split {query.split_name!r} does not exist."
             raise SplitNotFoundError(msg)
         column = table.split_names.index(query.split_name) if query.split_name is not None else None
         indices = self._views.view(project_id, table).order(query)
@@ -162,10 +163,9 @@ class DatasetService:
     def image_info(self, project_id: str, filename: str) -> ImageInfo:
         """Return everything known of one image; raises NotFoundError."""
         table = self._lookup.find_table(project_id)
-        image = to_builtins(self.find_image(project_id, filename))
-        image.pop("source", None)
-        splits = dict(zip(table.split_names, image["split"], strict=True))
-        return ImageInfo(image={**image, "splits": splits})
+        record = self.find_image(project_id, filename)
+        image = describe_record(record)
+        return ImageInfo(image={**image, "splits": dict(zip(table.split_names, record.split, strict=True))})
 
     def describe_removal(self, project_id: str) -> DatasetRemoval:
         """Return what goes when the dataset is cleared, or why it cannot be; raises DatasetNotImportedError."""
@@ -227,10 +227,18 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
     )
 
 
+def describe_record(image: ImageRecord) -> dict[str, Any]:
+    """Return everything known of an image but where its file lies."""
+    described: dict[str, Any] = to_builtins(image)
+    described.pop("source", None)
+    return {**described, "source_name": source_name_of(image)}
+
+
 def _describe_image(image: ImageRecord, column: int | None) -> ImageItem:
     return ImageItem.model_validate(
         {
             "filename": image.filename,
+            "source_name": source_name_of(image),
             "width": image.width,
             "height": image.height,
             "class_name": class_name_of(image),

@@ -11,7 +11,6 @@ from app.core.evaluation_leaks import estimate_leaks, read_leaks
 from app.core.evaluations import ACTIVE_STATUSES, EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
-from app.core.paging import cut_page
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.schemas.evaluation import EvaluationRecord, ResultQuery, Subset
@@ -32,9 +31,9 @@ SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
 MAX_POINTS = 500
 _REASONS: dict[ExperimentStatus, str] = {
     "created": "Not trained yet.",
-    "pending": "Its training waits for its turn.",
-    "training": "It is still training.",
-    "paused": "Its training is paused. Resume it, or stop and keep it.",
+    "pending": "Its training is queued.",
+    "training": "It is still being trained.",
+    "paused": "Its training is paused. Resume it, or choose Stop and keep.",
     "failed": "Its training failed.",
     "cancelled": "Its training was cancelled.",
     "interrupted": "Its training was interrupted. Resume it first.",
@@ -88,7 +87,7 @@ class EvaluationPageService:
         except (DatasetNotImportedError, SplitNotFoundError) as error:
             problem = problem or error.message
         if not checkpoints:
-            problem = problem or "The files of its checkpoints are gone. Train it again."
+            problem = problem or "Its checkpoint files were deleted. Train it again."
         return SelectedEvaluation(
             experiment=record,
             evaluation=view.evaluation,
@@ -101,6 +100,7 @@ class EvaluationPageService:
             value_names=self._name_values(project_id),
             problem=problem,
             task=self._lookup.find_spec(project_id).info,
+            untrained_classes=view.untrained_classes,
         )
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultListing:
@@ -111,7 +111,7 @@ class EvaluationPageService:
         record = self._stores.evaluations.read_completed(project_id, experiment_id)
         everything = self._stores.evaluations.read_results(project_id, experiment_id) or []
         return ResultListing(
-            page=cut_page(order, min(query.page, num_pages), query.page_size),
+            page=self._evaluations.cut_named_page(project_id, order, min(query.page, num_pages), query.page_size),
             num_results=len(everything),
             classes=self._name_classes(project_id, experiment_id),
             subsets=record.split_subsets if record is not None else [],

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.config import Settings
 from app.core.announcing import announce, announce_change
 from app.core.boundaries import skipping
+from app.core.datasets import describe_record
 from app.core.devices import require_devices
 from app.core.events import EventBus
-from app.core.exceptions import ConflictError, NotFoundError, invalid_field
+from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.paging import cut_page, select_rows
 from app.core.payloads import locate_dataset
+from app.core.result_csv import write_results
+from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
-from app.core.trained_splits import find_trained_splits
-from app.datasets.table import to_builtins
+from app.core.trained_splits import find_trained_splits, find_untrained
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (
     CheckpointList,
@@ -67,6 +69,7 @@ class EvaluationService:
         self._gate = gate
         self._views = views
         self._settings = settings
+        self.source_names = SourceNames(self._lookup, views)
         self._progress: dict[str, Progress] = {}
         self._mutex = threading.Lock()
         self._orders: OrderedDict[tuple[object, ...], tuple[Rows, Order]] = OrderedDict()
@@ -121,7 +124,7 @@ class EvaluationService:
 
     def get_evaluation(self, project_id: str, experiment_id: str) -> EvaluationView:
         """Return the evaluation with its aggregate, nulls where there is none."""
-        self._lookup.find_experiment(project_id, experiment_id)
+        experiment = self._lookup.find_experiment(project_id, experiment_id)
         record = self._read(project_id, experiment_id)
         if record is None:
             return EvaluationView(evaluation=None, aggregate=None)
@@ -132,7 +135,13 @@ class EvaluationService:
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
         attempt = self._stores.evaluations.read_attempt(project_id, experiment_id)
         failed = self._with_end(attempt) if attempt is not None and attempt.status != "completed" else None
-        return EvaluationView(evaluation=record, aggregate=aggregate, failed_attempt=failed)
+        untrained = find_untrained(self._stores, self._views, project_id, experiment) if aggregate is not None else []
+        return EvaluationView(
+            evaluation=record,
+            aggregate=self.source_names.name_skipped(project_id, aggregate) if aggregate is not None else None,
+            failed_attempt=failed,
+            untrained_classes=untrained,
+        )
 
     def reset_evaluation(self, project_id: str, experiment_id: str) -> EvaluationDeleted:
         """Delete the evaluation at once; one that runs is cancelled first."""
@@ -147,7 +156,20 @@ class EvaluationService:
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultPage:
         """Return a page of per-image results; raises NotFoundError without a completed evaluation."""
-        return cut_page(self.order_results(project_id, experiment_id, query), query.page, query.page_size)
+        order = self.order_results(project_id, experiment_id, query)
+        return self.cut_named_page(project_id, order, query.page, query.page_size)
+
+    def cut_named_page(self, project_id: str, order: Order, page: int, page_size: int) -> ResultPage:
+        """Return a page of results with the names of their images in the source."""
+        cut = cut_page(order, page, page_size)
+        return cut.model_copy(update={"items": self.source_names.add_to(project_id, cut.items)})
+
+    def write_csv(self, project_id: str, experiment_id: str, query: ResultQuery) -> tuple[str, Iterator[str]]:
+        """Return a file name and the lines of every result that matches a query; raises NotFoundError."""
+        record = self._lookup.find_experiment(project_id, experiment_id)
+        order = self.order_results(project_id, experiment_id, query)
+        names = self.source_names.of_project(project_id)
+        return f"{record.name}-results.csv", write_results(order, names, self._name_values(project_id))
 
     def order_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> Order:
         """Return every result that matches a query, in its order, shared and not to be changed; raises NotFoundError.
@@ -175,15 +197,15 @@ class EvaluationService:
         rows = self._rows(project_id, experiment_id)
         found = next((row for row in rows if row["filename"] == filename), None)
         if found is None:
-            msg = f"The evaluation has no result for {filename[:120]!r}."
+            msg = f"The evaluation has no result for image {filename[:120]!r}."
             raise NotFoundError(msg)
         order = self.order_results(project_id, experiment_id, query or ResultQuery())
         table = self._lookup.find_table(project_id)
         position = self._views.view(project_id, table).by_name.get(filename)
-        image = to_builtins(table.images[position]) if position is not None else {"filename": filename}
-        image.pop("source", None)
+        gone = {"filename": filename, "source_name": filename}
+        image = describe_record(table.images[position]) if position is not None else gone
         return ResultInfo(
-            result=found,
+            result=self.source_names.add_to(project_id, [found])[0],
             image=image,
             dataset={"id": table.id, "classes": table.classes, "split_names": table.split_names},
             navigation=find_neighbours([row["filename"] for row in order], filename),
@@ -260,6 +282,12 @@ class EvaluationService:
         changes = {"status": job.status, "error": job.error, "completed_at": job.completed_at}
         return record.model_copy(update=changes)
 
+    def _name_values(self, project_id: str) -> list[str]:
+        try:
+            return list(self._lookup.find_table(project_id).value_names)
+        except DatasetNotImportedError:
+            return []
+
     def _rows(self, project_id: str, experiment_id: str) -> list[dict[str, Any]]:
         self._lookup.find_experiment(project_id, experiment_id)
         record = self._stores.evaluations.read_completed(project_id, experiment_id)
@@ -272,12 +300,12 @@ class EvaluationService:
     def _refuse_active(self, project_id: str, experiment_id: str) -> None:
         record = self._read(project_id, experiment_id)
         if record is not None and record.status in ACTIVE_STATUSES:
-            msg = "This experiment is being evaluated already. Reset the evaluation to stop it."
+            msg = "This experiment is already being evaluated. Wait for the result, or delete the evaluation."
             raise ConflictError(msg)
 
     def _check_subsets(self, project_id: str, record: ExperimentRecord, subsets: list[str]) -> None:
         if len(set(subsets)) != len(subsets):
-            raise invalid_field("split_subsets", "A subset is named twice.")
+            raise invalid_field("split_subsets", "Each subset can be given only once.")
         table, index = self._lookup.find_split(project_id, record.split_name)
         present = {image.split[index] for image in table.images}
         for subset in subsets:
@@ -304,12 +332,12 @@ def cancel_and_wait(scheduler: JobScheduler, job_id: str) -> None:
     try:
         scheduler.wait(job_id, CANCEL_WAIT_S)
     except TimeoutError:
-        msg = f"The job {job_id} has not ended yet. Try again in a few seconds."
+        msg = f"The job {job_id} is not finished yet. Try again in a few seconds."
         raise ConflictError(msg) from None
 
 
 def require_completed(record: ExperimentRecord, verb: str) -> None:
     """Raise ConflictError when the experiment is not completed."""
     if record.status != "completed":
-        msg = f"The experiment {record.name!r} is {record.status}; only a completed one can be {verb}."
+        msg = f"The experiment {record.name!r} is {record.status}; only completed experiments can be {verb}."
         raise ConflictError(msg)

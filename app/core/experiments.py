@@ -9,7 +9,13 @@ from app.core.announcing import announce_change
 from app.core.devices import list_devices
 from app.core.evaluations import cancel_and_wait
 from app.core.events import EventBus
-from app.core.exceptions import ConflictError, RunNotFoundError, TrainingInProgressError, invalid_field
+from app.core.exceptions import (
+    ConflictError,
+    RunNotFoundError,
+    TrainingInProgressError,
+    ValidationFailedError,
+    invalid_field,
+)
 from app.core.experiment_settings import (
     check_reproducible,
     merge_augmentations,
@@ -22,7 +28,7 @@ from app.core.experiment_settings import (
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
-from app.core.run_checks import RunChecker
+from app.core.run_checks import RunChecker, refuse_changes
 from app.core.stores import Stores
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
@@ -160,7 +166,7 @@ class ExperimentService:
             }
             fork = self._apply(project_id, _renew(record, request.name, parent), request.changes)
             if fork.model.backbone != record.model.backbone:
-                raise invalid_field("changes.model.backbone", "A fork keeps the architecture of its parent.")
+                raise invalid_field("changes.model.backbone", "A fork must have the same architecture as its parent.")
             self._stores.experiments.create_fork(project_id, fork, checkpoint)
         announce_change(self._bus, project_id, "experiment", fork.id, "created")
         return fork
@@ -211,9 +217,16 @@ class ExperimentService:
     def check_experiment(
         self, project_id: str, experiment_id: str, changes: ExperimentUpdate | None = None
     ) -> RunCheckList:
-        """Return what is known before a run of how it will go, with changes as if they had been saved."""
+        """Return what is known before a run of how it will go, with changes as if they had been saved.
+
+        Changes that could not be saved are errors of the list.
+        """
         record = self._lookup.find_experiment(project_id, experiment_id)
-        return self._checker.list_checks(project_id, self._apply(project_id, record, changes) if changes else record)
+        try:
+            record = self._apply(project_id, record, changes) if changes else record
+        except ValidationFailedError as error:
+            return refuse_changes(error)
+        return self._checker.list_checks(project_id, record)
 
     def _choose_start(self, spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
         """Return model settings; where nobody says so, `pretrained` follows from the weights on this machine.
@@ -233,7 +246,7 @@ class ExperimentService:
             candidate = add_suffix(name, suffix if number == 1 else f"{suffix} {number}")
             if fold_name(candidate) not in taken:
                 return candidate
-        msg = f"No free name could be found for a copy of {name!r}."
+        msg = f"There is no free name for a copy of {name!r}. Rename it first."
         raise ConflictError(msg)
 
 
@@ -247,7 +260,7 @@ def say_undeletable(scheduler: JobScheduler, project_id: str, experiment_id: str
     """Return why an experiment cannot be deleted now, empty when it can."""
     for job in list_jobs_of(scheduler, project_id, experiment_id):
         if not job.is_service and job.status not in TERMINAL_JOB_STATUSES:
-            return f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
+            return f"A job ({job.kind}) is using this experiment. Cancel it or wait until it is finished."
     return ""
 
 

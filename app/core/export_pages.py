@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError
 from app.core.exports import ACTIVE_STATUSES, ExportService
 from app.core.lookup import Lookup
+from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.export.catalog import STEPS, get_format
@@ -128,8 +129,14 @@ class ExportPageService:
             known = self._views.view(project_id, self._lookup.find_table(project_id)).by_name
         except DatasetNotImportedError:
             known = {}
+        name_of = SourceNames(self._lookup, self._views).of_project(project_id)
         return [
-            ComparedImage(filename=image.filename, diff=image.diff, is_there=image.filename in known)
+            ComparedImage(
+                filename=image.filename,
+                diff=image.diff,
+                is_there=image.filename in known,
+                source_name=name_of(image.filename),
+            )
             for image in certificate.worst
         ]
 
@@ -149,9 +156,9 @@ class ExportPageService:
         if experiment is None:
             return "The experiment was deleted."
         if experiment.status != "completed":
-            return f"The experiment is {experiment.status}; only a completed one can be exported."
+            return f"The experiment is {experiment.status}; only completed experiments can be exported."
         if record.checkpoint not in self._stores.experiments.list_checkpoints(project_id, experiment):
-            return f"The checkpoint “{record.checkpoint}” is not there any more."
+            return f"The checkpoint “{record.checkpoint}” no longer exists."
         return None
 
 

@@ -119,7 +119,7 @@ class ExportService:
         """Delete an export with its files; raises ConflictError while it runs."""
         with self._gate.enter(project_id):
             if self._is_active(self.get_export(project_id, export_id)):
-                msg = "This export is running. Cancel its job or wait for its end."
+                msg = "This export is running. Cancel it or wait until it is finished."
                 raise ConflictError(msg)
             self._stores.exports.delete(project_id, export_id)
         announce_change(self._bus, project_id, "export", export_id, "deleted")
@@ -277,7 +277,7 @@ class ExportService:
         except UnsafePathError as error:
             raise NotFoundError(str(error)) from error
         if not path.is_file():
-            msg = f"The file {name!r} of this export is not there any more."
+            msg = f"The file {name!r} of this export no longer exists. Export the model again."
             raise NotFoundError(msg)
         return path
 

@@ -133,19 +133,19 @@ def find_assumptions(work: Workload, basis: Basis, decode_megapixels_per_s: floa
     known = basis.measurement
     notes = []
     if work.uncached_megapixels and not decode_megapixels_per_s:
-        notes.append("Reading the images that are not in the cache was never measured and is not counted.")
+        notes.append("The time for reading images that are not cached yet is unknown and not included.")
     if not work.has_cache and not basis.has_features:
-        notes.append("Not all decoded images fit the cache; those that do not are read anew in every epoch.")
+        notes.append("Not all decoded images fit into the cache. The others are read again in every epoch.")
     if work.num_val and known.eval_images_per_s is None:
-        notes.append(f"Validation was never measured; it is taken as {EVAL_PER_TRAIN:g} times as fast as training.")
+        notes.append(f"Validation speed is unknown; it is assumed to be {EVAL_PER_TRAIN:g} times the training speed.")
     if known.source == "probe" and not known.epoch_overhead_s:
-        notes.append("No run has ended here yet; the time of starting and of checkpoints is not known.")
+        notes.append("The time for starting and for saving checkpoints is unknown until a run has finished here.")
     if basis.has_features:
-        notes.append("Features are counted as if none were on the disk; those of an earlier run are used again.")
+        notes.append("The time for computing features is included. It is saved if an earlier run has stored them.")
     if basis.pixel_factor != 1.0:
-        notes.append("Speeds are scaled by the number of pixels.")
+        notes.append("Speeds were scaled to this number of pixels.")
     if basis.memory_factor > 1.0:
-        notes.append("Memory is scaled by the pixels of a batch, which is rather too much.")
+        notes.append("Memory was scaled to the pixels of a batch, which gives a high estimate.")
     return notes
 
 
@@ -233,7 +233,7 @@ def _count_pixels(key: MeasurementKey) -> int:
 
 def _describe(name: str, key: MeasurementKey, other: MeasurementKey) -> str:
     wanted, measured = (_show(getattr(item, name)) for item in (key, other))
-    return f"{name} is {wanted} here and was {measured} when it was measured."
+    return f"{name} is {wanted} here, but was {measured} in the measurement."
 
 
 def _show(value: object) -> str:

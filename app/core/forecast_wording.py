@@ -21,11 +21,11 @@ class FreeSpace:
 def describe_forecast(forecast: Forecast) -> str:
     """Return the forecast as a sentence or two."""
     basis = forecast.basis
-    origin = f"{'a run' if basis.source == 'run' else 'a probe'} of {basis.measured_at[:10]}"
+    origin = f"{'a run' if basis.source == 'run' else 'a short measurement'} of {basis.measured_at[:10]}"
     settings = "other settings" if basis.differences else "the same settings"
-    verb = "estimated from" if basis.differences else "measured in"
+    verb = "estimated from" if basis.differences else "based on"
     text = f"About {format_duration(forecast.duration_s)}, {verb} {origin} with {settings}."
-    return f"{text} Early stopping may end it earlier." if forecast.can_end_earlier else text
+    return f"{text} Early stopping may make it shorter." if forecast.can_end_earlier else text
 
 
 def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[str]:
@@ -36,10 +36,11 @@ def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[
     checks = (
         ("memory", forecast.memory_mb, free.ram_mb, advice_ram),
         ("GPU memory", forecast.vram_mb, free.vram_mb, advice),
-        ("disk", disk_mb, free.disk_mb, "make room first"),
+        ("disk", disk_mb, free.disk_mb, "free up disk space first"),
     )
     return [
-        f"It needs about {format_size(needed_mb)} of {what}, {format_size(free_mb)} are free: {what_to_do}."
+        f"The run needs about {format_size(needed_mb)} of {what}, but only {format_size(free_mb)} are free: "
+        f"{what_to_do}."
         for what, needed_mb, free_mb, what_to_do in checks
         if needed_mb is not None and free_mb is not None and needed_mb > free_mb
     ]
@@ -64,7 +65,7 @@ def format_duration(duration_s: float) -> str:
 
 
 def format_size(size_mb: float) -> str:
-    """Return MiB for people."""
+    """Return MiB as readable text."""
     if size_mb >= MIB_PER_GIB:
         return f"{size_mb / MIB_PER_GIB:.1f} GiB"
     return f"{size_mb:.0f} MiB" if size_mb >= 1 else "less than 1 MiB"

@@ -39,7 +39,10 @@ from app.tasks.registry import get_spec
 MIB = 2**20
 NUM_CHECKPOINT_FILES = 3
 """The best and the last one, and the next one while it is written beside them."""
-NOTHING_KNOWN = "Nothing like this was measured on this machine yet. A probe of a few steps measures it."
+NOTHING_KNOWN = (
+    "No forecast yet: nothing similar was measured on this machine. A short measurement of a few training steps "
+    "gives one."
+)
 
 
 @dataclass(frozen=True)

@@ -161,7 +161,7 @@ class PredictionService:
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             if record.status not in TRAINED_STATUSES:
-                msg = f"The experiment {record.name!r} is {record.status}; there is no finished model to ask."
+                msg = f"The experiment {record.name!r} is {record.status}; it has no trained model."
                 raise ConflictError(msg)
             checkpoint = self._lookup.find_checkpoint(project_id, record, "best")
             key = (project_id, experiment_id, checkpoint.stat().st_mtime_ns)

@@ -20,6 +20,8 @@ from app.tasks.run_checks import LEVELS, list_run_checks
 from app.tasks.run_facts import GO_TO_SPLIT, RunFacts, WeightsFacts, change_settings
 
 MAX_KEPT = 64
+INVALID = "invalid_setting"
+"""Id of a check that refuses a value."""
 
 
 class RunChecker:
@@ -118,6 +120,16 @@ class RunChecker:
             self._kept.clear()
         self._kept[key] = table, data
         return data
+
+
+def refuse_changes(error: ValidationFailedError) -> RunCheckList:
+    """Return the checks of settings that could not be saved: each refused value is an error."""
+    problems = error.details if isinstance(error.details, list) else []
+    checks = [
+        RunCheck(id=INVALID, level="error", field=item.field, title="This cannot be saved", message=item.message)
+        for item in problems
+    ]
+    return RunCheckList(checks=checks, can_train=False)
 
 
 def _find_input_size(record: ExperimentRecord, hyperparameters: dict[str, object]) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Splits: drawn once, stored inline per image, never changed afterwards."""
+"""Create, list and delete splits."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ RESERVED_NAMES = frozenset({"preview"})
 
 
 class SplitService:
-    """What can be done with splits."""
+    """Create, list and delete splits."""
 
     def __init__(self, stores: Stores, bus: EventBus, gate: ProjectGate, views: TableViews) -> None:
         self._stores = stores
@@ -75,7 +75,7 @@ class SplitService:
         return self._describe(project_id, table, index, self._find_users(project_id, name))
 
     def preview_split(self, project_id: str, request: SplitPreviewRequest) -> SplitPreview:
-        """Return what a split would be, storing nothing."""
+        """Return a preview of a split without storing it."""
         table = self._lookup.find_table(project_id)
         drawn = self._draw(project_id, table, request)
         stats, distribution = count_split(drawn.values, self._views.view(project_id, table).class_names)
@@ -89,14 +89,15 @@ class SplitService:
         )
 
     def create_split(self, project_id: str, request: SplitCreate) -> SplitInfo:
-        """Draw a split and keep it; raises ConflictError when the name is taken."""
+        """Create a split; raises ConflictError when the name is taken."""
         if fold_name(request.name) in RESERVED_NAMES:
-            raise invalid_field("name", f"{request.name!r} is the address of the preview; choose another name.")
+            raise invalid_field("name", f"{request.name!r} is a reserved name; choose another one.")
         with self._gate.enter(project_id):
             table = self._lookup.find_table(project_id)
             if (same := find_same_name(request.name, table.split_names)) is not None:
-                msg = f"A split named {same!r} exists. Splits never change: choose another name or delete it."
-                raise ConflictError(msg, [FieldProblem(field="name", message="Another split has this name.")])
+                what = f"A split named {same!r} already exists and cannot be changed."
+                msg = f"{what} Choose another name, or delete that split."
+                raise ConflictError(msg, [FieldProblem(field="name", message="Another split already has this name.")])
             drawn = self._draw(project_id, table, request)
             changed = self._stores.datasets.change_table(project_id, lambda current: add_split(current, request, drawn))
             users = self._find_users(project_id, request.name)
@@ -119,11 +120,11 @@ class SplitService:
             experiments = self._stores.experiments.read_certain(project_id)
             users = [record for record in experiments if record.split_name == name]
             if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
-                msg = f"A run uses the split {name!r}. Stop it or wait for its end."
+                msg = f"A training run uses the split {name!r}. Stop it or wait until it is finished."
                 raise TrainingInProgressError(msg)
             if paused := next((user for user in users if user.status == "paused"), None):
                 what = f"The experiment {paused.name!r} is paused and needs the split {name!r}."
-                msg = f"{what} Resume it to its end or delete it first."
+                msg = f"{what} Finish or delete the experiment first."
                 raise ConflictError(msg)
             datasets = self._stores.datasets
             self._stores.documents.reserve.spend(
@@ -183,7 +184,7 @@ def _with_split(image: ImageRecord, split: list[str]) -> ImageRecord:
 
 def _drop_column(table: DatasetTable, name: str) -> DatasetTable:
     if name not in table.split_names:
-        msg = f"There is no split {name!r}."
+        msg = f"The split {name!r} does not exist."
         raise NotFoundError(msg)
     index = table.split_names.index(name)
     images = [_with_split(image, [*image.split[:index], *image.split[index + 1 :]]) for image in table.images]

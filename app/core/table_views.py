@@ -11,7 +11,8 @@ from typing import get_args
 from pydantic import ValidationError
 
 from app.datasets.identical import Groups, find_identical, measure_split_leaks, summarize_identical
-from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of
+from app.datasets.split_warnings import find_untrained_classes
+from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of, source_name_of
 from app.schemas.datasets import ImageQuery, SplitValue
 from app.schemas.leaks import IdenticalImages, SplitLeaks
 from app.schemas.names import fold_name
@@ -33,6 +34,7 @@ class TableView:
     _orders: OrderedDict[tuple[object, ...], list[int]] = field(default_factory=OrderedDict)
     _subset_counts: dict[int, dict[SplitValue, int]] = field(default_factory=dict)
     _leaks: dict[int, SplitLeaks] = field(default_factory=dict)
+    _untrained: dict[int, list[str]] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, query: ImageQuery) -> list[int]:
@@ -80,6 +82,16 @@ class TableView:
             self._leaks[column] = leaks
         return leaks
 
+    def untrained_classes(self, column: int) -> list[str]:
+        """Return the classes without an image in train, by the number of a split's column."""
+        with self._mutex:
+            if column in self._untrained:
+                return self._untrained[column]
+        found = find_untrained_classes(self.table, self.table.split_names[column])
+        with self._mutex:
+            self._untrained[column] = found
+        return found
+
     @cached_property
     def identical(self) -> IdenticalImages:
         """The images that are the same as another one."""
@@ -105,7 +117,7 @@ class TableView:
     @cached_property
     def _folded_names(self) -> list[str]:
         """What a search looks into; folding 100,000 names costs more than searching them."""
-        return [fold_name(image.filename) for image in self.table.images]
+        return [_searched_text(image) for image in self.table.images]
 
     def _match(self, query: ImageQuery) -> list[int]:
         """Return the indices that match, in the order of the names."""
@@ -167,6 +179,13 @@ def build_view(table: DatasetTable) -> TableView:
         total_bytes=sum(image.size_bytes for image in table.images),
         by_name={image.filename: index for index, image in enumerate(table.images)},
     )
+
+
+def _searched_text(image: ImageRecord) -> str:
+    """Return the name in the source, and the file name where it is not a part of that."""
+    source_name = source_name_of(image)
+    is_within = source_name.endswith(image.filename)
+    return fold_name(source_name if is_within else f"{source_name}\n{image.filename}")
 
 
 def values_of(image: ImageRecord) -> list[float] | None:

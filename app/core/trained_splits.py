@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from app.core.stores import Stores
+from app.core.table_views import TableViews
 from app.schemas.experiments import ExperimentRecord
+from app.storage.json_store import CorruptDocumentError
 
 
 def find_trained_splits(stores: Stores, project_id: str, record: ExperimentRecord) -> list[str]:
@@ -24,6 +26,18 @@ def find_trained_splits(stores: Stores, project_id: str, record: ExperimentRecor
         run_id = parent.get("run_id")
         experiment = _read(stores, project_id, parent.get("experiment_id"))
     return list(dict.fromkeys(found))
+
+
+def find_untrained(stores: Stores, views: TableViews, project_id: str, record: ExperimentRecord) -> list[str]:
+    """Return the classes of the dataset of which the model of an experiment has seen no image, as far as is known."""
+    try:
+        table = stores.datasets.read_table(project_id)
+    except (FileNotFoundError, CorruptDocumentError):
+        return []
+    known = [name for name in find_trained_splits(stores, project_id, record) if name in table.split_names]
+    view = views.view(project_id, table)
+    untrained = [set(view.untrained_classes(table.split_names.index(name))) for name in known]
+    return [name for name in table.classes if untrained and all(name in names for names in untrained)]
 
 
 def _read(stores: Stores, project_id: str, experiment_id: str | None) -> ExperimentRecord | None:

@@ -9,6 +9,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.more_epochs import propose_epochs
+from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.core.training import RESUMABLE_STATUSES
@@ -22,14 +23,26 @@ from app.schemas.experiments import (
     RunConfigRecord,
     RunRecord,
 )
-from app.schemas.jobs import JobRecord
+from app.schemas.jobs import JobCommand, JobRecord
 from app.schemas.tasks import Direction, MetricSpec
 from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
 from app.storage.experiment_repository import CHECKPOINT_NAMES
 from app.storage.json_store import CorruptDocumentError
 from app.tasks.base import LOSSES, TaskSpec
 
+# What a button says after it was pressed, and what those beside it say that cannot be pressed then; training_results.js
+# says the same.
+ASKED_FOR: dict[JobCommand, tuple[str, str]] = {
+    "pause": ("It pauses after this batch.", "The run is pausing. Stop it when it is paused."),
+    "stop_keep": ("It stops after this batch.", "The run is stopping."),
+    "cancel": ("It ends after this batch.", "The run is being cancelled."),
+}
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
+_ASKED: dict[JobCommand, str] = {
+    "pause": "Pausing…",
+    "stop_keep": "Stopping…",
+    "cancel": "Cancelling…",
+}
 
 
 class TrainingResultsService:
@@ -44,6 +57,7 @@ class TrainingResultsService:
         self._scheduler = scheduler
         self._live = live
         self._views = views
+        self._source_names = SourceNames(self._lookup, views)
 
     def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
         """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.
@@ -54,7 +68,7 @@ class TrainingResultsService:
         seq = self._bus.last_seq(project_id)
         record = self._lookup.find_experiment(project_id, experiment_id)
         experiments, spec = self._stores.experiments, self._lookup.find_spec(project_id)
-        run = self._read_run(project_id, record)
+        run = self._name_skipped(project_id, self._read_run(project_id, record))
         found = experiments.list_checkpoints(project_id, record)
         checkpoints = {name: found[name] for name in CHECKPOINT_NAMES if name in found}
         figures = self._live.get(run.job_id if run else None)
@@ -87,6 +101,12 @@ class TrainingResultsService:
             more_epochs=propose_epochs(self._stores, project_id, record) if record.status == "completed" else 0,
             num_val_copies=self._count_val_copies(project_id, record),
         )
+
+    def _name_skipped(self, project_id: str, run: RunRecord | None) -> RunRecord | None:
+        """Return the run with the names that skipped images have in the source."""
+        if run is None or not run.skipped:
+            return run
+        return run.model_copy(update={"skipped": self._source_names.add_to(project_id, run.skipped)})
 
     def _read_run(self, project_id: str, record: ExperimentRecord) -> RunRecord | None:
         if record.current_run_id is None:
@@ -176,30 +196,30 @@ def find_reasons(
     status = record.status
     reasons = _find_reasons_against_ending(record, "best" in checkpoints, figures)
     if status not in RESUMABLE_STATUSES:
-        reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has nothing to go on with."
+        reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has no run to continue."
     else:
         if "last" not in checkpoints:
-            reasons["resume"] = "The run ended before its first checkpoint, so there is nothing to resume."
+            reasons["resume"] = "The run stopped before its first checkpoint, so it cannot be resumed."
         if "best" not in checkpoints:
-            reasons["keep"] = "The run ended before its first checkpoint, so there is nothing to keep."
+            reasons["keep"] = "The run stopped before its first checkpoint, so there is none to keep."
     if status not in ENDED_STATUSES:
-        reasons["restart"] = "There is no run to put aside." if status == "created" else "Stop the run first."
+        reasons["restart"] = "There is no run to restart." if status == "created" else "Stop the run first."
     if not checkpoints:
         reasons["fork"] = reasons["more"] = "There is no checkpoint to start from."
     if status != "completed":
         reasons["evaluate"] = reasons["export"] = "Only a completed experiment can be evaluated and exported."
     elif not checkpoints:
-        reasons["evaluate"] = reasons["export"] = "The checkpoints of this run are gone."
+        reasons["evaluate"] = reasons["export"] = "The checkpoints of this run were deleted."
     return reasons
 
 
 def _find_reasons_against_ending(record: ExperimentRecord, has_best: bool, figures: RunFigures) -> dict[RunAction, str]:
     actions: tuple[RunAction, ...] = ("pause", "stop_keep", "cancel")
     if record.status == "pending":
-        return dict.fromkeys(actions[:2], "The run waits in the queue.")
+        return dict.fromkeys(actions[:2], "The run is still queued.")
     if record.status != "training":
-        return dict.fromkeys(actions, f"No run is going on; the experiment is {record.status}.")
+        return dict.fromkeys(actions, f"No run is active; the experiment is {record.status}.")
     if figures.asked is not None:
-        asked = actions if figures.asked == "cancel" else actions[:2]
-        return dict.fromkeys(asked, "Asked for already; it happens after the batch that is being worked on.")
-    return {} if has_best else {"stop_keep": "There is no checkpoint to keep before the end of the first epoch."}
+        blocked = actions if figures.asked == "cancel" else actions[:2]
+        return {action: ASKED_FOR[figures.asked][action != figures.asked] for action in blocked}
+    return {} if has_best else {"stop_keep": "There is no checkpoint to keep until the first epoch is finished."}

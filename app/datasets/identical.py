@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from app.datasets.table import ImageRecord, Value, class_name_of, to_builtins
+from app.datasets.table import ImageRecord, Value, class_name_of, source_name_of, to_builtins
 from app.schemas.leaks import IdenticalAcross, IdenticalGroup, IdenticalImages, SplitLeaks
 
 Groups: TypeAlias = "list[list[int]]"
@@ -88,6 +88,7 @@ def _name_group(images: Sequence[ImageRecord], group: Sequence[int], *, is_contr
     shown = _show_both(images, group) if is_contradictory else list(group[:MAX_NAMES])
     return IdenticalGroup(
         filenames=[images[index].filename for index in shown],
+        source_names=[source_name_of(images[index]) for index in shown],
         num_images=len(group),
         labels=[_describe_label(images[index]) for index in shown] if is_contradictory else [],
     )

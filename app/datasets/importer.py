@@ -26,7 +26,7 @@ from app.datasets.formats.work import Work
 from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
 from app.datasets.images import UnreadableImageError
 from app.datasets.job_guard import guard_limits
-from app.datasets.naming import assign_filenames
+from app.datasets.naming import assign_filenames, keep_source_name
 from app.datasets.pixel_records import record_reading
 from app.datasets.pixel_survey import PixelSurvey
 from app.datasets.redrawing import Redraw, needs_redraw, redraw_all
@@ -238,6 +238,7 @@ def _build_table(
             source=str(item.found.path) if is_reference else None,
             content_hash=item.stored.content_hash,
             size_bytes=item.stored.size_bytes,
+            source_name=keep_source_name(item.found.name, item.filename),
         )
         for item in imported
     ]

@@ -6,10 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from app.datasets.formats.base import clean_text
+
 _MAX_NAME_BYTES = 200
 _MAX_ENDING_CHARACTERS = 16
 # What some file system or shell gives a meaning to; categories C are controls, formats, surrogates and unassigned.
 _RESERVED = re.compile(r'[/\\:*?"<>|]')
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
 
 
@@ -35,6 +38,15 @@ def assign_filenames(names: Iterable[str]) -> list[str]:
         taken.add(key)
         assigned.append(clean)
     return assigned
+
+
+def keep_source_name(name: str, filename: str) -> str:
+    """Return what `source_name` of an image holds: its path inside the source, empty where the file name says it all.
+
+    Bytes that are no text are escaped, and so is what would break a line or turn the direction of the text around it.
+    """
+    path = _UNSHOWN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), clean_text(name))
+    return "" if path == filename else path
 
 
 def clean_filename(name: str) -> str:

@@ -32,10 +32,10 @@ def find_untrained_classes(table: DatasetTable, split_name: str) -> list[str]:
     column = table.split_names.index(split_name)
     seen, trained = set[str](), set[str]()
     for image in table.images:
-        names = {name for annotation in image.annotations if (name := getattr(annotation, "class_name", None))}
-        seen |= names
-        if image.split[column] == "train":
-            trained |= names
+        names = trained if image.split[column] == "train" else seen
+        for annotation in image.annotations:
+            if name := getattr(annotation, "class_name", None):
+                names.add(name)
     return [name for name in table.classes if name in seen and name not in trained]
 
 
@@ -58,12 +58,12 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
     if found.test_in_train:
         yield (
             f"{_share(found.test_in_train, stats.test, 'test', 'a training image', 'training images')}: "
-            "a score on them does not say how the model does on new images."
+            "the score on them says little about new images."
         )
     if found.val_in_train:
         yield (
             f"{_share(found.val_in_train, stats.val, 'validation', 'a training image', 'training images')}: "
-            "they favour epochs that learned images by heart."
+            "they favour epochs that memorised these images."
         )
     if found.test_in_val:
         yield (
@@ -77,10 +77,11 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
             f"{'has' if number == 1 else 'have'} more than one label."
         )
     if found.groups:
-        yield "A split drawn here keeps identical images in one subset."
+        yield "A new split keeps identical images in one subset."
     if found.groups_together:
         groups, one = _count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
-        yield f"{found.images_together:,} images are identical to another one ({groups}); {one} group is in one subset."
+        images = f"{found.images_together:,} images"
+        yield f"{images} are identical to another image ({groups}); {one} group is in one subset."
 
 
 def _is_wanted(subset: str, stats: SplitCounts, ratios: SplitRatios | None) -> bool:
@@ -103,7 +104,7 @@ def _explain_size(stats: SplitCounts, leaks: SplitLeaks, wanted: Sequence[str]) 
 def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -> Iterator[str]:
     """`counts` has the classes with an image in train, val or test."""
     if len(counts) == 1:
-        yield f"There is only one class ({next(iter(counts))}); a model has nothing to tell apart."
+        yield f"There is only one class ({next(iter(counts))}); training needs at least two classes."
     single = {name for name, of_class in counts.items() if count_used(of_class) == 1}
     if kept := sorted(name for name in single if counts[name].train):
         has = "A class has only one image, which is" if len(kept) == 1 else "Classes with only one image each, which is"
@@ -115,7 +116,7 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
             if not getattr(of_class, subset) and (subset == "train" or name not in single)
         )
         if missing:
-            why = " A model cannot learn what it never sees." if subset == "train" else ""
+            why = " The model cannot learn them." if subset == "train" else ""
             yield f"No image in {subset} of: {_join(missing)}.{why}"
     if twins := find_case_twins(counts):
         pairs = _join([" and ".join(names) for names in twins])

@@ -80,7 +80,10 @@ Annotation = Label | Anomaly | BBox | OrientedBBox | SegmentationMask | Instance
 
 
 class ImageRecord(msgspec.Struct, omit_defaults=True):
-    """One image; sides in pixels after orientation. `source` is its path when the dataset only refers to files."""
+    """One image; sides in pixels after orientation. `source` is its path when the dataset only refers to files.
+
+    `source_name` is its path inside the source, empty where that is the file name: ask `source_name_of`.
+    """
 
     filename: str
     width: Side
@@ -90,6 +93,7 @@ class ImageRecord(msgspec.Struct, omit_defaults=True):
     source: str | None = None
     content_hash: str = ""
     size_bytes: Count = 0
+    source_name: str = ""
 
 
 class StatsRecord(msgspec.Struct):
@@ -215,6 +219,11 @@ def select_subset(table: DatasetTable, split_name: str, subset: str) -> list[Ima
     """Return the images of one subset in file order; raises ValueError for an unknown split."""
     index = table.split_names.index(split_name)
     return [image for image in table.images if image.split[index] == subset]
+
+
+def source_name_of(image: ImageRecord) -> str:
+    """Return what an image is called in its source, which its user knows; its file name where nothing else was kept."""
+    return image.source_name or image.filename
 
 
 def class_name_of(image: ImageRecord) -> str | None:

@@ -37,7 +37,7 @@ FORMATS: tuple[FormatSpec, ...] = (
     FormatSpec(
         name="onnx",
         display_name="ONNX",
-        description="One file for ONNX Runtime, OpenVINO, TensorRT and others, with the preprocessing inside.",
+        description="For ONNX Runtime, OpenVINO, TensorRT and others. One file that includes the preprocessing.",
         requires=("torch", "onnx", "onnxscript", "onnxruntime"),
         file_name="model.onnx",
         writer="app.export.onnx_format:write",
@@ -53,7 +53,7 @@ FORMATS: tuple[FormatSpec, ...] = (
     FormatSpec(
         name="torchscript",
         display_name="TorchScript",
-        description="One file that PyTorch and libtorch load without the code of the model.",
+        description="For PyTorch and libtorch. One file that loads without the model's code.",
         requires=("torch",),
         file_name="model.pt",
         writer="app.export.torchscript_format:write",

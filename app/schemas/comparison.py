@@ -114,6 +114,7 @@ class ComparedImage(StrictModel):
     """An image and what each experiment says of it."""
 
     filename: str
+    source_name: str = Field("", description="What it was called in the source that was imported.")
     subset: str
     ground_truth: Any
     best: list[ExperimentId] = Field(description="Those that get it right, or whose error is the least.")

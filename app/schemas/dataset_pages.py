@@ -33,6 +33,7 @@ class ImageListing(StrictModel):
     page: ImagePage
     num_all: int = Field(description="Images of the whole dataset.")
     split_names: list[str]
+    has_classes: bool = Field(True, description="Whether images can be filtered by class.")
     missing_split: str | None = Field(None, description="A split that was asked for and is not there (any more).")
     subset_counts: dict[SplitValue, int] = Field(default_factory=dict, description="Of the selected split.")
     relaxed: list[RelaxedFilter] = Field(default_factory=list, description="What to drop when nothing matches.")

@@ -162,6 +162,7 @@ class ImageItem(StrictModel):
     """One image in a page of images; sides in pixels."""
 
     filename: str
+    source_name: str = Field("", description="What it was called in the source that was imported.")
     width: int
     height: int
     class_name: str | None

@@ -69,11 +69,13 @@ class EvaluationView(StrictModel):
     """The evaluation of an experiment, null where there is none; aggregate is null until it has completed.
 
     `failed_attempt` is a later evaluation that did not succeed, so that the completed one stayed.
+    `untrained_classes` are those that the model saw no image of, so that every score on them is a guess.
     """
 
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
     failed_attempt: EvaluationRecord | None = None
+    untrained_classes: list[str] = Field(default_factory=list)
 
 
 class EvaluationDeleted(StrictModel):

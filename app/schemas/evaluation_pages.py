@@ -64,6 +64,7 @@ class SelectedEvaluation(StrictModel):
     value_names: list[str]
     problem: str
     task: TaskInfo
+    untrained_classes: list[str] = Field(default_factory=list, description="Those the model saw no image of.")
 
 
 class ResultListing(StrictModel):

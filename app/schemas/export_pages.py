@@ -35,6 +35,7 @@ class ComparedImage(StrictModel):
     filename: str
     diff: float
     is_there: bool
+    source_name: str = ""
 
 
 class StepState(StrictModel):

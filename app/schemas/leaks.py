@@ -13,6 +13,7 @@ class IdenticalGroup(StrictModel):
     """Some images with the same content, by name."""
 
     filenames: list[str] = Field(description="The first of them.")
+    source_names: list[str] = Field(default_factory=list, description="What these are called in the source.")
     num_images: int
     labels: list[str] = Field(default_factory=list, description="Their labels in words, where these differ.")
 
@@ -32,13 +33,13 @@ class IdenticalImages(StrictModel):
         if not self.groups:
             return ""
         groups = "1 group" if self.groups == 1 else f"{self.groups:,} groups"
-        text = f"{self.images:,} images are identical to another one ({groups})."
+        text = f"{self.images:,} images are identical to another image ({groups})."
         if not self.groups_with_other_labels:
             return text
         if self.groups == 1:
-            return f"{text} They do not all have the same label."
+            return f"{text} Their labels differ."
         verb = "has" if self.groups_with_other_labels == 1 else "have"
-        return f"{text} {self.groups_with_other_labels:,} of the groups {verb} more than one label."
+        return f"{text} {self.groups_with_other_labels:,} of the groups {verb} different labels."
 
 
 class IdenticalAcross(StrictModel):
@@ -97,18 +98,18 @@ class EvaluationLeaks(StrictModel):
         if not every:
             text = f"{found.images:,} of the {self.num_images:,} evaluated {verb}"
         if found.other_label:
-            text += f", {found.other_label:,} of them with another label"
+            text += f", {found.other_label:,} of them with a different label"
         text += "."
         if self.trained_on:
             more = "image was" if self.trained_on == 1 else "images were"
-            text += f" Another {self.trained_on:,} {more} trained on directly."
+            text += f" {self.trained_on:,} more {more} used in training themselves."
         return f"{text} {self._say_what_is_left()}"
 
     def _say_what_is_left(self) -> str:
         without = self.identical.without
         if without is None:
-            return "Evaluate again for the score without them."
+            return "Evaluate again to get the metrics without them."
         if not without.num_images:
-            return "No image is left to measure how the model does on new ones."
-        left = "1 image is left" if without.num_images == 1 else f"{without.num_images:,} images are left"
-        return f"{left} that the model has not seen."
+            return "No new images are left, so the accuracy on new images is unknown."
+        left = "1 image is new" if without.num_images == 1 else f"{without.num_images:,} images are new"
+        return f"{left} to the model."

@@ -9,7 +9,7 @@ from typing import Any
 from app.api.application import create_app
 from app.config import Settings
 
-NUM_OPERATIONS = 85
+NUM_OPERATIONS = 86
 METHODS = ("get", "post", "put", "patch", "delete")
 MISSING = {
     "pid": "proj-00000000",

@@ -162,7 +162,7 @@ def test_refusals_say_how_to_mend_them() -> None:
     assert {problem.field: problem.message for problem in field_problems(located)} == {
         "name": "'%' is not allowed in a name. Allowed are letters and digits of any script, blanks and _ - . ( ) +.",
         "subsets": "Choose at least one.",
-        "path": "This is needed.",
+        "path": "This field is required.",
     }
 
 

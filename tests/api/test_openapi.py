@@ -20,6 +20,7 @@ FILES_AND_STREAMS = {
     "get_check_preview",
     "get_check_problems",
     "get_import_problems",
+    "download_results",
 }
 
 

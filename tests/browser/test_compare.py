@@ -86,7 +86,7 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     expect(page.get_by_label("Untrained")).to_be_disabled()
     page.get_by_role("checkbox", name="First").check()
     expect(page.locator(".verdict")).to_have_count(2)
-    page.get_by_label("Measured against").select_option(label="First")
+    page.get_by_label("Compare with").select_option(label="First")
     expect(page.locator(".verdict__title").first).to_contain_text("is better than First")
     assert len(watched.page.locator(".metric-table tbody").all()) == 4
     expect(page.get_by_role("region", name="Table of settings that differ")).to_contain_text("max_epochs")
@@ -136,7 +136,7 @@ def test_another_tab_and_a_finished_evaluation_are_seen(watched: Watched, lab: L
     studio, page = server.studio, watched.page
     studio.evaluations.reset_evaluation(lab.project_id, lab.experiment_ids[0])
     watched.open(lab.path)
-    expect(page.get_by_text("Not all are evaluated")).to_be_visible()
+    expect(page.get_by_text("Some experiments are not evaluated")).to_be_visible()
     link = page.get_by_role("link", name="Evaluate First")
     assert (link.get_attribute("href") or "").endswith(f"/evaluation?experiment={lab.experiment_ids[0]}")
     watched.wait_for("document.querySelector('[data-live-state]').dataset.state === 'live'")

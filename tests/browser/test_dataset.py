@@ -86,10 +86,10 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     check_layout(watched, 20)
     dialog.get_by_role("button", name="Import 110 images").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_text("The images are imported")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("110 of 111 images were imported; 1 was not")).to_be_visible(timeout=WORK_MS)
     expect(page.locator(".grid-head__count")).to_have_text("110 images")
     expect(page.locator(".class-links li")).to_have_count(1)
-    expect(page.get_by_role("link", name="Split the images")).to_have_attribute("href", f"/projects/{project}/split")
+    expect(page.get_by_role("link", name="Create a split")).to_have_attribute("href", f"/projects/{project}/split")
 
 
 def test_a_folder_of_the_server_shows_its_errors_and_progress(
@@ -113,7 +113,7 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     dialog.get_by_role("button", name="Import 165 images").click(timeout=WORK_MS)
     expect(page.locator(".grid-head__count")).to_have_text("165 images", timeout=WORK_MS)
     page.reload()
-    expect(page.get_by_text("Hard links to the source")).to_be_visible()
+    expect(page.get_by_text("Hard links to the original files")).to_be_visible()
 
 
 def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
@@ -178,7 +178,7 @@ def test_filters_are_in_the_address_and_work_with_back(imported: str, watched: W
     page.get_by_role("link", name=re.compile("Drop the search")).click()
     expect(page.locator(".image-list tbody tr").first).to_be_visible()
     page.go_back()
-    expect(page.get_by_text("No image matches")).to_be_visible()
+    expect(page.get_by_text("No images match")).to_be_visible()
 
 
 def test_one_image_is_seen_and_left_by_keyboard(
@@ -258,7 +258,7 @@ def test_a_picture_that_the_browser_cannot_show_has_its_preview(imported: str, w
     page = watched.page
     page.route(re.compile("/images/circle_00.png"), lambda route: route.fulfill(body="no picture", status=200))
     watched.open(f"/projects/{imported}/dataset?image=circle_00.png")
-    expect(page.get_by_text("The browser cannot show this format; this is the small preview.")).to_be_visible()
+    expect(page.get_by_text("Your browser cannot display this format. This is a small preview.")).to_be_visible()
     assert "/thumbnails/" in (page.locator("#image-detail img").get_attribute("src") or "")
 
 
@@ -268,10 +268,10 @@ def test_clearing_is_seen_in_both_tabs(imported: str, watched: Watched) -> None:
     other = page.context.new_page()
     other.goto(f"{watched.url}/projects/{imported}/dataset")
     expect(other.locator("[data-live-state]")).to_have_text("Live")
-    page.get_by_role("button", name="Clear the dataset").click()
+    page.get_by_role("button", name="Clear dataset").click()
     dialog = page.locator("#clear-dialog")
     expect(dialog.get_by_text("165 images with annotations")).to_be_visible()
-    dialog.get_by_role("button", name="Clear the dataset").click()
+    dialog.get_by_role("button", name="Clear dataset").click()
     for tab in (page, other):
         expect(tab.get_by_role("heading", name="No images yet")).to_be_visible()
     overlook_pictures(watched)
@@ -284,7 +284,7 @@ def test_an_upload_that_breaks_is_sent_again(add_project: list[str], watched: Wa
     page.route("**/import/upload", lambda route: route.abort(), times=1)
     archive = shutil.make_archive(str(source.parent / "shapes"), "zip", source)
     page.locator("[data-upload-files]").set_input_files(archive)
-    expect(page.get_by_text("The server does not answer. What was sent so far is kept.")).to_be_visible()
+    expect(page.get_by_text("The server is not responding. The files sent so far are kept.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     page.get_by_role("button", name="Remove the upload").click()
@@ -357,9 +357,9 @@ def test_shapes_lie_on_their_objects_and_can_be_hidden(
     assert abs(shape_box["x"] - image_box["x"] - 15 * scale) < 3
     assert abs(shape_box["y"] - image_box["y"] - 8 * scale) < 3
     check_axe(page)
-    page.get_by_label("Show the annotations").uncheck()
+    page.get_by_label("Show annotations").uncheck()
     expect(box).to_be_hidden()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="circle_01.png")).to_be_visible()
-    expect(page.get_by_label("Show the annotations")).not_to_be_checked()
+    expect(page.get_by_label("Show annotations")).not_to_be_checked()
     expect(box).to_be_hidden()

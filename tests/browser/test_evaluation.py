@@ -147,7 +147,7 @@ def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
     rows = write_label_results(server, project, experiment, list(CLASSES), 20)
     page, tiles = watched.page, watched.page.locator("#result-grid .tile")
     watched.open(f"/projects/{project}/evaluation?experiment={experiment}")
-    page.get_by_role("link", name="Shares of the row, %").click()
+    page.get_by_role("link", name="Row percentages").click()
     expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
     assert "show=shares" in page.url
     page.get_by_role("link", name=re.compile("Precision .*: images called cube")).click()
@@ -193,7 +193,7 @@ def test_values_show_their_errors(
     check_axe(page)
     check_layout(watched, 40)
     page.get_by_role("link", name="weight", exact=True).click()
-    expect(page.get_by_text("weight: truth and prediction")).to_be_visible()
+    expect(page.get_by_text("weight: ground truth and prediction")).to_be_visible()
     page.locator("#result-grid .tile").first.click()
     expect(page.get_by_role("table")).to_contain_text("188.1")
     client.delete(f"/api/projects/{project}")

@@ -64,7 +64,10 @@ def test_model_is_exported_downloaded_and_deleted_by_clicks(
     expect(form.get_by_label("Operator set (opset)", exact=True)).to_have_value("17")
     form.locator('[data-export-options="onnx"]').get_by_label("Input height").fill("48")
     width = form.locator('[data-export-options="onnx"]').get_by_label("Input width")
-    assert width.evaluate("field => field.validationMessage") == "Give both sides, or neither for the size of training."
+    assert (
+        width.evaluate("field => field.validationMessage")
+        == "Enter both height and width, or leave both empty to use the training size."
+    )
     width.fill("40")
     check_axe(page, "#new-export")
     form.get_by_role("button", name="Export", exact=True).click()
@@ -75,7 +78,7 @@ def test_model_is_exported_downloaded_and_deleted_by_clicks(
     check_axe(page)
     check_layout(watched, 40)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the model").click()
+        page.get_by_role("link", name="Download model").click()
     download.value.save_as(tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").stat().st_size > 1_000_000
     assert page.locator("#certificate a.tile").first.get_attribute("href", timeout=1000) is not None

@@ -73,7 +73,7 @@ def test_page_survives_the_death_of_its_server(page: Page, tmp_path: Path) -> No
     ):
         expect(page.locator("#server-gone")).to_be_hidden(timeout=WAIT_MS)
         expect_status(page, "interrupted")
-        expect(page.get_by_text("The server stopped while this run was going on.")).to_be_visible()
+        expect(page.get_by_text("Interrupted, because the server stopped during the run.")).to_be_visible()
         before = expect_curve_of_the_record(page, client, project, experiment)
         page.locator("#run-resume").click()
         wait_for(page, "document.getElementById('training-results').dataset.status === 'training'", 60)

@@ -84,7 +84,7 @@ def test_keyboard_reaches_everything_and_focus_is_visible(watched: Watched) -> N
         focused = watched.page.locator(":focus")
         names.append(focused.inner_text())
         assert focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
-    assert names == ["Skip to the content", "AI Studio", "Projects", "API"]
+    assert names == ["Skip to main content", "AI Studio", "Projects", "API"]
 
 
 def test_only_this_server_is_asked(watched: Watched, server: LiveServer) -> None:

@@ -42,9 +42,11 @@ def test_the_check_with_axe_finds_mistakes(page: Page, check_axe: CheckAxe) -> N
 def test_theme_is_kept_and_applied_before_the_first_paint(page: Page, watched: Watched) -> None:
     toggle = page.locator("[data-theme-toggle]")
     ground = "getComputedStyle(document.body).backgroundColor"
-    expect(toggle).to_have_attribute("aria-label", "Theme: system. Change to light")
+    is_dark = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    order = ("light", "dark") if is_dark else ("dark", "light")
+    expect(toggle).to_have_attribute("aria-label", f"Theme: system. Change to {order[0]}")
     seen = {}
-    for choice in ("light", "dark"):
+    for choice in order:
         toggle.click()
         watched.open("/projects")
         assert page.locator("html").get_attribute("data-theme") == choice
@@ -98,7 +100,7 @@ def test_typed_form_sends_json_and_shows_refusals_beside_the_fields(page: Page, 
     assert body["tile_size"] == "a"
     assert "locked" not in body
     summary = page.locator("#pattern-form [data-form-errors]")
-    expect(summary).to_contain_text("This needs a change:")
+    expect(summary).to_contain_text("Please correct:")
     expect(summary).to_contain_text("Size: Extra inputs are not permitted")
     expect(page.locator("[name=size]")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#pattern-form .field").filter(has_text="Size").locator(".field__error")).to_be_visible()
@@ -140,7 +142,7 @@ def test_generated_fields_mark_changes_and_are_reset_one_by_one(page: Page) -> N
 
 def test_chart_takes_points_and_has_its_numbers_as_a_table(page: Page) -> None:
     figure = page.locator("figure#line")
-    figure.get_by_text("Show the numbers").click()
+    figure.get_by_text("Show data as a table").click()
     expect(figure.locator("tbody tr")).to_have_count(20)
     page.get_by_role("button", name="Add a point").click()
     expect(figure.locator("tbody tr")).to_have_count(21)

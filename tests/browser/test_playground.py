@@ -106,7 +106,7 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
         assert heat.evaluate("image => image.naturalWidth") == 60
     check_axe(page)
 
-    page.get_by_role("button", name="From the dataset").click()
+    page.get_by_role("button", name="Choose from dataset").click()
     tile = page.locator("#image-picker .tile").first
     filename = tile.get_attribute("data-filename") or ""
     tile.click()
@@ -176,7 +176,7 @@ def test_the_camera_takes_a_picture_and_is_turned_off(browser: Browser, lab: Lab
     wait_for(page, "document.querySelector('[data-camera-video]').videoWidth > 0")
     page.get_by_role("button", name="Take a picture").click()
     expect(page.locator("[data-caption]")).to_contain_text("64 \u00d7 48 pixels", timeout=60_000)
-    page.get_by_role("button", name="Turn off").click()
+    page.get_by_role("button", name="Turn off camera").click()
     expect(page.locator("[data-camera]")).to_be_hidden()
     assert page.evaluate("window.camera.getTracks().map(track => track.readyState)") == ["ended"]
     context.close()

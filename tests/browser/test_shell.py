@@ -30,7 +30,7 @@ def test_page_is_readable(watched: Watched, add_project: list[str], check_axe: C
 
 def test_missing_page_is_readable(watched: Watched, check_axe: Callable[..., None]) -> None:
     watched.page.goto(f"{watched.url}/projects/proj-00000000/dataset")
-    expect(watched.page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    expect(watched.page.get_by_role("heading", name="Page not found")).to_be_visible()
     check_axe(watched.page)
     watched.forgive("404")
 
@@ -136,10 +136,10 @@ def test_looking_again_and_again_starts_one_search_only(watched: Watched) -> Non
     page.route("**/api/system/health", refuse)
     page.evaluate("Studio.connection.lost()")
     for _ in range(6):
-        page.get_by_role("button", name="Look now").click()
+        page.get_by_role("button", name="Try now").click()
     page.wait_for_timeout(3000)
     assert 6 <= len(looks) <= 12
     page.unroute("**/api/system/health")
-    page.get_by_role("button", name="Look now").click()
+    page.get_by_role("button", name="Try now").click()
     expect(page.locator("#server-gone")).to_be_hidden()
     watched.forgive("ERR_FAILED")

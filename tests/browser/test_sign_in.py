@@ -41,11 +41,13 @@ def test_a_wrong_token_is_refused_a_right_one_leads_on_and_signing_out_ends_it(
 
     page.keyboard.type("wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("alert").filter(has_text="token")).to_have_text("This is not the token of this server.")
+    expect(page.get_by_role("alert").filter(has_text="token")).to_have_text(
+        "This token is not correct. Check AI_STUDIO_TOKEN and try again."
+    )
     expect(token).to_be_focused()
     expect(token).to_have_value("")
     expect(token).to_have_attribute("aria-invalid", "true")
-    expect(token).to_have_accessible_description("This is not the token of this server.")
+    expect(token).to_have_accessible_description("This token is not correct. Check AI_STUDIO_TOKEN and try again.")
     check_axe(page)
     check_layout(watched, 6)
     watched.forgive("401")

@@ -53,7 +53,7 @@ def test_split_is_drawn_browsed_and_deleted_by_clicks(watched: Watched, project:
     before = page.get_by_label("Seed", exact=True).input_value()
     page.get_by_role("button", name="Draw another seed").click()
     assert page.get_by_label("Seed", exact=True).input_value() != before
-    page.get_by_role("button", name="Make the split").click()
+    page.get_by_role("button", name="Create split").click()
     expect(page.locator(".split-cards > .card")).to_have_count(1)
     expect(page.get_by_role("heading", name="main", exact=True)).to_be_visible()
     check_axe(page)
@@ -64,7 +64,7 @@ def test_split_is_drawn_browsed_and_deleted_by_clicks(watched: Watched, project:
     link = page.get_by_role("link", name="Browse train: 11 images of main")
     assert link.get_attribute("href") == f"/projects/{project}/dataset?split=main&subset=train"
     page.get_by_role("button", name="Delete main").click()
-    expect(page.locator("#confirm")).to_contain_text("No experiment uses it")
+    expect(page.locator("#confirm")).to_contain_text("No experiment uses this split")
     page.get_by_role("button", name="Delete the split").click()
     expect(page.get_by_text("No split yet")).to_be_visible()
 
@@ -85,7 +85,7 @@ def test_sliders_obey_the_keyboard_and_always_sum_to_100(watched: Watched, proje
     assert page.evaluate(SHARES) == [1, 0, 99]
     expect(page.locator("#split-preview .subsets__count")).to_have_text(["1", "0", "19"])
     page.get_by_label("Name").fill("-no")
-    page.get_by_role("button", name="Make the split").click()
+    page.get_by_role("button", name="Create split").click()
     assert not page.get_by_label("Name").evaluate("field => field.checkValidity()")
     expect(page.locator("#new-split")).to_be_visible()
 
@@ -98,7 +98,7 @@ def test_other_tab_sees_a_split_and_a_taken_name_is_refused(watched: Watched, se
     expect(page.get_by_role("heading", name="from elsewhere")).to_be_visible()
     page.get_by_role("button", name="New split").click()
     page.get_by_label("Name").fill("from elsewhere")
-    page.get_by_role("button", name="Make the split").click()
+    page.get_by_role("button", name="Create split").click()
     expect(page.locator("#new-split [data-form-errors]")).to_contain_text("A split named 'from elsewhere' exists")
     expect(page.get_by_label("Name")).to_be_focused()
     watched.forgive("409")
@@ -110,14 +110,14 @@ def test_two_presses_make_one_split(watched: Watched, project: str) -> None:
 
     def hold(route: Route) -> None:
         sent.append(route.request.method)
-        page.get_by_role("button", name="Make the split").dispatch_event("click", {"detail": 1})
+        page.get_by_role("button", name="Create split").dispatch_event("click", {"detail": 1})
         route.continue_()
 
     watched.open(f"/projects/{project}/split")
     page.route(f"**/api/splits/{project}", hold)
     for number in range(2):
         page.get_by_role("button", name="New split").first.click()
-        page.get_by_role("button", name="Make the split").dblclick()
+        page.get_by_role("button", name="Create split").dblclick()
         expect(page.locator(".split-cards > .card")).to_have_count(number + 1)
     page.wait_for_timeout(300)
     assert sent == ["POST", "POST"]

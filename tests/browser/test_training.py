@@ -110,7 +110,7 @@ def test_steps_are_added_moved_removed_and_seen_on_own_images(
     unfold(page, "augmentation")
     steps = page.locator("#steps-train .step__title")
     expect(steps).to_have_text(["Random resized crop", "Horizontal flip", "Normalise"])
-    page.locator('[data-chain="train"]').get_by_role("button", name="Add a step").click()
+    page.locator('[data-chain="train"]').get_by_role("button", name="Add transform").click()
     page.get_by_role("button", name="Add Colour jitter").press("Enter")
     expect(page.get_by_role("dialog")).to_have_count(0)
     announced = page.locator("[data-steps-status]")
@@ -130,7 +130,7 @@ def test_steps_are_added_moved_removed_and_seen_on_own_images(
     images = page.locator("[data-preview-tiles] img")
     expect(images).to_have_count(8, timeout=60_000)
     first = images.first.get_attribute("src")
-    page.get_by_role("button", name="Another draw").click()
+    page.get_by_role("button", name="Show another variation").click()
     expect(images.first).not_to_have_attribute("src", first or "")
     page.locator("#steps-train .step", has_text="Colour jitter").locator("summary").click()
     page.get_by_label("Hue", exact=True).fill("3")
@@ -145,7 +145,7 @@ def test_steps_are_added_moved_removed_and_seen_on_own_images(
     chain = read(watched, project, experiment["id"])["augmentations"]["train"]
     assert [entry["name"] for entry in chain] == ["ColorJitter", "RandomResizedCrop", "Normalize"]
     assert chain[0]["params"]["hue"] == 0.1
-    page.locator('[data-chain="train"]').get_by_role("button", name="Reset to the task's default").click()
+    page.locator('[data-chain="train"]').get_by_role("button", name="Reset to defaults").click()
     expect(steps).to_have_text(["Random resized crop", "Horizontal flip", "Normalise"])
 
 
@@ -190,7 +190,7 @@ def test_train_saves_first_locks_the_settings_and_frees_them_at_the_end(
     unfold(page, "training")
     page.get_by_label("Max epochs", exact=True).fill("500")
     page.get_by_role("button", name="Save and train").click()
-    expect(page.locator("#training-settings")).to_contain_text("These settings are fixed")
+    expect(page.locator("#training-settings")).to_contain_text("These settings cannot be changed")
     assert read(watched, project, experiment["id"])["hyperparameters"]["max_epochs"] == 500
     expect(page.get_by_label("Max epochs", exact=True)).to_be_disabled()
     expect(page.locator("#experiment-list")).to_contain_text(re.compile(r"[1-9]\d* of 500 epochs"), timeout=60_000)

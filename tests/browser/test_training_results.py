@@ -81,7 +81,7 @@ def test_a_run_from_start_to_end_by_keyboard(tabs: Callable[[], Watched], server
     dialog = page.locator("#run-fork-dialog")
     dialog.get_by_label("Name").fill("Forked")
     dialog.get_by_role("spinbutton", name="Learning rate").fill("0.5")
-    page.get_by_role("button", name="Make the fork").click()
+    page.get_by_role("button", name="Create fork").click()
     expect(page.locator("#run-title")).to_have_text("Results of Forked")
     [fork] = [item for item in studio.experiments.list_experiments(project).experiments if item.name == "Forked"]
     assert fork.hyperparameters["learning_rate"] == 0.5

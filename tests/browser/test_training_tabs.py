@@ -61,7 +61,7 @@ def test_two_tabs_that_change_different_settings_both_keep_theirs(
     here.get_by_role("button", name="Remove Horizontal flip").click()
     save(here)
     expect(state_of(here)).to_have_text("All changes are saved")
-    expect(state_of(there)).to_have_text("Changed elsewhere: Max epochs, Augmentation. Save keeps both.")
+    expect(state_of(there)).to_have_text("Changed elsewhere: Max epochs, Augmentation. Saving keeps both changes.")
     save(there)
     expect(state_of(there)).to_have_text("All changes are saved")
     record = server.studio.experiments.get_experiment(project, experiment.id)
@@ -74,7 +74,9 @@ def test_two_tabs_that_change_different_settings_both_keep_theirs(
     field(there, "Max epochs").fill("12")
     field(here, "Max epochs").fill("13")
     save(here)
-    expect(state_of(there)).to_have_text("Changed elsewhere too: Max epochs. Save keeps yours, Discard theirs.")
+    expect(state_of(there)).to_have_text(
+        "Changed elsewhere too: Max epochs. Save to use your values, or discard your changes to use theirs."
+    )
     expect(field(there, "Max epochs")).to_have_value("12")
     there.get_by_role("button", name="Discard").click()
     there.get_by_role("dialog").get_by_role("button", name="Discard").click()

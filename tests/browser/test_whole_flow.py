@@ -62,7 +62,7 @@ def make_project(page: Page, check_axe: CheckAxe) -> None:
     dialog.get_by_role("radio", name="classification").first.check()
     dialog.get_by_label("Name", exact=True).fill("My flow")
     dialog.get_by_label("Description").fill(f"About {MARKUP}")
-    dialog.get_by_role("button", name="Make the project").click()
+    dialog.get_by_role("button", name="Create project").click()
     expect(page).to_have_url(re.compile("/dataset$"))
 
 
@@ -79,7 +79,7 @@ def import_images(page: Page, source: Path, check_axe: CheckAxe) -> None:
     expect(page.locator(".grid-head__count")).to_have_text("24 images", timeout=JOB_MS)
     expect(page.locator(".class-links")).to_contain_text(MARKUP)
     check_axe(page)
-    page.get_by_role("link", name="Split the images").click()
+    page.get_by_role("link", name="Create a split").click()
 
 
 def make_split(page: Page, check_axe: CheckAxe) -> None:
@@ -87,14 +87,14 @@ def make_split(page: Page, check_axe: CheckAxe) -> None:
     page.get_by_label("Test share in percent, as a number").fill("25")
     # The first preview of a server imports scikit-learn.
     expect(page.locator("#split-preview .subsets__count").nth(2)).to_have_text("6", timeout=JOB_MS)
-    page.get_by_role("button", name="Make the split").click()
+    page.get_by_role("button", name="Create split").click()
     expect(page.get_by_role("heading", name="main", exact=True)).to_be_visible(timeout=JOB_MS)
     check_axe(page)
     page.get_by_role("link", name="Browse test: 6 images of main").click()
     expect(page.locator(".grid-head__count")).to_contain_text("6 ")
     expect(page.locator("a.tile")).to_have_count(6)
     page.go_back()
-    page.get_by_role("link", name="Go on to Training").click()
+    page.get_by_role("link", name="Continue to Training").click()
 
 
 def train_model(page: Page, check_axe: CheckAxe) -> None:
@@ -143,7 +143,7 @@ def export_model(page: Page, check_axe: CheckAxe, path: Path) -> None:
     expect(page.locator(".certificate__sentence")).to_contain_text("passed", timeout=JOB_MS)
     check_axe(page)
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download the model").click()
+        page.get_by_role("link", name="Download model").click()
     download.value.save_as(path)
 
 

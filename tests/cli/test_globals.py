@@ -63,7 +63,7 @@ def test_the_token_comes_from_the_environment(studio: CommandRunner, monkeypatch
 
 
 def test_a_missing_token_says_where_it_comes_from(studio: CommandRunner) -> None:
-    studio.server.on("GET /api/projects", refused("UNAUTHORIZED", "A bearer token is needed.", 401))
+    studio.server.on("GET /api/projects", refused("UNAUTHORIZED", "A bearer token is required.", 401))
     outcome = studio("project", "list")
     assert (outcome.code, "Set AI_STUDIO_TOKEN" in outcome.err) == (1, True)
 

@@ -53,7 +53,7 @@ def test_a_file_that_changed_after_its_certificate_is_not_handed_out(
     path = studio.exports.model_path(imported_id, record.id).with_name(name)
     path.write_bytes(path.read_bytes() + b"!")
     fetch = studio.exports.model_path if name == "model.onnx" else studio.exports.bundle_path
-    with pytest.raises(ConflictError, match=f"{name} has changed since it was certified"):
+    with pytest.raises(ConflictError, match=f"{name} was changed after it was certified"):
         fetch(imported_id, record.id)
     page = studio.export_pages.get_page(imported_id, record.id)
     assert page.selected is not None
@@ -135,7 +135,7 @@ def test_a_refused_export_says_why(studio: Studio, imported_id: str, trained: Ex
 def test_a_running_experiment_is_not_exported(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=14)
     studio.training.start_training(imported_id, record.id)
-    with pytest.raises(ConflictError, match="only a completed one"):
+    with pytest.raises(ConflictError, match="only completed experiments"):
         studio.exports.create_export(imported_id, ExportRequest(experiment_id=record.id))
     studio.training.stop_training(imported_id, record.id, keep=False)
 

@@ -101,7 +101,7 @@ def test_another_image_size_scales_speed_and_memory_by_pixels() -> None:
     assert (parts.training_s, parts.validation_s) == (40.0, 8.0)
     assert parts.probe_s == 6.0  # other settings are tried anew
     assert scale_memory(basis) == (1700.0 + 3 * 1000.0, None)
-    assert basis.differences == ("image_size is 400 x 400 px here and was 200 x 200 px when it was measured.",)
+    assert basis.differences == ("image_size is 400 x 400 px here, but was 200 x 200 px in the measurement.",)
 
 
 def test_features_scale_with_pixels_and_the_head_does_not() -> None:
@@ -157,8 +157,8 @@ def test_what_was_never_measured_is_said() -> None:
     assert split_time(work, basis, None).validation_s == 1.0  # three times as fast as training
     notes = find_assumptions(work, basis, None)
     assert len(notes) == 2
-    assert "never measured and is not counted" in notes[0]
-    assert "3 times as fast" in notes[1]
+    assert "is unknown and not included" in notes[0]
+    assert "3 times the training speed" in notes[1]
     assert find_assumptions(work, choose(make_key(), make_measurement()), 10.0) == []
 
 
@@ -170,7 +170,7 @@ def test_a_probe_takes_what_only_runs_measure_from_the_latest_run_on_the_device(
     assert (basis.measurement.startup_s, basis.measurement.epoch_overhead_s) == (7.0, 0.25)
     alone = choose(make_key(), probe)
     assert borrow_overheads(alone, [probe, elsewhere]) == alone
-    assert any("No run has ended here" in note for note in find_assumptions(Workload(1, 1, 1), alone, None))
+    assert any("until a run has finished here" in note for note in find_assumptions(Workload(1, 1, 1), alone, None))
     own = choose(make_key(), make_measurement())
     assert borrow_overheads(own, [run]) == own
 

@@ -34,14 +34,14 @@ def make_forecast(**changes: Any) -> Forecast:
 
 def test_a_measured_forecast_is_a_sentence() -> None:
     text = describe_forecast(make_forecast())
-    assert text == "About 12 min, measured in a run of 2026-01-02 with the same settings."
+    assert text == "About 12 min, based on a run of 2026-01-02 with the same settings."
 
 
 def test_an_estimate_says_so_and_early_stopping_is_named() -> None:
     basis = ForecastBasis(source="probe", measured_at="2026-01-02", differences=["x"])
     text = describe_forecast(make_forecast(basis=basis, can_end_earlier=True))
-    assert "estimated from a probe of 2026-01-02 with other settings" in text
-    assert text.endswith("Early stopping may end it earlier.")
+    assert "estimated from a short measurement of 2026-01-02 with other settings" in text
+    assert text.endswith("Early stopping may make it shorter.")
 
 
 def test_nothing_is_said_where_everything_fits() -> None:
@@ -51,7 +51,7 @@ def test_nothing_is_said_where_everything_fits() -> None:
 def test_memory_that_is_not_free_is_named_with_what_to_change() -> None:
     warnings = find_warnings(make_forecast(), FreeSpace(ram_mb=6348.8, disk_mb=1e6), 32)
     assert warnings == [
-        "It needs about 9.1 GiB of memory, 6.2 GiB are free: choose a smaller batch_size.",
+        "The run needs about 9.1 GiB of memory, but only 6.2 GiB are free: choose a smaller batch_size.",
     ]
     (alone,) = find_warnings(make_forecast(), FreeSpace(ram_mb=6348.8, disk_mb=1e6), 1)
     assert alone.endswith("choose a smaller image_size.")

@@ -76,7 +76,7 @@ def test_a_model_is_unloaded_while_it_works_and_the_next_image_loads_it_anew(stu
         assert studio.predictions.unload(imported_id, record.id).status == "off"
         # Without waiting for the end of the first process.
         assert studio.predictions.predict(imported_id, record.id, io.BytesIO(b"xx")).predictions == {"size": 2}
-        with pytest.raises(ConflictError, match="ended before it answered"):
+        with pytest.raises(ConflictError, match="request was cancelled"):
             asked.result(timeout=20)
 
 

@@ -45,8 +45,9 @@ def test_changes_are_checked_without_being_saved(studio: Studio, imported_id: st
     assert "frozen_without_weights" in [item.id for item in found.checks]
     assert "frozen_without_weights" not in check(studio, imported_id, record)
     wrong = ExperimentUpdate(hyperparameters={"learning_rate": -1})
-    with pytest.raises(ValidationFailedError):
-        studio.experiments.check_experiment(imported_id, record.id, wrong)
+    refused = studio.experiments.check_experiment(imported_id, record.id, wrong)
+    assert not refused.can_train
+    assert [(item.id, item.field) for item in refused.checks] == [("invalid_setting", "hyperparameters.learning_rate")]
 
 
 def test_starting_anyway_answers_the_same_warnings(studio: Studio, imported_id: str) -> None:

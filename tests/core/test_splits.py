@@ -26,7 +26,7 @@ def test_what_is_previewed_is_what_is_drawn(studio: Studio, imported_id: str) ->
 
 
 def test_a_name_is_taken_once(studio: Studio, imported_id: str) -> None:
-    with pytest.raises(ConflictError, match="never change"):
+    with pytest.raises(ConflictError, match="cannot be changed"):
         studio.splits.create_split(imported_id, SplitCreate(name="main"))
 
 

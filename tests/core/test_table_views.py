@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from app.core.table_views import TableViews, build_view, values_of
@@ -52,6 +53,26 @@ def test_queries(query: dict[str, str], expected: list[str]) -> None:
     table = make_table()
     indices = build_view(table).order(ImageQuery.model_validate(query))
     assert [table.images[index].filename for index in indices] == expected
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("day1", ["001.png", "ä.png"]),
+        ("DAY1/001", ["001.png"]),
+        ("001_1", ["001_1.png"]),
+        ("day2/001.png", ["001_1.png"]),
+        ("a\u0308", ["ä.png"]),
+        ("Ä.PNG", ["ä.png"]),
+        ("strasse", ["Straße.png"]),
+        ("day3", []),
+    ],
+)
+def test_search_finds_the_name_in_the_source_and_the_file_name(search: str, expected: list[str]) -> None:
+    names = {"001.png": "day1/001.png", "001_1.png": "day2/001.png", "ä.png": "day1/a\u0308.png", "Straße.png": ""}
+    images = [ImageRecord(name, 8, 8, [], [], source_name=source) for name, source in names.items()]
+    view = build_view(msgspec.structs.replace(make_table(), images=images))
+    assert [images[index].filename for index in view.order(ImageQuery(search=search))] == expected
 
 
 def test_counts_name_classes_without_images_too() -> None:

@@ -140,7 +140,7 @@ def test_a_document_has_a_largest_size(source: Path, name: str) -> None:
 def test_a_line_without_an_end_is_refused(source: Path) -> None:
     (source / "table.csv").write_text("filename,label\n" + "x," * 3_000_000)
     report = look(source / "table.csv")
-    assert "A line of the CSV file has" in report.problems[0].message
+    assert "A line of the table has" in report.problems[0].message
 
 
 def write_table(path: Path, num_rows: int) -> Path:

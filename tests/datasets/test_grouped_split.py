@@ -57,7 +57,7 @@ def test_pairs_stay_together_and_every_class_has_its_share() -> None:
         assert [by_class[f"class {number}", subset] for subset in SUBSETS] == [140, 30, 30]
     found = drawn.leaks.identical
     assert (found.groups, found.images, found.groups_together, found.images_together) == (0, 0, 200, 400)
-    assert "400 images are identical to another one (200 groups); each group is in one subset." in drawn.warnings
+    assert "400 images are identical to another image (200 groups); each group is in one subset." in drawn.warnings
 
 
 def test_identical_images_come_into_every_subset_and_not_into_train_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import os
 import zipfile
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image
 
 from app.datasets import importer
-from app.datasets.table import Label, Value
+from app.datasets.table import Label, Value, source_name_of
 from app.schemas.datasets import ImportMode
 from app.schemas.events import StageStatus
 from app.schemas.job_context import JobCancelled, JobFailure
@@ -108,6 +109,23 @@ def test_two_files_of_one_name_get_numbers(out: Path, tmp_path: Path) -> None:
     importer.run(FakeContext(out, make_payload(tmp_path / "in")))
     assert [image.filename for image in read_table(out).images] == ["1.png", "1_1.png", "1_2.png"]
     assert files_below(out / "images") == {"1.png", "1_1.png", "1_2.png"}
+    assert [source_name_of(image) for image in read_table(out).images] == ["cat/1.png", "dog/1.png", "elk/1.png"]
+
+
+def test_a_name_in_the_source_is_kept_only_where_it_says_more_than_the_file_name(out: Path, tmp_path: Path) -> None:
+    for name in ("flat.png", "day1/a.png", "day2/a.png", "_x.png", ".y.png"):
+        write_image(tmp_path / "in" / name)
+    (tmp_path / "in" / "v.csv").write_text("filename,v\nflat.png,1\nday1/a.png,2\nday2/a.png,3\n_x.png,4\n.y.png,5\n")
+    importer.run(FakeContext(out, make_payload(tmp_path / "in", kind="values")))
+    kept = {image.filename: image.source_name for image in read_table(out).images}
+    assert kept == {
+        "flat.png": "",
+        "a.png": "day1/a.png",
+        "a_1.png": "day2/a.png",
+        "_x.png": "",
+        "_y.png": ".y.png",
+    }
+    assert b'"source_name":""' not in (out / "dataset.json").read_bytes()
 
 
 def test_folders_of_subsets_become_the_split_original(out: Path, tmp_path: Path) -> None:
@@ -310,3 +328,31 @@ def test_identical_images_are_in_the_result_and_in_the_split_that_came_with_them
     counted = split.leaks["identical"]
     assert (counted["groups"], counted["images"], counted["test_in_train"]) == (6, 12, 6)
     assert counted["groups_with_other_labels"] == 1
+
+
+def test_the_table_keeps_what_was_lost_by_kind(animals: Path, out: Path) -> None:
+    write_truncated_jpeg(animals / "cat" / "broken.jpg")
+    for name in ("a", "b"):
+        write_image(animals / "dog" / "batch" / f"{name}.png")
+    write_image(animals / "loose.png")
+    result = importer.run(FakeContext(out, make_payload(animals)))
+    table = read_table(out)
+    assert (len(table.images), table.num_files, table.num_lost) == (6, 10, 4)
+    assert (result["num_files"], result["num_lost"]) == (10, 4)
+    assert {(group.kind, group.count, group.num_images) for group in table.groups} == {
+        ("unreadable_image", 1, 1),
+        ("nested_folder", 1, 2),
+        ("beside_classes", 1, 1),
+    }
+    assert all(group.title and group.examples for group in table.groups)
+    with (out / "problems.csv").open(encoding="utf-8", newline="") as file:
+        named = {row["file"] for row in csv.DictReader(file)}
+    assert named == {"cat/broken.jpg", "dog/batch/a.png", "dog/batch/b.png", "loose.png"}
+
+
+def test_nested_folders_are_imported_into_their_class(animals: Path, out: Path) -> None:
+    write_image(animals / "dog" / "batch" / "a.png")
+    importer.run(FakeContext(out, make_payload(animals, nested_folders="into_class")))
+    table = read_table(out)
+    assert (len(table.images), table.num_files, table.num_lost) == (7, 7, 0)
+    assert sum(image.annotations == [Label(1, "dog")] for image in table.images) == 4

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.datasets.naming import assign_filenames, clean_filename
+from app.datasets.naming import assign_filenames, clean_filename, keep_source_name
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,24 @@ from app.datasets.naming import assign_filenames, clean_filename
 )
 def test_names_are_made_safe(name: str, clean: str) -> None:
     assert clean_filename(name) == clean
+
+
+@pytest.mark.parametrize(
+    ("name", "filename", "kept"),
+    [
+        ("a.png", "a.png", ""),
+        ("day1/a.png", "a.png", "day1/a.png"),
+        ("Größe/ä.png", "ä.png", "Größe/ä.png"),
+        ("a\u0308.png", "\u00e4.png", "a\u0308.png"),
+        ("caf\udce9/1.png", "1.png", "caf\\xe9/1.png"),
+        ("a\nb.png", "a_b.png", "a\\nb.png"),
+        ("a\u202ebc.png", "a_bc.png", "a\\u202ebc.png"),
+        ("Screenshot 3.45\u202fPM.png", "Screenshot 3.45\u202fPM.png", ""),
+    ],
+)
+def test_source_names_are_kept_as_text(name: str, filename: str, kept: str) -> None:
+    assert keep_source_name(name, filename) == kept
+    kept.encode()
 
 
 def test_a_long_name_keeps_its_ending() -> None:

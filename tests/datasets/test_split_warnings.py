@@ -22,8 +22,8 @@ SENTENCES = {
     "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
     "test_in_val": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?validation images?:",
     "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
-    "together": r"([\d,]+) images are identical to another one \(([\d,]+) groups?\); (?:the|each) group is in one",
-    "advice": r"A split drawn here keeps identical images in one subset\.",
+    "together": r"([\d,]+) images are identical to another image \(([\d,]+) groups?\); (?:the|each) group is in one",
+    "advice": r"A new split keeps identical images in one subset\.",
     "few": r"The split has fewer than 3 images \((\d+)\)",
     "empty": r"No image in ((?:train|val|test)(?: and \w+)*)(?:: only (\d+) of the (\d+) images differ|\.)",
     "one_class": r"There is only one class \((\w+)\)",
@@ -134,7 +134,7 @@ def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to
     assert (len(in_train), len(outside)) == (7, 3)
     assert drawn.warnings == [
         f"Classes with only one image each, which is in train: {', '.join(in_train)}.",
-        f"No image in train of: {', '.join(outside)}. A model cannot learn what it never sees.",
+        f"No image in train of: {', '.join(outside)}. The model cannot learn them.",
     ]
 
 
@@ -145,7 +145,7 @@ def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to
         (
             SplitCounts(train=4, val=1),
             {"a": SplitCounts(train=4), "b": SplitCounts(val=1)},
-            "No image in train of: b. A model cannot learn what it never sees.",
+            "No image in train of: b. The model cannot learn them.",
         ),
         (SplitCounts(train=1_200), {f"c{i:04}": SplitCounts(train=1) for i in range(1_200)}, "and 1,190 more."),
     ],

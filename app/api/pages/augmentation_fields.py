@@ -79,7 +79,7 @@ class EditorContext:
 
 
 def augmentation_entries_fragment(view: SettingsView, subset: Subset, name: str | None) -> Fragment:
-    """Return one step at its defaults, or without a name the chain that the task proposes."""
+    """Return one transform with its defaults; without a name, all default transforms of the task."""
     proposed = view.task.default_augmentations[subset]
     known = {entry.name: entry for entry in proposed}
     entries = proposed if name is None else [known.get(name, AugmentationEntry(name=name))]
@@ -87,17 +87,19 @@ def augmentation_entries_fragment(view: SettingsView, subset: Subset, name: str 
 
 
 def augmentation_editor_fragment(project_id: str, view: SettingsView) -> Fragment:
-    """Return the editor of both chains, and the preview."""
+    """Return the editor of the training and the evaluation transforms, with the preview."""
     record = view.record
-    train_help = "Changed anew in every epoch, in this order, so that the model learns what does not matter."
-    val_help = "What every other image goes through, and an image that the trained model is asked about."
+    train_help = (
+        "Applied to training images at random in every epoch, in this order, so that the model generalises better."
+    )
+    val_help = "Applied to validation and test images, and to images that you predict with the trained model."
     entries_url = f"/projects/{project_id}/training/augmentation-entries?experiment={record.id}"
     context = EditorContext(
         preview_url=f"/api/training/{project_id}/augmentation-preview",
         is_locked=bool(view.lock_reason),
         chains=(
             _chain(view, "train", ("Training images", train_help), entries_url),
-            _chain(view, "val", ("All other images", val_help), entries_url),
+            _chain(view, "val", ("Validation, test and new images", val_help), entries_url),
         ),
         saved={
             "split_name": record.split_name,
@@ -173,7 +175,7 @@ def _field(parameter: Parameter, prefix: str, params: Mapping[str, Any], default
         notes["float"] = f" {_capital(parameter.allowed)}."
     return FormField(
         name=f"{prefix}.{parameter.name}",
-        label=title_of(parameter.name) if parameter.name != "p" else "Share of images",
+        label=title_of(parameter.name) if parameter.name != "p" else "Probability",
         kind="json" if is_pair else _KINDS[parameter.kind],
         value=value,
         default=defaults[parameter.name],

@@ -120,10 +120,10 @@ def describe_problem(selection: Selection) -> str:
     """Return what has to be chosen before there is something to compare, empty when all is well."""
     number = len(selection.experiments)
     if number > MAX_COMPARED:
-        return f"{number} experiments are chosen. At most {MAX_COMPARED} can be told apart: take some away."
+        return f"{number} experiments are selected. Select at most {MAX_COMPARED}."
     if number == 0:
-        return "Choose two experiments or more in the list."
-    return "Choose one more experiment to compare it with." if number < MIN_COMPARED else ""
+        return "Select at least two experiments in the list."
+    return "Select one more experiment." if number < MIN_COMPARED else ""
 
 
 def with_metric(selection: Selection, metric: str) -> str:

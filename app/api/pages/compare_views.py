@@ -176,7 +176,9 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
             for item in comparison.settings
         ),
         num_equal_settings=comparison.num_equal_settings,
-        image_title="Images that only one gets right" if is_correct else "Images on which they differ most",
+        image_title="Images that only one model predicts correctly"
+        if is_correct
+        else "Images with the largest differences",
         image_filters=_image_filters(selection, comparison),
         images=tuple(_image_card(selection.project_id, image, sides, colours) for image in page.items),
         image_page=page.page,
@@ -235,22 +237,22 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
     if test.based_on == "correct":
         difference, interval = format_difference(test.difference * 100, ".1f"), _range_text(test, 100.0, ".1f")
         yield (
-            f"Of {test.num_images:,} images that both measured, {second} gets {test.other_mean * 100:.1f} % right and "
-            f"{first} {test.reference_mean * 100:.1f} %: {difference} points{interval}."
+            f"On the {test.num_images:,} images evaluated by both, {second} predicts {test.other_mean * 100:.1f} % "
+            f"correctly and {first} {test.reference_mean * 100:.1f} %: {difference} points{interval}."
         )
         yield (
             f"{_say_who_is_right(second, test.only_other, first, test.only_reference)} "
-            f"McNemar's exact test: {_say_p(test.p_value)} before the correction."
+            f"McNemar's exact test: {_say_p(test.p_value)} (uncorrected)."
         )
         return
     yield (
-        f"Over {test.num_images:,} images that both measured, the mean error of {second} is "
+        f"On the {test.num_images:,} images evaluated by both, the mean error of {second} is "
         f"{show_number(test.other_mean)} and of {first} {show_number(test.reference_mean)}: "
         f"{format_difference(test.difference, '.4g')}{_range_text(test, 1.0, '.4g')}."
     )
     yield (
         f"{_say_whose_error_is_smaller(second, test.only_other, first, test.only_reference)} "
-        f"Permutation test: {_say_p(test.p_value)} before the correction."
+        f"Permutation test: {_say_p(test.p_value)} (uncorrected)."
     )
 
 
@@ -263,12 +265,12 @@ def _range_text(test: PairedTest, factor: float, digits: str) -> str:
 
 def _say_who_is_right(name: str, alone: int, other: str, other_alone: int) -> str:
     if not alone and not other_alone:
-        return "There is no image that only one of them gets right."
+        return "There is no image that only one of them predicts correctly."
     if not alone:
         name, alone, other, other_alone = other, other_alone, name, alone
     if not other_alone:
-        return f"{name} alone gets {count(alone, 'image')} right; there is none that only {other} gets right."
-    return f"{name} alone gets {count(alone, 'image')} right, {other} alone {other_alone:,}."
+        return f"Only {name} is correct on {count(alone, 'image')}; only {other} on none."
+    return f"Only {name} is correct on {count(alone, 'image')}, only {other} on {other_alone:,}."
 
 
 def _say_whose_error_is_smaller(name: str, smaller: int, other: str, other_smaller: int) -> str:
@@ -277,7 +279,7 @@ def _say_whose_error_is_smaller(name: str, smaller: int, other: str, other_small
     if not smaller:
         name, smaller, other, other_smaller = other, other_smaller, name, smaller
     on_other = f"{other_smaller:,}" if other_smaller else "none"
-    return f"The error of {name} is smaller on {count(smaller, 'image')}, that of {other} on {on_other}."
+    return f"{name} has the smaller error on {count(smaller, 'image')}, {other} on {on_other}."
 
 
 def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> MetricRows:
@@ -308,7 +310,7 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
                 has_bar=has_bar,
             )
         )
-    hint = "more is better" if metric.direction == "max" else "less is better"
+    hint = "higher is better" if metric.direction == "max" else "lower is better"
     return MetricRows(metric.title, hint, tuple(bars))
 
 
@@ -358,10 +360,10 @@ def _points(side: ComparedExperiment, name: str) -> list[tuple[float, float]]:
 
 def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
     titles = {
-        "not_evaluated": "Not all are evaluated",
+        "not_evaluated": "Some experiments are not evaluated",
         "no_common_images": "No images in common",
         "different_images": "Evaluated on different images",
-        "seen_in_training": "Some images were trained on",
+        "seen_in_training": "Some images were used in training",
         "leaks": "Some images are identical to training images",
         "different_checkpoints": "Different checkpoints",
         "different_precision": "Different precisions",
@@ -386,7 +388,7 @@ def _image_filters(selection: Selection, comparison: Comparison) -> tuple[Link, 
     counts = comparison.images.counts
     if not any(counts.values()):
         return ()
-    verb = "right" if comparison.direction == "max" else "least error"
+    verb = "right" if comparison.direction == "max" else "smallest error"
     everything = replace(selection, only="", page=1)
     alone = [
         Link(
@@ -415,4 +417,6 @@ def _image_card(
         )
         for side in sides
     )
-    return ImageCard(Picture(url, image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers)
+    return ImageCard(
+        Picture(url, image.source_name or image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers
+    )

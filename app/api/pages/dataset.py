@@ -39,7 +39,7 @@ class DatasetContext:
 @router.head("/projects/{pid}/dataset")
 @router.get("/projects/{pid}/dataset")
 def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
-    """The images of a project, and how they come in."""
+    """The dataset page: images, statistics and the import dialog."""
     shell = project_shell(studio.pages.get_project_page(pid), "dataset")
     page = studio.dataset_pages.get_page(pid, address.to_query())
     formats = [Option("", "Detect automatically"), *(Option(item.name, title_of(item)) for item in page.formats)]
@@ -51,7 +51,7 @@ def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> 
 
 @router.get("/projects/{pid}/dataset/dataset-content")
 def show_content(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
-    """What an import or a removal changes of the page."""
+    """The part of the page that an import or a removal changes."""
     page = studio.dataset_pages.get_page(pid, address.to_query())
     return HTMLResponse(render_fragment(dataset_content_fragment(pid, address, page)))
 

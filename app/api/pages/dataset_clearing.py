@@ -1,4 +1,4 @@
-"""What clearing a dataset takes away, in sentences."""
+"""The dialog that lists what clearing a dataset deletes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetRemoval
 
 _FILES = {
-    "copy": "the copies of their files; the folder that they came from is not touched",
-    "link": "the links to their files; the folder that they came from is not touched",
-    "reference": "what is known of them; the files themselves stay where they lie",
+    "copy": "the copied files (the original folder is not changed)",
+    "link": "the links to their files (the original folder is not changed)",
+    "reference": "all information about them (the image files are not changed)",
 }
 
 
@@ -32,14 +32,14 @@ class ClearContext:
 
 
 def clear_form_fragment(project_id: str, removal: DatasetRemoval) -> Fragment:
-    """Return the question whether the dataset is to be cleared."""
+    """Return the dialog that confirms clearing the dataset."""
     goes = [f"{_count(removal.num_images, 'image')} with annotations, and {_FILES[removal.import_mode]}"]
     if removal.split_names:
         names = ", ".join(removal.split_names[:5]) + (", …" if len(removal.split_names) > 5 else "")
         goes.append(f"{_count(len(removal.split_names), 'split')}: {names}")
-    goes.append("thumbnails and the cache of decoded images")
+    goes.append("thumbnails and cached images")
     num = removal.num_experiments
-    stays = f"{_count(num, 'experiment')} with models and results stay, but cannot be trained or evaluated again on it."
+    stays = f"{_count(num, 'experiment')} with models and results are kept, but can no longer be trained or evaluated."
     form = ClearForm(project_id, removal.reason or "", goes, stays if num else "")
     return Fragment("dataset/_clear_form.html", ClearContext(form))
 

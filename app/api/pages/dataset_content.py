@@ -25,12 +25,16 @@ _RESULT_KINDS: dict[LossLevel, Literal["good", "info", "warning", "error"]] = {
     "notable": "warning",
     "most": "error",
 }
-_MODES = {"copy": "Copied into the workspace", "link": "Hard links to the source", "reference": "Left where they lie"}
+_MODES = {
+    "copy": "Copied into the workspace",
+    "link": "Hard links to the original files",
+    "reference": "Read from their original place",
+}
 
 
 @dataclass(frozen=True)
 class ImportProgress:
-    """An import that runs; `total` 0 where it is not known."""
+    """Progress of a running import; `total` is 0 where it is unknown."""
 
     job_id: str
     label: str
@@ -41,7 +45,7 @@ class ImportProgress:
 
 @dataclass(frozen=True)
 class ImportEnd:
-    """An import that did not end well."""
+    """An import that failed, was interrupted or cancelled."""
 
     title: str
     text: str
@@ -155,7 +159,7 @@ def format_bytes(number: int) -> str:
 
 def _make_progress(job: JobSummary) -> ImportProgress:
     done, total = job.progress.done, job.progress.total
-    label = job.progress.message or ("Waiting for its turn" if job.status == "pending" else "Looking at the files")
+    label = job.progress.message or ("Queued" if job.status == "pending" else "Reading files")
     text = f"{done:,} of {total:,}" if total else ""
     return ImportProgress(job.id, label, done, total, text)
 
@@ -163,13 +167,15 @@ def _make_progress(job: JobSummary) -> ImportProgress:
 def _make_end(job: JobSummary) -> ImportEnd | None:
     reason = job.error.message if job.error is not None else ""
     if job.status == "failed":
-        return ImportEnd("The import failed", reason or "The log of the server says why.", "error")
+        return ImportEnd("The import failed", reason or "The server's log has the details.", "error")
     if job.status == "interrupted":
         return ImportEnd(
-            "The import was interrupted", f"{reason} Nothing was changed; import again.".strip(), "warning"
+            "The import was interrupted",
+            f"{reason} The dataset was not changed. Start the import again.".strip(),
+            "warning",
         )
     if job.status == "cancelled":
-        return ImportEnd("The import was cancelled", "Nothing was changed.", "info")
+        return ImportEnd("The import was cancelled", "The dataset was not changed.", "info")
     return None
 
 
@@ -205,8 +211,8 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
             grid_link(project_id, plain.model_copy(update={"class_name": name}), f"{name} ({count:,})")
             for name, count in counts[:MAX_CLASS_LINKS]
         ],
-        class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'} as a list",
-        class_links_more=f"And {num_more:,} more; filter by their names." if num_more > 0 else "",
+        class_links_title=f"{len(counts):,} {'class' if len(counts) == 1 else 'classes'}",
+        class_links_more=f"And {num_more:,} more. Filter by name to find them." if num_more > 0 else "",
         problems=describe_problems(
             summary.groups,
             summary.problems,
@@ -223,7 +229,7 @@ def _describe_identical(project_id: str, identical: IdenticalImages) -> Identica
     num_more = identical.groups - len(identical.examples)
     return Identical(
         title=f"{identical.images:,} identical images",
-        text=f"{identical.in_words()} A split drawn here keeps each group in one subset.",
+        text=f"{identical.in_words()} A new split keeps each group in one subset.",
         groups=[_describe_group(project_id, group) for group in identical.examples],
         more=f"And {num_more:,} more {'group' if num_more == 1 else 'groups'}." if num_more else "",
     )
@@ -231,9 +237,10 @@ def _describe_identical(project_id: str, identical: IdenticalImages) -> Identica
 
 def _describe_group(project_id: str, group: IdenticalGroup) -> tuple[list[tuple[str, str]], str]:
     labels = group.labels or [""] * len(group.filenames)
+    names = group.source_names or group.filenames
     links = [
-        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=name))
-        for name, label in zip(group.filenames, labels, strict=True)
+        (f"{name}: {label}" if label else name, page_url(project_id) + DatasetAddress().to_text(image=filename))
+        for filename, name, label in zip(group.filenames, names, labels, strict=True)
     ]
     num_more = group.num_images - len(links)
     return links, f"and {num_more:,} more" if num_more else ""
@@ -248,7 +255,7 @@ def _draw_classes(counts: list[tuple[str, int]]) -> Chart:
         type="bar",
         series=(Series("Images", values=tuple(float(count) for _, count in shown)),),
         labels=tuple(name for name, _ in shown),
-        summary=f"From {shown[0][1]:,} in {shown[0][0]} down to {shown[-1][1]:,} in {shown[-1][0]}.",
+        summary=f"Most images: {shown[0][0]} with {shown[0][1]:,}. Fewest: {shown[-1][0]} with {shown[-1][1]:,}.",
         is_horizontal=True,
         y_min=0.0,
     )
@@ -258,12 +265,12 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
     stats = summary.image_stats
     facts = [
         ("Images", f"{stats.num_images:,}"),
-        ("Sides", _sides(stats.min_width, stats.max_width, stats.min_height, stats.max_height)),
-        ("Formats", ", ".join(stats.formats)),
-        ("Size", format_bytes(summary.total_bytes)),
+        ("Dimensions", _sides(stats.min_width, stats.max_width, stats.min_height, stats.max_height)),
+        ("Image types", ", ".join(stats.formats)),
+        ("Total size", format_bytes(summary.total_bytes)),
         ("Source", summary.source_path),
-        ("Read as", summary.source_format.replace("_", " ")),
-        ("Files", _MODES[summary.import_mode]),
+        ("Format", summary.source_format.replace("_", " ")),
+        ("Image storage", _MODES[summary.import_mode]),
         ("Imported", describe_moment(summary.imported_at).exact),
     ]
     if summary.value_names:

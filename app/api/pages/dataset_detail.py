@@ -31,7 +31,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class DetailLabel:
-    """A class or a value that is said of the image; `series` is the number of its colour, 0 for none."""
+    """A class or value of the image; `series` is the number of its colour, 0 for none."""
 
     text: str
     series: int
@@ -39,9 +39,10 @@ class DetailLabel:
 
 @dataclass(frozen=True)
 class Detail:
-    """What `dataset/_image_detail.html` shows. `problem`: why there is no image to show."""
+    """What `dataset/_image_detail.html` shows; `name` is that of the source. `problem`: why there is no image."""
 
     problem: str
+    filename: str
     name: str
     picture: Picture | None
     fallback_url: str
@@ -63,34 +64,36 @@ class DetailContext:
 
 
 def image_detail_fragment(project_id: str, address: DatasetAddress, image: ImageDetail) -> Fragment:
-    """Return one image with what is said of it."""
+    """Return one image with its annotations and facts."""
     return Fragment("dataset/_image_detail.html", DetailContext(make_detail(project_id, address, image)))
 
 
 def missing_detail(message: str) -> Detail:
-    """Return what stands in place of an image that is not there."""
-    return Detail(message, "", None, "", "", False, [], [], [], "", None, None)
+    """Return the notice for an image that does not exist."""
+    return Detail(message, "", "", None, "", "", False, [], [], [], "", None, None)
 
 
 def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) -> Detail:
     """Return one image as texts, shapes and links."""
     record = image.info.image
-    name = record["filename"]
+    filename = record["filename"]
+    name = record.get("source_name") or filename
     annotations: Sequence[Annotation] = record["annotations"]
-    original = f"/api/datasets/{project_id}/images/{quote(name)}"
-    mask_url = f"{page_url(project_id)}/mask?{urlencode({'image': name})}"
+    original = f"/api/datasets/{project_id}/images/{quote(filename)}"
+    mask_url = f"{page_url(project_id)}/mask?{urlencode({'image': filename})}"
     shapes = draw_shapes(annotations, mask_url)
     return Detail(
         problem="",
+        filename=filename,
         name=name,
         picture=Picture(
-            url=f"{page_url(project_id)}/picture?{urlencode({'image': name})}",
+            url=f"{page_url(project_id)}/picture?{urlencode({'image': filename})}",
             alt=name,
             width=record["width"],
             height=record["height"],
             shapes=tuple(shapes[:MAX_SHAPES]),
         ),
-        fallback_url=thumbnail_url(project_id, name),
+        fallback_url=thumbnail_url(project_id, filename),
         original_url=original,
         is_small=max(record["width"], record["height"]) <= _ENLARGED_UP_TO_PX,
         labels=_list_labels(annotations, image.value_names),
@@ -164,10 +167,10 @@ _WHOLE_IMAGE: Mapping[str, Callable[[Annotation, Sequence[str]], list[str]]] = {
 
 def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
-        ("Size", f"{record['width']:,} × {record['height']:,} px"),  # noqa: RUF001 - the sign between two sides
+        ("Dimensions", f"{record['width']:,} × {record['height']:,} px"),  # noqa: RUF001 - the sign between two sides
     ]
     if record.get("size_bytes"):
-        facts.append(("File", format_bytes(record["size_bytes"])))
+        facts.append(("File size", format_bytes(record["size_bytes"])))
     facts.append(("Annotations", f"{len(record['annotations']):,}"))
     facts += [(f"Split {name}", SUBSET_TITLES[value]) for name, value in record["splits"].items()]
     return facts
@@ -176,9 +179,9 @@ def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _list_notes(num_shapes: int, position: int | None) -> list[str]:
     notes = []
     if num_shapes > MAX_SHAPES:
-        notes.append(f"The first {MAX_SHAPES} of {num_shapes:,} shapes are drawn.")
+        notes.append(f"The first {MAX_SHAPES} of {num_shapes:,} annotations are shown.")
     if position is None:
-        notes.append("The filter in use leaves this image out, so it has no neighbours here.")
+        notes.append("This image does not match the current filters, so there is no previous or next image.")
     return notes
 
 

@@ -17,10 +17,10 @@ from app.schemas.datasets import DatasetSummary, ImageItem
 MAX_CLASS_OPTIONS = 200
 _PIXELATED_UP_TO_PX = 64
 _SORTS = (
-    ("filename", "Name, A to Z"),
-    ("-filename", "Name, Z to A"),
-    ("class", "Class, A to Z"),
-    ("-class", "Class, Z to A"),
+    ("filename", "Name (A to Z)"),
+    ("-filename", "Name (Z to A)"),
+    ("class", "Class (A to Z)"),
+    ("-class", "Class (Z to A)"),
     ("-size", "Largest first"),
     ("size", "Smallest first"),
 )
@@ -77,6 +77,7 @@ class Grid:
     count: str
     is_pixelated: bool
     has_subsets: bool
+    truth_title: str
     subset_links: list[GridLink]
     drop_links: list[GridLink]
     missing_split: str
@@ -92,7 +93,10 @@ class GridContext:
 
 @dataclass(frozen=True)
 class Filters:
-    """The form above the grid. With more classes than a list can hold the class is typed (`has_class_list`)."""
+    """The form above the grid. Without `has_classes` nothing in it is about classes.
+
+    With more classes than a list can hold the class is typed (`has_class_list`).
+    """
 
     url: str
     hx: str
@@ -102,6 +106,7 @@ class Filters:
     subset: str
     sort: str
     view: str
+    has_classes: bool
     has_class_list: bool
     classes: list[Option]
     splits: list[Option]
@@ -120,6 +125,8 @@ def make_grid(project_id: str, address: DatasetAddress, listing: ImageListing) -
     page = listing.page
     if listing.missing_split is not None:
         address = address.model_copy(update={"split": None, "subset": None})
+    if not listing.has_classes:
+        address = address.model_copy(update={"class_name": None})
     address = address.model_copy(update={"image": None, "page": page.page})
     return Grid(
         project_id=project_id,
@@ -128,6 +135,7 @@ def make_grid(project_id: str, address: DatasetAddress, listing: ImageListing) -
         count=_count(page.total_items, listing.num_all),
         is_pixelated=bool(page.items) and all(max(i.width, i.height) <= _PIXELATED_UP_TO_PX for i in page.items),
         has_subsets=address.split is not None,
+        truth_title="Class" if listing.has_classes else "Values",
         subset_links=_subset_links(project_id, address, listing),
         drop_links=_drop_links(project_id, address, listing),
         missing_split=listing.missing_split or "",
@@ -147,11 +155,12 @@ def make_filters(project_id: str, address: DatasetAddress, summary: DatasetSumma
         subset=(address.subset or "") if split else "",
         sort=address.sort,
         view=address.view,
+        has_classes=bool(summary.class_counts),
         has_class_list=len(summary.class_counts) <= MAX_CLASS_OPTIONS,
         classes=_class_options(address.class_name, summary),
         splits=[Option("", "No split"), *(Option(name, name) for name in summary.split_names)],
         subsets=[Option("", "All images"), *(Option(value, title) for value, title in SUBSET_TITLES.items())],
-        sorts=[Option(value, title) for value, title in _SORTS],
+        sorts=[Option(value, title) for value, title in _SORTS if summary.class_counts or value.lstrip("-") != "class"],
         views=[(value, title, _VIEW_NAMES[value]) for value, title in _VIEWS],
     )
 
@@ -179,12 +188,13 @@ def _class_options(chosen: str | None, summary: DatasetSummary) -> list[Option]:
 
 def _make_tile(project_id: str, address: DatasetAddress, item: ImageItem) -> Tile:
     values = ", ".join(format_value(value) for value in item.values or ())
-    text = item.class_name or values or "Not annotated"
+    text = item.class_name or values or "No annotation"
+    name = item.source_name or item.filename
     return Tile(
-        name=item.filename,
+        name=name,
         href=f"{page_url(project_id)}{address.to_text(image=item.filename)}",
         src=thumbnail_url(project_id, item.filename),
-        alt=f"{item.filename}: {text}",
+        alt=f"{name}: {text}",
         text=text,
         size=f"{item.width} × {item.height}",  # noqa: RUF001 - the sign between two sides
         num_annotations=f"{item.annotation_count:,}",
@@ -228,10 +238,10 @@ def _drop_links(project_id: str, address: DatasetAddress, listing: ImageListing)
             continue
         without = address.model_copy(update={**dict.fromkeys(_FIELD_OF[item.name]), "page": 1})
         noun = "image" if item.num_items == 1 else "images"
-        links.append(grid_link(project_id, without, f"Drop {shown[item.name]} ({item.num_items:,} {noun})"))
+        links.append(grid_link(project_id, without, f"Remove {shown[item.name]} ({item.num_items:,} {noun})"))
     if listing.relaxed and not links:
         plain = DatasetAddress(split=address.split, view=address.view, sort=address.sort)
-        links.append(grid_link(project_id, plain, f"Drop every filter ({listing.num_all:,} images)"))
+        links.append(grid_link(project_id, plain, f"Remove all filters ({listing.num_all:,} images)"))
     return links
 
 

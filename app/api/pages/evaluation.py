@@ -100,7 +100,8 @@ def show_scores(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> H
     """Precision, recall and F1 per class."""
     address = _with_experiment(studio, pid, address)
     aggregate = _read_aggregate(studio, pid, address, "per_class")
-    return HTMLResponse(render_fragment(class_scores_fragment(pid, address, aggregate)))
+    untrained = studio.evaluations.get_evaluation(pid, address.experiment or "").untrained_classes
+    return HTMLResponse(render_fragment(class_scores_fragment(pid, address, aggregate, untrained)))
 
 
 @router.get("/projects/{pid}/evaluation/image")
@@ -139,7 +140,7 @@ def _select(studio: Studio, project_id: str, address: EvaluationAddress) -> Sele
 
 
 def _resolve(studio: Studio, project_id: str, address: EvaluationAddress) -> EvaluationAddress:
-    if address.cell is None:
+    if address.cell is None and address.class_name is None and address.predicted is None:
         return address
     aggregate = studio.evaluations.get_evaluation(project_id, address.experiment or "").aggregate or {}
     return address.resolve(aggregate.get("classes", []))

@@ -51,7 +51,7 @@ class ValueResult:
 
 @dataclass(frozen=True)
 class Detail:
-    """What `evaluation/_result_detail.html` shows."""
+    """What `evaluation/_result_detail.html` shows; `name` is that of the source."""
 
     name: str
     url: str
@@ -87,7 +87,8 @@ def result_detail_fragment(project_id: str, address: EvaluationAddress, view: Re
 def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -> Detail:
     """Return one image with its result as texts and links."""
     row, image, navigation = view.info.result, view.info.image, view.info.navigation
-    name = str(row["filename"])
+    filename = str(row["filename"])
+    name = str(image.get("source_name") or filename)
     width, height = int(image.get("width") or 0), int(image.get("height") or 0)
     verdict = describe_verdict(row)
     facts = _FACTS.get(view.task.annotation_kind, _no_facts)(row)
@@ -96,23 +97,28 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -
     page = (navigation.position - 1) // PAGE_SIZE + 1 if navigation.position else 1
     return Detail(
         name=name,
-        url=_image_urls(project_id, address, name).hx,
+        url=_image_urls(project_id, address, filename).hx,
         back_url=f"{page_url(project_id)}{address.to_text(image=None, page=page)}#results",
         position=f"{navigation.position:,} of {count(navigation.total, 'image')}" if navigation.position else "",
         previous=_image_urls(project_id, address, navigation.prev) if navigation.prev else None,
         next=_image_urls(project_id, address, navigation.next) if navigation.next else None,
-        picture=Picture(picture_url(project_id, name), name, width or 1, height or 1),
-        fallback_url=thumbnail_url(project_id, name),
+        picture=Picture(picture_url(project_id, filename), name, width or 1, height or 1),
+        fallback_url=thumbnail_url(project_id, filename),
         is_small=0 < max(width, height) <= SMALL_SIDE_PX,
         verdict=verdict,
-        facts=[*facts, ("Subset", str(row.get("subset", ""))), *size],
+        facts=[*facts, ("Subset", str(row.get("subset", ""))), *size, *_name_in_dataset(name, filename)],
         probabilities=probabilities[:NUM_PROBABILITIES],
         more_probabilities=probabilities[NUM_PROBABILITIES:MAX_PROBABILITIES],
         more_text=f"{len(probabilities[NUM_PROBABILITIES:MAX_PROBABILITIES]):,} more classes",
         values=_list_values(row, view.value_names) if view.task.annotation_kind == "values" else [],
-        dataset_url=f"/projects/{project_id}/dataset?image={quote(name, safe='')}",
+        dataset_url=f"/projects/{project_id}/dataset?image={quote(filename, safe='')}",
         experiment_name=view.experiment_name,
     )
+
+
+def _name_in_dataset(name: str, filename: str) -> list[tuple[str, str]]:
+    """Return the file name where it says more than the end of the name in the source."""
+    return [] if name.endswith(filename) else [("File in the dataset", filename)]
 
 
 def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neighbour:
@@ -123,7 +129,7 @@ def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neigh
 def _label_facts(row: Row) -> list[tuple[str, str]]:
     prediction = row["prediction"]
     return [
-        ("Truth", str(row["ground_truth"]["class_name"])),
+        ("Ground truth", str(row["ground_truth"]["class_name"])),
         ("Prediction", str(prediction["class_name"])),
         ("Confidence", format_share(float(prediction["confidence"]))),
     ]

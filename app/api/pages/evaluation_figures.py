@@ -56,7 +56,7 @@ def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> 
 
 def explain_no_interval(reason: str | None) -> str:
     """Return why a metric has no interval; `reason` is that of the evaluation, where it gave one."""
-    return f"Not enough images for an interval. {reason}" if reason else "No interval could be computed"
+    return f"Not enough images for an interval. {reason}" if reason else "No interval could be calculated"
 
 
 def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None, reason: str) -> Figure:

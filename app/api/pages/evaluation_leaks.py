@@ -40,8 +40,8 @@ def make_leak_notice(
             for metric in metrics
             if isinstance(aggregate.get(metric.name), int | float)
         ]
-    columns = ["Metric", "#All", "#New", "#Interval of new"]
-    return LeakNotice("Training has seen some of these images", leaks.in_words(), columns, rows)
+    columns = ["Metric", "#All images", "#New images", "#95 % interval (new images)"]
+    return LeakNotice("Some of these images were used in training", leaks.in_words(), columns, rows)
 
 
 def _format(value: Any) -> str:

@@ -11,8 +11,8 @@ from app.schemas.evaluation_pages import EvaluatedExperiment, EvaluationListing
 from app.schemas.tasks import TaskInfo
 
 _EVALUATION_WORDS = {
-    "pending": "Evaluation waits",
-    "running": "Being evaluated",
+    "pending": "Evaluation queued",
+    "running": "Evaluating…",
     "failed": "Evaluation failed",
     "cancelled": "Evaluation cancelled",
     "interrupted": "Evaluation interrupted",
@@ -68,13 +68,13 @@ def make_items(project_id: str, listing: EvaluationListing) -> tuple[list[Experi
 def _count_others(num_more: int, num_unfinished: int) -> str:
     sentences = [f"And {num_more:,} more."] if num_more else []
     if num_unfinished:
-        sentences.append(f"{num_unfinished:,} {'has' if num_unfinished == 1 else 'have'} not completed.")
+        sentences.append(f"{num_unfinished:,} {'is' if num_unfinished == 1 else 'are'} not completed yet.")
     return " ".join(sentences)
 
 
 def _describe(item: EvaluatedExperiment, task: TaskInfo) -> str:
     if item.headline is not None:
-        leaked = f", {count(item.num_copies, 'image')} seen in training" if item.num_copies else ""
+        leaked = f", {count(item.num_copies, 'image')} used in training" if item.num_copies else ""
         return f"{task.headline_metrics[0].title} {format_number(item.headline)}{leaked}"
     if item.evaluation_status is None:
         return "Not evaluated yet"

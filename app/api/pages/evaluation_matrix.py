@@ -95,7 +95,7 @@ def make_matrix(project_id: str, address: EvaluationAddress, aggregate: dict[str
     note = ""
     if len(shown) < len(names):
         note = (
-            f"The {len(shown)} classes with the most mistakes, of {len(names):,}. The filters below know all of them."
+            f"Shows the {len(shown)} of {len(names):,} classes with the most mistakes. Use the filters for the others."
         )
     return Matrix(
         url=url,
@@ -105,7 +105,7 @@ def make_matrix(project_id: str, address: EvaluationAddress, aggregate: dict[str
         is_compact=is_compact,
         note=note,
         pairs=pairs,
-        pairs_note=f"{count(num_wrong, 'image')} in the wrong class",
+        pairs_note=f"{count(num_wrong, 'image')} predicted as a wrong class",
         show=address.show,
         show_counts_url=url + address.to_text(show="counts"),
         show_shares_url=url + address.to_text(show="shares"),
@@ -118,9 +118,9 @@ def make_matrix(project_id: str, address: EvaluationAddress, aggregate: dict[str
 
 def _summarize(pairs: list[ConfusedPair], num_wrong: int) -> str:
     if not num_wrong:
-        return "Every image is in its own class."
+        return "All predictions are correct."
     first = pairs[0]
-    return f"{count(num_wrong, 'mistake')}. Most often {first.truth} is taken for {first.predicted}: {first.text}."
+    return f"{count(num_wrong, 'mistake')}. Most frequent: {first.truth} predicted as {first.predicted}, {first.text}."
 
 
 def _choose_classes(counts: list[list[int]]) -> list[int]:

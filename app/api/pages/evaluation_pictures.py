@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.pages.charts import Chart, Series
@@ -41,6 +42,7 @@ class ClassScore:
     url: str
     support: str
     bars: list[ScoreBar]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,20 +94,31 @@ class ValuePictures:
     image_url: str
 
 
-def class_scores_fragment(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> Fragment:
+def class_scores_fragment(
+    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], untrained: Sequence[str]
+) -> Fragment:
     """Return the figures per class of an aggregate that has them."""
-    return Fragment("evaluation/_class_scores.html", ScoresContext(make_scores(project_id, address, aggregate)))
+    scores = make_scores(project_id, address, aggregate, untrained)
+    return Fragment("evaluation/_class_scores.html", ScoresContext(scores))
 
 
-def make_scores(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> ClassScores:
-    """Return precision, recall and F1 of each class, or of the worst of many."""
+def make_scores(
+    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], untrained: Sequence[str]
+) -> ClassScores:
+    """Return precision, recall and F1 of each class, or of the worst of many; `untrained` had no training image."""
     url = page_url(project_id)
     per_class: dict[str, dict[str, float]] = aggregate["per_class"]
     ordered = sorted(per_class.items(), key=lambda item: (item[1]["support"] == 0, item[1]["f1"], item[0]))
     shown = ordered if address.scores == "all" else ordered[:NUM_WORST_CLASSES]
     return ClassScores(
         url=url,
-        scores=[_make_score(url, address.keep_view(), name, figures) for name, figures in shown],
+        scores=[
+            replace(
+                _make_score(url, address.keep_view(), name, figures),
+                note="no training image" if name in untrained else "",
+            )
+            for name, figures in shown
+        ],
         more=f"Show all {len(ordered):,} classes" if len(shown) < len(ordered) else "",
         more_url=url + address.to_text(scores="all"),
         more_hx=f"{url}/class-scores{address.to_text(scores='all')}",
@@ -119,7 +132,7 @@ def _make_score(url: str, clean: EvaluationAddress, name: str, figures: dict[str
     bars = []
     for key, title in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")):
         bar = Bar(format_share(figures[key]), round(100 * figures[key], 1))
-        words = f"{title} {bar.text}: images {'called' if key == 'precision' else 'of'} {name}"
+        words = f"{title} {bar.text}: images {'predicted as' if key == 'precision' else 'of'} {name}"
         bars.append(ScoreBar(bar, called if key == "precision" else truth, words, key != "precision"))
     return ClassScore(name=name, url=truth, support=f"{int(figures['support']):,}", bars=bars)
 
@@ -132,26 +145,26 @@ def make_calibration(calibration: dict[str, Any], num_images: int) -> Calibratio
     accuracy = sum(item["count"] * item["accuracy"] for item in bins) / num
     ece = float(calibration["ece"])
     sentence = (
-        f"On average it says {format_share(confidence)} and is right in {format_share(accuracy)}. "
+        f"Average confidence {format_share(confidence)}, accuracy {format_share(accuracy)}. "
         f"Expected calibration error (ECE): {format_number(ece)}.{_judge_calibration(calibration, num_images)}"
     )
     reliability = Chart(
         id="reliability",
-        title="Reliability: how often it is right when it is this sure",
+        title="Reliability diagram: accuracy at each confidence",
         type="line",
         series=(
-            Series("as sure as right", ((0.0, 0.0), (1.0, 1.0)), colour=7, is_dashed=True),
+            Series("perfect calibration", ((0.0, 0.0), (1.0, 1.0)), colour=7, is_dashed=True),
             Series("this model", tuple((item["confidence"], item["accuracy"]) for item in bins), colour=0),
         ),
         summary=sentence,
         x_title="Confidence",
-        y_title="Share that is right",
+        y_title="Accuracy",
         y_min=0.0,
         y_max=1.0,
     )
     histogram = Chart(
         id="confidence",
-        title="How often it is this sure",
+        title="Distribution of confidence",
         type="bar",
         series=(Series("Images", values=tuple(float(item["count"]) for item in calibration["bins"]), colour=0),),
         labels=tuple(describe_range(item["lower"], item["upper"]) for item in calibration["bins"]),
@@ -171,11 +184,11 @@ def _judge_calibration(calibration: dict[str, Any], num_images: int) -> str:
     if chance is None:
         return ""
     words = {
-        "overconfident": "It is surer than it should be.",
-        "underconfident": "It is less sure than it could be.",
-        "miscalibrated": "It is too sure at some confidences and not sure enough at others.",
+        "overconfident": "The model is overconfident: its confidence is higher than its accuracy.",
+        "underconfident": "The model is underconfident: its confidence is lower than its accuracy.",
+        "miscalibrated": "The model is overconfident at some confidences and underconfident at others.",
     }
-    unclear = f"{count(num_images, 'image')} show no clear difference from a perfectly calibrated model."
+    unclear = f"No clear difference from a perfectly calibrated model on {count(num_images, 'image')}."
     return (
         f" By chance alone, a perfectly calibrated model would show {format_number(chance['mean'])} on average and "
         f"{format_number(chance['low'])} to {format_number(chance['high'])} in 95 % of cases. "
@@ -195,7 +208,7 @@ def make_values(
     charts = [_draw_cloud(points, title)]
     note = ""
     if len(points.points) < points.num_results:
-        note = f"{len(points.points):,} of {points.num_results:,} images, taken evenly from the order of their errors."
+        note = f"{len(points.points):,} of {points.num_results:,} images are shown, sampled evenly by error."
     facts = []
     if value < len(residuals):
         charts.append(_draw_residuals(residuals[value], title))
@@ -227,14 +240,14 @@ def _draw_cloud(points: ValuePoints, title: str) -> Chart:
     low, high = min(numbers), max(numbers)
     return Chart(
         id="value-cloud",
-        title=f"{title}: truth and prediction",
+        title=f"{title}: ground truth and prediction",
         type="scatter",
         series=(
             Series("images", pairs, colour=0),
             Series("exact", ((low, low), (high, high)), colour=7, is_dashed=True),
         ),
-        summary=f"{count(len(pairs), 'image')} by truth and prediction; the exact ones lie on the diagonal.",
-        x_title="Truth",
+        summary=f"{count(len(pairs), 'image')} by ground truth and prediction. Exact predictions are on the diagonal.",
+        x_title="Ground truth",
         y_title="Prediction",
     )
 
@@ -243,11 +256,11 @@ def _draw_residuals(residuals: dict[str, Any], title: str) -> Chart:
     bins = residuals["bins"]
     return Chart(
         id="value-residuals",
-        title=f"{title}: errors, prediction minus truth",
+        title=f"{title}: errors (prediction minus ground truth)",
         type="bar",
         series=(Series("Images", values=tuple(float(item["count"]) for item in bins), colour=0),),
         labels=tuple(format_number((item["lower"] + item["upper"]) / 2) for item in bins),
-        summary=f"The errors have the mean {format_number(residuals['mean'])} and the deviation "
+        summary=f"Mean error {format_number(residuals['mean'])}, standard deviation "
         f"{format_number(residuals['deviation'])}.",
         x_title="Error",
         y_title="Images",

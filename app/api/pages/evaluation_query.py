@@ -54,7 +54,12 @@ class EvaluationAddress(QueryModel):
         )
 
     def resolve(self, classes: list[str]) -> EvaluationAddress:
-        """Return the same with the names that `cell` stands for; a cell that is not there is left out."""
+        """Return the same with the names that `cell` stands for; a cell that is not there is left out.
+
+        Without classes nothing is filtered by them, whatever an address says that was kept from another project.
+        """
+        if not classes:
+            return self.change(cell=None, class_name=None, predicted=None)
         if self.cell is None:
             return self
         numbers = [int(number) for number in self.cell.split("-")]

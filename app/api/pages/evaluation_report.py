@@ -26,10 +26,11 @@ from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 
 MAX_SKIPPED = 20
+MAX_NAMED_CLASSES = 10
 _ATTEMPT_TITLES = {
-    "failed": "Evaluating again failed",
-    "interrupted": "Evaluating again was interrupted",
-    "cancelled": "Evaluating again was cancelled",
+    "failed": "The new evaluation failed",
+    "interrupted": "The new evaluation was interrupted",
+    "cancelled": "The new evaluation was cancelled",
 }
 
 
@@ -163,7 +164,7 @@ def make_report(
         progress=_make_progress(record.id, evaluation),
         ending=_make_ending(evaluation, is_measured) or _make_attempt_ending(selected.failed_attempt),
         figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
-        figures_notes=_explain_intervals(evaluation, aggregate) if aggregate else (),
+        figures_notes=_explain_figures(selected, aggregate) if aggregate else (),
         leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
         skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
         pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
@@ -195,8 +196,8 @@ def _state_of(
 def _say_what_goes(aggregate: dict[str, Any] | None) -> str:
     results = f"the results of {count(int(aggregate.get('num_images', 0)), 'image')}" if aggregate else "its settings"
     return (
-        f"The metrics, the pictures and {results} are deleted. "
-        "The experiment, its checkpoints and the images stay, so it can be evaluated again."
+        f"The metrics, the charts and {results} are deleted. "
+        "The experiment, its checkpoints and the images are kept, so you can evaluate it again."
     )
 
 
@@ -232,7 +233,7 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
                 name=item.name,
                 label=f"{SUBSET_TITLES[item.name]}: {count(item.num_images, 'image')}",
                 is_checked=item.name in chosen and item.num_images > 0,
-                reason="" if item.num_images else "This split has no such images.",
+                reason="" if item.num_images else "This split has no images in this subset.",
             )
             for item in selected.subsets
         ],
@@ -254,7 +255,7 @@ def _make_progress(experiment_id: str, evaluation: EvaluationRecord | None) -> E
     done, total = evaluation.progress.processed, evaluation.progress.total
     return EvaluationProgress(
         experiment_id=experiment_id,
-        label="Waiting for its turn" if evaluation.status == "pending" else "Evaluating",
+        label="Queued" if evaluation.status == "pending" else "Evaluating",
         processed=done,
         total=total,
         text=f"{done:,} of {count(total, 'image')}" if total else "starting",
@@ -268,13 +269,13 @@ def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> Endi
     error = evaluation.error
     details = error.traceback if error is not None else ""
     if evaluation.status == "failed":
-        text = error.message if error is not None else "The log of the server says why."
+        text = error.message if error is not None else "The server's log has the details."
         return Ending("The evaluation failed", text, details, "error")
     if evaluation.status == "interrupted":
-        text = error.message if error is not None else "The server stopped while it ran."
-        return Ending("The evaluation was interrupted", f"{text} Nothing was measured.", details, "warning")
+        text = error.message if error is not None else "The server stopped during the evaluation."
+        return Ending("The evaluation was interrupted", f"{text} There is no result.", details, "warning")
     if evaluation.status == "cancelled":
-        return Ending("The evaluation was cancelled", "Nothing was measured.", "", "info")
+        return Ending("The evaluation was cancelled", "There is no result.", "", "info")
     return Ending("The results cannot be read", "Their files are missing or damaged.", "", "error")
 
 
@@ -286,24 +287,38 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
     title = _ATTEMPT_TITLES.get(attempt.status, _ATTEMPT_TITLES["failed"])
     reason = f"{attempt.error.message} " if attempt.error is not None and attempt.status != "cancelled" else ""
     details = attempt.error.traceback if attempt.error is not None else ""
-    return Ending(title, f"{reason}The results below are of the evaluation before it.", details, kind)
+    return Ending(title, f"{reason}The results below are from the previous evaluation.", details, kind)
+
+
+def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:
+    """Return what is wrong with the classes, what the figures cover, and what flatters them."""
+    notes = _explain_intervals(selected.evaluation, aggregate)
+    untrained = [name for name in selected.untrained_classes if name in aggregate.get("classes", [])]
+    if not untrained:
+        return notes
+    names = ", ".join(untrained[:MAX_NAMED_CLASSES])
+    more = len(untrained) - MAX_NAMED_CLASSES
+    names += f" and {more:,} more" if more > 0 else ""
+    return (f"No training image of: {names}. The model cannot recognise what it never saw.", *notes)
 
 
 def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what the figures cover, and what flatters them."""
     num = int(aggregate.get("num_images", 0))
-    few = " With so few images the bars are wide." if num < 200 else ""
+    few = " With few images, the intervals are wide." if num < 200 else ""
     notes = [
-        f"Measured on {count(num, 'image')}. The 95 % intervals cover the choice of these images only: other images "
-        f"like these would likely give a figure in the bar; another training run would vary further.{few}"
+        f"Measured on {count(num, 'image')}. The 95 % intervals cover only the choice of these images: on other, "
+        f"similar images the metric would probably be within the interval. Another training run can vary more.{few}"
     ]
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     subsets = evaluation.split_subsets if evaluation is not None else []
     if "val" in subsets:
-        notes.append("Validation images are among them. They chose the best epoch, so the figures are too good.")
+        notes.append(
+            "These include validation images, which were used to choose the best epoch, so the metrics are too good."
+        )
     if "train" in subsets:
-        notes.append("Training images are among them. The model has learned from them, so the figures are too good.")
+        notes.append("These include training images, which the model was trained on, so the metrics are too good.")
     return tuple(notes)
 
 
@@ -311,9 +326,12 @@ def _make_skipped(skipped: dict[str, Any] | None) -> Skipped | None:
     if not skipped or not skipped.get("count"):
         return None
     number = int(skipped["count"])
-    items = [(str(item["filename"]), str(item["message"])) for item in skipped.get("images", [])[:MAX_SKIPPED]]
+    items = [
+        (str(item.get("source_name", item["filename"])), str(item["message"]))
+        for item in skipped.get("images", [])[:MAX_SKIPPED]
+    ]
     more = number - len(items)
-    title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} left out"
+    title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} skipped"
     return Skipped(title, items, f"And {more:,} more." if more > 0 else "")
 
 
@@ -333,6 +351,8 @@ def _make_pictures(
         matrix_url=f"{page_url(project_id)}/confusion-matrix{address.to_text()}"
         if has_matrix and not is_inline
         else "",
-        scores=make_scores(project_id, address, aggregate) if aggregate.get("per_class") else None,
+        scores=make_scores(project_id, address, aggregate, selected.untrained_classes)
+        if aggregate.get("per_class")
+        else None,
         calibration=make_calibration(calibration, int(aggregate.get("num_images", 0))) if calibration else None,
     )

@@ -21,9 +21,9 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ResultTile:
-    """One image of the grid. `verdict` is "Right", "Wrong" or empty where there is no such thing."""
+    """One image of the grid, by its name in the source. `verdict`: "Correct", "Wrong", empty where there is none."""
 
-    filename: str
+    name: str
     url: str
     thumbnail: str
     alt: str
@@ -76,6 +76,7 @@ class ResultGrid:
     cell: str
     clear_url: str
     clear_hx: str
+    csv_url: str
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,15 @@ def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListin
         cell=find_cell(address, listing.classes),
         clear_url=f"{url}{clean}#results",
         clear_hx=f"{url}/result-grid{clean}",
+        csv_url=_csv_url(project_id, address),
     )
+
+
+def _csv_url(project_id: str, address: EvaluationAddress) -> str:
+    """Return the address of a table of the same images in the same order."""
+    query = address.to_query().model_dump(exclude={"page", "page_size"}, exclude_defaults=True)
+    pairs = [(name, str(value).lower() if isinstance(value, bool) else str(value)) for name, value in query.items()]
+    return f"/api/evaluation/{project_id}/{address.experiment}/results.csv{write_query(pairs)}"
 
 
 def find_cell(address: EvaluationAddress, classes: list[str]) -> str:
@@ -120,7 +129,7 @@ def find_cell(address: EvaluationAddress, classes: list[str]) -> str:
 
 def describe_verdict(row: Row) -> str:
     """Return whether a result is right, empty where there is no such thing."""
-    return {True: "Right", False: "Wrong"}.get(row.get("correct", ""), "")
+    return {True: "Correct", False: "Wrong"}.get(row.get("correct", ""), "")
 
 
 def name_value(index: int, names: list[str]) -> str:
@@ -129,14 +138,15 @@ def name_value(index: int, names: list[str]) -> str:
 
 
 def _make_tile(project_id: str, address: EvaluationAddress, row: Row, listing: ResultListing) -> ResultTile:
-    name = str(row["filename"])
+    filename = str(row["filename"])
+    name = str(row.get("source_name", filename))
     describe = _LINES.get(listing.task.annotation_kind, _describe_other)
     first, second = describe(row, listing.value_names)
     verdict = describe_verdict(row)
     return ResultTile(
-        filename=name,
-        url=f"{page_url(project_id)}/image{address.to_text(page=1, image=name)}",
-        thumbnail=thumbnail_url(project_id, name),
+        name=name,
+        url=f"{page_url(project_id)}/image{address.to_text(page=1, image=filename)}",
+        thumbnail=thumbnail_url(project_id, filename),
         alt=f"{name}. {verdict}. {first}. {second}",
         verdict=verdict,
         first_line=first,
@@ -149,7 +159,7 @@ def _describe_label(row: Row, _names: list[str]) -> tuple[str, str]:
     truth = str(row["ground_truth"]["class_name"])
     said = str(prediction["class_name"])
     words = said if row.get("correct") else f"{truth} → {said}"
-    return words, f"{format_share(float(prediction['confidence']))} sure"
+    return words, f"{format_share(float(prediction['confidence']))} confidence"
 
 
 def _describe_value(row: Row, names: list[str]) -> tuple[str, str]:
@@ -159,11 +169,11 @@ def _describe_value(row: Row, names: list[str]) -> tuple[str, str]:
     label = f"{name_value(index, names)} " if len(errors) > 1 else ""
     truth, prediction = row["ground_truth"][index], row["prediction"][index]
     words = f"{label}{format_value(truth, prediction)} → {format_value(prediction, truth)}"
-    return words, f"off by {format_number(errors[index])}"
+    return words, f"error {format_number(errors[index])}"
 
 
 def _describe_other(row: Row, _names: list[str]) -> tuple[str, str]:
-    return str(row["filename"]), str(row.get("subset", ""))
+    return str(row.get("source_name", row["filename"])), str(row.get("subset", ""))
 
 
 _LINES: dict[str, Callable[[Row, list[str]], tuple[str, str]]] = {"label": _describe_label, "values": _describe_value}
@@ -172,8 +182,8 @@ _LINES: dict[str, Callable[[Row, list[str]], tuple[str, str]]] = {"label": _desc
 def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Choice]:
     choices = []
     if listing.can_filter_correct:
-        options = [Option("", "Right and wrong"), Option("no", "Wrong only"), Option("yes", "Right only")]
-        choices.append(Choice("correct", "Verdict", options, address.correct or ""))
+        options = [Option("", "Correct and wrong"), Option("no", "Only wrong"), Option("yes", "Only correct")]
+        choices.append(Choice("correct", "Result", options, address.correct or ""))
     if listing.can_filter_class and listing.classes:
         names = [Option("", "Any"), *(Option(name, name) for name in listing.classes)]
         options = names if len(names) <= MAX_LISTED_CLASSES else []
@@ -184,7 +194,7 @@ def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Ch
     if len(listing.subsets) > 1:
         subsets = [Option(name, SUBSET_TITLES.get(name, name)) for name in listing.subsets]
         choices.append(Choice("subset", "Subset", [Option("", "All"), *subsets], address.subset or ""))
-    choices.append(Choice("sort", "Order", _list_orders(listing), address.sort))
+    choices.append(Choice("sort", "Sort by", _list_orders(listing), address.sort))
     return choices
 
 
@@ -213,7 +223,7 @@ def _list_orders(listing: ResultListing) -> list[Option]:
 def _list_active(url: str, address: EvaluationAddress) -> list[ActiveFilter]:
     named: list[tuple[str, str | None, str]] = [
         ("correct", {"yes": "right", "no": "wrong", None: None}[address.correct], "Only {}"),
-        ("class_name", address.class_name, "Truth: {}"),
+        ("class_name", address.class_name, "True class: {}"),
         ("predicted", address.predicted, "Predicted: {}"),
         ("subset", address.subset, "Subset: {}"),
         ("sure", describe_range(*address.confidence) if address.confidence else None, "Confidence: {}"),

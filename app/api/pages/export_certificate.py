@@ -46,8 +46,8 @@ def make_certificate(
     return Certificate(
         passed=certificate.passed,
         sentence=(
-            f"The largest difference between the file and the model on {images}{of} is "
-            f"{_short(certificate.max_diff)}; less than {_short(certificate.tolerance)} is allowed: {verdict}."
+            f"On {images}{of}, the outputs of the exported file and the model differ by at most "
+            f"{_short(certificate.max_diff)} (allowed: below {_short(certificate.tolerance)}): {verdict}."
         ),
         reason=certificate.reason or "",
         facts=_facts(certificate),
@@ -61,15 +61,15 @@ def _facts(certificate: ParityCertificate) -> list[tuple[str, str]]:
         ("Largest difference", _short(certificate.max_diff)),
         ("Mean difference", _short(certificate.mean_diff)),
         ("Allowed", f"below {_short(certificate.tolerance)}"),
-        ("Same answer", f"{100 * certificate.agreement:.4g} % of the images"),
-        ("Compared", _compared(certificate)),
-        ("Run by", certificate.runtime),
+        ("Same prediction", f"{100 * certificate.agreement:.4g} % of the images"),
+        ("Images compared", _compared(certificate)),
+        ("Runtime", certificate.runtime),
     ]
     if certificate.batch_sizes:
         sizes = sorted(set(certificate.batch_sizes))
-        facts.append(("Images at once", ", ".join(str(size) for size in sizes[:4])))
+        facts.append(("Batch sizes", ", ".join(str(size) for size in sizes[:4])))
     if certificate.num_skipped:
-        facts.append(("Could not be read", f"{certificate.num_skipped:,}"))
+        facts.append(("Images skipped", f"{certificate.num_skipped:,}"))
     if certificate.reproducible:
         facts.append(("Trained", "reproducibly, in 32 bit"))
     return facts
@@ -78,7 +78,7 @@ def _facts(certificate: ParityCertificate) -> list[tuple[str, str]]:
 def _compared(certificate: ParityCertificate) -> str:
     if certificate.num_available <= certificate.num_images:
         return f"{certificate.num_images:,} images"
-    drawn = f", drawn with seed {certificate.seed}" if certificate.seed is not None else ""
+    drawn = f", selected with seed {certificate.seed}" if certificate.seed is not None else ""
     return f"{certificate.num_images:,} of {certificate.num_available:,} images{drawn}"
 
 
@@ -93,9 +93,9 @@ def _figure(value: float | None) -> str:
 
 def _tile(project_id: str, image: ComparedImage) -> WorstTile:
     if not image.is_there:
-        return WorstTile(image.filename, _short(image.diff), "", "")
+        return WorstTile(image.source_name or image.filename, _short(image.diff), "", "")
     return WorstTile(
-        filename=image.filename,
+        filename=image.source_name or image.filename,
         text=_short(image.diff),
         url=f"/api/datasets/{project_id}/thumbnails/{quote(image.filename)}",
         href=f"/projects/{project_id}/dataset?{urlencode({'image': image.filename})}",

@@ -17,29 +17,29 @@ from app.schemas.export_pages import ExportDetail, ExportEntry, ExportModel, Exp
 
 STEP_TITLES = {
     "load": "Load the model",
-    "convert": "Convert it",
+    "convert": "Convert the model",
     "simplify": "Simplify the graph",
-    "describe": "Write classes and preprocessing into it",
-    "certify": "Compare it with the model, image by image",
-    "bundle": "Pack the bundle",
+    "describe": "Add classes and preprocessing",
+    "certify": "Compare with the trained model on images",
+    "bundle": "Create the bundle",
 }
 CONTENT_TEXTS = {
-    "labels.txt": "the classes or values, one a line, in the order of the outputs",
-    "parity.json": "the certificate with the difference of every image",
-    "metadata.json": "classes, input size, resizing, metrics, architecture, licence",
-    "golden/": "a few of your images with the answers that are expected",
-    "predict.py": "runs the model on image files; with --check it proves itself on the golden images",
+    "labels.txt": "classes or values, one per line, in output order",
+    "parity.json": "parity certificate with the difference for each image",
+    "metadata.json": "classes, input size, resizing, metrics, architecture and licence",
+    "golden/": "a few of your images with their expected predictions",
+    "predict.py": "runs the model on image files; --check verifies it on the images in golden/",
 }
 ADVICE = {
-    "refused": "Try without “Simplify” or with another operator set; the certificate says how far it is off.",
-    "interrupted": "The server ended while it ran. Nothing else is lost: try again.",
-    "cancelled": "It was cancelled and left no file. Try again when you want it.",
-    "failed": "Try again, or with other options. The details are for a report.",
+    "refused": "Try again without “Simplify”, or with another operator set. The certificate shows the difference.",
+    "interrupted": "The server stopped during the export. Export again.",
+    "cancelled": "No file was created. Export again if you need it.",
+    "failed": "Try again, or with other options. If it fails again, report the technical details.",
 }
 OPTION_HELP = {
-    "opset_version": "Version of the ONNX operators, 13 to 21. Leave it unless the reading program wants another.",
-    "dynamic_axes": "The file takes any number of images at once. Off: exactly one.",
-    "simplify": "Folds constants and removes what has no effect: smaller and faster.",
+    "opset_version": "ONNX operator version, 13 to 21. Change it only if the program that runs the model requires it.",
+    "dynamic_axes": "The model accepts batches of any size. If off, exactly one image at a time.",
+    "simplify": "Removes unnecessary operations, which makes the file smaller and faster.",
 }
 OPTION_LABELS = {
     "opset_version": "Operator set (opset)",
@@ -254,7 +254,7 @@ def _model(model: ExportModel) -> ModelChoice:
     for name, title in (("best", "Best"), ("last", "Last")):
         info = model.checkpoints.get(name)  # type: ignore[call-overload]
         text = f"{title}: epoch {info.epoch}, {info.size_mb:.1f} MB" if info else title
-        options.append(Option(name, text, "" if info else "its file is not there"))
+        options.append(Option(name, text, "" if info else "file missing"))
     size = f"Its input was {model.image_size} x {model.image_size} px in training." if model.image_size else ""
     return ModelChoice(tuple(options), size)
 
@@ -309,7 +309,7 @@ def _detail(project_id: str, detail: ExportDetail) -> Detail:
 def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str, str]]:
     options = record.options
     shape = options.input_shape
-    size = f"{shape[2]} x {shape[3]} px (height x width)" if shape else "the size of training"
+    size = f"{shape[2]} x {shape[3]} px (height x width)" if shape else "training size"
     said = {
         "input_shape": ("Input", size),
         "dynamic_axes": ("Batch", "any size" if options.dynamic_axes else "one image"),
@@ -319,7 +319,7 @@ def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str,
     return [
         ("Checkpoint", record.checkpoint),
         *(said[name] for name in said if name in option_names),
-        ("Asked for", describe_moment(record.created_at).exact),
+        ("Requested", describe_moment(record.created_at).exact),
         *_duration(record),
     ]
 
@@ -329,7 +329,7 @@ def _duration(record: ExportRecord) -> list[tuple[str, str]]:
         return []
     begin, end = (parse_time(t) for t in (record.started_at, record.completed_at))
     seconds = (end - begin).total_seconds()
-    return [("Took", f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min")]
+    return [("Duration", f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min")]
 
 
 def _progress(project_id: str, record: ExportRecord, progress: ExportProgressView | None) -> Progress:
@@ -346,21 +346,27 @@ def _progress(project_id: str, record: ExportRecord, progress: ExportProgressVie
         for step in progress.steps
     )
     if progress.pct is None:
-        return Progress(url, "waiting for its turn", None, steps, cancel)
+        return Progress(url, "queued", None, steps, cancel)
     counted = progress.message.partition(": ")[2]
     text = f"{progress.pct:.0f} %" + (f", {counted}" if counted else "")
     return Progress(url, text, progress.pct, steps, cancel)
 
 
 def _ending(record: ExportRecord) -> Ending | None:
-    titles = {"failed": "The export failed", "interrupted": "The export was interrupted", "cancelled": "Cancelled"}
+    titles = {
+        "failed": "The export failed",
+        "interrupted": "The export was interrupted",
+        "cancelled": "The export was cancelled",
+    }
     if record.status not in titles:
         return None
     error = record.error
     is_refused = record.status == "failed" and record.validation is not None and not record.validation.passed
     advice = ADVICE["refused"] if is_refused else ADVICE[record.status]
     return Ending(
-        title="Refused: the file does not answer as the model does" if is_refused else titles[record.status],
+        title="Rejected: the exported file gives different predictions than the model"
+        if is_refused
+        else titles[record.status],
         reason=error.message if error is not None else "",
         advice=advice,
         traceback=error.traceback if error is not None else "",
@@ -372,5 +378,5 @@ def _contents(record: ExportRecord) -> list[tuple[str, str]]:
     described: dict[str, str] = {}
     for name in record.contents:
         key = "golden/" if name.startswith("golden/") else name
-        described[key] = "the model itself" if key == record.output_file else CONTENT_TEXTS.get(key, "")
+        described[key] = "the exported model" if key == record.output_file else CONTENT_TEXTS.get(key, "")
     return list(described.items())

@@ -36,6 +36,7 @@ class PlaygroundContext:
     models: tuple[Option, ...]
     experiment_id: str
     image: str
+    image_name: str
     is_missing: bool
     explains_values: bool
 
@@ -46,7 +47,7 @@ class ImagePickerContext:
 
     project_id: str
     experiment_id: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[tuple[Picture, str], ...]
     page: int
     num_pages: int
     num_images: int
@@ -69,6 +70,7 @@ def show_playground(pid: ProjectPath, studio: StudioDep, experiment: Text = "", 
         models=tuple(_describe_model(model) for model in reversed(models)) if askable else (),
         experiment_id=experiment if experiment in askable else next(reversed(askable), ""),
         image=image,
+        image_name=studio.evaluations.source_names.of_project(pid)(image),
         is_missing=bool(experiment) and experiment not in askable,
         explains_values=shell.annotation_kind == "values",
     )
@@ -106,13 +108,16 @@ def image_picker_fragment(project_id: str, experiment_id: str, images: ImagePage
         project_id=project_id,
         experiment_id=experiment_id,
         pictures=tuple(
-            Picture(
-                f"/api/datasets/{project_id}/thumbnails/{quote(item.filename, safe='')}",
-                "",
-                item.width,
-                item.height,
-                caption=item.filename,
-                href=playground_url(project_id, experiment_id, item.filename),
+            (
+                Picture(
+                    f"/api/datasets/{project_id}/thumbnails/{quote(item.filename, safe='')}",
+                    "",
+                    item.width,
+                    item.height,
+                    caption=item.source_name or item.filename,
+                    href=playground_url(project_id, experiment_id, item.filename),
+                ),
+                item.filename,
             )
             for item in images.items
         ),

@@ -34,9 +34,9 @@ FEW_PROJECTS = 6
 SHOWN_CHARACTERS = 120  # two lines of a card
 NAMED_DOCUMENTS = 20
 SORT_OPTIONS = (
-    Option("changed", "Last change"),
+    Option("changed", "Last changed"),
     Option("name", "Name"),
-    Option("created", "Newest first"),
+    Option("created", "Date created"),
     Option("images", "Most images"),
 )
 KIND_TEXT: dict[AnnotationKind, str] = {
@@ -44,33 +44,33 @@ KIND_TEXT: dict[AnnotationKind, str] = {
     "boxes": "Boxes around objects",
     "mask": "A class for every pixel",
     "instances": "The outline of each object",
-    "rotated_boxes": "Boxes that may be turned",
-    "score_map": "Good images, and some with a defect",
-    "values": "Numbers per image",
+    "rotated_boxes": "Rotated boxes around objects",
+    "score_map": "Normal images, and some with defects",
+    "values": "One or more numbers per image",
 }
 KIND_EXAMPLES: dict[AnnotationKind, str] = {
-    "label": "Good or defective, which species, which plant disease",
-    "boxes": "Finding and counting cars, people, fruit",
-    "mask": "Road, sky and trees; healthy and ill tissue",
-    "instances": "Measuring each cell, picking single parts",
-    "rotated_boxes": "Ships from above, labels that lie askew",
-    "score_map": "Scratches of a sort that nobody has seen before",
-    "values": "Ripeness, weight, age, the angle of a dial",
+    "label": "Examples: good or defective parts, species, plant diseases",
+    "boxes": "Examples: finding and counting cars, people, fruit",
+    "mask": "Examples: road, sky and trees; healthy and diseased tissue",
+    "instances": "Examples: measuring each cell, picking single parts",
+    "rotated_boxes": "Examples: ships in aerial images, tilted text labels",
+    "score_map": "Examples: scratches or defects of an unknown kind",
+    "values": "Examples: ripeness, weight, age, the angle of a dial",
 }
 WORK_TEXT = {
     "import": "Importing images",
     "train": "Training",
     "evaluate": "Evaluating",
     "export": "Exporting",
-    "probe": "Measuring speed",
+    "probe": "Measuring speed and memory",
 }
 HINTS: dict[NextStep, str] = {
     "import": "Next: import images",
-    "split": "Next: make a split",
-    "experiment": "Next: choose a model",
-    "train": "Next: train",
-    "evaluate": "Next: evaluate",
-    "export": "Next: export",
+    "split": "Next: create a split",
+    "experiment": "Next: create an experiment",
+    "train": "Next: train the model",
+    "evaluate": "Next: evaluate the model",
+    "export": "Next: export the model",
 }
 TABS: dict[NextStep, str] = {
     "import": "dataset",
@@ -86,7 +86,7 @@ _TAB_OF_WORK = {"import": "dataset", "evaluate": "evaluation", "export": "export
 
 @dataclass(frozen=True)
 class WorkLine:
-    """What goes on in a project, in words."""
+    """The running or queued work of a project."""
 
     text: str
     is_running: bool
@@ -94,7 +94,7 @@ class WorkLine:
 
 @dataclass(frozen=True)
 class ProjectCard:
-    """What the list shows of a project."""
+    """View model of a project card."""
 
     id: str
     name: str
@@ -110,7 +110,7 @@ class ProjectCard:
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """A task as the dialog of a new project offers it."""
+    """A task to choose in the dialog for a new project."""
 
     id: str
     title: str
@@ -122,7 +122,7 @@ class TaskChoice:
 
 @dataclass(frozen=True)
 class SampleChoice:
-    """A sample as it is offered."""
+    """A sample project to choose."""
 
     task: str
     task_title: str
@@ -215,7 +215,7 @@ def project_dialog_fragment(extent: ProjectExtent, action: DialogAction) -> Frag
 @router.head("/")
 @router.get("/")
 def open_start_page() -> RedirectResponse:
-    """The projects are where everything begins."""
+    """Redirect the root to the list of projects."""
     return RedirectResponse("/projects", 307)
 
 
@@ -262,26 +262,26 @@ def open_project(pid: ProjectPath, studio: StudioDep) -> RedirectResponse:
 
 
 def find_tab(steps: ProjectSteps) -> str:
-    """Return the tab of the next step, or of the work that goes on: where the hint of the card leads."""
+    """Return the tab that the hint of a card links to: that of the running work, else of the next step."""
     if steps.next_step == "wait" and steps.project.work is not None:
         return _TAB_OF_WORK.get(steps.project.work.kind, "training")
     return TABS.get(steps.next_step, "training")
 
 
 def work_line(work: ProjectWork | None) -> WorkLine | None:
-    """Return what goes on, in words."""
+    """Return the running or queued work as text."""
     if work is None:
         return None
     text = WORK_TEXT.get(work.kind, work.kind.capitalize())
     if not work.is_running:
-        text = f"{text}: waiting to start"
+        text = f"{text}: queued"
     elif work.progress.total:
         text = f"{text}, {100 * work.progress.done // work.progress.total} %"
-    return WorkLine(text + (f", {work.num_more} more waiting" if work.num_more else ""), work.is_running)
+    return WorkLine(text + (f", {work.num_more} more queued" if work.num_more else ""), work.is_running)
 
 
 def describe_sample(sample: SampleInfo, task_titles: dict[str, str]) -> SampleChoice:
-    """Return a sample as it is offered."""
+    """Return the view model of a sample project."""
     return SampleChoice(
         task=sample.task,
         task_title=task_titles.get(sample.task, sample.task),
@@ -314,7 +314,7 @@ def _is_filtered(query: ProjectQuery) -> bool:
 
 
 def describe_card(project: ListedProject, task_title: str) -> ProjectCard:
-    """Return a project as the list shows it."""
+    """Return the view model of a project card."""
     return ProjectCard(
         id=project.id,
         name=project.name,
@@ -342,7 +342,7 @@ def _losses(extent: ProjectExtent) -> list[str]:
     project = extent.project
     counted = (
         (project.num_images, "image", "with annotations and splits"),
-        (project.num_experiments, "experiment", "with checkpoints, logs and evaluation"),
+        (project.num_experiments, "experiment", "with checkpoints, logs and evaluations"),
         (extent.num_exports, "export", ""),
     )
     return [f"{number:,} {noun}{'' if number == 1 else 's'} {more}".strip() for number, noun, more in counted if number]
@@ -350,4 +350,8 @@ def _losses(extent: ProjectExtent) -> list[str]:
 
 def _why_kept(work: ProjectWork | None) -> str:
     line = work_line(work)
-    return "" if line is None else f"Work goes on in it ({line.text}). Stop it or wait for its end, then delete."
+    return (
+        ""
+        if line is None
+        else f"It has unfinished work ({line.text}). Stop it or wait until it is finished, then delete the project."
+    )

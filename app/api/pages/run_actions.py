@@ -9,16 +9,16 @@ from app.schemas.training_results import RunAction, TrainingResults
 
 RunState = str
 _HELP: dict[RunAction, str] = {
-    "pause": "Saves where it is and frees the device. Resume goes on from there.",
-    "stop_keep": "Ends now as completed, on the best checkpoint so far.",
-    "cancel": "Ends now without completing. Its checkpoints stay.",
-    "resume": "Goes on from the last checkpoint, with the same curve.",
-    "keep": "Ends as completed, on the best checkpoint so far.",
-    "restart": "Puts this run aside, so that the settings can be changed and the training begins anew.",
-    "more": "A new experiment goes on from the last checkpoint.",
-    "fork": "A new experiment that starts from these weights.",
-    "evaluate": "How good it is on images that it has not seen.",
-    "export": "The model as a file for other programs.",
+    "pause": "Saves the state and frees the device. You can resume later.",
+    "stop_keep": "Stops now and keeps the best checkpoint so far as the result.",
+    "cancel": "Stops now without a result. Checkpoints are kept, so you can resume.",
+    "resume": "Continues from the last checkpoint.",
+    "keep": "Keeps the best checkpoint so far as the result.",
+    "restart": "Archives this run, so that you can change the settings and train again from scratch.",
+    "more": "Creates a new experiment that continues from the last checkpoint.",
+    "fork": "Creates a new experiment that starts from these weights.",
+    "evaluate": "Measures accuracy on the test images.",
+    "export": "Saves the model as a file for other programs.",
 }
 _LABELS: dict[RunAction, str] = {
     "pause": "Pause",
@@ -63,11 +63,11 @@ _OF_STATE: dict[RunState, tuple[RunAction, ...]] = {
     "cancelled": ("resume", "keep", "fork", "restart"),
 }
 _RESTART_LOSES = (
-    "The experiment goes back to “not trained” and its evaluation is deleted. This run stays listed below with its "
-    "log; its checkpoints can no longer be resumed, evaluated or exported."
+    "The experiment becomes untrained and its evaluation is deleted. This run stays in the list below with its "
+    "log, but its checkpoints can no longer be resumed, evaluated or exported."
 )
-_CANCEL_LOSES = "The run ends without completing. Its checkpoints stay, and it can be resumed later."
-_LEAVE_LOSES = "The run leaves the queue and has to be started again."
+_CANCEL_LOSES = "The run stops without a result. Its checkpoints are kept, so you can resume it later."
+_LEAVE_LOSES = "The run is removed from the queue. Choose Train to queue it again."
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ActionView:
 
 
 def list_actions(results: TrainingResults) -> tuple[ActionView, ...]:
-    """Return what the state of the experiment offers, the most likely first."""
+    """Return the possible actions in the experiment's state, the most likely first."""
     actions = _OF_STATE[results.experiment.status]
     return tuple(_describe(results, action, is_first=place == 0) for place, action in enumerate(actions))
 
@@ -98,11 +98,11 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     experiment, asked = results.experiment, results.figures.asked
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
-        label, help_text = "Leave the queue", "It is not trained. Train puts it at the end of the queue again."
+        label, help_text = "Remove from queue", "The run is not started. Choose Train to queue it again."
     if action == "more":
         label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
     if action == "keep" and experiment.status != "paused":
-        label = "Keep the best"
+        label = "Keep best checkpoint"
     return ActionView(
         id=action,
         label=label,
@@ -141,11 +141,15 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
         attrs["data-success-toast"] = "Training further as a new experiment"
         attrs["data-success-go"] = f"/projects/{results.project_id}/training?experiment={{experiment_id}}"
     if action == "restart":
-        attrs |= {"hx-confirm": _RESTART_LOSES, "data-confirm-title": "Restart?", "data-confirm-action": "Restart"}
+        attrs |= {
+            "hx-confirm": _RESTART_LOSES,
+            "data-confirm-title": "Restart training?",
+            "data-confirm-action": "Restart training",
+        }
     if action == "cancel":
         is_waiting = experiment.status == "pending"
         attrs["hx-confirm"] = _LEAVE_LOSES if is_waiting else _CANCEL_LOSES
-        attrs["data-confirm-title"] = "Leave the queue?" if is_waiting else "Cancel the run?"
-        attrs["data-confirm-action"] = "Leave the queue" if is_waiting else "Cancel the run"
+        attrs["data-confirm-title"] = "Remove the run from the queue?" if is_waiting else "Cancel the run?"
+        attrs["data-confirm-action"] = "Remove from queue" if is_waiting else "Cancel run"
         attrs["data-confirm-danger"] = True
     return attrs

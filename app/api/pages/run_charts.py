@@ -50,7 +50,7 @@ def draw_charts(results: TrainingResults) -> RunCharts:
         "Loss",
         "line",
         (*_lines(losses, epochs), _mark(epochs, best_epoch, "val_loss", "train_loss")),
-        "Loss of the training and of the validation images after each epoch.",
+        "Loss on the training and validation images after each epoch.",
         x_title="Epoch",
     )
     metric = Chart(

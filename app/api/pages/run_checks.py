@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from app.api.templating import Fragment
+from app.core.run_checks import INVALID
 from app.schemas.run_checks import CheckLevel, RunCheck, RunCheckList, RunFix
 
 _KINDS: dict[CheckLevel, str] = {"error": "error", "warning": "warning", "info": "info"}
@@ -35,12 +36,16 @@ class CheckNotice:
 
 @dataclass(frozen=True)
 class ChecksView:
-    """Everything that is worth knowing before Train. `notes` are folded away; `is_pending`: ask again soon."""
+    """Everything that is worth knowing before Train. `notes` are folded away; `is_pending`: ask again soon.
+
+    `is_invalid`: it is about values that cannot be saved, which the form tells beside its fields.
+    """
 
     api_url: str
     problems: tuple[CheckNotice, ...]
     notes: tuple[CheckNotice, ...]
     is_pending: bool
+    is_invalid: bool
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def describe_checks(project_id: str, experiment_id: str, found: RunCheckList) ->
         problems=tuple(item for item in shown if item.kind != "info"),
         notes=tuple(item for item in shown if item.kind == "info"),
         is_pending=found.is_pending,
+        is_invalid=any(check.id == INVALID for check in found.checks),
     )
 
 

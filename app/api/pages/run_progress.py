@@ -15,7 +15,7 @@ _KINDS = {
     "probe": "a measurement for a forecast",
     "predict": "a prediction",
     "import": "an import",
-    "check": "a dry run of an import",
+    "check": "a preview of an import",
 }
 
 
@@ -66,7 +66,7 @@ def describe_live(results: TrainingResults) -> LiveView:
         phase=PHASES[progress.phase],
         epoch=f"{progress.epoch} of {progress.epochs}",
         step=f"step {progress.step:,} of {progress.steps:,}" if progress.steps else "",
-        eta="not known yet" if progress.eta_s is None else show_duration(progress.eta_s),
+        eta="estimating…" if progress.eta_s is None else show_duration(progress.eta_s),
         elapsed=show_duration(elapsed_s),
         elapsed_s=round(elapsed_s, 1),
         value=(progress.epoch - 1) * steps + progress.step,
@@ -106,13 +106,11 @@ def describe_wait(results: TrainingResults) -> str:
     queue = results.queue
     devices = ", ".join(results.experiment.hardware.selected_devices)
     words = [_describe_blocker(blocker) for blocker in queue.blockers]
-    text = (
-        f"It waits for {devices}, which {' and '.join(words)} {'use' if len(words) > 1 else 'uses'}." if words else ""
-    )
+    text = f"{devices} is in use by {' and '.join(words)}." if words else ""
     if queue.num_before:
         jobs = "1 job is" if queue.num_before == 1 else f"{queue.num_before} jobs are"
-        text = f"{text} {jobs} before it in the queue.".strip()
-    return text or "It starts in a moment."
+        text = f"{text} {jobs} ahead in the queue.".strip()
+    return text or "It will start shortly."
 
 
 def _describe_blocker(blocker: Blocker) -> str:

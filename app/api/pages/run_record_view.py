@@ -14,22 +14,22 @@ from app.schemas.experiments import RunConfigRecord, RunRecord
 _PRECISIONS = {"32-true": "32 bit", "16-mixed": "16 bit, mixed", "bf16-mixed": "bfloat16, mixed"}
 _FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
 _SOURCES = {
-    "settings": "as the settings say",
-    "rule": "by rule, from device and model",
+    "settings": "by the settings",
+    "rule": "default for this device and model",
     "probe": "measured at the start of this run",
     "earlier_run": "measured by an earlier run with these settings",
-    "default": "the default, without measuring",
-    "checkpoint": "as in the checkpoint that it goes on from",
+    "default": "default, not measured",
+    "checkpoint": "same as in the checkpoint it was resumed from",
 }
 _PACE_SOURCES = {
-    "settings": "as the settings say",
+    "settings": "by the settings",
     "measured": "measured in this run",
     "earlier_run": "measured by an earlier run with these settings",
-    "default": "without measuring",
+    "default": "default, not measured",
 }
 
 
-COLUMNS = ("Arithmetic", "#Time a step", "#Images/s", "#Memory")
+COLUMNS = ("Compute settings", "#Time per step", "#Images/s", "#Memory")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ def describe_record(config: RunConfigRecord | None, run: RunRecord) -> RunRecord
     chosen = choice.chosen
     if run.recoveries:
         chosen = chosen.model_copy(update={"micro_batch_size": run.recoveries[-1].micro_batch_size})
-    facts = [*_arithmetic_facts(chosen), *facts, ("Chosen", _SOURCES[choice.source])]
+    facts = [*_arithmetic_facts(chosen), *facts, ("Chosen by", _SOURCES[choice.source])]
     if choice.probe_s >= 1:
-        facts.append(("Time to choose", show_duration(choice.probe_s)))
+        facts.append(("Time for choosing", show_duration(choice.probe_s)))
     candidates = tuple(_describe_candidate(candidate) for candidate in choice.candidates)
     # A process whose memory did not grow while it measured says nothing about the memory of a step.
     num_columns = len(COLUMNS) - (not any(row[-1] for row in candidates))
@@ -86,19 +86,21 @@ def _arithmetic_facts(chosen: Arithmetic) -> list[tuple[str, str]]:
 
 def _say_best_epoch(chosen: Arithmetic) -> str:
     """Which epoch counts as the best is decided in the precision of the run; an evaluation may rank them otherwise."""
-    return "" if chosen.precision == "32-true" else "; the best epoch is chosen in it, evaluations compute in 32 bit"
+    return (
+        "" if chosen.precision == "32-true" else "; the best epoch is chosen in this precision, evaluations use 32 bit"
+    )
 
 
 def _metric_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
     name, reason = resolved.get("monitored_metric"), resolved.get("monitored_reason")
-    return [("Best checkpoint by", f"{name}. {reason}" if reason else str(name))] if name else []
+    return [("Best checkpoint chosen by", f"{name}. {reason}" if reason else str(name))] if name else []
 
 
 def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
     facts = []
     hardware, model = resolved.get("hardware") or {}, resolved.get("model") or {}
     if resolved.get("effective_batch"):
-        facts.append(("Effective batch", f"{resolved['effective_batch']} images a step"))
+        facts.append(("Effective batch", f"{resolved['effective_batch']} images per step"))
     if hardware.get("devices"):
         facts.append(("Device", ", ".join(hardware["devices"])))
     if model.get("parameters_total"):
@@ -112,13 +114,13 @@ def _reading_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
         reading = ReadingChoice.model_validate(resolved.get("reading"))
     except ValidationError:  # a record of another version
         return []
-    facts = [("Reading images", f"{_describe_pace(reading.pace)}; {_PACE_SOURCES[reading.source]}")]
-    measured = [f"{_describe_pace(each)}: {each.ms_per_image:,.1f} ms an image" for each in reading.measured]
-    return [*facts, ("Ways of reading tried", "; ".join(measured))] if measured else facts
+    facts = [("Image loading", f"{_describe_pace(reading.pace)}; {_PACE_SOURCES[reading.source]}")]
+    measured = [f"{_describe_pace(each)}: {each.ms_per_image:,.1f} ms per image" for each in reading.measured]
+    return [*facts, ("Measured loading settings", "; ".join(measured))] if measured else facts
 
 
 def _describe_pace(pace: ReadingPace) -> str:
-    words = [f"{pace.num_threads} thread{'s' * (pace.num_threads != 1)}" if pace.num_threads else "no threads"]
+    words = [f"{pace.num_threads} thread{'s' * (pace.num_threads != 1)}" if pace.num_threads else "no extra threads"]
     if pace.lookahead:
         words.append(f"{pace.lookahead} batch{'es' * (pace.lookahead != 1)} ahead")
     if pace.pin_memory:

@@ -9,24 +9,25 @@ from app.schemas.common import parse_time
 from app.schemas.experiments import ExperimentRecord, RunRecord
 from app.schemas.tasks import MetricSpec
 
-PHASES = {"init": "Getting ready", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
-_LOSSES = {"train_loss": "Loss, training", "val_loss": "Loss, validation"}
+PHASES = {"init": "Preparing", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
+_LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 _ADVICE = {
-    "OutOfMemory": "A resumed run works off each batch in smaller parts, with the same effective batch. Or use a "
-    "smaller batch size with a larger batch multiplier, a smaller image size or a smaller model; close other programs.",
-    "Killed": "Nothing has to be changed: a resumed run goes on with the same settings, to the same weights. Look for "
-    "who ended it: a user, a batch system, or a limit of the container.",
-    "DiskFull": "Make room on the disk, then resume: it goes on where it was.",
+    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with the same effective batch size. "
+    "Or use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model, or close "
+    "other programs.",
+    "Killed": "Resume the run: it continues with the same settings and gives the same weights. To prevent this, "
+    "find out what killed it: another user, a batch system or a container limit.",
+    "DiskFull": "Free up disk space, then resume the run from where it stopped.",
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
-    "ImageReadError": "Mend or remove the images that the log names, then import them again.",
-    "WeightsUnavailable": "The checks above the settings train it from scratch or add the weights file with one press.",
-    "Silent": "Try again. If it happens again, its log shows what it did last.",
-    "Crash": "Try again. If it happens again, choose precision 32 and turn compilation off.",
+    "ImageReadError": "Repair or remove the images named in the log, then import the dataset again.",
+    "WeightsUnavailable": "Use the buttons above the settings to train from scratch or to add the weights file.",
+    "Silent": "Try again. If it fails again, look at the end of the log.",
+    "Crash": "Try again. If it fails again, choose precision 32 and turn compilation off.",
 }
-_OTHERWISE = "Its log shows what it did last. Mend what it names or change the settings, then train again."
-_CAN_RESUME = "Resume goes on from its last checkpoint, with the same curve. Restart begins anew."
-_MUST_BEGIN_ANEW = "It had not saved anything yet. Restart, or train it again as it is."
+_OTHERWISE = "See the end of the log. Fix the cause or change the settings, then train again."
+_CAN_RESUME = "Resume continues from the last checkpoint. Restart trains again from scratch."
+_MUST_BEGIN_ANEW = "It has no checkpoint yet. Restart to train again from scratch."
 
 
 def titles_of(metrics: Sequence[MetricSpec]) -> dict[str, str]:
@@ -47,7 +48,7 @@ def show_metrics(values: Mapping[str, float], titles: Mapping[str, str]) -> tupl
 def show_duration(duration_s: float | None) -> str:
     """Return a duration in the two largest units that say something; training_results.js does the same."""
     if duration_s is None:
-        return "not known yet"
+        return "unknown"
     if duration_s < 120:
         return f"{duration_s:.0f} s"
     minutes = round(duration_s / 60)
@@ -79,20 +80,20 @@ def seconds_between(start: str | None, end: str | None) -> float | None:
 
 
 def compare_with_forecast(took_s: float, forecast_s: float) -> str:
-    """Return what became of a forecast, in a sentence."""
+    """Compare the duration of a run with its forecast, in a sentence."""
     if forecast_s < 0.5:  # a quotient of it would say nothing
-        return "Less than a second was forecast."
+        return "Less than a second."
     ratio = took_s / forecast_s
-    text = f"{show_duration(forecast_s)} were forecast"
+    text = f"{show_duration(forecast_s)}"
     if abs(ratio - 1.0) < 0.05:
         return f"{text}."
     if ratio >= 10.0:
-        return f"{text}; it took {ratio:,.0f} times as long."
+        return f"{text}. The run took {ratio:,.0f} times as long."
     if ratio >= 2.0:
-        return f"{text}; it took {ratio:.1f} times as long."
+        return f"{text}. The run took {ratio:.1f} times as long."
     if ratio <= 0.5:
-        return f"{text}; it took {f'{ratio:.0%} of that' if ratio >= 0.01 else 'hardly any of it'}."
-    return f"{text}; it took {abs(ratio - 1.0):.0%} {'longer' if ratio > 1.0 else 'less'}."
+        return f"{text}. The run took {f'{ratio:.0%}' if ratio >= 0.01 else 'less than 1 %'} of that."
+    return f"{text}. The run took {abs(ratio - 1.0):.0%} {'longer' if ratio > 1.0 else 'less'}."
 
 
 def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: bool) -> tuple[str, str]:
@@ -100,10 +101,13 @@ def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: boo
     error = record.error
     if record.status == "cancelled":
         if run is not None and run.started_at is None:
-            return "This run left the queue before it began.", "Train puts it in the queue again."
-        return "Someone cancelled this run.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+            return "Removed from the queue before it started.", "Choose Train to queue it again."
+        return "Cancelled.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
     if error is None and record.status == "paused":
-        return "Someone paused this run. Its state is saved and its device is free.", ""
+        return "Paused. The state is saved and the device is free.", ""
     if error is None or error.type == "Interrupted":
-        return "The server stopped while this run was going on.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+        return (
+            "Interrupted, because the server stopped during the run.",
+            _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW,
+        )
     return error.message, _ADVICE.get(error.type, _OTHERWISE)

@@ -60,7 +60,7 @@ def sign_in(
     path = safe_return_path(next)
     if not is_same(token.strip(), expected):
         sleep(WRONG_TOKEN_DELAY_S)
-        return _page(SignInContext(path, "This is not the token of this server."), 401)
+        return _page(SignInContext(path, "This token is not correct. Check AI_STUDIO_TOKEN and try again."), 401)
     answer = RedirectResponse(path, 303)
     answer.set_cookie(
         SESSION_COOKIE,

@@ -14,7 +14,7 @@ from app.api.templating import render_fragment
 from app.schemas.splits import SplitPreviewRequest
 
 router = APIRouter(include_in_schema=False)
-SHARE_HELP = {"train": "learned from", "val": "chooses the best epoch", "test": "judges the model at the end"}
+SHARE_HELP = {"train": "fits the model", "val": "chooses the best epoch", "test": "measures the final accuracy"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ShareField:
 
 @dataclass(frozen=True)
 class SeedField:
-    """What the seed of the form begins with and may be."""
+    """Default and limits of the seed field."""
 
     value: int
     minimum: int
@@ -59,7 +59,7 @@ def show_split(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
 
 
 def make_share_fields() -> tuple[ShareField, ...]:
-    """Return the shares that a new split begins with; a model learns from something, so train has at least 1 %."""
+    """Return the default percentages of a new split; training needs at least 1 %."""
     ratios = SplitPreviewRequest().ratios.model_dump()
     return tuple(
         ShareField(
@@ -76,12 +76,12 @@ def make_share_fields() -> tuple[ShareField, ...]:
 
 
 def make_seed_field() -> SeedField:
-    """Return the seed that a new split begins with, and its limits."""
+    """Return the default seed of a new split, and its limits."""
     limits = SplitPreviewRequest.model_json_schema()["properties"]["seed"]
     return SeedField(limits["default"], limits["minimum"], limits["maximum"])
 
 
 @router.get("/projects/{pid}/split/split-list")
 def show_splits(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
-    """The splits, or what to do for the first one."""
+    """The list of splits, or an empty state."""
     return HTMLResponse(render_fragment(split_list_fragment(pid, studio.splits.get_overview(pid))))

@@ -117,12 +117,12 @@ class SplitClassesContext:
 
 
 def split_list_fragment(project_id: str, overview: SplitOverview) -> Fragment:
-    """Return the cards, or what to do for the first one."""
+    """Return the list of splits, or an empty state."""
     return Fragment("split/_split_list.html", SplitListContext(make_split_list(project_id, overview)))
 
 
 def split_preview_fragment(preview: SplitPreview) -> Fragment:
-    """Return what a split would be."""
+    """Return the preview of a split."""
     context = SplitPreviewContext(
         make_parts(preview.stats), make_class_bars(preview.class_distribution), tuple(preview.warnings)
     )
@@ -216,19 +216,19 @@ def _user(project_id: str, user: SplitUser) -> UserLink:
 
 def _origin(split: SplitInfo) -> str:
     if split.is_imported:
-        return "Came with the data: the folders or files that were imported said which image is for what."
+        return "Imported with the dataset: its folders or files define the subsets."
     if split.ratios is None:
-        return f"Drawn here with seed {split.seed}."
+        return f"Created here with seed {split.seed}."
     shares = " / ".join(f"{100 * share:g}" for share in (split.ratios.train, split.ratios.val, split.ratios.test))
-    return f"Drawn here: {shares} %, seed {split.seed}."
+    return f"Created here: {shares} %, seed {split.seed}."
 
 
 def _delete_reason(users: Sequence[SplitUser]) -> str:
     if any(user.status in ACTIVE_EXPERIMENT_STATUSES for user in users):
-        return "A run uses it. Stop the run or wait for its end."
+        return "A training run uses this split. Stop the run or wait until it is finished."
     paused = next((user for user in users if user.status == "paused"), None)
     return (
-        f"The experiment “{paused.name}” is paused and needs it. Resume it to its end or delete it first."
+        f"The experiment “{paused.name}” is paused and needs this split. Finish or delete the experiment first."
         if paused
         else ""
     )
@@ -237,22 +237,27 @@ def _delete_reason(users: Sequence[SplitUser]) -> str:
 def _delete_text(split: SplitInfo) -> str:
     users = split.experiments
     if not users:
-        return f"The images stay; only the division is lost. {_say_how_it_comes_back(split)} No experiment uses it."
+        return f"No experiment uses this split. The images are kept. {_say_how_it_comes_back(split)}"
     names = ", ".join(f"“{user.name}”" for user in users[:SHOWN_USERS])
     more = f" and {len(users) - SHOWN_USERS} more" if len(users) > SHOWN_USERS else ""
-    noun, stays = ("Experiments", "They keep their") if len(users) > 1 else ("An experiment", "It keeps its")
-    uses = "use" if len(users) > 1 else "uses"
-    return (
-        f"{noun} {uses} this split: {names}{more}. {stays} results, but cannot be trained, evaluated or exported again."
+    noun, stays = (
+        ("Experiments", "Their results are kept, but they")
+        if len(users) > 1
+        else ("An experiment", "Its results are kept, but it")
     )
+    uses = "use" if len(users) > 1 else "uses"
+    return f"{noun} {uses} this split: {names}{more}. {stays} cannot be trained, evaluated or exported again."
 
 
 def _say_how_it_comes_back(split: SplitInfo) -> str:
     if split.is_imported:
-        return "Importing the images again gives it back."
+        return "Importing the dataset again restores it."
     if split.leaks.identical.groups:
-        return "The same shares and seed give another one, which keeps identical images in one subset."
-    return "The same shares and seed give it again."
+        return (
+            "Creating it again with the same percentages and seed gives a different split, because identical images "
+            "are now kept in one subset."
+        )
+    return "You can create it again with the same percentages and seed."
 
 
 def _by_size(distribution: Mapping[str, SplitCounts]) -> list[tuple[str, SplitCounts]]:

@@ -28,25 +28,25 @@ _TITLES: dict[NextStep, str] = {
     "export": "Export",
 }
 _HINTS: dict[NextStep, tuple[str, str]] = {
-    "import": ("Everything that follows is learned from them.", "Import images"),
-    "split": ("It says which images are learned from and which only judge.", "Make a split"),
-    "experiment": ("An experiment is a model with its settings.", "New experiment"),
-    "train": ("The model learns from the training images.", "Open training"),
-    "evaluate": ("See how good it is on images that it has not learned from.", "Open evaluation"),
-    "export": ("Take the model away as a file that runs anywhere.", "Open export"),
-    "done": ("Try it on images of your own, or train another experiment.", "Open the playground"),
+    "import": ("The model is trained on your images, so import them first.", "Import images"),
+    "split": ("A split assigns images to training, validation and test.", "Create a split"),
+    "experiment": ("An experiment is a model with its training settings.", "New experiment"),
+    "train": ("Start the training run. You can follow its progress here.", "Open training"),
+    "evaluate": ("Measure accuracy on test images that were not used in training.", "Open evaluation"),
+    "export": ("Save the model as a file to use in other programs.", "Open export"),
+    "done": ("Try the model on your own images, or train another experiment.", "Open the playground"),
 }
 _WORKING: dict[str, tuple[str, NextStep, str]] = {
-    "import": ("The images are on their way. Next: train.", "import", "See the images"),
-    "train": ("Follow the curves while it learns. Next: evaluate.", "train", "Follow the training"),
-    "evaluate": ("Every image is being judged. Next: export.", "evaluate", "Open evaluation"),
-    "export": ("The file is made and compared with the model.", "export", "Open export"),
+    "import": ("The images are being imported. Next: train.", "import", "Show images"),
+    "train": ("The model is being trained. Next: evaluate.", "train", "Show training"),
+    "evaluate": ("The model is being evaluated. Next: export.", "evaluate", "Open evaluation"),
+    "export": ("The model is being exported and checked.", "export", "Open export"),
 }
 
 
 @dataclass(frozen=True)
 class StepRow:
-    """A step of the way."""
+    """One row in the list of steps."""
 
     title: str
     state: StepState
@@ -56,7 +56,7 @@ class StepRow:
 
 @dataclass(frozen=True)
 class StepProgress:
-    """How far the work is that goes on; `value` None where that is not known."""
+    """Progress of the running work; `value` is None where it is unknown."""
 
     label: str
     value: int | None
@@ -129,7 +129,7 @@ def _context(steps: ProjectSteps) -> FirstStepsContext:
 
 def _describe_work(work: ProjectWork) -> tuple[str, str, NextStep, str]:
     """Return title, hint, the step that it is, and the name of the action."""
-    hint, current, action = _WORKING.get(work.kind, ("It ends by itself.", "train", "Open training"))
+    hint, current, action = _WORKING.get(work.kind, ("This finishes automatically.", "train", "Open training"))
     line = work_line(work)
     return line.text if line else "", hint, current, action
 
@@ -138,7 +138,7 @@ def _describe_next(steps: ProjectSteps) -> tuple[str, str, NextStep, str]:
     hint, action = _HINTS.get(steps.next_step, _HINTS["train"])
     if _can_train(steps) and steps.experiment is not None:
         action = f"Train {steps.experiment.name}"
-    return HINTS.get(steps.next_step, "Every step is done"), hint, steps.next_step, action
+    return HINTS.get(steps.next_step, "All steps are done"), hint, steps.next_step, action
 
 
 def _can_train(steps: ProjectSteps) -> bool:
@@ -172,7 +172,7 @@ def _rows(steps: ProjectSteps, current: NextStep, *, is_working: bool, base: str
 
 def _progress(work: ProjectWork) -> StepProgress:
     progress = work.progress
-    label = progress.message or ("Starting" if work.is_running else "Waiting")
+    label = progress.message or ("Starting…" if work.is_running else "Queued")
     if not progress.total:
         return StepProgress(label, None, 1, "")
     return StepProgress(label, progress.done, progress.total, f"{progress.done:,} of {progress.total:,}")

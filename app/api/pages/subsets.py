@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-SUBSET_TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "In no subset"}
+SUBSET_TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "Not in the split"}

@@ -15,7 +15,7 @@ from app.schemas.training_views import DeletionView, ExperimentQuery, Experiment
 
 FEW = 6
 """From so many experiments on there is something to search and to sort."""
-_SORTS = {"newest": "Newest first", "oldest": "Oldest first", "name": "By name", "metric": "Best first"}
+_SORTS = {"newest": "Newest", "oldest": "Oldest", "name": "Name", "metric": "Best result"}
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ def experiment_deletion_fragment(project_id: str, view: DeletionView) -> Fragmen
         goes.append("Its evaluation")
     others = []
     if view.num_exports:
-        others.append(f"{_count(view.num_exports, 'exported model')} made from it will stay.")
+        others.append(f"{_count(view.num_exports, 'exported model')} of this experiment will be kept.")
     if view.forks:
-        others.append(f"Not trained yet and without a start afterwards: {', '.join(view.forks)}.")
+        others.append(f"These forks are not trained yet and lose their starting weights: {', '.join(view.forks)}.")
     context = DeletionContext(project_id, view.record.id, view.record.name, tuple(goes), tuple(others), view.refusal)
     return Fragment("training/_experiment_deletion.html", context)
 
@@ -159,7 +159,7 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         is_selected=record.id == rows.query.experiment,
         metric_text="" if row.metric is None else f"{row.metric_title or rows.metric.title} {row.metric:.3f}",
         created=describe_moment(record.created_at),
-        queue_text="" if row.queue_position is None else f"Number {row.queue_position} in the queue",
+        queue_text="" if row.queue_position is None else f"Position {row.queue_position} in the queue",
         progress_text=_describe_progress(row) if record.status == "training" else "",
         epochs_done=row.epochs_done,
         epochs=row.epochs,

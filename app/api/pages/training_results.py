@@ -183,7 +183,11 @@ def results_view(results: TrainingResults) -> ResultsView:
         copies=_explain_copies(results.num_val_copies),
         recoveries=tuple(f"In epoch {item.epoch}: {item.message}" for item in run.recoveries) if run else (),
         skipped_title=_title_skipped(run),
-        skipped=tuple((item.get("filename", ""), item.get("message", "")) for item in run.skipped) if run else (),
+        skipped=tuple(
+            (item.get("source_name", item.get("filename", "")), item.get("message", "")) for item in run.skipped
+        )
+        if run
+        else (),
         actions=list_actions(results),
         live=describe_live(results) if experiment.status == "training" else None,
         wait=describe_wait(results) if experiment.status == "pending" else "",
@@ -208,9 +212,7 @@ def _explain_copies(number: int) -> str:
         if number == 1
         else (f"{number:,} validation images are identical to training images")
     )
-    return (
-        f"{what}: the validation metrics may be better than on new images. A new split keeps identical images together."
-    )
+    return f"{what}: the validation metrics may be too good. Create a new split to keep identical images together."
 
 
 def _list_facts(results: TrainingResults) -> tuple[tuple[str, str], ...]:
@@ -220,7 +222,7 @@ def _list_facts(results: TrainingResults) -> tuple[tuple[str, str], ...]:
             (name, results.num_images.get(key, 0)) for name, key in (("Training", "train"), ("Validation", "val"))
         ]
         images = [(f"{name} images", f"{count:,}") for name, count in counts] if results.num_images else []
-        epochs = [("Epochs at most", str(experiment.hyperparameters.get("max_epochs", "")))]
+        epochs = [("Max epochs", str(experiment.hyperparameters.get("max_epochs", "")))]
         return (*images, *epochs, ("Device", ", ".join(experiment.hardware.selected_devices)))
     facts: list[tuple[str, str]] = []
     if run is None or experiment.status in {"pending", "training"} or not results.epochs:
@@ -230,7 +232,7 @@ def _list_facts(results: TrainingResults) -> tuple[tuple[str, str], ...]:
         facts.append(("Best epoch", str(experiment.best_epoch)))
     took_s = seconds_between(run.started_at, run.completed_at)
     if took_s is not None:
-        facts.append(("Since it was resumed" if run.resumed_count else "Took", show_duration(took_s)))
+        facts.append(("Duration since resuming" if run.resumed_count else "Duration", show_duration(took_s)))
         if run.forecast_s is not None and experiment.status == "completed" and not run.resumed_count:
             facts.append(("Forecast", compare_with_forecast(took_s, run.forecast_s)))
     return tuple(facts)
@@ -240,8 +242,8 @@ def _title_skipped(run: RunRecord | None) -> str:
     if run is None or not run.skipped_images:
         return ""
     if run.skipped_images == 1:
-        return "1 image was left out because it could not be read"
-    return f"{run.skipped_images:,} images were left out because they could not be read"
+        return "1 image was skipped because it cannot be read"
+    return f"{run.skipped_images:,} images were skipped because they cannot be read"
 
 
 def _fork_form(results: TrainingResults) -> ForkForm:

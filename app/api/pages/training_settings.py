@@ -164,7 +164,7 @@ def _describe_metric(view: SettingsView) -> str:
     if not advice.metric or view.lock_reason or advice.warning:
         return ""
     is_usual = advice.metric == view.task.primary_metric
-    return f"The best checkpoint is chosen by {advice.title}." + ("" if is_usual else f" {advice.reason}")
+    return f"The best checkpoint is the one with the best {advice.title}." + ("" if is_usual else f" {advice.reason}")
 
 
 def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:
@@ -182,7 +182,7 @@ def _split_field(view: SettingsView) -> SettingsField:
     options = tuple(Option(name, name) for name in view.split_names)
     if chosen not in view.split_names:
         options = (Option(chosen, chosen, "deleted"), *options)
-    help_text = "Which images are trained on, and which ones tell how good the model is."
+    help_text = "Defines the training, validation and test images."
     field = FormField("split_name", "Split", "select", chosen, chosen, help_text, options=options)
     return plain(field)
 
@@ -221,14 +221,16 @@ def _explain_scores(view: SettingsView) -> tuple[str, str]:
     if len(metrics) != 1:
         return "", ""
     metric, source = next(iter(metrics.items()))
-    return f"The percentage is the {metric} that was published for the weights to start from.", source
+    return f"The percentage is the published {metric} of the pretrained weights.", source
 
 
 def _describe_devices(view: SettingsView) -> tuple[DeviceChoice, ...]:
     chosen = view.record.hardware.selected_devices
     choices = [_describe_device(device, chosen) for device in view.devices.devices]
     known = {choice.id for choice in choices}
-    gone = [DeviceChoice(name, name, "", True, "Not in this machine.") for name in chosen if name not in known]
+    gone = [
+        DeviceChoice(name, name, "", True, "Not available on this machine.") for name in chosen if name not in known
+    ]
     return (*choices, *gone)
 
 

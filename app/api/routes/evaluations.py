@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, FilenamePath, ProjectPath, StudioDep
+from app.api.files import document_file, stream_download
 from app.api.json_body import StrictRoute
 from app.api.pages.evaluation import read_report
 from app.api.pages.evaluation_detail import result_detail_fragment
@@ -70,6 +71,20 @@ def list_results(
         studio.evaluations.list_results(pid, eid, query),
         lambda: result_grid_fragment(pid, address, studio.evaluation_pages.list_results(pid, eid, query)),
     )
+
+
+@router.get(
+    "/results.csv",
+    response_class=Response,
+    responses=document_file("text/csv"),
+    summary="Download results image by image",
+)
+def download_results(
+    pid: ProjectPath, eid: ExperimentPath, query: Annotated[ResultQuery, Query()], studio: StudioDep
+) -> Response:
+    """Every result that matches, with the name of its image in the source; pages do not matter."""
+    name, pieces = studio.evaluations.write_csv(pid, eid, query)
+    return stream_download(pieces, name, "text/csv; charset=utf-8")
 
 
 @router.get("/results/{filename:path}/info", response_model=Ok[ResultInfo], summary="Get the result of an image")

@@ -104,7 +104,7 @@ async def _wait(request: Request, studio: Studio, project_id: str, state: CheckS
 
 def _answer(request: Request, studio: Studio, project_id: str, state: CheckState) -> Response:
     if state.report is None and state.status in TERMINAL_JOB_STATUSES:
-        msg = f"The dry run {state.job_id} was cancelled, or a newer one of this project replaced it."
+        msg = f"The dry run {state.job_id} was cancelled or replaced by a newer one of this project."
         raise ConflictError(msg)
     status_code = 202 if state.report is None else 200
     return present(

@@ -59,19 +59,15 @@ def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: W
 
 
 def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportFormat) -> None:
-    documents = ", ".join(clean_text(name) for name in scan.read_documents[:3])
-    number = count_images(len(left))
     if found.document_endings:
-        where = documents or "the annotation file"
-        message = (
-            f"{number} that {where} does not name"
-            if len(scan.read_documents) < 2
-            else f"{number} that none of {where} names"
-        )
+        documents = ", ".join(clean_text(name) for name in scan.read_documents[:3])
+        is_alone = len(scan.read_documents) < 2
+        where = f"not named by {documents or 'the annotation file'}" if is_alone else f"named by none of {documents}"
+        message = f"{count_images(len(left))} {where}"
         fix = "Add them to the annotation file, or remove them."
         scan.problems.add_files(folder.title, message, fix, kind="not_in_table", files=left)
     else:
-        message = f"{number} in a folder that is not read"
+        message = f"{count_images(len(left))} in a folder that is not read"
         fix = "Move them into a folder of their class, or remove them."
         scan.problems.add_files(folder.title, message, fix, kind="unread_folder", files=left)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.datasets.formats.base import ProblemList, SourceError, clean_text
-from app.datasets.formats.walking import is_junk, resolve_inside
+from app.datasets.formats.tree import has_image_ending
+from app.datasets.formats.walking import is_clutter, is_junk, resolve_inside
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.formats.zip_directory import (
     DEFLATED,
@@ -232,7 +233,11 @@ def _entry_name(entry: ZipEntry) -> str:
 
 
 def _is_junk(entry: ZipEntry) -> bool:
-    return any(is_junk(part) for part in _entry_name(entry).split("/") if part.strip("."))
+    """Say whether an entry is not unpacked. Images in hidden and system folders are, so that they are counted."""
+    parts = [part for part in _entry_name(entry).split("/") if part.strip(".")]
+    if any(is_clutter(part) for part in parts):
+        return True
+    return any(is_junk(part) for part in parts) and not has_image_ending(parts[-1])
 
 
 def _breaks_ratio(num_bytes: int, num_packed: int, max_ratio: float) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_NOTE_CHARACTERS = 500
 
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python keeps a byte of a name that is no UTF-8
 # Files that the message about a folder names before "and N more".
 _MAX_NAMED_FILES = 3
 
@@ -310,8 +311,14 @@ def shorten(text: str, max_characters: int = 80) -> str:
 
 
 def clean_text(text: str) -> str:
-    """Return a name from the file system as text that JSON can hold: bytes that are no UTF-8 become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    r"""Return a name from the file system as text that JSON can hold: a byte that is no UTF-8 becomes `\xe9`.
+
+    Two names that differ stay different, so that two folders never become one class.
+    """
+    if text.isascii():
+        return text
+    escaped = _ESCAPED_BYTE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _printable(text: str) -> str:

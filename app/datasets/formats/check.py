@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,16 +15,19 @@ from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.previews import draw_previews
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
+from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
 from app.datasets.pixel_sample import PixelSample
-from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport, Remedy
 
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
+# Annotation files that are a button each; all of them are in a list.
+_MAX_OFFERED = 4
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
-_MAX_DECODING_S = 3.0
+_MAX_CHECK_S, _MIN_DECODING_S = 4.0, 1.0
 
 
 def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
@@ -34,32 +38,52 @@ def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: 
     beyond 8 bit or with transparency are looked at; the import does so for all. Pictures of the classes are drawn into
     the folder `previews` of `pictures_dir`, if that is given. Raises what the listener of `source.work` raises.
     """
-    refused = source.work.new_problems()
-    try:
-        if not is_zip(source.path):
-            return _report(source, refused, pictures_dir)
-        with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
+    name = source.path.name or str(source.path)
+    if not is_zip(source.path):
+        return _report_or_refuse(source, name, source.work.new_problems(), pictures_dir)
+    with tempfile.TemporaryDirectory(dir=scratch_dir, prefix="check-") as folder:
+        try:
             refused = extract_zip(source.path, Path(folder), source.work)
-            return _report(replace(source, path=Path(folder)), refused, pictures_dir)
+        except SourceError as error:
+            return _refuse(source, name, error, source.work.new_problems())
+        return _report_or_refuse(replace(source, path=Path(folder)), name, refused, pictures_dir)
+
+
+def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
+    try:
+        return _report(source, refused, pictures_dir)
     except SourceError as error:
-        refused.add(source.path.name or str(source.path), error.message, error.fix)
-        report = make_refusal(source.source_format, refused, is_complete=not isinstance(error, LimitError))
-        if isinstance(error, ChoiceError):
-            report.documents, report.columns = list(error.documents), list(error.columns)
-        return report
+        return _refuse(source, name, error, refused)
+
+
+def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
+    """Return the report of a source that cannot be read as a whole; all images that lie in it are lost."""
+    is_complete = not isinstance(error, LimitError)
+    num_lost = _count_refused(source) if is_complete else 0
+    refused.add(name, error.message, error.fix, kind="refused", num_images=num_lost)
+    if isinstance(error, ChoiceError):
+        _offer_documents(["refused"], error.documents, refused)
+    report = make_refusal(source.source_format, refused, is_complete=is_complete)
+    if isinstance(error, ChoiceError):
+        report.documents, report.columns = list(error.documents), list(error.columns)
+    return report
 
 
 def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
+    began_s = time.monotonic()
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)
     num_readable = len(images)
-    images, num_decoded = find_damaged(images, work, scan.problems, _MAX_DECODING_S)
+    left_s = max(_MIN_DECODING_S, _MAX_CHECK_S - (time.monotonic() - began_s))
+    images, num_decoded = find_damaged(images, work, scan.problems, left_s)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
+    others = [name for name in documents if name not in scan.read_documents]
+    _offer_documents(["missing_file", "not_in_table"], others, scan.problems)
     notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
@@ -91,6 +115,24 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         notes=notes,
         can_import=bool(images),
     )
+
+
+def _offer_documents(kinds: Sequence[str], documents: Sequence[str], problems: ProblemList) -> None:
+    """Offer to read each of the first annotation files instead, beside problems of some kinds."""
+    for name in documents[:_MAX_OFFERED]:
+        # Columns of another file mean nothing, so they are detected again.
+        options = {"annotation_file": name, "filename_column": None, "target_columns": None, "split_column": None}
+        for kind in kinds:
+            problems.offer(kind, Remedy(label=f"Read {shorten(name, 40)}", options=options))
+
+
+def _count_refused(source: Source) -> int:
+    """Return the image files of a source that was refused as a whole."""
+    try:
+        path = source.path.resolve()
+        return read_tree(path, source.work).top.num_below if path.is_dir() else 0
+    except (SourceError, OSError, RuntimeError, ValueError):  # it cannot be reached, or is a link in a circle
+        return 0
 
 
 def _read_headers(
@@ -125,6 +167,7 @@ def make_refusal(source_format: str | None, refused: ProblemList, *, is_complete
         num_problems=refused.num_problems,
         problems=refused.named,
         groups=refused.groups,
+        num_files=refused.num_lost,
         num_lost=refused.num_lost,
         can_import=False,
         is_complete=is_complete,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset
 from app.datasets.formats.layouts import HOLDERS, NOT_CLASSES, find_tool_layout
@@ -12,26 +14,68 @@ from app.datasets.formats.tree import Folder, SourceTree
 from app.schemas.datasets import SplitValue
 from app.schemas.import_report import Remedy
 
+_ORDER = ("train", "val", "test", "none")
+_DATE = re.compile(r"(19|20)\d\d[-_. ]?(0?[1-9]|1[0-2])[-_. ]?(0?[1-9]|[12]\d|3[01])([-_. T].*)?")
+_BATCH = re.compile(r"(batch|day|session|week|run|shoot|part|upload|import|export)[-_. ]?\d+", re.IGNORECASE)
 _MOVE = "Move them into the folder of their class."
 _USE_CLASS_FOLDERS = "Put the images of each class into a folder that has the name of the class"
 
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """A folder of images of one class; `name` is its path inside the source, which a link may have given it."""
+    """A folder of images of one class; `name` is its path inside the source, which a link may have given it.
+
+    `class_folder` is the name of the folder that the class is called after, where that is not this one.
+    """
 
     folder: Folder
     name: str
     split: SplitValue | None = None
+    class_folder: str | None = None
 
     @property
     def raw_class(self) -> str:
-        """The folder's own name, with bytes that are no UTF-8 as they are."""
-        return self.name.rpartition("/")[2]
+        """The name of the folder that names the class, with bytes that are no UTF-8 as they are."""
+        return self.name.rpartition("/")[2] if self.class_folder is None else self.class_folder
 
 
-def find_class_folders(tree: SourceTree, problems: ProblemList) -> tuple[list[ClassFolder], tuple[str, ...]]:
-    """Return the class folders and notes about them; images beside them are added to the problems.
+@dataclass(frozen=True)
+class UnreadFiles:
+    """Images of a folder that have no class there: `state` is the end of "2 images are"."""
+
+    folder: str
+    state: str
+    fix: str
+    kind: str
+    files: Mapping[str, Path]
+    doubt: str = ""
+
+    def report(self, problems: ProblemList, read: Container[Path]) -> None:
+        """Add those of them to the problems that were not read by another way, such as a link."""
+        left = {name: path for name, path in self.files.items() if path not in read}
+        if left:
+            message = f"{self.doubt}{count_images(len(left))} {self.state}"
+            problems.add_files(self.folder, message, self.fix, kind=self.kind, files=left)
+
+
+def count_images(number: int) -> str:
+    """Return "1 image is" or "2 images are"."""
+    return f"{number:,} image is" if number == 1 else f"{number:,} images are"
+
+
+@dataclass(frozen=True)
+class FoundClasses:
+    """The class folders of a source, the images that lie beside them, and notes."""
+
+    folders: Sequence[ClassFolder]
+    unread: Sequence[UnreadFiles]
+    notes: tuple[str, ...] = ()
+
+
+def find_class_folders(
+    tree: SourceTree, problems: ProblemList, mapping: Mapping[str, str | None] | None = None
+) -> FoundClasses:
+    """Return the class folders; doubts about them that `mapping` does not settle are added to the problems.
 
     Raises SourceError, which names what was found, where folders are no classes.
     """
@@ -43,11 +87,15 @@ def find_class_folders(tree: SourceTree, problems: ProblemList) -> tuple[list[Cl
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}.")
     if _is_divided(folders):
-        return _find_divided(tree, folders, problems)
+        return _find_divided(tree, folders)
     _refuse_holders(folders)
-    _report_loose(tree.top, problems)
-    _warn_of_holders(folders, problems)
-    return folders, ()
+    loose = list(_list_loose(tree.top))
+    if _are_divided_inside(folders):
+        note = "The folders train, val and test of each class became the split 'original'."
+        return FoundClasses(_find_divided_inside(folders), loose, (note,))
+    _warn_of_holders(folders, problems, mapping or {})
+    _warn_of_dates(tree.top, folders, problems)
+    return FoundClasses(folders, loose)
 
 
 def _list_folders(tree: SourceTree, parent: Folder, name: str, split: SplitValue | None = None) -> list[ClassFolder]:
@@ -72,28 +120,47 @@ def _is_divided(folders: Sequence[ClassFolder]) -> bool:
     return len(with_images) < 2 or not any(item.folder.num_images for item in of_subset)
 
 
-def _find_divided(
-    tree: SourceTree, folders: Sequence[ClassFolder], problems: ProblemList
-) -> tuple[list[ClassFolder], tuple[str, ...]]:
+def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClasses:
     subsets = [item for item in folders if find_subset(item.raw_class) is not None]
     found = {item.name: _list_folders(tree, item.folder, item.name, find_subset(item.raw_class)) for item in subsets}
     if not any(inner.folder.num_below for inners in found.values() for inner in inners):
         _refuse_subsets_without_classes(subsets)
-    _report_loose(tree.top, problems)
+    unread = list(_list_loose(tree.top))
     for item in folders:
-        if item not in subsets and item.folder.num_below and item.folder.name == item.name:
-            _report_unread(item.folder, "The folder lies beside train, val and test and is not read", problems)
+        if item not in subsets:
+            unread += _list_unread(item.folder, "the folder lies beside train, val and test")
     classes: list[ClassFolder] = []
     for item in subsets:
-        _report_loose(item.folder, problems)
+        unread += _list_loose(item.folder)
         for inner in found[item.name]:
             if inner.raw_class.casefold() in NOT_CLASSES and _is_alone(inner, found.values()):
-                message = f"{inner.raw_class} is no name of a class, so its images have none and are not read"
-                _report_unread(inner.folder, message, problems)
+                unread += _list_unread(inner.folder, f"{inner.raw_class!r} is no name of a class")
             else:
                 classes.append(inner)
-    names = ", ".join(clean_text(item.name) for item in subsets if item.folder.num_below)
-    return classes, (f"The folders {names} became the split 'original'.",)
+    order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
+    names = ", ".join(clean_text(item.name) for item in order if item.folder.num_below)
+    return FoundClasses(classes, unread, (f"The folders {names} became the split 'original'.",))
+
+
+def _are_divided_inside(folders: Sequence[ClassFolder]) -> bool:
+    """Say whether each class has its images in folders of subsets, as in cat/train and cat/test."""
+    holding = [item for item in folders if item.folder.num_below]
+    inner = [folder for item in holding for folder in item.folder.folders if folder.num_below]
+    subsets = {find_subset(folder.last_name) for folder in inner}
+    return (
+        "train" in subsets
+        and len(subsets) > 1
+        and None not in subsets
+        and not any(i.folder.num_images for i in holding)
+    )
+
+
+def _find_divided_inside(folders: Sequence[ClassFolder]) -> list[ClassFolder]:
+    return [
+        ClassFolder(inner, f"{item.name}/{inner.last_name}", find_subset(inner.last_name), item.raw_class)
+        for item in folders
+        for inner in item.folder.folders
+    ]
 
 
 def _is_alone(item: ClassFolder, by_subset: Iterable[Sequence[ClassFolder]]) -> bool:
@@ -121,36 +188,35 @@ def _refuse_holders(folders: Sequence[ClassFolder]) -> None:
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
 
 
-def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList) -> None:
+def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapping: Mapping[str, str | None]) -> None:
     """Warn of a class called `images` beside others: often the images that nobody has sorted yet."""
     for item in folders:
-        if item.raw_class.casefold() in HOLDERS and item.folder.num_images and len(folders) > 1:
+        is_doubtful = item.raw_class.casefold() in HOLDERS and item.raw_class not in mapping
+        if is_doubtful and item.folder.num_images and len(folders) > 1:
             message = f"The folder {item.raw_class!r} is read as a class, though folders of this name seldom are one."
             problems.warn(item.name, message, "Leave it out, if its images have no class.", kind="doubtful_class")
             label = f"Leave out the class {item.raw_class!r}"
-            problems.offer("doubtful_class", Remedy(label=label, options={"class_mapping": {item.raw_class: None}}))
+            problems.offer(
+                "doubtful_class", Remedy(label=label, options={"class_mapping": {**mapping, item.raw_class: None}})
+            )
 
 
-def _report_loose(folder: Folder, problems: ProblemList) -> None:
-    files = folder.files()
-    if files:
-        noun = "image lies" if len(files) == 1 else "images lie"
-        message = f"{len(files):,} {noun} beside the class folders"
-        problems.add_files(folder.title, message, _MOVE, kind="beside_classes", files=files)
+def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: ProblemList) -> None:
+    """Warn where all classes are dates or numbered batches: how pictures were taken, not what they show."""
+    names = [item.raw_class for item in folders if item.folder.num_images]
+    if len(names) > 1 and all(_DATE.fullmatch(name) or _BATCH.fullmatch(name) for name in names):
+        message = f"All classes are named like dates or batches: {', '.join(names[:5])}."
+        problems.warn(top.title, message, f"{_USE_CLASS_FOLDERS}, if these are none.", kind="date_classes")
 
 
-def _report_unread(folder: Folder, message: str, problems: ProblemList) -> None:
+def _list_loose(folder: Folder) -> Iterator[UnreadFiles]:
+    yield UnreadFiles(folder.title, "beside the class folders", _MOVE, "beside_classes", folder.files())
+
+
+def _list_unread(folder: Folder, reason: str) -> Iterator[UnreadFiles]:
+    fix = "Move them into a folder of their class, or remove them."
     for inner in folder.iterate():
-        files = inner.files()
-        if files:
-            text = f"{message}: {count_images(len(files))}"
-            fix = "Move them into a folder of their class, or remove them."
-            problems.add_files(inner.title, text, fix, kind="unread_folder", files=files)
-
-
-def count_images(number: int) -> str:
-    """Return "1 image" or "2 images"."""
-    return f"{number:,} image" if number == 1 else f"{number:,} images"
+        yield UnreadFiles(inner.title, f"not read, because {reason}", fix, "unread_folder", inner.files())
 
 
 def name_classes(raw_names: Iterable[str], problems: ProblemList) -> dict[str, str]:

@@ -158,7 +158,7 @@ def choose_columns(
         view.is_first_row_header,
         subsets,
         is_one_hot,
-        _describe(view, filename, targets, subsets, others),
+        _describe(view, filename, targets, subsets, others, is_one_hot=is_one_hot),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
         tuple(view.names[i] for i in others if kind == "values" and view.share(i, is_measure) >= _MIN_SHARE),
     )
@@ -317,11 +317,18 @@ def _find_values(view: _View, plain: Sequence[int]) -> tuple[list[int], bool]:
 
 
 def _describe(
-    view: _View, filename: int, targets: Sequence[int], subsets: SubsetColumns | None, others: Sequence[int]
+    view: _View,
+    filename: int,
+    targets: Sequence[int],
+    subsets: SubsetColumns | None,
+    others: Sequence[int],
+    *,
+    is_one_hot: bool,
 ) -> tuple[str, ...]:
     """Return the choice in words."""
     found = shorten(", ".join(shorten(view.names[i]) for i in targets[:20]), 400)
-    first = f"File name: column {shorten(view.names[filename])!r}. Target: {found}."
+    what = "One column per class" if is_one_hot else "Target" if len(targets) == 1 else "Values, in this order"
+    first = f"File name: column {shorten(view.names[filename])!r}. {what}: {found}."
     if not view.has_header:
         first = f"There is no header; {first[0].lower()}{first[1:]}"
     notes = [first]

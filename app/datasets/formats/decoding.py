@@ -29,7 +29,7 @@ def find_damaged(
     Files that do not end as their format does come first. A limit of the work ends the decoding, not the report.
     """
     until_s = time.monotonic() + max_seconds
-    damaged: set[int] = set()
+    damaged: dict[int, UnreadableImageError] = {}
     num_decoded = 0
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
@@ -41,13 +41,12 @@ def find_damaged(
                 batch = order[start : start + _BATCH]
                 errors = list(pool.map(lambda index: _decode(images[index].path, work.limits), batch))
                 num_decoded += len(batch)
-                for index, error in zip(batch, errors, strict=True):
-                    if error is not None:
-                        damaged.add(index)
-                        image = images[index]
-                        problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
+                damaged.update({index: error for index, error in zip(batch, errors, strict=True) if error is not None})
         except LimitError:
             pass  # what was found so far is reported
+    for index in sorted(damaged):
+        image, error = images[index], damaged[index]
+        problems.add(image.name, error.message, error.fix, kind="unreadable_image", path=image.path)
     return [image for index, image in enumerate(images) if index not in damaged], num_decoded
 
 

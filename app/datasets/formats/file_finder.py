@@ -81,6 +81,7 @@ class FileFinder:
         self._root = root
         self._work = work
         self._folders = list(dict.fromkeys(_list_places(root, document, work)))
+        self._files = read_tree(root, work).top.files_below()
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self._known: dict[str, set[str]] = {}  # for a folder of a name, the folders of the source that it may be
@@ -89,12 +90,17 @@ class FileFinder:
         """Return the file of a name; raises NoFileError, and LimitError for a source with too many entries."""
         wanted = _take_apart(name)
         if wanted.refusal is None:
-            try:
-                path = find_file(self._root, self._folders, "/".join(wanted.parts))
+            own = "/".join(wanted.parts)
+            for folder in self._folders:
+                place = f"{folder}/{own}" if folder else own
+                if place in self._files:
+                    return self._found(place, Match.EXACT)
+            try:  # it may be hidden, or no image by its name and its first bytes
+                path = find_file(self._root, self._folders, own)
             except SourceError as error:
                 raise NoFileError(error.message, error.fix, "bad_file_name") from error
             if path is not None:
-                return FoundFile(path, self._name(path), Match.EXACT)
+                return FoundFile(path, clean_text(path.relative_to(self._root).as_posix()), Match.EXACT)
         return self._search(name, wanted)
 
     def find_all(self, names: Iterable[str]) -> Mapping[str, FoundFile | NoFileError]:
@@ -141,7 +147,7 @@ class FileFinder:
             for index, wanted_key, match in ways:
                 files = self._keep_folder(wanted, index.get(wanted_key, ()))
                 if files:
-                    return self._choose(name, wanted.parts, files, match)
+                    return self._choose(name, wanted, files, match)
         if wanted.refusal is not None:
             raise NoFileError(wanted.refusal.message, wanted.refusal.fix, "bad_file_name")
         msg = f"The file {shorten(name)!r} does not exist."
@@ -164,46 +170,39 @@ class FileFinder:
         there = self._known[folder]
         return [file for file in files if _fold(file.rpartition("/")[0]) in there] if there else files
 
-    def _choose(self, name: str, parts: Sequence[str], files: Sequence[str], match: Match) -> FoundFile:
+    def _choose(self, name: str, wanted: _Wanted, files: Sequence[str], match: Match) -> FoundFile:
         """Return the one of several files that a name means; raises NoFileError when more than one fits."""
         best = files
         if len(best) > 1:
-            best = _keep_best(best, [_count_common(file, parts) for file in best])
+            best = _keep_best(best, [_count_common(file, wanted.parts) for file in best])
         if len(best) > 1:
             best = _keep_best(best, [(int(file.rpartition("/")[0] in self._folders), 0) for file in best])
         if len(best) > 1:
             there = ", ".join(repr(clean_text(file)) for file in best[:_MAX_NAMED_FILES])
             msg = f"The name {shorten(name)!r} fits {len(best)} files: {there}."
             raise NoFileError(msg, "Write the path of the one that is meant.", "ambiguous_file")
-        try:
-            path = find_file(self._root, ("",), best[0])
-        except SourceError as error:
-            raise NoFileError(error.message, error.fix, "bad_file_name") from error
-        if path is None:
-            msg = f"The file {shorten(name)!r} does not exist."
-            raise NoFileError(msg, "Add the image, or correct or remove its entry.", "missing_file")
-        if match is Match.LAST_PART and self._differs_in_letters(parts, best[0]):
+        if match is Match.LAST_PART and wanted.refusal is None and self._differs_in_letters(wanted.parts, best[0]):
             match = Match.LETTERS
-        return FoundFile(path, self._name(path), match)
+        return self._found(best[0], match)
 
     def _differs_in_letters(self, parts: Sequence[str], file: str) -> bool:
         """Say whether a name is that of a file in one of the usual folders, but for case and Unicode form."""
         name, found = _fold("/".join(parts)), _fold(file)
         return any(found == (f"{_fold(folder)}/{name}" if folder else name) for folder in self._folders)
 
-    def _name(self, path: Path) -> str:
-        return clean_text(path.relative_to(self._root).as_posix())
+    def _found(self, file: str, match: Match) -> FoundFile:
+        return FoundFile(self._files[file], clean_text(file), match)
 
     def _index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         """Return the images of the source by name, and by name without ending; built once, when needed."""
         if self._by_name is None:
             by_name: dict[str, list[str]] = {}
-            for folder in read_tree(self._root, self._work).top.iterate():
-                for path in folder.files():
-                    last = path.rpartition("/")[2]
-                    by_name.setdefault(_fold(last), []).append(path)
-                    if has_image_ending(last):
-                        self._by_stem.setdefault(_fold(last.rpartition(".")[0]), []).append(path)
+            for number, file in enumerate(self._files):
+                self._work.step("Sorting the images by their names", number, len(self._files))
+                last = file.rpartition("/")[2]
+                by_name.setdefault(_fold(last), []).append(file)
+                if has_image_ending(last):
+                    self._by_stem.setdefault(_fold(last.rpartition(".")[0]), []).append(file)
             self._by_name = by_name
         return self._by_name, self._by_stem
 

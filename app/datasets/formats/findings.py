@@ -49,13 +49,16 @@ def warn_of_classes(
     `images` are those that can be read, `found_classes` the names that the source has before any mapping.
     """
     counts = count_classes(image.annotations for image in images)
-    found = list(found_classes)
+    in_train = count_classes(image.annotations for image in images if image.split in (None, "train"))
+    names = _Names(list(found_classes), options.class_mapping)
     few = [name for name in counts if counts[name] == 1]
-    _offer_to_leave_out("few_images", few, counts, _Names(found, options.class_mapping), problems)
+    _offer_to_leave_out("few_images", few, counts, names, problems)
     if any(image.split is not None for image in images):
-        untrained = _warn_of_untrained(images, counts, problems)
-        _offer_to_leave_out("class_not_in_train", untrained, counts, _Names(found, options.class_mapping), problems)
-    _warn_of_twins(counts, found, options, problems)
+        untrained = _warn_of_untrained(images, counts, in_train, problems)
+        _offer_to_leave_out("class_not_in_train", untrained, counts, names, problems)
+    # The class that most training images have keeps its name.
+    order = sorted(counts, key=lambda name: (-in_train[name], -counts[name], name))
+    _warn_of_twins({name: counts[name] for name in order}, names, problems)
 
 
 class _Names(NamedTuple):
@@ -75,46 +78,39 @@ def _offer_to_leave_out(
         problems.offer(kind, Remedy(label=label, options={"class_mapping": mapping}))
 
 
-def _warn_of_untrained(images: Sequence[FoundImage], counts: Counter[str], problems: ProblemList) -> list[str]:
+def _warn_of_untrained(
+    images: Sequence[FoundImage], counts: Counter[str], in_train: Counter[str], problems: ProblemList
+) -> list[str]:
     """Warn of the classes that no training image has, and return them."""
-    untrained = []
-    in_train = count_classes(image.annotations for image in images if image.split == "train")
-    for name in sorted(counts):
-        if in_train[name]:
-            continue
-        untrained.append(name)
-        subsets = Counter(
-            image.split or "none" for image in images if any(_class_of(item) == name for item in image.annotations)
-        )
-        where = " and ".join(f"{number:,} in {subset}" for subset, number in sorted(subsets.items()))
+    missing = [name for name in sorted(counts) if not in_train[name]]
+    by_subset = {
+        subset: count_classes(image.annotations for image in images if image.split == subset)
+        for subset in (("val", "test", "none") if missing else ())
+    }
+    for name in missing:
+        found = {subset: counted[name] for subset, counted in by_subset.items() if counted[name]}
+        where = " and ".join(f"{number:,} in {subset}" for subset, number in found.items())
         message = f"The class {name!r} has no training image ({where}): a model cannot learn what it never sees."
         fix = "Move some of its images into train, or draw a new split after the import."
         problems.warn(name, message, fix, kind="class_not_in_train")
-    return untrained
+    return missing
 
 
-def _class_of(annotation: Annotation) -> str | None:
-    return getattr(annotation, "class_name", None)
-
-
-def _warn_of_twins(
-    counts: Counter[str], found_classes: Iterable[str], options: ImportOptions, problems: ProblemList
-) -> None:
-    """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge them."""
+def _warn_of_twins(counts: Mapping[str, int], names: _Names, problems: ProblemList) -> None:
+    """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge into the first."""
     by_key: dict[str, list[str]] = {}
     for name in counts:
         by_key.setdefault(_fold(name), []).append(name)
     chosen: dict[str, str] = {}
-    for names in list(by_key.values()):
-        if len(names) < 2 or len(chosen) > _MAX_TWINS:
+    for ordered in by_key.values():
+        if len(ordered) < 2 or len(chosen) > _MAX_TWINS:
             continue
-        ordered = sorted(names, key=lambda name: (-counts[name], name))
         chosen.update(dict.fromkeys(ordered[1:], ordered[0]))
         listed = ", ".join(f"{name!r} ({counts[name]:,})" for name in ordered)
         message = f"The classes {listed} differ in {_describe_difference(ordered)} only and may be meant as one."
         problems.warn(ordered[0], message, "Merge them, or give them names that differ more.", kind="class_twins")
     if chosen:
-        merged = _extend_mapping(options.class_mapping, found_classes, chosen)
+        merged = _extend_mapping(names.mapping, names.found, chosen)
         problems.offer("class_twins", Remedy(label="Merge these classes", options={"class_mapping": merged}))
 
 

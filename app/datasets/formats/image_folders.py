@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
-from app.datasets.formats.class_folders import ClassFolder, count_images, find_class_folders, name_classes
+from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
 from app.datasets.formats.tree import begins_like_image, read_tree
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
@@ -51,7 +51,8 @@ class ImageFolders:
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """List the files of every class folder."""
         problems = work.new_problems()
-        class_folders, notes = find_class_folders(read_tree(root, work), problems)
+        classes_found = find_class_folders(read_tree(root, work), problems, options.class_mapping)
+        class_folders, notes = classes_found.folders, classes_found.notes
         nested = options.nested_folders
         holder = _find_common_holder(class_folders)
         if holder is not None and nested == "leave_out":
@@ -62,10 +63,12 @@ class ImageFolders:
         for item in class_folders:
             work.step("Looking at the class folders", len(found))
             own = [_Found(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
-            below = reader.read(item)
-            if not own and not below and not item.folder.num_below:
+            if not item.folder.num_below:
                 problems.warn(item.name, "The folder has no images.", "Put images into it, or remove it.", kind="empty")
-            found += own + below
+            found += own + reader.read(item)
+        read = {item.path for item in found}
+        for left in (*classes_found.unread, *reader.unread):
+            left.report(problems, read)
         if not found and not problems.num_lost:
             raise SourceError("No folder has images in it.", "Put the images of each class into a folder of its own.")
         names = name_classes((item.raw_class for item in found), problems)
@@ -104,6 +107,7 @@ class _NestedReader:
         self._problems = problems
         self._nested = nested
         self._is_expected = is_expected
+        self.unread: list[UnreadFiles] = []
         self._classes = {item.raw_class.casefold() for item in class_folders if item.folder.num_below}
 
     def read(self, item: ClassFolder) -> list[_Found]:
@@ -124,13 +128,13 @@ class _NestedReader:
     def _report(self, item: ClassFolder, name: str, files: dict[str, Path]) -> None:
         last = name.rpartition("/")[2]
         is_twin = last.casefold() in self._classes and self._nested != "own_class"
-        doubt = f" The folder is named like the class {last!r}, so their class is in doubt." if is_twin else ""
+        doubt = f"The folder is named like the class {last!r}, so its images may belong there. " if is_twin else ""
         if self._nested == "leave_out":
-            message = f"{count_images(len(files))} below the class {item.raw_class!r} not read.{doubt} Files"
+            state = f"below the class {item.raw_class!r} and not read"
             fix = "Read them into their class with the option nested_folders, or move them one level up."
-            self._problems.add_files(name, message, fix, kind="nested_folder", files=files)
+            self.unread.append(UnreadFiles(name, state, fix, "nested_folder", files, doubt))
         elif is_twin and not self._is_expected:
-            message = f"{count_images(len(files))} read into the class {item.raw_class!r}.{doubt}"
+            message = f"{doubt}{count_images(len(files))} read into the class {item.raw_class!r}."
             self._problems.warn(name, message, "Look at them, and move them where they belong.", kind="nested_twin")
 
 

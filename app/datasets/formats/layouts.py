@@ -5,11 +5,14 @@ A format that reads class folders asks here first, so that no class is ever call
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.datasets.formats.base import find_subset
 from app.datasets.formats.tree import Folder, SourceTree
+from app.regular_files import open_regular
 
 HOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "data", "dataset", "photos", "pictures", "pics"})
 """Folders that tools and people put all images into, whatever their class."""
@@ -21,7 +24,8 @@ _MASKS = frozenset(
 )
 NOT_CLASSES = HOLDERS | _LABELS | _ANNOTATIONS | {"masks", "segmentationclass", "segmentationobject", "ground_truth"}
 """Names that no class has when the folder stands beside others of its kind."""
-_YAML = (".yaml", ".yml")
+_NAME_LISTS = frozenset({"obj.names", "obj.data", "data.yaml", "data.yml", "dataset.yaml", "classes.txt"})
+_BOX = re.compile(rb"\s*[0-9]+(\s+-?[0-9]*\.?[0-9]+([eE]-?[0-9]+)?){4,}\s*(\n|$)")
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,21 @@ def _find_yolo(place: Folder) -> ToolLayout | None:
 
 def _find_yolo_beside_images(tree: SourceTree) -> ToolLayout | None:
     """Find boxes in a text file beside each image, where a list of the names says that they are boxes."""
-    lists = [
-        name for name in tree.top.others if name.lower() in {"obj.names", "obj.data"} or name.lower().endswith(_YAML)
-    ]
+    lists = [name for name in tree.top.others if name.lower() in _NAME_LISTS]
     for folder in tree.top.iterate() if lists else ():
-        texts = {name[:-4] for name in folder.others if name.lower().endswith(".txt")}
-        if texts and any(name.rpartition(".")[0] in texts for name in folder.images):
+        stems = {name.rpartition(".")[0] for name in folder.images}
+        texts = [name for name in folder.others if name.lower().endswith(".txt") and name[:-4] in stems]
+        if texts and _begins_with_box(folder.path / texts[0]):
             return _yolo(f"{lists[0]}, a text file beside each image of {folder.title}")
     return None
+
+
+def _begins_with_box(path: Path) -> bool:
+    try:
+        with open_regular(path) as file:
+            return _BOX.match(file.read(200)) is not None
+    except OSError:
+        return False
 
 
 def _yolo(evidence: str) -> ToolLayout:

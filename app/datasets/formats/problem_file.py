@@ -36,6 +36,22 @@ class ProblemFile:
         self._num_bytes += size
         self._append([neutralize(cell) for cell in cells])
 
+    def mark(self) -> tuple[int, int, int]:
+        """Return where the file ends now, for `rewind`."""
+        return self._file.tell() if self._file is not None else 0, self._num_bytes, self._num_left_out
+
+    def rewind(self, mark: tuple[int, int, int]) -> None:
+        """Forget the problems that were written since a mark."""
+        position, self._num_bytes, self._num_left_out = mark
+        if self._file is None:
+            return
+        self._file.seek(position)
+        self._file.truncate()
+        if position == 0:
+            self._file.close()
+            self._file = None
+            self._path.unlink()
+
     def close(self) -> None:
         """Say how many did not fit, and close; more than once does no harm."""
         if self._file is None or self._file.closed:

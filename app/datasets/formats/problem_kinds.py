@@ -58,6 +58,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "pixel_scale": ProblemKind("Images whose values are of two kinds"),
         "repeated_row": ProblemKind("Images that have more than one entry"),
         "several_annotations": ProblemKind("Images with more than one annotation"),
+        "refused": ProblemKind("The source cannot be read as it is"),
         "special_file": ProblemKind("Pipes, devices and other entries that are no files"),
         "transparency": ProblemKind("Images with transparency that carries the picture"),
         "undecodable_name": ProblemKind("Folders whose names are no text"),

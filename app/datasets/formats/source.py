@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.datasets.formats.accounting import Inventory, account_for_files, list_names
-from app.datasets.formats.base import ImportFormat, Scan, SourceError, subset_of
+from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
+from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
 from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
 from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
@@ -76,15 +77,9 @@ def is_zip(path: Path) -> bool:
 def scan_source(source: Source) -> SourceScan:
     """Find the format of a folder or annotation file and list its images; raises SourceError."""
     root, options, named = _find_root(source)
-    reading = _choose_reading(root, source, options, source.source_format or named)
+    readings = _find_readings(root, source, options, source.source_format or named)
+    reading, scan = _scan_first(readings, root, source, options)
     found = reading.format
-    if source.annotation_kind not in found.annotation_kinds:
-        msg = f"The format {found.name!r} cannot hold annotations of the kind {source.annotation_kind!r}."
-        raise SourceError(msg, "Choose another format.")
-    if reading.subsets:
-        scan = scan_subsets(reading.subsets, found, source.annotation_kind, options, source.work)
-    else:
-        scan = found.scan(root, source.annotation_kind, options, source.work)
     _check_extent(scan, source.work)
     inventory, notes = account_for_files(read_tree(root, source.work), scan, found, source.work)
     beside = _list_beside(source.path, root, source.work)
@@ -113,26 +108,72 @@ def _fits(item: ImportFormat, root: Path, name: str, source: Source) -> bool:
     return item.is_match(root, source.options.model_copy(update={"annotation_file": name}), source.work)
 
 
-def _choose_reading(root: Path, source: Source, options: ImportOptions, chosen: str | None) -> _Reading:
-    """Return the first of the allowed formats that matches, the chosen one in any case; raises SourceError.
+def _find_readings(root: Path, source: Source, options: ImportOptions, chosen: str | None) -> list[_Reading]:
+    """Return the ways in which the allowed formats can read a folder, the best first; raises SourceError for none.
 
-    A document in the folder itself comes before documents in the folders of subsets.
+    The chosen format is one in any case. A document in the folder itself comes before documents in the folders of
+    subsets, and both before folders of classes.
     """
     if chosen is None and options.annotation_file is not None and is_inside_file(root, options.annotation_file):
         ending = Path(options.annotation_file).suffix.lower()
-        chosen = next(
-            (item.name for item in list_usable(source.allowed_formats) if ending in item.document_endings), None
-        )
+        usable = list_usable(source.allowed_formats)
+        chosen = next((item.name for item in usable if ending in item.document_endings), None)
     usable = list_usable(source.allowed_formats) if chosen is None else [get_format(chosen, source.allowed_formats)]
+    readings: list[_Reading] = []
     for item in usable:
         if item.is_match(root, options, source.work):
-            return _Reading(item)
-        subsets = find_subset_documents(root, item, options, source.work)
-        if subsets:
-            return _Reading(item, subsets)
-    if chosen is None:
+            readings.append(_Reading(item))
+        elif subsets := find_subset_documents(root, item, options, source.work):
+            readings.append(_Reading(item, subsets))
+    if not readings and chosen is None:
         raise describe_unknown(root, usable, source.work)
-    return _Reading(usable[0])
+    return readings or [_Reading(usable[0])]
+
+
+def _scan_first(
+    readings: Sequence[_Reading], root: Path, source: Source, options: ImportOptions
+) -> tuple[_Reading, Scan]:
+    """Return the first reading that finds images, else what the first one found; raises its SourceError.
+
+    So a document whose files are elsewhere does not hide folders of classes. What is not used leaves no problems.
+    """
+    rewind = source.work.mark_problems()
+    result = _try_scan(readings[0], root, source, options)
+    if isinstance(result, ChoiceError):
+        raise result
+    if isinstance(result, Scan) and result.images:
+        return readings[0], result
+    rewind_others = source.work.mark_problems()
+    for reading in readings[1:]:
+        other = _try_scan(reading, root, source, options)
+        rewind_others()
+        if isinstance(other, Scan) and other.images and NOT_CLASSES.isdisjoint(map(str.casefold, other.classes)):
+            rewind()
+            scan = _scan(reading, root, source, options)
+            note = f"Read as {reading.format.name}, because no image was found as {readings[0].format.name}."
+            return reading, replace(scan, notes=(*scan.notes, note))
+    if isinstance(result, SourceError):
+        raise result
+    return readings[0], result
+
+
+def _try_scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan | SourceError:
+    try:
+        return _scan(reading, root, source, options)
+    except LimitError:
+        raise
+    except SourceError as error:
+        return error
+
+
+def _scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan:
+    found, kind = reading.format, source.annotation_kind
+    if kind not in found.annotation_kinds:
+        msg = f"The format {found.name!r} cannot hold annotations of the kind {kind!r}."
+        raise SourceError(msg, "Choose another format.")
+    if reading.subsets:
+        return scan_subsets(reading.subsets, found, kind, options, source.work)
+    return found.scan(root, kind, options, source.work)
 
 
 def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
@@ -200,17 +241,25 @@ def _unwrap(root: Path, source: Source) -> Path:
 
 
 def _find_lone_folder(root: Path, folders: Sequence[Path], source: Source) -> Path | None:
-    """Return the only folder with images below it, when it holds folders or an annotation file."""
-    if len(folders) == 1:
-        inner_folders, inner_files = list_folder(folders[0], source.work)
-        has_document = any(path.suffix.lower() in _document_endings() for path in inner_files)
-        return folders[0] if inner_folders or has_document else None
-    holding = [folder for folder in read_tree(root, source.work).top.folders if folder.num_below]
-    return holding[0].path if len(holding) == 1 and _holds_classes(holding[0]) else None
+    """Return the only folder with images below it, when it holds folders of images or an annotation file."""
+    tree = read_tree(root, source.work)
+    holding = [folder for folder in tree.top.folders if folder.num_below]
+    if len(holding) != 1 or find_tool_layout(tree) is not None:
+        return None
+    (folder,) = holding
+    if len(folders) > 1:
+        return folder.path if _count_inner(folder) > 1 and not folder.num_images else None
+    has_document = any(Path(name).suffix.lower() in _document_endings() for name in folder.others)
+    return folder.path if has_document or _is_wrapper(folder) else None
 
 
-def _holds_classes(folder: Folder) -> bool:
-    return not folder.num_images and sum(bool(inner.num_below) for inner in folder.folders) > 1
+def _is_wrapper(folder: Folder) -> bool:
+    """Say whether most images lie in folders inside: then the folder is no class that has a few folders besides."""
+    return _count_inner(folder) > 0 and folder.num_images < folder.num_below - folder.num_images
+
+
+def _count_inner(folder: Folder) -> int:
+    return sum(bool(inner.num_below) for inner in folder.folders)
 
 
 def _has_document(root: Path, files: Sequence[Path], source: Source) -> bool:
@@ -232,4 +281,5 @@ def _list_beside(path: Path, root: Path, work: Work) -> list[str]:
         outer = inner
     if not names:
         return []
-    return [f"Read from {root.relative_to(path.resolve()).as_posix()}. Beside it lie: {list_names(names)}."]
+    place = clean_text(root.relative_to(path.resolve()).as_posix())
+    return [f"Read from {place}. Beside it lie: {list_names(names)}."]

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import datetime
 import re
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
 # What the parser raises for workbooks that are damaged or made to harm it.
 _DAMAGE = (
     *(zipfile.BadZipFile, ParseError, ValueError, KeyError, TypeError, AttributeError, IndexError),
-    *(EOFError, NotImplementedError, OverflowError, RecursionError, AssertionError),
+    *(EOFError, NotImplementedError, OverflowError, RecursionError, AssertionError, RuntimeError, LookupError),
+    *(zlib.error, struct.error),
 )
 _OLD_SIGNATURE = b"\xd0\xcf\x11\xe0"  # .xls, and .xlsx with a password
 _MAX_ENTRIES = 10_000
@@ -98,11 +102,14 @@ def _refuse_entities(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
 
 def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
     """Return the rows of the first sheet that has at least two filled rows, and which sheet that is."""
-    from openpyxl import load_workbook  # it takes 0.2 s, which only an import of a workbook should pay
+    # It takes 0.2 s, which only an import of a workbook should pay.
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import CellCoordinatesException, InvalidFileException
 
     work.step(f"Opening {path.name}", 0)
     try:
-        with open_regular(path) as file:
+        with open_regular(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and other parts that are not read
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
             sheets = list(book.worksheets)
             for sheet in sheets:
@@ -114,7 +121,7 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except SourceError:
         raise
-    except _DAMAGE as error:
+    except (*_DAMAGE, CellCoordinatesException, InvalidFileException) as error:
         msg = f"{path.name} is damaged: {shorten(str(error), 200)}."
         raise SourceError(msg, "Open it in a spreadsheet program and save it again, or save it as CSV.") from error
     raise SourceError(f"The workbook {path.name} is empty.", "Write one row per image: its file name and its target.")
@@ -123,13 +130,16 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
 def _read_sheet(sheet: ReadOnlyWorksheet, path: Path, work: Work) -> list[Row]:
     sheet.reset_dimensions()  # what the sheet says of its size may be wrong
     rows: list[Row] = []
-    num_cells = 0
+    num_cells = width = 0
     doing = f"Reading the sheet {shorten(sheet.title, 40)!r} of {path.name}"
     for number, cells in enumerate(sheet.iter_rows(), start=1):
         work.step(doing, number)
         texts = [_text(cell) for cell in cells]
         while texts and not texts[-1]:
             texts.pop()
+        width = width or len(texts)
+        if texts:  # empty cells at the end of a row are not stored
+            texts += [""] * (width - len(texts))
         num_cells += len(cells) + 1
         if number > work.limits.max_entries or num_cells > _MAX_CELLS:
             raise too_many_entries(f"The sheet {shorten(sheet.title, 40)!r} has", min(number, work.limits.max_entries))

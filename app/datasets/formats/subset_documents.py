@@ -17,6 +17,8 @@ from app.datasets.table import Annotation, Label
 from app.schemas.datasets import ImportOptions, SplitValue
 from app.schemas.tasks import AnnotationKind
 
+_ORDER = ("train", "val", "test", "none")
+
 
 @dataclass(frozen=True)
 class SubsetFolder:
@@ -46,7 +48,7 @@ def find_subset_documents(root: Path, found: ImportFormat, options: ImportOption
             continue
         if found.is_match(folder, options, work):
             matching.append(SubsetFolder(folder, split))
-    return matching
+    return sorted(matching, key=lambda folder: (_ORDER.index(folder.split), folder.name))
 
 
 def scan_subsets(

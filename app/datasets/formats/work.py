@@ -90,6 +90,14 @@ class Work:
         sink = self._problem_file.write if self._problem_file is not None else None
         return ProblemList(self.limits.max_named_problems, sink, self.prefix)
 
+    def mark_problems(self) -> Callable[[], None]:
+        """Return what takes all problems that are found from now on out of the file of all problems again."""
+        file = self._problem_file
+        if file is None:
+            return lambda: None
+        mark = file.mark()
+        return lambda: file.rewind(mark)
+
     def close(self) -> None:
         """Complete the file of all problems."""
         if self._problem_file is not None:

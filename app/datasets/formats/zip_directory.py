@@ -6,6 +6,7 @@ are used.
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _ENTRY_SIGNATURE, _LOCAL_SIGNATURE, _END_SIGNATURE = b"PK\x01\x02", b"PK\x03\x04
 _END_64_SIGNATURE, _LOCATOR_64_SIGNATURE = b"PK\x06\x06", b"PK\x06\x07"
 _UTF_8_NAME = 0x800
 _SIZES_64 = 1  # number of the extra field with sizes beyond 4 GiB
+_UNICODE_PATH = 0x7075  # number of the extra field with the name in UTF-8
+_UNICODE_PATH_HEAD = struct.Struct("<BL")
 _UNKNOWN_32 = 0xFFFFFFFF
 
 
@@ -36,7 +39,10 @@ class DamagedEntryError(ValueError):
 
 
 class ZipEntry(NamedTuple):
-    """What the directory says of one entry; nothing of it is believed. `offset` is its place in the file."""
+    """What the directory says of one entry; nothing of it is believed. `offset` is its place in the file.
+
+    `has_stated_encoding` False: nothing says in which encoding the bytes of the name are, and `name` is a first guess.
+    """
 
     raw_name: bytes
     name: str
@@ -47,6 +53,7 @@ class ZipEntry(NamedTuple):
     num_bytes: int
     offset: int
     mode: int
+    has_stated_encoding: bool = True
 
 
 class BadEntry(NamedTuple):
@@ -134,33 +141,53 @@ def _make_entry(fields: tuple[int, ...], raw_name: bytes, extra: bytes, shift: i
     flags, method = fields[5:7]
     crc, packed_bytes, num_bytes = fields[9:12]
     external_attributes, offset = fields[17:19]
+    is_utf_8 = bool(flags & _UTF_8_NAME)
     try:
-        name = raw_name.decode("utf-8" if flags & _UTF_8_NAME else "cp437")
+        name = raw_name.decode("utf-8" if is_utf_8 else "cp437")
+        path = None if is_utf_8 or raw_name.isascii() else _read_unicode_path(extra, raw_name)
         num_bytes, packed_bytes, offset = _read_sizes_64(extra, num_bytes, packed_bytes, offset)
     except UnicodeDecodeError:
         return BadEntry(raw_name.decode("cp437"), "Its name says that it is UTF-8 and is not.")
     except struct.error:
         return BadEntry(name, "The sizes in its directory entry are damaged.")
     mode = external_attributes >> 16
-    return ZipEntry(raw_name, name, flags, method, crc, packed_bytes, num_bytes, offset + shift, mode)
+    is_stated = is_utf_8 or raw_name.isascii() or path is not None
+    sizes = packed_bytes, num_bytes
+    return ZipEntry(raw_name, path or name, flags, method, crc, *sizes, offset + shift, mode, is_stated)
+
+
+def _read_unicode_path(extra: bytes, raw_name: bytes) -> str | None:
+    """Return the name in the field that a packer adds for it, None when there is none, or it is of another name."""
+    for kind, field in _list_fields(extra):
+        if kind == _UNICODE_PATH and len(field) > _UNICODE_PATH_HEAD.size:
+            version, crc = _UNICODE_PATH_HEAD.unpack_from(field)
+            if version == 1 and crc == zlib.crc32(raw_name):
+                with contextlib.suppress(UnicodeDecodeError):
+                    return field[_UNICODE_PATH_HEAD.size :].decode("utf-8")
+    return None
+
+
+def _list_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield number and content of each extra field."""
+    place = 0
+    while place + 4 <= len(extra):
+        kind, num_bytes = struct.unpack_from("<HH", extra, place)
+        place += 4
+        yield kind, extra[place : place + num_bytes]
+        place += num_bytes
 
 
 def _read_sizes_64(extra: bytes, *sizes: int) -> list[int]:
     """Return the sizes, those beyond 4 GiB from the extra field that has them in order; raises struct.error."""
     if _UNKNOWN_32 not in sizes:
         return list(sizes)
-    place = 0
-    while place + 4 <= len(extra):
-        kind, num_bytes = struct.unpack_from("<HH", extra, place)
-        place += 4
+    for kind, field in _list_fields(extra):
         if kind == _SIZES_64:
-            field = extra[place : place + num_bytes]
             found = iter(struct.unpack(f"<{len(field) // 8}Q", field[: len(field) // 8 * 8]))
             try:
                 return [next(found) if size == _UNKNOWN_32 else size for size in sizes]
             except (StopIteration, RuntimeError):
                 break
-        place += num_bytes
     msg = "there is no field with its sizes"
     raise struct.error(msg)
 

@@ -82,9 +82,9 @@ window.Studio = window.Studio || {};
   };
   /* What was refused value by value is told by the values; the message for programs would only stand before them. */
   const readProblem = (xhr) => {
-    const problem = readError(xhr) || { code: String(xhr.status), message: `The server answered ${xhr.status}.`, details: [] };
+    const problem = readError(xhr) || { code: String(xhr.status), message: `The server returned an error (HTTP ${xhr.status}).`, details: [] };
     const isByValue = problem.code === "VALIDATION_ERROR" && problem.details.length > 0;
-    return isByValue ? { ...problem, message: "This needs a change:" } : problem;
+    return isByValue ? { ...problem, message: "Please correct:" } : problem;
   };
   const problemText = ({ message, details }) => (
     details.length ? `${message} ${details.map((item) => `${item.field}: ${item.message}`).join(" ")}` : message);
@@ -137,7 +137,7 @@ window.Studio = window.Studio || {};
     if (detail.elt.isConnected) { detail.issueRequest(true); return; }
     const twin = findTwin(detail.elt);
     if (!twin || twin.getAttribute("aria-disabled") === "true") {
-      toast({ kind: "error", text: "This changed while you were asked. Nothing was done; look again." });
+      toast({ kind: "error", text: "This changed while the dialog was open, so nothing was done. Check the page and try again." });
       return;
     }
     confirmed = twin;
@@ -182,10 +182,10 @@ window.Studio = window.Studio || {};
       if (elt.matches("button, a, input[type=submit]")) return elt.click();
       return htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt });
     };
-    toast({ kind: "error", text: "The server does not answer. Nothing was sent.", action: { label: "Retry", run: retry } });
+    toast({ kind: "error", text: "The server is not responding. Nothing was sent.", action: { label: "Retry", run: retry } });
   });
   document.addEventListener("htmx:timeout", () => {
-    toast({ kind: "error", text: "The server took too long to answer. Reload the page to see what it did." });
+    toast({ kind: "error", text: "The server took too long to respond. Reload the page to see the current state." });
   });
   document.addEventListener("DOMContentLoaded", showKeptToast);
 

@@ -40,7 +40,7 @@
     drawSoon();
   };
   const place = (step) => stepsOf(step.closest("[data-chain]")).indexOf(step) + 1;
-  const describe = (step) => `step ${place(step)} of ${stepsOf(step.closest("[data-chain]")).length}`;
+  const describe = (step) => `transform ${place(step)} of ${stepsOf(step.closest("[data-chain]")).length}`;
 
   const move = (step, by) => {
     const other = by < 0 ? step.previousElementSibling : step.nextElementSibling;
@@ -83,7 +83,7 @@
       source.closest("dialog")?.close();
       say(`${step.dataset.title} was added as ${describe(step)}.`);
       (step.querySelector("summary") || step.querySelector("[data-step-remove]")).focus();
-    } else say("The chain is the default of the task again.");
+    } else say("The transforms were reset to defaults.");
   });
 
   /* Drag by the handle; the buttons do the same for everyone. */
@@ -141,7 +141,7 @@
   const status = (text) => { preview().querySelector("[data-preview-status]").textContent = text; };
   const showImages = ({ images, width, height, skipped }) => {
     const tiles = images.map(({ filename, data_url: url }) => {
-      const image = Object.assign(document.createElement("img"), { src: url, alt: `${filename} after these steps` });
+      const image = Object.assign(document.createElement("img"), { src: url, alt: `${filename} after these transforms` });
       const box = Object.assign(document.createElement("div"), { className: "tile__image" });
       const item = Object.assign(document.createElement("li"), { className: "tile", title: filename });
       box.append(image);
@@ -150,7 +150,7 @@
     });
     preview().querySelector("[data-preview-tiles]").replaceChildren(...tiles);
     const unread = Object.keys(skipped).length;
-    status(`Draw ${seed}: ${images.length} training images, ${width} × ${height} px for the model.${unread ? ` ${unread} cannot be read.` : ""}`);
+    status(`Variation ${seed}: ${images.length} training images, ${width} × ${height} px for the model.${unread ? ` ${unread} cannot be read.` : ""}`);
   };
   const showRefusal = (problem) => {
     const own = { entries: "augmentations.train", val: "augmentations.val" };
@@ -172,9 +172,9 @@
     const box = preview();
     const button = box.querySelector("[data-preview-draw]");
     let body;
-    try { body = { ...readChain(), seed }; } catch { status("No preview: a size is one number, or [height, width]."); return; }
+    try { body = { ...readChain(), seed }; } catch { status("No preview: a size must be one number, or [height, width]."); return; }
     button.setAttribute("aria-busy", "true");
-    const slow = setTimeout(() => status("Starting the process that draws; the first time this takes a few seconds."), SLOW_MS);
+    const slow = setTimeout(() => status("Starting the preview. The first one takes a few seconds."), SLOW_MS);
     try {
       const answer = await fetch(box.dataset.preview, {
         method: "POST", headers: { "Content-Type": "application/json", Accept: "application/json" }, body: JSON.stringify(body),
@@ -183,7 +183,7 @@
       if (number !== asked || !preview()) return;
       if (answer.ok) showImages(data); else showRefusal(error);
     } catch {
-      if (number === asked && preview()) status("No preview: the server does not answer.");
+      if (number === asked && preview()) status("No preview: the server is not responding.");
     } finally {
       clearTimeout(slow);
       if (number === asked) button.removeAttribute("aria-busy");
@@ -199,7 +199,7 @@
     if (!button || button.getAttribute("aria-busy") === "true") return;
     isShown = true;
     seed += 1;
-    button.lastChild.textContent = "Another draw";
+    button.lastChild.textContent = "Show another variation";
     draw();
   });
   document.addEventListener("htmx:afterSettle", (event) => { if (event.detail.elt?.id === "augmentation-editor") isShown = false; });

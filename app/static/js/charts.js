@@ -9,6 +9,26 @@
   /* Values far from 0, like seconds since 1970, differ in their last digits. */
   const format = { format: (value) => (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15 ? long : short).format(value) };
 
+  /* Numbers along an axis: as many digits as tell them apart, none that are only rounding. */
+  const SMALLEST_SHARE = 1e-10;
+  const tiny = new Intl.NumberFormat("en", { notation: "scientific", maximumSignificantDigits: 4 });
+  const labelTick = (value, index, ticks) => {
+    const largest = Math.max(...ticks.map((tick) => Math.abs(tick.value)));
+    const step = ticks.length > 1 ? Math.abs(ticks[1].value - ticks[0].value) : largest;
+    if (Math.abs(value) < step * 1e-6) return "0";
+    if (largest >= 1e15 || largest < 1e-4) return tiny.format(value);
+    /* One digit more than the step has before its first, because steps may be 0.25. */
+    const digits = Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(step) + 1e-9)));
+    return new Intl.NumberFormat("en", { maximumFractionDigits: digits }).format(value);
+  };
+  /* Values that differ by rounding only would get an axis of steps that no label can tell apart. */
+  const widen = (scale) => {
+    const largest = Math.max(Math.abs(scale.min), Math.abs(scale.max));
+    if (!(scale.max - scale.min < largest * SMALLEST_SHARE)) return;
+    scale.min -= largest * 0.05;
+    scale.max += largest * 0.05;
+  };
+
   /* Tokens are light-dark() pairs; what they come to is only known from an element that uses them. */
   const colourOf = (token, alpha = 1) => {
     const probe = document.createElement("span");
@@ -56,10 +76,12 @@
     const value = axis(spec.y_title, {
       stacked: spec.is_stacked,
       type: "linear",
+      ticks: { maxRotation: 0, autoSkipPadding: 12, callback: labelTick },
+      afterDataLimits: widen,
       min: spec.y_min ?? undefined,
       max: spec.y_max ?? undefined,
     });
-    const x = spec.type === "bar" ? category : axis(spec.x_title, { type: "linear", bounds: spec.type === "line" ? "data" : "ticks", ticks: { precision: 0, maxRotation: 0 } });
+    const x = spec.type === "bar" ? category : axis(spec.x_title, { type: "linear", bounds: spec.type === "line" ? "data" : "ticks", ticks: { precision: spec.type === "line" ? 0 : undefined, maxRotation: 0, callback: labelTick }, ...(spec.type === "line" ? {} : { afterDataLimits: widen }) });
     const isSideways = spec.type === "bar" && spec.is_horizontal;
     return {
       type: spec.type,
@@ -133,7 +155,7 @@
     const body = table.createTBody();
     for (const [first, ...values] of rowsOf(spec)) {
       const row = body.insertRow();
-      row.append(cell("td", first), ...values.map((value) => cell("td", value === null ? "" : format.format(value), true)));
+      row.append(cell("td", typeof first === "number" ? format.format(first) : first), ...values.map((value) => cell("td", value === null ? "" : format.format(value), true)));
     }
     details.querySelector("[data-chart-table]").replaceChildren(table);
   };

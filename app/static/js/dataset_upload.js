@@ -49,16 +49,16 @@
   const sayUnplain = (names) => {
     if (!names.length) return "";
     const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-    return `${plural(names.length)} left out, because names may not hold any of <>:"|?*\\ here: ${names.slice(0, 3).join(", ")}${more}. Rename them, or give the path on the server's machine.`;
+    return `${plural(names.length)} skipped, because names cannot contain any of <>:"|?*\\ here: ${names.slice(0, 3).join(", ")}${more}. Rename them, or enter the folder's path on the server.`;
   };
   const refusal = (files, maxBytes) => {
-    if (!files.length) return "There is no file in it.";
+    if (!files.length) return "This folder contains no files.";
     const zips = files.filter(({ name }) => /\.zip$/i.test(name));
-    if (zips.length && files.length > 1) return "Drop one zip, or images and folders, not both: a zip is unpacked as a whole data set.";
+    if (zips.length && files.length > 1) return "Drop either one zip file, or images and folders. A zip file is imported as a complete dataset.";
     const large = files.find(({ file }) => file.size + BYTES_PER_PART > maxBytes);
     if (!large) return "";
-    const hint = zips.length ? "Unpack it and drop the folder" : "Leave it out";
-    return `${large.name} has ${size(large.file.size)}; one file may have ${size(maxBytes)}. ${hint}, or give its path on the server's machine.`;
+    const hint = zips.length ? "Unzip it and drop the folder" : "Leave it out";
+    return `${large.name} is ${size(large.file.size)}; the limit is ${size(maxBytes)} per file. ${hint}, or enter its path on the server.`;
   };
   const makeBatches = (files, maxBytes) => {
     const limit = Math.min(BATCH_BYTES, maxBytes);
@@ -90,7 +90,7 @@
     const pace = state === "sending" && speed > 0 ? `, ${size(speed)}/s, ${time((total - sent) / speed)} left` : "";
     /* Full only when every batch was answered: before that the server still writes the last one. */
     bar.querySelector("progress").value = isDone ? 100 : Math.min(99, Math.floor(100 * sent / Math.max(1, total)));
-    bar.querySelector(".progress__label").textContent = isDone ? `${plural(files.length)} uploaded` : state === "failed" ? "The upload stopped" : `Uploading ${plural(files.length)}`;
+    bar.querySelector(".progress__label").textContent = isDone ? `${plural(files.length)} uploaded` : state === "failed" ? "Upload failed" : `Uploading ${plural(files.length)}`;
     const words = isDone ? size(total) : `${size(sent)} of ${size(total)}${pace}`;
     bar.querySelector("[data-upload-text]").textContent = words;
     /* Read aloud now and then, not with every packet. */
@@ -102,8 +102,8 @@
     error.hidden = state !== "failed";
     error.textContent = state === "failed" ? failure : "";
     form().querySelector("[data-upload-retry]").hidden = state !== "failed";
-    form().querySelector("[data-upload-cancel]").textContent = isDone ? "Remove the upload" : "Cancel the upload";
-    strip.querySelector("[data-upload-strip-text]").textContent = isDone ? "The upload is complete. The images are not imported yet." : state === "failed" ? "The upload stopped." : `Uploading: ${size(sent)} of ${size(total)}`;
+    form().querySelector("[data-upload-cancel]").textContent = isDone ? "Remove upload" : "Cancel upload";
+    strip.querySelector("[data-upload-strip-text]").textContent = isDone ? "Upload complete. The import has not started yet." : state === "failed" ? "Upload failed." : `Uploading: ${size(sent)} of ${size(total)}`;
   };
 
   const sendBatch = (batch) => new Promise((resolve, reject) => {
@@ -122,7 +122,7 @@
       upload.sent = before;
       reject(new Error(Studio.problemText(Studio.readProblem(xhr))));
     });
-    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server does not answer. What was sent so far is kept.")); });
+    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server is not responding. The files sent so far are kept.")); });
     xhr.addEventListener("abort", () => reject(new Error("aborted")));
     xhr.send(body);
   });
@@ -183,8 +183,8 @@
   };
   const canImport = () => byId("dataset-content").dataset.state === "empty";
   const whyNot = () => (byId("dataset-content").dataset.state === "importing"
-    ? "Images are being imported already. Cancel that import to import others."
-    : "This project has its images. Clear the dataset to import others.");
+    ? "An import is already running. Cancel it to import other images."
+    : "This project already has a dataset. Clear it to import other images.");
   const take = async (transfer) => {
     const files = filesOfDrop(transfer); /* the list is gone after the event, so it is read at once */
     if (!byId("import-dialog").open) Studio.openDialog("import-dialog");
@@ -228,7 +228,7 @@
     if (upload?.state === "done") return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const text = upload ? "The upload is not complete yet." : "Drop or choose files first.";
+    const text = upload ? "Wait until the upload is complete." : "Drop or choose files first.";
     Studio.showProblem(form(), { message: text, details: [] });
   }, true);
   document.addEventListener("dialog:open", show);

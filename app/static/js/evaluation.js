@@ -35,7 +35,7 @@
     event.detail.shouldSwap = false;
     if (isGone) return;
     isGone = true;
-    Studio.keepToast({ kind: "info", text: "The experiment that was shown has been deleted." });
+    Studio.keepToast({ kind: "info", text: "The experiment shown here was deleted." });
     location.assign(page().dataset.url);
   }, true);
   const refreshWhenCompleted = (event) => {

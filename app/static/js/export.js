@@ -12,7 +12,7 @@
   const composeShape = (box) => {
     const [height, width] = ["height", "width"].map((side) => box.querySelector(`[data-export-side="${side}"]`));
     for (const [side, other] of [[height, width], [width, height]]) {
-      side.setCustomValidity(side.value === "" && other.value !== "" ? "Give both sides, or neither for the size of training." : "");
+      side.setCustomValidity(side.value === "" && other.value !== "" ? "Enter both height and width, or leave both empty to use the training size." : "");
     }
     const shape = height.value && width.value ? JSON.stringify([1, 3, Number(height.value), Number(width.value)]) : "";
     box.querySelector('[name="options.input_shape"]').value = shape;
@@ -23,7 +23,7 @@
       Studio.toast({ text: "Copied" });
     } catch {
       getSelection().selectAllChildren(document.querySelector(button.dataset.copy));
-      Studio.toast({ kind: "info", text: "The browser does not let this page copy. The lines are selected: press Ctrl+C." });
+      Studio.toast({ kind: "info", text: "Your browser does not allow copying from this page. The lines are selected: press Ctrl+C." });
     }
   };
   document.addEventListener("change", (event) => {

@@ -1,4 +1,4 @@
-/* State of fields that the server need not know: changed from the default, value of a slider, files over a drop zone. */
+/* State of fields that the server need not know: changed from the defaults, value of a slider, files over a drop zone. */
 (() => {
   "use strict";
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -17,7 +17,7 @@
     const counter = form?.querySelector("[data-changed-count]");
     if (!counter) return;
     const number = form.querySelectorAll(".field.is-changed").length;
-    counter.textContent = number === 0 ? "All at their defaults" : `${number} changed from the default`;
+    counter.textContent = number === 0 ? "All settings have their default values" : `${number} changed from the defaults`;
   };
   const reset = (field) => {
     const value = JSON.parse(field.dataset.default);

@@ -77,6 +77,15 @@
     const text = field.closest(".field")?.querySelector(".field__error");
     if (text) { text.textContent = ""; text.hidden = true; }
   };
+  /* What was corrected leaves the summary too, which goes with its last line. */
+  const forget = (field) => {
+    const summary = field.form?.querySelector("[data-form-errors]");
+    if (!summary || summary.hidden) return;
+    const lines = [...summary.querySelectorAll("li")];
+    const done = lines.filter((line) => line.dataset.for === field.name);
+    for (const line of done) line.remove();
+    if (done.length && done.length === lines.length) { summary.replaceChildren(); summary.hidden = true; }
+  };
   const clearErrors = (form) => {
     for (const field of form.querySelectorAll("[aria-invalid]")) clearError(field);
     const summary = form.querySelector("[data-form-errors]");
@@ -98,13 +107,18 @@
     const lines = problem.details.map(({ field: path, message }) => {
       const field = findField(form, path);
       if (field && showOnField(field, message)) fields.push(field);
-      return `${(field && labelOf(field)) || path}: ${message}`;
+      return { name: field ? field.name : "", text: `${(field && labelOf(field)) || path}: ${message}` };
     });
     if (summary) {
       const text = document.createElement("p");
       text.textContent = problem.message;
       const list = document.createElement("ul");
-      list.append(...lines.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+      for (const { name, text: words } of lines) {
+        const line = document.createElement("li");
+        line.textContent = words;
+        line.dataset.for = name;
+        list.append(line);
+      }
       summary.replaceChildren(text, ...(lines.length ? [list] : []));
       summary.hidden = false;
     } else {
@@ -177,7 +191,11 @@
     if (event.persisted) for (const element of document.querySelectorAll("[hx-ext][aria-busy]")) element.removeAttribute("aria-busy");
   });
   document.addEventListener("input", (event) => {
-    if (event.target.getAttribute?.("aria-invalid") === "true") clearError(event.target);
+    const { form, name } = event.target;
+    if (!form || !name) return;
+    /* Of radio buttons and of boxes with one name the first is marked, whichever is pressed. */
+    const marked = [...form.querySelectorAll(`[name="${CSS.escape(name)}"][aria-invalid]`)];
+    for (const field of marked) { clearError(field); forget(field); }
   });
 
   Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem });

@@ -28,7 +28,7 @@
     export: "exports",
   };
   const STATE_TEXT = {
-    connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", asleep: "Asleep", gone: "Project deleted",
+    connecting: "Connecting…", live: "Live", reconnecting: "Reconnecting…", asleep: "Updates paused", gone: "Project deleted",
   };
   const project = document.body.dataset.projectId;
   if (!project) return;

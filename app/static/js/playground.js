@@ -80,19 +80,19 @@
     const readAnswer = async (answer) => {
       const content = await answer.json().catch(() => null);
       if (answer.ok && content) return content.data;
-      const told = content?.error || { code: String(answer.status), message: `The server answered ${answer.status}.` };
+      const told = content?.error || { code: String(answer.status), message: `The server returned an error (HTTP ${answer.status}.` };
       throw Object.assign(new Error(told.message), { code: told.code, details: told.details });
     };
     const readBlob = async (source, signal) => {
       if (source.blob) return source.blob;
       const answer = await fetch(imageUrl(source.filename), { signal });
-      if (!answer.ok) throw Object.assign(new Error(`The image ${source.filename} is not in the dataset any more.`), { code: "NOT_FOUND" });
+      if (!answer.ok) throw Object.assign(new Error(`The image ${source.filename} is no longer in the dataset.`), { code: "NOT_FOUND" });
       return answer.blob();
     };
     const predict = async (source, signal) => {
       const blob = await readBlob(source, signal);
       const form = new FormData();
-      form.append("file", blob, source.name);
+      form.append("file", blob, source.filename || source.name);
       const words = new URLSearchParams({ explain: "true" });
       if (source.target !== undefined) words.set("target", String(source.target));
       const eid = source.experiment || model.value;
@@ -125,7 +125,7 @@
       const eid = job.source.experiment || model.value;
       box.hidden = false;
       root.setAttribute("aria-busy", "true");
-      label.textContent = `Asking ${job.source.model || modelName()} about ${job.source.name}`;
+      label.textContent = `Predicting ${job.source.name} with ${job.source.model || modelName()}`;
       text.textContent = "";
       const look = async () => {
         if (running !== job) return;
@@ -133,9 +133,9 @@
           const state = await readAnswer(await fetch(`/api/predict/${project}/${eid}`, { cache: "no-store" }));
           if (running !== job) return;
           job.isStarting = state.status === "starting";
-          const rest = waiting.length ? `, ${waiting.length} more to come` : "";
+          const rest = waiting.length ? `, ${waiting.length} more queued` : "";
           const seconds = Math.round((performance.now() - started) / 1000);
-          text.textContent = (state.status === "ready" ? "Looking at the image" : `Loading the model, ${seconds} s`) + rest;
+          text.textContent = (state.status === "ready" ? "Predicting…" : `Loading the model, ${seconds} s`) + rest;
         } catch { /* the answer itself will say what is wrong */ }
         timer = setTimeout(look, POLL_MS);
       };
@@ -156,7 +156,7 @@
       CHECKPOINT_NOT_FOUND: "Choose another model, or train this one again.",
       EXPERIMENT_NOT_FOUND: "It was deleted. Reload the page and choose another model.",
       CONFLICT: "Choose another model, or try again in a moment.",
-      INTERNAL_ERROR: "Try again; the model is then loaded anew.",
+      INTERNAL_ERROR: "Try again. The model will be loaded again.",
       NOT_FOUND: "Choose another image.",
     };
     const showProblem = (problem) => {
@@ -165,8 +165,8 @@
       if (!problem) return;
       const { error, source } = problem;
       const isAway = error instanceof TypeError;
-      part("problem-text").textContent = isAway ? "The server does not answer." : `${source.name}: ${error.message}`;
-      part("problem-fix").textContent = isAway ? "Nothing was lost; try again when it is back." : FIXES[error.code] ?? "Try again.";
+      part("problem-text").textContent = isAway ? "The server is not responding." : `${source.name}: ${error.message}`;
+      part("problem-fix").textContent = isAway ? "Try again when the server is back." : FIXES[error.code] ?? "Try again.";
       if (isAway) Studio.connection.lost();
     };
 
@@ -185,7 +185,7 @@
       photo.src = entry.url;
       part("caption").textContent = `${entry.name}, ${prediction.width} × ${prediction.height} pixels`;
       part("model").textContent = entry.model;
-      part("timing").textContent = `Answered in ${prediction.duration_ms.toFixed(0)} ms by ${prediction.runtime}.`;
+      part("timing").textContent = `Predicted in ${prediction.duration_ms.toFixed(0)} ms with ${prediction.runtime}.`;
       showHeat(prediction);
       showAnswer(entry);
       writeAddress(entry.filename);
@@ -201,10 +201,10 @@
       const isOnly = isSigned && readRows(prediction).length === 0;
       const about = heat?.label ? `for ${heat.label}` : isOnly ? "the value" : `value ${(heat?.target ?? 0) + 1}`;
       let text = reason || "";
-      if (heat?.is_empty) text = `Nothing in the image ${isSigned ? "moves" : "speaks"} ${about}.`;
-      else if (heat) text = isSigned ? `What moves ${about}, up or down.` : `What speaks ${about}. Press another class to see what speaks for it.`;
+      if (heat?.is_empty) text = `No image area influences ${isSigned ? about : `the score ${about}`}.`;
+      else if (heat) text = isSigned ? `Areas that raise or lower ${about}.` : `Areas that count as evidence ${about}. Click another class to see its evidence.`;
       const isCoarse = canShow && heat.columns * heat.rows <= COARSE;
-      part("heat-text").textContent = isCoarse ? `${text} The model sees only ${heat.columns} × ${heat.rows} parts of the image; a larger image size in training gives a finer map.` : text;
+      part("heat-text").textContent = isCoarse ? `${text} The map has only ${heat.columns} × ${heat.rows} cells. Train with a larger image size for a finer map.` : text;
     };
     const readRows = ({ predictions, heat_map: heat }) => {
       if (predictions.probabilities) {
@@ -222,7 +222,7 @@
       const { predictions } = entry.prediction;
       part("top").textContent = describeTop(predictions);
       const truth = part("truth");
-      truth.textContent = entry.truth ? `In the dataset it is ${entry.truth}.` : "";
+      truth.textContent = entry.truth ? `Ground truth: ${entry.truth}.` : "";
       const isWrong = entry.truth && predictions.prediction?.class_name && predictions.prediction.class_name !== entry.truth;
       truth.classList.toggle("is-wrong", Boolean(isWrong));
       showBars(entry, false);
@@ -246,7 +246,7 @@
       button.type = "button";
       button.dataset.target = String(row.target);
       button.setAttribute("aria-pressed", String(row.isExplained));
-      button.title = `Show what ${isSigned ? "moves" : "speaks for"} ${row.name}`;
+      button.title = `Show what ${isSigned ? "influences" : "is evidence for"} ${row.name}`;
       button.append(make("span", "bars__name", row.name), make("span", "bars__value", row.text));
       if (row.share !== null) button.append(makeBar(row.share, row.isExplained ? "fill-1" : "fill-8"));
       button.addEventListener("click", () => explain(entry, row.target));
@@ -300,26 +300,26 @@
       if (!tile || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       tile.closest("dialog").close();
-      ask({ filename: tile.dataset.filename, name: tile.dataset.filename });
+      ask({ filename: tile.dataset.filename, name: tile.dataset.name });
     });
     model.addEventListener("change", () => {
       writeAddress(shown?.filename);
       if (shown) ask({ name: shown.name, filename: shown.filename, blob: shown.blob });
     });
-    if (root.dataset.image) ask({ filename: root.dataset.image, name: root.dataset.image });
+    if (root.dataset.image) ask({ filename: root.dataset.image, name: root.dataset.name });
 
     /* The camera: on after a press only, off again with the page. */
     let stream = null;
     const CAMERA_PROBLEMS = {
-      NotAllowedError: "The browser did not allow the camera. Allow it in the address bar, then press the button again.",
+      NotAllowedError: "Camera access was denied. Allow it in the browser's address bar, then try again.",
       NotFoundError: "No camera was found. Connect one, or drop an image instead.",
-      NotReadableError: "Another program uses the camera. Close it there, then press the button again.",
+      NotReadableError: "The camera is in use by another program. Close that program, then try again.",
     };
     const sayCamera = (text) => { const box = part("camera-problem"); box.textContent = text; box.hidden = !text; };
     const openCamera = async () => {
       sayCamera("");
       if (!navigator.mediaDevices?.getUserMedia) {
-        sayCamera("The browser gives the camera only to pages of this machine (localhost) or over HTTPS. Drop an image instead.");
+        sayCamera("Browsers allow the camera only on localhost or over HTTPS. Drop an image instead.");
         return;
       }
       try {
@@ -340,7 +340,7 @@
     };
     const takePicture = () => {
       const video = part("camera-video");
-      if (!video.videoWidth) { sayCamera("The camera has not shown a picture yet. Try again in a second."); return; }
+      if (!video.videoWidth) { sayCamera("The camera is still starting. Try again in a second."); return; }
       sayCamera("");
       const canvas = make("canvas");
       canvas.width = video.videoWidth;

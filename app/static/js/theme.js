@@ -13,9 +13,15 @@
     if (choice === "light" || choice === "dark") root.dataset.theme = choice;
     else delete root.dataset.theme;
   };
+  /* From "system" first to what looks different, so that the first press is seen, then through the other to "system". */
+  const findNext = () => {
+    const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+    const order = isDark ? ["system", "light", "dark"] : ["system", "dark", "light"];
+    return order[(order.indexOf(root.dataset.themeChoice) + 1) % order.length];
+  };
   const describe = () => {
     const choice = root.dataset.themeChoice;
-    const next = CHOICES[(CHOICES.indexOf(choice) + 1) % CHOICES.length];
+    const next = findNext();
     for (const button of document.querySelectorAll("[data-theme-toggle]")) {
       button.setAttribute("aria-label", `Theme: ${choice}. Change to ${next}`);
       button.title = `Theme: ${choice}`;
@@ -31,7 +37,7 @@
   document.addEventListener("DOMContentLoaded", describe);
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-theme-toggle]")) return;
-    const choice = CHOICES[(CHOICES.indexOf(root.dataset.themeChoice) + 1) % CHOICES.length];
+    const choice = findNext();
     try { localStorage.setItem(KEY, choice); } catch { /* kept for this page only */ }
     change(choice);
   });

@@ -106,16 +106,16 @@
   let checked = 0;
   const showChecks = async () => {
     const box = document.getElementById("run-checks");
-    const now = box && readNow();
+    const now = box && form().checkValidity() && readNow(); /* what cannot be saved is told when it is saved */
     if (!now) return;
     checked += 1;
     const number = checked;
     const headers = { "Content-Type": "application/json", "HX-Request": "true" };
     const body = JSON.stringify({ changes: findChanges(now) });
     const answer = await fetch(`${root().dataset.api}/checks`, { method: "POST", headers, body }).catch(() => null);
-    if (!answer?.ok) return; /* what cannot be saved is told when it is saved */
+    if (!answer?.ok) return;
     const text = await answer.text();
-    if (number !== checked || !box.isConnected) return;
+    if (number !== checked || !box.isConnected || text.includes(" data-invalid>")) return;
     const hadFocus = box.contains(document.activeElement);
     const wasOpen = box.querySelector("details")?.open;
     htmx.swap(box, text, { swapStyle: "outerHTML" });
@@ -128,6 +128,25 @@
   const askChecks = (delay = CHECK_PAUSE_MS) => { clearTimeout(checkTimer); checkTimer = setTimeout(showChecks, delay); };
   const followPending = () => { if (document.querySelector("#run-checks[data-pending]")) askChecks(CHECK_AGAIN_MS); };
   for (const name of ["settings-saved", "checks-changed", "live:splits", "live:dataset"]) document.body.addEventListener(name, () => askChecks());
+  /* A press on a fix saves it; while something is unsaved it goes into the form, where it is saved with the rest. */
+  const fillIn = (change) => {
+    for (const path of pathsOf(change)) {
+      const value = valueAt(change, path);
+      for (const field of form().querySelectorAll(`[name="${CSS.escape(path)}"]`)) {
+        if (field.type === "checkbox") field.checked = value;
+        else field.value = Array.isArray(value) ? value.join(", ") : value;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    }
+    askChecks(0);
+  };
+  document.addEventListener("click", (event) => {
+    const fix = event.target.closest("#run-checks [hx-patch]");
+    if (!fix || !isUnsaved()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    fillIn(JSON.parse(fix.getAttribute("hx-vals")));
+  }, true);
   /* A file of weights that was downloaded on another computer. */
   const addWeights = async (button, file) => {
     button.setAttribute("aria-busy", "true");
@@ -158,7 +177,7 @@
       badge.textContent = `${number} changed`;
       total += number;
     }
-    form().querySelector("[data-settings-changed]").textContent = total ? `${total} changed from the default` : "All at their defaults";
+    form().querySelector("[data-settings-changed]").textContent = total ? `${total} changed from the defaults` : "All settings have their default values";
   };
   const update = () => {
     if (!form()) return;
@@ -215,9 +234,9 @@
     if (!isUnsaved()) { refresh(); return; }
     const ours = findChanges(readNow() || {});
     const both = changed.filter((path) => valueAt(ours, path) !== undefined && !agrees(valueAt(ours, path), valueAt(record, path)));
-    if (hasMoved) elsewhere = `Changed elsewhere: this experiment is ${record.status} now. Discard to see it.`;
-    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save keeps yours, Discard theirs.`;
-    else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Save keeps both.`;
+    if (hasMoved) elsewhere = `Changed elsewhere: this experiment is now ${record.status}. Discard your changes to see it.`;
+    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save to use your values, or discard your changes to use theirs.`;
+    else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Saving keeps both changes.`;
     showState();
   };
   const followServer = async () => {
@@ -272,7 +291,7 @@
       event.target.closest("button").focus();
     }
     if (event.target.closest("[data-discard]")) {
-      Studio.ask({ title: "Discard your changes?", text: "The form goes back to the saved settings.", action: "Discard", isDanger: true })
+      Studio.ask({ title: "Discard your changes?", text: "The settings return to their saved values.", action: "Discard changes", isDanger: true })
         .then((isYes) => { if (isYes) { isDiscarding = true; trainAfterSave = false; refresh(); } });
     }
   });
@@ -301,8 +320,8 @@
     event.stopImmediatePropagation();
     trainAfterSave = false;
     const broken = [...form().elements].filter((field) => { try { return field.name && Studio.readValue(field) && false; } catch { return true; } });
-    const details = broken.map((field) => ({ field: field.name, message: "Write one number, or a list such as [224, 192]." }));
-    Studio.showProblem(form(), { message: "This cannot be read.", details });
+    const details = broken.map((field) => ({ field: field.name, message: "Enter one number, or a list such as [224, 192]." }));
+    Studio.showProblem(form(), { message: "Please correct:", details });
     showRefusal();
   }, true);
   document.addEventListener("form:success", (event) => {
@@ -321,7 +340,7 @@
       for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
     }
     marked[0]?.focus();
-    showState(marked.length ? "Not saved: see what is marked." : "Not saved: the reason is above the settings.");
+    showState(marked.length ? "Not saved: correct the marked settings." : "Not saved: see the message above the settings.");
   };
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.target?.id === "training-settings" && event.detail.elt === document.body) isDiscarding = false;
@@ -329,7 +348,7 @@
     if (isAskedAgain) { isAskedAgain = false; followServer(); }
     if (event.detail.successful) return;
     /* What tries again later still wants to train. */
-    if (event.detail.xhr.status === 0) { showState(`Not saved${trainAfterSave ? " and not trained" : ""}: the server does not answer.`); return; }
+    if (event.detail.xhr.status === 0) { showState(`Not saved${trainAfterSave ? " and not trained" : ""}: the server is not responding.`); return; }
     trainAfterSave = false;
     showRefusal();
   });

@@ -31,7 +31,7 @@
       panel.dataset.isCut = "";
     }
     const isCut = Number(panel.dataset.offset) > 0 || panel.dataset.isCut !== undefined;
-    panel.querySelector("[data-log-state]").textContent = isCut ? "The last lines; the download has all of them." : "";
+    panel.querySelector("[data-log-state]").textContent = isCut ? "Only the last lines are shown. Download the log to see all." : "";
     box.scrollTop = box.scrollHeight;
   };
   const read = async () => {
@@ -66,7 +66,7 @@
   const pressFollow = (isOn) => {
     const button = part("[data-log-follow]");
     button.setAttribute("aria-pressed", String(isOn));
-    part("[data-log-state]").textContent = isOn ? "" : "Stands still. Follow goes on with what came since.";
+    part("[data-log-state]").textContent = isOn ? "" : "Paused. Choose Follow log to continue.";
     if (isOn) read();
   };
 

@@ -7,7 +7,8 @@
   const QUEUE_LOOK_MS = 20000; /* jobs of other projects come and go without an event in this one */
   const BESIDE_MS = 8000;
   const BEST = "best epoch";
-  const PHASES = { init: "Getting ready", fit: "Training", eval: "Validating", finalize: "Finishing" };
+  const PHASES = { init: "Preparing", fit: "Training", eval: "Validating", finalize: "Finishing" };
+  const ASKED = { pause: "Pausing…", stop_keep: "Stopping…", cancel: "Cancelling…" };
   const TYPES = [
     "TRAIN_PROGRESS", "RESOURCE_STATS", "JOB_PROGRESS", "EPOCH_FINISHED", "CHECKPOINT_SAVED", "RUN_ASKED", "EXPERIMENT_STATUS",
     "RUN_CONFIG_RESOLVED", "RUN_RECOVERED", "SAMPLES_SKIPPED", "JOB_STATUS", "QUEUE_CHANGED", "LOG_LINE",
@@ -105,7 +106,7 @@
     const value = select && metrics[select.dataset.primary];
     const figure = typeof value === "number" ? `, ${title} ${value.toPrecision(3)}` : "";
     const region = find("#run-announce");
-    if (region) region.textContent = `Epoch ${metrics.epoch} ended${figure}.`;
+    if (region) region.textContent = `Epoch ${metrics.epoch} finished${figure}.`;
   };
 
   /* Buttons that were pressed say so at once, here and in every other tab. */
@@ -118,12 +119,17 @@
     action.querySelector("button").removeAttribute("aria-disabled");
     action.querySelector(".reason").textContent = action.dataset.help;
   };
+  const ASKED_FOR = { /* as in training_results.py */
+    pause: ["It pauses after this batch.", "The run is pausing. Stop it when it is paused."],
+    stop_keep: ["It stops after this batch.", "The run is stopping."],
+    cancel: ["It ends after this batch.", "The run is being cancelled."],
+  };
   const showAsked = (command) => {
     for (const action of findRoot().querySelectorAll("[data-action]")) {
       const isIt = action.dataset.action === command;
       if (isIt) action.querySelector("[data-label]").textContent = action.dataset.askedLabel;
       const isWeaker = ["pause", "stop_keep"].includes(action.dataset.action);
-      if (isIt || isWeaker) disable(action, "Asked for already; it happens after the batch that is being worked on.");
+      if (isIt || isWeaker) disable(action, ASKED_FOR[command][isIt ? 0 : 1]);
       delete action.dataset.waitsForCheckpoint;
     }
   };
@@ -144,7 +150,7 @@
       setText("phase", PHASES[phase]);
       setText("epoch", `${epoch} of ${epochs}`);
       setText("step", steps ? `step ${count(step)} of ${count(steps)}` : "");
-      setText("eta", eta === null ? "not known yet" : showDuration(eta));
+      setText("eta", eta === null ? "estimating…" : showDuration(eta));
       setBar("all", (epoch - 1) * Math.max(steps, 1) + step, epochs * Math.max(steps, 1));
     },
     RESOURCE_STATS: (stats) => {

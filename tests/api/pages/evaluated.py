@@ -51,9 +51,11 @@ def make_project(
     return project
 
 
-def make_experiment(server: LiveServer, client: httpx.Client, project: str, name: str = "First try") -> str:
+def make_experiment(
+    server: LiveServer, client: httpx.Client, project: str, name: str = "First try", split: str = "main"
+) -> str:
     """Return a completed experiment with both checkpoints."""
-    body = {"name": name, "split_name": "main"}
+    body = {"name": name, "split_name": split}
     experiment: str = client.post(f"/api/training/{project}/experiments", json=body).json()["data"]["id"]
     stores = server.studio.evaluations._stores
     run = RunRecord(id=new_id("run"), experiment_id=experiment, status="completed", created_at=utc_now())

@@ -59,22 +59,22 @@ def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: s
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
     assert (verdict.title, verdict.detail) == (title, detail)
     assert "+10.0 points (95 % interval +5.0 to +15.0)" in verdict.lines[0]
-    assert "Second alone gets 9 images right, First alone 3." in verdict.lines[1]
+    assert "Only Second is correct on 9 images, only First on 3." in verdict.lines[1]
 
 
 @pytest.mark.parametrize(
     ("alone", "words"),
     [
-        ({"only_reference": 0}, "Second alone gets 9 images right; there is none that only First gets right."),
-        ({"only_other": 0}, "First alone gets 3 images right; there is none that only Second gets right."),
-        ({"only_reference": 0, "only_other": 0}, "There is no image that only one of them gets right."),
-        ({"only_reference": 0, "only_other": 1}, "Second alone gets 1 image right; there is none"),
-        ({"based_on": "error"}, "The error of Second is smaller on 9 images, that of First on 3."),
+        ({"only_reference": 0}, "Only Second is correct on 9 images; only First on none."),
+        ({"only_other": 0}, "Only First is correct on 3 images; only Second on none."),
+        ({"only_reference": 0, "only_other": 0}, "There is no image that only one of them predicts correctly."),
+        ({"only_reference": 0, "only_other": 1}, "Only Second is correct on 1 image; only"),
+        ({"based_on": "error"}, "Second has the smaller error on 9 images, First on 3."),
         (
             {"based_on": "error", "only_reference": 0},
-            "The error of Second is smaller on 9 images, that of First on none.",
+            "Second has the smaller error on 9 images, First on none.",
         ),
-        ({"based_on": "error", "only_other": 0}, "The error of First is smaller on 3 images, that of Second on none."),
+        ({"based_on": "error", "only_other": 0}, "First has the smaller error on 3 images, Second on none."),
         ({"based_on": "error", "only_other": 0, "only_reference": 0}, "Both have the same error on every image."),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_metric_without_an_interval_says_why() -> None:
     data = comparison()
     known = build_result(SELECTION, Comparison.model_validate(data)).metrics[0].bars
     assert [bar.interval for bar in known] == ["0.7500 to 0.8500", "no interval"]
-    assert [bar.why_none for bar in known] == ["", "No interval could be computed"]
+    assert [bar.why_none for bar in known] == ["", "No interval could be calculated"]
     data["experiments"][1]["headline"]["accuracy"] |= {"value": -4.5, "reason": "3 of 5 classes have no image here."}
     data["experiments"][0]["headline"] = {}
     result = build_result(SELECTION, Comparison.model_validate(data))
@@ -137,7 +137,7 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     html = show(build_result(SELECTION, compare_label()))
     assert MARKUP not in html
     assert html.count("&lt;script&gt;") > 5
-    for text in ("Which is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+    for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
         assert text in html
     assert html.count("1,200 images can miss something.") == 1
     assert f"experiments={EID},{OTHER_EID}&amp;only={EID}" in html
@@ -152,7 +152,7 @@ def test_the_fragment_is_what_the_page_holds() -> None:
     html = render_fragment(comparison_fragment(PID, query, compare_label()))
     assert html.startswith('<div id="comparison"')
     assert MARKUP not in html
-    for text in ("Which is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+    for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
         assert text in html
     page = show(build_result(Selection(PID, tuple(query.experiments), reference=EID), compare_label()))
     assert html.rstrip() in page
@@ -167,7 +167,7 @@ def test_without_evaluations_it_says_where_to_evaluate() -> None:
     data |= {"tests": [], "notes": [note]}
     html = show(build_result(SELECTION, Comparison.model_validate(data)))
     assert f'href="/projects/{PID}/evaluation?experiment={OTHER_EID}"' in html
-    assert "Which is better" not in html
+    assert "Which model is better" not in html
 
 
 def test_long_curves_are_thinned_and_keep_their_end() -> None:
@@ -201,7 +201,9 @@ def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:
     assert [bool(choice.reason) for choice in choices] == [False, False, False, True]
 
 
-@pytest.mark.parametrize(("number", "text"), [(0, "Choose two"), (1, "one more"), (2, ""), (6, ""), (7, "At most 6")])
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "Select at least two"), (1, "one more"), (2, ""), (6, ""), (7, "at most 6")]
+)
 def test_too_few_and_too_many_are_told(number: int, text: str) -> None:
     problem = describe_problem(Selection(PID, tuple(f"exp-0000000{n}" for n in range(number))))
     assert text in problem

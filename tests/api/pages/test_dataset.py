@@ -62,7 +62,10 @@ def test_empty_page_says_what_to_do_and_how_images_lie(client: httpx.Client, pro
     known = client.get("/api/tasks").json()["data"]["tasks"][0]["import_formats"]
     assert len(known) >= 2
     titles = [title_of(item) for item in describe_formats(known)]
-    assert re.findall(r"<li>([^<]+)</li>", html[html.index("Supported folder layouts") :])[: len(known)] == titles
+    assert (
+        re.findall(r"<li>([^<]+)</li>", html[html.index("Supported folder layouts and formats") :])[: len(known)]
+        == titles
+    )
     assert titles[0].startswith("One folder of images per class")
 
 
@@ -84,7 +87,7 @@ def test_filters_order_and_page_are_in_the_address(client: httpx.Client, importe
     query = {"class": "blue", "search": "_00", "sort": "-filename", "view": "list", "split": "main"}
     answer = client.get(f"/projects/{imported}/dataset/image-grid", params=query, headers=HTMX)
     names = re.findall(r"data-image-link>([^<]+)<", answer.text)
-    assert names == [f"blue_{number:03}.png" for number in range(9, -1, -1)]
+    assert names == [f"blue/blue_{number:03}.png" for number in range(9, -1, -1)]
     assert '<section id="image-grid"' in answer.text
     assert "10 of 120 images" in answer.text
     pushed = answer.headers["hx-push-url"]
@@ -101,18 +104,18 @@ def test_subsets_of_a_split_can_be_browsed(client: httpx.Client, imported: str) 
     assert f"{stats['val']} of 120 images" in text_of(html)
     assert f"Train {stats['train']} Validation {stats['val']} Test {stats['test']}" in text_of(html)
     gone = text_of(client.get(f"/projects/{imported}/dataset?split=gone&subset=val").text)
-    assert "There is no split “gone”" in gone
+    assert "The split “gone” does not exist" in gone
     assert "120 images" in gone
 
 
 def test_nothing_found_says_which_filter_to_drop(client: httpx.Client, imported: str) -> None:
     html = text_of(client.get(f"/projects/{imported}/dataset?class=blue&search=red").text)
-    assert "No image matches" in html
-    assert "Drop the class “blue” (60 images)" in html
-    assert "Drop the search “red” (60 images)" in html
+    assert "No images match" in html
+    assert "Remove the class “blue” (60 images)" in html
+    assert "Remove the search “red” (60 images)" in html
     html = text_of(client.get(f"/projects/{imported}/dataset?class=green&search=zebra").text)
     assert "Drop the" not in html
-    assert "Drop every filter (120 images)" in html
+    assert "Remove all filters (120 images)" in html
 
 
 @pytest.mark.parametrize("query", ["page=99999", "page=2", "unknown=1", "subset=&class=&search=", "image=nobody.png"])
@@ -141,7 +144,7 @@ def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: h
     deep = client.get(f"/projects/{imported}/dataset", params=query).text
     assert 'data-image="blue_058.png" data-is-shown' in deep
     other = client.get(f"/projects/{imported}/dataset/image-detail", params={**query, "class": MARKUP})
-    assert "The filter in use leaves this image out" in other.text
+    assert "This image does not match the current filters" in other.text
     missing = client.get(f"/projects/{imported}/dataset/image-detail?image=nobody.png", headers=HTMX)
     assert missing.status_code == 404
 
@@ -217,7 +220,7 @@ def test_identical_images_are_named_with_the_labels_that_differ(
     html = client.get(f"/projects/{project_id}/dataset").text
     assert 'id="identical-images"' in html
     assert "4 identical images" in html
-    assert "4 images are identical to another one (2 groups). 2 of the groups have more than one label." in html
-    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat0.png: cat</a>' in html
+    assert "4 images are identical to another image (2 groups). 2 of the groups have different labels." in html
+    assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat/cat0.png: cat</a>' in html
     summary = client.get(f"/api/datasets/{project_id}").json()["data"]
     assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2

@@ -66,7 +66,7 @@ def test_words_say_what_the_shapes_are() -> None:
     html = render(BOX, BOX)
     assert "&lt;cat&gt;: 2 objects" in html
     assert html.count('<rect class="overlay__shape stroke-2') == 2
-    assert "Show the annotations" in html
+    assert "Show annotations" in html
     assert "/images/a%20b%23.png" in html
     assert "Validation" in html
     assert "1.2 KB" in html
@@ -80,12 +80,12 @@ def test_values_have_their_names() -> None:
 
 def test_nothing_said_of_an_image_is_said() -> None:
     html = render(position=None)
-    assert "Not annotated" in html
-    assert "Show the annotations" not in html
-    assert "leaves this image out" in html
+    assert "No annotation" in html
+    assert "Show annotations" not in html
+    assert "does not match the current filters" in html
 
 
 def test_thousands_of_objects_are_cut() -> None:
     html = render(*[BOX] * 700)
     assert html.count("overlay__shape") == 500
-    assert "The first 500 of 700 shapes are drawn." in html
+    assert "The first 500 of 700 annotations are shown." in html

@@ -49,7 +49,12 @@ def read(client: httpx.Client, project: str, text: str = "") -> str:
 
 
 def tiles(html: str) -> list[str]:
-    """Return the images of the grid in their order."""
+    """Return the images of the grid in their order, without their folders."""
+    return [name.rpartition("/")[2] for name in name_tiles(html)]
+
+
+def name_tiles(html: str) -> list[str]:
+    """Return the images of the grid in their order, as the source names them."""
     return [unescape(name) for name in re.findall(r'<span class="sr-only">([^<]+)</span></span>\s*</a></li>', html)]
 
 
@@ -72,8 +77,8 @@ def test_fresh_experiment_offers_what_is_there(
     assert re.search(r"Test: \d images?", html)
     assert re.search(r'value="test" checked', html)
     assert "Second try" not in html  # the list holds completed experiments
-    assert re.search(r"\d+ (has|have) not completed\.", html)
-    assert "It is still training." in read(client, labelled, f"?experiment={other}")
+    assert re.search(r"\d+ (is|are) not completed yet\.", html)
+    assert "It is still being trained." in read(client, labelled, f"?experiment={other}")
     client.delete(f"/api/training/{labelled}/experiments/{other}")
 
 
@@ -108,14 +113,14 @@ def test_missing_checkpoint_and_split_are_reasons(
     assert "Best, epoch" not in html
     assert "Last, epoch" in html
     best.with_name("last.ckpt").unlink()
-    assert "The files of its checkpoints are gone" in read(client, labelled, f"?experiment={experiment}")
+    assert "Its checkpoint files were deleted" in read(client, labelled, f"?experiment={experiment}")
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
         ("failed", "The evaluation failed"),
-        ("interrupted", "The server stopped while it ran."),
+        ("interrupted", "The server stopped during the evaluation."),
         ("cancelled", "The evaluation was cancelled"),
     ],
 )
@@ -151,8 +156,8 @@ def test_an_attempt_to_evaluate_again_that_did_not_end_well_stands_above_the_res
     url = f"/projects/{labelled}/evaluation/evaluation-report"
     answer = client.get(url, params={"experiment": experiment, "seen": found.group(1)})
     assert answer.status_code == 200, "the state has changed"
-    assert re.search(f"Evaluating again (was )?{status}", answer.text)
-    assert "The results below are of the evaluation before it." in answer.text
+    assert re.search(f"The new evaluation (was )?{status}", answer.text)
+    assert "The results below are from the previous evaluation." in answer.text
     assert "Confusion matrix" in answer.text
 
 
@@ -181,9 +186,9 @@ def test_figures_have_their_intervals_in_words_and_bars(
     accuracy = sum(row["correct"] for row in rows) / 20
     html = read(client, labelled, f"?experiment={experiment}")
     assert f"95 % interval: {accuracy - 0.1:.3f} to {accuracy + 0.1:.3f}" in html
-    assert "No interval could be computed" in html
+    assert "No interval could be calculated" in html
     assert html.count('class="metric__bar"') == 4
-    assert "1 image could not be read and was left out" in html
+    assert "1 image could not be read and was skipped" in html
     assert f'href="/projects/{labelled}/compare?experiments={experiment}"' in html
     assert "Expected calibration error (ECE): 0.100" in html
     assert 'id="reliability"' in html
@@ -212,7 +217,7 @@ def test_cell_of_the_matrix_filters_the_grid(
     assert pushed == f"/projects/{labelled}/evaluation?experiment={experiment}&class=apple&predicted=%3Cb%3Epear"
     assert set(tiles(client.get(pushed).text)) == wanted
     nothing = client.get(f"/projects/{labelled}/evaluation/result-grid?experiment={experiment}&class=grape").text
-    assert "No image is like this" in nothing
+    assert "No images match" in nothing
     assert 'id="result-grid"' in nothing
 
 
@@ -274,20 +279,20 @@ def test_a_hundred_classes_stay_small(server: LiveServer, client: httpx.Client, 
     names = [f"species number {number}" for number in range(100)]
     write_label_results(server, labelled, experiment, names, 10_000, share_right=0.96)
     html = read(client, labelled, f"?experiment={experiment}")
-    assert "Loading the matrix." in html
+    assert "Loading confusion matrix…" in html
     url = f"/projects/{labelled}/evaluation"
     matrix = client.get(f"{url}/confusion-matrix?experiment={experiment}&show=shares")
     assert len(matrix.content) < MAX_HTML_BYTES
     assert 'id="confusion-matrix"' in matrix.text
     assert matrix.text.count('<th scope="row">') == 100
-    assert "taken for" in matrix.text
+    assert "predicted as" in matrix.text
     assert html.count('<th scope="row"><a') == 15
     scores = client.get(f"{url}/class-scores?experiment={experiment}&scores=all").text
     assert scores.count('<th scope="row"><a') == 100
     write_label_results(server, labelled, experiment, names, 10_000, share_right=0.1)
     dense = client.get(f"{url}/confusion-matrix?experiment={experiment}")
     assert len(dense.content) < MAX_HTML_BYTES
-    assert "The 28 classes with the most mistakes, of 100." in dense.text
+    assert "Shows the 28 of 100 classes with the most mistakes." in dense.text
 
 
 def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: httpx.Client, tmp_path: Path) -> None:
@@ -296,8 +301,8 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     write_value_results(server, project, experiment)
     html = read(client, project)
     assert 'id="value-cloud"' in html
-    assert "width: truth and prediction" in html
-    assert "weight: truth and prediction" in read(client, project, "?value=1")
+    assert "width: ground truth and prediction" in html
+    assert "weight: ground truth and prediction" in read(client, project, "?value=1")
     assert "Median absolute error 0.900" in html
     assert tiles(html)[:2] == ["i0_19.png", "i0_18.png"]
     assert "Confusion matrix" not in html
@@ -323,17 +328,17 @@ def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_witho
     identical = {"images": 15, "other_label": 3, "without": without}
     leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": identical})
     html = read(client, labelled, f"?experiment={experiment}")
-    assert "15 of the 20 evaluated images are identical to training images, 3 of them with another label." in html
-    assert "5 images are left that the model has not seen." in html
+    assert "15 of the 20 evaluated images are identical to training images, 3 of them with a different label." in html
+    assert "5 images are new to the model." in html
     assert html.index('id="evaluation-leaks"') < html.index('class="metrics"')
     assert '<td class="is-number">0.512</td>' in html
     assert '<td class="is-number">0.200 to 0.800</td>' in html
     assert '<td class="is-number">not enough images</td>' in html
-    assert "15 images seen in training" in html  # in the list of experiments
+    assert "15 images used in training" in html  # in the list of experiments
     none_left = {"images": 20, "other_label": 0, "without": {"num_images": 0, "metrics": {}, "intervals": {}}}
     leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": none_left})
     html = read(client, labelled, f"?experiment={experiment}")
-    assert "All 20 evaluated images are identical to training images. No image is left" in html
+    assert "All 20 evaluated images are identical to training images. No new images are left" in html
 
 
 def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(
@@ -356,4 +361,4 @@ def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(
     server.studio.evaluations._stores.datasets.change_table(project, copy_content)
     html = read(client, project, f"?experiment={made}")
     assert "3 of the 20 evaluated images are identical to training images." in html
-    assert "Evaluate again for the score without them." in html
+    assert "Evaluate again to get the metrics without them." in html

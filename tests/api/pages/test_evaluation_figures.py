@@ -40,9 +40,12 @@ def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> N
         return _explain_intervals(record, {"num_images": 500} | aggregate)
 
     assert len(notes("test")) == 1
-    assert "another training run would vary further" in notes("test")[0]
-    assert "chose the best epoch" in notes("val")[1]
-    assert [text.split(" images")[0] for text in notes("test", "val", "train")[1:]] == ["Validation", "Training"]
+    assert "Another training run can vary more" in notes("test")[0]
+    assert "used to choose the best epoch" in notes("val")[1]
+    assert [text.split(" images")[0] for text in notes("test", "val", "train")[1:]] == [
+        "These include validation",
+        "These include training",
+    ]
     limits = {"unseen_share": 0.006, "note": "500 images can miss something."}
     assert notes("test", interval_limits=limits)[1:] == ("500 images can miss something.",)
 
@@ -54,5 +57,8 @@ def test_calibration_is_judged_only_beyond_chance() -> None:
     calibration["chance"] = {"mean": 0.06, "low": 0.01, "high": 0.15, "level": 0.95, "p_value": 0.2}
     sentence = make_calibration(calibration, 40).sentence
     assert "would show 0.060 on average and 0.010 to 0.150 in 95 % of cases." in sentence
-    assert "40 images show no clear difference" in sentence
-    assert "It is surer than it should be." in make_calibration(calibration | {"verdict": "overconfident"}, 40).sentence
+    assert "No clear difference from a perfectly calibrated model on 40 images" in sentence
+    assert (
+        "The model is overconfident: its confidence is higher than its accuracy."
+        in make_calibration(calibration | {"verdict": "overconfident"}, 40).sentence
+    )

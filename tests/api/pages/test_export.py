@@ -96,13 +96,13 @@ def test_form_has_a_card_per_format_and_options_of_the_api(world: World) -> None
 def test_completed_export_shows_its_certificate_its_files_and_how_to_run_it(world: World) -> None:
     record = world.export()
     html = world.page(f"?export={record.id}")
-    assert "The largest difference between the file and the model on 2 images is 1e-6;" in html
-    assert "less than 0.0001 is allowed: passed." in html
+    assert "On 2 images, the outputs of the exported file and the model differ by at most 1e-6 (" in html
+    assert "(allowed: below 0.0001): passed." in html
     for part in ("download", "bundle"):
         assert f'href="/api/export/{world.project_id}/{record.id}/{part}"' in html
     assert sha256(b"abc").hexdigest() in html
     assert f"unzip {record.id}.zip" in html
-    assert "the model itself" in html
+    assert "the exported model" in html
     match = re.search(r'hx-vals="([^"]+)"', html)
     assert match is not None
     values = json.loads(match[1].replace("&#34;", '"'))
@@ -115,9 +115,9 @@ def test_completed_export_shows_its_certificate_its_files_and_how_to_run_it(worl
 def test_refused_export_says_why_and_keeps_its_certificate(world: World) -> None:
     record = world.export(opset_version=13)
     html = world.page(f"?export={record.id}")
-    assert "Refused: the file does not answer as the model does" in html
+    assert "Rejected: the exported file gives different predictions than the model" in html
     assert "more than the tolerance" in html
-    assert "on 2 images is 0.5; less than 0.0001 is allowed: not passed." in html
+    assert "differ by at most 0.5 (allowed: below 0.0001): not passed." in html
     assert "/download" not in html
     assert "Export again" in html
 
@@ -127,24 +127,24 @@ def test_running_export_shows_its_steps_and_is_cancelled(world: World) -> None:
     record = world.studio.exports.create_export(world.project_id, request)
     progress = world.page(f"?export={record.id}", "/export-progress")
     assert '<div id="export-progress"' in progress
-    assert "Compare it with the model" in progress
+    assert "Compare with the trained model" in progress
     assert f'hx-post="/api/jobs/{record.job_id}/cancel"' in progress
     html = world.page(f"?export={record.id}")
-    assert "It is running: cancel it first." in html
+    assert "This export is running. Cancel it first." in html
     assert world.client.post(f"/api/jobs/{record.job_id}/cancel", json={}).status_code == 200
     world.studio.scheduler.wait(record.job_id or "", WAIT_S)
     html = world.page(f"?export={record.id}")
-    assert "It was cancelled and left no file." in html
+    assert "No file was created." in html
     assert "cancel-export" not in html
 
 
 def test_export_that_is_not_there_is_said(world: World) -> None:
-    assert "This export is not there" in world.page("?export=export-00000000")
+    assert "This export does not exist" in world.page("?export=export-00000000")
 
 
 @pytest.mark.parametrize(
     ("diff", "words"),
-    [(7.01e-6, "is 7e-6;"), (1.24e-5, "is 1.2e-5;"), (9.5e-6, "is 9.5e-6;"), (0.0, "is 0;")],
+    [(7.01e-6, "at most 7e-6 ("), (1.24e-5, "at most 1.2e-5 ("), (9.5e-6, "at most 9.5e-6 ("), (0.0, "at most 0 (")],
 )
 def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     certificate = ParityCertificate(
@@ -169,9 +169,9 @@ def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     ]
     shown = make_certificate("proj-00000000", certificate, metrics, images)
     assert words in shown.sentence
-    assert "on 269 images of test is " in shown.sentence
-    assert shown.sentence.endswith("; less than 0.0001 is allowed: passed.")
-    assert f"is {dict(shown.facts)['Largest difference']};" in shown.sentence
+    assert "On 269 images of test, " in shown.sentence
+    assert shown.sentence.endswith(" (allowed: below 0.0001): passed.")
+    assert f"at most {dict(shown.facts)['Largest difference']} (" in shown.sentence
     assert ("Compared", "269 of 900 images, drawn with seed 3") in shown.facts
     assert shown.metrics == [["Accuracy", "0.9000", "-"]]
     assert shown.worst[0].url == "/api/datasets/proj-00000000/thumbnails/a%20b/%C3%BC.png"

@@ -49,7 +49,7 @@ def test_corrupt_document_is_named_and_the_rest_works(
     root = Path(client.get("/api/system/workspace").json()["data"]["path"])
     (root / "projects" / broken / "project.json").write_text("{ this is no json")
     html = client.get("/projects").text
-    assert "cannot be used" in html
+    assert "cannot be read" in html
     assert re.search(rf"<code>[^<]*{broken}[^<]*project.json[^<]*</code>", html)
     assert f'id="{project_id}"' in html
 

@@ -39,12 +39,14 @@ def test_models_are_offered_with_the_reason_why_not() -> None:
     ]
     shell = ProjectShell(PID, MARKUP, "task", "Task", "label", 1, "Playground", ())
     options = tuple(_describe_model(model) for model in models)
-    context = PlaygroundContext(shell, options, EID, 'a" b.png', is_missing=True, explains_values=False)
+    context = PlaygroundContext(
+        shell, options, EID, 'a" b.png', 'day1/a" b.png', is_missing=True, explains_values=False
+    )
     html = render_fragment(Fragment("playground/index.html", context))
     assert f'<option value="{EID}" selected>Good · accuracy 0.9</option>' in html
     assert f'<option value="{OTHER_EID}" disabled>New (not trained yet)</option>' in html
-    assert 'data-image="a&#34; b.png"' in html
-    assert "The model of this address cannot be asked" in html
+    assert 'data-image="a&#34; b.png" data-name="day1/a&#34; b.png"' in html
+    assert "The model in this link is not available" in html
     assert "data-is-signed" not in html
     assert MARKUP not in html
 
@@ -60,7 +62,7 @@ def test_picker_links_to_the_page_with_the_image() -> None:
     assert "last page" in html
     middle = render_fragment(image_picker_fragment(PID, EID, page_of("a.png", page=2, total_pages=3), "x y", "val"))
     assert "subset=val&amp;search=x+y&amp;page=3" in middle
-    assert "No image matches" in render_fragment(image_picker_fragment(PID, EID, page_of(), "", "all"))
+    assert "No images match" in render_fragment(image_picker_fragment(PID, EID, page_of(), "", "all"))
 
 
 def test_a_project_without_models_says_what_to_do(client: httpx.Client, project_id: str) -> None:

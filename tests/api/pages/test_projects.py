@@ -124,8 +124,8 @@ def test_every_kind_has_a_drawing() -> None:
 @pytest.mark.parametrize(
     ("work", "text"),
     [
-        (TRAINING, "Training, 25 %, 2 more waiting"),
-        (TRAINING.model_copy(update={"is_running": False, "num_more": 0}), "Training: waiting to start"),
+        (TRAINING, "Training, 25 %, 2 more queued"),
+        (TRAINING.model_copy(update={"is_running": False, "num_more": 0}), "Training: queued"),
         (TRAINING.model_copy(update={"kind": "import", "progress": JobProgress(), "num_more": 0}), "Importing images"),
     ],
 )
@@ -139,7 +139,7 @@ def test_work_is_put_in_words(work: ProjectWork, text: str) -> None:
 def test_the_dialog_of_a_deletion_says_what_goes() -> None:
     extent = ProjectExtent(project=PROJECT, task=None, num_exports=2, copy_name="Screws copy")
     html = render_fragment(project_dialog_fragment(extent, "delete"))
-    for words in ("1,797 images with", "1 experiment with", "2 exports", "is not touched"):
+    for words in ("1,797 images with", "1 experiment with", "2 exports", "is not changed"):
         assert words in html
     assert 'hx-delete="/api/projects/proj-00000001"' in html
     assert "aria-disabled" not in html
@@ -155,7 +155,7 @@ def test_the_dialog_of_a_deletion_says_why_not_now() -> None:
 
 def test_dialogs_are_there_for_each_project(client: httpx.Client, project_id: str) -> None:
     path = f"/projects/{project_id}/project-dialog"
-    for action, words in (("rename", "hx-patch"), ("duplicate", "A project copy"), ("delete", "It is empty")):
+    for action, words in (("rename", "hx-patch"), ("duplicate", "A project copy"), ("delete", "project is empty")):
         answer = client.get(path, params={"action": action})
         assert '<div id="project-dialog">' in answer.text
         assert words in answer.text
@@ -208,12 +208,12 @@ def render_steps(next_step: NextStep, **changes: object) -> str:
     ("step", "heading", "num_done"),
     [
         ("import", "Next: import images", 0),
-        ("split", "Next: make a split", 1),
-        ("experiment", "Next: choose a model", 2),
-        ("train", "Next: train", 3),
-        ("evaluate", "Next: evaluate", 4),
-        ("export", "Next: export", 5),
-        ("done", "Every step is done", 6),
+        ("split", "Next: create a split", 1),
+        ("experiment", "Next: create an experiment", 2),
+        ("train", "Next: train the model", 3),
+        ("evaluate", "Next: evaluate the model", 4),
+        ("export", "Next: export the model", 5),
+        ("done", "All steps are done", 6),
     ],
 )
 def test_the_first_steps_name_the_next(step: NextStep, heading: str, num_done: int) -> None:
@@ -236,7 +236,7 @@ def test_work_shows_how_far_it_is_and_what_comes_then() -> None:
     work = TRAINING.model_copy(update={"kind": "import", "progress": JobProgress(done=3, total=9, message="Reading")})
     html = render_steps("wait", project=PROJECT.model_copy(update={"work": work}))
     assert 'value="3" max="9"' in html
-    assert "Next: train" in html
+    assert "Next: train." in html
 
 
 def test_the_page_of_first_steps_is_whole(client: httpx.Client, project_id: str) -> None:

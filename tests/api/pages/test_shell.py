@@ -50,7 +50,7 @@ def test_project_leads_to_its_dataset(client: httpx.Client, project_id: str) -> 
 def test_missing_page_is_a_page_for_people_and_json_for_scripts(client: httpx.Client, path: str) -> None:
     answer = client.get(path, headers=BROWSER)
     assert answer.status_code == 404
-    assert "There is nothing here" in answer.text
+    assert "Page not found" in answer.text
     assert 'href="/projects"' in answer.text
     assert "<script>" not in answer.text
     assert client.get(path).json()["status"] == "error"

@@ -52,7 +52,7 @@ def imported_id(server: LiveServer, client: httpx.Client, project_id: str, tmp_p
 
 def test_project_without_images_leads_to_the_dataset_page(client: httpx.Client, project_id: str) -> None:
     html = client.get(f"/projects/{project_id}/split").text
-    assert "No images to divide yet" in html
+    assert "No images yet" in html
     assert f'href="/projects/{project_id}/dataset"' in html
     assert 'data-dialog-open="new-split"' not in html
 
@@ -64,7 +64,7 @@ def test_page_its_list_and_its_fragments(client: httpx.Client, imported_id: str)
     html = client.get(f"/projects/{imported_id}/split/split-list").text
     assert '<section id="split-list"' in html
     assert "<html" not in html
-    assert "Drawn here: 50 / 25 / 25 %, seed 7." in html
+    assert "Created here: 50 / 25 / 25 %, seed 7." in html
     assert f'href="/projects/{imported_id}/dataset?split=my+split&amp;subset=train"' in html
     assert f'hx-delete="/api/splits/{imported_id}/my%20split"' in html
     preview = client.get(f"/api/splits/{imported_id}/preview?train=0.6&val=0.2&test=0.2&seed=1", headers=HTMX).text
@@ -83,8 +83,8 @@ def test_taken_name_is_said_beside_the_field(client: httpx.Client, imported_id: 
 
 def test_card_says_where_it_comes_from_and_names_are_text() -> None:
     html = render(split(is_imported=True), split("mine", ratios=SplitRatios(), seed=3, warnings=["Few images."]))
-    assert "Came with the data" in html
-    assert "Drawn here: 70 / 15 / 15 %, seed 3." in html
+    assert "Imported with the dataset" in html
+    assert "Created here: 70 / 15 / 15 %, seed 3." in html
     assert "Few images." in html
     assert MARKUP not in html
     assert "&lt;script&gt;" in html
@@ -92,7 +92,7 @@ def test_card_says_where_it_comes_from_and_names_are_text() -> None:
 
 @pytest.mark.parametrize(
     ("users", "text"),
-    [(0, "No experiment uses it"), (1, "An experiment uses this split: “try 0”"), (9, "“try 3” and 5 more")],
+    [(0, "No experiment uses this split"), (1, "An experiment uses this split: “try 0”"), (9, "“try 3” and 5 more")],
 )
 def test_deletion_names_the_experiments(users: int, text: str) -> None:
     assert text in render(split(users=users))
@@ -100,7 +100,7 @@ def test_deletion_names_the_experiments(users: int, text: str) -> None:
 
 def test_split_of_an_active_run_cannot_be_deleted_and_says_why() -> None:
     html = render(split(users=1, status="training"))
-    assert "A run uses it" in html
+    assert "A training run uses this split" in html
     assert "hx-delete" not in html
     assert 'href="/projects/proj-00000000/training?experiment=exp-00000000"' in html
 
@@ -128,6 +128,8 @@ def test_page_stays_small_with_many_splits_of_many_classes() -> None:
 
 def test_whether_a_deleted_split_can_be_had_again_is_said_as_it_is() -> None:
     leaks = {"identical": {"groups": 2, "images": 4, "test_in_train": 2}}
-    assert "The same shares and seed give it again." in render(split(seed=1))
-    assert "Importing the images again gives it back." in render(split(is_imported=True))
-    assert "give another one, which keeps identical images in one subset" in render(split(seed=1, leaks=leaks))
+    assert "You can create it again with the same percentages and seed." in render(split(seed=1))
+    assert "Importing the dataset again restores it." in render(split(is_imported=True))
+    assert "gives a different split, because identical images are now kept in one subset" in render(
+        split(seed=1, leaks=leaks)
+    )

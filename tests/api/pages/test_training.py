@@ -44,7 +44,7 @@ def read(client: httpx.Client, path: str, **params: str) -> str:
 
 def test_empty_states_lead_to_what_is_missing(client: httpx.Client, project: str, project_id: str) -> None:
     text = read(client, f"/projects/{project_id}/training")
-    assert "There are no images yet" in text
+    assert "No images yet" in text
     assert f'href="/projects/{project_id}/dataset"' in text
     assert 'id="new-experiment"' not in text
     text = read(client, f"/projects/{project}/training")
@@ -96,7 +96,7 @@ def test_many_experiments_can_be_searched_and_stay_small(
         assert page.count(f'id="{name}"') == 1
     assert re.search(r"<select [^>]*id=[^>]* id=", page) is None
     assert f'hx-get="/projects/{project}/training/experiment-list?page=2"' in page
-    assert "No experiment matches" in read(client, f"/projects/{project}/training", search="zzz")
+    assert "No experiments match" in read(client, f"/projects/{project}/training", search="zzz")
 
 
 def test_list_says_how_long_a_run_still_takes(client: httpx.Client, server: LiveServer, project: str) -> None:
@@ -140,7 +140,7 @@ def test_settings_of_a_trained_model_are_fixed_with_a_reason(
 ) -> None:
     record = train_to_end(server.studio, project, create_experiment(server.studio, project))
     text = read(client, f"/projects/{project}/training/training-settings", experiment=record.id)
-    assert "These settings are fixed" in text
+    assert "These settings cannot be changed" in text
     assert text.count("<fieldset disabled>") == 7
     assert "data-save-bar" not in text
     assert "training-forecast" not in text
@@ -245,7 +245,15 @@ def test_forecast_says_what_it_takes_and_how_far_the_measuring_is() -> None:
     )
     view = ForecastView(status="estimated", forecast=forecast, message="About 2 min.")
     text = render_fragment(training_forecast_fragment("proj-00000000", "exp-00000000", view))
-    for words in ("107 s", "2.0 GiB", "512 MiB", "1,200 + 300", "It needs more", "Another size.", "Measure exactly"):
+    for words in (
+        "107 s",
+        "2.0 GiB",
+        "512 MiB",
+        "1,200 + 300",
+        "It needs more",
+        "Another size.",
+        "Measure these settings",
+    ):
         assert words in text, words
     probing = ForecastView(
         status="needs_probe",

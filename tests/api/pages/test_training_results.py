@@ -56,7 +56,7 @@ def test_experiment_that_was_not_trained_says_what_train_does(
     record = create_experiment(server.studio, project, "untrained")
     text = read_column(client, project, record.id)
     assert "Not trained yet" in text
-    assert "Train puts a run in the queue" in text
+    assert "Choose Train to start" in text
     assert "Training images" in text
     assert list_buttons(text) == {}
     page = client.get(f"/projects/{project}/training?experiment={record.id}").text
@@ -80,9 +80,9 @@ def test_going_on_waiting_and_paused(client: httpx.Client, server: LiveServer, p
     runs = [studio.training.start_training(project, record.id) for record in (second, third)]
     text = read_column(client, project, first.id)
     assert list_buttons(text) == {"pause": True, "stop_keep": True, "cancel": True}
-    assert "Waiting runs (2)" in text
+    assert "Queued runs (2)" in text
     waiting = read_column(client, project, third.id)
-    assert "It waits for cpu, which a training run of “one” uses. 1 job is before it in the queue." in waiting
+    assert "cpu is in use by a training run of “one”. 1 job is ahead in the queue." in waiting
     assert list_buttons(waiting) == {"cancel": True}
     assert f'id="queue-{runs[1].run_id}-first"' in waiting
     assert waiting.index("two") < waiting.index(">three<")
@@ -90,11 +90,11 @@ def test_going_on_waiting_and_paused(client: httpx.Client, server: LiveServer, p
     assert "1 of 2</span><a" in re.sub(r"\s+", " ", read_column(client, project, third.id).split("is-selected")[1])
     for record in (second, third):
         client.post(f"/api/training/{project}/experiments/{record.id}/stop")
-    assert "left the queue before it began" in read_column(client, project, second.id)
+    assert "Removed from the queue" in read_column(client, project, second.id)
     client.post(f"/api/training/{project}/experiments/{first.id}/pause")
     studio.scheduler.wait(started.job_id or "", WAIT_S)
     paused = read_column(client, project, first.id)
-    assert "Someone paused this run" in paused
+    assert "Paused. The state is saved" in paused
     assert list_buttons(paused) == {"resume": True, "keep": True, "restart": True}
     assert client.post(f"/api/training/{project}/experiments/{first.id}/stop", json={"keep": True}).status_code == 200
     kept = read_column(client, project, first.id)
@@ -107,7 +107,7 @@ def test_completed_run_shows_its_figures_and_what_comes_next(
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "done"))
     text = read_column(client, project, record.id)
     assert 'data-status="completed"' in text
-    assert "Best, epoch 2" in text
+    assert "Best epoch: 2" in text
     assert "0.6667" in text
     assert f'href="/projects/{project}/evaluation?experiment={record.id}"' in text
     assert f'href="/projects/{project}/export?experiment={record.id}"' in text
@@ -121,7 +121,7 @@ def test_failed_run_says_why_and_what_to_do(client: httpx.Client, server: LiveSe
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "failed", seed=13))
     text = read_column(client, project, record.id)
     assert "The seed is unlucky." in text
-    assert "Its log shows what it did last." in text
+    assert "See the end of the log." in text
     assert list_buttons(text) == {"resume": False, "keep": False, "fork": False, "restart": True}
     assert "before its first checkpoint" in text
 
@@ -132,8 +132,8 @@ def test_run_that_paused_by_itself_says_why_and_names_images(
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "full", seed=16))
     text = read_column(client, project, record.id)
     assert "The disk is full." in text
-    assert "Make room on the disk, then resume" in text
-    assert "1 image was left out because it could not be read" in text
+    assert "Free up disk space, then resume" in text
+    assert "1 image was skipped because it cannot be read" in text
     assert "<code>a.png</code> Bad." in text
 
 
@@ -216,7 +216,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
         "no room",
         "It was fastest.",
         "2 threads, 1 batch ahead, pinned memory; measured in this run",
-        "3.2 ms an image",
+        "3.2 ms per image",
         "Pausing…",
     ):
         assert words in text, words
@@ -241,7 +241,7 @@ def test_long_curve_is_read_by_the_script_and_keeps_the_page_small(trained: tupl
 
 def test_words() -> None:
     assert [show_duration(value) for value in (None, 0.4, 119, 121, 7300)] == [
-        "not known yet",
+        "unknown",
         "0 s",
         "119 s",
         "2 min",
@@ -253,14 +253,14 @@ def test_words() -> None:
         "300 MiB",
         "2.0 GiB",
     ]
-    assert compare_with_forecast(61, 60) == "60 s were forecast."
-    assert compare_with_forecast(90, 60) == "60 s were forecast; it took 50% longer."
-    assert compare_with_forecast(36, 60) == "60 s were forecast; it took 40% less."
-    assert compare_with_forecast(272, 60) == "60 s were forecast; it took 4.5 times as long."
-    assert compare_with_forecast(6000, 60) == "60 s were forecast; it took 100 times as long."
-    assert compare_with_forecast(12, 60) == "60 s were forecast; it took 20% of that."
-    assert compare_with_forecast(0.01, 60) == "60 s were forecast; it took hardly any of it."
-    assert compare_with_forecast(12, 0.0) == compare_with_forecast(1, 0.4) == "Less than a second was forecast."
+    assert compare_with_forecast(61, 60) == "60 s."
+    assert compare_with_forecast(90, 60) == "60 s. The run took 50% longer."
+    assert compare_with_forecast(36, 60) == "60 s. The run took 40% less."
+    assert compare_with_forecast(272, 60) == "60 s. The run took 4.5 times as long."
+    assert compare_with_forecast(6000, 60) == "60 s. The run took 100 times as long."
+    assert compare_with_forecast(12, 60) == "60 s. The run took 20% of that."
+    assert compare_with_forecast(0.01, 60) == "60 s. The run took less than 1 % of that."
+    assert compare_with_forecast(12, 0.0) == compare_with_forecast(1, 0.4) == "Less than a second."
 
 
 def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> None:
@@ -268,8 +268,8 @@ def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> 
     record = make_results(studio, project).experiment
     error = ErrorInfo(type="Interrupted", message="The server stopped while this job was running.")
     record = record.model_copy(update={"status": "interrupted", "error": error})
-    assert "with the same curve" in explain_end(record, None, can_resume=True)[1]
-    assert "had not saved anything" in explain_end(record, None, can_resume=False)[1]
+    assert "Resume continues from the last checkpoint" in explain_end(record, None, can_resume=True)[1]
+    assert "has no checkpoint yet" in explain_end(record, None, can_resume=False)[1]
 
 
 def test_copies_among_the_validation_images_stand_beside_the_figures(trained: tuple[Studio, str]) -> None:

@@ -92,7 +92,7 @@ def test_a_browser_signs_in_once_and_goes_on_where_it_was(
         page = browser.get(asked.headers["location"])
         assert 'name="next" value="/docs?x=1"' in page.text
         wrong = browser.post("/sign-in", data={"token": "wrong", "next": "/docs?x=1"})
-        assert (wrong.status_code, "not the token" in wrong.text) == (401, True)
+        assert (wrong.status_code, "not correct" in wrong.text) == (401, True)
         assert browser.get("/api/projects").status_code == 401
         right = browser.post("/sign-in", data={"token": TOKEN, "next": "/docs?x=1"})
         assert (right.status_code, right.headers["location"]) == (303, "/docs?x=1")

@@ -10,7 +10,7 @@ ANSWER_MS = 60_000
 
 
 def _open_picker(page: Page) -> None:
-    page.get_by_role("button", name="From the dataset").click()
+    page.get_by_role("button", name="Choose from dataset").click()
     expect(page.locator("#image-picker .tile").first).to_be_visible()
 
 

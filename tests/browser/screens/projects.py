@@ -31,7 +31,10 @@ SCREENS = (
     Screen("projects-samples", "/projects", open_samples, is_full_page=False),
     Screen("projects-rename", "/projects", lambda page: open_dialog(page, "Rename"), is_full_page=False),
     Screen(
-        "projects-duplicate", "/projects", lambda page: open_dialog(page, "Duplicate settings of"), is_full_page=False
+        "projects-duplicate",
+        "/projects",
+        lambda page: open_dialog(page, "Duplicate the settings of"),
+        is_full_page=False,
     ),
     Screen("projects-delete", "/projects", lambda page: open_dialog(page, "Delete"), is_full_page=False),
     Screen("first-steps-empty", "/projects/{empty_id}/start"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.datasets.formats.base import MAX_EXAMPLES, ProblemList
+from app.datasets.formats.base import MAX_EXAMPLES, ProblemList, clean_text
 from app.datasets.formats.problem_kinds import KINDS, get_kind
 
 
@@ -53,3 +53,17 @@ def test_every_kind_has_a_title() -> None:
     assert len(titles) >= 6
     assert all(titles)
     assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize(
+    ("names", "texts"),
+    [
+        (["caf\udce9", "caf\udce8"], ["caf\\xe9", "caf\\xe8"]),
+        (["\udcc4pfel", "Äpfel", "\udc8epfel"], ["\\xc4pfel", "Äpfel", "\\x8epfel"]),
+        (["\ud800", "?"], ["\\ud800", "?"]),
+        (["plain", "mit Umläut"], ["plain", "mit Umläut"]),
+    ],
+)
+def test_names_that_are_no_text_stay_different(names: list[str], texts: list[str]) -> None:
+    assert [clean_text(name) for name in names] == texts
+    assert len(set(texts)) == len(names)

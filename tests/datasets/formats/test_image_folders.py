@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from app.datasets.formats.base import Scan, SourceError
+from app.datasets.formats.base import Scan, SourceError, find_subset
 from app.datasets.formats.image_folders import FORMAT
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import ImportLimits
+from tests.datasets.formats.sources import look_at, problems_of, two_in, write_source
 from tests.datasets.pictures import write_image
 
 
@@ -110,3 +111,93 @@ def test_matching_looks_at_contents(tmp_path: Path) -> None:
     assert not FORMAT.is_match(tmp_path, ImportOptions(), Work())
     write_image(tmp_path / "train" / "cat" / "b.png")
     assert FORMAT.is_match(tmp_path, ImportOptions(), Work())
+
+
+NESTED = ["cat/0.png", "cat/1.png", "dog/0.png", *two_in("dog/batch1", "dog/batch2", "bird/batch1"), "dog/cat/0.png"]
+
+
+def test_images_below_class_folders_are_counted_folder_by_folder(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", NESTED))
+    assert (report.num_images, report.num_files, report.num_lost) == (3, 10, 7)
+    assert problems_of(report, "nested_folder") == ["bird/batch1", "dog/batch1", "dog/batch2", "dog/cat/0.png"]
+    (group,) = [group for group in report.groups if group.kind == "nested_folder"]
+    assert (group.count, group.num_images, group.severity) == (4, 7, "error")
+    assert "named like the class 'cat'" in group.examples[3].message
+    assert [remedy.options for remedy in group.remedies] == [
+        {"nested_folders": "into_class"},
+        {"nested_folders": "own_class"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nested", "counts"),
+    [
+        ("into_class", {"bird": 2, "cat": 2, "dog": 6}),
+        ("own_class", {"batch1": 4, "batch2": 2, "cat": 3, "dog": 1}),
+    ],
+)
+def test_images_below_class_folders_are_read_in_one_press(tmp_path: Path, nested: str, counts: dict[str, int]) -> None:
+    report = look_at(write_source(tmp_path / "in", NESTED), nested_folders=nested)
+    assert (report.class_counts, report.num_files, report.num_lost) == (counts, 10, 0)
+    assert problems_of(report, "nested_twin") == (["dog/cat"] if nested == "into_class" else [])
+
+
+@pytest.mark.parametrize("holder", ["images", "img", "2024"])
+def test_a_folder_that_every_class_has_is_part_of_the_class(tmp_path: Path, holder: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(f"cat/{holder}", f"dog/{holder}")))
+    assert (report.class_counts, report.num_problems) == ({"cat": 2, "dog": 2}, 0)
+    assert any(repr(holder) in note for note in report.notes)
+
+
+@pytest.mark.parametrize("outer", [("animals", "vehicles"), ("day1", "day2"), ("2024-01-01", "2024-01-02")])
+def test_two_levels_of_folders_are_a_question_and_not_a_guess(tmp_path: Path, outer: tuple[str, str]) -> None:
+    root = write_source(tmp_path / "in", two_in(f"{outer[0]}/x", f"{outer[0]}/y", f"{outer[1]}/x", f"{outer[1]}/y"))
+    report = look_at(root)
+    assert (report.can_import, report.num_files, report.num_lost) == (False, 8, 8)
+    assert look_at(root, nested_folders="into_class").class_counts == {outer[0]: 4, outer[1]: 4}
+    assert look_at(root, nested_folders="own_class").class_counts == {"x": 4, "y": 4}
+
+
+@pytest.mark.parametrize("names", [("2024-01-01", "2024-01-02"), ("batch1", "Batch_2"), ("20240131", "20240201")])
+def test_classes_named_like_dates_are_doubted(tmp_path: Path, names: tuple[str, str]) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(*names)))
+    assert (report.num_images, [group.kind for group in report.groups]) == (4, ["date_classes"])
+
+
+@pytest.mark.parametrize("name", ["1", "a1", "set1", "2024"])
+def test_other_names_with_numbers_are_classes(tmp_path: Path, name: str) -> None:
+    assert look_at(write_source(tmp_path / "in", two_in(name, "other"))).num_problems == 0
+
+
+@pytest.mark.parametrize("bad", [(b"\xc4pfel", b"\xd6pfel"), (b"\xff", b"\xfe"), (b"a\xe4", b"a\xf6")])
+def test_names_of_folders_that_are_no_text_stay_two_classes(tmp_path: Path, bad: tuple[bytes, bytes]) -> None:
+    root = write_source(tmp_path / "in", two_in("pear"))
+    for raw in bad:
+        folder = root / raw.decode("utf-8", "surrogateescape")
+        try:
+            folder.mkdir()
+        except OSError:
+            pytest.skip("This file system takes no such names.")
+        write_image(tmp_path / "a.png").rename(folder / "a.png")
+    report = look_at(root)
+    assert (report.num_classes, report.num_images, report.num_files) == (3, 4, 4)
+    assert len(problems_of(report, "undecodable_name")) == 2
+    assert len(set(report.classes)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "subset"),
+    [
+        *(("Train", "train"), ("training_set", "train"), ("train2017", "train"), ("images_train", "train")),
+        *(("dev", "val"), ("eval", "val"), ("Valid", "val"), ("val-images", "val")),
+        *(("test1", "test"), ("Test Set", "test"), ("holdout", "test"), ("testset", "test")),
+        *(("trainer", None), ("train_val", None), ("testimony", None), ("cat", None), ("2017", None), ("images", None)),
+    ],
+)
+def test_names_of_subset_folders(name: str, subset: str | None) -> None:
+    assert find_subset(name) == subset
+
+
+@pytest.mark.parametrize("folders", [("train", "bus", "car"), ("test", "control"), ("val", "other")])
+def test_a_subset_name_beside_classes_is_a_class(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    assert look_at(write_source(tmp_path / "in", two_in(*folders))).classes == sorted(folders)

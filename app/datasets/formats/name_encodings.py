@@ -1,0 +1,133 @@
+"""Finds the encoding of names in an archive that does not state it. Text only: opens nothing and judges no name.
+
+A zip states UTF-8 by a flag. Packers of desktop systems leave it out, or write the code page of their own system, so
+the bytes themselves have to tell. One encoding is chosen for all names of an archive: one name is too short to tell.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+FALLBACK = "cp437"  # that of the zip format; every byte is a character of it, so no two names become one
+_MIN_SCORE = 0.5
+_MAX_NAMES = 2000
+_MIN_KOREAN, _LEAD = 6, 1e-6
+# The name that a note gives, by Python's name of the encoding. The first of equals is taken.
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "utf-8": "UTF-8",
+        "cp437": "code page 437",
+        "cp1252": "Windows-1252",
+        "cp850": "code page 850",
+        "cp866": "code page 866 (Cyrillic)",
+        "cp932": "Shift-JIS (Japanese)",
+        "gbk": "GBK (Chinese)",
+        "big5": "Big5 (Chinese)",
+        "cp949": "code page 949 (Korean)",
+    }
+)
+_WORD = re.compile(r"[^\W\d_]+")
+# First and last lead byte of the characters in common use, and the first trail byte that goes with them.
+_USUAL_BYTES: Mapping[str, tuple[tuple[int, int, int], ...]] = MappingProxyType(
+    {
+        "cp932": ((0x82, 0x83, 0x40), (0x88, 0x97, 0x40)),
+        "gbk": ((0xB0, 0xD7, 0xA1),),
+        "big5": ((0xA4, 0xC6, 0x40),),
+        "cp949": ((0xB0, 0xC8, 0xA1),),
+    }
+)
+
+
+def find_encoding(names: Sequence[bytes]) -> str:
+    """Return the encoding that reads all of these names, as far as it can be told; each holds a byte above 127."""
+    sample = names[:_MAX_NAMES]
+    if 2 * sum(map(_is_utf_8, sample)) > len(sample):
+        return "utf-8"
+    scores = {encoding: score(sample) for encoding, score in _SCORES.items()}
+    best = max(scores, key=lambda encoding: scores[encoding])
+    return best if scores[best] >= _MIN_SCORE else FALLBACK
+
+
+def decode_name(name: bytes, encoding: str) -> str:
+    r"""Return a name as text; a byte that is none of the encoding becomes `\xe9`, so that names stay different."""
+    return name.decode(encoding, "backslashreplace")
+
+
+def _is_utf_8(name: bytes) -> bool:
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decode_all(names: Sequence[bytes], encoding: str) -> list[str]:
+    """Return the names as text, none when one of them cannot be read."""
+    try:
+        return [name.decode(encoding) for name in names]
+    except UnicodeDecodeError:
+        return []
+
+
+def _score_letters(encoding: str, script: str) -> Callable[[Sequence[bytes]], float]:
+    """Return how to judge a code page of one byte a character: the share of its letters that look like a word."""
+
+    def score(names: Sequence[bytes]) -> float:
+        num_usual, num_all = 0, 0
+        for name in _decode_all(names, encoding):
+            num_all += sum(character > "\x7f" for character in name)
+            num_usual += sum(_count_usual_letters(word, script) for word in _WORD.findall(name))
+        return num_usual / num_all if num_all else 0.0
+
+    return score
+
+
+def _count_usual_letters(word: str, script: str) -> int:
+    """Return the letters above ASCII of a word, none when it mixes cases, or scripts, or has no plain letter."""
+    letters = [character for character in word if character > "\x7f"]
+    is_latin = script == "LATIN"
+    has_case = word.islower() or word.isupper() or word.istitle() or (word[0].isupper() and word[1:].islower())
+    is_pure = any(character <= "\x7f" for character in word) if is_latin else len(letters) == len(word) > 1
+    is_of_script = all(unicodedata.name(character, "").startswith(script) for character in letters)
+    is_usual = is_of_script and not any(character in "ªºµƒ" for character in letters)
+    return len(letters) if has_case and is_pure and is_usual else 0
+
+
+def _score_pairs(encoding: str) -> Callable[[Sequence[bytes]], float]:
+    """Return how to judge an encoding of two bytes a character: the share of its characters in common use."""
+
+    def score(names: Sequence[bytes]) -> float:
+        num_usual, num_all = 0, 0
+        for name in _decode_all(names, encoding):
+            for at, character in enumerate(name):
+                if character > "\x7f":
+                    num_all += 1
+                    num_usual += _is_usual_pair(character.encode(encoding), encoding, name[at + 1 : at + 2])
+        share = num_usual / num_all if num_all else 0.0
+        # The bytes of a Korean name are always those of a Chinese one; the other way round is rare in a long one.
+        return share + _LEAD if encoding == "cp949" and num_all >= _MIN_KOREAN else share
+
+    return score
+
+
+def _is_usual_pair(pair: bytes, encoding: str, following: str) -> bool:
+    if len(pair) != 2:  # half-width letters, which no one writes names with
+        return False
+    # An accented letter and the plain one behind it read as one character, in the middle of a word.
+    takes_letter = pair[1:].isalpha() and following.isascii() and following.isalpha()
+    ranges = _USUAL_BYTES[encoding]
+    return not takes_letter and any(first <= pair[0] <= last and pair[1] >= trail for first, last, trail in ranges)
+
+
+_SCORES: Mapping[str, Callable[[Sequence[bytes]], float]] = MappingProxyType(
+    {
+        "cp437": _score_letters("cp437", "LATIN"),
+        "cp1252": _score_letters("cp1252", "LATIN"),
+        "cp850": _score_letters("cp850", "LATIN"),
+        "cp866": _score_letters("cp866", "CYRILLIC"),
+        **{encoding: _score_pairs(encoding) for encoding in _USUAL_BYTES},
+    }
+)

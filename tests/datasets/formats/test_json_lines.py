@@ -1,0 +1,100 @@
+"""JSON Lines as tables: keys as columns, numbers in lists, and lines that are no objects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.datasets.formats.base import SourceError
+from app.datasets.formats.json_lines import JsonLinesTable
+from app.datasets.formats.work import LimitError, Work
+from app.schemas.payloads import ImportLimits
+from tests.datasets.formats.tables import kinds, labels, scan_table, splits, values, write_files
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "in", *(f"{number}.png" for number in range(3)))
+
+
+def lines(*records: Any) -> str:
+    return "".join(f"{record if isinstance(record, str) else json.dumps(record)}\n" for record in records)
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"file_name": "0.png", "label": "cat"}, {"file_name": "1.png", "label": "dog"}],
+        [{"text": "cat", "file_name": "0.png"}, {"file_name": "1.png", "text": "dog"}],
+        [{"image": "0.png", "class": "cat", "size": [1, 2]}, {"image": "1.png", "class": "dog", "size": [3, 4]}],
+        [{"path": "C:\\x\\0.png", "breed": ["cat"]}, {"path": "/a/1.png", "breed": ["dog"]}],
+        [{"file_name": "0.png", "cat": True, "dog": False}, {"file_name": "1.png", "cat": False, "dog": True}],
+    ],
+)
+@pytest.mark.parametrize("name", ["metadata.jsonl", "t.ndjson"])
+def test_labels(root: Path, records: list[dict[str, Any]], name: str) -> None:
+    found = scan_table(root, lines(*records), name=name)
+    assert labels(found) == [("0.png", "cat"), ("1.png", "dog")]
+
+
+def test_numbers_and_lists_of_numbers_are_values(root: Path) -> None:
+    records = [{"file_name": "0.png", "point": [1, 2.5], "age": 3}, {"file_name": "1.png", "point": [0, -1], "age": 4}]
+    found = scan_table(root, lines(*records), "values", name="t.jsonl")
+    assert found.value_names == ("point_0", "point_1", "age")
+    assert values(found) == [[1.0, 2.5, 3.0], [0.0, -1.0, 4.0]]
+
+
+def test_a_split_key_becomes_the_split(root: Path) -> None:
+    records = [
+        {"file_name": f"{i}.png", "label": i, "split": split} for i, split in enumerate(("train", "val", "test"))
+    ]
+    assert splits(scan_table(root, lines(*records), name="t.jsonl")) == ["train", "val", "test"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("{", "is no JSON:"), ("[1]", "no JSON object"), ("[" * 100_000, "is no JSON:"), ("nonsense", "is no JSON:")],
+)
+def test_lines_that_are_no_objects_are_named(root: Path, line: str, message: str) -> None:
+    found = scan_table(
+        root,
+        lines({"file_name": "0.png", "label": "a"}, line, "", {"file_name": "1.png", "label": "b"}),
+        name="t.jsonl",
+    )
+    assert [name for name, _ in labels(found)] == ["0.png", "1.png"]
+    assert kinds(found) == [("error", "bad_row", 1)]
+    assert found.problems.named[0].file == "t.jsonl, row 2"
+    assert message in found.problems.named[0].message
+
+
+def test_missing_keys_are_named(root: Path) -> None:
+    records = [
+        {"file_name": "0.png", "label": "a"},
+        {"file_name": "1.png"},
+        {"label": "b"},
+        {"file_name": "2.png", "label": None},
+    ]
+    found = scan_table(root, lines(*records), name="t.jsonl")
+    assert len(found.images) == 1
+    assert sorted(kinds(found)) == [("error", "bad_file_name", 1), ("error", "bad_label", 2)]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "[]\n", "no json\n"])
+def test_a_file_without_objects_is_refused(root: Path, text: str) -> None:
+    with pytest.raises(SourceError, match="no line with a JSON object"):
+        scan_table(root, text, name="t.jsonl")
+
+
+def test_limits(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text(lines(*({"a": i} for i in range(20))))
+    with pytest.raises(LimitError, match="more than 10 entries"):
+        JsonLinesTable(path, "t.jsonl", Work(ImportLimits(max_entries=10)))
+    with pytest.raises(LimitError, match="MiB"):
+        JsonLinesTable(path, "t.jsonl", Work(ImportLimits(max_annotation_bytes=50)))
+    path.write_text(lines({f"key {i}": i for i in range(2000)}))
+    with pytest.raises(SourceError, match="more than 1,000 values"):
+        JsonLinesTable(path, "t.jsonl", Work())
