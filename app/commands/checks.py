@@ -113,9 +113,7 @@ def check_weights(settings: Settings) -> Check:
     size_mb = sum(path.stat().st_size for path in files) / MIB
     details = {"path": str(store), "files": [path.name for path in files]}
     if not files:
-        text = (
-            f"No pretrained weights in {store}; experiments start from scratch by default."
-        )
+        text = f"No pretrained weights in {store}; experiments start from scratch by default."
         return Check("weights", "note", text, details)
     return Check("weights", "ok", f"{len(files)} files, {size_mb:.0f} MiB in {store}", details)
 

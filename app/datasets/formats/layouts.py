@@ -23,6 +23,7 @@ _MASKS = frozenset(
     | {"segmentation", "annotations", "annotation", "labels", "label", "trimaps"}
 )
 NOT_CLASSES = HOLDERS | _LABELS | _ANNOTATIONS | {"masks", "segmentationclass", "segmentationobject", "ground_truth"}
+NOT_CLASSES |= {"thumbnails", "thumbs"}
 """Names that no class has when the folder stands beside others of its kind."""
 _NAME_LISTS = frozenset({"obj.names", "obj.data", "data.yaml", "data.yml", "dataset.yaml", "classes.txt"})
 _BOX = re.compile(rb"\s*[0-9]+(\s+-?[0-9]*\.?[0-9]+([eE]-?[0-9]+)?){4,}\s*(\n|$)")
