@@ -19,11 +19,13 @@ from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
 from app.datasets.pixel_sample import PixelSample
-from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport, Remedy
 
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
+# Annotation files that are a button each; all of them are in a list.
+_MAX_OFFERED = 4
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
 _MAX_CHECK_S, _MIN_DECODING_S = 4.0, 1.0
 
@@ -59,6 +61,8 @@ def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList)
     is_complete = not isinstance(error, LimitError)
     num_lost = _count_refused(source) if is_complete else 0
     refused.add(name, error.message, error.fix, kind="refused", num_images=num_lost)
+    if isinstance(error, ChoiceError):
+        _offer_documents(["refused"], error.documents, refused)
     report = make_refusal(source.source_format, refused, is_complete=is_complete)
     if isinstance(error, ChoiceError):
         report.documents, report.columns = list(error.documents), list(error.columns)
@@ -78,6 +82,8 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
+    others = [name for name in documents if name not in scan.read_documents]
+    _offer_documents(["missing_file", "not_in_table"], others, scan.problems)
     notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
     if num_read < len(scan.images):
         notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
@@ -109,6 +115,15 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         notes=notes,
         can_import=bool(images),
     )
+
+
+def _offer_documents(kinds: Sequence[str], documents: Sequence[str], problems: ProblemList) -> None:
+    """Offer to read each of the first annotation files instead, beside problems of some kinds."""
+    for name in documents[:_MAX_OFFERED]:
+        # Columns of another file mean nothing, so they are detected again.
+        options = {"annotation_file": name, "filename_column": None, "target_columns": None, "split_column": None}
+        for kind in kinds:
+            problems.offer(kind, Remedy(label=f"Read {shorten(name, 40)}", options=options))
 
 
 def _count_refused(source: Source) -> int:
