@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ImportFormat, Scan, SourceError, clean_text, find_subset, sort_classes
+from app.datasets.formats.class_folders import describe_subsets
 from app.datasets.formats.walking import is_inside_file, list_folder
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label
@@ -79,8 +80,7 @@ def scan_subsets(
     labels = {name: Label(index, name) for index, name in enumerate(classes)}
     images = [image for folder, scan in scans for image in _take_images(folder, scan, labels)]
     documents = tuple(f"{folder.name}/{name}" for folder, scan in scans for name in scan.read_documents)
-    names = ", ".join(clean_text(folder.name) for folder, _ in scans)
-    notes = (f"The folders {names} became the split 'original'.", *_join_notes(scans))
+    notes = (describe_subsets([folder.name for folder, _ in scans]), *_join_notes(scans))
     values = scans[0][1].value_names
     return Scan(images, classes, problems, notes, values, documents, scans[0][1].columns)
 
