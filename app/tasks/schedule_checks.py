@@ -140,8 +140,8 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
             level="warning" if warmup >= epochs else "info",
             field="hyperparameters.warmup_epochs",
             title="Warm-up takes half of the run",
-            message=f"Warm-up is set to {_epochs(warmup)}, and the run has {epochs}. It is cut to half of the run, so the "
-            f"learning rate rises for that long before the model trains at full rate. "
+            message=f"Warm-up is set to {_epochs(warmup)}, and the run has {epochs}. It is cut to half of the run, so "
+            f"the learning rate rises for that long before the model trains at full rate. "
             f"{f'{_epochs(shorter)} would be usual' if shorter else 'So short a run usually has none'}.",
             fixes=[change_settings(_name_warmup(shorter), "hyperparameters", warmup_epochs=shorter)],
         )
