@@ -10,28 +10,22 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from app.datasets.formats.base import ChoiceError, SourceError, shorten
+from app.datasets.formats.column_names import (
+    FILENAME_NAMES,
+    ID_NAME,
+    INDEX_NAME,
+    LABEL_NAMES,
+    VALUE_NAMES,
+    WEAK_LABEL_NAMES,
+)
 from app.datasets.formats.one_hot import find_one_hot
 from app.datasets.formats.subset_columns import SubsetColumns, find_subset_columns, has_subset_name
-from app.datasets.formats.tables import Table, is_measure, is_number
+from app.datasets.formats.tables import Row, Table, is_measure, is_number
 from app.datasets.formats.tree import IMAGE_ENDINGS
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
 
-FILENAME_NAMES = (
-    *("filename", "file_name", "file name", "file", "image", "image_name", "image name", "image_file", "img"),
-    *("image_path", "filepath", "file_path", "path", "img_path", "images", "filenames", "photo", "picture"),
-    *("url", "image_url", "name", "image_id", "img_id", "id"),
-)
-LABEL_NAMES = (
-    *("label", "labels", "class", "class_name", "classname", "category", "category_name", "label_name", "choice"),
-    *("breed", "species", "diagnosis", "tag", "tags", "class_id", "label_id", "category_id", "text"),
-)
-# A class of a one-hot table may have one of these names.
-WEAK_LABEL_NAMES = ("target", "y")
-VALUE_NAMES = ("value", "target", "y", "label", "score")
-_INDEX_NAME = re.compile(r"unnamed(: ?[0-9]+)?(_level_[0-9]+)?|index|idx|row|row_?id|row_names?|level_0|#|no\.?|nr\.?")
-_ID_NAME = re.compile(r"id|.*[_ ]id|uuid|guid")
 _PEEKED_ROWS = 50
 _MAX_SAMPLES = 3
 _MAX_SHOWN_COLUMNS = 1000
@@ -44,14 +38,14 @@ _CHOOSE = "Name the columns with the options filename_column and target_columns.
 class Columns:
     """Which columns are used, counted from 0. `names` has one name, no two alike, for each column.
 
-    `is_first_row_header`: the names come from the first row, and not from the format or from a comment.
+    `first_row`: number of the first row of images; before it are the header and what stands above it.
     """
 
     filename: int
     targets: tuple[int, ...]
     names: tuple[str, ...]
     has_header: bool
-    is_first_row_header: bool
+    first_row: int
     subsets: SubsetColumns | None = None
     is_one_hot: bool = False
     notes: tuple[str, ...] = ()
@@ -73,7 +67,7 @@ class _View:
     names: list[str]
     cells: list[list[str]]
     has_header: bool
-    is_first_row_header: bool
+    first_row: int
     is_file: Callable[[str], bool]
     raw_names: list[str]
     taken: set[int] = field(default_factory=set)
@@ -98,7 +92,8 @@ class _View:
     def missing(self, column: str) -> ChoiceError:
         """Return the error for a column that is not there."""
         there = ", ".join(shorten(name) for name in self.names[:20])
-        msg = f"The table has no column {column!r}. Its columns are: {there}."
+        what = "column of numbers" if column == "value" else f"column {column!r}"
+        msg = f"The table has no {what}. Its columns are: {there}."
         return ChoiceError(msg, _CHOOSE, columns=self.show())
 
     def show(self, **roles: Iterable[int]) -> tuple[ColumnSample, ...]:
@@ -127,7 +122,7 @@ class _View:
         if not any(self.cells[index]):
             return True
         if self.has_header:
-            return not self.raw_names[index] or _INDEX_NAME.fullmatch(self.raw_names[index].casefold()) is not None
+            return not self.raw_names[index] or INDEX_NAME.fullmatch(self.raw_names[index].casefold()) is not None
         return index == 0 and _is_counter(self.cells[index])
 
 
@@ -155,7 +150,7 @@ def choose_columns(
         tuple(targets),
         tuple(view.names),
         view.has_header,
-        view.is_first_row_header,
+        view.first_row,
         subsets,
         is_one_hot,
         _describe(view, filename, targets, subsets, others, is_one_hot=is_one_hot),
@@ -187,11 +182,13 @@ def _look(table: Table, options: ImportOptions, is_file: Callable[[str], bool]) 
         broken = next((row for row in table.rows() if row.error), None)
         msg = f"The table {table.name} is empty." if broken is None else f"{table.name}: {broken.error}"
         raise SourceError(msg, broken.fix if broken else "Write one row per image: its file name and its target.")
+    peeked = peeked[_count_titles(peeked) :]
     rows = [[cell.strip() for cell in row.cells] for row in peeked]
+    first_row = peeked[0].number
     header = list(table.header) if table.header is not None else None
     has_own_row = header is None and _is_header(rows[0], options, is_file)
     if has_own_row:
-        header, rows = rows[0], rows[1:]
+        header, rows, first_row = rows[0], rows[1:], first_row + 1
     elif header is None and len(table.comment_header) == len(rows[0]):
         header = list(table.comment_header) if _find_words(table.comment_header, FILENAME_NAMES) else None
     width = Counter(len(row) for row in rows).most_common(1)[0][0] if rows else 0
@@ -200,7 +197,18 @@ def _look(table: Table, options: ImportOptions, is_file: Callable[[str], bool]) 
     width = max(width, len(header or ()))
     raw = [*(header or ()), *[""] * (width - len(header or ()))]
     cells = [[row[index] if index < len(row) else "" for row in rows] for index in range(width)]
-    return _View(_name_columns(raw), cells, header is not None, has_own_row, is_file, raw)
+    return _View(_name_columns(raw), cells, header is not None, first_row, is_file, raw)
+
+
+def _count_titles(rows: Sequence[Row]) -> int:
+    """Return how many of the first rows are titles: one filled cell above rows that have several."""
+    filled = [sum(bool(cell.strip()) for cell in row.cells) for row in rows]
+    if Counter(filled).most_common(1)[0][0] < 2:
+        return 0
+    count = 0
+    while filled[count] == 1 and count < len(filled) - 1 and not any(map(has_image_ending, rows[count].cells)):
+        count += 1
+    return count if _find_words(rows[count].cells, FILENAME_NAMES) else 0
 
 
 def _name_columns(raw: Sequence[str]) -> list[str]:
@@ -280,7 +288,7 @@ def _find_label(view: _View, plain: Sequence[int]) -> tuple[list[int], bool]:
     named = view.find(LABEL_NAMES)
     if named is not None:
         return [named], False
-    free = [i for i in plain if not _ID_NAME.fullmatch(view.names[i].casefold()) and not has_subset_name(view.names[i])]
+    free = [i for i in plain if not ID_NAME.fullmatch(view.names[i].casefold()) and not has_subset_name(view.names[i])]
     one_hot = find_one_hot({index: view.cells[index] for index in free})
     if one_hot:
         return one_hot, True
@@ -303,7 +311,7 @@ def _find_values(view: _View, plain: Sequence[int]) -> tuple[list[int], bool]:
         return sorted(numbered, key=lambda index: int(view.names[index].rpartition("_")[2])), False
     if len(plain) == 1:
         return list(plain), False
-    free = [i for i in plain if not _ID_NAME.fullmatch(view.names[i].casefold()) and not has_subset_name(view.names[i])]
+    free = [i for i in plain if not ID_NAME.fullmatch(view.names[i].casefold()) and not has_subset_name(view.names[i])]
     numbers = [index for index in free if view.share(index, is_number) >= _MIN_SHARE]
     if numbers:
         return numbers, False
