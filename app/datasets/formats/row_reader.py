@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.datasets.formats.base import ProblemList, shorten
-from app.datasets.formats.columns import Columns, has_image_ending
+from app.datasets.formats.column_view import has_image_ending
+from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.tables import Row, Table
