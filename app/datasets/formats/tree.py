@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
@@ -114,6 +115,11 @@ class SourceTree:
     hidden: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders that cannot be listed, with the reason."""
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """All image files by their names in the source."""
+        return self.top.files_below()
 
 
 def has_image_ending(name: str) -> bool:

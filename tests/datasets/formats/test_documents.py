@@ -12,6 +12,7 @@ from app.datasets.formats.base import ChoiceError, SourceError
 from app.datasets.formats.check import check_source
 from app.datasets.formats.coco import FORMAT as COCO
 from app.datasets.formats.csv_table import FORMAT as TABLE
+from app.datasets.formats.document_sets import MAX_CANDIDATES
 from app.datasets.formats.json_documents import inspect_json
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
@@ -301,3 +302,22 @@ def test_columns_of_tables_in_subsets_can_be_chosen_after_a_refusal(tmp_path: Pa
         (tmp_path / "in" / folder / "metadata.csv").write_text("file_name,a,b\n0.png,1,2\n")
     report = check(tmp_path / "in", **{option: ["c"] if option == "target_columns" else "c"})
     assert (report.can_import, [column.name for column in report.columns]) == (False, ["file_name", "a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [(".txt", "0 0.5 0.5 0.1 0.1\n"), (".json", '{"shapes": [], "imagePath": "0.png"}'), (".csv", "x,y\n1,2\n")],
+)
+def test_a_document_beside_each_image_costs_little(tmp_path: Path, ending: str, content: str) -> None:
+    num_images = 100
+    root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(num_images)))
+    for number in range(num_images):
+        (root / f"{number}{ending}").write_text(content)
+    told: list[str] = []
+    work = Work(on_progress=lambda doing, done, total: told.append(doing), interval_s=0.0)
+    assert not TABLE.is_match(root, ImportOptions(), work)
+    assert not COCO.is_match(root, ImportOptions(), work)
+    assert len({doing for doing in told if "Finding the" in doing or "Looking into" in doing}) <= 2 * MAX_CANDIDATES
+    (root / "zz_labels.csv").write_text("filename,label\n0.png,a\n")
+    assert TABLE.is_match(root, ImportOptions(), Work())
+    assert labels(scan_folder(root)) == [("0.png", "a")]
