@@ -18,7 +18,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="AI_STUDIO_", extra="forbid")
 
-    workspace_root: Path = Field(Path("workspace"), description="Directory that holds all state.")
+    workspace_root: Path = Field(Path("workspace"), description="Folder for all data.")
     default_device: str | None = Field(None, description="Device preselected for new experiments; cpu or gpu:N.")
     max_upload_size: int = Field(200 * 2**20, ge=1, description="Largest request body in bytes.")
     body_timeout_s: float = Field(
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     max_pixels: int = Field(100_000_000, ge=1, description="Largest image in pixels.")
     max_import_bytes: int = Field(200 * 2**30, ge=1, description="Largest unpacked import in bytes.")
     max_import_memory: int = Field(
-        4 * 2**30, ge=256 * 2**20, description="Largest memory of an import or a dry run in bytes."
+        4 * 2**30, ge=256 * 2**20, description="Largest memory of an import or a preview in bytes."
     )
     max_entries: int = Field(
         1_000_000, ge=1, description="Files of a folder, entries of a zip or rows of a table in one import."
@@ -58,18 +58,18 @@ class Settings(BaseSettings):
     max_annotation_bytes: int = Field(2 * 2**30, ge=1, description="Largest table or COCO document in bytes.")
     max_classes: int = Field(100_000, ge=1, description="Classes of one import.")
     import_timeout_s: float = Field(86_400.0, gt=0, description="Seconds an import may take.")
-    check_timeout_s: float = Field(300.0, gt=0, description="Seconds a dry run of an import may take.")
+    check_timeout_s: float = Field(300.0, gt=0, description="Seconds a preview of an import may take.")
     cache_budget: int = Field(
         16 * 2**30, ge=0, description="Largest cache of decoded images per dataset in bytes; 0 turns it off."
     )
     jobs_per_device: int = Field(1, ge=1, le=8, description="Runs that share one device at the same time.")
     concurrent_imports: int = Field(2, ge=1, le=16, description="Imports that run at the same time.")
-    concurrent_checks: int = Field(2, ge=1, le=16, description="Dry runs of imports that run at the same time.")
-    waiting_checks: int = Field(8, ge=0, le=1000, description="Dry runs that may wait; one more is refused.")
+    concurrent_checks: int = Field(2, ge=1, le=16, description="Previews of imports that run at the same time.")
+    waiting_checks: int = Field(8, ge=0, le=1000, description="Previews that may be queued; further ones are refused.")
     cancel_ask_s: float = Field(4.0, gt=0, le=60, description="Seconds a job has to end after it was asked.")
     cancel_terminate_s: float = Field(2.0, gt=0, le=60, description="Seconds a job has to end after SIGTERM.")
     silent_after_s: float = Field(
-        600.0, gt=0, description="Seconds without a sign of life after which a job has failed."
+        600.0, gt=0, description="Seconds without a response after which a job is stopped as failed."
     )
     warm_spare: bool = Field(
         True, description="Keep a process with PyTorch loaded (about 0.8 GiB), so that a job starts at once; 1 or 0."

@@ -79,7 +79,7 @@ def _kept_headers(response: Response) -> dict[str, str]:
 
 
 def _not_there(path: Path) -> NotFoundError:
-    return NotFoundError(f"The file {path.name!r} is not there.")
+    return NotFoundError(f"The file {path.name!r} does not exist.")
 
 
 def serve_download(path: Path, filename: str, media_type: str = OCTET_STREAM) -> Response:

@@ -15,11 +15,14 @@ from app.schemas.envelope import ErrorBody
 
 Answer = tuple[str, str]
 
-_FULL: Answer = ("INSUFFICIENT_STORAGE", "The disk is full. Nothing was changed; free some space and try again.")
-_REFUSED: Answer = ("STORAGE_UNAVAILABLE", "The workspace may not be written here. Reading still works.")
+_FULL: Answer = ("INSUFFICIENT_STORAGE", "The disk is full. Nothing was changed. Free up disk space and try again.")
+_REFUSED: Answer = (
+    "STORAGE_UNAVAILABLE",
+    "The server has no permission to write to the workspace. Reading still works.",
+)
 _IN_THE_WAY: Answer = ("CONFLICT", "A file or folder of the same name is in the way.")
 _TOO_MANY: Answer = ("STORAGE_UNAVAILABLE", "Too many files are open at the moment. Try again in a few seconds.")
-_GONE: Answer = ("STORAGE_UNAVAILABLE", "The disk of the workspace is not there any more. Mount it and try again.")
+_GONE: Answer = ("STORAGE_UNAVAILABLE", "The disk of the workspace is no longer available. Mount it and try again.")
 _BUSY: Answer = ("CONFLICT", "Another program is using this file. Close it and try again.")
 
 _IN_WORKSPACE: Mapping[int, Answer] = {
@@ -29,8 +32,8 @@ _IN_WORKSPACE: Mapping[int, Answer] = {
     errno.EROFS: ("STORAGE_UNAVAILABLE", "The disk is read-only. Reading still works."),
     errno.EACCES: _REFUSED,
     errno.EPERM: _REFUSED,
-    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports a failure. Reading may still work."),
-    errno.ENOENT: ("NOT_FOUND", "It is not there any more; it may have been deleted meanwhile."),
+    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports an error. Reading may still work."),
+    errno.ENOENT: ("NOT_FOUND", "This no longer exists; it may have been deleted."),
     errno.EEXIST: _IN_THE_WAY,
     errno.ENOTDIR: _IN_THE_WAY,
     errno.EISDIR: _IN_THE_WAY,
@@ -48,7 +51,7 @@ _IN_WORKSPACE: Mapping[int, Answer] = {
 }
 # A path that the user named: what is wrong with it is theirs to change.
 _OUTSIDE: Mapping[int, str] = {
-    errno.ENOENT: "is not there any more",
+    errno.ENOENT: "no longer exists",
     errno.EACCES: "may not be read",
     errno.EPERM: "may not be read",
     errno.ENOTDIR: "leads through a file as if it were a folder",

@@ -65,11 +65,11 @@ def check_packages() -> Check:
     try:
         names = [_name_of(line) for line in requires("ai-studio") or [] if "extra ==" not in line]
     except PackageNotFoundError:
-        return Check("packages", "broken", "ai-studio is not installed; run `make install`.")
+        return Check("packages", "broken", "ai-studio is not installed. Run `make install`.")
     found = {name: _version_of(name) for name in sorted(names)}
     missing = [name for name, number in found.items() if number is None]
     if missing:
-        return Check("packages", "broken", f"Missing: {', '.join(missing)}; run `make install`.", dict(found))
+        return Check("packages", "broken", f"Not installed: {', '.join(missing)}. Run `make install`.", dict(found))
     return Check("packages", "ok", f"ai-studio {version('ai-studio')} and {len(found)} packages", dict(found))
 
 
@@ -80,7 +80,7 @@ def check_torch() -> Check:
             [sys.executable, "-c", TORCH_QUESTION], capture_output=True, text=True, timeout=TORCH_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        return Check("torch", "broken", f"PyTorch did not answer within {TORCH_TIMEOUT_S} s.")
+        return Check("torch", "broken", f"PyTorch did not load within {TORCH_TIMEOUT_S} s.")
     if answer.returncode:
         reason = (answer.stderr.strip().splitlines() or [f"exit code {answer.returncode}"])[-1]
         return Check("torch", "broken", f"PyTorch cannot be imported: {reason}")
@@ -100,7 +100,9 @@ def check_devices(settings: Settings) -> Iterator[Check]:
     wanted = settings.default_device
     if wanted and wanted not in {device.id for device in found.devices}:
         yield Check(
-            f"device {wanted}", "broken", "AI_STUDIO_DEFAULT_DEVICE names it, and this machine has no such device."
+            f"device {wanted}",
+            "broken",
+            "AI_STUDIO_DEFAULT_DEVICE is set to this device, but this machine does not have it.",
         )
 
 
@@ -111,12 +113,8 @@ def check_weights(settings: Settings) -> Check:
     size_mb = sum(path.stat().st_size for path in files) / MIB
     details = {"path": str(store), "files": [path.name for path in files]}
     if not files:
-        return Check(
-            "weights",
-            "note",
-            f"None in {store}; experiments start from scratch unless they ask for pretrained ones.",
-            details,
-        )
+        text = f"No pretrained weights in {store}; experiments start from scratch by default."
+        return Check("weights", "note", text, details)
     return Check("weights", "ok", f"{len(files)} files, {size_mb:.0f} MiB in {store}", details)
 
 
@@ -136,7 +134,7 @@ def check_disk(settings: Settings) -> Check:
     free_mb = shutil.disk_usage(place).free // MIB
     details = {"path": str(root), "free_mb": free_mb}
     if not os.access(place, os.W_OK):
-        return Check("disk", "broken", f"{place} cannot be written.", details)
+        return Check("disk", "broken", f"No permission to write to {place}.", details)
     state: State = "ok" if free_mb >= MIN_FREE_DISK_MB else "broken"
     return Check("disk", state, f"{free_mb} MiB free for {root}", details)
 
@@ -150,7 +148,7 @@ def check_documents(settings: Settings) -> Check:
 
     root = settings.workspace_root.resolve()
     if not root.is_dir():
-        return Check("workspace", "note", f"{root} does not exist yet; the first `ai-studio serve` makes it.")
+        return Check("workspace", "note", f"{root} does not exist yet; `ai-studio serve` creates it.")
     stores = open_stores(WorkspacePaths(root))
     num_projects = len(stores.documents.list_directories(stores.paths.projects_dir, "proj"))
     problems = Survey(stores.documents, list_kinds()).list_problems()
@@ -159,7 +157,7 @@ def check_documents(settings: Settings) -> Check:
     details = {"path": str(root), "num_projects": num_projects, "set_aside": aside, "unreadable": unreadable}
     if problems:
         names = ", ".join([*aside, *unreadable][:5])
-        text = f"{len(aside)} documents were set aside and {len(unreadable)} cannot be used: {names}"
+        text = f"{len(aside)} damaged files were moved to .corrupt and {len(unreadable)} cannot be read: {names}"
         return Check("workspace", "broken", text, details)
     return Check("workspace", "ok", f"{num_projects} projects in {root}", details)
 
@@ -185,16 +183,16 @@ def check_lock(settings: Settings) -> Check:
 
     paths = WorkspacePaths(settings.workspace_root)
     if not paths.server_lock_file.exists():
-        return Check("server", "note", "No server has used this workspace.")
+        return Check("server", "note", "No server has used this workspace yet.")
     try:
         with FileLock(paths.server_lock_file).acquire(timeout=0):
-            return Check("server", "ok", "No server holds this workspace.")
+            return Check("server", "ok", "No server is running on this workspace.")
     except Timeout:
         holder = read_server_info(paths)
-        text = f"Process {holder.pid}, started {holder.started_at}" if holder else "A process that did not say its name"
-        return Check("server", "ok", f"{text}, holds this workspace.", holder.model_dump() if holder else {})
+        text = f"Process {holder.pid}, started {holder.started_at}" if holder else "An unknown process"
+        return Check("server", "ok", f"{text}, is running on this workspace.", holder.model_dump() if holder else {})
     except OSError as error:
-        return Check("server", "note", f"Whether a server holds this workspace cannot be told: {error}")
+        return Check("server", "note", f"Cannot check whether a server is running on this workspace: {error}")
 
 
 def check_spare(settings: Settings) -> Check:
@@ -206,19 +204,19 @@ def check_spare(settings: Settings) -> Check:
     from app.storage.paths import WorkspacePaths
 
     if not settings.warm_spare:
-        return Check("warm spare", "note", f"{OFF} Every job loads PyTorch when it starts.")
+        return Check("warm spare", "note", f"{OFF} Each job loads PyTorch when it starts.")
     available_mb = psutil.virtual_memory().available // MIB
     holder = read_server_info(WorkspacePaths(settings.workspace_root))
     found = _find_spare(holder.pid) if holder else None
     if found is not None:
         details = {"pid": found[0], "memory_mb": found[1]}
         return Check(
-            "warm spare", "ok", f"Process {found[0]} waits for the next job and holds {found[1]} MiB.", details
+            "warm spare", "ok", f"Process {found[0]} has PyTorch loaded for the next job ({found[1]} MiB).", details
         )
     if available_mb < MIN_AVAILABLE_MB:
-        text = f"{available_mb} MiB of memory are available, less than the {MIN_AVAILABLE_MB} that it asks for."
+        text = f"Not started: {available_mb} MiB of memory are free, {MIN_AVAILABLE_MB} MiB are needed."
         return Check("warm spare", "note", text)
-    return Check("warm spare", "ok", "A server makes one when no job runs.")
+    return Check("warm spare", "ok", "The server starts one when no job is running.")
 
 
 def _find_spare(server_pid: int) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ def compare_experiments(
         list[str], typer.Argument(help="Ids or unique names of 2 to 6 experiments.", metavar="EXPERIMENTS")
     ],
 ) -> None:
-    """Set experiments side by side and test every pair of them."""
+    """Compare experiments, with a significance test for every pair."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     ids = [find_experiment(line, project_id, name) for name in experiments]
@@ -61,4 +61,4 @@ def describe_figure(experiment: ComparedExperiment, metric: str) -> str:
 def describe_test(test: PairedTest) -> str:
     """Return the verdict of a paired test as a sentence."""
     p_value = f"p = {test.p_adjusted:.2g}" if test.p_adjusted >= 0.001 else "p < 0.001"
-    return f"{test.conclusion} on the {test.num_images:,} images that both measured ({p_value})."
+    return f"{test.conclusion} on the {test.num_images:,} images evaluated by both ({p_value})."

@@ -69,7 +69,7 @@ class interruptible:  # noqa: N801 - reads as a statement: with interruptible(..
 
     def __init__(self, line: CommandLine, what: str, how_to_stop: str) -> None:
         self._line = line
-        self._text = f"{what} goes on in the server. To stop it: {how_to_stop}"
+        self._text = f"{what} continues on the server. To stop it: {how_to_stop}"
 
     def __enter__(self) -> None:
         """Begin."""

@@ -23,7 +23,7 @@ from app.typed_paths import TypedPathError, describe_missing, read_typed_path
 MAX_SHOWN_PROBLEMS = 20
 MAX_SHOWN_CLASSES = 30
 
-app = typer.Typer(no_args_is_help=True, help="Import images and look at them.")
+app = typer.Typer(no_args_is_help=True, help="Import images and list them.")
 
 
 def read_source(text: str | Path) -> Path:
@@ -46,13 +46,16 @@ def import_dataset(
     project: Project,
     source: Source,
     source_format: SourceFormat = None,
-    mode: Annotated[str, typer.Option(help="copy, link (hard link), reference, or upload: send the files.")] = "",
+    mode: Annotated[
+        str,
+        typer.Option(help="Storage: copy, link (hard link), reference (read in place) or upload."),
+    ] = "",
     settings: Settings = None,
     detach: Detach = False,
 ) -> None:
     """Import images; --set takes filename_column, target_columns, split_column and annotation_file.
 
-    Files are copied by the server when it runs on this machine, else uploaded.
+    Files are copied if the server runs on this machine, and uploaded otherwise.
     """
     line = command_line(ctx)
     project_id = find_project(line, project)
@@ -66,7 +69,7 @@ def import_dataset(
         job_id = started.job_id if isinstance(started, ImportStarted) else None
     if detach:
         line.out.document({"job_id": job_id})
-        line.out.text(f"Importing in the server as {job_id}.")
+        line.out.text(f"The import is running on the server as {job_id}.")
         return
     line.wait_for_job(job_id, "Import")
     print_dataset(line.out, line.client.datasets.get(project_id))
@@ -76,11 +79,11 @@ def import_dataset(
 def check_dataset(
     ctx: typer.Context, project: Project, source: Source, source_format: SourceFormat = None, settings: Settings = None
 ) -> None:
-    """Check a source without importing it; ends with code 1 when it cannot be imported."""
+    """Preview an import without importing anything. Exits with code 1 if the source cannot be imported."""
     line = command_line(ctx)
     options = parse_assignments(settings or [])
     project_id = find_project(line, project)
-    with line.progress("Checking the source") as display:
+    with line.progress("Reading the source") as display:
 
         def show_state(state: CheckState) -> None:
             display.update(state.progress.done, state.progress.total, state.progress.message or state.status)
@@ -102,7 +105,9 @@ def show_dataset(ctx: typer.Context, project: Project) -> None:
 
 @app.command("clear")
 def clear_dataset(
-    ctx: typer.Context, project: Project, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    ctx: typer.Context,
+    project: Project,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete the dataset of a project."""
     line = command_line(ctx)
@@ -118,12 +123,14 @@ def list_images(
     ctx: typer.Context,
     project: Project,
     page: Annotated[int, typer.Option(min=1)] = 1,
-    filter_class: Annotated[str | None, typer.Option("--class", help="Images of one class.")] = None,
-    search: Annotated[str | None, typer.Option(help="Part of the file name.")] = None,
-    split: Annotated[str | None, typer.Option(help="Split whose subsets are shown.")] = None,
-    subset: Annotated[str | None, typer.Option(help="train, val, test or none of --split.")] = None,
+    filter_class: Annotated[str | None, typer.Option("--class", help="Only images of this class.")] = None,
+    search: Annotated[str | None, typer.Option(help="Only files with this text in their name.")] = None,
+    split: Annotated[str | None, typer.Option(help="Show the subsets of this split.")] = None,
+    subset: Annotated[
+        str | None, typer.Option(help="Only images of this subset of --split: train, val, test or none.")
+    ] = None,
 ) -> None:
-    """List images, 50 to a page."""
+    """List images, 50 per page."""
     line = command_line(ctx)
     found = line.client.datasets.images(
         find_project(line, project),
@@ -162,7 +169,7 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
 
 
 def print_report(out: Output, report: ImportReport) -> None:
-    """Print what a dry run found."""
+    """Print the preview of an import."""
     out.document(report)
     out.text(f"{report.in_words()}.")
     out.text(f"Format {report.source_format or 'unknown'}, {report.num_annotations} annotations.")
@@ -171,8 +178,8 @@ def print_report(out: Output, report: ImportReport) -> None:
         out.text(note)
     _print_groups(out, report.groups)
     _print_problems(out, report.problems, report.num_problems)
-    stopped = "It cannot be imported." if report.is_complete else "A limit stopped the check."
-    out.text("It can be imported." if report.can_import else stopped)
+    stopped = "This source cannot be imported." if report.is_complete else "The preview reached a limit."
+    out.text("This source can be imported." if report.can_import else stopped)
 
 
 def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:

@@ -169,15 +169,19 @@ class _SilentOutput(Output):
 def run_demo(
     ctx: typer.Context,
     exit_after: Annotated[
-        bool, typer.Option("--exit", help="End after the report; code 1 when a step failed.")
+        bool, typer.Option("--exit", help="Exit after the report, with code 1 if a step failed.")
     ] = False,
-    workspace: Annotated[Path, typer.Option(help="Workspace of the demo.", file_okay=False)] = Path("demo-workspace"),
-    port: Annotated[int, typer.Option(help="Port; another one when it is in use.", min=0, max=65535)] = 8000,
+    workspace: Annotated[Path, typer.Option(help="Workspace folder for the demo.", file_okay=False)] = Path(
+        "demo-workspace"
+    ),
+    port: Annotated[
+        int, typer.Option(help="Port to listen on. If it is in use, another one is chosen.", min=0, max=65535)
+    ] = 8000,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
 ) -> None:
     """Train a model on handwritten digits, evaluate and export it, and keep the server running.
 
-    It starts a server of its own and drives it over REST.
+    It starts its own server and uses the REST API.
     """
     options = command_line(ctx)
     # The server ends with the demo, whichever signal ends that.
@@ -225,7 +229,7 @@ def _keep_serving(line: CommandLine, server: DemoServer, *, opens_browser: bool)
     except KeyboardInterrupt:
         line.out.note("Stopping the server.")
         return
-    raise CommandError(f"The server ended by itself with code {code}; see {server.log_path}.")
+    raise CommandError(f"The server stopped with exit code {code}; see {server.log_path}.")
 
 
 def _has_display() -> bool:

@@ -78,7 +78,7 @@ class DemoServer:
                     time.sleep(0.1)
                 else:
                     return
-        raise CommandError(f"The server did not answer within {START_TIMEOUT_S:.0f} s. {self._read_log_end()}")
+        raise CommandError(f"The server did not respond within {START_TIMEOUT_S:.0f} s. {self._read_log_end()}")
 
     def _read_log_end(self) -> str:
         lines = self.log_path.read_text("utf-8", "replace").strip().splitlines()

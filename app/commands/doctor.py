@@ -10,7 +10,7 @@ from app.commands.serve import WorkspaceOption, read_settings
 
 
 def run_doctor(ctx: typer.Context, workspace: WorkspaceOption = None) -> None:
-    """Say what is installed, which devices there are, and whether the workspace is whole; code 1 when not."""
+    """Check the installation, the devices and the workspace. Exits with code 1 if something is broken."""
     line = command_line(ctx)
     checks = []
     for check in run_checks(read_settings(workspace_root=workspace)):

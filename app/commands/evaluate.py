@@ -14,7 +14,7 @@ from app.commands.output import Output, show
 from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
 
-app = typer.Typer(no_args_is_help=True, help="Measure a trained model on images that it has not seen.")
+app = typer.Typer(no_args_is_help=True, help="Measure the accuracy of a trained model on the test images.")
 
 
 @app.command("run")
@@ -22,12 +22,15 @@ def run_evaluation(
     ctx: typer.Context,
     project: Project,
     experiment: Experiment,
-    subset: Annotated[list[str] | None, typer.Option(help="test, val or train; repeat to pool.")] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(help="Subset to evaluate: test, val or train. Repeat to evaluate several together."),
+    ] = None,
     checkpoint: Checkpoint = "best",
-    device: Annotated[str, typer.Option(help="cpu or gpu:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="Device to use: cpu or gpu:N.")] = "cpu",
     detach: Detach = False,
 ) -> None:
-    """Evaluate an experiment and print its figures."""
+    """Evaluate an experiment and print its metrics."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
@@ -36,7 +39,7 @@ def run_evaluation(
     )
     if detach:
         line.out.document(record)
-        line.out.text(f"Evaluating in the server as {record.job_id}.")
+        line.out.text(f"The evaluation is running on the server as {record.job_id}.")
         return
     line.wait_for_job(record.job_id, "Evaluation")
     print_evaluation(line.out, line.client.evaluations.get(project_id, experiment_id))
@@ -49,7 +52,7 @@ def show_evaluation(ctx: typer.Context, project: Project, experiment: Experiment
     project_id = find_project(line, project)
     view = line.client.evaluations.get(project_id, find_experiment(line, project_id, experiment))
     if view.evaluation is None:
-        raise CommandError("This experiment has not been evaluated: ai-studio evaluate run PROJECT EXPERIMENT.")
+        raise CommandError("This experiment has no evaluation. Run: ai-studio evaluate run PROJECT EXPERIMENT.")
     print_evaluation(line.out, view)
 
 
@@ -58,12 +61,14 @@ def list_results(
     ctx: typer.Context,
     project: Project,
     experiment: Experiment,
-    wrong: Annotated[bool, typer.Option("--wrong", help="Only what the model got wrong.")] = False,
-    filter_class: Annotated[str | None, typer.Option("--class", help="Images of one class.")] = None,
-    sort_by: Annotated[str, typer.Option("--sort", help="filename, confidence or error.")] = "filename",
+    wrong: Annotated[bool, typer.Option("--wrong", help="Only wrong predictions.")] = False,
+    filter_class: Annotated[str | None, typer.Option("--class", help="Only images of this class.")] = None,
+    sort_by: Annotated[
+        str, typer.Option("--sort", help="Order: filename, confidence (lowest first) or error (largest first).")
+    ] = "filename",
     page: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
-    """List results image by image, 50 to a page; confidence rises and error falls."""
+    """List the results per image, 50 per page."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     results = line.client.evaluations.results(
@@ -138,13 +143,13 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
     """Return what the figures cover and what flatters them, as sentences."""
-    notes = ["The intervals cover the choice of these images only; another training run would vary further."]
+    notes = ["The intervals cover only the choice of these images. Another training run can vary more."]
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     if "val" in subsets:
-        notes.append("Validation images chose the best epoch, so the figures are too good.")
+        notes.append("Validation images were used to choose the best epoch, so the metrics are too good.")
     if "train" in subsets:
-        notes.append("Training images are among them, so the figures are too good.")
+        notes.append("The model was trained on some of these images, so the metrics are too good.")
     reasons = dict.fromkeys((aggregate.get("not_enough_images") or {}).values())
     return [*notes, *(f"Not enough images for some intervals: {reason}" for reason in reasons)]
 

@@ -14,7 +14,7 @@ from app.commands.output import Output
 from app.commands.settings import parse_assignments
 from app.schemas.export import ExportRecord, ExportRequest, ParityCertificate
 
-app = typer.Typer(no_args_is_help=True, help="Write a trained model as a file that other programs run.")
+app = typer.Typer(no_args_is_help=True, help="Export a trained model as a file for other programs.")
 ExportArgument = Annotated[str, typer.Argument(help="Id of an export.", metavar="EXPORT")]
 
 
@@ -23,12 +23,14 @@ def run_export(
     ctx: typer.Context,
     project: Project,
     experiment: Experiment,
-    export_format: Annotated[str, typer.Option("--format", help="One of: ai-studio export formats.")] = "onnx",
+    export_format: Annotated[
+        str, typer.Option("--format", help="File format. List them with: ai-studio export formats.")
+    ] = "onnx",
     settings: Settings = None,
     output: OutputFile = None,
     detach: Detach = False,
 ) -> None:
-    """Export an experiment, print the certificate, and store the file with --output.
+    """Export an experiment and print its certificate. Use --output to download the file.
 
     --set takes checkpoint, opset_version, dynamic_axes, simplify and input_shape.
     """
@@ -42,7 +44,7 @@ def run_export(
     )
     if detach:
         line.out.document(record)
-        line.out.text(f"Exporting in the server as {record.id}.")
+        line.out.text(f"The export is running on the server as {record.id}.")
         return
     record, certificate = finish_export(line, project_id, record)
     line.out.document({"export": record, "certificate": certificate})
@@ -83,9 +85,11 @@ def download_export(
     project: Project,
     export: ExportArgument,
     output: OutputFile = None,
-    bundle: Annotated[bool, typer.Option("--bundle", help="The zip with labels, certificate and predict.py.")] = False,
+    bundle: Annotated[
+        bool, typer.Option("--bundle", help="Download the zip file with the model, labels, certificate and predict.py.")
+    ] = False,
 ) -> None:
-    """Store the file of an export, or its bundle."""
+    """Download the file of an export, or its bundle."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     if output is None:
@@ -97,7 +101,7 @@ def download_export(
 
 @app.command("formats")
 def list_formats(ctx: typer.Context) -> None:
-    """List the formats, with what is missing for those that are not available."""
+    """List the export formats, and what is missing for unavailable ones."""
     line = command_line(ctx)
     formats = line.client.exports.formats()
     line.out.document({"formats": list(formats)})
@@ -144,7 +148,7 @@ def print_certificate(out: Output, certificate: ParityCertificate | None) -> Non
     rows = [
         ("largest difference", f"{certificate.max_diff:.2e} (allowed {certificate.tolerance:.0e})"),
         ("mean difference", f"{certificate.mean_diff:.2e}"),
-        ("same answer", f"{100 * certificate.agreement:.2f} %"),
+        ("same prediction", f"{100 * certificate.agreement:.2f} %"),
     ]
     for name, value in certificate.metric_torch.items():
         exported = certificate.metric_exported.get(name)
@@ -155,5 +159,5 @@ def print_certificate(out: Output, certificate: ParityCertificate | None) -> Non
 def _download(line: CommandLine, project_id: str, export_id: str, output: Path, *, is_bundle: bool) -> Path:
     store = line.client.exports.download_bundle if is_bundle else line.client.exports.download
     path = store(project_id, export_id, output)
-    line.out.text(f"Stored {path} ({path.stat().st_size / 2**20:.2f} MB).")
+    line.out.text(f"Saved {path} ({path.stat().st_size / 2**20:.2f} MB).")
     return path

@@ -14,7 +14,7 @@ from app.schemas.forecasts import Forecast, ForecastView
 MIB_PER_GIB = 1024
 PARTS = {
     "startup_s": "start",
-    "probe_s": "choosing the arithmetic",
+    "probe_s": "choosing precision and memory format",
     "caching_s": "reading images",
     "features_s": "features",
     "training_s": "training",
@@ -28,11 +28,14 @@ def forecast_experiment(
     project: Project,
     experiment: Experiment,
     probe: Annotated[
-        bool, typer.Option("--probe/--no-probe", help="Measure a few steps where nothing was measured yet.")
+        bool,
+        typer.Option(
+            "--probe/--no-probe", help="Run a few training steps to measure speed and memory if nothing is known yet."
+        ),
     ] = True,
-    detach: Annotated[bool, typer.Option("--detach", help="Start the probe and do not wait.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the measurement and return immediately.")] = False,
 ) -> None:
-    """Say what training an experiment would take: time, memory, disk."""
+    """Forecast the time, memory and disk space that a training run needs."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
@@ -40,7 +43,7 @@ def forecast_experiment(
     line.out.document(view)
     print_forecast(line, view)
     if view.job_id is not None:
-        line.out.text(f"Measuring in the server as {view.job_id}.")
+        line.out.text(f"The measurement is running on the server as {view.job_id}.")
 
 
 def show_forecast_before_training(line: CommandLine, project_id: str, experiment_id: str) -> None:
@@ -67,7 +70,7 @@ def print_forecast(line: CommandLine, view: ForecastView) -> None:
     if forecast is None:
         return
     parts = forecast.parts.model_dump()
-    done = f", after {forecast.epochs_done} that are done" if forecast.epochs_done else ""
+    done = f", after {forecast.epochs_done} finished" if forecast.epochs_done else ""
     sizes = {
         "memory": forecast.memory_mb,
         "GPU memory": forecast.vram_mb,
@@ -99,7 +102,7 @@ def _ask(line: CommandLine, project_id: str, experiment_id: str, *, has_probe: b
     view = experiments.forecast(project_id, experiment_id, wait=False)
     if view.job_id is None or detach:
         return view
-    line.wait_for_job(view.job_id, "Probe")
+    line.wait_for_job(view.job_id, "Measurement")
     return experiments.read_forecast(project_id, experiment_id)
 
 

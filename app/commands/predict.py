@@ -22,18 +22,18 @@ def predict_images(
     images: Annotated[list[Path], typer.Argument(help="Image files.", exists=True, dir_okay=False)],
     explain: Annotated[
         Path | None,
-        typer.Option(help="PNG to write: where the model looked, to be laid over the one image.", dir_okay=False),
+        typer.Option(help="Save a heat map of what influenced the prediction as this PNG file.", dir_okay=False),
     ] = None,
     target: Annotated[
-        int | None, typer.Option(min=0, help="Number of the class or value that --explain explains.")
+        int | None, typer.Option(min=0, help="Number of the class or value to explain with --explain.")
     ] = None,
 ) -> None:
-    """Ask a trained model about images."""
+    """Predict images with a trained model."""
     line = command_line(ctx)
     if explain is not None and len(images) > 1:
-        raise CommandError("--explain takes one image at a time: each heat map is a file of its own.")
+        raise CommandError("--explain works with one image at a time, because each heat map is one file.")
     if explain is None and target is not None:
-        raise CommandError("--target says what --explain explains: give --explain FILE too.")
+        raise CommandError("--target needs --explain FILE.")
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
     found = [
@@ -49,11 +49,11 @@ def predict_images(
     line.out.table(["file", "prediction", "ms"], rows)
     if explain is not None:
         write_heat_map(found[0][1], explain)
-        line.out.text(f"The heat map is {explain}.")
+        line.out.text(f"Saved the heat map as {explain}.")
 
 
 def write_heat_map(prediction: Prediction, path: Path) -> None:
     """Write the heat map of a prediction; raises CommandError when there is none."""
     if prediction.heat_map is None:
-        raise CommandError(prediction.heat_map_reason or "The server gave no heat map.")
+        raise CommandError(prediction.heat_map_reason or "The server returned no heat map.")
     path.write_bytes(base64.b64decode(prediction.heat_map.png_base64))

@@ -21,14 +21,16 @@ def list_projects(ctx: typer.Context) -> None:
     rows = [(item.id, item.name, item.task, item.num_images, item.num_experiments) for item in found.projects]
     line.out.table(["id", "name", "task", "images", "experiments"], rows)
     for item in found.corrupt:
-        line.out.note(f"Could not be read and was set aside: {item.path} ({item.reason})")
+        line.out.note(f"Cannot be read and was moved to .corrupt: {item.path} ({item.reason})")
 
 
 @app.command("create")
 def create_project(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Name of the project.")],
-    task: Annotated[str, typer.Option(help="What is learned; one of GET /api/tasks.")],
+    task: Annotated[
+        str, typer.Option(help="What the model predicts, such as classification. GET /api/tasks lists all.")
+    ],
     description: Annotated[str | None, typer.Option(help="At most 280 characters.")] = None,
 ) -> None:
     """Create a project."""
@@ -60,7 +62,9 @@ def rename_project(
 
 @app.command("delete")
 def delete_project(
-    ctx: typer.Context, project: Project, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    ctx: typer.Context,
+    project: Project,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete a project with everything in it."""
     line = command_line(ctx)

@@ -1,4 +1,4 @@
-"""The whole of `ai-studio`: global options, groups, and what becomes of an error."""
+"""The `ai-studio` command: global options, command groups and error handling."""
 
 from __future__ import annotations
 
@@ -45,17 +45,19 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="From a folder of images to a trained, evaluated and exported model, on your own machine.",
+    help="Train, evaluate and export image models from a folder of images, on your own machine.",
 )
 
 
 @app.callback()
 def read_global_options(
     ctx: typer.Context,
-    url: Annotated[str, typer.Option(GLOBAL_OPTION, envvar="AI_STUDIO_URL", help="Server to talk to.")] = DEFAULT_URL,
-    is_json: Annotated[bool, typer.Option(GLOBAL_FLAG, help="One JSON document on stdout, nothing else.")] = False,
+    url: Annotated[
+        str, typer.Option(GLOBAL_OPTION, envvar="AI_STUDIO_URL", help="Address of the server.")
+    ] = DEFAULT_URL,
+    is_json: Annotated[bool, typer.Option(GLOBAL_FLAG, help="Print the result as JSON.")] = False,
 ) -> None:
-    """Talk to a server, or run one. A server with a token wants it in AI_STUDIO_TOKEN."""
+    """Run a server, or control a running one. If the server has a token, set AI_STUDIO_TOKEN."""
     import os
 
     open_client = ctx.obj or StudioClient  # a test passes its own

@@ -11,7 +11,7 @@ from app.commands.context import CommandLine, command_line
 
 def create_sample(
     ctx: typer.Context,
-    task: Annotated[str | None, typer.Argument(help="Task of the project; left out: list the samples.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Task of the sample project. Omit it to list the samples.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the import.")] = False,
 ) -> None:
     """Create a project with sample images, a split and an experiment; without TASK, list the samples."""

@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 HostOption = Annotated[str | None, typer.Option(help="Address to listen on (default: 127.0.0.1).")]
-PortOption = Annotated[int | None, typer.Option(help="Port; 0 chooses a free one (default: 8000).", min=0, max=65535)]
+PortOption = Annotated[
+    int | None, typer.Option(help="Port to listen on; 0 chooses a free port (default: 8000).", min=0, max=65535)
+]
 WorkspaceOption = Annotated[
-    Path | None, typer.Option(help="Directory of all state (default: workspace).", file_okay=False)
+    Path | None, typer.Option(help="Folder for all data (default: workspace).", file_okay=False)
 ]
 
 
 def run_server(host: HostOption = None, port: PortOption = None, workspace: WorkspaceOption = None) -> None:
     """Run the server until Ctrl-C.
 
-    Options count more than AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that addresses
+    Options override AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that addresses
     other than loopback need comes from AI_STUDIO_TOKEN only: other users can read a command line.
     """
     with quiet_imports():
@@ -46,7 +48,7 @@ def run_server(host: HostOption = None, port: PortOption = None, workspace: Work
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        message = f"Port {settings.port} of {settings.host} is in use; choose another with --port, or 0 for a free one."
+        message = f"Port {settings.port} of {settings.host} is in use. Choose another with --port, or 0 for a free one."
         raise CommandError(message) from error
 
 
@@ -75,4 +77,4 @@ def read_settings(**changes: Any) -> Settings:
         problems = [
             f"AI_STUDIO_{str(item['loc'][0]).upper()}: {item['msg']}".replace("\n", " ") for item in error.errors()
         ]
-        raise CommandError("Settings are not acceptable:\n  " + "\n  ".join(problems)) from None
+        raise CommandError("Invalid settings:\n  " + "\n  ".join(problems)) from None

@@ -21,7 +21,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         key = key.strip()
         if not equals or not key:
-            raise typer.BadParameter(f"{text!r} is not of the form key=value.")
+            raise typer.BadParameter(f"{text!r} must have the form key=value.")
         if key in values:
             raise typer.BadParameter(f"{key!r} is set twice.")
         values[key] = parse_value(value.strip())

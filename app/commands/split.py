@@ -12,9 +12,9 @@ from app.commands.context import command_line, find_project
 from app.commands.output import Output
 from app.schemas.splits import SplitCounts
 
-app = typer.Typer(no_args_is_help=True, help="Divide a dataset into train, val and test.")
-Ratios = Annotated[str, typer.Option(help="Shares of train, val and test.")]
-Seed = Annotated[int, typer.Option(help="Start of the random numbers.", min=0)]
+app = typer.Typer(no_args_is_help=True, help="Split a dataset into training, validation and test images.")
+Ratios = Annotated[str, typer.Option(help="Fractions for train, val and test.")]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 SplitName = Annotated[str, typer.Argument(help="Name of the split.", metavar="NAME")]
 DEFAULT_RATIOS = "0.7,0.15,0.15"
 
@@ -23,7 +23,7 @@ DEFAULT_RATIOS = "0.7,0.15,0.15"
 def create_split(
     ctx: typer.Context, project: Project, name: SplitName, ratios: Ratios = DEFAULT_RATIOS, seed: Seed = 42
 ) -> None:
-    """Draw a split and keep it; it never changes."""
+    """Create a split. It cannot be changed later."""
     line = command_line(ctx)
     split = line.client.splits.create(find_project(line, project), name, parse_ratios(ratios), seed)
     line.out.document(split)
@@ -33,7 +33,7 @@ def create_split(
 
 @app.command("preview")
 def preview_split(ctx: typer.Context, project: Project, ratios: Ratios = DEFAULT_RATIOS, seed: Seed = 42) -> None:
-    """Show what a split would be."""
+    """Preview a split without creating it."""
     line = command_line(ctx)
     preview = line.client.splits.preview(find_project(line, project), parse_ratios(ratios), seed)
     line.out.document(preview)
@@ -61,7 +61,7 @@ def show_split(ctx: typer.Context, project: Project, name: SplitName) -> None:
 
 @app.command("delete")
 def delete_split(ctx: typer.Context, project: Project, name: SplitName) -> None:
-    """Delete a split; says which experiments used it."""
+    """Delete a split and name the experiments that used it."""
     line = command_line(ctx)
     deleted = line.client.splits.delete(find_project(line, project), name)
     line.out.document(deleted)
@@ -77,7 +77,7 @@ def parse_ratios(text: str) -> dict[str, float]:
     except ValueError:
         values = []
     if len(values) != 3:
-        raise typer.BadParameter(f"{text!r} is not three numbers like {DEFAULT_RATIOS}.")
+        raise typer.BadParameter(f"{text!r} must be three numbers, such as {DEFAULT_RATIOS}.")
     return dict(zip(("train", "val", "test"), values, strict=True))
 
 

@@ -18,7 +18,7 @@ from app.schemas.experiments import ExperimentRecord
 
 LOG_PAUSE_S = 1.0
 
-app = typer.Typer(no_args_is_help=True, help="Train models and follow their runs.")
+app = typer.Typer(no_args_is_help=True, help="Create and train experiments, and follow their runs.")
 NewName = Annotated[str, typer.Argument(help="Name of the new experiment.", metavar="NAME")]
 Split = Annotated[str, typer.Option("--split", help="Split to train on.")]
 
@@ -49,7 +49,7 @@ def run_experiment(
     augmentations: Augmentations = None,
     detach: Detach = False,
 ) -> None:
-    """Create an experiment, train it and follow it to its end."""
+    """Create an experiment, train it and show its progress until it is finished."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     record = _create(line, project_id, name, split, settings, augmentations)
@@ -59,7 +59,7 @@ def run_experiment(
 
 @app.command("start")
 def start_training(ctx: typer.Context, project: Project, experiment: Experiment, detach: Detach = False) -> None:
-    """Train an experiment and follow it to its end."""
+    """Train an experiment and show its progress until it is finished."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     _begin(line, project_id, find_experiment(line, project_id, experiment), "train", detach)
@@ -67,7 +67,7 @@ def start_training(ctx: typer.Context, project: Project, experiment: Experiment,
 
 @app.command("resume")
 def resume_training(ctx: typer.Context, project: Project, experiment: Experiment, detach: Detach = False) -> None:
-    """Go on with a paused, failed or interrupted run."""
+    """Resume a paused, failed or interrupted run."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     _begin(line, project_id, find_experiment(line, project_id, experiment), "resume", detach)
@@ -78,9 +78,9 @@ def stop_training(
     ctx: typer.Context,
     project: Project,
     experiment: Experiment,
-    keep: Annotated[bool, typer.Option("--keep", help="End as completed on the best checkpoint so far.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the best checkpoint so far as the result.")] = False,
 ) -> None:
-    """Cancel a run."""
+    """Stop a run. Without --keep it is cancelled; you can resume it later."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     answer = line.client.experiments.stop(project_id, find_experiment(line, project_id, experiment), keep=keep)
@@ -90,7 +90,7 @@ def stop_training(
 
 @app.command("pause")
 def pause_training(ctx: typer.Context, project: Project, experiment: Experiment) -> None:
-    """Pause a run at a checkpoint."""
+    """Pause a run. Resume it with `train resume`."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     answer = line.client.experiments.pause(project_id, find_experiment(line, project_id, experiment))
@@ -120,7 +120,7 @@ def list_experiments(ctx: typer.Context, project: Project) -> None:
 
 @app.command("metrics")
 def show_metrics(ctx: typer.Context, project: Project, experiment: Experiment) -> None:
-    """Show every epoch of the current run."""
+    """Show the metrics of every epoch of the current run."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     record = line.client.experiments.metrics(project_id, find_experiment(line, project_id, experiment))
@@ -135,7 +135,9 @@ def show_logs(
     ctx: typer.Context,
     project: Project,
     experiment: Experiment,
-    follow_end: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run ends.")] = False,
+    follow_end: Annotated[
+        bool, typer.Option("--follow", "-f", help="Print new lines until the run is finished.")
+    ] = False,
 ) -> None:
     """Print the log of the current run."""
     line = command_line(ctx)
@@ -155,7 +157,7 @@ def show_logs(
 
 
 def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
-    """Print an experiment with its figures."""
+    """Print an experiment with its metrics."""
     line.out.document(record)
     rows = [
         ("id", record.id),
@@ -194,7 +196,7 @@ def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str,
     started = start(project_id, experiment_id)
     if detach:
         line.out.document(started)
-        line.out.text(f"Training in the server as {started.run_id}.")
+        line.out.text(f"The training is running on the server as {started.run_id}.")
         return
     record = follow(line, project_id, experiment_id)
     print_experiment(line, record)

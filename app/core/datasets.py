@@ -105,7 +105,7 @@ class DatasetService:
         except UnsafePathError as error:
             raise NotFoundError(str(error)) from error
         if not path.is_file():
-            msg = f"The file of the image {filename[:120]!r} is not there any more: {path}"
+            msg = f"The file of the image {filename[:120]!r} no longer exists: {path}"
             raise NotFoundError(msg)
         return path
 

@@ -157,7 +157,7 @@ class EventBus:
         """
         with self._lock:
             if self._num_subscriptions >= self._max_subscriptions:
-                msg = f"{self._max_subscriptions} event streams are open already; close one or raise the limit."
+                msg = f"{self._max_subscriptions} event streams are already open. Close one or raise the limit."
                 raise ConflictError(msg)
             self._num_subscriptions += 1
         return Subscription(project_id, lambda: self._stream(project_id), after, self._release)

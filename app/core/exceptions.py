@@ -130,6 +130,6 @@ DocumentError = CorruptDocumentError
 
 def unusable_document(error: CorruptDocumentError) -> AIStudioError:
     """Return the error for a document that a request needs and that cannot be used."""
-    msg = f"{error.path.name} cannot be used: {error.reason}. GET /api/system/workspace names such documents."
+    msg = f"{error.path.name} cannot be read: {error.reason}. GET /api/system/workspace lists such files."
     is_of_disk = isinstance(error, UnreadableDocumentError) and error.is_of_disk
     return StorageUnavailableError(msg) if is_of_disk else ConflictError(msg)

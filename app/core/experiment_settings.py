@@ -32,7 +32,7 @@ def move_model_settings(
     moved = {name: hyperparameters[name] for name in MODEL_SETTINGS_AMONG_HYPERPARAMETERS if name in hyperparameters}
     for name, value in moved.items():
         if model.get(name, value) != value:
-            raise invalid_field(f"hyperparameters.{name}", f"model.{name} says {model[name]!r}. Give only one of them.")
+            raise invalid_field(f"hyperparameters.{name}", f"model.{name} is {model[name]!r}. Give only one of them.")
     rest = {name: value for name, value in hyperparameters.items() if name not in moved}
     return {**model, **moved}, rest
 
@@ -99,7 +99,7 @@ def resolve_hardware(given: dict[str, Any]) -> HardwareSettings:
     settings = _parse("hardware", HardwareSettings, given)
     devices = settings.selected_devices
     if len(set(devices)) != len(devices):
-        raise invalid_field("hardware.selected_devices", "A device is named twice.")
+        raise invalid_field("hardware.selected_devices", "Each device can be selected only once.")
     if "cpu" in devices and len(devices) > 1:
         raise invalid_field("hardware.selected_devices", "Choose the CPU or GPUs, not both.")
     if devices == ["cpu"] and settings.precision in GPU_PRECISIONS:

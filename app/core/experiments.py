@@ -166,7 +166,7 @@ class ExperimentService:
             }
             fork = self._apply(project_id, _renew(record, request.name, parent), request.changes)
             if fork.model.backbone != record.model.backbone:
-                raise invalid_field("changes.model.backbone", "A fork keeps the architecture of its parent.")
+                raise invalid_field("changes.model.backbone", "A fork must have the same architecture as its parent.")
             self._stores.experiments.create_fork(project_id, fork, checkpoint)
         announce_change(self._bus, project_id, "experiment", fork.id, "created")
         return fork
@@ -246,7 +246,7 @@ class ExperimentService:
             candidate = add_suffix(name, suffix if number == 1 else f"{suffix} {number}")
             if fold_name(candidate) not in taken:
                 return candidate
-        msg = f"No free name could be found for a copy of {name!r}."
+        msg = f"There is no free name for a copy of {name!r}. Rename it first."
         raise ConflictError(msg)
 
 
@@ -260,7 +260,7 @@ def say_undeletable(scheduler: JobScheduler, project_id: str, experiment_id: str
     """Return why an experiment cannot be deleted now, empty when it can."""
     for job in list_jobs_of(scheduler, project_id, experiment_id):
         if not job.is_service and job.status not in TERMINAL_JOB_STATUSES:
-            return f"A job ({job.kind}) works on this experiment. Cancel it or wait for its end."
+            return f"A job ({job.kind}) is using this experiment. Cancel it or wait until it is finished."
     return ""
 
 

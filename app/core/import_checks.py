@@ -101,7 +101,7 @@ class ImportCheckService:
         """Return the table of every problem that a dry run found; raises NotFoundError when there is none."""
         path = self._stores.paths.check_dir(project_id, self._find_job(project_id, job_id).id) / PROBLEMS_NAME
         if not path.is_file():
-            msg = f"The dry run {job_id} found no problem."
+            msg = f"The preview {job_id} found no problems."
             raise NotFoundError(msg)
         return path
 
@@ -191,14 +191,14 @@ class ImportCheckService:
     def _refuse_too_many(self, project_id: str) -> None:
         """Those of the same project give way to the new one and do not count, but each takes its time to do so."""
         if self._starts[project_id] >= MAX_STARTS_OF_PROJECT:
-            raise TooManyChecksError("A dry run of this project is being started already. Try again in a moment.")
+            raise TooManyChecksError("A preview of this project is already being started. Try again in a moment.")
         jobs = self._scheduler.list_jobs()
         busy = {job.project_id for job in jobs if job.kind == KIND and job.status not in TERMINAL_JOB_STATUSES}
         busy |= {each for each, count in self._starts.items() if count}
         num_others = len(busy - {project_id})
         if num_others >= self._max_checks:
             msg = (
-                f"{num_others} dry runs run or wait already. Try again in a moment, "
+                f"{num_others} previews are already running or queued. Try again in a moment, "
                 "or raise AI_STUDIO_CONCURRENT_CHECKS or AI_STUDIO_WAITING_CHECKS."
             )
             raise TooManyChecksError(msg)
@@ -225,13 +225,13 @@ class ImportCheckService:
 
     def _find_report(self, job: JobRecord) -> ImportReport | None:
         if job.status == "failed":
-            return _report_failure(job.error.message if job.error else "The log of the server says why.")
+            return _report_failure(job.error.message if job.error else "The server's log has the details.")
         if job.status != "completed":
             return None
         path = self._stores.paths.check_dir(job.project_id, job.id) / REPORT_NAME
         try:
             if path.stat().st_size > MAX_REPORT_BYTES:
-                return _report_failure("The report is larger than any that a dry run writes.")
+                return _report_failure("The report of the preview is too large to be valid.")
             return read_model(path, ImportReport)
         except FileNotFoundError:
             raise _not_there(job.id) from None
@@ -248,11 +248,11 @@ def _report_failure(message: str) -> ImportReport:
         class_counts={},
         split_counts={},
         num_problems=1,
-        problems=[ImportProblem(file="the source", message=message, fix="Look again, or at a part of the data.")],
+        problems=[ImportProblem(file="the source", message=message, fix="Try again, or import a part of the data.")],
         can_import=False,
         is_complete=False,
     )
 
 
 def _not_there(job_id: str) -> NotFoundError:
-    return NotFoundError(f"There is no dry run {job_id}; a newer one may have replaced it.")
+    return NotFoundError(f"The preview {job_id} does not exist; a newer one may have replaced it.")

@@ -99,7 +99,7 @@ class ImportService:
         if not is_final:
             return UploadReceived(upload_id=upload_id, num_files=num_files)
         if num_files == 0:
-            raise invalid_field("files", "The upload holds no file.")
+            raise invalid_field("files", "The upload contains no files.")
         source = self._uploads.find_source(project_id, upload_id)
         label = source.name if source.is_file() else f"upload of {num_files} files"
         with self._gate.enter(project_id):

@@ -45,10 +45,10 @@ TITLES: dict[LeftoverKind, str] = {
     "half_written": "half-written files",
     "upload": "uploads that were not imported",
     "staging": "unfinished imports",
-    "job_file": "scratch files of jobs",
+    "job_file": "temporary files of jobs",
     "download": "partial downloads of weights",
-    "trash": "deleted, not yet removed",
-    "set_aside": "damaged documents that were set aside",
+    "trash": "deleted files that are not yet removed",
+    "set_aside": "damaged files that were moved to .corrupt",
 }
 
 
@@ -185,7 +185,7 @@ def list_held(documents: DocumentStore, weights_dir: Path | None = None) -> list
 def describe_held(held: Iterable[HeldSpace]) -> str:
     """Return the amounts as a sentence."""
     parts = [f"{item.title} {item.num_bytes / 2**20:.1f} MiB" for item in held]
-    return f"Held: {', '.join(parts)}." if parts else "Nothing is left over."
+    return f"Temporary files: {', '.join(parts)}." if parts else "No temporary files."
 
 
 def _remove(leftover: Leftover) -> int:

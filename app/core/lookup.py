@@ -52,15 +52,15 @@ class Lookup:
         try:
             return self._stores.datasets.read_table(project_id)
         except FileNotFoundError:
-            msg = "This project has no dataset yet. Import one first."
+            msg = "This project has no dataset yet. Import images first."
             raise DatasetNotImportedError(msg) from None
         except UnreadableDocumentError as error:
-            msg = f"The dataset cannot be read now, and nothing was changed: {error.reason}."
+            msg = f"The dataset cannot be read at the moment; nothing was changed: {error.reason}."
             raise (DatasetUnreadableError if error.is_of_disk else DatasetNotImportedError)(msg) from error
         except NewerDocumentError as error:
-            raise DatasetNotImportedError(f"The dataset was left as it is: {error.reason}.") from error
+            raise DatasetNotImportedError(f"The dataset cannot be read and was not changed: {error.reason}.") from error
         except CorruptDocumentError as error:
-            msg = f"The dataset cannot be read and was set aside: {error.reason} Clear it and import it again."
+            msg = f"The dataset is damaged and was moved to .corrupt: {error.reason} Clear it and import it again."
             raise DatasetNotImportedError(msg) from error
 
     def find_split(self, project_id: str, split_name: str) -> tuple[DatasetTable, int]:
@@ -68,7 +68,7 @@ class Lookup:
         table = self.find_table(project_id)
         if split_name not in table.split_names:
             known = ", ".join(table.split_names) or "none yet"
-            msg = f"There is no split {split_name!r}. Splits of this dataset: {known}."
+            msg = f"The split {split_name!r} does not exist. Splits of this dataset: {known}."
             raise SplitNotFoundError(msg)
         return table, table.split_names.index(split_name)
 
@@ -87,7 +87,7 @@ class Lookup:
             self.find_split(project_id, split_name)
             return split_name
         if not names:
-            msg = "This dataset has no split yet. Draw one first."
+            msg = "This dataset has no split yet. Create one first."
             raise SplitNotFoundError(msg)
         return names[0]
 
@@ -115,7 +115,7 @@ def unusable(what: str, error: CorruptDocumentError, lost: type[AIStudioError]) 
     """Return what a client is told of a document that cannot be used; `lost` is for one that was set aside."""
     if isinstance(error, UnreadableDocumentError):
         kind = StorageUnavailableError if error.is_of_disk else ConflictError
-        return kind(f"{what} cannot be read now, and nothing was changed: {error.reason}.")
+        return kind(f"{what} cannot be read at the moment; nothing was changed: {error.reason}.")
     if isinstance(error, NewerDocumentError):
-        return ConflictError(f"{what} was left as it is: {error.reason}.")
-    return lost(f"{what} cannot be read and was set aside: {error.reason}")
+        return ConflictError(f"{what} cannot be read and was not changed: {error.reason}.")
+    return lost(f"{what} is damaged and was moved to .corrupt: {error.reason}")

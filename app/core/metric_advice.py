@@ -31,8 +31,8 @@ class MetricAdvisor:
             return MetricAdvice()
         spec = self._lookup.find_spec(project_id)
         if not any(image.split[index] == "val" for image in table.images):
-            reason = "The split has no validation images, so the best checkpoint is the one with the least train_loss."
-            return MetricAdvice(metric="train_loss", title="Loss, training", reason=reason)
+            reason = "The split has no validation images, so the best checkpoint is the one with the lowest train_loss."
+            return MetricAdvice(metric="train_loss", title="Training loss", reason=reason)
         profile, unseen = self._profile(project_id, record.split_name, table, index)
         # An experiment of an earlier version does not name a metric.
         choice = spec.choose_metric(str(record.hyperparameters.get("checkpoint_metric", "auto")), profile)
@@ -71,6 +71,6 @@ def _warn_of_unseen(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name) for name in names[:MAX_NAMED])
     more = f" and {len(names) - MAX_NAMED:,} more classes" if len(names) > MAX_NAMED else ""
     return (
-        f"There is no validation image of {shown}{more}, so no metric shows whether the model finds "
+        f"There are no validation images of {shown}{more}, so no metric shows how well the model recognises "
         f"{'it' if len(names) == 1 else 'them'}. Use a split with validation images of every class."
     )

@@ -28,12 +28,12 @@ class TrainPayloads:
         """Raise DatasetNotImportedError, SplitNotFoundError or ValidationFailedError without images to train on."""
         table, index = self._lookup.find_split(project_id, record.split_name)
         if not any(image.split[index] == "train" for image in table.images):
-            raise invalid_field("split_name", f"The split {record.split_name!r} has no training image.")
+            raise invalid_field("split_name", f"The split {record.split_name!r} has no training images.")
         settings = record.hyperparameters
         wanted = settings.get("checkpoint_class", "")
         if settings.get("checkpoint_metric") == "val_class_recall" and wanted not in table.classes:
             known = ", ".join(table.classes)
-            msg = f"{wanted!r} is no class of this dataset. Its classes: {known}."
+            msg = f"{wanted!r} is not a class of this dataset. Classes: {known}."
             raise invalid_field("hyperparameters.checkpoint_class", msg)
         if settings.get("checkpoint_metric") == "val_class_recall":
             _require_validation_image(table, index, wanted)
@@ -104,5 +104,5 @@ def _require_validation_image(table: DatasetTable, index: int, class_name: str) 
     """Raise ValidationFailedError when the recall of a class is to decide and validation cannot measure it."""
     validation = [image for image in table.images if image.split[index] == "val"]
     if validation and not any(class_name_of(image) == class_name for image in validation):
-        msg = f"The split has no validation image of {class_name!r}, so its recall cannot choose the best checkpoint."
+        msg = f"The split has no validation images of {class_name!r}, so its recall cannot choose the best checkpoint."
         raise invalid_field("hyperparameters.checkpoint_class", msg)

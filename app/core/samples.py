@@ -49,7 +49,7 @@ class SampleService:
         spec = next((spec for spec in _sampled_specs() if spec.id == task_id), None)
         if spec is None:
             known = ", ".join(spec.id for spec in _sampled_specs()) or "none"
-            msg = f"There is no sample for a task {task_id[:64]!r}. Tasks with a sample: {known}."
+            msg = f"There is no sample project for the task {task_id[:64]!r}. Tasks with a sample: {known}."
             raise NotFoundError(msg)
         sample = SAMPLES[spec.info.annotation_kind]
         request = ProjectCreate(name=self._free_name(sample.project_name), task=spec.id, description=sample.description)

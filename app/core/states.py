@@ -67,7 +67,7 @@ class StateService:
         """Confirm the stage that waits; raises ConflictError where nothing waits."""
         folded = self._fold(project_id)
         if folded.waiting is None:
-            msg = "Nothing waits for a confirmation in this project."
+            msg = "Nothing in this project needs a confirmation."
             raise ConflictError(msg)
         stage_id = folded.waiting.stage_id
         self._bus.publish(project_id, StageStatus(stage_id=stage_id, status="IN_PROGRESS", message="Confirmed."))

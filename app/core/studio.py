@@ -141,7 +141,7 @@ class Studio:
             try:
                 self._begin()
             except (WorkspaceInUseError, OSError) as error:
-                problem = f"{error} Until then everything can be looked at here, and nothing can be changed."
+                problem = f"{error} Until then you can view everything, but change nothing."
             self.system.note_problem(problem)
         if not problem:
             logger.warning("The workspace %s can be written again", self._paths.root)

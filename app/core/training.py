@@ -95,14 +95,14 @@ class TrainingService:
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             if record.status in ACTIVE_EXPERIMENT_STATUSES:
-                msg = "This experiment is being trained already."
+                msg = "This experiment is already being trained."
                 raise TrainingInProgressError(msg)
             if record.status not in RESUMABLE_STATUSES:
                 raise _refuse_continuing(project_id, record, "resumed")
             run = self._current_run(project_id, record)
             checkpoint = self._stores.experiments.checkpoint_path(project_id, record, "last")
             if checkpoint is None:
-                msg = "The run ended before its first checkpoint, so there is nothing to resume. Start it anew."
+                msg = "The run stopped before its first checkpoint, so it cannot be resumed. Restart it."
                 raise CheckpointNotFoundError(msg)
             self._check_settings(project_id, record, run)
             self._payloads.check_data(project_id, record)
@@ -147,7 +147,7 @@ class TrainingService:
         job = self._scheduler.get(run.job_id or "")
         if keep and job.status == "running":
             if self._stores.experiments.checkpoint_path(project_id, record, "best") is None:
-                msg = "There is no checkpoint to keep yet. Wait for the end of the first epoch, or cancel."
+                msg = "There is no checkpoint to keep yet. Wait until the first epoch is finished, or cancel the run."
                 raise CheckpointNotFoundError(msg)
             self._scheduler.send(job.id, "stop_keep")
             self._note_asked(project_id, run, "stop_keep")
@@ -162,7 +162,7 @@ class TrainingService:
         _, run = self._active(project_id, experiment_id)
         job = self._scheduler.get(run.job_id or "")
         if job.status != "running":
-            msg = "The run waits in the queue. Cancel it, or wait until it has started."
+            msg = "The run is still queued. Cancel it, or wait until it has started."
             raise ConflictError(msg)
         self._scheduler.send(job.id, "pause")
         self._note_asked(project_id, run, "pause")
@@ -225,7 +225,7 @@ class TrainingService:
         except UnsafePathError as error:
             raise RunNotFoundError(str(error)) from error
         if not path.is_file():
-            msg = "This run has written no log."
+            msg = "This run has no log."
             raise RunNotFoundError(msg)
         return path
 
@@ -256,7 +256,7 @@ class TrainingService:
                 queue = self.list_queue(project_id)
                 announce(self._bus, project_id, QueueChanged(run_ids=[entry.run_id for entry in queue.queue]))
                 return queue
-        msg = f"The run {run_id} does not wait in the queue."
+        msg = f"The run {run_id} is not in the queue."
         raise RunNotFoundError(msg)
 
     def _note_asked(self, project_id: str, run: RunRecord, command: JobCommand) -> None:
@@ -268,7 +268,7 @@ class TrainingService:
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             if record.status not in RESUMABLE_STATUSES:
-                msg = f"The experiment is {record.status} by now."
+                msg = f"The experiment is now {record.status}."
                 raise ConflictError(msg)
             run = self._current_run(project_id, record)
             self._lookup.find_checkpoint(project_id, record, "best")
@@ -290,7 +290,7 @@ class TrainingService:
 
     def _refuse_unstartable(self, project_id: str, record: ExperimentRecord) -> None:
         if record.status in ACTIVE_EXPERIMENT_STATUSES:
-            msg = "This experiment is being trained already."
+            msg = "This experiment is already being trained."
             raise TrainingInProgressError(msg)
         if say_unstartable(record):
             raise _refuse_continuing(project_id, record, "trained again")
@@ -333,7 +333,7 @@ class TrainingService:
         try:
             return self._stores.experiments.read_run(project_id, record.id, record.current_run_id)
         except FileNotFoundError:
-            msg = f"The run {record.current_run_id} is not there any more."
+            msg = f"The run {record.current_run_id} no longer exists."
             raise RunNotFoundError(msg) from None
         except CorruptDocumentError as error:
             raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error

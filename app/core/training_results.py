@@ -199,9 +199,9 @@ def find_reasons(
         reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has no run to continue."
     else:
         if "last" not in checkpoints:
-            reasons["resume"] = "The run ended before its first checkpoint, so there is nothing to resume."
+            reasons["resume"] = "The run stopped before its first checkpoint, so it cannot be resumed."
         if "best" not in checkpoints:
-            reasons["keep"] = "The run ended before its first checkpoint, so there is nothing to keep."
+            reasons["keep"] = "The run stopped before its first checkpoint, so there is none to keep."
     if status not in ENDED_STATUSES:
         reasons["restart"] = "There is no run to restart." if status == "created" else "Stop the run first."
     if not checkpoints:

@@ -205,20 +205,20 @@ class TrainingViewService:
 def say_locked(record: ExperimentRecord) -> str:
     """Return why the settings of an experiment cannot be changed now, with what to do; empty when they can."""
     if record.status in ACTIVE_EXPERIMENT_STATUSES:
-        verb = "waits in the queue" if record.status == "pending" else "is going on"
-        return f"A run {verb} with these settings. They can be changed when it has ended."
+        verb = "is queued" if record.status == "pending" else "is in progress"
+        return f"A run {verb} with these settings. You can change them when it is finished."
     if record.status == "completed":
-        return "The trained model was made with these settings. Duplicate the experiment to try others."
+        return "The model was trained with these settings. Duplicate the experiment to try others."
     return ""
 
 
 def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
     if record.status in ACTIVE_EXPERIMENT_STATUSES:
-        return "A run is pending or running already."
+        return "A run is already queued or running."
     if reason := say_unstartable(record):
         return reason
     if record.split_name not in split_names:
-        return f"The split {record.split_name!r} is not there any more. Choose another one and save."
+        return f"The split {record.split_name!r} no longer exists. Choose another one and save."
     return ""
 
 
@@ -228,7 +228,7 @@ def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:
 
 
 def _title_of_best(record: ExperimentRecord, spec: TaskSpec) -> str:
-    titles = {"val_loss": "Loss, validation", "train_loss": "Loss, training"}
+    titles = {"val_loss": "Validation loss", "train_loss": "Training loss"}
     titles |= {metric.name: metric.title for metric in spec.all_metrics}
     name = next(iter(record.best_metric), spec.info.primary_metric)
     return titles.get(name, name)

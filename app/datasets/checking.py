@@ -54,5 +54,5 @@ def _check(payload: CheckPayload, work: Work, context: JobContext) -> ImportRepo
             return check_source(source, context.output_dir, context.output_dir)
     except LimitError as error:
         refused = work.new_problems()
-        refused.add(source.path.name or payload.source_path, error.message, error.fix)
+        refused.add(source.path.name or payload.source_path, error.message, error.fix, kind="refused")
         return make_refusal(payload.source_format, refused, is_complete=False)

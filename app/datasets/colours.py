@@ -34,8 +34,13 @@ def may_be_transparent(image: Image.Image) -> bool:
     return not is_beyond_8_bit(image.mode) and (image.mode in _ALPHA_MODES or "transparency" in image.info)
 
 
-def convert_to_rgb(image: Image.Image, pixels: PixelReading) -> Image.Image:
-    """Return a loaded image of any mode as 8-bit RGB without alpha."""
+def convert_to_rgb(image: Image.Image, pixels: PixelReading, low_bytes: Array | None = None) -> Image.Image:
+    """Return a loaded image of any mode as 8-bit RGB without alpha.
+
+    `low_bytes` are those of colours with 16 bits per channel, of which the image has the upper bytes.
+    """
+    if low_bytes is not None and pixels.scale is not None:
+        image = _scale_colours(np.asarray(image), low_bytes, pixels.scale)
     if is_beyond_8_bit(image.mode):
         grey = scale_to_8_bit(np.asarray(image), pixels.scale)
         if is_white_zero(image):
@@ -47,6 +52,13 @@ def convert_to_rgb(image: Image.Image, pixels: PixelReading) -> Image.Image:
         return image
     image.info.pop("transparency", None)
     return _unmultiply(image).convert("RGB")
+
+
+def _scale_colours(high_bytes: Array, low_bytes: Array, scale: PixelScale) -> Image.Image:
+    """Return colours of 16 bits per channel as RGB or RGBA with 8 bits; alpha keeps its upper byte."""
+    samples = (high_bytes[..., :3].astype(np.uint16) << 8) | low_bytes[..., :3]
+    levels = np.concatenate([scale_to_8_bit(samples, scale), high_bytes[..., 3:]], axis=2)
+    return Image.fromarray(levels)
 
 
 def find_rgba(image: Image.Image) -> Image.Image:

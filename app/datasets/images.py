@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from app.datasets.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
+from app.datasets.deep_colours import has_16_bit_colours, needs_low_bytes, read_low_bytes
 from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
 from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
@@ -26,6 +27,7 @@ FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF")
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8")
+_LEAST_TIFF_BYTES = 64
 _ORIENTATION_TAG = 0x0112
 _SUBFILE_TYPE_TAG, _SUB_IFDS_TAG, _DNG_VERSION_TAG = 254, 330, 50706
 _TRANSPOSE = {
@@ -70,10 +72,7 @@ class UnreadableImageError(ValueError):
 
 
 class ImageHeader(NamedTuple):
-    """What the header says; sides in pixels after orientation, format in lower case, mode as Pillow names it.
-
-    The 16-bit colours of an image are read with their upper 8 bits.
-    """
+    """What the header says; sides in pixels after orientation, format in lower case, mode as Pillow names it."""
 
     width: int
     height: int
@@ -85,8 +84,8 @@ class ImageHeader(NamedTuple):
 
     @property
     def is_beyond_8_bit(self) -> bool:
-        """Whether the image has grey values that need a scale."""
-        return is_beyond_8_bit(self.mode)
+        """Whether the image has values that need a scale: grey levels or colours."""
+        return self.has_16_bit_colours or is_beyond_8_bit(self.mode)
 
 
 @contextmanager
@@ -125,6 +124,9 @@ def _identify(file: BinaryIO) -> Image.Image:
         file.seek(0)
         head = file.read(HEAD_BYTES)
         kind = name_content(head)
+        if kind is None and head.startswith((b"II", b"MM")) and len(head) > _LEAST_TIFF_BYTES:
+            msg = "This kind of TIFF cannot be read, such as colours in floating-point values, or the file is damaged."
+            raise UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.") from None
         if kind is None and begins_like_image(head):
             msg = "The header of the image is damaged or incomplete."
             raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from None
@@ -167,7 +169,7 @@ def describe_image(image: Image.Image) -> ImageHeader:
     name = "JPEG" if image.format == "MPO" else image.format or "unknown"
     has_more = has_more_frames(image)
     return ImageHeader(
-        width, height, name.lower(), image.mode, has_more, may_be_transparent(image), _has_16_bit_colours(image)
+        width, height, name.lower(), image.mode, has_more, may_be_transparent(image), has_16_bit_colours(image)
     )
 
 
@@ -192,7 +194,7 @@ def read_rgb(path: Path, pixels: PixelReading = CURRENT) -> Array:
     converted. Raises UnreadableImageError.
     """
     with open_image(path) as image:
-        return np.array(_load_upright(image, pixels))
+        return np.array(orient_image(load_rgb(image, path, pixels), read_orientation(image)))
 
 
 def read_resized(
@@ -203,7 +205,7 @@ def read_resized(
     Raises UnreadableImageError, and ValueError when the result would have another size.
     """
     with open_image(path) as image:
-        upright = _load_upright(image, pixels)
+        upright = orient_image(load_rgb(image, path, pixels), read_orientation(image))
     return np.array(_resize(upright, recipe, input_size))
 
 
@@ -235,9 +237,11 @@ def resize_image(array: Array, recipe: ResizeRecipe, input_size: tuple[int, int]
     return np.array(_resize(Image.fromarray(array), recipe, input_size))
 
 
-def _load_upright(image: Image.Image, pixels: PixelReading) -> Image.Image:
+def load_rgb(image: Image.Image, path: Path, pixels: PixelReading) -> Image.Image:
+    """Decode an opened image and return it as 8-bit RGB, not turned yet; `path` is its file."""
+    low_bytes = read_low_bytes(path) if needs_low_bytes(image, pixels.scale) else None
     image.load()
-    return orient_image(convert_to_rgb(image, pixels), read_orientation(image))
+    return convert_to_rgb(image, pixels, low_bytes)
 
 
 def _resize(image: Image.Image, recipe: ResizeRecipe, input_size: tuple[int, int]) -> Image.Image:
@@ -312,13 +316,6 @@ def _is_raw(image: Image.Image, file: BinaryIO) -> bool:
     is_canon = file.read(2) == b"CR"
     file.seek(place)
     return is_canon
-
-
-def _has_16_bit_colours(image: Image.Image) -> bool:
-    if image.format not in {"PNG", "TIFF"} or is_beyond_8_bit(image.mode):
-        return False
-    tile = next(iter(getattr(image, "tile", ())), None)
-    return tile is not None and ";16" in str(tile.args)
 
 
 def _has_metadata(image: Image.Image) -> bool:

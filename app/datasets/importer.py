@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.datasets.duplicates import warn_of_copies
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
@@ -114,7 +115,7 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     pixels = survey.find_reading()
     _redraw(work, store, imported, pixels)
     table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
-    table.notes += survey.describe()
+    table.notes = [*refused.notes, *table.notes, *survey.describe()]
     if payload.split is not None:
         table = add_split(table, payload.split, _draw(table, payload, payload.split))
     sync_directory(images_dir)
@@ -226,7 +227,9 @@ def _build_table(
 ) -> DatasetTable:
     counts = count_classes(item.found.annotations for item in imported)
     classes, labels = drop_empty_classes(found.scan.classes, counts, problems)
-    warn_of_classes([item.found for item in imported], found.found_classes, payload.options, problems)
+    read = [item.found for item in imported]
+    warn_of_classes(read, found.found_classes, payload.options, problems)
+    warn_of_copies(read, [item.stored.content_hash for item in imported], problems)
     is_reference = payload.mode == "reference"
     images = [
         ImageRecord(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from app.datasets.colours import find_rgba, is_beyond_8_bit, lay_on, may_be_transparent
+from app.datasets.colours import Array, find_rgba, is_beyond_8_bit, lay_on, may_be_transparent
 from app.datasets.pixel_scale import GreyRange, measure_greys
 from app.schemas.pixels import BLACK, WHITE
 
@@ -24,28 +24,26 @@ class TransparencyLook(NamedTuple):
 
 
 class ImageLook(NamedTuple):
-    """The values of an image beyond 8 bit, or the transparency of another, and the highest level of an RGB image.
-
-    `highest` is set for images of 16 bits per colour only, of which the upper 8 bits are read.
-    """
+    """The values of an image beyond 8 bit, and the transparency of one that has some."""
 
     greys: GreyRange | None = None
     transparency: TransparencyLook | None = None
-    highest: int | None = None
 
 
-def look_at(image: Image.Image) -> ImageLook:
-    """Return what is seen of a loaded image; nothing of an opaque one with 8 bits, at little cost."""
+def look_at(image: Image.Image, *, has_16_bit_colours: bool = False) -> ImageLook:
+    """Return what is seen of a loaded image; nothing of an opaque one with 8 bits, at little cost.
+
+    Of colours with 16 bits per channel the upper bytes are there, which are enough to tell the depth of their values.
+    """
     if is_beyond_8_bit(image.mode):
         return ImageLook(greys=measure_greys(np.asarray(image)))
-    if may_be_transparent(image):
-        return ImageLook(transparency=_look_through(find_rgba(image)))
-    return ImageLook()
+    greys = _measure_high_bytes(np.asarray(image)) if has_16_bit_colours else None
+    return ImageLook(greys, _look_through(find_rgba(image)) if may_be_transparent(image) else None)
 
 
-def find_highest(image: Image.Image) -> int:
-    """Return the highest level of any colour of a loaded image."""
-    return int(max(high for _, high in _extrema(image.convert("RGB"))))
+def _measure_high_bytes(high_bytes: Array) -> GreyRange | None:
+    greys = measure_greys(high_bytes[..., :3].astype(np.uint16) << 8)
+    return greys and greys._replace(high=greys.high + 255.0, usual_high=greys.usual_high + 255.0)
 
 
 def _look_through(rgba: Image.Image) -> TransparencyLook | None:

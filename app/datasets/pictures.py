@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.datasets.colours import convert_to_rgb, is_beyond_8_bit, may_be_transparent
-from app.datasets.images import open_image, orient_image, read_orientation
+from app.datasets.colours import is_beyond_8_bit, may_be_transparent
+from app.datasets.deep_colours import needs_low_bytes
+from app.datasets.images import load_rgb, open_image, orient_image, read_orientation
 from app.schemas.payloads import ImportLimits
 from app.schemas.pixels import PixelReading
 
@@ -25,11 +26,11 @@ def draw_picture(source: Path, limits: ImportLimits, pixels: PixelReading) -> by
     """
     with open_image(source, limits.max_side_px, limits.max_pixels) as image:
         is_clear = pixels.background is not None and may_be_transparent(image)
-        needs_drawing = image.format not in _SHOWN_BY_BROWSERS or is_beyond_8_bit(image.mode) or is_clear
+        is_deep = is_beyond_8_bit(image.mode) or needs_low_bytes(image, pixels.scale)
+        needs_drawing = image.format not in _SHOWN_BY_BROWSERS or is_deep or is_clear
         if not needs_drawing or image.width * image.height > MAX_PIXELS:
             return None
-        image.load()
-        picture = convert_to_rgb(image, pixels)
+        picture = load_rgb(image, source, pixels)
         picture.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
         picture = orient_image(picture, read_orientation(image))
         picture.info.clear()  # no EXIF, profile or comment of the source goes along

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from app.datasets.formats.base import FoundImage, ProblemList
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import ImageHeader, UnreadableImageError, describe_image, open_image
-from app.datasets.looks import find_highest, look_at
+from app.datasets.looks import look_at
 from app.datasets.pixel_survey import PixelSurvey
 from app.schemas.pixels import PixelReading, ScaleChoice
 
@@ -32,7 +32,7 @@ class PixelSample:
     def add(self, image: FoundImage, header: ImageHeader) -> None:
         """Take an image whose header was read."""
         self._survey.add_header(header)
-        if header.is_beyond_8_bit or header.may_be_transparent or header.has_16_bit_colours:
+        if header.is_beyond_8_bit or header.may_be_transparent:
             self._candidates.append(_Candidate(image, header.width * header.height / 1e6))
 
     def look(self, work: Work, problems: ProblemList) -> list[str]:
@@ -70,7 +70,6 @@ class PixelSample:
             with open_image(image.path, work.limits.max_side_px, work.limits.max_pixels) as opened:
                 is_wide = describe_image(opened).has_16_bit_colours
                 opened.load()
-                look = look_at(opened)
-                self._survey.add_look(look._replace(highest=find_highest(opened)) if is_wide else look, image.name)
+                self._survey.add_look(look_at(opened, has_16_bit_colours=is_wide), image.name)
         except UnreadableImageError:
             return  # whoever decodes all images reports it

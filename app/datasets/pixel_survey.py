@@ -13,9 +13,6 @@ from app.datasets.looks import ImageLook, TransparencyLook
 from app.datasets.pixel_scale import GIVEN, FoundScale, GreyRange, count_few_levels, find_scale
 from app.schemas.pixels import BLACK, WHITE, PixelReading, PixelScale, ScaleChoice
 
-# The upper 8 bits of a 12-bit value in a 16-bit file reach 15.
-_DARK_BELOW = 16
-
 
 class WarningTaker(Protocol):
     """The list of problems, as far as it is needed here."""
@@ -41,17 +38,15 @@ class PixelSurvey:
     def __init__(self, choice: ScaleChoice | None = None) -> None:
         """`choice` is the scale that the user asks for, instead of the one that would be found."""
         self._choice = choice
-        self._num_images = self._num_deep = self._num_wide = self._num_candidates = self._num_looks = 0
+        self._num_images = self._num_deep = self._num_candidates = self._num_looks = 0
         self._animated: Counter[str] = Counter()
         self._ranges: list[_SeenRange] = []
         self._transparent: list[_SeenTransparency] = []
-        self._dark: list[str] = []
 
     def add_header(self, header: ImageHeader) -> None:
         """Count an image by its header."""
         self._num_images += 1
         self._num_deep += header.is_beyond_8_bit
-        self._num_wide += header.has_16_bit_colours
         self._num_candidates += header.is_beyond_8_bit or header.may_be_transparent or header.has_16_bit_colours
         if header.has_more_frames:
             self._animated[header.format] += 1
@@ -63,8 +58,6 @@ class PixelSurvey:
             self._ranges.append(_SeenRange(name, look.greys))
         if look.transparency is not None:
             self._transparent.append(_SeenTransparency(name, look.transparency))
-        if look.highest is not None and look.highest < _DARK_BELOW:
-            self._dark.append(name)
 
     def find_reading(self) -> PixelReading:
         """Return how the pixels of this dataset are read."""
@@ -81,9 +74,6 @@ class PixelSurvey:
         found = self._find_scale()
         if found is not None:
             notes.append(self._describe_scale(found))
-        if self._num_wide:
-            verb = "image has" if self._num_wide == 1 else "images have"
-            notes.append(f"{self._num_wide:,} {verb} 16 bits per colour; the upper 8 bits of each are used.")
         if self._transparent:
             count = len(self._transparent)
             what = "image with transparent pixels is" if count == 1 else "images with transparent pixels are"
@@ -106,9 +96,6 @@ class PixelSurvey:
             problems.warn(first, msg, fix, kind="pixel_scale")
         if found is not None:
             self._warn_of_contrast(problems, found.scale)
-        for name in self._dark:
-            msg = "Its colours have 16 bits and hold values of 12 bits or fewer, so hardly a level is left of them."
-            problems.warn(name, msg, "Save it with 8 bits per colour.", kind="low_contrast")
         self._warn_of_transparency(problems)
 
     def _warn_of_contrast(self, problems: WarningTaker, scale: PixelScale) -> None:
@@ -136,7 +123,7 @@ class PixelSurvey:
         scale, count = found.scale, self._num_deep
         images = "1 image has" if count == 1 else f"{count:,} images have"
         text = (
-            f"{images} more than 8 bits per pixel. One scale for the dataset makes grey levels of them: "
+            f"{images} more than 8 bits per value. One scale for the dataset turns them into grey levels: "
             f"{_number(scale.min)} becomes black, {_number(scale.max)} white ({scale.how})."
         )
         if len(self._ranges) < count:

@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import Image
 
 from app.datasets.colours import convert_to_rgb
-from app.datasets.images import ImageHeader, describe_image, open_image, orient_image, read_orientation
-from app.datasets.looks import ImageLook, find_highest, look_at
+from app.datasets.images import ImageHeader, describe_image, load_rgb, open_image, orient_image, read_orientation
+from app.datasets.looks import ImageLook, look_at
 from app.schemas.payloads import ImportLimits
 from app.schemas.pixels import CURRENT, PixelReading
 
@@ -61,18 +61,15 @@ def _encode_thumbnail(source: Path, limits: ImportLimits, pixels: PixelReading) 
     with open_image(source, limits.max_side_px, limits.max_pixels) as image:
         header = describe_image(image)
         size, look = image.size, ImageLook()
-        if image.mode in _SCALABLE_MODES and not header.may_be_transparent:
+        if image.mode in _SCALABLE_MODES and not (header.may_be_transparent or header.has_16_bit_colours):
             # Straight after open(), so that a JPEG is decoded at an eighth, a quarter or half of its size. With a gap
             # of 1 the decoder comes as near to 128 px as it can, and the rest is little work.
             image.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), reducing_gap=1.0)
             image.load()  # thumbnail() decodes nothing when the image is small already
             small = convert_to_rgb(image, pixels)
-            if header.has_16_bit_colours:
-                look = ImageLook(highest=find_highest(small))
         else:
-            image.load()
-            look = look_at(image)
-            small = convert_to_rgb(image, pixels)
+            small = load_rgb(image, source, pixels)
+            look = look_at(image, has_16_bit_colours=header.has_16_bit_colours)
             small.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX), reducing_gap=2.0)
         orientation = read_orientation(image)
         if orientation >= 5 and (header.width, header.height) == size:  # stated behind the pixels of a PNG

@@ -22,7 +22,7 @@ READING = """1. Decode the first frame.
 2. Bring it to 8-bit RGB. Grey levels are repeated in all three channels, and palettes are looked up.
    {alpha}
    {deep}
-   Of colours with 16 bits per channel the upper 8 bits are used.
+   {wide}
    CMYK becomes `red = (255 - C) * (255 - K) / 255`, and so on, up to rounding.
 3. Apply the EXIF orientation: turn and mirror the pixels until it is 1.
 4. Resize as below."""
@@ -41,7 +41,7 @@ read is named on standard error with the reason, the others go on, and the exit 
 _SOURCES = {
     "evaluation": "an evaluation",
     "validation": "validation during training; the same images chose the epoch",
-    "training": "training, on the images that it learned from",
+    "training": "training, on the training images themselves",
 }
 
 
@@ -78,7 +78,10 @@ def describe_reading(metadata: ModelMetadata) -> str:
             "ignored."
         )
     scale = metadata.pixel_scale
-    return READING.format(alpha=alpha, deep=_DEEP_ALONE if scale is None else _describe_scale(scale))
+    wide = "Of colours with 16 bits per channel the upper 8 bits are used."
+    if scale is not None and (scale.min, scale.max) != (0.0, 65535.0):
+        wide = "Colours with 16 bits per channel follow the same rule; of their alpha the upper 8 bits are used."
+    return READING.format(alpha=alpha, deep=_DEEP_ALONE if scale is None else _describe_scale(scale), wide=wide)
 
 
 def _describe_scale(scale: PixelScale) -> str:

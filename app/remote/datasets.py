@@ -88,7 +88,7 @@ class Datasets:
         self, project_id: str, state: CheckState, on_progress: Callable[[CheckState], None] | None
     ) -> ImportReport:
         job_id = state.job_id
-        patience = Patience(None, RECONNECT_S, f"The dry run {job_id}")
+        patience = Patience(None, RECONNECT_S, f"The preview {job_id}")
         while state.report is None:
             if on_progress:
                 on_progress(state)

@@ -72,7 +72,7 @@ class MeasurementKey(FrozenModel):
 
 
 class ReadingPace(FrozenModel):
-    """How many threads read images, how many batches ahead, and whether into memory that a GPU reads by itself."""
+    """How many threads read images, how many batches ahead, and whether into pinned memory."""
 
     num_threads: int = Field(ge=0)
     lookahead: int = Field(ge=0)

@@ -56,7 +56,7 @@ class ComparedExperiment(StrictModel):
     evaluation: EvaluationRecord | None = Field(description="The latest one, whatever its state.")
     num_images: int | None = Field(description="Images of the completed evaluation, null without one.")
     headline: dict[str, Figure]
-    leaks: EvaluationLeaks | None = Field(None, description="Evaluated images that training has seen.")
+    leaks: EvaluationLeaks | None = Field(None, description="Evaluated images that were used in training.")
     precision: str | None = Field(None, description="What its current run computes in, as in config.json.")
 
 

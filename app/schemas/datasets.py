@@ -72,7 +72,9 @@ class DatasetSummary(StrictModel):
 class ImportOptions(StrictModel):
     """Choices of a format; what a format has no use for is ignored by it."""
 
-    filename_column: str | None = Field(None, description="CSV column with file names; found by itself when left out.")
+    filename_column: str | None = Field(
+        None, description="CSV column with file names; detected automatically by default."
+    )
     target_columns: list[str] | None = Field(
         None, max_length=1000, description="CSV columns with the label or the values."
     )
@@ -106,7 +108,7 @@ class ImportLocal(StrictModel):
 
 
 class ImportCheck(StrictModel):
-    """A dry run over a local source or over files that were uploaded before; exactly one of the two."""
+    """A preview of a local source or of uploaded files; give exactly one of the two."""
 
     source_path: str | None = Field(None, min_length=1, max_length=4096)
     upload_id: UploadId | None = None
@@ -122,7 +124,7 @@ class ImportCheck(StrictModel):
 
 
 class CheckState(StrictModel):
-    """How far a dry run is, and its report once it is done."""
+    """The progress of a preview, and its report when it is finished."""
 
     job_id: JobId
     status: JobStatus

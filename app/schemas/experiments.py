@@ -53,27 +53,31 @@ class ModelSettings(StrictModel):
 
     backbone: str = Field(description="Id of an architecture of the task.", max_length=128)
     head: str = Field("default", description="Head on top of the backbone.", max_length=64)
-    pretrained: bool = Field(True, description="Start from published weights; missing ones are downloaded once.")
-    freeze_backbone: bool = Field(False, description="Train the head only.")
-    dropout: float = Field(0.2, ge=0.0, le=0.9, description="Share of features dropped before the head.")
+    pretrained: bool = Field(True, description="Start from pretrained weights. They are downloaded once.")
+    freeze_backbone: bool = Field(False, description="Train only the head; the backbone stays unchanged.")
+    dropout: float = Field(0.2, ge=0.0, le=0.9, description="Fraction of features dropped before the head.")
 
 
 class HardwareSettings(StrictModel):
     """Where and in which arithmetic a run computes."""
 
     selected_devices: list[DeviceId] = Field(default_factory=lambda: ["cpu"], min_length=1, max_length=16)
-    precision: Precision = Field("auto", description="auto measures what is fastest here; anything else is obeyed.")
-    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
-        "auto", description="Order of the pixels in memory; auto measures which is faster."
+    precision: Precision = Field(
+        "auto", description="Numerical precision of training; auto chooses the fastest on this machine."
     )
-    fused_optimizer: Literal["auto", "on", "off"] = Field("auto", description="Update all weights in one operation.")
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(
+        "auto", description="Memory layout of images; auto chooses the faster one."
+    )
+    fused_optimizer: Literal["auto", "on", "off"] = Field(
+        "auto", description="Update all weights in one operation, which is faster."
+    )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="Compile the model; auto does when it pays within the length of the run."
+        "auto", description="Compile the model; auto compiles if that saves time in this run."
     )
 
 
 class AugmentationSettings(StrictModel):
-    """Transforms of the training images, and of every other image."""
+    """Transforms of the training images, and of all other images."""
 
     train: list[AugmentationEntry] = Field(default_factory=list, max_length=32)
     val: list[AugmentationEntry] = Field(default_factory=list, max_length=32)

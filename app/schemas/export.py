@@ -209,7 +209,7 @@ class Measurement(StrictModel):
     )
     measured_at: str | None = None
     source: Literal["evaluation", "validation", "training"] = Field(
-        description="validation: during training, on the images that chose the epoch. training: on those learned from."
+        description="validation: during training, on the images that chose the epoch. training: on the training images."
     )
 
 

@@ -49,7 +49,7 @@ class StepState(StrictModel):
 class ExportProgressView(StrictModel):
     """How far a running export is."""
 
-    pct: float | None = Field(description="None while it waits for its turn.")
+    pct: float | None = Field(description="None while it is queued.")
     message: str
     steps: list[StepState]
 

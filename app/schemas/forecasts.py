@@ -60,7 +60,9 @@ class Forecast(StrictModel):
     feature_views: int = Field(description="Views of each image that features are computed of; 0: no features.")
     num_uncached: int = Field(description="Images that are not in the cache yet.")
     uncached_megapixels: float
-    has_cache: bool = Field(description="The decoded images fit the cache; else they are read anew in every epoch.")
+    has_cache: bool = Field(
+        description="The decoded images fit the cache; otherwise they are read again in every epoch."
+    )
     memory_mb: float = Field(description="Main memory of the run's processes at most.")
     vram_mb: float | None = Field(None, description="Memory of each GPU at most.")
     disk_cache_mb: float = Field(description="What the cache of images grows by.")

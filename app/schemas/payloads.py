@@ -53,7 +53,7 @@ class ImportPayload(StrictModel):
 
 
 class CheckPayload(StrictModel):
-    """Kind `check`, a dry run. Writes report.json and problems.csv into the output directory."""
+    """Kind `check`, a preview of an import. Writes report.json and problems.csv into the output directory."""
 
     annotation_kind: AnnotationKind
     allowed_formats: list[str]
@@ -88,7 +88,9 @@ class TrainPayload(StrictModel):
     resume_from: str | None = Field(None, description="A last.ckpt of this run.")
     initial_weights: str | None = Field(None, description="A checkpoint whose weights a fork starts from.")
     micro_batch_limit: int | None = Field(
-        None, ge=1, description="Images at a time at most: the system ended the run before for want of memory."
+        None,
+        ge=1,
+        description="Images at a time at most: the system ended the run before because it ran out of memory.",
     )
     recorded_epochs: int = Field(
         0, ge=0, description="Epochs that metrics.json has already; a resumed run adds the rest."
@@ -110,7 +112,7 @@ class EvaluatePayload(StrictModel):
     batch_size: int
     device: str
     trained_splits: list[str] = Field(
-        default_factory=list, description="Splits whose training images the model has seen; empty: split_name."
+        default_factory=list, description="Splits whose training images were used for the model; empty: split_name."
     )
 
 

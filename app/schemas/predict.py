@@ -24,7 +24,7 @@ class HeatMap(StrictModel):
 
     target: int = Field(description="Number of the class or value that it explains.")
     label: str = Field(description="Name of that class; empty for a value.")
-    is_empty: bool = Field(description="Nothing in the image speaks for the target.")
+    is_empty: bool = Field(description="No part of the image is evidence for the target.")
     width: int = Field(description="Of the picture in pixels; it covers the whole image.")
     height: int
     columns: int = Field(description="Of the map that the picture was enlarged from.")
@@ -33,7 +33,7 @@ class HeatMap(StrictModel):
 
 
 class AskableModel(StrictModel):
-    """An experiment that can be asked about images, or the reason why it cannot."""
+    """An experiment that can predict images, or the reason why it cannot."""
 
     id: ExperimentId
     name: str

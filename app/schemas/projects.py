@@ -67,7 +67,7 @@ class ProjectPage(StrictModel):
 
 
 class CorruptDocument(StrictModel):
-    """A document that cannot be used: damaged and set aside, or left where it is."""
+    """A file that cannot be read: damaged and moved to .corrupt, or left in place."""
 
     path: str = Field(description="Where it lies now, relative to the workspace.")
     reason: str

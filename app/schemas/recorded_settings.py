@@ -14,7 +14,7 @@ from app.schemas.common import Count, ExperimentId, RunId
 
 
 class _Known(BaseModel):
-    """The keys that somebody reads; others are passed over."""
+    """The keys that are used; others are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 

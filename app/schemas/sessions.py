@@ -12,6 +12,6 @@ SessionKey = Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class SignedOutRecord(RootModel[dict[SessionKey, Size]]):
-    """By the id of each session, when it would have ended by itself, in unix seconds."""
+    """By the id of each session, when it would have expired, in unix seconds."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)

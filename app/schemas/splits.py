@@ -35,7 +35,7 @@ class SplitRatios(StrictModel):
 
 
 class SplitPreviewRequest(StrictModel):
-    """How to draw a split."""
+    """How to create a split."""
 
     ratios: SplitRatios = Field(default_factory=lambda: SplitRatios())
     seed: int = Field(42, ge=0, le=2**31 - 1)
@@ -85,7 +85,7 @@ class SplitInfo(StrictModel):
     class_distribution: dict[str, SplitCounts]
     warnings: list[str] = Field(default_factory=list)
     leaks: SplitLeaks = Field(default_factory=lambda: SplitLeaks())
-    is_imported: bool = Field(False, description="It came with the images; it was not drawn here.")
+    is_imported: bool = Field(False, description="It came with the images; it was not created here.")
     ratios: SplitRatios | None = Field(None, description="What it was drawn with.")
     seed: int | None = Field(None, description="What it was drawn with.")
     created_at: str = ""

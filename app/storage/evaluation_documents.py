@@ -137,7 +137,7 @@ def _find_fault(row: Any) -> str:
         return "it has no filename"
     truth, prediction = row.get("ground_truth"), row.get("prediction")
     if isinstance(truth, dict) and "class_name" in truth and not _is_label(truth, prediction):
-        return "prediction: it is no class with a confidence"
+        return "prediction: it is not a class with a confidence"
     if isinstance(truth, list) and not _are_values(truth, prediction, row.get("absolute_error", truth)):
         return "prediction: it is not one number for each value"
     if not isinstance(row.get("loss"), int | float | None):

@@ -14,7 +14,7 @@ def explain_read_only(root: Path) -> str:
     """Return why nothing in a workspace can be changed, empty when it can be; raises OSError on a disk that fails."""
     if not root.is_dir() or os.access(root, os.W_OK):
         return ""
-    return f"The workspace {root} is read-only: everything can be looked at, and nothing can be changed."
+    return f"The workspace {root} is read-only: you can view everything, but change nothing."
 
 
 def explain_problem(root: Path) -> str:
@@ -22,4 +22,4 @@ def explain_problem(root: Path) -> str:
     try:
         return explain_read_only(root)
     except OSError as error:
-        return f"The disk of the workspace {root} cannot be used just now: {error.strerror}."
+        return f"The disk of the workspace {root} is not available at the moment: {error.strerror}."

@@ -46,147 +46,153 @@ class Hyperparameters(StrictModel):
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
-        "adam", description="Rule that turns gradients into steps.", json_schema_extra=form_hint("Optimizer")
+        "adam", description="Algorithm that updates the weights.", json_schema_extra=form_hint("Optimizer")
     )
     learning_rate: float = Field(
-        1e-3, gt=0.0, le=10.0, description="Step size after warm-up.", json_schema_extra=form_hint("Optimizer")
+        1e-3, gt=0.0, le=10.0, description="Learning rate after warm-up.", json_schema_extra=form_hint("Optimizer")
     )
     weight_decay: float = Field(
-        1e-4, ge=0.0, le=1.0, description="Pull of the weights towards zero.", json_schema_extra=form_hint("Optimizer")
+        1e-4,
+        ge=0.0,
+        le=1.0,
+        description="Strength of the regularisation that keeps weights small.",
+        json_schema_extra=form_hint("Optimizer"),
     )
     momentum: float = Field(
         0.9,
         ge=0.0,
         lt=1.0,
-        description="Momentum of sgd; the others ignore it.",
+        description="Momentum of SGD.",
         json_schema_extra=form_hint("Optimizer", {"optimizer": ("sgd",)}),
     )
     scheduler: Literal["cosine", "step", "multistep", "poly", "none"] = Field(
         "cosine",
-        description="How the learning rate falls after warm-up.",
+        description="How the learning rate decreases after warm-up.",
         json_schema_extra=form_hint("Scheduler"),
     )
     warmup_epochs: int = Field(
         5,
         ge=0,
         le=100,
-        description="Epochs in which the learning rate rises from near zero.",
+        description="Number of epochs in which the learning rate increases from near zero.",
         json_schema_extra=form_hint("Scheduler"),
     )
     step_size: int = Field(
         10,
         ge=1,
         le=1000,
-        description="step: epochs between two decays.",
+        description="Number of epochs between two decays (step).",
         json_schema_extra=form_hint("Scheduler", {"scheduler": ("step",)}),
     )
     milestones: list[int] = Field(
         default_factory=lambda: [30, 40],
         max_length=32,
-        description="multistep: epochs.",
+        description="Epochs after which the rate decays, separated by commas (multistep).",
         json_schema_extra=form_hint("Scheduler", {"scheduler": ("multistep",)}),
     )
     gamma: float = Field(
         0.1,
         gt=0.0,
         le=1.0,
-        description="step and multistep: factor of a decay.",
+        description="Factor of each decay (step and multistep).",
         json_schema_extra=form_hint("Scheduler", {"scheduler": ("step", "multistep")}),
     )
     poly_power: float = Field(
         0.9,
         gt=0.0,
         le=10.0,
-        description="poly: exponent of the decay.",
+        description="Exponent of the decay (poly).",
         json_schema_extra=form_hint("Scheduler", {"scheduler": ("poly",)}),
     )
-    loss: str = Field("", max_length=64, description="What training minimises.", json_schema_extra=form_hint("Loss"))
+    loss: str = Field("", max_length=64, description="Loss function.", json_schema_extra=form_hint("Loss"))
     batch_size: int = Field(
-        32, ge=1, le=256, description="Images per device and step.", json_schema_extra=form_hint("Training")
+        32, ge=1, le=256, description="Number of images per step and device.", json_schema_extra=form_hint("Training")
     )
     auto_batch_size: bool = Field(
         False,
-        description="Raise batch_size as far as memory and speed allow; the record says to what.",
+        description="Increase the batch size as far as memory and speed allow. The run's record shows the result.",
         json_schema_extra=form_hint("Training"),
     )
     batch_multiplier: int = Field(
         1,
         ge=1,
         le=64,
-        description="Batches whose gradients are added before a step.",
+        description="Number of batches whose gradients are accumulated before each update.",
         json_schema_extra=form_hint("Training"),
     )
     max_epochs: int = Field(
-        50, ge=1, le=1000, description="Passes over the training images.", json_schema_extra=form_hint("Training")
+        50,
+        ge=1,
+        le=1000,
+        description="Maximum number of passes over the training images.",
+        json_schema_extra=form_hint("Training"),
     )
     early_stopping_patience: int = Field(
         10,
         ge=0,
         le=100,
-        description="Epochs without improvement; 0 turns it off.",
+        description="Stop after this number of epochs without improvement; 0 turns early stopping off.",
         json_schema_extra=form_hint("Training"),
     )
     early_stopping_metric: str = Field(
         "val_loss",
         max_length=64,
-        description="Metric that early stopping watches.",
+        description="Metric used for early stopping.",
         json_schema_extra=STOPPING_METRIC_HINT,
     )
     checkpoint_metric: str = Field(
         AUTO,
         max_length=64,
-        description="Metric that decides which epoch is kept as the best; auto chooses it by the training images.",
+        description="Metric used to choose the best epoch; auto chooses it based on the training images.",
         json_schema_extra=form_hint("Training"),
     )
     gradient_clip: float = Field(
         0.0,
         ge=0.0,
         le=1000.0,
-        description="Largest norm of the gradient; 0 turns it off.",
+        description="Maximum gradient norm; 0 turns clipping off.",
         json_schema_extra=form_hint("Optimizer"),
     )
     ema: bool = Field(
         False,
-        description="Evaluate and keep an exponential moving average of the weights.",
+        description="Use an exponential moving average (EMA) of the weights for validation and the saved model.",
         json_schema_extra=form_hint("Training"),
     )
-    seed: int = Field(
-        42, ge=0, le=2**31 - 1, description="Start of every random number.", json_schema_extra=form_hint("Training")
-    )
+    seed: int = Field(42, ge=0, le=2**31 - 1, description="Random seed.", json_schema_extra=form_hint("Training"))
     deterministic: bool = Field(
         True,
-        description="Refuse operations whose result can differ between runs.",
+        description="Use only operations that give the same result in every run.",
         json_schema_extra=form_hint("Training"),
     )
     reproducible: bool = Field(
         False,
-        description="Fix what auto would choose: 32 bit, channels last, whole batches of batch_size, nothing measured.",
+        description="Fixed compute settings instead of auto: 32 bit, channels last, full batches, no measurements.",
         json_schema_extra=form_hint("Training"),
     )
     image_size: int = Field(
         224,
         ge=16,
         le=2048,
-        description="Side in pixels that images are resized to.",
+        description="Side length in pixels that images are resized to.",
         json_schema_extra=form_hint("Images"),
     )
     resize_mode: Literal["stretch", "crop", "letterbox"] = Field(
         "stretch",
-        description="How an image that is not square becomes square.",
+        description="How non-square images are made square.",
         json_schema_extra=form_hint("Images"),
     )
     num_workers: int = Field(
         -1,
         ge=-1,
         le=64,
-        description="Threads that read images; -1: as many as were fastest, measured while images are decoded.",
+        description="Number of threads that load images; -1 chooses the fastest number automatically.",
         json_schema_extra=form_hint("Hardware"),
     )
     feature_views: int = Field(
         1,
         ge=1,
         le=32,
-        description="Frozen backbone: views of each image that features are computed of; 1: unchanged.",
+        description="Frozen backbone: number of augmented versions of each image; 1 uses the unchanged image.",
         json_schema_extra=form_hint("Training", {"model.freeze_backbone": (True,)}),
     )
 
@@ -231,7 +237,7 @@ class TaskSpec:
             return MetricChoice(wanted, "It was chosen in the settings.", warning)
         if self.choose_auto is not None:
             return self.choose_auto(profile)
-        return MetricChoice(self.info.primary_metric, "It is the usual one for this task.")
+        return MetricChoice(self.info.primary_metric, "It is the default for this task.")
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,7 @@ def settle_without_measuring(
         return by_rule
     note = ""
     if request.hardware.num_processes > 1:
-        note = "Several devices train together, and each would measure by itself; so nothing was measured."
+        note = "Several devices train together, so nothing was measured."
     elif MIN_PROBE_STEPS * request.small_batch_size > PROBE_SHARE * request.num_images:
         note = (
             f"With {request.num_images} images to train, measuring would take more than {PROBE_SHARE:.0%} of the run."

@@ -80,6 +80,6 @@ def _explain(error: OSError | RuntimeError, path: Path) -> JobFailure:
     is_full = errno.ENOSPC in {getattr(error, "errno", None), getattr(cause, "errno", None)}
     if is_full or "No space left" in str(error):
         return JobFailure(
-            f"The disk is full: {path.name} could not be saved. Make room and resume the run.", "DiskFull"
+            f"The disk is full: {path.name} could not be saved. Free up disk space and resume the run.", "DiskFull"
         )
     return JobFailure(f"{path.name} could not be saved: {error}", "CheckpointNotSaved")

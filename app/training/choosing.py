@@ -147,7 +147,7 @@ def _take_saved(request: ArithmeticRequest, saved: Mapping[str, Any]) -> Arithme
         return ArithmeticChoice(chosen=fitting, source="checkpoint", reason=reason)
     asked = default_arithmetic(request)
     sizes = {"batch_size": arithmetic.batch_size, "micro_batch_size": arithmetic.micro_batch_size}
-    reason = "The settings were changed since the checkpoint, so the run goes on in another arithmetic."
+    reason = "The settings were changed since the checkpoint, so the run continues with different compute settings."
     return ArithmeticChoice(chosen=asked.model_copy(update=sizes), source="settings", reason=reason)
 
 

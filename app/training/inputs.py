@@ -183,7 +183,7 @@ def _check_class(hyperparameters: Mapping[str, Any], classes: Sequence[str]) -> 
     if hyperparameters["checkpoint_metric"] == "val_class_recall":
         wanted = hyperparameters["checkpoint_class"]
         if wanted not in classes:
-            msg = f"The best checkpoint is to be chosen by the recall of {wanted!r}, which is no class of this dataset."
+            msg = f"The best checkpoint is chosen by the recall of {wanted!r}, which is not a class of this dataset."
             raise JobFailure(f"{msg} Its classes: {', '.join(classes)}.")
 
 

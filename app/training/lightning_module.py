@@ -94,7 +94,7 @@ class TrainingModule(LightningModule):
         self.schedule: LRScheduler | None = None
         self._loss_sum: Tensor | None = None
         self.left_out: list[int] = []
-        """Positions of images that could not be learned from, because each was the only one of its batch."""
+        """Positions of images that were skipped, because each was the only one of its batch."""
 
     @property
     def task_model(self) -> TaskModel:

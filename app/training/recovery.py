@@ -87,7 +87,7 @@ def describe_recovery(broken: RunBroken, adjusted: Adjustment, batch_size: int, 
             f"{adjusted.micro_batch_size}, whose gradients are added; the effective batch stays the same."
         )
     return (
-        f"{broken.message} The run goes on from the last good checkpoint with a learning rate of "
+        f"{broken.message} The run continues from the last good checkpoint with a learning rate of "
         f"{learning_rate * adjusted.rate_scale:g} instead of {learning_rate:g} "
         f"(return {adjusted.rollbacks} of at most {MAX_ROLLBACKS})."
     )

@@ -23,6 +23,7 @@ NO_JSON = {
     "/api/export/{pid}/{xid}/bundle",
     "/api/projects/{pid}/assets/{asset_id}",
     "/api/datasets/{pid}/import/problems",
+    "/api/evaluation/{pid}/{eid}/results.csv",
     "/api/datasets/{pid}/import/check/{job_id}/problems",
     "/api/datasets/{pid}/import/check/{job_id}/previews/{picture}",
     "/api/training/{pid}/experiments/{eid}/stream",

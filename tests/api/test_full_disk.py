@@ -129,7 +129,7 @@ def check_cause(error: Any) -> None:
     assert error is not None
     assert error.type == "DiskFull", error
     assert "disk is full" in error.message
-    assert any(advice in error.message for advice in ("Free some space", "Make room"))
+    assert any(advice in error.message for advice in ("Free some space", "Free up disk space"))
 
 
 def test_an_evaluation_that_meets_a_full_disk_leaves_the_one_before_it(guest: Guest, disk: SmallDisk) -> None:

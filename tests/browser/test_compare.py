@@ -89,7 +89,7 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     page.get_by_label("Compare with").select_option(label="First")
     expect(page.locator(".verdict__title").first).to_contain_text("is better than First")
     assert len(watched.page.locator(".metric-table tbody").all()) == 4
-    expect(page.get_by_role("region", name="Table of settings that differ")).to_contain_text("max_epochs")
+    expect(page.get_by_role("region", name="Values of these settings")).to_contain_text("max_epochs")
     page.get_by_role("link", name="Training loss").click()
     expect(page.locator("figure[data-chart] .chart__title")).to_have_text("Training loss")
     watched.wait_for("Studio.charts.get('curves').chart.data.datasets.length === 3")
@@ -109,7 +109,7 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     page.get_by_role("checkbox", name="Third").uncheck()
     expect(page.locator(".verdict")).to_have_count(1)
     page.get_by_role("checkbox", name="Second").uncheck()
-    expect(page.locator(".compare__result")).to_contain_text("Choose one more experiment")
+    expect(page.locator(".compare__result")).to_contain_text("Select one more experiment")
     assert_no_overflow(page)
 
 

@@ -86,7 +86,7 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     check_layout(watched, 20)
     dialog.get_by_role("button", name="Import 110 images").click()
     expect(dialog).to_be_hidden()
-    expect(page.get_by_text("Import complete")).to_be_visible(timeout=WORK_MS)
+    expect(page.get_by_text("110 of 111 images were imported; 1 was not")).to_be_visible(timeout=WORK_MS)
     expect(page.locator(".grid-head__count")).to_have_text("110 images")
     expect(page.locator(".class-links li")).to_have_count(1)
     expect(page.get_by_role("link", name="Create a split")).to_have_attribute("href", f"/projects/{project}/split")
@@ -149,7 +149,7 @@ def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
             update={"status": "cancelled", "report": None}
         ),
     )
-    expect(dialog.get_by_text("The check was cancelled")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.get_by_text("The preview was cancelled")).to_be_visible(timeout=WORK_MS)
     monkeypatch.undo()
     dialog.get_by_role("button", name="Check the images").click()
     expect(dialog.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
@@ -236,7 +236,7 @@ def test_a_filter_chosen_while_the_server_is_away_is_asked_for_when_it_is_back(i
     watched.open(f"/projects/{imported}/dataset")
     page.route(re.compile("class=circle"), lambda route: route.abort(), times=1)
     page.get_by_label("Class", exact=True).select_option("circle")
-    expect(page.locator(".toast")).to_contain_text("The server does not answer")
+    expect(page.locator(".toast")).to_contain_text("The server is not responding")
     expect(page.locator(".grid-head__count")).to_have_text("55 of 165 images")
     watched.forgive("ERR_FAILED", "htmx:afterRequest", "htmx:sendError")
 
@@ -287,7 +287,7 @@ def test_an_upload_that_breaks_is_sent_again(add_project: list[str], watched: Wa
     expect(page.get_by_text("The server is not responding. The files sent so far are kept.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
-    page.get_by_role("button", name="Remove the upload").click()
+    page.get_by_role("button", name="Remove upload").click()
     expect(page.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_hidden()
     watched.forgive("ERR_FAILED")
 
@@ -301,7 +301,7 @@ def test_an_import_is_followed_and_cancelled_on_the_page(
     monkeypatch.setattr(server.studio.scheduler, "_accepts_starts", False)
     url = f"{server.url}/api/datasets/{project}/import/local"
     job = httpx.post(url, json={"source_path": str(source)}).json()["data"]["job_id"]
-    expect(page.get_by_role("heading", name="Images are being imported")).to_be_visible()
+    expect(page.get_by_role("heading", name="Importing images")).to_be_visible()
     server.studio.bus.publish(project, JobProgressed(job_id=job, done=41, total=165, message="Importing images"))
     expect(page.get_by_text("41 of 165")).to_be_visible()
     assert page.locator("progress:visible").get_attribute("max") == "165"
@@ -319,7 +319,7 @@ def test_files_dropped_on_the_page_are_uploaded(add_project: list[str], watched:
     dialog = page.locator("#import-dialog")
     expect(dialog.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     page.keyboard.press("Escape")
-    expect(page.get_by_text("The upload is complete. The images are not imported yet.")).to_be_visible()
+    expect(page.get_by_text("Upload complete. The import has not started yet.")).to_be_visible()
     page.get_by_role("button", name="Show the upload").click()
     expect(dialog.get_by_role("button", name="Import 165 images")).to_be_visible()
 
@@ -327,7 +327,7 @@ def test_files_dropped_on_the_page_are_uploaded(add_project: list[str], watched:
 def test_files_dropped_where_images_are_get_an_answer(imported: str, watched: Watched) -> None:
     watched.open(f"/projects/{imported}/dataset")
     watched.page.evaluate(DROP, ["", "more.zip"])
-    expect(watched.page.locator(".toast")).to_contain_text("Clear the dataset to import others")
+    expect(watched.page.locator(".toast")).to_contain_text("Clear it to import other images")
     expect(watched.page.locator("#import-dialog")).to_be_hidden()
 
 

@@ -65,7 +65,7 @@ def test_evaluate_filter_walk_and_reset(
     with monkeypatch.context() as held:  # one of so few images would end before it can be cancelled
         held.setattr(server.studio.scheduler, "_accepts_starts", False)
         page.get_by_role("button", name="Evaluate", exact=True).click()
-        expect(page.get_by_text("Waiting for its turn")).to_be_visible()
+        expect(page.get_by_text("Queued")).to_be_visible()
         page.reload()
         page.get_by_role("button", name="Cancel", exact=True).click()
         expect(page.get_by_text("The evaluation was cancelled")).to_be_visible(timeout=15_000)
@@ -100,10 +100,10 @@ def test_evaluate_filter_walk_and_reset(
     expect(page.get_by_role("heading", name=names[1], exact=True)).to_be_visible()
     assert f"image={names[1]}" in page.url
     page.get_by_role("link", name="Results of Really trained").click()
-    page.get_by_role("button", name="Reset").click()
-    dialog = page.get_by_role("dialog", name="Reset the evaluation of Really trained?")
-    expect(dialog).to_contain_text("The experiment, its checkpoints and the images stay")
-    dialog.get_by_role("button", name="Reset").click()
+    page.get_by_role("button", name="Delete evaluation").click()
+    dialog = page.get_by_role("dialog", name="Delete the evaluation of Really trained?")
+    expect(dialog).to_contain_text("The experiment, its checkpoints and the images are kept")
+    dialog.get_by_role("button", name="Delete evaluation").click()
     expect(page.get_by_role("button", name="Evaluate", exact=True)).to_be_visible()
 
 
@@ -133,7 +133,7 @@ def test_another_tab_sees_a_reset_and_many_classes_go_by_keyboard(
     page.reload()
     expect(page.locator("[data-live-state]")).to_have_text("Live")
     client.delete(f"/api/training/{project}/experiments/{experiment}")
-    expect(page.locator(".toast")).to_have_text(re.compile("The experiment that was shown has been deleted"))
+    expect(page.locator(".toast")).to_have_text(re.compile("The experiment shown here was deleted"))
     expect(page.locator("#evaluation-list")).not_to_contain_text("Many classes")
     assert page.url == f"{watched.url}/projects/{project}/evaluation"
     expect(page.locator("#evaluation-report h2").first).not_to_contain_text("Many classes")
@@ -148,14 +148,14 @@ def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
     page, tiles = watched.page, watched.page.locator("#result-grid .tile")
     watched.open(f"/projects/{project}/evaluation?experiment={experiment}")
     page.get_by_role("link", name="Row percentages").click()
-    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    expect(page.locator("[aria-current]", has_text="Row percentages")).to_be_visible()
     assert "show=shares" in page.url
     page.get_by_role("link", name=re.compile("Precision .*: images called cube")).click()
     expect(tiles).to_have_count(sum(row["prediction"]["class_name"] == "cube" for row in rows))
-    page.get_by_label("Verdict").select_option("yes")
+    page.get_by_label("Result").select_option("yes")
     expect(page.locator(".filter-chip")).to_have_count(2)
     page.reload()
-    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    expect(page.locator("[aria-current]", has_text="Row percentages")).to_be_visible()
     expect(page.locator(".filter-chip")).to_have_count(2)
 
     watched.wait_for("Studio.charts.get('confidence')?.chart.getDatasetMeta(0).data.length === 10")
@@ -174,7 +174,7 @@ def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
     assert "show=" not in page.url
     assert "sure=8-10" in page.url
     page.go_back()
-    expect(page.locator("[aria-current]", has_text="Shares of the row")).to_be_visible()
+    expect(page.locator("[aria-current]", has_text="Row percentages")).to_be_visible()
     watched.complaints[:] = [item for item in watched.complaints if "404" not in item]  # images that were made up
 
 

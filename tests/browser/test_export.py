@@ -70,7 +70,7 @@ def test_model_is_exported_downloaded_and_deleted_by_clicks(
     )
     width.fill("40")
     check_axe(page, "#new-export")
-    form.get_by_role("button", name="Export", exact=True).click()
+    form.get_by_role("button", name="Export model", exact=True).click()
     expect(page.get_by_role("heading", name="Mine as ONNX")).to_be_visible()
     expect(page.locator(".certificate__sentence")).to_contain_text("passed", timeout=END_S * 1000)
     expect(page.get_by_text("48 x 40 px")).to_be_visible()
@@ -85,7 +85,7 @@ def test_model_is_exported_downloaded_and_deleted_by_clicks(
     page.reload()
     expect(page.locator(".certificate__sentence")).to_contain_text("passed")
     page.get_by_role("button", name="Delete").click()
-    page.get_by_role("button", name="Delete the export").click()
+    page.get_by_role("button", name="Delete export").click()
     expect(page.get_by_text("No export yet")).to_be_visible()
 
 
@@ -102,8 +102,8 @@ def test_export_that_waits_is_followed_and_cancelled(
     export = httpx.post(f"{server.url}/api/export/{project}", json=body).json()["data"]
     expect(page.locator(".export-steps__item")).to_have_count(6)
     page.get_by_role("button", name="Cancel", exact=True).click()
-    expect(page.get_by_text("It was cancelled and left no file.")).to_be_visible(timeout=END_S * 1000)
+    expect(page.get_by_text("No file was created.")).to_be_visible(timeout=END_S * 1000)
     values = json.loads(page.get_by_role("button", name="Export again").get_attribute("hx-vals") or "{}")
     assert values["options"]["opset_version"] == 18
     httpx.delete(f"{server.url}/api/export/{project}/{export['id']}").raise_for_status()
-    expect(page.get_by_text("This export is not there").or_(page.get_by_text("No export yet"))).to_be_visible()
+    expect(page.get_by_text("This export does not exist").or_(page.get_by_text("No export yet"))).to_be_visible()

@@ -83,7 +83,7 @@ def test_page_survives_the_death_of_its_server(page: Page, tmp_path: Path) -> No
         page.reload()
         assert read_points(page)["run-loss"][0][1][: len(live)] == live
         page.locator("#run-cancel").click()
-        page.locator("#confirm").get_by_role("button", name="Cancel the run").click()
+        page.locator("#confirm").get_by_role("button", name="Cancel run").click()
         expect_status(page, "cancelled")
     complaints = [item for item in watched.complaints if not any(part in item for part in OF_A_KILLED_SERVER)]
     assert complaints == []

@@ -193,7 +193,7 @@ def test_request_that_does_not_arrive_can_be_sent_again(page: Page, watched: Wat
     page.context.set_offline(True)
     page.get_by_role("button", name="Refused", exact=True).click()
     toast = page.locator(".toast--error")
-    expect(toast).to_contain_text("The server does not answer.")
+    expect(toast).to_contain_text("The server is not responding.")
     expect(page.locator("#server-gone")).to_be_visible()
     page.context.set_offline(False)
     expect(page.locator("#server-gone")).to_be_hidden(timeout=10_000)

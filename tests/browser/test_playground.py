@@ -110,7 +110,7 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
     tile = page.locator("#image-picker .tile").first
     filename = tile.get_attribute("data-filename") or ""
     tile.click()
-    expect(page.locator("[data-truth]")).to_have_text(f"In the dataset it is {filename.split('_')[0]}.")
+    expect(page.locator("[data-truth]")).to_have_text(f"Ground truth: {filename.split('_')[0]}.")
     assert page.url.endswith(f"image={filename}")
     expect(page.locator(".history__item")).to_have_count(3)
     page.locator(".history__item").last.click()
@@ -123,7 +123,7 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
 def test_what_cannot_be_read_says_what_to_do(watched: Watched, lab: Lab) -> None:
     page = watched.page
     watched.open(f"/projects/{lab.project_id}/playground?experiment=exp-00000000")
-    expect(page.get_by_text("The model of this address cannot be asked")).to_be_visible()
+    expect(page.get_by_text("The model in this link is not available")).to_be_visible()
     bad = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no image"}
     page.locator("[data-files]").set_input_files(bad)  # type: ignore[arg-type]
     problem = page.locator("[data-problem]")
@@ -145,7 +145,7 @@ def test_loading_can_be_cancelled_and_tried_again(watched: Watched, lab: Lab) ->
     expect(page.locator("[data-progress-text]")).to_contain_text("Loading the model")
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("[data-busy]")).to_be_hidden()
-    expect(page.get_by_text("What does the model see?")).to_be_visible()
+    expect(page.get_by_text("No image yet")).to_be_visible()
     page.locator("[data-files]").set_input_files(image)  # type: ignore[arg-type]
     expect(page.locator("[data-caption]")).to_contain_text("a.png", timeout=60_000)
 

@@ -172,7 +172,7 @@ def test_search_order_and_page_are_in_the_address(
     watched.open("/projects?search=Project")  # those of other tests are not counted
     check_axe(page)
     check_layout(watched, 100)
-    page.get_by_label("Order").select_option("name")
+    page.get_by_label("Sort by").select_option("name")
     expect(cards.first).to_contain_text("Project 00")
     page.get_by_role("link", name="Next page").click()
     expect(cards).to_have_count(6)

@@ -81,7 +81,7 @@ def test_change_during_an_answer_is_not_missed(watched: Watched, page: Page) -> 
 
 
 def test_press_on_a_part_that_changes_meanwhile_is_not_lost(watched: Watched, page: Page) -> None:
-    button = page.get_by_role("button", name="All figures of main")
+    button = page.get_by_role("button", name="Show all classes of main")
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
     assert box is not None
@@ -107,11 +107,11 @@ def test_answer_to_a_question_counts_although_the_part_was_drawn_anew(page: Page
     httpx.delete(f"{page.evaluate('location.origin')}/api/splits/{project}/other").raise_for_status()
     expect(page.get_by_text("No split yet", exact=True)).to_have_count(1)
     page.get_by_role("button", name="Delete the split").click()
-    expect(page.locator("#toasts")).to_contain_text("Nothing was done; look again")
+    expect(page.locator("#toasts")).to_contain_text("so nothing was done")
 
 
 def test_focus_stays_on_the_same_control(watched: Watched, page: Page) -> None:
-    page.get_by_role("button", name="All figures of main").focus()
+    page.get_by_role("button", name="Show all classes of main").focus()
     add_split(page, "other")
     expect(page.get_by_role("heading", name="other")).to_be_visible()
     watched.wait_for(f"{FOCUSED} === 'All figures of main'")

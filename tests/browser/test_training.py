@@ -83,14 +83,14 @@ def test_settings_are_changed_marked_reset_and_saved(
     page.get_by_role("button", name="Reset Scheduler to cosine").click()
     expect(step_size).to_be_hidden()
     page.get_by_label("Batch multiplier", exact=True).fill("300")
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Save changes", exact=True).click()
     error = page.locator(".field", has=page.get_by_label("Batch multiplier", exact=True)).locator(".field__error")
     expect(error).to_contain_text("less than or equal to 64")
-    expect(state_of(page)).to_have_text("Not saved: see what is marked.")
+    expect(state_of(page)).to_have_text("Not saved: correct the marked settings.")
     watched.forgive("422")
     page.get_by_label("Batch multiplier", exact=True).fill("2")
     page.locator(".architecture", has_text="MobileNetV3 small").click()
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Save changes", exact=True).click()
     expect(state_of(page)).to_have_text("All changes are saved")
     record = read(watched, project, experiment["id"])
     assert record["hyperparameters"]["batch_multiplier"] == 2
@@ -126,7 +126,7 @@ def test_steps_are_added_moved_removed_and_seen_on_own_images(
     expect(steps).to_have_text(["Colour jitter", "Random resized crop", "Normalise"])
     expect(page.locator("#section-augmentation [data-section-changed]")).to_have_text("1 changed")
 
-    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_role("button", name="Show preview", exact=True).click()
     images = page.locator("[data-preview-tiles] img")
     expect(images).to_have_count(8, timeout=60_000)
     first = images.first.get_attribute("src")
@@ -140,7 +140,7 @@ def test_steps_are_added_moved_removed_and_seen_on_own_images(
     )
     watched.forgive("422")
     page.get_by_label("Hue", exact=True).fill("0.1")
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Save changes", exact=True).click()
     expect(state_of(page)).to_have_text("All changes are saved")
     chain = read(watched, project, experiment["id"])["augmentations"]["train"]
     assert [entry["name"] for entry in chain] == ["ColorJitter", "RandomResizedCrop", "Normalize"]
@@ -195,10 +195,10 @@ def test_train_saves_first_locks_the_settings_and_frees_them_at_the_end(
     expect(page.get_by_label("Max epochs", exact=True)).to_be_disabled()
     expect(page.locator("#experiment-list")).to_contain_text(re.compile(r"[1-9]\d* of 500 epochs"), timeout=60_000)
     page.get_by_role("button", name="Delete").click()
-    expect(page.get_by_role("dialog")).to_contain_text("works on this experiment")
+    expect(page.get_by_role("dialog")).to_contain_text("is using this experiment")
     page.keyboard.press("Escape")
     httpx.post(f"{server.url}/api/training/{project}/experiments/{experiment['id']}/stop")
-    expect(page.get_by_role("button", name="Save", exact=True)).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("button", name="Save changes", exact=True)).to_be_visible(timeout=30_000)
     expect(page.locator("#settings-form").get_by_label("Max epochs", exact=True)).to_be_enabled()
 
 

@@ -58,4 +58,4 @@ def test_list_is_searched_by_keyboard_while_a_run_goes_on(
     expect(names).to_have_text(["going on"])
     expect(status).to_be_focused()
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Order", exact=True)).to_be_focused()
+    expect(page.get_by_label("Sort by", exact=True)).to_be_focused()

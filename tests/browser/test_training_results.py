@@ -68,7 +68,7 @@ def test_a_run_from_start_to_end_by_keyboard(tabs: Callable[[], Watched], server
     page.keyboard.press("Enter")
     expect_status(page, "paused")
     assert "Pausing…" in page.evaluate("window.labels")
-    expect(page.get_by_text("Someone paused this run")).to_be_visible()
+    expect(page.get_by_text("Paused. The state is saved")).to_be_visible()
     expect(page.locator("#run-title")).to_be_focused()
     page.locator("#run-resume").press("Enter")
     expect_status(page, "training")
@@ -89,7 +89,7 @@ def test_a_run_from_start_to_end_by_keyboard(tabs: Callable[[], Watched], server
     assert (fork.parent["experiment_id"], fork.parent["checkpoint"]) == (record.id, "best")
     tab.open(address(project, record.id))
     page.locator("#run-restart").click()
-    expect(page.get_by_text("goes back to “not trained”")).to_be_visible()
+    expect(page.get_by_text("becomes untrained")).to_be_visible()
     page.locator("#confirm").get_by_role("button", name="Restart").click()
     expect_status(page, "created")
     expect(page.get_by_text("Runs of this experiment (1)")).to_be_visible()
@@ -149,10 +149,10 @@ def test_waiting_runs_are_moved_by_keyboard_and_tabs_agree(
     for tab in (here, there):
         expect(tab.page.locator(".run-queue__name")).to_have_text(["second", "third"])
     here.page.locator("#run-cancel").click()
-    here.page.locator("#confirm").get_by_role("button", name="Leave the queue").click()
+    here.page.locator("#confirm").get_by_role("button", name="Remove from queue").click()
     for tab in (here, there):
         expect_status(tab.page, "cancelled")
-        expect(tab.page.get_by_text("left the queue before it began")).to_be_visible()
+        expect(tab.page.get_by_text("Removed from the queue")).to_be_visible()
 
 
 def test_figures_notes_and_log_follow_in_place(tabs: Callable[[], Watched], server: LiveServer, project: str) -> None:
@@ -218,7 +218,7 @@ def test_figures_notes_and_log_follow_in_place(tabs: Callable[[], Watched], serv
     expect(lines.last).to_have_text("10:00:02 More 899")
     assert lines.count() <= 2000
     with page.expect_download() as download:
-        page.get_by_role("link", name="Download", exact=True).first.click()
+        page.get_by_role("link", name="Download log", exact=True).click()
     assert len(download.value.path().read_text().splitlines()) == 3401
 
 

@@ -139,7 +139,7 @@ def export_model(page: Page, check_axe: CheckAxe, path: Path) -> None:
     form = page.locator("[data-export-form]")
     expect(form.get_by_label("Experiment").locator("option:checked")).to_contain_text("First try")
     form.get_by_label("ONNX").check()
-    form.get_by_role("button", name="Export", exact=True).click()
+    form.get_by_role("button", name="Export model", exact=True).click()
     expect(page.locator(".certificate__sentence")).to_contain_text("passed", timeout=JOB_MS)
     check_axe(page)
     with page.expect_download() as download:

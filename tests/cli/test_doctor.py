@@ -87,8 +87,8 @@ def test_a_server_that_holds_the_workspace_is_no_fault(doctor: Any, tmp_path: Pa
     with FileLock(lock_file):
         outcome = doctor()
     assert outcome.code == 0
-    assert "holds this workspace" in outcome.out
-    assert "No server holds" in doctor().out
+    assert "is running on this workspace" in outcome.out
+    assert "No server is running on" in doctor().out
 
 
 def test_a_spare_that_waits_is_named_with_its_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_a_spare_that_waits_is_named_with_its_memory(tmp_path: Path, monkeypatch
         assert 0 < check.details["memory_mb"] < 100
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(available=2**30))
     assert "1024 MiB" in checks.check_spare(Settings(workspace_root=tmp_path, warm_spare=True)).text
-    assert "turns it off" in checks.check_spare(Settings(workspace_root=tmp_path, warm_spare=False)).text
+    assert "Turned off" in checks.check_spare(Settings(workspace_root=tmp_path, warm_spare=False)).text
 
 
 def test_settings_that_are_refused_are_named(doctor: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,14 +29,14 @@ def test_a_probe_is_shown_while_it_runs(studio: CommandRunner) -> None:
     studio.server.on(f"POST {FORECAST}", forecast("needs_probe", job_id=JID)).on(f"GET {FORECAST}", forecast())
     studio.server.on(f"GET /api/jobs/{JID}", job("running"), job("completed"))
     outcome = studio("forecast", PID, EID)
-    assert "Probe: 1/2 Reading" in outcome.err
+    assert "Measurement: 1/2 Reading" in outcome.err
     assert "About 12 min." in outcome.out
 
 
 def test_a_probe_can_be_left_to_the_server_or_left_out(studio: CommandRunner) -> None:
     studio.server.on(f"POST {FORECAST}", forecast("needs_probe", job_id=JID))
     studio.server.on(f"GET {FORECAST}", forecast("needs_probe"))
-    assert f"Measuring in the server as {JID}." in studio("forecast", PID, EID, "--detach").out
+    assert f"The measurement is running on the server as {JID}." in studio("forecast", PID, EID, "--detach").out
     assert studio("forecast", PID, EID, "--no-probe", "--json").document["status"] == "needs_probe"
     assert list_requests(studio) == [f"POST {FORECAST}", f"GET {FORECAST}"]
 
@@ -54,7 +54,7 @@ def test_without_a_forecast_training_starts_in_silence(studio: CommandRunner) ->
     studio.server.on(f"POST {EXPERIMENT}/train", RUN)
     for _ in range(2):
         outcome = studio("train", "start", PID, EID, "--detach")
-        assert (outcome.code, outcome.out) == (0, "Training in the server as run-00000001.\n")
+        assert (outcome.code, outcome.out) == (0, "The training is running on the server as run-00000001.\n")
 
 
 def test_a_script_gets_one_document_and_no_forecast(studio: CommandRunner) -> None:

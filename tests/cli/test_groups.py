@@ -74,7 +74,7 @@ def test_a_source_that_cannot_be_imported_ends_with_code_1(studio: CommandRunner
     report |= {"class_counts": {}, "split_counts": {}, "num_problems": 0, "problems": [], "can_import": False}
     studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
     outcome = studio("dataset", "check", PID, str(tmp_path), "--set", "filename_column=file")
-    assert (outcome.code, "It cannot be imported." in outcome.out) == (1, True)
+    assert (outcome.code, "This source cannot be imported." in outcome.out) == (1, True)
     assert studio.server.body()["options"] == {"filename_column": "file"}
 
 
@@ -157,7 +157,7 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_stop_it(
     studio.server.on(f"POST {EXPERIMENT}/train", RUN)
     outcome = studio("train", "start", PID, EID)
     assert outcome.code == 130
-    assert f"goes on in the server. To stop it: ai-studio train stop {PID} {EID}" in outcome.err
+    assert f"continues on the server. To stop it: ai-studio train stop {PID} {EID}" in outcome.err
     assert [request.method for request in studio.server.requests] == ["GET", "POST"]  # the forecast, the start
 
 
@@ -202,7 +202,7 @@ def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> N
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
     assert "not enough images" in outcome.out
     assert "Every image has the same error." in outcome.out
-    assert "another training run would vary further" in outcome.out
+    assert "Another training run can vary more" in outcome.out
     assert "40 images can miss it." in outcome.out
     assert "unseen_share" not in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
@@ -214,7 +214,7 @@ def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> N
 def test_an_experiment_without_evaluation_says_so(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", {"evaluation": None, "aggregate": None})
     outcome = studio("evaluate", "show", PID, EID)
-    assert (outcome.code, "has not been evaluated" in outcome.err) == (1, True)
+    assert (outcome.code, "has no evaluation" in outcome.err) == (1, True)
 
 
 def test_wrong_results_are_listed(studio: CommandRunner) -> None:
@@ -324,7 +324,7 @@ def test_a_prediction_is_explained_in_a_file(studio: CommandRunner, tmp_path: Pa
 def test_experiments_are_compared(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/compare/{PID}", comparison())
     outcome = studio("compare", PID, EID, OTHER_EID)
-    assert "Second is better than First on the 1,200 images that both measured (p = 0.01)." in outcome.out
+    assert "Second is better than First on the 1,200 images evaluated by both (p = 0.01)." in outcome.out
     assert "0.8000 (0.7500 to 0.8500)" in outcome.out
     assert "1,200 images can miss something." in outcome.out
     assert "hyperparameters.seed" in outcome.out
@@ -333,12 +333,12 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/compare/{PID}", close)
     said = studio("compare", PID, EID, OTHER_EID).out
     assert "No clear winner." in said
-    assert "First or Second: no clear winner on the 1,200 images that both measured (p = 0.08)." in said
+    assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
     assert " better" not in said
     worse = comparison(p_value=0.0001, p_adjusted=0.0001, verdict="worse")
     studio.server.on(f"GET /api/compare/{PID}", worse)
     assert (
-        "First is better than Second on the 1,200 images that both measured (p < 0.001)"
+        "First is better than Second on the 1,200 images evaluated by both (p < 0.001)"
         in studio("compare", PID, EID, OTHER_EID).out
     )
     assert studio("compare", PID, EID, OTHER_EID, "--json").document["num_equal_settings"] == 30

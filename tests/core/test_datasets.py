@@ -45,6 +45,29 @@ def test_files_are_found_by_name(studio: Studio, imported_id: str) -> None:
     assert info["annotations"][0]["class_name"] == "red"
 
 
+def test_the_summary_has_what_the_import_lost(studio: Studio, imported_id: str) -> None:
+    folder = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset"
+    content = json.loads((folder / "dataset.json").read_bytes())
+    problem = {
+        "file": "red/batch",
+        "message": "2 images are below the class.",
+        "fix": "Move them.",
+        "kind": "nested_folder",
+    }
+    group = {
+        "kind": "nested_folder",
+        "title": "Images in folders below a class folder",
+        "severity": "error",
+        "count": 1,
+    }
+    content |= {"groups": [{**group, "num_images": 2, "examples": [problem]}], "num_files": 22, "num_lost": 2}
+    (folder / "dataset.json").write_text(json.dumps(content))
+    summary = studio.datasets.get_summary(imported_id)
+    assert (summary.num_files, summary.num_lost, summary.image_stats.num_images) == (22, 2, 20)
+    (found,) = summary.groups
+    assert (found.kind, found.num_images, found.examples[0].file) == ("nested_folder", 2, "red/batch")
+
+
 def test_a_missing_thumbnail_is_drawn_by_the_scale_of_the_dataset(studio: Studio, imported_id: str) -> None:
     folder = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset"
     content = json.loads((folder / "dataset.json").read_bytes())

@@ -211,7 +211,7 @@ def test_settings_are_accepted_where_users_look_for_them(studio: Studio, importe
 
 def test_without_any_split_an_experiment_says_what_to_do(studio: Studio, imported_id: str) -> None:
     studio.splits.delete_split(imported_id, "main")
-    with pytest.raises(SplitNotFoundError, match="Draw one first"):
+    with pytest.raises(SplitNotFoundError, match="Create one first"):
         studio.experiments.create_experiment(imported_id, ExperimentCreate(name="x"))
 
 

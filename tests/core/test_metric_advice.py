@@ -81,7 +81,7 @@ def test_a_class_without_validation_images_is_named(studio: Studio, imported_id:
 
     studio._stores.datasets.change_table(imported_id, change)
     warning = advice_of(studio, imported_id, record).unvalidated
-    assert "no validation image of 'red', so no metric shows whether the model finds it" in warning
+    assert "no validation images of 'red', so no metric shows how well the model recognises it" in warning
     record = set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall", checkpoint_class="red")
     with pytest.raises(ValidationFailedError) as refused:
         studio.training.start_training(imported_id, record.id)
@@ -99,7 +99,7 @@ def test_the_recall_of_a_class_needs_a_class_that_is_there(studio: Studio, impor
     record = set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall", checkpoint_class="green")
     with pytest.raises(ValidationFailedError) as refused:
         studio.training.start_training(imported_id, record.id)
-    assert "'green' is no class of this dataset. Its classes: blue, red." in str(refused.value.details)
+    assert "'green' is not a class of this dataset. Classes: blue, red." in str(refused.value.details)
 
 
 def test_an_unknown_metric_is_refused_with_what_is_known(studio: Studio, imported_id: str) -> None:

@@ -193,7 +193,7 @@ def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
     with pytest.raises(RunNotFoundError):
         studio.training.read_log(imported_id, record.id, 0)
     train_to_end(studio, imported_id, record)
-    with pytest.raises(CheckpointNotFoundError, match="Start it anew"):
+    with pytest.raises(CheckpointNotFoundError, match="Restart it"):
         studio.training.resume_training(imported_id, record.id)
 
 

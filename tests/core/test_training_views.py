@@ -29,7 +29,7 @@ def test_without_a_split_there_is_nothing_to_train_on(studio: Studio, imported_i
     assert page.list.missing == "split"
     assert page.settings is not None
     assert page.settings.record.id == record.id
-    assert "'main' is not there any more" in page.settings.train_refusal
+    assert "'main' no longer exists" in page.settings.train_refusal
 
 
 def test_list_is_searched_filtered_and_sorted(studio: Studio, imported_id: str) -> None:
@@ -68,9 +68,9 @@ def test_a_run_locks_its_settings_and_says_how_far_it_is(studio: Studio, importe
     rows = {row.record.name: row for row in studio.training_views.list_rows(imported_id, ExperimentQuery()).rows}
     assert rows["waiting"].queue_position == 1
     assert rows["endless"].queue_position is None
-    assert "waits in the queue" in studio.training_views.get_settings(imported_id, waiting.id).lock_reason
+    assert "is queued" in studio.training_views.get_settings(imported_id, waiting.id).lock_reason
     assert "already" in studio.training_views.get_settings(imported_id, waiting.id).train_refusal
-    assert "works on this experiment" in studio.training_views.describe_deletion(imported_id, waiting.id).refusal
+    assert "is using this experiment" in studio.training_views.describe_deletion(imported_id, waiting.id).refusal
     for run in reversed(runs):
         studio.scheduler.cancel(run.job_id or "")
         studio.scheduler.wait(run.job_id or "", WAIT_S)

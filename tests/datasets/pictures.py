@@ -46,6 +46,29 @@ def write_png(path: Path, samples: np.ndarray[Any, Any], chunks: tuple[tuple[byt
     return path
 
 
+def write_tiff(path: Path, samples: np.ndarray[Any, Any], sample_format: int) -> Path:
+    """Write samples (height, width, channels) as a TIFF that Pillow did not make."""
+    height, width, channels = samples.shape
+    data, bits = samples.tobytes(), samples.dtype.itemsize * 8
+    start = 8 + len(data)
+    numbers = {256: width, 257: height, 259: 1, 262: 2 if channels >= 3 else 1, 273: 8, 277: channels, 279: len(data)}
+    lists = {258: bits, 339: sample_format}
+    count, tail, behind = len(numbers) + len(lists), b"", b""
+    place = start + 2 + 12 * count + 4
+    for tag in sorted([*numbers, *lists]):
+        if tag in numbers:
+            tail += struct.pack("<HHII", tag, 4, 1, numbers[tag])
+        else:
+            content = struct.pack(f"<{channels}H", *[lists[tag]] * channels)
+            inline = content.ljust(4, b"\0") if channels <= 2 else struct.pack("<I", place + len(behind))
+            behind += content if channels > 2 else b""
+            tail += struct.pack("<HHI", tag, 3, channels) + inline
+    path.write_bytes(
+        struct.pack("<2sHI", b"II", 42, start) + data + struct.pack("<H", count) + tail + bytes(4) + behind
+    )
+    return path
+
+
 def exif_orientation(value: int) -> bytes:
     """Return a TIFF block that holds nothing but an orientation."""
     return struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, value, 0, 0)

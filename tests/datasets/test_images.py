@@ -18,7 +18,7 @@ from app.datasets.thumbnails import write_thumbnail
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
 from app.schemas.pixels import CURRENT, LEGACY, PixelReading, PixelScale
-from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_truncated_jpeg
+from tests.datasets.pictures import exif_orientation, gradient, write_image, write_png, write_tiff, write_truncated_jpeg
 
 LIMITS = ImportLimits()
 
@@ -221,6 +221,25 @@ def test_zero_is_white_is_kept_under_a_scale(tmp_path: Path) -> None:
     assert largest_difference(read_rgb(path, reading)[..., 0], expected) <= 1
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_16_bits_follow_the_scale(tmp_path: Path, ending: str, channels: int) -> None:
+    samples = np.random.default_rng(5).integers(0, 4096, (20, 30, channels), dtype=np.uint16)
+    samples[..., 3:] *= 16
+    path = tmp_path / f"a.{ending}"
+    if ending == "png":
+        write_png(path, samples)
+    else:
+        write_tiff(path, samples, 1)
+    reading = PixelReading(scale=PixelScale(min=0.0, max=4095.0), background=None)
+    expected = np.rint(samples[..., :3] / 4095.0 * 255.0)
+    assert largest_difference(read_rgb(path, reading), expected) <= 1
+    assert np.array_equal(read_rgb(path, LEGACY), samples[..., :3] >> 8)
+    recipe = ResizeRecipe(mode="stretch", size=[10, 12])
+    resized = resize_image(read_rgb(path, reading), recipe, (10, 12))
+    assert np.array_equal(read_resized(path, recipe, (10, 12), reading), resized)
+
+
 def test_8_bit_images_ignore_the_scale(tmp_path: Path) -> None:
     reading = PixelReading(scale=PixelScale(min=0.0, max=4095.0))
     assert np.array_equal(read_rgb(write_image(tmp_path / "a.png"), reading), gradient())
@@ -294,6 +313,24 @@ def test_a_file_with_only_the_beginning_of_an_image_is_damaged(tmp_path: Path, c
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(UnreadableImageError, match=r"header of the image is damaged|cannot be decoded"):
         read_header(tmp_path / "a.png", LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "channels", "sample_format"), [("<f4", 3, 3), ("<f8", 1, 3), ("<f2", 1, 3), ("u1", 5, 1)]
+)
+def test_a_tiff_of_a_kind_that_is_not_read_is_not_called_damaged(
+    tmp_path: Path, dtype: str, channels: int, sample_format: int
+) -> None:
+    path = write_tiff(tmp_path / "a.tif", np.ones((8, 8, channels), dtype), sample_format)
+    with pytest.raises(UnreadableImageError, match="This kind of TIFF cannot be read"):
+        read_header(path, LIMITS)
+
+
+def test_signed_samples_of_a_tiff_are_read_with_their_sign(tmp_path: Path) -> None:
+    samples = np.linspace(-500, 500, 64).round().astype("<i2").reshape(8, 8, 1)
+    path = write_tiff(tmp_path / "a.tif", samples, 2)
+    grey = read_rgb(path, PixelReading(scale=PixelScale(min=-500.0, max=500.0)))[..., 0]
+    assert largest_difference(grey, np.rint((samples[..., 0] + 500.0) * 0.255)) <= 1
 
 
 def test_a_missing_file_is_named_as_missing(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_floating_point_images_share_one_scale_and_normalised_ones_are_not_black
     for name in names:
         assert np.abs(found.thumbnail(name) - found.pixels_of(name)[..., 0]).mean() < 4
     (note,) = found.table.notes
-    assert note.startswith("4 images have more than 8 bits per pixel.")
+    assert note.startswith("4 images have more than 8 bits per value.")
     assert "290 becomes black, 320 white" in note
     assert "2 of them hold values from 0 to 1" in note
     assert "The other image has 8 bits and keeps its levels." in note
@@ -205,22 +205,36 @@ def test_files_with_more_frames_are_counted_in_one_note_each(tmp_path: Path) -> 
     assert (len(found.table.images), found.problems) == (5, [])
 
 
-def test_deep_colours_are_read_with_their_upper_bits_and_a_note_says_so(tmp_path: Path) -> None:
+def test_colours_of_16_bits_are_read_as_before_and_stated(tmp_path: Path) -> None:
     samples = np.random.default_rng(1).integers(0, 65536, (16, 16, 3), dtype=np.uint16)
     write_png(tmp_path / "in" / "a" / "1.png", samples)
     found = Imported(tmp_path / "in")
-    assert found.table.notes == ["1 image has 16 bits per colour; the upper 8 bits of each are used."]
+    (note,) = found.table.notes
+    assert note.startswith("1 image has more than 8 bits per value.")
+    assert "(values of 16 bits)" in note
     assert np.array_equal(found.pixels_of("1.png"), samples // 256)
     assert found.problems == []
 
 
-def test_12_bit_colours_in_16_bit_files_are_named(tmp_path: Path) -> None:
-    samples = np.random.default_rng(1).integers(1, 4096, (16, 16, 3), dtype=np.uint16)
+@pytest.mark.parametrize(("limit", "bits"), [(1023, 10), (4095, 12), (16383, 14)])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_colours_of_fewer_bits_in_16_bit_files_keep_their_meaning(
+    tmp_path: Path, limit: int, bits: int, channels: int
+) -> None:
+    expected = []
     for number in range(2):
-        write_png(tmp_path / "in" / "ab"[number] / f"{number}.png", samples - number)
+        samples = np.random.default_rng(number).integers(0, limit + 1, (16, 16, channels), dtype=np.uint16)
+        samples[..., 3:] = 65535
+        expected.append(np.rint(samples[..., :3] / limit * 255))
+        write_png(tmp_path / "in" / "ab"[number] / f"{number}.png", samples)
     found = Imported(tmp_path / "in")
-    assert [(kind, file) for kind, file, _ in found.problems] == [("warning", "a/0.png"), ("warning", "b/1.png")]
-    assert "values of 12 bits or fewer" in found.problems[0][2]
+    assert found.pixels.scale is not None
+    assert (found.pixels.scale.max, found.problems) == (limit, [])
+    assert f"(values of {bits} bits)" in found.table.notes[0]
+    for number in range(2):
+        assert np.abs(found.pixels_of(f"{number}.png") - expected[number]).max() <= 1
+        assert np.abs(found.thumbnail(f"{number}.png").mean() - expected[number].mean()) < 8
+    assert found.report.notes == found.table.notes
 
 
 @pytest.mark.parametrize("mode", ["copy", "link", "reference"])

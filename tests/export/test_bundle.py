@@ -28,6 +28,7 @@ from app.schemas.payloads import PredictPayload
 from app.schemas.pixels import CURRENT, LEGACY, PixelReading, PixelScale
 from app.tasks.registry import load_export
 from app.tasks.trained import load_trained
+from tests.datasets.pictures import write_png, write_tiff
 from tests.evaluation.factory import make_world
 from tests.export.conftest import Export, export
 
@@ -224,6 +225,10 @@ def write_special_images(folder: Path) -> list[Path]:
     colours.quantize(20).save(folder / "frames.gif", save_all=True, append_images=[Image.new("P", (80, 60))])
     colours.quantize(20).save(folder / "clear.gif", transparency=3)
     Image.fromarray(cloud[..., 0]).save(folder / "one_colour.png", transparency=7)
+    wide = np.random.default_rng(2).integers(0, 4096, (60, 80, 4), dtype=np.uint16)
+    write_png(folder / "wide.png", wide[..., :3])
+    write_png(folder / "wide_clear.png", wide * 16)
+    write_tiff(folder / "wide.tif", wide[..., :3], 1)
     colours.save(folder / "pages.tif", save_all=True, append_images=[Image.new("RGB", (80, 60))])
     return sorted(folder.iterdir())
 
@@ -242,7 +247,7 @@ def test_the_script_reads_pixels_as_training_does(number: int, tmp_path: Path) -
     script, pixels = load_script(), READINGS[number]
     metadata = {"pixel_scale": pixels.scale and pixels.scale.model_dump(), "background": pixels.background}
     paths = write_special_images(tmp_path / "images")
-    assert len(paths) == 15
+    assert len(paths) == 18
     for path in paths:
         np.testing.assert_array_equal(script.read_rgb(path, metadata), read_rgb(path, pixels), err_msg=path.name)
 

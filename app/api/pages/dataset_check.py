@@ -38,7 +38,7 @@ def check_fragment(project_id: str, checks: ImportCheckService, state: CheckStat
             project_id, checks.get_request(project_id, state.job_id), state.report, state.job_id
         )
     progress = state.progress
-    waiting = "Waiting for other checks" if state.status == "pending" else "Checking the files"
+    waiting = "Queued" if state.status == "pending" else "Reading files"
     count = f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
     context = CheckProgress(
         project_id=project_id,

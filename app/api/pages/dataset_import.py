@@ -141,6 +141,8 @@ def _name_places(choices: Choices | None, rows: list[ClassRow]) -> dict[str, str
 
 def _advise(report: ImportReport) -> str:
     """Return what to do next, empty when nothing needs attention."""
+    if not report.can_import and (report.documents or report.columns):
+        return "Choose the annotation file or the columns to read, then check again."
     if not report.can_import:
         return "" if report.groups or not report.problems else report.problems[0].fix
     if report.loss_level == "most":
@@ -173,7 +175,7 @@ def _list_classes(request: ImportCheck, report: ImportReport) -> tuple[list[Clas
 
 
 def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
-    facts = [("Annotations", f"{report.num_annotations:,}")]
+    facts = [("Annotations", f"{report.num_annotations:,}")] if report.can_import else []
     if report.source_format:
         facts.insert(0, ("Read as", report.source_format.replace("_", " ")))
     if report.num_files:

@@ -84,7 +84,7 @@ def make_choices(options: ImportOptions, report: ImportReport) -> Choices | None
         roles=[
             Option("unused", "Not used"),
             Option("filename", "File name"),
-            Option("target", "Value" if report.value_names else "Class or value"),
+            Option("target", "Value" if report.value_names else "Class" if report.classes else "Class or value"),
             Option("subset", "Subset"),
         ],
         scale=ScaleRange(f"{scale.min:.10g}", f"{scale.max:.10g}", scale.how) if scale is not None else None,

@@ -66,12 +66,12 @@ def describe_problems(
         return None
     shown = list(groups) or [_group_of(problems, num_problems)]
     is_open = len(shown) <= MAX_OPEN_GROUPS
-    noun = "problem" if num_problems == 1 else "problems"
+    noun = "warning" if all(group.severity == "warning" for group in shown) else "problem"
     return Problems(
-        title=f"{num_problems:,} {noun}",
+        title=f"{num_problems:,} {noun}{'' if num_problems == 1 else 's'}",
         groups=[_describe_group(number, group, is_open) for number, group in enumerate(shown)],
         all_url=all_url,
-        all_title=f"Save the list of all {num_problems:,} problems (CSV)" if num_problems > 1 else "Save it as CSV",
+        all_title=f"Save all {num_problems:,} {noun}s as CSV" if num_problems > 1 else f"Save the {noun} as CSV",
     )
 
 

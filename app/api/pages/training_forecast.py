@@ -40,7 +40,7 @@ def training_forecast_fragment(project_id: str, experiment_id: str, view: Foreca
         job_id=view.job_id or "",
         done=progress.done if progress and progress.total else None,
         total=progress.total if progress and progress.total else 1,
-        progress_text=progress.message if progress and progress.message else "Waiting for its turn",
+        progress_text=progress.message if progress and progress.message else "Queued",
     )
     return Fragment("training/_training_forecast.html", context)
 

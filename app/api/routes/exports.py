@@ -39,7 +39,7 @@ def list_exports(request: Request, pid: ProjectPath, studio: StudioDep) -> Respo
 
 @router.post("/{pid}", response_model=Ok[ExportRecord], summary="Export a model")
 def create_export(request: Request, pid: ProjectPath, body: ExportRequest, studio: StudioDep) -> Response:
-    """Runs as a job, and completes only when the file answers as the model does."""
+    """Runs as a job. It completes only if the file gives the same predictions as the model."""
     return _present_export(request, studio, pid, studio.exports.create_export(pid, body))
 
 

@@ -36,10 +36,10 @@ POLL_S = 0.1
     "/check",
     response_model=Ok[ImportReport],
     responses={202: {"model": Ok[CheckState], "description": "It goes on; GET .../import/check/{job_id} follows it."}},
-    summary="Try an import without importing",
+    summary="Preview an import",
 )
 async def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
-    """The format found, counts, classes, and every problem with its file and how to mend it.
+    """The format found, counts, classes, and every problem with its file and how to fix it.
 
     Runs as a job, in place of an older one of the project. One that nobody asks for during a minute is cancelled.
     With `Prefer: respond-async` the answer comes within a second.
@@ -49,7 +49,7 @@ async def check_import(request: Request, pid: ProjectPath, body: ImportCheck, st
     return await run_in_threadpool(_answer, request, studio, pid, state)
 
 
-@router.get("/check/{job_id}", response_model=Ok[CheckState], summary="Follow a dry run")
+@router.get("/check/{job_id}", response_model=Ok[CheckState], summary="Follow a preview")
 def get_check(request: Request, pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
     """How far it is, and its report once it is done; POST /api/jobs/{job_id}/cancel ends it."""
     state = studio.import_checks.get_state(pid, job_id)
@@ -60,7 +60,7 @@ def get_check(request: Request, pid: ProjectPath, job_id: JobPath, studio: Studi
     "/check/{job_id}/problems",
     response_class=Response,
     responses=document_file("text/csv"),
-    summary="Get every problem of a dry run",
+    summary="Get every problem of a preview",
 )
 def get_check_problems(pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
     """A CSV table of file, message, fix and severity; reports name the first of them."""
@@ -104,7 +104,7 @@ async def _wait(request: Request, studio: Studio, project_id: str, state: CheckS
 
 def _answer(request: Request, studio: Studio, project_id: str, state: CheckState) -> Response:
     if state.report is None and state.status in TERMINAL_JOB_STATUSES:
-        msg = f"The dry run {state.job_id} was cancelled, or a newer one of this project replaced it."
+        msg = f"The preview {state.job_id} was cancelled or replaced by a newer one of this project."
         raise ConflictError(msg)
     status_code = 202 if state.report is None else 200
     return present(

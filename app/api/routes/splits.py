@@ -54,7 +54,7 @@ def list_splits(request: Request, pid: ProjectPath, studio: StudioDep) -> Respon
     return present(request, splits, lambda: split_list_fragment(pid, studio.splits.get_overview(pid)))
 
 
-@router.post("", response_model=Ok[SplitInfo], summary="Draw a split and keep it")
+@router.post("", response_model=Ok[SplitInfo], summary="Create a split")
 def create_split(request: Request, pid: ProjectPath, body: SplitCreate, studio: StudioDep) -> Response:
     """Stratified; the same ratios and seed give the same split. It never changes."""
     split = studio.splits.create_split(pid, body)

@@ -13,7 +13,7 @@ from app.schemas.envelope import ErrorBody
 
 _REFUSED = ErrorBody(
     code="FORBIDDEN_ORIGIN",
-    message="This server does not answer under that host name; AI_STUDIO_ALLOWED_HOSTS lists further names.",
+    message="This host name is not allowed. Add it to AI_STUDIO_ALLOWED_HOSTS.",
 )
 
 

@@ -27,7 +27,7 @@ from app.schemas.envelope import ErrorBody
 
 _REFUSED = ErrorBody(
     code="UNAUTHORIZED",
-    message=f"A bearer token is needed: Authorization: Bearer <token>. A browser signs in at {SIGN_IN_PATH}.",
+    message=f"A bearer token is required: Authorization: Bearer <token>. A browser signs in at {SIGN_IN_PATH}.",
 )
 _NO_TOKEN_SET = ErrorBody(
     code="UNAUTHORIZED", message="This server listens beyond its own machine but has no token; set AI_STUDIO_TOKEN."

@@ -113,6 +113,8 @@ def _record_end(observer: JobObserver, job: JobRecord) -> None:
 
 def _describe(error: Exception) -> ErrorInfo:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        message = "The disk is full, so what the job made could not be kept. Free some space and start it again."
+        message = (
+            "The disk is full, so the result of the job was not saved. Free up disk space and start the job again."
+        )
         return ErrorInfo(type="DiskFull", message=message)
-    return ErrorInfo(type=type(error).__name__, message=f"What the job made could not be kept: {error}")
+    return ErrorInfo(type=type(error).__name__, message=f"The result of the job could not be saved: {error}")

@@ -22,16 +22,16 @@ _MEMORY_HINTS = (
 _DISK_HINTS = {
     "[errno 30]": (
         "DiskReadOnly",
-        "The disk of the workspace became read-only while the job ran. Make it writable, then resume or start again.",
+        "The disk of the workspace became read-only during the job. Make it writable, then start the job again.",
     ),
-    "[errno 5]": ("DiskFailed", "The disk of the workspace reported a failure while the job ran. Check the disk."),
+    "[errno 5]": ("DiskFailed", "The disk of the workspace reported an error during the job. Check the disk."),
 }
 # What a DataLoader says when one of its processes was killed.
 _KILLED_HELPER = "killed by signal: killed"
 # Signals that a process gets for what it did itself; others were sent, and what its log says is not their reason.
 _CRASHES = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS"})
 _SIGKILL = 9  # Windows has no name for it
-_KILLED = "The job's process was killed from outside (SIGKILL); the kernel counts no kill for lack of memory."
+_KILLED = "The job's process was killed from outside (SIGKILL), but not because of low memory."
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ def decide_outcome(ending: Ending) -> Outcome:
     if ending.cause in ("shutdown", "server_gone"):
         return interrupted()
     if ending.cause == "silent":
-        message = f"The job gave no sign of life for {ending.silent_s:.0f} s and was stopped."
+        message = f"The job did not respond for {ending.silent_s:.0f} s and was stopped."
         return failed("Silent", message, ending.log_tail)
     if ending.cause == "deadline":
-        return failed("LimitReached", f"The job was stopped after the {ending.silent_s:.0f} s that it may take.")
+        return failed("LimitReached", f"The job was stopped because it took longer than {ending.silent_s:.0f} s.")
     if ending.first_failure is not None:
         return Outcome("failed", error=ending.first_failure)
     return _outcome_of_exit(ending.exit_code, ending.log_tail, ending.is_oom_kill)
@@ -86,7 +86,7 @@ def failed(kind: str, message: str, log_tail: str = "") -> Outcome:
 
 def interrupted() -> Outcome:
     """The end of a job whose server went away."""
-    message = "The server stopped while this job was running."
+    message = "The server stopped during this job."
     return Outcome("interrupted", error=ErrorInfo(type="Interrupted", message=message))
 
 
@@ -97,16 +97,16 @@ def _outcome_of_result(result: JobResult, cause: EndCause | None) -> Outcome:
         return interrupted()
     if cause == "cancel" or result.outcome == "cancelled":
         return Outcome("cancelled", result=result.result or None)
-    error = result.error or ErrorInfo(type="Unknown", message="The job failed without saying why.")
+    error = result.error or ErrorInfo(type="Unknown", message="The job failed without a message. See its log.")
     return Outcome("failed", result=result.result or None, error=error)
 
 
 def _outcome_of_exit(exit_code: int | None, log_tail: str, is_oom_kill: bool) -> Outcome:
     if exit_code == 0:
-        return failed("NoResult", "The job's process ended without reporting a result.", log_tail)
+        return failed("NoResult", "The job's process stopped without a result.", log_tail)
     is_killed = exit_code is not None and -exit_code == _SIGKILL
     if is_oom_kill and (is_killed or _KILLED_HELPER in log_tail.lower()):
-        message = "The computer ran out of memory and its kernel killed the job's process (SIGKILL)."
+        message = "The computer ran out of memory, so the system killed the job's process (SIGKILL)."
         return failed("OutOfMemory", message, log_tail)
     if is_killed:  # before the words of the log, which may be about something that the job survived
         return failed("Killed", _KILLED, log_tail)
@@ -120,14 +120,14 @@ def _outcome_of_exit(exit_code: int | None, log_tail: str, is_oom_kill: bool) ->
         return failed("OutOfMemory", message, log_tail)
     if exit_code is not None and exit_code < 0:
         return _outcome_of_signal(-exit_code, log_tail)
-    return failed("ProcessExit", f"The job's process ended with exit code {exit_code}.", log_tail)
+    return failed("ProcessExit", f"The job's process stopped with exit code {exit_code}.", log_tail)
 
 
 def _outcome_of_signal(number: int, log_tail: str) -> Outcome:
     name = _signal_name(number)
     if name in _CRASHES:
         return failed("Crash", f"The job's process crashed ({name}) in a native library.", log_tail)
-    return failed("Signal", f"The job's process was ended from outside by {name}.", log_tail)
+    return failed("Signal", f"The job's process was stopped from outside by {name}.", log_tail)
 
 
 def _signal_name(number: int) -> str:

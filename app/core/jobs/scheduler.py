@@ -231,7 +231,7 @@ class JobScheduler:
         with self._changed:
             run = self._runs.get(job_id)
         if run is None:
-            msg = f"Job {job_id} is {job.status}; only a running job takes commands."
+            msg = f"Job {job_id} is {job.status}; only running jobs accept commands."
             raise ConflictError(msg)
         run.send(message)
 
@@ -261,7 +261,7 @@ class JobScheduler:
                 lambda: not self._unfinished(project_id), max(0.0, deadline - time.monotonic())
             )
         if not has_ended:
-            msg = "Jobs of the project are still ending; try again in a few seconds."
+            msg = "Jobs of this project are still stopping. Try again in a few seconds."
             raise ConflictError(msg)
 
     def forget_job(self, job_id: str) -> None:
@@ -346,7 +346,7 @@ class JobScheduler:
         )
 
     def _run(self, job_id: str, run: JobRun) -> None:
-        outcome = failed("InternalError", "The job could not be watched; the server's log says why.")
+        outcome = failed("InternalError", "The job could not be monitored. The server's log has the details.")
         try:
             outcome = run.execute(lambda child: self._note_spawned(job_id, child))
         finally:

@@ -33,8 +33,8 @@ MAX_LOAD_PCT = 50.0
 LOG_LINES = 5
 END_WAIT_S = 1.0
 IDLE_LOOK_S = 0.05  # how soon at most it is looked again whether anybody wants one
-NOT_WANTED = "It is made when somebody looks at what can start a job."
-OFF = "AI_STUDIO_WARM_SPARE turns it off."
+NOT_WANTED = "It is started when a page is open that can start a job."
+OFF = "Turned off by AI_STUDIO_WARM_SPARE."
 OTHER_ENGINES = "The engines are replaced, and nothing says how to warm up theirs."
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.datasets.formats.archive_kinds import name_archive
 from app.datasets.formats.base import FoundImage, ImportFormat, ProblemList, Scan, clean_text, shorten
 from app.datasets.formats.class_folders import count_images
 from app.datasets.formats.tree import Folder, Link, SourceTree
@@ -51,6 +52,7 @@ def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: W
         work.step("Accounting for every file", len(files))
         own = {folder.join(name): folder.path / name for name in folder.images}
         files.update(own.values())
+        _name_archives(folder, problems)
         left = {name: path for name, path in own.items() if path not in read and path not in problems.covered}
         if left:
             _name_left(folder, left, scan, found)
@@ -70,6 +72,13 @@ def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportF
         message = f"{count_images(len(left))} in a folder that is not read"
         fix = "Move them into a folder of their class, or remove them."
         scan.problems.add_files(folder.title, message, fix, kind="unread_folder", files=left)
+
+
+def _name_archives(folder: Folder, problems: ProblemList) -> None:
+    for name in folder.others:
+        if archive := name_archive(name):
+            message = f"This {archive} is not unpacked."
+            problems.warn(folder.join(name), message, "Unpack it, and import again.", kind="nested_archive")
 
 
 def _name_links(tree: SourceTree, problems: ProblemList, work: Work) -> None:
@@ -101,7 +110,9 @@ def _note_others(tree: SourceTree, scan: Scan, found: ImportFormat) -> str | Non
         folder.join(name)
         for folder in tree.top.iterate()
         for name in folder.others
-        if folder.join(name) not in used and not (not used and _is_document(name, found.document_endings))
+        if folder.join(name) not in used
+        and not name_archive(name)
+        and not (not used and _is_document(name, found.document_endings))
     ]
     if not names:
         return None

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from app.datasets.formats.base import ProblemList, SourceError, clean_text
+from app.datasets.formats.archive_kinds import FIX, find_other_archive, name_archive
+from app.datasets.formats.base import ProblemList, SourceError, clean_text, shorten
+from app.datasets.formats.name_encodings import TITLES, decode_name, find_encoding
 from app.datasets.formats.tree import has_image_ending
 from app.datasets.formats.walking import is_clutter, is_junk, resolve_inside
 from app.datasets.formats.work import LimitError, Work
@@ -64,7 +66,8 @@ def extract_zip(path: Path, target: Path, work: Work) -> ProblemList:
     except OSError as error:
         raise _not_usable(error.strerror or str(error)) from error
     with file:
-        entries = _read_entries(file, work, problems)
+        named = _decode_names(_read_entries(path, file, work, problems), problems)
+        entries = [entry for entry in named if not _is_junk(entry)]
         accepted = _accept(file, entries, root, work, problems)
         _check_declared_size(accepted, work)
         budget = _Budget(work, len(accepted))
@@ -74,13 +77,13 @@ def extract_zip(path: Path, target: Path, work: Work) -> ProblemList:
             try:
                 _extract(file, entry, root, budget)
             except _EntryError as error:
-                problems.add(entry.name, error.message, error.fix, kind="archive_entry")
+                _refuse(problems, _given_name(entry), error.message, error.fix)
         work.step(_UNPACKING, len(accepted), len(accepted))
     return problems
 
 
-def _read_entries(file: BinaryIO, work: Work, problems: ProblemList) -> list[ZipEntry]:
-    """Return the entries that can be read and are no junk; report the others."""
+def _read_entries(path: Path, file: BinaryIO, work: Work, problems: ProblemList) -> list[ZipEntry]:
+    """Return the entries that can be read; report the others."""
     entries: list[ZipEntry] = []
     most = work.limits.max_entries
     try:
@@ -90,14 +93,38 @@ def _read_entries(file: BinaryIO, work: Work, problems: ProblemList) -> list[Zip
                 msg = f"The archive has more than {most:,} entries."
                 raise LimitError(msg, "Divide it into several archives, or raise AI_STUDIO_MAX_ENTRIES.")
             if isinstance(entry, BadEntry):
-                problems.add(entry.name, entry.reason, "Pack the file again.", kind="archive_entry")
-            elif not _is_junk(entry):
+                _refuse(problems, entry.name, entry.reason, "Pack the file again.")
+            else:
                 entries.append(entry)
     except DirectoryError as error:
+        if other := find_other_archive(path):
+            msg = f"{path.name!r} is a {other}, which cannot be read."
+            raise SourceError(msg, FIX) from error
         raise _not_usable(str(error)) from error
     except OSError as error:
         raise _not_usable(error.strerror or str(error)) from error
     return entries
+
+
+def _decode_names(entries: list[ZipEntry], problems: ProblemList) -> list[ZipEntry]:
+    """Return the entries with their names in the one encoding that fits those of which it is not stated."""
+    unstated = [entry.raw_name for entry in entries if not entry.has_stated_encoding]
+    if not unstated:
+        return entries
+    encoding = find_encoding(unstated)
+    example = shorten(decode_name(unstated[0], encoding))
+    problems.notes.append(
+        f"The zip does not say in which encoding its names are; they are read as {TITLES[encoding]}, e.g. {example!r}."
+    )
+    return [
+        entry if entry.has_stated_encoding else entry._replace(name=decode_name(entry.raw_name, encoding))
+        for entry in entries
+    ]
+
+
+def _refuse(problems: ProblemList, name: str, message: str, fix: str) -> None:
+    """Report an entry that is not unpacked; an image is lost by it when the name is that of one."""
+    problems.add(name, message, fix, kind="archive_entry", num_images=int(has_image_ending(name)))
 
 
 class _Budget:
@@ -154,12 +181,16 @@ def _accept(
         work.step("Checking the entries of the zip", number, len(entries))
         if _entry_name(entry).endswith("/"):
             continue
+        if inner := name_archive(_entry_name(entry)):
+            message = f"This {inner} inside the zip is not unpacked."
+            problems.warn(_entry_name(entry), message, "Unpack it, and import the folder.", kind="nested_archive")
+            continue
         try:
             _check_entry(entry, work.limits.max_ratio, is_misplaced=number in misplaced)
             resolve_inside(root, _entry_name(entry))
-            names.take(_entry_name(entry))
+            names.take(_given_name(entry))
         except (_EntryError, SourceError) as error:
-            problems.add(entry.name, error.message, error.fix, kind="archive_entry")
+            _refuse(problems, _given_name(entry), error.message, error.fix)
         else:
             accepted.append(entry)
     return accepted
@@ -228,8 +259,14 @@ def _explain(error: BaseException) -> BaseException:
     return error
 
 
-def _entry_name(entry: ZipEntry) -> str:
+def _given_name(entry: ZipEntry) -> str:
+    """Return the path of an entry; some packers of Windows write backslashes."""
     return entry.name.replace("\\", "/")
+
+
+def _entry_name(entry: ZipEntry) -> str:
+    """Return the path that an entry is unpacked to: with composed letters, which is how tables mostly write them."""
+    return unicodedata.normalize("NFC", _given_name(entry))
 
 
 def _is_junk(entry: ZipEntry) -> bool:

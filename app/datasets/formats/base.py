@@ -100,6 +100,7 @@ class ProblemList:
         self._warnings: list[ImportProblem] = []
         self._tallies: dict[tuple[Severity, str], _Tally] = {}
         self.covered: set[Path] = set()
+        self.notes: list[str] = []  # what was found out on the way and is no problem
         self.num_problems = 0
 
     def add(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from app.datasets.duplicates import hash_copies, warn_of_copies
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
 from app.datasets.formats.decoding import find_damaged
@@ -19,13 +20,15 @@ from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, read_header
 from app.datasets.pixel_sample import PixelSample
-from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport
+from app.schemas.import_report import MAX_NAMED_CLASSES, ImportReport, Remedy
 
 REPORT_NAME = "report.json"
 MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
+# Annotation files that are a button each; all of them are in a list.
+_MAX_OFFERED = 4
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
-_MAX_CHECK_S, _MIN_DECODING_S = 4.0, 1.0
+_MAX_CHECK_S, _MIN_DECODING_S, _MAX_HASHING_S = 4.0, 1.0, 1.0
 
 
 def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
@@ -57,7 +60,10 @@ def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_
 def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
     """Return the report of a source that cannot be read as a whole; all images that lie in it are lost."""
     is_complete = not isinstance(error, LimitError)
-    refused.add(name, error.message, error.fix, num_images=_count_refused(source) if is_complete else 0)
+    num_lost = _count_refused(source) if is_complete else 0
+    refused.add(name, error.message, error.fix, kind="refused", num_images=num_lost)
+    if isinstance(error, ChoiceError):
+        _offer_documents(["refused"], error.documents, refused)
     report = make_refusal(source.source_format, refused, is_complete=is_complete)
     if isinstance(error, ChoiceError):
         report.documents, report.columns = list(error.documents), list(error.columns)
@@ -71,17 +77,18 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)
+    hashes, is_compared = hash_copies(images, work, _MAX_HASHING_S)
     num_readable = len(images)
     left_s = max(_MIN_DECODING_S, _MAX_CHECK_S - (time.monotonic() - began_s))
     images, num_decoded = find_damaged(images, work, scan.problems, left_s)
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
-    notes = [*(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
-    if num_read < len(scan.images):
-        notes.append(f"The headers of the first {num_read:,} of {len(scan.images):,} images were read.")
-    if num_decoded < num_readable:
-        notes.append(f"{num_decoded:,} of {num_readable:,} images were decoded; the import decodes all of them.")
+    warn_of_copies(images, [hashes.get(image.path, "") for image in images], scan.problems)
+    others = [name for name in documents if name not in scan.read_documents]
+    _offer_documents(["missing_file", "not_in_table"], others, scan.problems)
+    notes = [*refused.notes, *(shorten(note, MAX_NOTE_CHARACTERS) for note in scan.notes), *pixel_notes]
+    notes += _describe_limits((num_read, len(scan.images)), (num_decoded, num_readable), is_compared=is_compared)
     problems = work.new_problems()
     problems.extend(refused)
     problems.extend(scan.problems)
@@ -108,6 +115,27 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         notes=notes,
         can_import=bool(images),
     )
+
+
+def _offer_documents(kinds: Sequence[str], documents: Sequence[str], problems: ProblemList) -> None:
+    """Offer to read each of the first annotation files instead, beside problems of some kinds."""
+    for name in documents[:_MAX_OFFERED]:
+        # Columns of another file mean nothing, so they are detected again.
+        options = {"annotation_file": name, "filename_column": None, "target_columns": None, "split_column": None}
+        for kind in kinds:
+            problems.offer(kind, Remedy(label=f"Read {shorten(name, 40)}", options=options))
+
+
+def _describe_limits(read: tuple[int, int], decoded: tuple[int, int], *, is_compared: bool) -> list[str]:
+    """Return what the time was not enough for; the pairs are the images that were looked at and all of them."""
+    notes = []
+    if read[0] < read[1]:
+        notes.append(f"The headers of the first {read[0]:,} of {read[1]:,} images were read.")
+    if decoded[0] < decoded[1]:
+        notes.append(f"{decoded[0]:,} of {decoded[1]:,} images were decoded; the import decodes all of them.")
+    if not is_compared:
+        notes.append("Not all files were compared with each other; the import compares all of them.")
+    return notes
 
 
 def _count_refused(source: Source) -> int:

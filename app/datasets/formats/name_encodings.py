@@ -29,6 +29,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "cp949": "code page 949 (Korean)",
     }
 )
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python keeps a byte that it cannot read
 _WORD = re.compile(r"[^\W\d_]+")
 # First and last lead byte of the characters in common use, and the first trail byte that goes with them.
 _USUAL_BYTES: Mapping[str, tuple[tuple[int, int, int], ...]] = MappingProxyType(
@@ -52,8 +53,9 @@ def find_encoding(names: Sequence[bytes]) -> str:
 
 
 def decode_name(name: bytes, encoding: str) -> str:
-    r"""Return a name as text; a byte that is none of the encoding becomes `\xe9`, so that names stay different."""
-    return name.decode(encoding, "backslashreplace")
+    """Return a name as text; a byte that is none of the encoding becomes `%E9`, so that names stay different."""
+    escaped = name.decode(encoding, "surrogateescape")
+    return _ESCAPED_BYTE.sub(lambda match: f"%{ord(match[0]) - 0xDC00:02X}", escaped)
 
 
 def _is_utf_8(name: bytes) -> bool:

@@ -41,9 +41,13 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "doubtful_class": ProblemKind("Folders that may be no classes"),
         "empty": ProblemKind("Folders and classes without images"),
         "few_images": ProblemKind("Classes with too few images"),
+        "identical_across_subsets": ProblemKind("The same file in several subsets"),
+        "identical_images": ProblemKind("The same file several times"),
+        "identical_other_label": ProblemKind("The same file with different labels"),
         "link": ProblemKind("Links that are not followed"),
         "low_contrast": ProblemKind("Images that use only a few grey levels"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
+        "nested_archive": ProblemKind("Archives inside the source"),
         "nested_folder": ProblemKind(
             "Images in folders below a class folder",
             (
@@ -58,6 +62,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "pixel_scale": ProblemKind("Images whose values are of two kinds"),
         "repeated_row": ProblemKind("Images that have more than one entry"),
         "several_annotations": ProblemKind("Images with more than one annotation"),
+        "refused": ProblemKind("The source cannot be read as it is"),
         "special_file": ProblemKind("Pipes, devices and other entries that are no files"),
         "transparency": ProblemKind("Images with transparency that carries the picture"),
         "undecodable_name": ProblemKind("Folders whose names are no text"),

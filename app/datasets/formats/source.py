@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.datasets.formats.accounting import Inventory, account_for_files, list_names
+from app.datasets.formats.archive_kinds import FIX, find_other_archive
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.document_reasons import explain_documents
@@ -204,6 +205,9 @@ def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
         return _unwrap(path, source), source.options, None
     endings = _document_endings()
     if not path.is_file() or path.suffix.lower() not in endings:
+        if archive := find_other_archive(path):
+            msg = f"{path.name!r} is a {archive}, which cannot be read."
+            raise SourceError(msg, FIX)
         msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({', '.join(endings)})."
         raise SourceError(msg, "Choose the folder that holds the images.")
     return path.parent, source.options.model_copy(update={"annotation_file": path.name}), endings[path.suffix.lower()]

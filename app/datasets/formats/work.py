@@ -59,7 +59,7 @@ class Work:
         self._interval_s = interval_s
         self._next_s = 0.0
         self._deadline_s = time.monotonic() + self.limits.max_seconds if self.limits.max_seconds else None
-        self._place = ("Looking at the source", 0, 0)
+        self._place = ("Reading the source", 0, 0)
 
     @property
     def place(self) -> str:

@@ -119,8 +119,34 @@ def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
             if max(image.size) > MAX_SIDE_PX:
                 raise ValueError(f"A side may have {MAX_SIDE_PX} pixels at most.")
             check_kind(image, head)
+            low_bytes = read_low_bytes(path, image, metadata.get("pixel_scale"))
             image.load()
-            return np.array(orient_image(convert_to_rgb(image, metadata), read_orientation(image)))
+            return np.array(orient_image(convert_to_rgb(image, metadata, low_bytes), read_orientation(image)))
+
+
+def read_low_bytes(path: Path, image: Image.Image, scale: dict[str, Any] | None) -> Array:
+    """Return the lower bytes of colours with 16 bits per channel, of which Pillow gives the upper ones.
+
+    The same decoder gives either byte, by the order of bytes that it is told. None where they change nothing.
+    """
+    swapped = [swap_bytes(tile.args) for tile in getattr(image, "tile", [])]
+    is_deep = image.format in {"PNG", "TIFF"} and bool(swapped) and None not in swapped
+    if not is_deep or scale is None or (scale["min"], scale["max"]) == (0.0, 65535.0):
+        return None
+    with Image.open(path, formats=("PNG", "TIFF")) as other:
+        other.tile = [tile._replace(args=args) for tile, args in zip(other.tile, swapped)]  # noqa: B905
+        other.load()
+        return np.array(other)
+
+
+def swap_bytes(args: Any) -> Any:
+    """Return the arguments of a decoder with the other order of bytes; None for samples of another kind."""
+    mode, _, order = str(args[0] if isinstance(args, tuple) else args).partition(";")
+    if mode not in {"RGB", "RGBA"} or order not in {"16L", "16B", "16N"}:
+        return None
+    native = "16B" if sys.byteorder == "big" else "16L"
+    swapped = f"{mode};{'16L' if (native if order == '16N' else order) == '16B' else '16B'}"
+    return (swapped, *args[1:]) if isinstance(args, tuple) else swapped
 
 
 def check_kind(image: Image.Image, head: bytes) -> None:
@@ -151,8 +177,13 @@ def orient_image(image: Image.Image, orientation: int) -> Image.Image:
     return image if method is None else image.transpose(method)
 
 
-def convert_to_rgb(image: Image.Image, metadata: dict[str, Any]) -> Image.Image:
+def convert_to_rgb(image: Image.Image, metadata: dict[str, Any], low_bytes: Array = None) -> Image.Image:
     """Return a loaded image of any mode as 8-bit RGB; transparent pixels lie on the background of the model."""
+    if low_bytes is not None:
+        high_bytes = np.asarray(image)
+        samples = (high_bytes[..., :3].astype(np.uint16) << 8) | low_bytes[..., :3]
+        levels = scale_to_8_bit(samples, metadata["pixel_scale"])
+        image = Image.fromarray(np.concatenate([levels, high_bytes[..., 3:]], axis=2))
     if image.mode.startswith("I") or image.mode == "F":
         grey = scale_to_8_bit(np.asarray(image), metadata.get("pixel_scale"))
         if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC_TAG) == 0:

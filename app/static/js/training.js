@@ -128,6 +128,25 @@
   const askChecks = (delay = CHECK_PAUSE_MS) => { clearTimeout(checkTimer); checkTimer = setTimeout(showChecks, delay); };
   const followPending = () => { if (document.querySelector("#run-checks[data-pending]")) askChecks(CHECK_AGAIN_MS); };
   for (const name of ["settings-saved", "checks-changed", "live:splits", "live:dataset"]) document.body.addEventListener(name, () => askChecks());
+  /* A press on a fix saves it; while something is unsaved it goes into the form, where it is saved with the rest. */
+  const fillIn = (change) => {
+    for (const path of pathsOf(change)) {
+      const value = valueAt(change, path);
+      for (const field of form().querySelectorAll(`[name="${CSS.escape(path)}"]`)) {
+        if (field.type === "checkbox") field.checked = value;
+        else field.value = Array.isArray(value) ? value.join(", ") : value;
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+    }
+    askChecks(0);
+  };
+  document.addEventListener("click", (event) => {
+    const fix = event.target.closest("#run-checks [hx-patch]");
+    if (!fix || !isUnsaved()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    fillIn(JSON.parse(fix.getAttribute("hx-vals")));
+  }, true);
   /* A file of weights that was downloaded on another computer. */
   const addWeights = async (button, file) => {
     button.setAttribute("aria-busy", "true");

@@ -38,24 +38,24 @@ class ClassificationHyperparameters(Hyperparameters):
 
     loss: Literal["cross_entropy", "focal", "label_smoothing_cross_entropy"] = Field(
         "cross_entropy",
-        description="What training minimises; focal counts hard images more.",
+        description="Loss function. focal gives more weight to difficult images.",
         json_schema_extra=form_hint("Loss"),
     )
     label_smoothing: float = Field(
         0.1,
         ge=0.0,
         le=0.5,
-        description="label_smoothing_cross_entropy: share of the truth spread over all classes.",
+        description="Share of the label that is distributed over all classes (label_smoothing_cross_entropy).",
         json_schema_extra=form_hint("Loss", {"loss": ("label_smoothing_cross_entropy",)}),
     )
     class_weights: Literal["none", "balanced"] = Field(
         "none",
-        description="balanced: an image of a rare class counts more in the loss.",
+        description="balanced gives images of rare classes more weight in the loss.",
         json_schema_extra=form_hint("Loss"),
     )
     sampler: Literal["shuffle", "balanced"] = Field(
         "shuffle",
-        description="balanced: every class is drawn equally often.",
+        description="balanced uses images of every class equally often.",
         json_schema_extra=form_hint("Images"),
     )
     checkpoint_metric: Literal[
@@ -69,18 +69,18 @@ class ClassificationHyperparameters(Hyperparameters):
         "train_loss",
     ] = Field(
         "auto",
-        description="Metric that decides which epoch is kept as the best. auto: accuracy, or F1 (macro) where one "
+        description="Metric used to choose the best epoch. auto: accuracy, or F1 (macro) if one "
         "class has at least four times the training images of another. val_recall is also called balanced accuracy.",
         json_schema_extra=form_hint("Training"),
     )
     checkpoint_class: str = Field(
         "",
         max_length=200,
-        description="Class whose recall decides.",
+        description="Class whose recall is used to choose the best epoch.",
         json_schema_extra=form_hint("Training", {"checkpoint_metric": ("val_class_recall",)}),
     )
     early_stopping_metric: Literal["val_loss", "val_accuracy", "val_f1", "val_precision", "val_recall"] = Field(
-        "val_loss", description="Metric that early stopping watches.", json_schema_extra=STOPPING_METRIC_HINT
+        "val_loss", description="Metric used for early stopping.", json_schema_extra=STOPPING_METRIC_HINT
     )
 
     @field_validator("checkpoint_metric", mode="before")
@@ -91,7 +91,7 @@ class ClassificationHyperparameters(Hyperparameters):
     @model_validator(mode="after")
     def _require_class(self) -> ClassificationHyperparameters:
         if self.checkpoint_metric == "val_class_recall" and not self.checkpoint_class:
-            msg = "Set checkpoint_class to the class whose recall decides."
+            msg = "Set checkpoint_class to the class whose recall should choose the best epoch."
             raise ValueError(msg)
         return self
 
@@ -100,7 +100,7 @@ def choose_auto(profile: SplitProfile) -> MetricChoice:
     """Return accuracy, or F1 (macro) for unequal classes, where accuracy hardly sees the rare ones."""
     if not profile.is_imbalanced:
         return MetricChoice("val_accuracy", "The classes have similar numbers of training images.")
-    reason = f"{_describe_imbalance(profile)} F1 (macro) counts every class the same."
+    reason = f"{_describe_imbalance(profile)} F1 (macro) gives every class the same weight."
     return MetricChoice("val_f1", reason)
 
 

@@ -34,17 +34,17 @@ class RegressionHyperparameters(Hyperparameters):
 
     loss: Literal["mse", "l1", "smooth_l1"] = Field(
         "mse",
-        description="What training minimises, on standardised values; l1 and smooth_l1 forgive outliers.",
+        description="Loss function on standardised values. l1 and smooth_l1 are less sensitive to outliers.",
         json_schema_extra=form_hint("Loss"),
     )
     checkpoint_metric: Literal["auto", "val_mae", "val_mse", "val_rmse", "val_r2", "val_loss", "train_loss"] = Field(
         "auto",
-        description="Metric that decides which epoch is kept as the best. auto: the mean absolute error, or the loss, "
-        "which is measured in the deviation of each value, where an image has several.",
+        description="Metric used to choose the best epoch. auto: the mean absolute error, or, with several values "
+        "per image, the loss, which scales each value by its standard deviation.",
         json_schema_extra=form_hint("Training"),
     )
     early_stopping_metric: Literal["val_loss", "val_mae", "val_mse", "val_rmse", "val_r2"] = Field(
-        "val_loss", description="Metric that early stopping watches.", json_schema_extra=STOPPING_METRIC_HINT
+        "val_loss", description="Metric used for early stopping.", json_schema_extra=STOPPING_METRIC_HINT
     )
 
     @field_validator("checkpoint_metric", mode="before")
@@ -56,10 +56,10 @@ class RegressionHyperparameters(Hyperparameters):
 def choose_auto(profile: SplitProfile) -> MetricChoice:
     """Return the mean absolute error, or for several values what no unit of theirs can dominate."""
     if profile.num_values < 2:
-        return MetricChoice("val_mae", "It is the usual one for one value.")
+        return MetricChoice("val_mae", "It is the default for a single value.")
     reason = (
-        f"Each image has {profile.num_values} values. The loss is measured in the training deviation of each, so the "
-        f"one with the largest unit does not decide alone."
+        f"Each image has {profile.num_values} values. The loss scales each value by its standard deviation, so the "
+        f"value with the largest numbers does not dominate."
     )
     return MetricChoice("val_loss", reason)
 
@@ -69,8 +69,8 @@ def find_metric_warning(metric: str, profile: SplitProfile) -> str:
     if profile.num_values < 2 or metric not in _IN_OWN_UNITS:
         return ""
     return (
-        f"Each image has {profile.num_values} values, and {metric} is the mean over them in their own units, so the "
-        f"value with the largest numbers decides which checkpoint is the best. Choose val_loss or val_r2 as the "
+        f"Each image has {profile.num_values} values, and {metric} averages them in their own units, so the "
+        f"value with the largest numbers dominates the choice of the best checkpoint. Choose val_loss or val_r2 as the "
         f"checkpoint metric, or auto."
     )
 
@@ -79,7 +79,7 @@ SPEC = TaskSpec(
     info=TaskInfo(
         id="regression",
         title="Regression",
-        description="Each image has one or several numbers.",
+        description="Each image has one or more numbers.",
         annotation_kind="values",
         import_formats=("csv",),
         architectures=ARCHITECTURES,

@@ -149,7 +149,7 @@ def test_an_attempt_to_evaluate_again_that_did_not_end_well_stands_above_the_res
 ) -> None:
     write_label_results(server, labelled, experiment, list(CLASSES), 20)
     before = read(client, labelled, f"?experiment={experiment}")
-    assert "Evaluating again" not in before
+    assert "The new evaluation" not in before
     found = re.search(r'data-version="([^"]+)"', before)
     assert found is not None
     write_evaluation(server, labelled, experiment, status=status, job_id="job-00000002", completed_at=None)
@@ -338,7 +338,7 @@ def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_witho
     none_left = {"images": 20, "other_label": 0, "without": {"num_images": 0, "metrics": {}, "intervals": {}}}
     leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": none_left})
     html = read(client, labelled, f"?experiment={experiment}")
-    assert "All 20 evaluated images are identical to training images. No image is left" in html
+    assert "All 20 evaluated images are identical to training images. No new images are left" in html
 
 
 def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(

@@ -134,7 +134,7 @@ def test_running_export_shows_its_steps_and_is_cancelled(world: World) -> None:
     assert world.client.post(f"/api/jobs/{record.job_id}/cancel", json={}).status_code == 200
     world.studio.scheduler.wait(record.job_id or "", WAIT_S)
     html = world.page(f"?export={record.id}")
-    assert "It was cancelled and left no file." in html
+    assert "No file was created." in html
     assert "cancel-export" not in html
 
 
@@ -169,9 +169,9 @@ def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     ]
     shown = make_certificate("proj-00000000", certificate, metrics, images)
     assert words in shown.sentence
-    assert "on 269 images of test is " in shown.sentence
+    assert "On 269 images of test, " in shown.sentence
     assert shown.sentence.endswith(" (allowed: below 0.0001): passed.")
-    assert f"is {dict(shown.facts)['Largest difference']};" in shown.sentence
+    assert f"at most {dict(shown.facts)['Largest difference']} (" in shown.sentence
     assert ("Compared", "269 of 900 images, drawn with seed 3") in shown.facts
     assert shown.metrics == [["Accuracy", "0.9000", "-"]]
     assert shown.worst[0].url == "/api/datasets/proj-00000000/thumbnails/a%20b/%C3%BC.png"

@@ -207,7 +207,7 @@ def test_dialogs_of_a_row(client: httpx.Client, server: LiveServer, project: str
     run = server.studio.training.start_training(project, endless.id)
     text = read(client, f"{path}/experiment-deletion", experiment=endless.id)
     assert 'aria-disabled="true"' in text
-    assert "works on this experiment" in text
+    assert "is using this experiment" in text
     server.studio.scheduler.cancel(run.job_id or "")
     server.studio.scheduler.wait(run.job_id or "", 30)
 

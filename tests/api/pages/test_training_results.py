@@ -141,7 +141,7 @@ def test_log_is_a_file(client: httpx.Client, server: LiveServer, project: str) -
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "logged"))
     path = server.studio.training.find_log
     run_id = record.current_run_id
-    with pytest.raises(Exception, match="has written no log"):
+    with pytest.raises(Exception, match="has no log"):
         path(project, record.id)
     workspace = server.studio.settings.workspace_root
     log = workspace / "projects" / project / "experiments" / record.id / "runs" / str(run_id) / "logs" / "training.log"
@@ -266,7 +266,7 @@ def test_words() -> None:
 def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> None:
     studio, project = trained
     record = make_results(studio, project).experiment
-    error = ErrorInfo(type="Interrupted", message="The server stopped while this job was running.")
+    error = ErrorInfo(type="Interrupted", message="The server stopped during this job.")
     record = record.model_copy(update={"status": "interrupted", "error": error})
     assert "Resume continues from the last checkpoint" in explain_end(record, None, can_resume=True)[1]
     assert "has no checkpoint yet" in explain_end(record, None, can_resume=False)[1]

@@ -28,7 +28,7 @@ def read_words(client: httpx.Client, path: str) -> str:
     """Return what a user reads of a page or fragment, and what its links and choices hold."""
     answer = client.get(path)
     assert answer.status_code == 200, answer.text
-    text = re.sub(r'<meta [^>]*>', '', html.unescape(answer.text))
+    text = re.sub(r"<meta [^>]*>", "", html.unescape(answer.text))
     return re.sub(r'\s(class|id|hx-target|data-[\w-]+)="[^"]*"', "", text)
 
 

@@ -12,7 +12,7 @@ WAIT_MS = 15_000
 def _send_wrong_token(page: Page) -> None:
     page.get_by_label("Token").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert")).to_contain_text("not the token")
+    expect(page.get_by_role("alert")).to_contain_text("not correct")
 
 
 def _send_right_token(page: Page) -> None:
@@ -36,7 +36,7 @@ def _make_split(page: Page) -> None:
     page.get_by_role("button", name="New split").click()
     page.locator("#split-preview .subsets").wait_for()
     page.get_by_role("button", name="Create split").click()
-    expect(page.locator("#toasts")).to_contain_text("Made the split")
+    expect(page.locator("#toasts")).to_contain_text("Created split")
 
 
 SCREENS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page
 
 from tests.browser.screens.screen import Screen
@@ -15,20 +15,74 @@ def _open_import(page: Page) -> None:
     page.get_by_role("button", name="Import images").click()
 
 
-def _look_at_folder(page: Page) -> None:
-    root = Path(tempfile.mkdtemp())
-    for index, name in enumerate(("bolt", "nut", "washer")):
-        (root / name).mkdir()
-        for number in range(4):
-            Image.new("RGB", (64, 48), (60 * index, 90, 40 * number)).save(root / name / f"{number}.png")
-    (root / "nut" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\ntorn")
-    (root / "loose.png").write_bytes((root / "nut" / "1.png").read_bytes())
+def _draw_classes(root: Path, number: int = 7) -> Path:
+    for index, name in enumerate(("Mutter Größe 8", "bolt", "washer")):
+        (root / name).mkdir(parents=True)
+        for step in range(number):
+            image = Image.new("RGB", (64, 48), (60 * index, 90, 20 * step))
+            ImageDraw.Draw(image).ellipse((10 + step, 8, 40 + step, 38), fill=(230, 200 - 60 * index, 40))
+            image.save(root / name / f"{step}.png")
+    return root
+
+
+def _check(page: Page, root: Path) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
     page.get_by_label("Path of a folder").fill(str(root))
-    page.get_by_role("button", name="Look at the images").click()
-    page.get_by_text("12 images can be imported").wait_for()
+    page.get_by_role("button", name="Check the images").click()
+    page.locator("#import-report > .notice").wait_for()
+
+
+def _check_good(page: Page) -> None:
+    _check(page, _draw_classes(Path(tempfile.mkdtemp())))
+
+
+def _check_some_lost(page: Page) -> None:
+    root = _draw_classes(Path(tempfile.mkdtemp()))
+    (root / "bolt" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\ntorn")
+    (root / "loose.png").write_bytes((root / "bolt" / "1.png").read_bytes())
+    _check(page, root)
     page.get_by_text("Rename, merge or leave out classes").click()
+
+
+def _check_most_lost(page: Page) -> None:
+    root = Path(tempfile.mkdtemp())
+    _draw_classes(root / "bolt" / "2024", 9)
+    for name in ("bolt", "nut"):
+        (root / name).mkdir(exist_ok=True)
+        Image.new("RGB", (40, 40)).save(root / name / "only.png")
+    _check(page, root)
+    page.locator("[data-add-options]").first.wait_for()
+
+
+def _mend(page: Page) -> None:
+    _check_most_lost(page)
+    page.get_by_role("button", name="Read them into their class").click()
+    page.locator(".option-changes").wait_for()
+
+
+def _check_table(page: Page) -> None:
+    root = Path(tempfile.mkdtemp())
+    for number in range(12):
+        Image.new("RGB", (48, 48), (20 * number, 80, 120)).save(root / f"{number}.png")
+    rows = [
+        f"{number}.png;{'rot' if number % 2 else 'grün'};{'train' if number < 9 else 'test'}" for number in range(12)
+    ]
+    (root / "Tabelle 100 %.csv").write_text("Datei;Farbe in %;Teil\n" + "\n".join(rows), "utf-8")
+    (root / "old.csv").write_text("file,label\n0.png,x\n1.png,y\n")
+    _check(page, root)
+    page.get_by_role("button", name="Read Tabelle 100 %.csv").click()
+    page.locator(".option-changes").wait_for()
+    page.locator("summary", has_text="Annotation file and columns").click()
+    page.locator("#report-choices").scroll_into_view_if_needed()
+
+
+def _browse_folders(page: Page) -> None:
+    _open_import(page)
+    page.get_by_text("Folder on the server").click()
+    page.get_by_label("Path of a folder").fill(str(Path.cwd() / "tests"))
+    page.get_by_role("button", name="Browse folders").click()
+    page.locator("[data-folder-summary]").wait_for()
 
 
 def _look_for_long(page: Page) -> None:
@@ -36,7 +90,7 @@ def _look_for_long(page: Page) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
     page.get_by_label("Path of a folder").fill(str(root))
-    page.get_by_role("button", name="Look at the images").click()
+    page.get_by_role("button", name="Check the images").click()
     page.locator("#check-progress").wait_for()
 
 
@@ -47,7 +101,7 @@ def _open_first(page: Page) -> None:
 
 def _ask_to_clear(page: Page) -> None:
     page.get_by_role("button", name="Clear dataset").click()
-    page.get_by_text("This goes").wait_for()
+    page.get_by_text("This permanently deletes").wait_for()
 
 
 SCREENS = (
@@ -57,7 +111,12 @@ SCREENS = (
     Screen("dataset-list", "/projects/{project_id}/dataset?view=list&split=main&subset=val"),
     Screen("dataset-nothing", "/projects/{project_id}/dataset?class=3&search=zebra", is_full_page=False),
     Screen("dataset-import", "/projects/{empty_id}/dataset", _open_import, is_full_page=False),
-    Screen("dataset-report", "/projects/{empty_id}/dataset", _look_at_folder, is_full_page=False),
+    Screen("dataset-report-good", "/projects/{empty_id}/dataset", _check_good, is_full_page=False),
+    Screen("dataset-report-some", "/projects/{empty_id}/dataset", _check_some_lost, is_full_page=False),
+    Screen("dataset-report-most", "/projects/{empty_id}/dataset", _check_most_lost, is_full_page=False),
+    Screen("dataset-report-mended", "/projects/{empty_id}/dataset", _mend, is_full_page=False),
+    Screen("dataset-report-columns", "/projects/{empty_id}/dataset", _check_table, is_full_page=False),
+    Screen("dataset-folders", "/projects/{empty_id}/dataset", _browse_folders, is_full_page=False),
     Screen(
         "dataset-check", "/projects/{import_failed_id}/dataset", _look_for_long, is_full_page=False, server="states"
     ),

@@ -20,7 +20,7 @@ def _change_settings(page: Page) -> None:
     page.locator("#section-scheduler > summary").click()
     page.get_by_label("Scheduler", exact=True).select_option("step")
     page.locator("#section-augmentation > summary").click()
-    page.get_by_role("button", name="Show", exact=True).click()
+    page.get_by_role("button", name="Show preview", exact=True).click()
     expect(page.locator("[data-preview-tiles] img")).to_have_count(8, timeout=60_000)
 
 

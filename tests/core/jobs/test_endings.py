@@ -68,7 +68,7 @@ def test_what_waits_starts_once_the_disk_can_be_written(studio: Studio, monkeypa
 @pytest.mark.parametrize(
     ("kind", "error_type", "message", "log"),
     [
-        ("exit_without_result", "NoResult", "without reporting a result", ""),
+        ("exit_without_result", "NoResult", "without a result", ""),
         ("exit_with_code", "ProcessExit", "exit code 7", "the last words"),
         ("raise_error", "ValueError", "three is not four", "raise ValueError"),
         ("raise_memory_error", "OutOfMemory", "ran out of memory", "MemoryError"),

@@ -77,7 +77,7 @@ def test_what_another_process_left_explains_an_end_that_nothing_else_explains(
 @pytest.mark.parametrize(
     ("exit_code", "log", "kind", "words"),
     [
-        (0, "out of memory", "NoResult", "without reporting"),
+        (0, "out of memory", "NoResult", "without a result"),
         (3, "", "ProcessExit", "exit code 3"),
         (1, "RuntimeError: CUDA out of memory.", "OutOfMemory", "probably ran out of memory"),
         (1, "DataLoader worker (pid 7) is killed by signal: Killed.", "ProcessExit", "exit code 1"),

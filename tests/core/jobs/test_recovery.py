@@ -76,7 +76,7 @@ def test_a_child_ends_with_its_server_and_the_job_is_interrupted(
     studio = make_studio()
     job = studio.scheduler.get(directory.name)
     assert job.error is not None
-    assert (job.status, job.error.message) == ("interrupted", "The server stopped while this job was running.")
+    assert (job.status, job.error.message) == ("interrupted", "The server stopped during this job.")
     assert studio.observer.calls[-1] == (job.id, "interrupted")
     assert studio.statuses(job.id) == ["pending", "running", "interrupted"]
     assert read_model(directory / "job.json", JobRecord) == job

@@ -76,7 +76,7 @@ def test_an_end_that_is_refused_is_recorded_later_as_what_it_was_said_to_be(stud
     observe(studio, observer)
     job = studio.run("succeed")
     assert job.error is not None
-    assert (job.status, job.error.message) == ("failed", f"What the job made could not be kept: {refuse()}")
+    assert (job.status, job.error.message) == ("failed", f"The result of the job could not be saved: {refuse()}")
     wait_for(lambda: len(observer.finished) == 1, 20)
     assert observer.finished == [job.model_copy(update={"pid": None, "process_created": None})]
 

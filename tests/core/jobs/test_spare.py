@@ -273,7 +273,7 @@ def test_a_killed_server_takes_its_spare_along_and_leaves_nothing(tmp_path: Path
 def test_the_setting_turns_it_off(make_studio: MakeStudio) -> None:
     studio = make_studio(warm_spare=False)
     spare = studio.scheduler.describe_spare()
-    assert (spare.state, spare.reason, spare.pid) == ("off", "AI_STUDIO_WARM_SPARE turns it off.", None)
+    assert (spare.state, spare.reason, spare.pid) == ("off", "Turned off by AI_STUDIO_WARM_SPARE.", None)
     assert studio.run("tell_pid").status == "completed"
     assert studio.scheduler.describe_spare().state == "off"
 

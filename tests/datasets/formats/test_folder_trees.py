@@ -159,7 +159,7 @@ def test_every_image_is_read_or_named_and_the_counts_add_up(tree: Tree, nested_f
         assert sum(group.num_images for group in report.groups) == report.num_lost
         assert sum(group.count for group in report.groups) == report.num_problems
         event("imported" if report.can_import else "refused")
-        if not report.can_import and report.groups and report.groups[0].kind == "other":
+        if not report.can_import and report.groups and report.groups[0].kind == "refused":
             assert report.num_files == len([name for name in there if "out.png" not in name]) + count_links(root)
             return
         found = scan_source(Source(root, "label", ("image_folders",), None, options))

@@ -1,0 +1,295 @@
+"""The import dialog: the report with its pictures, each kind of problem, presses that mend one, folders, columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from app.config import Settings
+from app.datasets.formats.problem_kinds import KINDS
+from app.schemas.datasets import CheckState
+from app.schemas.import_report import ImportProblem, ProblemGroup
+from tests.api.live import LiveServer, run_server
+from tests.browser.conftest import Watched
+from tests.browser.test_pages import check_layout
+
+pytestmark = pytest.mark.browser
+WORK_MS = 20_000
+DRAG = """(kind) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File(["x"], "a.png"));
+  const event = new DragEvent(kind, { dataTransfer: transfer, bubbles: true, cancelable: true });
+  document.querySelector("#dataset-content").dispatchEvent(event);
+}"""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that may be browsed: classes with umlauts, images too deep, a table, many classes."""
+    root = tmp_path_factory.mktemp("Bilder für 100 %")
+    for name in ("Bär groß", "Öl"):
+        draw(root / "Tiere" / name, 4)
+    draw(root / "Tiere" / "Bär groß" / "Nahaufnahmen", 8)
+    draw(root / "Werte", 6)
+    rows = [f"{number} ü.png;{number},5;{'blau' if number % 2 else 'grün'};x" for number in range(6)]
+    text = "Datei Name;Größe in %;Farbe;Notiz\n" + "\n".join(rows)
+    (root / "Werte" / "Tabelle 1.csv").write_text(text, "utf-8")
+    (root / "Werte" / "Tabelle 2.csv").write_text("file;label\n0 ü.png;a\n", "utf-8")
+    draw(root / ".versteckt", 1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Iterator[LiveServer]:
+    """A server that may list one folder."""
+    with run_server(Settings(workspace_root=tmp_path_factory.mktemp("ws"), browse_roots=str(pictures))) as live:
+        yield live
+
+
+def draw(folder: Path, number: int) -> Path:
+    folder.mkdir(parents=True)
+    for index in range(number):
+        Image.new("RGB", (40, 30), (250 - 20 * index, 80, 20 * index)).save(folder / f"{index} ü.png")
+    return folder
+
+
+def open_local(watched: Watched, project: str) -> Locator:
+    watched.open(f"/projects/{project}/dataset")
+    watched.page.get_by_role("button", name="Import images").click()
+    watched.page.get_by_text("Folder on the server").click()
+    return watched.page.locator("#import-dialog")
+
+
+def check(dialog: Locator, path: Path | str, headline: str) -> None:
+    dialog.get_by_label("Path of a folder").fill(str(path))
+    dialog.get_by_role("button", name="Check the images").click()
+    expect(dialog.get_by_text(headline)).to_be_visible(timeout=WORK_MS)
+
+
+def scroll_of(page: Page) -> float:
+    return float(page.evaluate("document.getElementById('import-dialog').scrollTop"))
+
+
+def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
+    add_project: list[str], watched: Watched, pictures: Path, check_axe: Callable[..., None]
+) -> None:
+    page, dialog = watched.page, open_local(watched, add_project[0])
+    check(dialog, f'"{pictures}/Tiere/"', "8 of 16 images will be imported; 8 will not")
+    expect(dialog.locator("#import-report > .notice--warning")).to_be_visible()
+    group = dialog.locator(".problem-group", has_text="Images in folders below a class folder")
+    expect(group).to_contain_text("8 images not imported")
+    expect(group).to_contain_text("Nahaufnahmen")
+    for name in ("Bär groß", "Öl"):
+        row = dialog.get_by_role("list", name=f"Pictures of {name}")
+        expect(row.get_by_role("img")).to_have_count(4)
+        expect(row.get_by_role("img").first).to_have_attribute("alt", f"{name}/0 ü.png")
+        expect(row.get_by_role("img").first).to_have_js_property("complete", True)
+        assert row.get_by_role("img").first.evaluate("image => image.naturalWidth") > 0
+    check_axe(page)
+    check_layout(watched, 20)
+    before = scroll_of(page)
+    group.get_by_role("button", name="Read them into their class").press("Enter")
+    expect(dialog.get_by_text("All 16 images will be imported")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.locator("#import-report > .notice--good")).to_be_visible()
+    assert abs(scroll_of(page) - before) < 200
+    expect(page.locator("#import-report")).to_be_focused()
+    undo = dialog.get_by_role("button", name="Undo: Read them into their class")
+    undo.press("Enter")
+    expect(dialog.get_by_text("8 of 16 images will be imported; 8 will not")).to_be_visible(timeout=WORK_MS)
+    expect(undo).to_have_count(0)
+    dialog.get_by_role("button", name="Make each of these folders a class").click()
+    expect(dialog.locator(".facts")).to_contain_text("Classes3", timeout=WORK_MS)
+    dialog.get_by_role("button", name="Import 16 images").click()
+    expect(page.locator(".toast")).to_contain_text("Imported 16 images", timeout=WORK_MS)
+    expect(page.get_by_text("All 16 images were imported")).to_be_visible()
+
+
+def test_each_kind_of_problem_has_its_group(
+    add_project: list[str],
+    watched: Watched,
+    server: LiveServer,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    check_axe: Callable[..., None],
+) -> None:
+    page, studio = watched.page, server.studio
+    state_of = studio.import_checks.get_state
+
+    def with_every_kind(project_id: str, job_id: str) -> CheckState:
+        state = state_of(project_id, job_id)
+        if state.report is None:
+            return state
+        groups = [
+            ProblemGroup(
+                kind=kind,
+                title=known.title,
+                severity="error" if number % 2 else "warning",
+                count=9,
+                num_images=number % 2,
+                examples=[ImportProblem(file=f"Ä <{kind}>.png", message="It is wrong.", fix="Mend it.", kind=kind)],
+                remedies=list(known.remedies),
+            )
+            for number, (kind, known) in enumerate(KINDS.items())
+        ]
+        report = state.report.model_copy(
+            update={"groups": groups, "num_problems": 9 * len(groups), "num_lost": len(groups) // 2}
+        )
+        return state.model_copy(update={"report": report})
+
+    monkeypatch.setattr(studio.import_checks, "get_state", with_every_kind)
+    dialog = open_local(watched, add_project[0])
+    check(dialog, pictures / "Tiere", "images will be imported")
+    assert len(KINDS) >= 20
+    groups = dialog.locator(".problem-group")
+    expect(groups).to_have_count(len(KINDS))
+    for index, (kind, known) in enumerate(KINDS.items()):
+        expect(groups.nth(index).locator("strong")).to_have_text(known.title)
+        groups.nth(index).locator("summary").click()
+        expect(groups.nth(index)).to_contain_text(f"Ä <{kind}>.png")
+        expect(groups.nth(index)).to_contain_text("And 8 more.")
+    expect(dialog.get_by_role("link", name=re.compile("Save all .* as CSV"))).to_have_count(1)
+    few = groups.filter(has_text=KINDS["few_images"].title)
+    few.get_by_role("button", name="Edit the classes").press("Enter")
+    expect(dialog.get_by_label("New name of Öl")).to_be_visible()
+    check_axe(page)
+    check_layout(watched, 20)
+
+
+def test_nothing_to_import_is_red_and_offers_no_import(
+    add_project: list[str], watched: Watched, tmp_path: Path
+) -> None:
+    dialog = open_local(watched, add_project[0])
+    (tmp_path / "leer").mkdir()
+    check(dialog, tmp_path / "leer", "Nothing can be imported")
+    expect(dialog.locator("#import-report > .notice--error")).to_be_visible()
+    expect(dialog.get_by_role("button", name=re.compile("^Import "))).to_have_count(0)
+    check_path = dialog.get_by_label("Path of a folder")
+    check_path.fill(str(tmp_path / "weg" / "Bilder"))
+    dialog.get_by_role("button", name="Check the images").click()
+    expect(dialog.locator(".field__error:visible")).to_contain_text("exists, 'weg' does not")
+    watched.forgive("422")
+
+
+def test_folders_are_browsed_by_keyboard(
+    add_project: list[str], watched: Watched, pictures: Path, check_axe: Callable[..., None]
+) -> None:
+    page, dialog = watched.page, open_local(watched, add_project[0])
+    dialog.get_by_role("button", name="Browse folders").press("Enter")
+    browser = dialog.locator("#folder-browser")
+    expect(browser.get_by_role("button", name="Tiere")).to_be_visible()
+    expect(browser.get_by_role("button", name="Werte 6 images")).to_be_visible()
+    expect(browser.get_by_text(".versteckt")).to_have_count(0)
+    check_axe(page)
+    check_layout(watched, 20)
+    browser.get_by_role("button", name="Tiere").press("Enter")
+    expect(browser.get_by_role("button", name="Bär groß 4 images")).to_be_visible()
+    expect(browser.locator("[data-folder-summary]")).to_be_focused()
+    expect(browser.locator("[aria-current=location]")).to_have_text("Tiere")
+    page.keyboard.press("Backspace")
+    expect(browser.get_by_role("button", name="Werte 6 images")).to_be_visible()
+    browser.get_by_role("button", name="Tiere").press("Enter")
+    expect(browser.locator("[aria-current=location]")).to_have_text("Tiere")
+    browser.get_by_role("button", name="Use this folder").press("Enter")
+    expect(browser).to_be_hidden()
+    expect(dialog.get_by_label("Path of a folder")).to_have_value(str(pictures / "Tiere"))
+    expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
+
+
+def test_a_path_that_may_not_be_listed_begins_at_the_first_place(
+    add_project: list[str], watched: Watched, pictures: Path
+) -> None:
+    dialog = open_local(watched, add_project[0])
+    dialog.get_by_label("Path of a folder").fill(str(pictures.parent))
+    dialog.get_by_role("button", name="Browse folders").click()
+    expect(dialog.locator(".toast")).to_contain_text("AI_STUDIO_BROWSE_ROOTS")
+    expect(dialog.locator("#folder-browser").get_by_role("button", name="Tiere")).to_be_visible()
+    watched.forgive("422")
+    watched.overlook("Response Status Error Code 422")
+
+
+def test_file_and_columns_are_chosen_from_lists(
+    add_project: list[str], watched: Watched, pictures: Path, check_axe: Callable[..., None]
+) -> None:
+    page, dialog = watched.page, open_local(watched, add_project[0])
+    check(dialog, pictures / "Werte", "1 of 6 images will be imported; 5 will not")
+    expect(dialog.locator("#import-report > .notice--error")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Read Tabelle 1.csv")).to_be_visible()
+    dialog.get_by_role("button", name="Choose file and columns").click()
+    dialog.get_by_label("Annotation file", exact=True).select_option("Tabelle 1.csv")
+    dialog.get_by_role("button", name="Apply and check again").click()
+    expect(dialog.get_by_text("Annotation file: Tabelle 1.csv")).to_be_visible(timeout=WORK_MS)
+    part = dialog.locator("#report-choices")
+    expect(part.get_by_role("table")).to_be_visible()
+    expect(part.get_by_role("row", name=re.compile("^Datei Name 0 ü.png, 1 ü.png"))).to_be_visible()
+    part.get_by_label("Use Datei Name as").select_option("File name")
+    part.get_by_label("Use Größe in % as").select_option("Not used")
+    part.get_by_label("Use Notiz as").select_option("Not used")
+    part.get_by_label("Use Farbe as").select_option("target")
+    check_axe(page)
+    check_layout(watched, 20)
+    part.get_by_role("button", name="Apply and check again").click()
+    expect(dialog.get_by_text("All 6 images will be imported")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.get_by_role("list", name="Pictures of grün").get_by_role("img")).to_have_count(3)
+    dialog.get_by_role("button", name="Import 6 images").click()
+    expect(page.locator(".class-links")).to_contain_text("blau (3)", timeout=WORK_MS)
+
+
+def test_umlauts_are_kept_in_every_name(
+    server: LiveServer, watched: Watched, pictures: Path, check_axe: Callable[..., None]
+) -> None:
+    page = watched.page
+    task = httpx.get(f"{server.url}/api/tasks").json()["data"]["tasks"][0]["id"]
+    made = httpx.post(f"{server.url}/api/projects", json={"name": "Äpfel für Öl", "task": task})
+    project = made.json()["data"]["id"]
+    dialog = open_local(watched, project)
+    check(dialog, pictures / "Tiere", "8 of 16 images will be imported")
+    dialog.get_by_text("Rename, merge or leave out classes").click()
+    dialog.get_by_label("New name of Öl").fill("Öl & Fraß 100 %")
+    dialog.get_by_role("button", name="Import 8 images").click()
+    expect(page.locator(".class-links")).to_contain_text("Öl & Fraß 100 % (4)", timeout=WORK_MS)
+    split = {"name": "Prüfung größer"}
+    assert httpx.post(f"{server.url}/api/splits/{project}", json=split).status_code == 200
+    experiment = {"name": "Lauf für Bären", "split_name": "Prüfung größer"}
+    made = httpx.post(f"{server.url}/api/training/{project}/experiments", json=experiment)
+    assert made.status_code in {200, 201}, made.text
+    watched.open(f"/projects/{project}/dataset?image=0 ü.png")
+    expect(page.locator("#image-dialog").get_by_role("heading", name=re.compile("0 ü"))).to_be_visible()
+    watched.open(f"/projects/{project}/split")
+    expect(page.get_by_role("heading", name="Prüfung größer", exact=True)).to_be_visible()
+    watched.open(f"/projects/{project}/training")
+    expect(page.get_by_text("Lauf für Bären").first).to_be_visible()
+    watched.open("/projects")
+    expect(page.get_by_role("link", name="Äpfel für Öl")).to_be_visible()
+    check_axe(page)
+    assert httpx.delete(f"{server.url}/api/projects/{project}").status_code == 200
+
+
+def test_a_drop_is_announced_while_files_are_over_the_page(add_project: list[str], watched: Watched) -> None:
+    page = watched.page
+    watched.open(f"/projects/{add_project[0]}/dataset")
+    page.evaluate(DRAG, "dragenter")
+    expect(page.locator("html")).to_have_class(re.compile("is-dragging-files"))
+    assert page.locator("#dataset-content").evaluate("part => getComputedStyle(part).outlineStyle") == "dashed"
+    page.evaluate(DRAG, "dragleave")
+    expect(page.locator("html")).not_to_have_class(re.compile("is-dragging-files"))
+
+
+def test_the_bar_of_an_upload_says_what_its_text_says(add_project: list[str], watched: Watched, pictures: Path) -> None:
+    page = watched.page
+    watched.open(f"/projects/{add_project[0]}/dataset")
+    page.get_by_role("button", name="Import images").click()
+    page.locator("[data-upload-folder]").set_input_files(pictures / "Tiere")
+    dialog = page.locator("#import-dialog")
+    expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
+    expect(dialog.get_by_role("list", name="Pictures of Bär groß").get_by_role("img").first).to_be_visible()
+    size = sum(path.stat().st_size for path in (pictures / "Tiere").rglob("*.png"))
+    expect(dialog.locator("[data-upload-text]")).to_have_text(f"{size / 1000:.1f} KB")
+    assert page.locator("#upload-progress progress").get_attribute("value") == "100"
+    dialog.get_by_role("button", name="Remove the upload").click()
+    expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_hidden()
