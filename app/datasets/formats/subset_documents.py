@@ -10,7 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, ImportFormat, Scan, SourceError, clean_text, find_subset, sort_classes
+from app.datasets.formats.base import (
+    ChoiceError,
+    FoundImage,
+    ImportFormat,
+    Scan,
+    SourceError,
+    clean_text,
+    find_subset,
+    sort_classes,
+)
 from app.datasets.formats.class_folders import describe_subsets
 from app.datasets.formats.walking import is_inside_file, list_folder
 from app.datasets.formats.work import LimitError, Work
@@ -61,6 +70,7 @@ def scan_subsets(
     """
     scans: list[tuple[SubsetFolder, Scan]] = []
     problems = work.new_problems()
+    refusals: list[SourceError] = []
     for folder in folders:
         try:
             with _inside(work, folder.name):
@@ -69,9 +79,12 @@ def scan_subsets(
             raise
         except SourceError as error:
             problems.add(folder.name, error.message, error.fix)
+            refusals.append(error)
     if not scans:
         first = problems.named[0]
         msg = f"{first.file}: {first.message}"
+        if isinstance(refusals[0], ChoiceError):
+            raise ChoiceError(msg, first.fix, documents=refusals[0].documents, columns=refusals[0].columns)
         raise SourceError(msg, first.fix)
     _check_values(scans)
     for _, scan in scans:

@@ -121,6 +121,11 @@ class SourceTree:
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders that cannot be listed, with the reason."""
 
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """All image files by their names in the source."""
+        return self.top.files_below()
+
     def has_image(self, path: Path) -> bool:
         """Say whether a path is an image file of the source; links are none."""
         folder = self.by_path.get(path.parent)
