@@ -38,7 +38,7 @@ def test_values_out_of_range_are_refused(monkeypatch: pytest.MonkeyPatch, name: 
 
 def test_every_setting_has_help_and_is_documented() -> None:
     documented = Path("plan/settings.md").read_text("utf-8")
-    assert len(Settings.model_fields) == 31
+    assert len(Settings.model_fields) == 32
     for name, field in Settings.model_fields.items():
         assert field.description
         assert f"`AI_STUDIO_{name.upper()}`" in documented

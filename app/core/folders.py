@@ -134,7 +134,7 @@ class FolderService:
     @contextmanager
     def _listing(self) -> Iterator[None]:
         if not self._places.acquire(timeout=WAIT_S):
-            raise ConflictError("Other folders are being listed, or a disk does not answer. Try again in a moment.")
+            raise ConflictError("Other folders are being listed, or a disk is not responding. Try again in a moment.")
         try:
             yield
         finally:

@@ -111,7 +111,7 @@ class ImportCheckService:
         try:
             return contained(directory, name)
         except UnsafePathError:
-            msg = f"The dry run {job_id} drew no picture {name!r}."
+            msg = f"The check {job_id} has no picture {name!r}."
             raise NotFoundError(msg) from None
 
     def stop_project(self, project_id: str) -> None:

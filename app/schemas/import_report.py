@@ -54,7 +54,7 @@ class ClassPreview(StrictModel):
     """A few pictures of one class; of a source without classes, of the whole."""
 
     class_name: str | None
-    pictures: list[str] = Field(description="Names of preview pictures of this dry run.")
+    pictures: list[str] = Field(description="Names of preview pictures of this check.")
     names: list[str] = Field(description="The path of each of them inside the source.")
     captions: list[str] = Field(default_factory=list, description="What annotates each of them, where it is numbers.")
 
@@ -68,7 +68,7 @@ class ColumnSample(StrictModel):
 
 
 class ImportReport(StrictModel):
-    """What a dry run found."""
+    """What a check found."""
 
     source_format: str
     num_images: int = Field(description="Images that would be imported.")

@@ -71,7 +71,7 @@ def get_check_problems(pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> 
     "/check/{job_id}/previews/{picture}",
     response_class=Response,
     responses=document_file("image/jpeg"),
-    summary="Get a preview picture of a dry run",
+    summary="Get a preview picture of a check",
 )
 def get_check_preview(
     request: Request, pid: ProjectPath, job_id: JobPath, picture: PicturePath, studio: StudioDep
