@@ -57,7 +57,7 @@ def resolve_source(text: str) -> Path:
             raise invalid_field("source_path", f"Give an absolute path; {text[:200]!r} is relative.")
         return path.resolve(strict=True)
     except FileNotFoundError as error:
-        raise invalid_field("source_path", f"There is nothing at {text[:200]!r} on this machine.") from error
+        raise invalid_field("source_path", f"{text[:200]!r} does not exist on this machine.") from error
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise invalid_field("source_path", f"{text[:200]!r} cannot be opened: {reason}.") from error

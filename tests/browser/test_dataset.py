@@ -105,7 +105,7 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     path = dialog.get_by_label("Path of a folder")
     path.fill("/there/is/nothing")
     dialog.get_by_role("button", name="Preview").click()
-    expect(dialog.locator(".field__error:visible")).to_contain_text("There is nothing at")
+    expect(dialog.locator(".field__error:visible")).to_contain_text("does not exist on this machine")
     watched.forgive("422")
     path.fill(str(source))
     path.press("Enter")

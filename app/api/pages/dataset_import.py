@@ -35,8 +35,10 @@ class ModeChoice:
 
 MODES = (
     ModeChoice("copy", "Copy", "The project keeps its own files and does not change when the folder does."),
-    ModeChoice("link", "Link", "Takes no space: the same files under a second name, on the same disk only."),
-    ModeChoice("reference", "Refer", "Takes no space: files stay where they lie and must not be moved or changed."),
+    ModeChoice("link", "Link", "Uses no extra space: creates hard links to the files. Only on the same disk."),
+    ModeChoice(
+        "reference", "Refer", "Uses no extra space: reads the files in place. They must not be moved or changed."
+    ),
 )
 
 
