@@ -107,14 +107,14 @@ def _list_files(spec: FormatSpec) -> str:
         ("SHA256SUMS", "checksums of all files, for `sha256sum -c SHA256SUMS`"),
         (
             "golden/",
-            "original images, the inputs created from them (`golden.npz`) and the expected predictions (`expected.json`)",
+            "original images, the inputs made from them (`golden.npz`) and the expected predictions (`expected.json`)",
         ),
     ]
     if spec.predict_script is not None:
         rows.append(
             (
                 "predict.py",
-                "runs the model on images and folders; `--csv` writes a table, `--check` verifies checksums and predictions",
+                "runs the model on images and folders; `--csv` writes a table, `--check` verifies this bundle",
             )
         )
     return "\n".join(["| file | holds |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in rows)])
