@@ -30,7 +30,6 @@ ALLOWED: dict[str, tuple[frozenset[str], str]] = {
     "training/settings.html": (frozenset({"selectattr", "map", "first"}), "the card that the context marks as chosen"),
     "training/list.html": (frozenset({"gt", "number 1"}), "one page needs no pager"),
     "projects/_project_list.html": (frozenset({"gt", "number 1", "Sub"}), "one page needs no pager; and N more"),
-    "dataset/filters.html": (frozenset({"lteq", "number 1"}), "one class is no choice"),
 }
 
 
