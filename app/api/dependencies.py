@@ -65,13 +65,13 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
         "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{ErrorEnvelope.__name__}"}}},
     }
     for status, description in {
-        401: "A token is set and the request does not carry it.",
+        401: "The server requires a token and the request has none.",
         403: "The request comes from another site or names another host.",
-        404: "Nothing has this id or name.",
-        409: "The state of things does not allow it now.",
+        404: "There is no object with this id or name.",
+        409: "Not possible in the current state.",
         413: "The body is larger than the limit.",
-        422: "A value is not acceptable; details name the fields.",
-        500: "A defect; the log of the server has the traceback.",
+        422: "A value is invalid; details name the fields.",
+        500: "An internal error; the server's log has the traceback.",
         503: "The disk cannot be written, or too many streams are open.",
         507: "The disk is full.",
     }.items()

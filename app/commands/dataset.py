@@ -53,7 +53,7 @@ def import_dataset(
     settings: Settings = None,
     detach: Detach = False,
 ) -> None:
-    """Import images; --set takes filename_column, target_columns and annotation_file.
+    """Import images; --set takes filename_column, target_columns, split_column and annotation_file.
 
     Files are copied if the server runs on this machine, and uploaded otherwise.
     """

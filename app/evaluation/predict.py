@@ -115,7 +115,7 @@ def explain_image(
     name = load_export(payload.task).OUTPUT_NAMES[0]
     is_class = get_spec(payload.task).info.annotation_kind == "label"
     if outputs[name].ndim != 2:
-        return {"heat_map_reason": "There is no heat map for models that answer with places in the image."}
+        return {"heat_map_reason": "Heat maps are not available for models that predict positions in the image."}
     if target is None:
         target = int(np.argmax(outputs[name][0])) if is_class else 0
     try:

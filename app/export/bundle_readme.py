@@ -105,7 +105,10 @@ def _list_files(spec: FormatSpec) -> str:
         ("labels.txt", "one class or value a line, in the order of the outputs"),
         ("parity.json", "the comparison of this file with the trained model, image by image"),
         ("SHA256SUMS", "checksums of all files, for `sha256sum -c SHA256SUMS`"),
-        ("golden/", "original images, the inputs made of them (`golden.npz`) and the answers (`expected.json`)"),
+        (
+            "golden/",
+            "original images, the inputs made from them (`golden.npz`) and the expected predictions (`expected.json`)",
+        ),
     ]
     if spec.predict_script is not None:
         rows.append(
@@ -189,7 +192,7 @@ def _describe_measurements(metadata: ModelMetadata) -> str:
     ]
     notes += dict.fromkeys(item.not_covered for item in metadata.measurements if item.not_covered)
     if any("train" in item.subsets for item in metadata.measurements):
-        notes.append("Training images took part, so these figures say little about new images.")
+        notes.append("Training images are included, so these metrics say little about new images.")
     notes += _describe_copies(metadata.measurements)
     return "\n\n".join(["\n".join(lines), *notes])
 
@@ -225,7 +228,7 @@ def _measurement_row(item: Measurement) -> str:
 
 def _describe_certificate(certificate: ParityCertificate) -> str:
     return (
-        f"{certificate.runtime} gave the same answers as the trained model on {certificate.agreement:.1%} of "
+        f"{certificate.runtime} gave the same predictions as the trained model on {certificate.agreement:.1%} of "
         f"{certificate.num_images} images; the largest difference of the outputs is "
         f"{certificate.max_diff:.2g} (allowed: below {certificate.tolerance:g})."
     )

@@ -99,6 +99,14 @@ def _count(number: int) -> str:
     return "one step" if number == 1 else f"{number:,} steps"
 
 
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number:,} epochs"
+
+
+def _name_warmup(epochs: int) -> str:
+    return f"Warm up for {_epochs(epochs)}" if epochs else "Turn warm-up off"
+
+
 def check_rate(facts: RunFacts) -> Iterator[RunCheck]:
     """The learning rate should be one that optimizers work with."""
     if facts.learns_by != "gradient":
@@ -132,9 +140,10 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
             level="warning" if warmup >= epochs else "info",
             field="hyperparameters.warmup_epochs",
             title="Warm-up takes half of the run",
-            message=f"Warm-up is set to {warmup} of {epochs} epochs. It is cut to half of the run, so the learning "
-            f"rate rises for that long before the model trains at full rate. {shorter} would be usual.",
-            fixes=[change_settings(f"Use {shorter} warm-up epochs", "hyperparameters", warmup_epochs=shorter)],
+            message=f"Warm-up is set to {_epochs(warmup)}, and the run has {epochs}. It is cut to half of the run, so "
+            f"the learning rate rises for that long before the model trains at full rate. "
+            f"{f'{_epochs(shorter)} would be usual' if shorter else 'So short a run usually has none'}.",
+            fixes=[change_settings(_name_warmup(shorter), "hyperparameters", warmup_epochs=shorter)],
         )
     if 0 < patience < min(warmup, epochs):
         longer = min(100, warmup + 5)
@@ -143,9 +152,9 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
             level="warning",
             field="hyperparameters.early_stopping_patience",
             title="Early stopping may end the run during warm-up",
-            message=f"It stops after {patience} epochs without improvement, and the learning rate rises for {warmup} "
-            f"epochs first.",
-            fixes=[change_settings(f"Wait {longer} epochs", "hyperparameters", early_stopping_patience=longer)],
+            message=f"It stops after {_epochs(patience)} without improvement, and the learning rate rises for "
+            f"{_epochs(warmup)} first.",
+            fixes=[change_settings(f"Wait {_epochs(longer)}", "hyperparameters", early_stopping_patience=longer)],
         )
     if patience >= epochs > 1:
         shorter = max(1, epochs // 5)
@@ -154,8 +163,8 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
             level="info",
             field="hyperparameters.early_stopping_patience",
             title="Early stopping cannot act",
-            message=f"It waits {patience} epochs without improvement, and the run has {epochs}.",
-            fixes=[change_settings(f"Wait {shorter} epochs", "hyperparameters", early_stopping_patience=shorter)],
+            message=f"It waits {_epochs(patience)} without improvement, and the run has {epochs}.",
+            fixes=[change_settings(f"Wait {_epochs(shorter)}", "hyperparameters", early_stopping_patience=shorter)],
         )
 
 

@@ -204,7 +204,7 @@ def settle_without_measuring(
     """
     default = default_arithmetic(request)
     if request.is_reproducible:
-        reason = "The run is to be reproducible: 32 bit, channels last, every batch whole, nothing measured."
+        reason = "Reproducible run: 32 bit, channels last, full batches, no measurements."
         return ArithmeticChoice(chosen=default, source="settings", reason=reason)
     if _is_explicit(request):
         return ArithmeticChoice(chosen=default, source="settings", reason="The settings leave nothing open.")

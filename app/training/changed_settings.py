@@ -70,9 +70,9 @@ def describe_changes(changes: Changes) -> str:
     named = "; ".join(f"{name} {_show(then)} then, {_show(now)} now" for name, (then, now) in changes.items())
     words = f"Changed since the checkpoint, and applied from here on: {named}."
     if changes.keys() & _OF_THE_RATE:
-        words += " The learning rate goes on as if this had been so from the start."
+        words += " The learning rate continues as if this had been set from the start."
     if "batch_multiplier" in changes:
-        words += " Gradients of a half-done step are left out."
+        words += " Gradients of an unfinished step are discarded."
     return words
 
 

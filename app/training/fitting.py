@@ -70,7 +70,7 @@ def _find_earlier_break(start: RunStart) -> RunBroken | None:
     """What ended the process before this one, which could not mend it itself: it was killed."""
     if start.inputs.payload.micro_batch_limit is None or start.hardware.num_processes > 1:
         return None
-    return RunBroken("out_of_memory", "The system had ended the run because memory ran out.")
+    return RunBroken("out_of_memory", "The system stopped the run because memory ran out.")
 
 
 def _try_to_fit(

@@ -176,7 +176,7 @@ class LiveRun:
     def _report_fresh(self, found: Sequence[SkippedSample]) -> None:
         self.state.add_skipped({sample.filename: sample.message for sample in found})
         for sample in found[:MAX_NAMED_SKIPPED]:
-            self.reporter.log(f"Left out {sample.filename}: {sample.message}", "warning")
+            self.reporter.log(f"Skipped {sample.filename}: {sample.message}", "warning")
         named, count = list(found[:MAX_NAMED_SKIPPED]), len(self.state.skipped)
         self.reporter.report(SamplesSkipped(run_id=self.reporter.run_id, count=count, images=named))
 
@@ -189,7 +189,7 @@ class LiveRun:
         for position in positions[: max(0, MAX_NAMED_SKIPPED - self._num_left_out)]:
             filename = self.inputs.subsets["train"][position].filename
             text = (
-                f"Passed over {filename} in epoch {self.state.epoch}: it was the only readable image of its batch, and "
+                f"Skipped {filename} in epoch {self.state.epoch}: it was the only readable image of its batch, and "
                 "at this image size batch normalisation cannot learn from one image."
             )
             self.reporter.log(text, "warning")

@@ -116,7 +116,8 @@ class Probe:
                 first = whole
         elif small < default.batch_size and math.isfinite(step_s):
             self._notes.append(
-                f"Compared on {small} images a step, because a step of {default.batch_size} takes about {step_s:.1f} s."
+                f"Compared with {small} images per step, because a step of {default.batch_size} takes about "
+                f"{step_s:.1f} s."
             )
         self._plan_time(first)
         return first
@@ -198,7 +199,7 @@ class Probe:
             best = self._try(chosen, LONG_STEP_S)
         for size in list_batch_sizes(self._request):
             if self._left_s < 4 * best.step_s:
-                self._notes.append(f"The time for measuring ended before a batch of {size} was tried.")
+                self._notes.append(f"The time limit for measuring was reached before a batch of {size} was tried.")
                 break
             if 2 * (best.candidate.peak_memory_mb or 0.0) > self._memory_mb:
                 self._notes.append(f"A batch of {size} would need more memory than there is.")

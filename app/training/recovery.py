@@ -83,7 +83,7 @@ def describe_recovery(broken: RunBroken, adjusted: Adjustment, batch_size: int, 
     """Return what happened and what is done about it, as sentences for the user."""
     if broken.reason == "out_of_memory":
         return (
-            f"{broken.message} Each batch of {batch_size} images is now worked off in parts of at most "
+            f"{broken.message} Each batch of {batch_size} images is now computed in parts of at most "
             f"{adjusted.micro_batch_size}, whose gradients are added; the effective batch stays the same."
         )
     return (

@@ -150,9 +150,9 @@ def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
     page.get_by_role("link", name="Row percentages").click()
     expect(page.locator("[aria-current]", has_text="Row percentages")).to_be_visible()
     assert "show=shares" in page.url
-    page.get_by_role("link", name=re.compile("Precision .*: images called cube")).click()
+    page.get_by_role("link", name=re.compile("Precision .*: images predicted as cube")).click()
     expect(tiles).to_have_count(sum(row["prediction"]["class_name"] == "cube" for row in rows))
-    page.get_by_label("Result").select_option("yes")
+    page.get_by_label("Result", exact=True).select_option("yes")
     expect(page.locator(".filter-chip")).to_have_count(2)
     page.reload()
     expect(page.locator("[aria-current]", has_text="Row percentages")).to_be_visible()

@@ -119,7 +119,7 @@ def test_success_says_so_and_tells_the_page(page: Page, server: LiveServer) -> N
     )
     page.get_by_label("Name").fill("Made here")
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("#toasts")).to_contain_text("Made Made here")
+    expect(page.locator("#toasts")).to_contain_text("Created Made here")
     made = page.evaluate("window.made")
     assert made["task"] == task
     httpx.delete(f"{server.url}/api/projects/{made['id']}")
@@ -127,17 +127,17 @@ def test_success_says_so_and_tells_the_page(page: Page, server: LiveServer) -> N
 
 def test_generated_fields_mark_changes_and_are_reset_one_by_one(page: Page) -> None:
     panel = page.get_by_role("region", name="Fields from a description")
-    expect(panel).to_contain_text("3 changed from the default")
+    expect(panel).to_contain_text("3 changed from the defaults")
     epochs = panel.get_by_label("Epochs", exact=True)
     epochs.fill("60")
-    expect(panel).to_contain_text("4 changed from the default")
+    expect(panel).to_contain_text("4 changed from the defaults")
     panel.get_by_role("button", name="Reset Epochs to 50").click()
     expect(epochs).to_have_value("50")
     panel.get_by_role("button", name=re.compile("Reset Average")).click()
-    expect(panel).to_contain_text("2 changed from the default")
+    expect(panel).to_contain_text("2 changed from the defaults")
     milestones = panel.get_by_label("Milestones", exact=True)
     milestones.fill("30,40")
-    expect(panel).to_contain_text("2 changed from the default")
+    expect(panel).to_contain_text("2 changed from the defaults")
 
 
 def test_chart_takes_points_and_has_its_numbers_as_a_table(page: Page) -> None:

@@ -172,7 +172,7 @@ def test_save_and_train_is_tried_again_when_the_server_is_back(
     field(page, "Max epochs").fill("4")
     page.context.set_offline(True)
     page.get_by_role("button", name="Save and train").click()
-    expect(state_of(page)).to_have_text("Not saved and not trained: the server does not answer.")
+    expect(state_of(page)).to_have_text("Not saved and not trained: the server is not responding.")
     page.context.set_offline(False)
     expect(page.locator("#server-gone")).to_be_hidden(timeout=10_000)
     page.locator(".toast--error").get_by_role("button", name="Retry").click()

@@ -19,7 +19,7 @@ from app.schemas.job_context import JobCancelled
 from app.schemas.payloads import CheckPayload, ImportLimits
 from app.schemas.tasks import AnnotationKind
 from tests.datasets.jobs import FakeContext
-from tests.datasets.pictures import write_image
+from tests.datasets.pictures import gradient, write_image
 from tests.datasets.special import make_special_files
 
 FORMATS = ["image_folders", "csv", "coco"]
@@ -56,7 +56,7 @@ def source(tmp_path: Path) -> Path:
     """Two classes of two images, outside of which nothing lies."""
     for name in ("cat", "dog"):
         for number in range(2):
-            write_image(tmp_path / "in" / name / f"{number}.png")
+            write_image(tmp_path / "in" / name / f"{number}.png", gradient(20 + number, 30 + (name == "dog")))
     return tmp_path / "in"
 
 

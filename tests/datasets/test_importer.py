@@ -29,7 +29,7 @@ def animals(tmp_path: Path) -> Path:
     """Two classes of three images."""
     for name in ("cat", "dog"):
         for i in range(3):
-            write_image(tmp_path / "animals" / name / f"{name}{i}.png", gradient(20 + i, 30))
+            write_image(tmp_path / "animals" / name / f"{name}{i}.png", gradient(20 + i, 30 + (name == "dog")))
     return tmp_path / "animals"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from app.schemas.pixels import LEGACY, PixelReading, ScaleChoice
 from tests.datasets.jobs import FakeContext, make_payload, read_table
 from tests.datasets.pictures import gradient, write_image, write_png
 
+CASES = Path(__file__).parents[1] / "cases"
 Samples = np.ndarray[Any, Any]
 
 
@@ -98,6 +100,17 @@ def test_floating_point_images_share_one_scale_and_normalised_ones_are_not_black
     assert [(severity, file) for severity, file, _ in found.problems] == [("warning", "low/unit.tif")]
     assert found.report.notes == found.table.notes
     assert found.report.num_images == 5
+
+
+@pytest.mark.parametrize("case", ["float-images", "transparent-drawings"])
+def test_the_cases_stay_visible_in_pixels_and_thumbnails(tmp_path: Path, case: str) -> None:
+    shutil.copytree(CASES / case / "input", tmp_path / "in")
+    found = Imported(tmp_path / "in")
+    assert len(found.table.images) == {"float-images": 5, "transparent-drawings": 8}[case]
+    for image in found.table.images:
+        pixels, thumbnail = found.pixels_of(image.filename), found.thumbnail(image.filename)
+        assert np.ptp(pixels) >= 80
+        assert np.abs(thumbnail - pixels @ np.array([0.299, 0.587, 0.114])).mean() < 14
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,44 @@ def test_values_are_a_table_too_and_json_goes_into_a_file(values_export: Export,
     assert [[name, *map(str, answer["prediction"])] for name, answer in found.items()] == rows[1:]
 
 
+def test_progress_is_told_when_it_takes_long(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = load_script()
+    script.PROGRESS_S = 0.0
+
+    class Constant:
+        metadata: dict[str, Any] = {"classes": ["a"], "annotation_kind": "label"}
+
+        def predict(self, path: Path) -> dict[str, Any]:
+            if path.name == "1":
+                raise MemoryError
+            return {"prediction": {"class_name": "a", "confidence": 1.0}, "probabilities": {"a": 1.0}}
+
+    target = io.StringIO()
+    model, paths = Constant(), [Path(str(number)) for number in range(3)]
+    assert script.predict_all(model, paths, script.Report("text", target, model.metadata)) == 1
+    assert target.getvalue() == "0  a 1.0000\n2  a 1.0000\n"
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "0 of 3 images",
+        "1 of 3 images",
+        "1: MemoryError",
+        "2 of 3 images",
+        "1 of 3 images cannot be read.",
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes end otherwise there")
+def test_a_reader_that_has_seen_enough_is_no_failure_with_a_traceback(label_export: Export, tmp_path: Path) -> None:
+    folder = unpack(label_export, tmp_path)
+    command = [sys.executable, "-I", "predict.py", *["golden"] * 3]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=120) == 1
+
+
 def test_without_images_it_says_so(label_export: Export, tmp_path: Path) -> None:
     folder = unpack(label_export, tmp_path)
     (folder / "empty").mkdir()

@@ -110,7 +110,7 @@ def test_gradients_of_a_half_done_step_are_left_out_when_steps_are_other_ones(wo
     module.plan.hyperparameters = saved["hyperparameters"]
     continue_gradients(module, saved)
     assert len(taken) == 1
-    assert "half-done step are left out" in logged(resume(workplace, batch_multiplier=2))[0]
+    assert "unfinished step are discarded" in logged(resume(workplace, batch_multiplier=2))[0]
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])

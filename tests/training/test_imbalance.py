@@ -101,7 +101,7 @@ def test_auto_keeps_the_checkpoint_by_f1_where_classes_are_unequal(tmp_path: Pat
 def test_accuracy_is_obeyed_and_warned_of(tmp_path: Path) -> None:
     context, result = train(tmp_path / "run", draw(tmp_path), max_epochs=1, checkpoint_metric="accuracy")
     assert list(result["best_metric"]) == ["val_accuracy"]
-    [warning] = [line.text for line in context.of(LogLine) if "always answers" in line.text]
+    [warning] = [line.text for line in context.of(LogLine) if "Always predicting" in line.text]
     assert "accuracy of about 95 %" in warning
 
 

@@ -101,7 +101,7 @@ def test_a_run_that_the_system_killed_goes_on_in_smaller_parts(workplace: Workpl
     context, result = train(workplace, "on", **settings, resume_from=last, recorded_epochs=1, micro_batch_limit=3)
     (recovered,) = context.of(RunRecovered)
     assert (recovered.reason, recovered.micro_batch_size, recovered.epoch) == ("out_of_memory", 3, 2)
-    assert "The system had ended the run" in recovered.message
+    assert "The system stopped the run" in recovered.message
     assert [event.metrics.epoch for event in context.of(EpochFinished)] == [2, 3]
     assert result["epochs_done"] == 3
 
@@ -266,7 +266,7 @@ def test_bad_images_are_left_out_counted_and_named(workplace: Workplace, num_wor
     assert {image["filename"] for image in result["skipped"]["images"]} == {"003.png", "025.png"}
     assert "The content is none of" in result["skipped"]["images"][0]["message"]
     assert sum(len(event.images) for event in context.of(SamplesSkipped)) == 2
-    assert sum("Left out" in event.text for event in context.of(LogLine)) == 2
+    assert sum("Skipped" in event.text for event in context.of(LogLine)) == 2
     state = load_checkpoint(context.output_dir)["resume"]["state"]
     assert (state["images_total"], result["epochs_done"]) == (3 * 21, 3)
 

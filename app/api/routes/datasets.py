@@ -66,7 +66,7 @@ def list_images(
     )
 
 
-@router.get("/images/{filename:path}/info", response_model=Ok[ImageInfo], summary="Get what is known of an image")
+@router.get("/images/{filename:path}/info", response_model=Ok[ImageInfo], summary="Get the details of an image")
 def get_image_info(request: Request, pid: ProjectPath, filename: FilenamePath, studio: StudioDep) -> Response:
     """Size, annotations and subset in every split."""
     address = DatasetAddress(image=filename)

@@ -50,13 +50,13 @@ def get_evaluation(request: Request, pid: ProjectPath, eid: ExperimentPath, stud
     return present(request, view, lambda: evaluation_report_fragment(read_report(studio, pid, address)))
 
 
-@router.delete("", response_model=Ok[EvaluationDeleted], summary="Reset the evaluation of an experiment")
+@router.delete("", response_model=Ok[EvaluationDeleted], summary="Delete the evaluation of an experiment")
 def reset_evaluation(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Removes the record and the results."""
     return present(request, studio.evaluations.reset_evaluation(pid, eid))
 
 
-@router.get("/results", response_model=Ok[ResultPage], summary="List results image by image")
+@router.get("/results", response_model=Ok[ResultPage], summary="List results per image")
 def list_results(
     request: Request,
     pid: ProjectPath,

@@ -43,7 +43,7 @@ def list_experiments(request: Request, pid: ProjectPath, studio: StudioDep) -> R
 
 @router.post("", response_model=Ok[ExperimentRecord], summary="Create an experiment")
 def create_experiment(request: Request, pid: ProjectPath, body: ExperimentCreate, studio: StudioDep) -> Response:
-    """What is left out takes the task's default; GET /api/tasks/{task}/schema lists the hyperparameters."""
+    """Omitted values take the task's defaults; GET /api/tasks/{task}/schema lists the hyperparameters."""
     return _present_settings(request, studio, pid, studio.experiments.create_experiment(pid, body))
 
 
@@ -63,7 +63,7 @@ def update_experiment(
 
 @router.delete("/{eid}", response_model=Ok[ExperimentDeleted], summary="Delete an experiment")
 def delete_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Its runs, checkpoints and evaluation go with it."""
+    """Also deletes its runs, checkpoints and evaluation."""
     return present(request, studio.experiments.delete_experiment(pid, eid))
 
 

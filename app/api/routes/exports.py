@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/export", tags=["Export"], route_class=StrictRout
 
 @router.get("/formats", response_model=Ok[ExportFormatList], summary="List the formats of an export")
 def list_formats(request: Request, studio: StudioDep) -> Response:
-    """The ones that cannot be used here say why."""
+    """Unavailable formats have a reason."""
     return present(request, studio.exports.list_formats())
 
 
@@ -51,7 +51,7 @@ def get_export(request: Request, pid: ProjectPath, xid: ExportPath, studio: Stud
 
 @router.delete("/{pid}/{xid}", response_model=Ok[ExportDeleted], summary="Delete an export")
 def delete_export(request: Request, pid: ProjectPath, xid: ExportPath, studio: StudioDep) -> Response:
-    """Its files go with it."""
+    """Also deletes its files."""
     return present(request, studio.exports.delete_export(pid, xid))
 
 
@@ -73,10 +73,10 @@ def download_model(pid: ProjectPath, xid: ExportPath, studio: StudioDep) -> Resp
     "/{pid}/{xid}/bundle",
     response_class=Response,
     responses=document_file("application/zip"),
-    summary="Download the exported model with all it needs",
+    summary="Download the bundle of an export",
 )
 def download_bundle(pid: ProjectPath, xid: ExportPath, studio: StudioDep) -> Response:
-    """A zip: the model, labels, certificate, samples with their answers, and a script that predicts."""
+    """A zip file with the model, labels, certificate, sample images with predictions, and a script to run it."""
     return serve_download(studio.exports.bundle_path(pid, xid), f"{xid}.zip", "application/zip")
 
 

@@ -29,13 +29,13 @@ def get_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio
     "",
     response_model=Ok[ForecastView],
     status_code=202,
-    responses={200: {"model": Ok[ForecastView], "description": "Measured already; nothing was started."}},
-    summary="Measure what a run would take",
+    responses={200: {"model": Ok[ForecastView], "description": "Already measured; nothing was started."}},
+    summary="Measure speed and memory for a forecast",
 )
 def request_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Queues a probe of a few steps on the experiment's devices; GET /api/jobs/{job_id} follows it.
+    """Queues a measurement of a few steps on the experiment's devices; GET /api/jobs/{job_id} follows it.
 
-    A forecast that is `ready` is answered at once, and a probe that waits or runs already is not started twice.
+    A `ready` forecast is returned immediately, and a queued or running measurement is not started twice.
     """
     view = studio.forecasts.request_forecast(pid, eid)
     status_code = 202 if view.job_id else 200

@@ -41,7 +41,7 @@ POLL_S = 0.1
 async def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
     """The format found, counts, classes, and every problem with its file and how to fix it.
 
-    Runs as a job, in place of an older one of the project. One that nobody asks for during a minute is cancelled.
+    Runs as a job, in place of an older one of the project. A preview that is not requested for a minute is cancelled.
     With `Prefer: respond-async` the answer comes within a second.
     """
     state = await run_in_threadpool(studio.import_checks.start_check, pid, body)

@@ -22,5 +22,5 @@ def get_job(request: Request, job_id: JobPath, studio: StudioDep) -> Response:
 
 @router.post("/{job_id}/cancel", response_model=Ok[JobCancelled], summary="Cancel a job")
 def cancel_job(request: Request, job_id: JobPath, studio: StudioDep) -> Response:
-    """It ends within ten seconds, whatever it does."""
+    """The job stops within ten seconds."""
     return present(request, studio.jobs.cancel_job(job_id))

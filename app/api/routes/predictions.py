@@ -53,5 +53,5 @@ def get_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studi
 
 @router.delete("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Unload a model")
 def unload_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Ends its process, also while the model is still loading; the next image starts another."""
+    """Stops its process, also while the model is loading. The next image starts it again."""
     return present(request, studio.predictions.unload(pid, eid))

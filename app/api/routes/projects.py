@@ -20,7 +20,7 @@ _encode_list = EncodedOnce()
 
 @router.get("", response_model=Ok[ProjectList], summary="List projects")
 def list_projects(request: Request, studio: StudioDep) -> Response:
-    """Every project, the last changed first, and documents that could not be read."""
+    """All projects, the last changed first, and files that cannot be read."""
     projects = studio.projects.list_projects()
     return present(
         request,
@@ -53,5 +53,5 @@ def update_project(request: Request, pid: ProjectPath, body: ProjectUpdate, stud
 
 @router.delete("/{pid}", response_model=Ok[ProjectDeleted], summary="Delete a project")
 def delete_project(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
-    """Its files go with it. Refused while work of it is pending or running."""
+    """Also deletes its files. Refused while one of its jobs is queued or running."""
     return present(request, studio.projects.delete_project(pid))

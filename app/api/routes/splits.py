@@ -65,14 +65,14 @@ def create_split(request: Request, pid: ProjectPath, body: SplitCreate, studio: 
 def get_split_preview(
     request: Request, pid: ProjectPath, query: Annotated[SplitPreviewQuery, Query()], studio: StudioDep
 ) -> Response:
-    """What a split would be; nothing is kept."""
+    """A preview of a split; nothing is stored."""
     preview = studio.splits.preview_split(pid, query.to_request())
     return present(request, preview, lambda: split_preview_fragment(preview))
 
 
 @router.post("/preview", response_model=Ok[SplitPreview], summary="Preview a split")
 def preview_split(request: Request, pid: ProjectPath, body: SplitPreviewRequest, studio: StudioDep) -> Response:
-    """What a split would be; nothing is kept."""
+    """A preview of a split; nothing is stored."""
     preview = studio.splits.preview_split(pid, body)
     return present(request, preview, lambda: split_preview_fragment(preview))
 

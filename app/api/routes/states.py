@@ -21,26 +21,26 @@ AssetPath = Annotated[str, Path(min_length=1, max_length=128, pattern=r"^[A-Za-z
 
 
 class ArtifactList(StrictModel):
-    """What can be fetched of a project."""
+    """The assets of a project."""
 
     artifacts: list[Artifact]
 
 
-@router.get("/state", response_model=Ok[ProjectState], summary="Get where a project stands")
+@router.get("/state", response_model=Ok[ProjectState], summary="Get the state of a project")
 def get_state(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
-    """Its stages, what waits for a person, and the sequence number to follow the events from."""
+    """Its stages, what needs a confirmation, and the sequence number to follow the events from."""
     state = studio.states.get_state(pid)
     return present(request, state, lambda: first_steps_fragment(studio.project_list.get_steps(pid)))
 
 
-@router.post("/confirm", response_model=Ok[ProjectState], summary="Confirm what waits for a person")
+@router.post("/confirm", response_model=Ok[ProjectState], summary="Confirm a waiting stage")
 def confirm(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """409 where nothing waits."""
     studio.states.confirm(pid)
     return present(request, studio.states.get_state(pid))
 
 
-@router.get("/assets", response_model=Ok[ArtifactList], summary="List what can be fetched")
+@router.get("/assets", response_model=Ok[ArtifactList], summary="List assets")
 def list_assets(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """Results of the project, each with its address."""
     return present(request, ArtifactList(artifacts=studio.states.list_assets(pid)))

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/system", tags=["System"], route_class=StrictRout
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", response_model=Ok[Health], summary="Ask for a sign of life")
+@router.get("/health", response_model=Ok[Health], summary="Check that the server is running")
 def get_health(request: Request, studio: StudioDep) -> Response:
     """Version, uptime and memory of the server."""
     return present(request, studio.system.get_health())
@@ -24,7 +24,7 @@ def get_health(request: Request, studio: StudioDep) -> Response:
 
 @router.get("/devices", response_model=Ok[DeviceList], summary="List devices")
 def list_devices(request: Request, studio: StudioDep) -> Response:
-    """What runs can compute on."""
+    """The devices that runs can use."""
     return present(request, studio.system.list_devices())
 
 

@@ -51,7 +51,7 @@ def pause_training(request: Request, pid: ProjectPath, eid: ExperimentPath, stud
 
 @router.post("/experiments/{eid}/resume", response_model=Ok[RunStarted], summary="Resume a run")
 def resume_training(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Goes on with the same curve from the last checkpoint, after a pause or an interruption."""
+    """Continues from the last checkpoint, after a pause or an interruption."""
     return present(request, studio.training.resume_training(pid, eid))
 
 
@@ -77,12 +77,12 @@ def train_more(
 def read_log(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, offset: LogOffset = 0
 ) -> Response:
-    """Text from a byte offset on."""
+    """The text from a byte offset on."""
     chunk = studio.training.read_log(pid, eid, offset)
     return present(request, chunk, lambda: run_log_fragment(chunk))
 
 
-@router.get("/queue", response_model=Ok[QueueList], summary="List the runs that wait")
+@router.get("/queue", response_model=Ok[QueueList], summary="List the queued runs")
 def list_queue(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """The first is the next to start."""
     return present(request, studio.training.list_queue(pid))

@@ -87,7 +87,7 @@ def import_upload(
     return present(request, received, status_code=202 if received.job_id else 200)
 
 
-@router.delete("/import/upload/{upload_id}", response_model=Ok[UploadRemoved], summary="Give up an upload")
+@router.delete("/import/upload/{upload_id}", response_model=Ok[UploadRemoved], summary="Cancel an upload")
 def remove_upload(request: Request, pid: ProjectPath, upload_id: UploadPath, studio: StudioDep) -> Response:
-    """Removes the files that were received under it; without this they go after a day."""
+    """Deletes its files. They are deleted automatically after a day."""
     return present(request, studio.imports.remove_upload(pid, upload_id))

@@ -35,7 +35,7 @@ END_WAIT_S = 1.0
 IDLE_LOOK_S = 0.05  # how soon at most it is looked again whether anybody wants one
 NOT_WANTED = "It is started when a page is open that can start a job."
 OFF = "Turned off by AI_STUDIO_WARM_SPARE."
-OTHER_ENGINES = "The engines are replaced, and nothing says how to warm up theirs."
+OTHER_ENGINES = "It is not available with replaced engines."
 
 
 class WarmSpare:

@@ -21,9 +21,9 @@ _MAX_NAME_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Inventory:
-    """The image files that lie in a source, by their paths; links that lead nowhere usable count as files."""
+    """The image files that lie in a source; links that lead nowhere usable count as files."""
 
-    files: frozenset[Path]
+    tree: SourceTree
 
     def count_files(self, images: Sequence[FoundImage], problems: ProblemList, refused: ProblemList) -> int:
         """Return how many image files lie in the source.
@@ -31,9 +31,10 @@ class Inventory:
         A file that two entries read counts twice, as it does among the images; `refused` are the entries of an archive
         that were not unpacked.
         """
-        read = [image.path for image in images]
-        distinct = set(read)
-        return len(self.files | distinct | problems.covered) + len(read) - len(distinct) + refused.num_lost
+        distinct = {image.path for image in images}
+        num_beside = sum(not self.tree.has_image(path) for path in distinct | problems.covered)
+        num_in_tree = sum(len(folder.images) for folder in self.tree.top.iterate())
+        return num_in_tree + num_beside + len(images) - len(distinct) + refused.num_lost
 
 
 def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: Work) -> tuple[Inventory, list[str]]:
@@ -47,17 +48,17 @@ def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: W
         message = f"The folder cannot be read: {reason}."
         problems.add(name, message, "Check its permissions, or remove it.", kind="unread_folder")
     read = {image.path for image in scan.images}
-    files: set[Path] = set(problems.covered)
+    num_files = 0
     for folder in tree.top.iterate():
-        work.step("Accounting for every file", len(files))
-        own = {folder.join(name): folder.path / name for name in folder.images}
-        files.update(own.values())
+        work.step("Accounting for every file", num_files)
+        num_files += len(folder.images)
         _name_archives(folder, problems)
-        left = {name: path for name, path in own.items() if path not in read and path not in problems.covered}
+        own = ((folder.join(name), folder.path / name) for name in folder.images)
+        left = {name: path for name, path in own if path not in read and path not in problems.covered}
         if left:
             _name_left(folder, left, scan, found)
     notes = [note for note in (_note_others(tree, scan, found), _note_hidden(tree)) if note]
-    return Inventory(frozenset(files)), notes
+    return Inventory(tree), notes
 
 
 def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportFormat) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset
@@ -17,6 +18,11 @@ from app.schemas.import_report import Remedy
 _ORDER = ("train", "val", "test", "none")
 _DATE = re.compile(r"(19|20)\d\d[-_. ]?(0?[1-9]|1[0-2])[-_. ]?(0?[1-9]|[12]\d|3[01])([-_. T].*)?")
 _BATCH = re.compile(r"(batch|day|session|week|run|shoot|part|upload|import|export)[-_. ]?\d+", re.IGNORECASE)
+# Where people keep what has no class yet.
+_UNSORTED = frozenset(
+    {"unlabeled", "unlabelled", "unsorted", "unclassified", "unannotated", "to_sort", "todo", "new folder"}
+)
+_MAX_NAMED_FILES = 5
 _MOVE = "Move them into the folder of their class."
 _USE_CLASS_FOLDERS = "Put the images of each class into a folder that has the name of the class"
 
@@ -85,10 +91,10 @@ def find_class_folders(
     folders = _list_folders(tree, tree.top, tree.top.name)
     if not folders:
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
-        raise SourceError(msg, f"{_USE_CLASS_FOLDERS}.")
+        raise SourceError(f"{msg}{_name_others(tree.top)}", f"{_USE_CLASS_FOLDERS}.")
     if _is_divided(folders):
         return _find_divided(tree, folders)
-    _refuse_holders(folders)
+    _refuse_holders(tree.top, folders)
     loose = list(_list_loose(tree.top))
     if _are_divided_inside(folders):
         note = "The folders train, val and test of each class became the split 'original'."
@@ -124,7 +130,7 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
     subsets = [item for item in folders if find_subset(item.raw_class) is not None]
     found = {item.name: _list_folders(tree, item.folder, item.name, find_subset(item.raw_class)) for item in subsets}
     if not any(inner.folder.num_below for inners in found.values() for inner in inners):
-        _refuse_subsets_without_classes(subsets)
+        _refuse_subsets_without_classes(tree.top, subsets)
     unread = list(_list_loose(tree.top))
     for item in folders:
         if item not in subsets:
@@ -138,8 +144,14 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
             else:
                 classes.append(inner)
     order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
-    names = ", ".join(clean_text(item.name) for item in order if item.folder.num_below)
-    return FoundClasses(classes, unread, (f"The folders {names} became the split 'original'.",))
+    names = [item.name for item in order if item.folder.num_below]
+    return FoundClasses(classes, unread, (describe_subsets(names),))
+
+
+def describe_subsets(names: Sequence[str]) -> str:
+    """Return the note about the folders that became a split."""
+    folders = "folder" if len(names) == 1 else "folders"
+    return f"The {folders} {', '.join(clean_text(name) for name in names)} became the split 'original'."
 
 
 def _are_divided_inside(folders: Sequence[ClassFolder]) -> bool:
@@ -169,29 +181,34 @@ def _is_alone(item: ClassFolder, by_subset: Iterable[Sequence[ClassFolder]]) -> 
     return not any(other.folder.num_below for other in beside if other is not item)
 
 
-def _refuse_subsets_without_classes(subsets: Sequence[ClassFolder]) -> None:
+def _refuse_subsets_without_classes(top: Folder, subsets: Sequence[ClassFolder]) -> None:
     counts = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in subsets)
-    documents = [item.folder.join(name) for item in subsets for name in item.folder.others]
     msg = f"The folders {counts} hold images without class folders, and no document that says their classes was read."
-    if documents:
-        msg += f" Other files there: {', '.join(clean_text(name) for name in documents[:5])}."
+    msg += _name_others(top)
     fix = f"{_USE_CLASS_FOLDERS}, inside of each of them, or put a table or a COCO document with the labels into each."
     raise SourceError(msg, fix)
 
 
-def _refuse_holders(folders: Sequence[ClassFolder]) -> None:
+def _name_others(top: Folder) -> str:
+    """Return the first files that are no images, which may be documents that nothing here reads."""
+    names = (folder.join(name) for folder in top.iterate() for name in folder.others)
+    first = [clean_text(name) for name in islice(names, _MAX_NAMED_FILES)]
+    return f" Other files there: {', '.join(first)}." if first else ""
+
+
+def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
     """Raise SourceError when all images lie in folders such as `images`, which no class is called."""
     holding = [item for item in folders if item.folder.num_below]
     if holding and all(item.raw_class.casefold() in NOT_CLASSES for item in holding):
         names = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in holding)
-        msg = f"All images lie in {names}, which is no class, and no document says their classes."
+        msg = f"All images lie in {names}, which is no class, and no document says their classes.{_name_others(top)}"
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
 
 
 def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapping: Mapping[str, str | None]) -> None:
     """Warn of a class called `images` beside others: often the images that nobody has sorted yet."""
     for item in folders:
-        is_doubtful = item.raw_class.casefold() in HOLDERS and item.raw_class not in mapping
+        is_doubtful = item.raw_class.casefold() in HOLDERS | _UNSORTED and item.raw_class not in mapping
         if is_doubtful and item.folder.num_images and len(folders) > 1:
             message = f"The folder {item.raw_class!r} is read as a class, though folders of this name seldom are one."
             problems.warn(item.name, message, "Leave it out, if its images have no class.", kind="doubtful_class")

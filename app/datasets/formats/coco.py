@@ -15,18 +15,17 @@ from typing import Any, TypeVar, Union
 import msgspec
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
-from app.datasets.formats.document_sets import choose_documents, join_parts
+from app.datasets.formats.document_sets import choose_documents, find_candidates, join_parts
 from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
 from app.datasets.formats.json_documents import inspect_json
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
-from app.datasets.formats.walking import find_documents, is_inside_file, resolve_inside, too_many_entries
+from app.datasets.formats.walking import is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Label
 from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
-_FOLDERS = ("", "annotations")
 _Entry = TypeVar("_Entry")
 
 
@@ -69,21 +68,18 @@ class Coco:
             if not chosen.lower().endswith(self.document_endings) or not is_inside_file(root, chosen):
                 return False
             return inspect_json(resolve_inside(root, chosen), work).is_coco
-        return any(inspect_json(root / name, work).is_coco for name in _find_json(root, work))
+        candidates = find_candidates(root, self.document_endings, work)
+        return any(inspect_json(root / name, work).is_coco for name in candidates)
 
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the document, or one document per subset, and look for the file of each image."""
-        found = _find_json(root, work)
+        found = find_candidates(root, self.document_endings, work)
 
         def fits(path: Path) -> bool:
             return inspect_json(path, work).is_coco
 
         parts = choose_documents(root, found, options.annotation_file, "COCO JSON file", fits)
         return join_parts(root, [(part, _Reader(root, part.path, work).read()) for part in parts], work)
-
-
-def _find_json(root: Path, work: Work) -> list[str]:
-    return find_documents(root, (".json",), work, _FOLDERS)
 
 
 class _Reader:
@@ -131,7 +127,10 @@ class _Reader:
     ) -> int | None:
         """Return the place of a category above all others that no annotation uses, as labelling services write."""
         ids = LooseIds(entry.id for _, entry in entries)
-        used = {ids.find(entry.category_id) for _, entry in annotations}
+        used: set[Id | None] = set()
+        for number, (_, annotation) in enumerate(annotations):
+            self._work.step("Looking for categories in use", number, len(annotations))
+            used.add(ids.find(annotation.category_id))
         above = Counter(entry.supercategory for _, entry in entries if isinstance(entry.supercategory, str))
         for index, entry in entries:
             name = str(entry.name)

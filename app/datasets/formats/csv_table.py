@@ -11,20 +11,19 @@ from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, find_subset, sort_classes
 from app.datasets.formats.columns import choose_columns, names_files
-from app.datasets.formats.document_sets import Part, choose_documents, join_parts
+from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, join_parts
 from app.datasets.formats.file_finder import FileFinder
 from app.datasets.formats.layouts import HOLDERS
 from app.datasets.formats.open_table import TABLE_ENDINGS, open_table
 from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.values import warn_of_columns
-from app.datasets.formats.walking import find_documents, is_inside_file, resolve_inside
+from app.datasets.formats.walking import is_inside_file, resolve_inside
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label, Value
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
-_FOLDERS = ("", "annotations")
 _KINDS: tuple[AnnotationKind, ...] = ("label", "values")
 _MAX_TRIED_ROWS = 20
 
@@ -43,14 +42,14 @@ class CsvTable:
         """Say whether a table names images of the folder, or names images at all and nothing else is there."""
         if options.annotation_file is not None:
             return _is_chosen(root, options.annotation_file, options, work)
-        tables = [root / name for name in _find_tables(root, work)]
+        tables = [root / name for name in find_candidates(root, TABLE_ENDINGS, work)]
         if any(_fits(root, path, kind, options, work) for path in tables for kind in _KINDS):
             return True
         return any(_names_files(root, path, options, work) for path in tables) and not _has_classes(root, work)
 
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the table, or one table per subset, and look for the file of each row."""
-        found = _find_tables(root, work)
+        found = find_candidates(root, TABLE_ENDINGS, work)
         if options.annotation_file is None:
             # Text files are mostly no tables: only those that name images are candidates.
             found = [
@@ -73,10 +72,6 @@ def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> b
     if not chosen.lower().endswith(TABLE_ENDINGS) or not is_inside_file(root, chosen):
         return False
     return _names_files(root, resolve_inside(root, chosen), options, work)
-
-
-def _find_tables(root: Path, work: Work) -> list[str]:
-    return find_documents(root, TABLE_ENDINGS, work, _FOLDERS)
 
 
 def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:

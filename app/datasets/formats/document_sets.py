@@ -10,12 +10,16 @@ import msgspec
 
 from app.datasets.formats.base import ChoiceError, FoundImage, ProblemList, Scan, shorten
 from app.datasets.formats.subset_columns import subset_of_words
-from app.datasets.formats.walking import choose_document, resolve_inside
+from app.datasets.formats.tree import read_tree
+from app.datasets.formats.walking import choose_document, find_documents, resolve_inside
 from app.datasets.formats.work import Work
 from app.datasets.table import Annotation, Label
 from app.schemas.datasets import SplitValue
 
+_FOLDERS = ("", "annotations")
 _MAX_NAMED = 10
+MAX_CANDIDATES = 20
+"""Files that are looked into to find an annotation file; some tools write one beside each image."""
 _RANKS = {"train": 0, "val": 1, "test": 2}
 # Tables that competitions ship as an example of what to hand in: their labels are made up.
 _EXAMPLES = ("sample_submission", "samplesubmission", "sample-submission", "submission", "submission_format")
@@ -52,6 +56,13 @@ def choose_documents(
     else:
         msg = f"None of the files can be read as {what} of these images: {there}."
     raise ChoiceError(msg, "Name the one to read with the option annotation_file.", documents=usable or found)
+
+
+def find_candidates(root: Path, endings: Sequence[str], work: Work) -> list[str]:
+    """Return the first files that may be annotation files of the whole source, those of single images last."""
+    stems = {name.rpartition(".")[0] for name in read_tree(root, work).top.images}
+    found = find_documents(root, endings, work, _FOLDERS)
+    return sorted(found, key=lambda name: Path(name).stem in stems)[:MAX_CANDIDATES]
 
 
 def join_scans(parts: Sequence[tuple[SplitValue, Scan]], problems: ProblemList, work: Work) -> Scan:

@@ -81,7 +81,7 @@ class FileFinder:
         self._root = root
         self._work = work
         self._folders = list(dict.fromkeys(_list_places(root, document, work)))
-        self._files = read_tree(root, work).top.files_below()
+        self._files = read_tree(root, work).files
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self._known: dict[str, set[str]] = {}  # for a folder of a name, the folders of the source that it may be

@@ -22,7 +22,8 @@ _MASKS = frozenset(
     {"masks", "mask", "segmentationclass", "segmentationobject", "ground_truth", "groundtruth", "gt", "segmentations"}
     | {"segmentation", "annotations", "annotation", "labels", "label", "trimaps"}
 )
-NOT_CLASSES = HOLDERS | _LABELS | _ANNOTATIONS | {"masks", "segmentationclass", "segmentationobject", "ground_truth"}
+_NEVER_CLASSES = frozenset({"masks", "segmentationclass", "segmentationobject", "ground_truth", "thumbnails", "thumbs"})
+NOT_CLASSES = HOLDERS | _LABELS | _ANNOTATIONS | _NEVER_CLASSES
 """Names that no class has when the folder stands beside others of its kind."""
 _NAME_LISTS = frozenset({"obj.names", "obj.data", "data.yaml", "data.yml", "dataset.yaml", "classes.txt"})
 _BOX = re.compile(rb"\s*[0-9]+(\s+-?[0-9]*\.?[0-9]+([eE]-?[0-9]+)?){4,}\s*(\n|$)")

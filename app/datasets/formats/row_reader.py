@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from app.datasets.formats.base import ProblemList, shorten
-from app.datasets.formats.columns import Columns, has_image_ending
+from app.datasets.formats.column_view import has_image_ending
+from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.tables import Row, Table
@@ -87,8 +88,7 @@ class RowReader:
         return self._drop_lone_subset(kept)
 
     def _read_entries(self) -> Iterator[_Entry]:
-        """Yield what is used of each row behind the header that is not blank."""
-        is_header = self._columns.is_first_row_header
+        """Yield what is used of each row of images that is not blank."""
         most = self._work.limits.max_entries
         for row in self._table.rows():
             if row.number > most + 1:
@@ -97,10 +97,8 @@ class RowReader:
             if row.error:
                 error = RowError(row.error, row.fix, "bad_row")
                 yield _Entry(row.number, "", [], None, error, row.num_lost)
-            elif any(map(str.strip, row.cells)):
-                if not is_header:
-                    yield self._read_entry(row)
-                is_header = False
+            elif row.number >= self._columns.first_row and any(map(str.strip, row.cells)):
+                yield self._read_entry(row)
 
     def _read_entry(self, row: Row) -> _Entry:
         columns, cells = self._columns, row.cells

@@ -11,6 +11,7 @@ from app.datasets.formats.accounting import Inventory, account_for_files, list_n
 from app.datasets.formats.archive_kinds import FIX, find_other_archive
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
+from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
 from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
@@ -174,7 +175,20 @@ def _scan(reading: _Reading, root: Path, source: Source, options: ImportOptions)
         raise SourceError(msg, "Choose another format.")
     if reading.subsets:
         return scan_subsets(reading.subsets, found, kind, options, source.work)
-    return found.scan(root, kind, options, source.work)
+    return _scan_folder(root, found, source, options)
+
+
+def _scan_folder(root: Path, found: ImportFormat, source: Source, options: ImportOptions) -> Scan:
+    """Return the scan of a format. A refusal of a format without documents says why those that are there are none."""
+    try:
+        return found.scan(root, source.annotation_kind, options, source.work)
+    except LimitError:
+        raise
+    except SourceError as error:
+        if found.document_endings:
+            raise
+        reasons, fix = explain_documents(root, source.work)
+        raise SourceError(f"{error.message}{reasons}", f"{error.fix}{fix}") from error
 
 
 def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:

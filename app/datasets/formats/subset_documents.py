@@ -10,7 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, ImportFormat, Scan, SourceError, clean_text, find_subset, sort_classes
+from app.datasets.formats.base import (
+    ChoiceError,
+    FoundImage,
+    ImportFormat,
+    Scan,
+    SourceError,
+    clean_text,
+    find_subset,
+    sort_classes,
+)
+from app.datasets.formats.class_folders import describe_subsets
 from app.datasets.formats.walking import is_inside_file, list_folder
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label
@@ -60,6 +70,7 @@ def scan_subsets(
     """
     scans: list[tuple[SubsetFolder, Scan]] = []
     problems = work.new_problems()
+    refusals: list[SourceError] = []
     for folder in folders:
         try:
             with _inside(work, folder.name):
@@ -68,9 +79,12 @@ def scan_subsets(
             raise
         except SourceError as error:
             problems.add(folder.name, error.message, error.fix)
+            refusals.append(error)
     if not scans:
         first = problems.named[0]
         msg = f"{first.file}: {first.message}"
+        if isinstance(refusals[0], ChoiceError):
+            raise ChoiceError(msg, first.fix, documents=refusals[0].documents, columns=refusals[0].columns)
         raise SourceError(msg, first.fix)
     _check_values(scans)
     for _, scan in scans:
@@ -79,8 +93,7 @@ def scan_subsets(
     labels = {name: Label(index, name) for index, name in enumerate(classes)}
     images = [image for folder, scan in scans for image in _take_images(folder, scan, labels)]
     documents = tuple(f"{folder.name}/{name}" for folder, scan in scans for name in scan.read_documents)
-    names = ", ".join(clean_text(folder.name) for folder, _ in scans)
-    notes = (f"The folders {names} became the split 'original'.", *_join_notes(scans))
+    notes = (describe_subsets([folder.name for folder, _ in scans]), *_join_notes(scans))
     values = scans[0][1].value_names
     return Scan(images, classes, problems, notes, values, documents, scans[0][1].columns)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
@@ -75,6 +76,11 @@ class Folder:
         """Last part of its name, with bytes that are no UTF-8 as they are."""
         return self.path.name
 
+    @cached_property
+    def image_names(self) -> frozenset[str]:
+        """Names of the image files in it, for a quick look-up once all are known."""
+        return frozenset(self.images)
+
     @property
     def num_images(self) -> int:
         """Image files that lie directly in it, with links to some."""
@@ -114,6 +120,16 @@ class SourceTree:
     hidden: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders that cannot be listed, with the reason."""
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """All image files by their names in the source."""
+        return self.top.files_below()
+
+    def has_image(self, path: Path) -> bool:
+        """Say whether a path is an image file of the source; links are none."""
+        folder = self.by_path.get(path.parent)
+        return folder is not None and path.name in folder.image_names
 
 
 def has_image_ending(name: str) -> bool:

@@ -111,7 +111,7 @@ def find_metric_warning(metric: str, profile: SplitProfile) -> str:
     common, count = profile.class_counts[0]
     share = 100.0 * count / profile.num_images
     return (
-        f"{_describe_imbalance(profile)} A model that always answers {common!r} has an accuracy of about {share:.0f} % "
+        f"{_describe_imbalance(profile)} Always predicting {common!r} has an accuracy of about {share:.0f} % "
         f"on images like these, and the best checkpoint is chosen by accuracy. Choose val_f1 or val_recall as the "
         f"checkpoint metric, or auto."
     )

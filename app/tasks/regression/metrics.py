@@ -128,8 +128,8 @@ def describe_limits(num_images: int) -> dict[str, Any]:
     share = share_unseen(num_images)
     return {
         "unseen_share": share,
-        "note": f"{num_images:,} images can miss a kind of image that is up to {100 * share:.2g} % of what the model "
-        "will see. The intervals do not cover larger errors on such images.",
+        "note": f"{num_images:,} images may contain no example of a kind of image that is up to "
+        f"{100 * share:.2g} % of all future images. The intervals do not cover larger errors on such images.",
     }
 
 

@@ -53,7 +53,7 @@ def test_an_observer_that_raises_does_not_keep_the_job_from_ending(
     job = studio.run("succeed")
     assert job.status == "failed"
     assert job.error is not None
-    assert job.error.message == "What the job made could not be kept: no room"
+    assert job.error.message == "The result of the job could not be saved: no room"
 
 
 def test_what_waits_starts_once_the_disk_can_be_written(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_what_waits_starts_once_the_disk_can_be_written(studio: Studio, monkeypa
         ("return_nonsense", "PydanticSerializationError", "object", "Traceback"),
         ("crash", "Crash", "SIGSEGV", "Segmentation fault"),
         ("be_killed", "Killed", "SIGKILL", ""),
-        ("be_interrupted", "Signal", "ended from outside by SIGINT", ""),
+        ("be_interrupted", "Signal", "stopped from outside by SIGINT", ""),
         ("exit_like_a_library", "ProcessExit", "A library ended the job's process with exit code 1", "SystemExit"),
         ("no_such_kind", "UnknownKind", "no_such_kind", ""),
     ],

@@ -51,6 +51,8 @@ def rows(*cells: str, header: str = "", start: int = 0) -> str:
         "sep=;\nfilename;breed\n0.png;cat\n1.png;dog\n",
         '"sep=|"\nfilename|breed\n0.png|cat\n1.png|dog\n',
         "0.png cat\n1.png dog\n",
+        "Pictures of pets\nfilename,breed\n0.png,cat\n1.png,dog\n",
+        "Pets;\n;\nMade in May;\nfilename;breed\n0.png;cat\n1.png;dog\n",
     ],
 )
 def test_a_label_is_found(root: Path, text: str) -> None:

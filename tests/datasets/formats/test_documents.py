@@ -12,6 +12,7 @@ from app.datasets.formats.base import ChoiceError, SourceError
 from app.datasets.formats.check import check_source
 from app.datasets.formats.coco import FORMAT as COCO
 from app.datasets.formats.csv_table import FORMAT as TABLE
+from app.datasets.formats.document_sets import MAX_CANDIDATES
 from app.datasets.formats.json_documents import inspect_json
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
@@ -273,3 +274,50 @@ def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
         ("error", "several_annotations", 1),
     ]
     assert found.problems.covered == {root / "1.png", root / "2.png"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.json", '[{"id": 1, "data": {}, "annotations": []}]', "a.json is a Label Studio export"),
+        ("a.json", '[{"file_name": "0.png", "label": "x"}]', "a.json is a list of records"),
+        ("a.json", '{"images": [], "categories": []}', "like COCO, but without annotations"),
+        ("a.xlsx", "PK\x03\x04 no zip", "a.xlsx is no Excel workbook"),
+        ("a.xls", "old", "a.xls is a table that is not read"),
+    ],
+)
+def test_a_source_that_nothing_reads_says_why_its_documents_are_none(
+    tmp_path: Path, name: str, content: str, told: str
+) -> None:
+    write_image(tmp_path / "in" / "0.png")
+    (tmp_path / "in" / name).write_text(content)
+    [problem] = check(tmp_path / "in").problems
+    assert told in problem.message
+
+
+@pytest.mark.parametrize("option", ["target_columns", "filename_column", "split_column"])
+def test_columns_of_tables_in_subsets_can_be_chosen_after_a_refusal(tmp_path: Path, option: str) -> None:
+    for folder in ("train", "val"):
+        write_image(tmp_path / "in" / folder / "0.png")
+        (tmp_path / "in" / folder / "metadata.csv").write_text("file_name,a,b\n0.png,1,2\n")
+    report = check(tmp_path / "in", **{option: ["c"] if option == "target_columns" else "c"})
+    assert (report.can_import, [column.name for column in report.columns]) == (False, ["file_name", "a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [(".txt", "0 0.5 0.5 0.1 0.1\n"), (".json", '{"shapes": [], "imagePath": "0.png"}'), (".csv", "x,y\n1,2\n")],
+)
+def test_a_document_beside_each_image_costs_little(tmp_path: Path, ending: str, content: str) -> None:
+    num_images = 100
+    root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(num_images)))
+    for number in range(num_images):
+        (root / f"{number}{ending}").write_text(content)
+    told: list[str] = []
+    work = Work(on_progress=lambda doing, done, total: told.append(doing), interval_s=0.0)
+    assert not TABLE.is_match(root, ImportOptions(), work)
+    assert not COCO.is_match(root, ImportOptions(), work)
+    assert len({doing for doing in told if "Finding the" in doing or "Looking into" in doing}) <= 2 * MAX_CANDIDATES
+    (root / "zz_labels.csv").write_text("filename,label\n0.png,a\n")
+    assert TABLE.is_match(root, ImportOptions(), Work())
+    assert labels(scan_folder(root)) == [("0.png", "a")]

@@ -76,3 +76,16 @@ def test_a_class_called_images_beside_others_is_doubted_and_can_be_left_out(tmp_
     assert (group.kind, report.class_counts) == ("doubtful_class", {"cat": 2, "dog": 2, "images": 2})
     without = look_at(root, **group.remedies[0].options)
     assert (without.class_counts, without.num_lost, without.num_files) == ({"cat": 2, "dog": 2}, 0, 6)
+
+
+@pytest.mark.parametrize("name", ["unlabeled", "Unsorted", "todo"])
+def test_a_folder_of_images_without_a_class_is_doubted(tmp_path: Path, name: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("cat", "dog", name)))
+    (group,) = report.groups
+    assert (group.kind, group.remedies[0].options) == ("doubtful_class", {"class_mapping": {name: None}})
+
+
+def test_images_beside_their_thumbnails_are_no_two_classes(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("images", "thumbnails"), {"annotations.xml": "<a/>"}))
+    assert (report.can_import, report.num_lost) == (False, 4)
+    assert "Other files there: annotations.xml" in report.problems[0].message
