@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 
 def gradient(height: int = 24, width: int = 32) -> np.ndarray[Any, Any]:
@@ -19,14 +20,13 @@ def gradient(height: int = 24, width: int = 32) -> np.ndarray[Any, Any]:
 
 
 def write_image(path: Path, array: np.ndarray[Any, Any] | None = None, **options: Any) -> Path:
-    """Write a picture in the format of the path's ending, folders included; without pixels one of its own per name."""
+    """Write a picture in the format of the path's ending, folders included; a PNG without given pixels is another file for each name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if array is None:
-        array = gradient()
-        array[0, 0] = list(zlib.crc32("/".join(path.parts[-3:]).encode(errors="surrogateescape")).to_bytes(4, "big"))[
-            :3
-        ]
-    Image.fromarray(array).save(path, **options)
+    if array is None and path.suffix == ".png":
+        info = PngInfo()
+        info.add_text("name", "/".join(path.parts[-3:]).encode("ascii", "backslashreplace").decode())
+        options = {"pnginfo": info, **options}
+    Image.fromarray(gradient() if array is None else array).save(path, **options)
     return path
 
 
