@@ -20,7 +20,10 @@ def gradient(height: int = 24, width: int = 32) -> np.ndarray[Any, Any]:
 
 
 def write_image(path: Path, array: np.ndarray[Any, Any] | None = None, **options: Any) -> Path:
-    """Write a picture in the format of the path's ending, folders included; a PNG without given pixels is another file for each name."""
+    """Write a picture in the format of the path's ending, folders included.
+
+    Without given pixels all show the same, and a PNG is another file for each name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if array is None and path.suffix == ".png":
         info = PngInfo()
