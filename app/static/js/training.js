@@ -156,7 +156,7 @@
     button.removeAttribute("aria-busy");
     const content = await answer?.json().catch(() => null);
     if (answer?.ok) Studio.toast({ text: `Added ${content.data.file}` });
-    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server does not answer. Nothing was added." });
+    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server is not responding. Nothing was added." });
     askChecks(0);
   };
   document.addEventListener("click", (event) => {
