@@ -130,7 +130,7 @@ def test_training_images_are_named_and_every_format_has_a_text(label_export: Exp
     texts = [write_readme(spec, metadata, certificate, {"values": [2]}) for spec in FORMATS]
     assert len(texts) == 2
     for text in texts:
-        assert "| score | 0.5 | none | 12 of train | training, on the images that it learned from |" in text
+        assert "| score | 0.5 | none | 12 of train | training, on the training images themselves |" in text
         assert "Training images took part" in text
     withheld = {"metric": "other", "low": None, "high": None, "level": None, "not_enough_images": "All errors are 0."}
     covered = MEASUREMENT.model_copy(update={"not_covered": "12 images can miss something."})
