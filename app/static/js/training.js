@@ -235,7 +235,7 @@
     const ours = findChanges(readNow() || {});
     const both = changed.filter((path) => valueAt(ours, path) !== undefined && !agrees(valueAt(ours, path), valueAt(record, path)));
     if (hasMoved) elsewhere = `Changed elsewhere: this experiment is now ${record.status}. Discard your changes to see it.`;
-    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save to use your values, or discard your changes to use theirs.`;
+    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save to keep yours, Discard to use theirs.`;
     else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Saving keeps both changes.`;
     showState();
   };
