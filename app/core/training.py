@@ -379,7 +379,7 @@ def _refuse_continuing(project_id: str, record: ExperimentRecord, verb: str) -> 
     body = {"epochs": int(record.hyperparameters["max_epochs"])}
     msg = (
         f"An experiment that is completed cannot be {verb}. To train it for more epochs, POST to {path}: it makes a "
-        f"fork that starts from the last checkpoint. Restart or duplicate it to begin anew."
+        f"fork that starts from the last checkpoint. Restart or duplicate it to train from scratch."
     )
     return ConflictError(msg, {"more_epochs": {"method": "POST", "path": path, "body": body}})
 

@@ -40,7 +40,7 @@ class PixelSample:
         chosen = self._choose()
         try:
             for number, (image, _) in enumerate(chosen):
-                work.step("Looking at pixels", number, len(chosen))
+                work.step("Reading pixels", number, len(chosen))
                 self._look_at(image, work)
         except LimitError:
             pass  # what was seen until now is said; the headers say how far the reading came

@@ -77,7 +77,7 @@ class PixelSurvey:
         if self._transparent:
             count = len(self._transparent)
             what = "image with transparent pixels is" if count == 1 else "images with transparent pixels are"
-            part = "Of the images that were looked at, " if self._num_looks < self._num_candidates else ""
+            part = "Of the images that were measured, " if self._num_looks < self._num_candidates else ""
             notes.append(f"{part}{count:,} {what} laid on {self._background_name}.")
         return notes
 

@@ -107,7 +107,7 @@ def _list_files(spec: FormatSpec) -> str:
         ("SHA256SUMS", "checksums of all files, for `sha256sum -c SHA256SUMS`"),
         (
             "golden/",
-            "original images, the inputs made from them (`golden.npz`) and the expected predictions (`expected.json`)",
+            "original images, their inputs (`golden.npz`) and the expected predictions (`expected.json`)",
         ),
     ]
     if spec.predict_script is not None:

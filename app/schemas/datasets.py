@@ -79,7 +79,8 @@ class ImportOptions(StrictModel):
         None, max_length=1000, description="CSV columns with the label or the values."
     )
     split_column: str | None = Field(
-        None, description="CSV column with train, val or test; found by itself when left out, not used when empty."
+        None,
+        description="CSV column with train, val or test; detected automatically when left out, not used when empty.",
     )
     annotation_file: str | None = Field(None, description="Annotation file inside the source, when there are several.")
     class_mapping: dict[str, ClassName | None] = Field(

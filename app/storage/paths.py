@@ -177,7 +177,7 @@ class WorkspacePaths:
         return self.project_dir(project_id) / "checks"
 
     def check_dir(self, project_id: str, job_id: str) -> Path:
-        """Directory of a dry run: check.json, report.json, problems.csv."""
+        """Directory of a dry run: check.json, report.json, problems.csv, previews/"""
         return self.checks_dir(project_id) / check_id("job", job_id)
 
     def dataset_problems_file(self, project_id: str) -> Path:

@@ -54,7 +54,7 @@ def check_frozen(facts: RunFacts) -> Iterator[RunCheck]:
             field="model.freeze_backbone",
             title="The frozen backbone is random",
             message="Without pretrained weights the backbone begins with random numbers, and freezing keeps them, so "
-            "the head learns from random features. Train the whole network, or start from pretrained weights.",
+            "the head gets random features. Train the whole network, or start from pretrained weights.",
             fixes=fixes,
         )
 

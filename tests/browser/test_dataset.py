@@ -76,7 +76,7 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     page.locator("[data-upload-folder]").set_input_files(source)
     expect(dialog.get_by_text("110 of 111 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_text("111 files uploaded")).to_be_visible()
-    expect(dialog.get_by_text("55 files left out")).to_be_visible()
+    expect(dialog.get_by_text("55 files skipped")).to_be_visible()
     expect(dialog.get_by_text("broken.png")).to_be_visible()
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of ring").fill("circle")
@@ -306,7 +306,7 @@ def test_an_import_is_followed_and_cancelled_on_the_page(
     expect(page.get_by_text("41 of 165")).to_be_visible()
     assert page.locator("progress:visible").get_attribute("max") == "165"
     page.get_by_role("button", name="Cancel", exact=True).click()
-    page.get_by_role("button", name="Cancel the import").click()
+    page.get_by_role("button", name="Cancel import").click()
     expect(page.get_by_text("The import was cancelled")).to_be_visible()
     expect(page.get_by_role("heading", name="No images yet")).to_be_visible()
 

@@ -75,7 +75,7 @@ def test_two_tabs_that_change_different_settings_both_keep_theirs(
     field(here, "Max epochs").fill("13")
     save(here)
     expect(state_of(there)).to_have_text(
-        "Changed elsewhere too: Max epochs. Save to use your values, or discard your changes to use theirs."
+        "Changed elsewhere too: Max epochs. Save to keep yours, Discard to use theirs."
     )
     expect(field(there, "Max epochs")).to_have_value("12")
     there.get_by_role("button", name="Discard").click()

@@ -85,7 +85,7 @@ def test_a_class_without_validation_images_is_named(studio: Studio, imported_id:
     record = set_metric(studio, imported_id, record, checkpoint_metric="val_class_recall", checkpoint_class="red")
     with pytest.raises(ValidationFailedError) as refused:
         studio.training.start_training(imported_id, record.id)
-    assert "no validation image of 'red', so its recall cannot choose" in str(refused.value.details)
+    assert "no validation images of 'red', so its recall cannot choose" in str(refused.value.details)
     record = set_metric(studio, imported_id, record, checkpoint_class="blue")
     started = studio.training.start_training(imported_id, record.id)
     assert warning in started.warnings

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 
 def gradient(height: int = 24, width: int = 32) -> np.ndarray[Any, Any]:
@@ -19,8 +20,15 @@ def gradient(height: int = 24, width: int = 32) -> np.ndarray[Any, Any]:
 
 
 def write_image(path: Path, array: np.ndarray[Any, Any] | None = None, **options: Any) -> Path:
-    """Write a picture in the format of the path's ending, folders included."""
+    """Write a picture in the format of the path's ending, folders included.
+
+    Without given pixels all show the same, and a PNG is another file for each name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if array is None and path.suffix == ".png":
+        info = PngInfo()
+        info.add_text("name", "/".join(path.parts[-3:]).encode("ascii", "backslashreplace").decode())
+        options = {"pnginfo": info, **options}
     Image.fromarray(gradient() if array is None else array).save(path, **options)
     return path
 

@@ -149,7 +149,7 @@ def test_the_readme_of_an_export_says_what_was_measured(label_export: Export, tm
     for part in ("| score | 0.5 | 0.4 to 0.6 (95%) | 12 of test | an evaluation | 2026-01-02 |", "bolt, nut, washer",
                  "| `probabilities` | (batch, 3) |", "predict.py", "uint8, (batch, 3, "):  # fmt: skip
         assert part in text
-    assert "Training images took part" not in text
+    assert "Training images are included" not in text
 
 
 def test_training_images_are_named_and_every_format_has_a_text(label_export: Export) -> None:
@@ -159,8 +159,8 @@ def test_training_images_are_named_and_every_format_has_a_text(label_export: Exp
     texts = [write_readme(spec, metadata, certificate, {"values": [2]}) for spec in FORMATS]
     assert len(texts) == 2
     for text in texts:
-        assert "| score | 0.5 | none | 12 of train | training, on the images that it learned from |" in text
-        assert "Training images took part" in text
+        assert "| score | 0.5 | none | 12 of train | training, on the training images themselves |" in text
+        assert "Training images are included" in text
     withheld = {"metric": "other", "low": None, "high": None, "level": None, "not_enough_images": "All errors are 0."}
     covered = MEASUREMENT.model_copy(update={"not_covered": "12 images can miss something."})
     both = make_metadata([covered, MEASUREMENT.model_copy(update=withheld), covered])

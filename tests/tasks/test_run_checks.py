@@ -152,7 +152,7 @@ def test_nothing_is_said_of_the_weights_of_a_fork(name: str) -> None:
 
 def test_random_features_are_called_so_and_the_whole_network_is_offered_first() -> None:
     check = find(facts_of(model=FROZEN), "frozen_without_weights")
-    assert "the head learns from random features" in check.message
+    assert "the head gets random features" in check.message
     assert [fix.label for fix in check.fixes] == ["Train the whole network", "Use pretrained weights"]
 
 

@@ -65,10 +65,10 @@ def restart_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, 
 def train_more(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: MoreEpochsRequest | None = None
 ) -> Response:
-    """Makes a fork that starts from the last checkpoint, and trains it; the answer names the fork.
+    """Creates a fork that starts from the last checkpoint, and trains it; the answer names the fork.
 
     The fork has the same settings but for its epochs and a short warm-up. Its optimizer and its learning rate schedule
-    begin anew.
+    start from the beginning.
     """
     return present(request, studio.more_epochs.train_more(pid, eid, body.epochs if body else None))
 

@@ -86,7 +86,7 @@ def _name_links(tree: SourceTree, problems: ProblemList, work: Work) -> None:
     """Name links to the outside, to nothing and to folders; a link to a file inside is what its file is."""
     for folder in tree.top.iterate():
         for number, link in enumerate(folder.links):
-            work.step("Looking at links", number, len(folder.links))
+            work.step("Checking links", number, len(folder.links))
             name = folder.join(link.name)
             if link.target is None:
                 _name_lost_link(folder, link, name, problems)

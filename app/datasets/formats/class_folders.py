@@ -201,7 +201,8 @@ def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
     holding = [item for item in folders if item.folder.num_below]
     if holding and all(item.raw_class.casefold() in NOT_CLASSES for item in holding):
         names = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in holding)
-        msg = f"All images lie in {names}, which is no class, and no document says their classes.{_name_others(top)}"
+        where = f"All images lie in {names}, which is not the name of a class"
+        msg = f"{where}, and no annotation file was found.{_name_others(top)}"
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
 
 

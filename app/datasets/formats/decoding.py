@@ -55,7 +55,7 @@ def _order(images: Sequence[FoundImage], work: Work) -> list[int]:
     suspects: list[int] = []
     others: list[int] = []
     for index, image in enumerate(images):
-        work.step("Looking at the ends of files", index, len(images))
+        work.step("Checking the ends of files", index, len(images))
         (others if _ends_well(image.path) else suspects).append(index)
     return suspects + others
 

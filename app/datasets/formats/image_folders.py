@@ -61,7 +61,7 @@ class ImageFolders:
         found: list[_Found] = []
         reader = _NestedReader(class_folders, problems, nested, is_expected=holder is not None)
         for item in class_folders:
-            work.step("Looking at the class folders", len(found))
+            work.step("Reading the class folders", len(found))
             own = [_Found(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
             if not item.folder.num_below:
                 problems.warn(item.name, "The folder has no images.", "Put images into it, or remove it.", kind="empty")

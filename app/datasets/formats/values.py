@@ -53,7 +53,7 @@ def warn_of_columns(
 ) -> None:
     """Warn of columns in which every number is the same, in which float64 or float32 cannot tell the numbers apart."""
     for index, name in enumerate(names if rows else ()):
-        work.step(f"Looking at the values of {table_name}", index, len(names))
+        work.step(f"Checking the values of {table_name}", index, len(names))
         column = [row[index] for row in rows]
         low, high = min(column), max(column)
         if max(abs(low), abs(high)) > MAX_FLOAT32:

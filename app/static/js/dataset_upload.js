@@ -54,7 +54,7 @@
   const refusal = (files, maxBytes) => {
     if (!files.length) return "This folder contains no files.";
     const zips = files.filter(({ name }) => /\.zip$/i.test(name));
-    if (zips.length && files.length > 1) return "Drop either one zip file, or images and folders. A zip file is imported as a complete dataset.";
+    if (zips.length && files.length > 1) return "Drop one zip file, or images and folders, not both.";
     const large = files.find(({ file }) => file.size + BYTES_PER_PART > maxBytes);
     if (!large) return "";
     const hint = zips.length ? "Unzip it and drop the folder" : "Leave it out";
@@ -183,7 +183,7 @@
   };
   const canImport = () => byId("dataset-content").dataset.state === "empty";
   const whyNot = () => (byId("dataset-content").dataset.state === "importing"
-    ? "An import is already running. Cancel it to import other images."
+    ? "An import is already running. Cancel it first."
     : "This project already has a dataset. Clear it to import other images.");
   const take = async (transfer) => {
     const files = filesOfDrop(transfer); /* the list is gone after the event, so it is read at once */

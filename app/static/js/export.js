@@ -23,7 +23,7 @@
       Studio.toast({ text: "Copied" });
     } catch {
       getSelection().selectAllChildren(document.querySelector(button.dataset.copy));
-      Studio.toast({ kind: "info", text: "Your browser does not allow copying from this page. The lines are selected: press Ctrl+C." });
+      Studio.toast({ kind: "info", text: "Copying is not allowed here. The lines are selected: press Ctrl+C." });
     }
   };
   document.addEventListener("change", (event) => {

@@ -156,7 +156,7 @@
     button.removeAttribute("aria-busy");
     const content = await answer?.json().catch(() => null);
     if (answer?.ok) Studio.toast({ text: `Added ${content.data.file}` });
-    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server does not answer. Nothing was added." });
+    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server is not responding. Nothing was added." });
     askChecks(0);
   };
   document.addEventListener("click", (event) => {
@@ -235,7 +235,7 @@
     const ours = findChanges(readNow() || {});
     const both = changed.filter((path) => valueAt(ours, path) !== undefined && !agrees(valueAt(ours, path), valueAt(record, path)));
     if (hasMoved) elsewhere = `Changed elsewhere: this experiment is now ${record.status}. Discard your changes to see it.`;
-    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save to use your values, or discard your changes to use theirs.`;
+    else if (both.length) elsewhere = `Changed elsewhere too: ${listLabels(both)}. Save to keep yours, Discard to use theirs.`;
     else elsewhere = `Changed elsewhere: ${listLabels(changed)}. Saving keeps both changes.`;
     showState();
   };

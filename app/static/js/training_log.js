@@ -66,7 +66,7 @@
   const pressFollow = (isOn) => {
     const button = part("[data-log-follow]");
     button.setAttribute("aria-pressed", String(isOn));
-    part("[data-log-state]").textContent = isOn ? "" : "Paused. Choose Follow log to continue.";
+    part("[data-log-state]").textContent = isOn ? "" : "Paused";
     if (isOn) read();
   };
 

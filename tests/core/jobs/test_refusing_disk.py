@@ -88,7 +88,7 @@ def test_an_end_for_which_there_is_no_room_is_called_that(studio: Studio, number
     job = studio.run("succeed")
     assert job.error is not None
     assert (job.status, job.error.type) == ("failed", "DiskFull")
-    assert "Free some space" in job.error.message
+    assert "Free up disk space" in job.error.message
     wait_for(lambda: [each.status for each in observer.finished] == ["failed"], 20)
 
 
