@@ -15,7 +15,7 @@ from pathlib import Path
 from app.config import Settings
 from app.core.exceptions import ConflictError, ValidationFailedError, invalid_field
 from app.core.import_sources import refuse_workspace
-from app.datasets.formats.base import clean_text
+from app.datasets.formats.base import clean_text, is_readable
 from app.datasets.formats.registry import list_formats
 from app.datasets.formats.walking import is_junk
 from app.regular_files import is_system_folder
@@ -236,7 +236,7 @@ def _can_be_shown(name: str) -> bool:
 
 def _is_text(name: str) -> bool:
     """Say whether a name is one that a page can send back; the others can be imported by the folder above."""
-    return clean_text(name) == name and name.isprintable()
+    return clean_text(name) == name and is_readable(name)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

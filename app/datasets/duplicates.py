@@ -24,15 +24,18 @@ _USED = ("train", "val", "test")
 def hash_copies(images: Sequence[FoundImage], work: Work, max_seconds: float) -> tuple[dict[Path, str], bool]:
     """Return the hash of each file of which another may be a copy, and whether the time was enough for all of them.
 
-    Files are told apart by their sizes, then by their last bytes, so that few are read in full.
+    Files are told apart by their sizes, then by their last bytes, so that few are read in full. A file that has
+    several names, as links give it, is a copy of itself.
     """
     until_s = time.monotonic() + max_seconds
     hashes: dict[Path, str] = {}
-    rest = list(dict.fromkeys(image.path for image in images))
+    names = {image.path: image.name for image in images}
+    linked = {image.path for image in images if names[image.path] != image.name}
+    rest = list(names)
     try:
         for describe in (_size_of, _end_of):
             rest = _keep_equal(rest, describe, work, until_s)
-        for number, path in enumerate(rest):
+        for number, path in enumerate(dict.fromkeys([*linked, *rest])):
             _step(number, work, until_s)
             with contextlib.suppress(OSError):
                 hashes[path] = hash_file(path)[0]
@@ -48,7 +51,7 @@ def warn_of_copies(images: Sequence[FoundImage], hashes: Sequence[str], problems
         if digest:
             groups[digest].append(image)
     for group in groups.values():
-        if len({image.path for image in group}) > 1:
+        if len({image.name for image in group}) > 1:
             _warn_of_group(group, problems)
 
 

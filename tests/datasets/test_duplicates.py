@@ -115,3 +115,26 @@ def test_the_dry_run_and_the_import_name_the_same_copies(tmp_path: Path) -> None
     importer.run(FakeContext(out, make_payload(root)))
     messages = {problem.message for problem in read_table(out).problems}
     assert set(groups.values()) <= messages
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "kind"),
+    [
+        ("train/dog/link.png", "train/cat/1.png", "identical_other_label"),
+        ("val/cat/link.png", "train/cat/1.png", "identical_across_subsets"),
+        ("train/cat/link.png", "train/cat/1.png", "identical_images"),
+    ],
+)
+def test_a_link_to_an_image_is_a_copy_of_it(tmp_path: Path, link: str, target: str, kind: str) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    for name in ("train/cat/1", "train/dog/1", "val/cat/1", "val/dog/1"):
+        write_image(root / f"{name}.png")
+    (root / link).symlink_to(root / target)
+    report = check_source(Source(root, "label", ["image_folders"]))
+    found = [problem for problem in report.problems if problem.kind.startswith("identical")]
+    assert [problem.kind for problem in found] == [kind]
+    assert link in found[0].message
+    assert target in found[0].message
+    out.mkdir()
+    importer.run(FakeContext(out, make_payload(root)))
+    assert found[0].message in {problem.message for problem in read_table(out).problems}

@@ -7,6 +7,7 @@ reading them is the same for every format and is done by the dry run and by the 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_NOTE_CHARACTERS = 500
 
+JOINERS = "\u200c\u200d"
+"""Characters that show nothing and change how those beside them are drawn: they may belong to a name."""
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python keeps a byte of a name that is no UTF-8
 # Files that the message about a folder names before "and N more".
 _MAX_NAMED_FILES = 3
@@ -322,6 +325,20 @@ def clean_text(text: str) -> str:
     return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def is_readable(text: str) -> bool:
+    """Say whether text consists of characters that people can read, so that it can be the name of a class.
+
+    Joiners belong to emoji and to words of several scripts, and a copied name may have another blank than U+0020.
+    """
+    if text.isprintable():
+        return True
+    return any(character.isprintable() for character in text) and all(map(_is_readable, text))
+
+
+def _is_readable(character: str) -> bool:
+    return character.isprintable() or character in JOINERS or unicodedata.category(character) == "Zs"
+
+
 def _printable(text: str) -> str:
     """Return text that every terminal, page and JSON document can hold: no control characters, no lone surrogates."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in shorten(text, 500))
+    return "".join(c if _is_readable(c) else c.encode("unicode_escape").decode("ascii") for c in shorten(text, 500))

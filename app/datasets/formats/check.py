@@ -28,7 +28,7 @@ _MAX_NAMES = 1000
 # Annotation files that are a button each; all of them are in a list.
 _MAX_OFFERED = 4
 # A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
-_MAX_CHECK_S, _MIN_DECODING_S, _MAX_HASHING_S = 4.0, 1.0, 1.0
+_MAX_CHECK_S, _MAX_HASHING_S, _MIN_STEP_S = 4.0, 1.0, 0.5
 
 
 def check_source(source: Source, scratch_dir: Path | None = None, pictures_dir: Path | None = None) -> ImportReport:
@@ -71,16 +71,15 @@ def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList)
 
 
 def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> ImportReport:
-    began_s = time.monotonic()
+    ends_s = time.monotonic() + _MAX_CHECK_S
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)
-    hashes, is_compared = hash_copies(images, work, _MAX_HASHING_S)
+    hashes, is_compared = hash_copies(images, work, min(_MAX_HASHING_S, _time_left(ends_s)))
     num_readable = len(images)
-    left_s = max(_MIN_DECODING_S, _MAX_CHECK_S - (time.monotonic() - began_s))
-    images, num_decoded = find_damaged(images, work, scan.problems, left_s)
+    images, num_decoded = find_damaged(images, work, scan.problems, _time_left(ends_s))
     counts = count_classes(image.annotations for image in images)
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
@@ -115,6 +114,11 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         notes=notes,
         can_import=bool(images),
     )
+
+
+def _time_left(ends_s: float) -> float:
+    """Return the seconds that a step may take, a few tenths at least: what stands out most is found first."""
+    return max(_MIN_STEP_S, ends_s - time.monotonic())
 
 
 def _offer_documents(kinds: Sequence[str], documents: Sequence[str], problems: ProblemList) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset
+from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset, is_readable
 from app.datasets.formats.layouts import HOLDERS, NOT_CLASSES, find_tool_layout
 from app.datasets.formats.tree import Folder, SourceTree
 from app.schemas.datasets import SplitValue
@@ -240,18 +240,18 @@ def _list_unread(folder: Folder, reason: str) -> Iterator[UnreadFiles]:
 def name_classes(raw_names: Iterable[str], problems: ProblemList) -> dict[str, str]:
     """Return a class name for each name of a folder: text that JSON can hold, and never one for two folders."""
     unique = sorted(set(raw_names))
-    names = {raw: raw for raw in unique if raw == clean_text(raw) and raw.isprintable()}
+    names = {raw: raw for raw in unique if raw == clean_text(raw) and is_readable(raw)}
     for raw in unique:
         if raw in names:
             continue
-        plain = "".join(c if c.isprintable() else "?" for c in clean_text(raw))
+        plain = "".join(c if is_readable(c) else "?" for c in clean_text(raw))
         name, number = plain, 1
         while name in names.values():
             number += 1
             name = f"{plain} ({number})"
         names[raw] = name
         message = (
-            f"The name of the folder has bytes or characters that are no text ({_show(raw)}); its class is {name!r}."
+            f"The name of the folder has bytes or characters that are no text ({_show(raw)}); its class is '{name}'."
         )
         problems.warn(name, message, "Rename the folder, or give the class another name.", kind="undecodable_name")
     return names

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
+from app.datasets.formats.base import FoundImage, Scan, SourceError, is_readable, shorten
 from app.datasets.formats.document_sets import choose_documents, find_candidates, join_parts
 from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
 from app.datasets.formats.json_documents import inspect_json
@@ -111,7 +111,7 @@ class _Reader:
             name = str(entry.name).strip()
             if index == root:
                 self._notes.append(f"The category {name!r} is the root of the others, and no image has it: left out.")
-            elif not name or len(name) > 200 or not name.isprintable():
+            elif not name or len(name) > 200 or not is_readable(name):
                 self._add(f"/categories/{index}/name", f"{shorten(name)!r} is not a usable class name.", "Rename it.")
             elif entry.id in found:
                 self._add(f"/categories/{index}/id", f"The id {entry.id!r} is used twice.", "Give it an id of its own.")

@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from app.datasets.formats.base import FoundImage, ProblemList
+from app.datasets.formats.base import JOINERS, FoundImage, ProblemList
 from app.datasets.table import Annotation, Label
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import Remedy
 
 _MAX_TWINS = 1000
+_WITHOUT_JOINERS = str.maketrans("", "", JOINERS)
 
 
 def count_classes(annotations: Iterable[Sequence[Annotation]]) -> Counter[str]:
@@ -127,11 +128,14 @@ def _extend_mapping(
 
 
 def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(unicodedata.normalize("NFC", name).split()).casefold())
+    name = unicodedata.normalize("NFC", name.translate(_WITHOUT_JOINERS))
+    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())
 
 
 def _describe_difference(names: Sequence[str]) -> str:
     composed = {unicodedata.normalize("NFC", name) for name in names}
     if len(composed) == 1:
         return "the form of their accented letters"
+    if len({name.translate(_WITHOUT_JOINERS) for name in composed}) == 1:
+        return "characters that show nothing"
     return "letter case" if len({name.casefold() for name in composed}) == 1 else "blanks and letter case"

@@ -58,6 +58,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "nested_twin": ProblemKind("Folders below a class folder that are named like another class"),
         "no_annotation": ProblemKind("Images without an annotation"),
         "not_in_table": ProblemKind("Images that no document names"),
+        "other_folder": ProblemKind("Labels that differ from the names of the folders"),
         "one_hot_row": ProblemKind("Rows with no class or with several"),
         "pixel_scale": ProblemKind("Images whose values are of two kinds"),
         "repeated_row": ProblemKind("Images that have more than one entry"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from app.datasets.formats.base import ProblemList, shorten
+from app.datasets.formats.base import ProblemList, is_readable, shorten
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
@@ -210,7 +210,7 @@ def _count_swallowed(cells: Sequence[str]) -> int:
 def _label(text: str) -> str:
     if not text:
         raise RowError("The label is empty.", "Write the class of the image.", "bad_label")
-    if len(text) > 200 or not text.isprintable():
+    if len(text) > 200 or not is_readable(text):
         msg = f"The label {shorten(text)!r} is not a usable class name."
         raise RowError(msg, "Use a name of up to 200 printable characters.", "bad_label")
     return text

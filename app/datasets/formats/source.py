@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from app.datasets.formats.accounting import Inventory, account_for_files, list_n
 from app.datasets.formats.archive_kinds import FIX, find_other_archive
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
+from app.datasets.formats.disagreement import find_disagreement
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
 from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
@@ -144,7 +145,7 @@ def _scan_first(
     if isinstance(result, ChoiceError):
         raise result
     if isinstance(result, Scan) and result.images:
-        return readings[0], result
+        return _prefer_folders(readings, result, rewind, root, source, options)
     rewind_others = source.work.mark_problems()
     for reading in readings[1:]:
         other = _try_scan(reading, root, source, options)
@@ -157,6 +158,36 @@ def _scan_first(
     if isinstance(result, SourceError):
         raise result
     return readings[0], result
+
+
+def _prefer_folders(
+    readings: Sequence[_Reading],
+    scan: Scan,
+    rewind: Callable[[], None],
+    root: Path,
+    source: Source,
+    options: ImportOptions,
+) -> tuple[_Reading, Scan]:
+    """Return the folders of classes instead of a document that contradicts them and leaves images out.
+
+    Such a document holds predictions more often than labels. One that names every image is read, with a warning.
+    """
+    tree = read_tree(root, source.work)
+    found = None if options.target_columns else find_disagreement(scan, tree)
+    if found is None:
+        return readings[0], scan
+    folders = next((reading for reading in readings[1:] if not reading.format.document_endings), None)
+    if folders is not None and len(scan.images) < tree.top.num_below:
+        rewind()
+        other = _try_scan(folders, root, source, options)
+        if isinstance(other, Scan) and len(other.images) > len(scan.images):
+            note = f"Read as {folders.format.name}: {found.message} It names {found.num_named:,} images only."
+            return folders, replace(other, notes=(*other.notes, note))
+        rewind()
+        scan = _scan(readings[0], root, source, options)
+    fix = "Check which are right. To use the folders, choose the format image_folders."
+    scan.problems.warn(found.document, found.message, fix, kind="other_folder")
+    return readings[0], scan
 
 
 def _try_scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan | SourceError:

@@ -19,7 +19,11 @@ _CLUTTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "
 _SYSTEM = frozenset(
     {"$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found", "lost.dir", "found.000"}
     | {"@eadir", "@recently-snapshot", "#snapshot", "__pycache__", "temporary items", "network trash folder"}
+    | {"@__thumb", "@sharebin", "@tmp", "~snapshot", "$winreagent", "$sysreset", "config.msi", "msocache"}
+    | {"_gsdata_", "thevolumesettingsfolder", "windowsimagebackup"}
 )
+# Bins of older versions of Windows, which always wrote them in capitals; in other letters it may be a class.
+_SYSTEM_CAPITALS = frozenset({"RECYCLER", "RECYCLED"})
 # The longest path that Linux takes.
 MAX_NAME_CHARACTERS = 4096
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -32,7 +36,12 @@ def is_clutter(name: str) -> bool:
 
 def is_junk(name: str) -> bool:
     """Say whether a file or folder is not to be read: hidden, or left behind by an operating system."""
-    return name.startswith(".") or name.casefold() in _CLUTTER or name.casefold() in _SYSTEM
+    return name.startswith(".") or _is_system(name)
+
+
+def _is_system(name: str) -> bool:
+    folded = name.casefold()
+    return folded in _CLUTTER or folded in _SYSTEM or name in _SYSTEM_CAPITALS
 
 
 def resolve_inside(root: Path, name: str) -> Path:

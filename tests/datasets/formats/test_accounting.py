@@ -50,12 +50,20 @@ def test_other_files_are_one_note_and_no_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    ["$RECYCLE.BIN/S-1-5", ".Trash-1000/files", "@eaDir/1.png", ".ipynb_checkpoints", "lost+found", "#recycle"],
+    [
+        *("$RECYCLE.BIN/S-1-5", ".Trash-1000/files", "@eaDir/1.png", ".ipynb_checkpoints", "lost+found", "#recycle"),
+        *("RECYCLER", "RECYCLED", "@__thumb", "~snapshot", "MSOCache"),
+    ],
 )
 def test_images_in_system_folders_are_a_note_and_never_a_class(tmp_path: Path, folder: str) -> None:
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog", folder, f"cat/{folder}")))
     assert (report.classes, report.num_files, report.num_problems) == (["cat", "dog"], 4, 0)
     assert report.notes[0].startswith("4 images in hidden or system folders are not read: ")
+
+
+def test_a_class_of_a_recycling_plant_is_no_bin(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("recycled", "Recycler")))
+    assert (report.classes, report.notes) == (["Recycler", "recycled"], [])
 
 
 def test_hidden_images_of_a_zip_are_a_note_too(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_files_that_seem_cut_off_come_first(tmp_path: Path) -> None:
 
 
 def test_the_report_says_how_many_were_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_MIN_DECODING_S", 0.0)
+    monkeypatch.setattr(check, "_MIN_STEP_S", 0.0)
     monkeypatch.setattr(check, "_MAX_CHECK_S", 0.0)
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog")))
     assert "0 of 4 images were decoded; the import decodes all of them." in report.notes

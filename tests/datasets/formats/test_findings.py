@@ -49,6 +49,8 @@ def test_a_class_without_training_images_says_where_its_images_are(tmp_path: Pat
         ("STRASSE", "stra\u00dfe", "letter case"),
         (COMPOSED, DECOMPOSED, "the form of their accented letters"),
         ("red apple", "Red  Apple", "blanks and letter case"),
+        ("red apple", "red\u00a0apple", "blanks and letter case"),
+        ("\u0645\u06cc\u062e", "\u0645\u06cc\u200c\u062e", "characters that show nothing"),
     ],
 )
 def test_classes_that_may_be_one_are_merged_in_one_press(

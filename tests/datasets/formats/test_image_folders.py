@@ -186,6 +186,28 @@ def test_names_of_folders_that_are_no_text_stay_two_classes(tmp_path: Path, bad:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "\U0001f469\u200d\U0001f469\u200d\U0001f467",  # a family: three emoji that joiners make one
+        "\u0645\u06cc\u200c\u062e\u0648\u0631\u062f",  # a Persian word whose parts a non-joiner keeps apart
+        "\u0915\u094d\u200d\u0937",  # a Hindi half letter
+        "Golden\u00a0Retriever",
+        "\u67f4\u3000\u72ac",
+    ],
+)
+def test_a_class_may_have_any_characters_that_people_can_read(tmp_path: Path, name: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(name, "dog")))
+    assert (report.class_counts, report.num_problems) == ({name: 2, "dog": 2}, 0)
+
+
+@pytest.mark.parametrize("name", ["\u200d\u200c", "a\u202eb", "a\x07b"])
+def test_a_class_has_no_name_that_cannot_be_seen(tmp_path: Path, name: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(name, "dog")))
+    assert (report.num_images, len(problems_of(report, "undecodable_name"))) == (4, 1)
+    assert name not in report.classes
+
+
+@pytest.mark.parametrize(
     ("name", "subset"),
     [
         *(("Train", "train"), ("training_set", "train"), ("train2017", "train"), ("images_train", "train")),

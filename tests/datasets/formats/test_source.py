@@ -65,6 +65,44 @@ def test_a_document_comes_before_class_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "rows",
+    [
+        ["cat/0.png,dog", "cat/1.png,dog"],
+        ["cat/0.png,dog", "dog/0.png,dog"],
+        ["cat/0.png,Elk", "cat/1.png,cat", "elk/0.png,elk"],
+    ],
+)
+def test_predictions_of_some_images_do_not_replace_the_folders(tmp_path: Path, rows: list[str]) -> None:
+    text = "\n".join(["filename,prediction", *rows, ""])
+    root = write_source(tmp_path / "in", two_in("cat", "dog", "elk"), {"predictions.csv": text})
+    report = look_at(root)
+    assert report.class_counts == {"cat": 2, "dog": 2, "elk": 2}
+    assert (report.source_format, report.num_lost, report.num_problems) == ("image_folders", 0, 0)
+    assert any("predictions.csv gives 1" in note or "predictions.csv gives 2" in note for note in report.notes)
+    assert report.documents == ["predictions.csv"]
+    assert look_at(root, annotation_file="predictions.csv").source_format == "csv"
+    assert look_at(root, target_columns=["prediction"]).source_format == "csv"
+
+
+def test_a_table_of_all_images_that_contradicts_the_folders_is_read_with_a_warning(tmp_path: Path) -> None:
+    text = "filename,label\ncat/0.png,cat\ncat/1.png,dog\ndog/0.png,dog\ndog/1.png,dog\n"
+    report = look_at(write_source(tmp_path / "in", two_in("cat", "dog"), {"labels.csv": text}))
+    assert (report.source_format, report.class_counts) == ("csv", {"cat": 1, "dog": 3})
+    (message,) = [problem.message for problem in report.problems if problem.kind == "other_folder"]
+    assert message == "labels.csv gives 1 of 4 images another class than the name of their folder."
+
+
+@pytest.mark.parametrize(
+    "rows", [["cat/0.png,cat", "dog/0.png,dog"], ["cat/0.png,small", "dog/0.png,large"], ["cat/0.png,cat"]]
+)
+def test_a_table_that_the_folders_do_not_contradict_is_read(tmp_path: Path, rows: list[str]) -> None:
+    text = "\n".join(["filename,label", *rows, ""])
+    report = look_at(write_source(tmp_path / "in", two_in("cat", "dog"), {"labels.csv": text}))
+    assert (report.source_format, report.num_images, report.num_lost) == ("csv", len(rows), 4 - len(rows))
+    assert problems_of(report, "other_folder") == []
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
     [("old.csv", "filename,label\nx/1.png,a\nx/2.png,b\n"), ("old.json", coco_document(["x1.png", "x2.png"]))],
 )

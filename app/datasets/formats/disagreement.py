@@ -1,0 +1,46 @@
+"""Compares the labels of a document with the folders that its images lie in: a table of predictions looks like labels.
+
+Only where the labels of the document are names of folders, so that both could be the classes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.datasets.formats.base import FoundImage, Scan, clean_text
+from app.datasets.formats.tree import SourceTree
+from app.datasets.table import Label
+
+
+class Disagreement(NamedTuple):
+    """How many of the `num_named` images of a document have another label than the name of their folder."""
+
+    document: str
+    num_other: int
+    num_named: int
+
+    @property
+    def message(self) -> str:
+        """What was found, in a sentence."""
+        return (
+            f"{self.document} gives {self.num_other:,} of {self.num_named:,} images another class than the name of "
+            "their folder."
+        )
+
+
+def find_disagreement(scan: Scan, tree: SourceTree) -> Disagreement | None:
+    """Return where a document and the folders name different classes; None when they agree or cannot be compared."""
+    labels = {name.casefold() for name in scan.classes}
+    folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_images}
+    if not scan.read_documents or len(folders) < 2 or not labels <= folders:
+        return None
+    num_other = sum(
+        isinstance(annotation, Label) and annotation.class_name.casefold() != _folder_of(image)
+        for image in scan.images
+        for annotation in image.annotations[:1]
+    )
+    return Disagreement(clean_text(scan.read_documents[0]), num_other, len(scan.images)) if num_other else None
+
+
+def _folder_of(image: FoundImage) -> str:
+    return image.path.parent.name.casefold()
