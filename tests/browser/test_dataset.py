@@ -57,7 +57,8 @@ def imported(server: LiveServer, add_project: list[str], source: Path) -> str:
     url = f"{server.url}/api/datasets/{project}"
     job = httpx.post(f"{url}/import/local", json={"source_path": str(source)}).json()["data"]["job_id"]
     server.studio.scheduler.wait(job, 60)
-    assert httpx.post(f"{server.url}/api/splits/{project}", json={"name": "main"}).status_code == 200
+    # The first split of a server imports scikit-learn.
+    assert httpx.post(f"{server.url}/api/splits/{project}", json={"name": "main"}, timeout=60).status_code == 200
     return project
 
 
@@ -175,7 +176,7 @@ def test_filters_are_in_the_address_and_work_with_back(imported: str, watched: W
     expect(page.get_by_label("Search")).to_have_value("_1")
     expect(page.get_by_label("Subset", exact=True)).to_have_value("train")
     page.get_by_label("Search").fill("no such name")
-    page.get_by_role("link", name=re.compile("Drop the search")).click()
+    page.get_by_role("link", name=re.compile("Remove the search")).click()
     expect(page.locator(".image-list tbody tr").first).to_be_visible()
     page.go_back()
     expect(page.get_by_text("No images match")).to_be_visible()
@@ -256,7 +257,8 @@ def test_an_image_is_left_when_another_tab_clears_the_dataset(imported: str, wat
 
 def test_a_picture_that_the_browser_cannot_show_has_its_preview(imported: str, watched: Watched) -> None:
     page = watched.page
-    page.route(re.compile("/images/circle_00.png"), lambda route: route.fulfill(body="no picture", status=200))
+    picture = re.compile(r"/dataset/picture\?image=circle_00.png")
+    page.route(picture, lambda route: route.fulfill(body="no picture", status=200))
     watched.open(f"/projects/{imported}/dataset?image=circle_00.png")
     expect(page.get_by_text("Your browser cannot display this format. This is a small preview.")).to_be_visible()
     assert "/thumbnails/" in (page.locator("#image-detail img").get_attribute("src") or "")
