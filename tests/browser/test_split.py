@@ -46,7 +46,7 @@ def test_split_is_drawn_browsed_and_deleted_by_clicks(watched: Watched, project:
     expect(page.get_by_label("Name")).to_be_focused()
     expect(page.get_by_label("Name")).to_have_value("main")
     expect(page.locator("#split-preview .subsets__count")).to_have_text(["14", "3", "3"], timeout=30_000)
-    page.get_by_label("Validation share in percent, as a number").fill("30")
+    page.get_by_label("Validation percentage, as a number").fill("30")
     assert page.evaluate(SHARES) == [55, 30, 15]
     expect(page.locator("#split-preview .subsets__count")).to_have_text(["11", "6", "3"])
     check_axe(page, "#new-split")
@@ -73,14 +73,14 @@ def test_sliders_obey_the_keyboard_and_always_sum_to_100(watched: Watched, proje
     watched.open(f"/projects/{project}/split")
     page = watched.page
     page.get_by_role("button", name="New split").click()
-    train = page.get_by_label("Train share in percent", exact=True)
+    train = page.get_by_label("Training percentage", exact=True)
     train.focus()
     for key, expected in (("ArrowRight", [71, 15, 14]), ("End", [100, 0, 0]), ("Home", [1, 50, 49])):
         page.keyboard.press(key)
         shares = page.evaluate(SHARES)
         assert sum(shares) == 100
         assert shares == expected
-    page.get_by_label("Test share in percent", exact=True).focus()
+    page.get_by_label("Test percentage", exact=True).focus()
     page.keyboard.press("End")
     assert page.evaluate(SHARES) == [1, 0, 99]
     expect(page.locator("#split-preview .subsets__count")).to_have_text(["1", "0", "19"])

@@ -84,7 +84,7 @@ def import_images(page: Page, source: Path, check_axe: CheckAxe) -> None:
 
 def make_split(page: Page, check_axe: CheckAxe) -> None:
     page.get_by_role("button", name="New split").click()
-    page.get_by_label("Test share in percent, as a number").fill("25")
+    page.get_by_label("Test percentage, as a number").fill("25")
     # The first preview of a server imports scikit-learn.
     expect(page.locator("#split-preview .subsets__count").nth(2)).to_have_text("6", timeout=JOB_MS)
     page.get_by_role("button", name="Create split").click()
