@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-Project = Annotated[str, typer.Argument(help="Id or unique name of a project.", metavar="PROJECT")]
-Experiment = Annotated[str, typer.Argument(help="Id or unique name of an experiment.", metavar="EXPERIMENT")]
+Project = Annotated[str, typer.Argument(help="ID or unique name of a project.", metavar="PROJECT")]
+Experiment = Annotated[str, typer.Argument(help="ID or unique name of an experiment.", metavar="EXPERIMENT")]
 Detach = Annotated[bool, typer.Option("--detach", help="Start the job and return immediately.")]
 Checkpoint = Annotated[str, typer.Option(help="Checkpoint to use: best or last.")]
 Settings = Annotated[

@@ -16,7 +16,7 @@ def compare_experiments(
     ctx: typer.Context,
     project: Project,
     experiments: Annotated[
-        list[str], typer.Argument(help="Ids or unique names of 2 to 6 experiments.", metavar="EXPERIMENTS")
+        list[str], typer.Argument(help="IDs or unique names of 2 to 6 experiments.", metavar="EXPERIMENTS")
     ],
 ) -> None:
     """Compare experiments, with a significance test for every pair."""

@@ -15,7 +15,7 @@ def run_doctor(ctx: typer.Context, workspace: WorkspaceOption = None) -> None:
     checks = []
     for check in run_checks(read_settings(workspace_root=workspace)):
         checks.append(check)
-        line.out.text(f"{check.state:7}{check.name:18}{check.text}")
+        line.out.text(f"{check.state:7}{check.name:20}{check.text}")
     broken = [check.name for check in checks if check.state == "broken"]
     documents = [
         {"name": item.name, "state": item.state, "text": item.text, "details": item.details} for item in checks

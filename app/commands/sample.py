@@ -30,4 +30,4 @@ def _list_samples(line: CommandLine) -> None:
     samples = line.client.samples.all()
     line.out.document({"samples": [sample.model_dump() for sample in samples]})
     rows = [(sample.task, sample.title, sample.num_images, sample.licence) for sample in samples]
-    line.out.table(["task", "images of", "number", "licence"], rows)
+    line.out.table(["task", "sample", "images", "licence"], rows)

@@ -188,11 +188,11 @@ class DatasetService:
     def _explain_use(self, project_id: str) -> str | None:
         jobs = [job for job in self._scheduler.list_jobs() if job.project_id == project_id and job.is_work]
         if any(job.status not in TERMINAL_JOB_STATUSES for job in jobs):
-            return "The dataset is in use by a job of this project. Cancel it or wait for its end."
+            return "The dataset is in use by a job of this project. Cancel it or wait until it is finished."
         for experiment in self._stores.experiments.read_certain(project_id):
             if experiment.status == "paused":
                 what = f"The experiment {experiment.name!r} is paused and needs these images."
-                return f"{what} Resume it to its end or delete it first."
+                return f"{what} Finish or delete the experiment first."
         return None
 
 

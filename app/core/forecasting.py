@@ -40,8 +40,8 @@ MIB = 2**20
 NUM_CHECKPOINT_FILES = 3
 """The best and the last one, and the next one while it is written beside them."""
 NOTHING_KNOWN = (
-    "No forecast yet: nothing similar was measured on this machine. A short measurement of a few training steps "
-    "gives one."
+    "No forecast yet, because nothing similar has been measured on this machine. "
+    "Measure a few training steps to get one."
 )
 
 

@@ -165,7 +165,7 @@ class ImportService:
         has_dataset = self._stores.datasets.has_dataset(project_id)
         path = paths.dataset_problems_file(project_id) if has_dataset else paths.failed_problems_file(project_id)
         if not path.is_file():
-            msg = "The import had no problem, or there was none since the dataset was cleared."
+            msg = "The last import had no problems, or the dataset was cleared since."
             raise NotFoundError(msg)
         return path
 

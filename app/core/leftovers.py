@@ -185,7 +185,7 @@ def list_held(documents: DocumentStore, weights_dir: Path | None = None) -> list
 def describe_held(held: Iterable[HeldSpace]) -> str:
     """Return the amounts as a sentence."""
     parts = [f"{item.title} {item.num_bytes / 2**20:.1f} MiB" for item in held]
-    return f"Temporary files: {', '.join(parts)}." if parts else "No temporary files."
+    return f"Leftover files: {', '.join(parts)}." if parts else "No leftover files."
 
 
 def _remove(leftover: Leftover) -> int:

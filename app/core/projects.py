@@ -106,7 +106,8 @@ class ProjectService:
         ]
         if active:
             kinds = ", ".join(sorted({job.kind for job in active}))
-            msg = f"The project has work in progress ({kinds}). Cancel it or wait for its end, then delete."
+            msg = f"The project has work in progress ({kinds}). "
+            msg += "Cancel it or wait until it is finished, then delete the project."
             raise ConflictError(msg)
 
     def _summarize(self, record: ProjectRecord) -> ProjectSummary:

@@ -127,6 +127,6 @@ def _list_architectures() -> list[ArchitectureSpec]:
 def _hash_of(file: str) -> str:
     found = _HASH.search(file)
     if found is None:
-        msg = f"The file name {file!r} carries no hash."
+        msg = f"The file name {file!r} contains no hash."
         raise ValueError(msg)
     return found[1]

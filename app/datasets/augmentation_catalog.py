@@ -17,7 +17,7 @@ from app.schemas.experiments import AugmentationSettings
 from app.schemas.tasks import AnnotationKind
 
 Kind = Literal["int", "float", "bool", "choice", "range", "floats", "size"]
-"""range: two rising numbers. floats: a list of `length` numbers. size: one side, or [height, width], in pixels."""
+"""range: two increasing numbers. floats: a list of `length` numbers. size: one side, or [height, width], in pixels."""
 
 _KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
     {
@@ -25,7 +25,7 @@ _KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
         "float": "a number",
         "bool": "true or false",
         "choice": "one of",
-        "range": "two rising numbers",
+        "range": "two increasing numbers",
         "floats": "numbers",
         "size": "a side in pixels or [height, width]",
     }
@@ -55,7 +55,9 @@ class Parameter:
         words = f"{self.length} numbers" if self.kind == "floats" else _KIND_NAMES[self.kind]
         if self.centre is not None:
             low, high = self.pair_limits
-            return f"{words} from {self.minimum:g} to {self.maximum:g}, or two rising numbers from {low:g} to {high:g}"
+            return (
+                f"{words} from {self.minimum:g} to {self.maximum:g}, or two increasing numbers from {low:g} to {high:g}"
+            )
         if self.kind == "bool" or self.minimum == -math.inf:
             return words
         return f"{words}, from {self.minimum:g} to {self.maximum:g}"
@@ -84,20 +86,20 @@ class Transform:
 
 
 def _p(default: float = 0.5) -> Parameter:
-    return Parameter("p", "float", default, "Share of the images that it changes.", 0.0, 1.0)
+    return Parameter("p", "float", default, "Fraction of the images that are changed.", 0.0, 1.0)
 
 
 def _interpolation(default: str) -> Parameter:
-    help_text = "How pixels between pixels are found."
+    help_text = "Interpolation between pixels."
     return Parameter("interpolation", "choice", default, help_text, choices=("nearest", "bilinear", "bicubic"))
 
 
-def _size(help_text: str = "Size in pixels; the model's size when left out.") -> Parameter:
+def _size(help_text: str = "Size in pixels; empty: the model's input size.") -> Parameter:
     return Parameter("size", "size", None, help_text, 8, 4096)
 
 
 def _fill() -> Parameter:
-    return Parameter("fill", "int", 0, "Grey level of the pixels that come in from outside.", 0, 255)
+    return Parameter("fill", "int", 0, "Grey level of the pixels outside of the image.", 0, 255)
 
 
 def _strength(name: str, default: float, maximum: float, help_text: str, centre: float = 1.0) -> Parameter:
@@ -105,26 +107,38 @@ def _strength(name: str, default: float, maximum: float, help_text: str, centre:
 
 
 _ENTRIES = (
-    Transform("Resize", "Resize", "Brings images to one size.", (_size(), _interpolation("bilinear")), is_random=False),
+    Transform(
+        "Resize", "Resize", "Resizes images to one size.", (_size(), _interpolation("bilinear")), is_random=False
+    ),
     Transform("CenterCrop", "Centre crop", "Keeps the middle of the image.", (_size(),), is_random=False),
     Transform(
         "Normalize",
         "Normalise",
         "Shifts and scales each channel; the exported model does the same.",
         (
-            Parameter("mean", "floats", [0.485, 0.456, 0.406], "Mean of each channel, on 0 to 1.", 0.0, 1.0, length=3),
-            Parameter("std", "floats", [0.229, 0.224, 0.225], "Deviation of each channel.", 1e-3, 10.0, length=3),
+            Parameter(
+                "mean",
+                "floats",
+                [0.485, 0.456, 0.406],
+                "Mean of each channel, for values from 0 to 1.",
+                0.0,
+                1.0,
+                length=3,
+            ),
+            Parameter(
+                "std", "floats", [0.229, 0.224, 0.225], "Standard deviation of each channel.", 1e-3, 10.0, length=3
+            ),
         ),
         is_random=False,
     ),
     Transform(
         "RandomResizedCrop",
         "Random resized crop",
-        "Cuts a random part and brings it to the model's size.",
+        "Cuts out a random part and resizes it to the model's input size.",
         (
             _size(),
-            Parameter("scale", "range", [0.08, 1.0], "Share of the area that is kept.", 0.01, 1.0),
-            Parameter("ratio", "range", [0.75, 1.3333], "Width over height of the part.", 0.1, 10.0),
+            Parameter("scale", "range", [0.08, 1.0], "Fraction of the area that is kept.", 0.01, 1.0),
+            Parameter("ratio", "range", [0.75, 1.3333], "Aspect ratio (width / height) of the part.", 0.1, 10.0),
             _interpolation("bilinear"),
         ),
     ),
@@ -133,7 +147,7 @@ _ENTRIES = (
     Transform(
         "RandomRotation",
         "Rotation",
-        "Turns the image by a random angle.",
+        "Rotates the image by a random angle.",
         (
             Parameter("degrees", "float", 15.0, "Largest angle in either direction.", 0.0, 180.0, centre=0.0),
             _interpolation("bilinear"),
@@ -142,11 +156,13 @@ _ENTRIES = (
     ),
     Transform(
         "RandomAffine",
-        "Shift, turn, scale and shear",
-        "Moves the image as a whole.",
+        "Shift, rotate, scale and shear",
+        "Shifts, rotates, scales and shears the image.",
         (
             Parameter("degrees", "float", 10.0, "Largest angle in either direction.", 0.0, 180.0, centre=0.0),
-            Parameter("translate", "floats", None, "Largest shift as share of [width, height].", 0.0, 1.0, length=2),
+            Parameter(
+                "translate", "floats", None, "Largest shift as a fraction of [width, height].", 0.0, 1.0, length=2
+            ),
             Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0),
             Parameter("shear", "float", None, "Largest shear in degrees.", 0.0, 89.0, centre=0.0),
             _interpolation("bilinear"),
@@ -156,7 +172,7 @@ _ENTRIES = (
     Transform(
         "RandomPerspective",
         "Perspective",
-        "Looks at the image from the side.",
+        "Changes the perspective, as if seen from the side.",
         (
             Parameter("distortion_scale", "float", 0.3, "How far the corners move.", 0.0, 1.0),
             _p(),
@@ -176,7 +192,7 @@ _ENTRIES = (
                 "padding_mode",
                 "choice",
                 "constant",
-                "What the added pixels show.",
+                "How the added pixels are filled.",
                 choices=("constant", "edge", "reflect", "symmetric"),
             ),
         ),
@@ -184,22 +200,22 @@ _ENTRIES = (
     Transform(
         "ColorJitter",
         "Colour jitter",
-        "Changes light and colours a little.",
+        "Changes brightness, contrast and colours slightly.",
         (
             _strength("brightness", 0.2, 2.0, "Largest change of brightness."),
             _strength("contrast", 0.2, 2.0, "Largest change of contrast."),
             _strength("saturation", 0.2, 2.0, "Largest change of saturation."),
-            _strength("hue", 0.0, 0.5, "Largest shift of hue, in turns.", centre=0.0),
+            _strength("hue", 0.0, 0.5, "Largest shift of hue; 0.5 is half the colour circle.", centre=0.0),
         ),
     ),
-    Transform("RandomGrayscale", "Greyscale", "Takes the colours away.", (_p(0.1),)),
+    Transform("RandomGrayscale", "Greyscale", "Converts to greyscale.", (_p(0.1),)),
     Transform(
         "GaussianBlur",
         "Blur",
         "Blurs every image by a random amount.",
         (
             Parameter("kernel_size", "int", 5, "Side of the kernel in pixels, an odd number.", 1, 101),
-            Parameter("sigma", "range", [0.1, 2.0], "Smallest and largest deviation in pixels.", 0.01, 20.0),
+            Parameter("sigma", "range", [0.1, 2.0], "Smallest and largest standard deviation in pixels.", 0.01, 20.0),
         ),
     ),
     Transform("RandomAutocontrast", "Auto contrast", "Stretches grey levels to the full range.", (_p(),)),

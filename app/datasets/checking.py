@@ -36,7 +36,7 @@ def run(context: JobContext) -> dict[str, Any]:
     except OSError as error:
         if error.errno not in _FULL_DISK:
             raise
-        raise JobFailure("The disk is full. Free some space and look again.", kind="DiskFull") from error
+        raise JobFailure("The disk is full. Free up disk space and preview again.", kind="DiskFull") from error
     return {"num_images": report.num_images, "num_problems": report.num_problems, "can_import": report.can_import}
 
 

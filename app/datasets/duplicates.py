@@ -15,7 +15,7 @@ from app.datasets.storing import hash_file
 from app.datasets.table import Value
 from app.regular_files import open_regular
 
-_DOING = "Looking for files that are there twice"
+_DOING = "Looking for identical images"
 _END_BYTES = 4096
 _MAX_NAMED = 4
 _USED = ("train", "val", "test")
@@ -60,15 +60,20 @@ def _warn_of_group(group: Sequence[FoundImage], problems: ProblemList) -> None:
     subsets = {image.split for image in group} & set(_USED)
     first = group[0].name
     if is_contradictory := any(annotations != said[0] for annotations in said[1:]):
-        message = f"The same file has different labels: {_list(group, _describe_label)}."
-        problems.warn(first, message, "Keep it under the right label only.", kind="identical_other_label")
+        message = f"Identical images have different labels: {_list(group, _describe_label)}."
+        problems.warn(first, message, "Keep only the one with the right label.", kind="identical_other_label")
     if len(subsets) > 1:
-        message = f"The same file is in several subsets: {_list(group, lambda image: image.split or 'none')}."
-        fix = "Keep it in one subset: a score on images that a model was trained on says nothing about new ones."
+        message = f"Identical images are in several subsets: {_list(group, lambda image: image.split or 'none')}."
+        fix = "Keep them in one subset: metrics on images that the model was trained on say nothing about new ones."
         problems.warn(first, message, fix, kind="identical_across_subsets")
     elif not is_contradictory:
-        message = f"The same file is there {len(group):,} times: {_list(group, None)}."
-        problems.warn(first, message, "Remove the copies, unless they should count more.", kind="identical_images")
+        message = f"{len(group):,} images are identical: {_list(group, None)}."
+        problems.warn(
+            first,
+            message,
+            "Remove the duplicates, unless these images should count more than others.",
+            kind="identical_images",
+        )
 
 
 def _list(group: Sequence[FoundImage], describe: Callable[[FoundImage], str] | None) -> str:

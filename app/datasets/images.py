@@ -113,7 +113,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
             msg = f"The file cannot be read: {error.strerror}."
             raise UnreadableImageError(msg, "Check the permissions and the disk.") from error
         msg = f"The image cannot be decoded: {str(error) or type(error).__name__}."
-        raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from error
+        raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from error
 
 
 def _identify(file: BinaryIO) -> Image.Image:
@@ -129,7 +129,7 @@ def _identify(file: BinaryIO) -> Image.Image:
             raise UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.") from None
         if kind is None and begins_like_image(head):
             msg = "The header of the image is damaged or incomplete."
-            raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.") from None
+            raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from None
         if kind is not None:
             raise UnreadableImageError(kind.message, kind.fix) from None
         msg = f"The content is none of {', '.join(FORMATS)}."
@@ -292,7 +292,7 @@ def _check_size(width: int, height: int, max_side_px: int, max_pixels: int) -> N
         raise UnreadableImageError(msg, "Scale the image down, or raise AI_STUDIO_MAX_PIXELS.")
     if width < 1 or height < 1:
         msg = "The image has no pixels."
-        raise UnreadableImageError(msg, "Replace the file by an intact copy, or remove it.")
+        raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.")
 
 
 def _check_kind(image: Image.Image, file: BinaryIO) -> None:

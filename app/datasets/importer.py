@@ -92,7 +92,7 @@ def run(context: JobContext) -> dict[str, Any]:
     except OSError as error:
         if error.errno not in _FULL_DISK:
             raise
-        msg = "The disk is full. Free some space, or import with the mode link or reference."
+        msg = "The disk is full. Free up disk space, or store the files as hard links or references."
         raise JobFailure(msg, kind="DiskFull") from error
 
 
@@ -145,7 +145,7 @@ def _draw(table: DatasetTable, payload: ImportPayload, request: SplitCreate) -> 
 
 def _transfer(payload: ImportPayload) -> Transfer:
     if payload.mode == "reference" and is_zip(Path(payload.source_path)):
-        msg = "The images inside a zip cannot be referred to. Unpack it first, or choose the mode copy."
+        msg = "The images inside a zip cannot be referenced. Unpack it first, or choose the mode copy."
         raise JobFailure(msg, kind="SourceError")
     return payload.mode
 
@@ -219,7 +219,7 @@ def _redraw(work: Work, store: ImageStore, imported: Sequence[_Imported], pixels
     ]
     with closing(redraw_all(redraws, store.limits, pixels)) as drawn:
         for done, _ in enumerate(drawn, start=1):
-            work.step("Drawing the thumbnails of images beyond 8 bit", done, len(redraws))
+            work.step("Creating thumbnails of images with more than 8 bits", done, len(redraws))
 
 
 def _build_table(

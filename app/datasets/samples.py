@@ -45,7 +45,7 @@ class Sample:
 # No flip: a mirrored digit is another sign.
 _DIGITS_RUN = FirstRun(
     name="Small network",
-    description="A small network that learns these images from scratch, for a first run.",
+    description="A small network, trained from scratch, for a first run.",
     model={"backbone": "resnet18", "pretrained": False, "dropout": 0.1},
     hyperparameters={
         "image_size": 32,
@@ -63,8 +63,8 @@ _DIGITS_RUN = FirstRun(
 SAMPLES: Mapping[AnnotationKind, Sample] = MappingProxyType(
     {
         "label": Sample(
-            title="Handwritten digits: which of ten",
-            description="1,797 digits of 8 by 8 pixels, written by 13 people, each in the class of its number.",
+            title="Handwritten digits",
+            description="1,797 handwritten digits of 8 by 8 pixels, one class per digit.",
             project_name="Sample digits",
             num_images=NUM_DIGITS,
             licence=DIGITS_LICENCE,
@@ -72,8 +72,8 @@ SAMPLES: Mapping[AnnotationKind, Sample] = MappingProxyType(
             first_run=_DIGITS_RUN,
         ),
         "values": Sample(
-            title="Handwritten digits: the written number as a value",
-            description="1,797 digits of 8 by 8 pixels, written by 13 people, each with its number as a value.",
+            title="Handwritten digits as numbers",
+            description="1,797 handwritten digits of 8 by 8 pixels, each with its digit as a number.",
             project_name="Sample digit values",
             num_images=NUM_DIGITS,
             licence=DIGITS_LICENCE,

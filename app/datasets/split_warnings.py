@@ -58,7 +58,7 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
     if found.test_in_train:
         yield (
             f"{_share(found.test_in_train, stats.test, 'test', 'a training image', 'training images')}: "
-            "the score on them says little about new images."
+            "the metrics on them say little about new images."
         )
     if found.val_in_train:
         yield (

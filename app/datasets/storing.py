@@ -49,7 +49,7 @@ class ImageStore:
         Its thumbnail is that of an image alone; `redrawing` draws those again that depend on the whole dataset.
         """
         if self.transfer == "reference" and not _is_text(source):
-            msg = "The path has bytes that are no UTF-8, so it cannot be referred to."
+            msg = "The path has bytes that are no UTF-8, so it cannot be referenced."
             raise UnreadableImageError(msg, "Rename the file, or choose the mode copy.")
         header, look = inspect_image(source, thumbnail_path(self.thumbs_dir, filename), self.limits, CURRENT)
         target = self.images_dir / filename

@@ -105,10 +105,10 @@ def explain_refusal(certificate: ParityCertificate) -> str:
             f"where less than {certificate.tolerance:g} is allowed"
         )
     if certificate.agreement < 1.0:
-        parts.append(f"it gives the same answer on only {certificate.agreement:.1%}")
+        parts.append(f"it gives the same prediction on only {certificate.agreement:.1%}")
     worst = ", ".join(f"{image.filename} ({image.diff:.3g})" for image in certificate.worst[:3])
     return (
-        f"The exported file does not do what the model does: {' and '.join(parts)} of "
+        f"The exported file gives different predictions than the model: {' and '.join(parts)} of "
         f"{certificate.num_images} images. The worst: {worst}."
     )
 

@@ -50,7 +50,7 @@ def find_format(name: str) -> FormatSpec:
         msg = f"There is no export format {name!r}."
         raise JobFailure(msg, kind="ExportFormatUnavailable")
     if missing := find_missing(spec):
-        msg = f"{spec.display_name} needs what is not installed: {', '.join(missing)}."
+        msg = f"{spec.display_name} needs packages that are not installed: {', '.join(missing)}."
         raise JobFailure(msg, kind="ExportFormatUnavailable")
     return spec
 
@@ -137,7 +137,7 @@ def certify_file(
     write_json(context.output_dir / "parity.json", certificate.model_dump())
     if not certificate.passed:
         raise JobFailure(
-            certificate.reason or "The exported file does not do what the model does.", kind="ParityFailed"
+            certificate.reason or "The exported file gives different predictions than the model.", kind="ParityFailed"
         )
     return certificate
 

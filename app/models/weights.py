@@ -74,7 +74,7 @@ def find_weights_file(architecture: str) -> WeightsFile:
     name = published.rsplit("/", 1)[1]
     found = re.search(r"-([0-9a-f]{8,64})\.pth$", name)
     if found is None:
-        msg = f"The file name {name!r} carries no hash."
+        msg = f"The file name {name!r} contains no hash."
         raise ValueError(msg)
     mirror = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
     return WeightsFile(name=name, url=f"{mirror}/{name}" if mirror else published, hash_prefix=found[1])
@@ -127,7 +127,7 @@ def _download(file: WeightsFile, path: Path) -> None:
         try:
             digest = _receive(file.url, partial)
             if not digest.startswith(file.hash_prefix):
-                reason = f"What {file.url} sent has the wrong hash and was thrown away."
+                reason = f"What {file.url} sent has the wrong hash and was deleted."
                 raise _unavailable(file, path.parent, reason)
             partial.flush()
             os.fsync(partial.fileno())

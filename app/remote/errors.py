@@ -45,8 +45,8 @@ class StudioConnectionError(StudioError):
 
     def __init__(self, base_url: str, reason: str) -> None:
         super().__init__(
-            f"No AI Studio server answers at {base_url} ({reason}). "
-            "Start one with `ai-studio serve`, or name another with --url or AI_STUDIO_URL."
+            f"No AI Studio server is responding at {base_url} ({reason}). "
+            "Start one with `ai-studio serve`, or choose another with --url or AI_STUDIO_URL."
         )
         self.base_url = base_url
         self.reason = reason

@@ -36,12 +36,12 @@ def parse_failure(content: bytes, status: int) -> StudioApiError:
     try:
         return StudioApiError.from_body(ErrorEnvelope.model_validate_json(content).error, status)
     except ValidationError:
-        return _not_understood(content, status, "not an AI Studio answer")
+        return _not_understood(content, status, "not an AI Studio response")
 
 
 def _not_understood(content: bytes, status: int, reason: str) -> StudioApiError:
     start = content[:200].decode("utf-8", "replace")
-    return StudioApiError("BAD_ANSWER", f"The answer was not understood: {reason}", {"answer": start}, status)
+    return StudioApiError("BAD_ANSWER", f"The response could not be read: {reason}", {"answer": start}, status)
 
 
 def _remove(document: Any, location: tuple[int | str, ...]) -> None:

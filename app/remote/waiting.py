@@ -26,7 +26,7 @@ class Patience:
         """Raise StudioTimeoutError when the time is over."""
         if self._timeout_s is not None and time.monotonic() - self._started > self._timeout_s:
             raise StudioTimeoutError(
-                f"{self._what} did not end within {self._timeout_s:g} s; it goes on in the server."
+                f"{self._what} did not end within {self._timeout_s:g} s; it continues on the server."
             )
 
     def heard(self) -> None:

@@ -90,7 +90,7 @@ class ImportOptions(StrictModel):
     )
     nested_folders: NestedFolders = Field(
         "leave_out",
-        description="Images in folders below a class folder: left out and named, read into the class folder's class, "
+        description="Images in subfolders of a class folder: left out and named, read into the class folder's class, "
         "or read as classes of their own, named after the folder that holds them.",
     )
     pixel_scale: ScaleChoice | None = Field(

@@ -32,7 +32,7 @@ class ImportProblem(StrictModel):
 class Remedy(StrictModel):
     """A change of the import options that fixes a group of problems in one press."""
 
-    label: str = Field(description="What the button says, e.g. 'Read them into their class'.")
+    label: str = Field(description="What the button says, e.g. 'Add them to the class'.")
     options: dict[str, Any] = Field(
         description="Fields of the import options to replace; an object adds to the present one."
     )

@@ -30,7 +30,7 @@ WORTH_COMPILING = 20.0
 # Pixels that a run trains before it can last as long as that; a fast device and a small network get through 10^7 a
 # second on a CPU and 10^8 on a GPU.
 PIXELS_WORTH_COMPILING = {"cpu": 1e10, "cuda": 5e10}
-# bf16 on a CPU was measured to be twice as fast at 224 pixels; on small images it has not been shown to gain.
+# bf16 on a CPU was measured to be twice as fast at 224 pixels; on small images no gain is known.
 MIN_BF16_PIXELS = 128 * 128
 # More than training takes for a pixel of an image; what stays below it in memory needs no trying.
 MAX_BYTES_PER_PIXEL = 6 * 1024
@@ -139,7 +139,7 @@ def default_arithmetic(request: ArithmeticRequest) -> Arithmetic:
 def explain_rule(request: ArithmeticRequest) -> str:
     """Return why the arithmetic is what it is where the settings leave it open."""
     if request.settings.precision != "auto":
-        return "The precision is that of the settings; the rest follows from device and model."
+        return "The precision was set; the rest was chosen for the device and model."
     if request.hardware.accelerator == "cuda":
         return "On a GPU, auto means half precision with channels last."
     if _choose_precision(request) == "bf16-mixed":
@@ -147,9 +147,9 @@ def explain_rule(request: ArithmeticRequest) -> str:
     if not request.capabilities.has_cpu_bf16:
         return "This processor does not compute in bf16, so auto means 32 bit with channels last."
     if request.settings.memory_format == "contiguous":
-        return "On a CPU, bf16 gains only with channels last, so auto means 32 bit."
+        return "On a CPU, bf16 is faster only with channels last, so auto means 32 bit."
     if request.is_dense:
-        return "At this image size bf16 has not been shown to gain on a CPU, so auto means 32 bit with channels last."
+        return "At this image size bf16 is not known to be faster on a CPU, so auto means 32 bit with channels last."
     return "Convolutions over single channels are slower in bf16 on a CPU, so auto means 32 bit with channels last."
 
 
@@ -207,7 +207,7 @@ def settle_without_measuring(
         reason = "Reproducible run: 32 bit, channels last, full batches, no measurements."
         return ArithmeticChoice(chosen=default, source="settings", reason=reason)
     if _is_explicit(request):
-        return ArithmeticChoice(chosen=default, source="settings", reason="The settings leave nothing open.")
+        return ArithmeticChoice(chosen=default, source="settings", reason="All compute settings are fixed.")
     by_rule = ArithmeticChoice(chosen=default, source="rule", reason=explain_rule(request))
     if not (is_worth_compiling(request) or list_batch_sizes(request) or may_lack_memory(request)):
         return by_rule

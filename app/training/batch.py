@@ -41,7 +41,7 @@ def split_batch(batch: Batch, size: int) -> Iterator[Batch]:
     """Yield the batch in parts of at most `size` images, as equal as they can be; a batch of none has no parts.
 
     Batch normalisation could not learn from a part of one image, so where two images are the most, a part may have
-    three. Single images come only from a batch of one, or where one is the most.
+    three. Single images come only from a batch of one, or where one is the limit.
     """
     if batch.size <= size:
         if batch.size:

@@ -144,7 +144,7 @@ def test_fields_are_named_without_the_refused_values() -> None:
     )
     assert [(problem.field, problem.message) for problem in problems] == [
         ("ratios.train", "Too much."),
-        ("body", "Field required"),
+        ("body", "This field is required."),
         ("body", "JSON decode error"),
         ("page", "Bad."),
     ]

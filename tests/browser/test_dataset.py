@@ -100,12 +100,12 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     watched.open(f"/projects/{project}/dataset")
     page.get_by_role("button", name="Import images").click()
     dialog = page.locator("#import-dialog")
-    dialog.get_by_role("button", name="Check the images").click()
+    dialog.get_by_role("button", name="Preview import").click()
     expect(dialog.get_by_text("Drop or choose files first.")).to_be_visible()
     dialog.get_by_text("Folder on the server").click()
     path = dialog.get_by_label("Path of a folder")
     path.fill("/there/is/nothing")
-    dialog.get_by_role("button", name="Check the images").click()
+    dialog.get_by_role("button", name="Preview import").click()
     expect(dialog.locator(".field__error:visible")).to_contain_text("There is nothing at")
     watched.forgive("422")
     path.fill(str(source))
@@ -136,7 +136,7 @@ def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
     dialog = page.locator("#import-dialog")
     dialog.get_by_text("Folder on the server").click()
     dialog.get_by_label("Path of a folder").fill(str(source))
-    dialog.get_by_role("button", name="Check the images").click()
+    dialog.get_by_role("button", name="Preview import").click()
     expect(dialog.get_by_text("3 of 9")).to_be_visible(timeout=WORK_MS)
     dialog.get_by_role("button", name="Cancel").focus()
     with page.expect_response(lambda answer: "/import/check/" in answer.url):
@@ -152,7 +152,7 @@ def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
     )
     expect(dialog.get_by_text("The preview was cancelled")).to_be_visible(timeout=WORK_MS)
     monkeypatch.undo()
-    dialog.get_by_role("button", name="Check the images").click()
+    dialog.get_by_role("button", name="Preview import").click()
     expect(dialog.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
 
 

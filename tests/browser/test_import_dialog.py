@@ -68,7 +68,7 @@ def open_local(watched: Watched, project: str) -> Locator:
 
 def check(dialog: Locator, path: Path | str, headline: str) -> None:
     dialog.get_by_label("Path of a folder").fill(str(path))
-    dialog.get_by_role("button", name="Check the images").click()
+    dialog.get_by_role("button", name="Preview import").click()
     expect(dialog.get_by_text(headline)).to_be_visible(timeout=WORK_MS)
 
 
@@ -82,7 +82,7 @@ def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
     page, dialog = watched.page, open_local(watched, add_project[0])
     check(dialog, f'"{pictures}/Tiere/"', "8 of 16 images will be imported; 8 will not")
     expect(dialog.locator("#import-report > .notice--warning")).to_be_visible()
-    group = dialog.locator(".problem-group", has_text="Images in folders below a class folder")
+    group = dialog.locator(".problem-group", has_text="Images in subfolders of a class folder")
     expect(group).to_contain_text("8 images not imported")
     expect(group).to_contain_text("Nahaufnahmen")
     for name in ("Bär groß", "Öl"):
@@ -94,16 +94,16 @@ def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
     check_axe(page)
     check_layout(watched, 20)
     before = scroll_of(page)
-    group.get_by_role("button", name="Read them into their class").press("Enter")
+    group.get_by_role("button", name="Add them to the class").press("Enter")
     expect(dialog.get_by_text("All 16 images will be imported")).to_be_visible(timeout=WORK_MS)
     expect(dialog.locator("#import-report > .notice--good")).to_be_visible()
     assert abs(scroll_of(page) - before) < 200
     expect(page.locator("#import-report")).to_be_focused()
-    undo = dialog.get_by_role("button", name="Undo: Read them into their class")
+    undo = dialog.get_by_role("button", name="Undo: Add them to the class")
     undo.press("Enter")
     expect(dialog.get_by_text("8 of 16 images will be imported; 8 will not")).to_be_visible(timeout=WORK_MS)
     expect(undo).to_have_count(0)
-    dialog.get_by_role("button", name="Make each of these folders a class").click()
+    dialog.get_by_role("button", name="Make each subfolder a class").click()
     expect(dialog.locator(".facts")).to_contain_text("Classes3", timeout=WORK_MS)
     dialog.get_by_role("button", name="Import 16 images").click()
     expect(page.locator(".toast")).to_contain_text("Imported 16 images", timeout=WORK_MS)
@@ -171,7 +171,7 @@ def test_nothing_to_import_is_red_and_offers_no_import(
     expect(dialog.get_by_role("button", name=re.compile("^Import "))).to_have_count(0)
     check_path = dialog.get_by_label("Path of a folder")
     check_path.fill(str(tmp_path / "weg" / "Bilder"))
-    dialog.get_by_role("button", name="Check the images").click()
+    dialog.get_by_role("button", name="Preview import").click()
     expect(dialog.locator(".field__error:visible")).to_contain_text("exists, 'weg' does not")
     watched.forgive("422")
 
@@ -222,7 +222,7 @@ def test_file_and_columns_are_chosen_from_lists(
     expect(dialog.get_by_role("button", name="Read Tabelle 1.csv")).to_be_visible()
     dialog.get_by_role("button", name="Choose file and columns").click()
     dialog.get_by_label("Annotation file", exact=True).select_option("Tabelle 1.csv")
-    dialog.get_by_role("button", name="Apply and check again").click()
+    dialog.get_by_role("button", name="Apply and preview again").click()
     expect(dialog.get_by_text("Annotation file: Tabelle 1.csv")).to_be_visible(timeout=WORK_MS)
     part = dialog.locator("#report-choices")
     expect(part.get_by_role("table")).to_be_visible()
@@ -233,7 +233,7 @@ def test_file_and_columns_are_chosen_from_lists(
     part.get_by_label("Use Farbe as").select_option("target")
     check_axe(page)
     check_layout(watched, 20)
-    part.get_by_role("button", name="Apply and check again").click()
+    part.get_by_role("button", name="Apply and preview again").click()
     expect(dialog.get_by_text("All 6 images will be imported")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_role("list", name="Pictures of grün").get_by_role("img")).to_have_count(3)
     dialog.get_by_role("button", name="Import 6 images").click()

@@ -101,7 +101,7 @@ def test_typed_form_sends_json_and_shows_refusals_beside_the_fields(page: Page, 
     assert "locked" not in body
     summary = page.locator("#pattern-form [data-form-errors]")
     expect(summary).to_contain_text("Please correct:")
-    expect(summary).to_contain_text("Size: Extra inputs are not permitted")
+    expect(summary).to_contain_text("Size: There is no such field or setting")
     expect(page.locator("[name=size]")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#pattern-form .field").filter(has_text="Size").locator(".field__error")).to_be_visible()
     assert page.evaluate("document.activeElement.closest('#pattern-form') !== null")

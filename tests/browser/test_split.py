@@ -73,7 +73,7 @@ def test_sliders_obey_the_keyboard_and_always_sum_to_100(watched: Watched, proje
     watched.open(f"/projects/{project}/split")
     page = watched.page
     page.get_by_role("button", name="New split").click()
-    train = page.get_by_label("Train percentage", exact=True)
+    train = page.get_by_label("Training percentage", exact=True)
     train.focus()
     for key, expected in (("ArrowRight", [71, 15, 14]), ("End", [100, 0, 0]), ("Home", [1, 50, 49])):
         page.keyboard.press(key)

@@ -58,7 +58,7 @@ def test_room_that_leftovers_take_is_said(doctor: Any, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / ".best.ckpt.4242.tmp").write_bytes(b"x" * 2**20)
     check = next(item for item in doctor().document["checks"] if item["name"] == "leftovers")
-    assert (check["state"], check["text"]) == ("note", "Temporary files: half-written files 1.0 MiB.")
+    assert (check["state"], check["text"]) == ("note", "Leftover files: half-written files 1.0 MiB.")
     assert check["details"]["half_written"]["num_bytes"] == 2**20
 
 

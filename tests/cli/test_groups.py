@@ -80,7 +80,7 @@ def test_a_source_that_cannot_be_imported_ends_with_code_1(studio: CommandRunner
 
 def test_a_report_counts_what_is_lost_and_says_what_mends_it(studio: CommandRunner, tmp_path: Path) -> None:
     problem = {"file": "a.png", "message": "Broken.", "fix": "Replace it."}
-    remedy = {"label": "Read them into their class", "options": {"nested": True, "columns": ["a b"]}}
+    remedy = {"label": "Add them to the class", "options": {"nested": True, "columns": ["a b"]}}
     group = {"kind": "other", "title": "Images below", "severity": "error", "count": 3, "num_images": 4}
     report: dict[str, Any] = {"source_format": "csv", "num_images": 96, "num_lost": 4, "num_annotations": 96}
     report |= {"classes": [], "class_counts": {}, "split_counts": {}, "num_problems": 3, "problems": [problem]}
@@ -91,7 +91,7 @@ def test_a_report_counts_what_is_lost_and_says_what_mends_it(studio: CommandRunn
     assert studio.server.body()["source_path"] == str(tmp_path)
     assert "96 of 100 images will be imported; 4 will not." in outcome.out
     assert "Images below" in outcome.out
-    assert "Read them into their class: --set nested=true --set 'columns=[\"a b\"]'" in outcome.out
+    assert "Add them to the class: --set nested=true --set 'columns=[\"a b\"]'" in outcome.out
 
 
 def test_a_missing_source_says_which_part_of_its_path_exists(studio: CommandRunner, tmp_path: Path) -> None:

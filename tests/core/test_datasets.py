@@ -56,7 +56,7 @@ def test_the_summary_has_what_the_import_lost(studio: Studio, imported_id: str) 
     }
     group = {
         "kind": "nested_folder",
-        "title": "Images in folders below a class folder",
+        "title": "Images in subfolders of a class folder",
         "severity": "error",
         "count": 1,
     }

@@ -204,7 +204,7 @@ def test_one_that_cannot_be_removed_leaves_the_others(place: Place, monkeypatch:
 
 
 def test_what_is_held_is_said_by_kind(place: Place) -> None:
-    assert describe_held(list_held(place.stores.documents)) == "No temporary files."
+    assert describe_held(list_held(place.stores.documents)) == "No leftover files."
     for number in range(7):
         place.write(f"uploads/upload-0000000{number}/files/a.png", 2**20)
     place.write(TEMPORARY[0], 3 * 2**20)

@@ -45,14 +45,14 @@ def test_every_parameter_has_help_and_a_unique_name() -> None:
         ("RandomHorizontalFlip", {"p": 1.5}, "p must be a number, from 0 to 1; this is 1.5."),
         ("RandomHorizontalFlip", {"p": True}, "p must be a number, from 0 to 1; this is True."),
         ("RandomHorizontalFlip", {"q": 0.5}, "RandomHorizontalFlip takes: p."),
-        ("RandomResizedCrop", {"scale": [0.9, 0.2]}, "scale must be two rising numbers"),
-        ("RandomResizedCrop", {"scale": [0.2]}, "scale must be two rising numbers"),
+        ("RandomResizedCrop", {"scale": [0.9, 0.2]}, "scale must be two increasing numbers"),
+        ("RandomResizedCrop", {"scale": [0.2]}, "scale must be two increasing numbers"),
         ("RandomResizedCrop", {"size": [32, 32.5]}, "size must be a side in pixels or"),
         ("RandomRotation", {"interpolation": "lanczos"}, "one of nearest, bilinear, bicubic; this is 'lanczos'."),
         ("Normalize", {"std": [0, 1, 1]}, "std must be 3 numbers, from 0.001 to 10"),
         ("GaussianBlur", {"kernel_size": 4}, "kernel_size must be an odd number."),
         ("RandomPosterize", {"bits": "x" * 500}, "bits must be a whole number, from 1 to 8"),
-        ("ColorJitter", {"hue": float("nan")}, "hue must be a number from 0 to 0.5, or two rising numbers"),
+        ("ColorJitter", {"hue": float("nan")}, "hue must be a number from 0 to 0.5, or two increasing numbers"),
     ],
 )
 def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, params: dict[str, Any], message: str) -> None:
@@ -116,4 +116,4 @@ def test_pairs_of_torchvision_are_accepted(name: str, params: dict[str, Any], si
 )
 def test_pairs_beyond_the_limits_are_refused(name: str, params: dict[str, Any]) -> None:
     (message,) = messages(entry(name, **params)).values()
-    assert "two rising numbers from" in message
+    assert "two increasing numbers from" in message

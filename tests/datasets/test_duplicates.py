@@ -1,4 +1,4 @@
-"""The same file several times in a source: named by what it means, by the dry run and by the import alike."""
+"""Identical images in a source: named by what it means, by the dry run and by the import alike."""
 
 from __future__ import annotations
 
@@ -38,34 +38,34 @@ def look(*rows: Row) -> list[tuple[str, str]]:
         ([("a", "1", CAT, None), ("b", "2", CAT, None), ("c", "", CAT, None), ("d", "", CAT, None)], []),
         (
             [("a", "1", CAT, None), ("b", "1", CAT, None)],
-            [("identical_images", "The same file is there 2 times: a, b.")],
+            [("identical_images", "2 images are identical: a, b.")],
         ),
         (
             [(f"{n}.png", "1", CAT, None) for n in range(6)],
-            [("identical_images", "The same file is there 6 times: 0.png, 1.png, 2.png, 3.png and 2 more.")],
+            [("identical_images", "6 images are identical: 0.png, 1.png, 2.png, 3.png and 2 more.")],
         ),
         (
             [("cat/a", "1", CAT, None), ("dog/a", "1", DOG, None)],
-            [("identical_other_label", "The same file has different labels: cat/a (cat), dog/a (dog).")],
+            [("identical_other_label", "Identical images have different labels: cat/a (cat), dog/a (dog).")],
         ),
         (
             [("a", "1", Value([1.5, 2.0]), None), ("b", "1", Value([1.5, 3.0]), None)],
-            [("identical_other_label", "The same file has different labels: a (1.5, 2), b (1.5, 3).")],
+            [("identical_other_label", "Identical images have different labels: a (1.5, 2), b (1.5, 3).")],
         ),
         (
             [("train/a", "1", CAT, "train"), ("val/a", "1", CAT, "val")],
-            [("identical_across_subsets", "The same file is in several subsets: train/a (train), val/a (val).")],
+            [("identical_across_subsets", "Identical images are in several subsets: train/a (train), val/a (val).")],
         ),
         (
             [("t/a", "1", CAT, "train"), ("v/a", "1", DOG, "test")],
             [
-                ("identical_other_label", "The same file has different labels: t/a (cat), v/a (dog)."),
-                ("identical_across_subsets", "The same file is in several subsets: t/a (train), v/a (test)."),
+                ("identical_other_label", "Identical images have different labels: t/a (cat), v/a (dog)."),
+                ("identical_across_subsets", "Identical images are in several subsets: t/a (train), v/a (test)."),
             ],
         ),
         (
             [("a", "1", CAT, "train"), ("b", "1", None, "none")],
-            [("identical_images", "The same file is there 2 times: a, b.")],
+            [("identical_images", "2 images are identical: a, b.")],
         ),
         ([("same", "1", CAT, None), ("same", "1", DOG, None)], []),
     ],
@@ -77,7 +77,7 @@ def test_each_group_says_what_it_means(rows: list[Row], expected: list[tuple[str
 def test_the_one_that_differs_is_among_those_that_are_named() -> None:
     rows: list[Row] = [(f"cat/{n}", "1", CAT, None) for n in range(9)]
     ((_, message),) = look(*rows, ("dog/x", "1", DOG, None))
-    assert message.startswith("The same file has different labels: cat/0 (cat), dog/x (dog), cat/1 (cat)")
+    assert message.startswith("Identical images have different labels: cat/0 (cat), dog/x (dog), cat/1 (cat)")
     assert message.endswith("and 6 more.")
 
 
@@ -108,7 +108,7 @@ def test_the_dry_run_and_the_import_name_the_same_copies(tmp_path: Path) -> None
     groups = {group.kind: group.examples[0].message for group in report.groups if group.kind in kinds}
     assert set(groups) == kinds
     assert groups["identical_other_label"] == (
-        "The same file has different labels: train/cat/3.png (cat), train/dog/1.png (dog)."
+        "Identical images have different labels: train/cat/3.png (cat), train/dog/1.png (dog)."
     )
     assert (report.num_images, report.num_lost) == (8, 0)
     out.mkdir()

@@ -212,7 +212,7 @@ def test_a_zip_is_unpacked_and_nothing_of_it_is_left_over(animals: Path, out: Pa
 
 def test_a_zip_cannot_be_referred_to(animals: Path, out: Path, tmp_path: Path) -> None:
     source = zip_folder(animals, tmp_path / "animals.zip")
-    with pytest.raises(JobFailure, match="inside a zip cannot be referred to"):
+    with pytest.raises(JobFailure, match="inside a zip cannot be referenced"):
         importer.run(FakeContext(out, make_payload(source, mode="reference")))
 
 

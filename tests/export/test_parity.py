@@ -59,7 +59,7 @@ def make_certificate(max_diff: float, agreement: float) -> ParityCertificate:
     [
         (0.25, 1.0, "differ by up to 0.25, where less than 0.0001 is allowed", "same answer"),
         (5e-5, 0.985, "same answer on only 98.5% of 200 images. The worst: a.png (5e-05)", "differ by"),
-        (0.25, 0.5, "is allowed and it gives the same answer on only 50.0% of 200 images", "nothing"),
+        (0.25, 0.5, "is allowed and it gives the same prediction on only 50.0% of 200 images", "nothing"),
     ],
 )
 def test_a_refusal_says_what_was_wrong(max_diff: float, agreement: float, expected: str, absent: str) -> None:

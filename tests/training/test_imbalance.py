@@ -113,5 +113,5 @@ def test_auto_is_accuracy_where_classes_are_alike(tmp_path: Path) -> None:
 
 
 def test_the_recall_of_a_class_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(JobFailure, match=r"'odd', which is no class.*common, rare"):
+    with pytest.raises(JobFailure, match=r"'odd', which is not a class.*common, rare"):
         train(tmp_path / "run", draw(tmp_path), checkpoint_metric="val_class_recall", checkpoint_class="odd")

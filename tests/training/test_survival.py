@@ -264,7 +264,7 @@ def test_bad_images_are_left_out_counted_and_named(workplace: Workplace, num_wor
     context, result = train(workplace, hyperparameters={"num_workers": num_workers})
     assert result["skipped"]["count"] == 2
     assert {image["filename"] for image in result["skipped"]["images"]} == {"003.png", "025.png"}
-    assert "The content is none of" in result["skipped"]["images"][0]["message"]
+    assert "This is a text file" in result["skipped"]["images"][0]["message"]
     assert sum(len(event.images) for event in context.of(SamplesSkipped)) == 2
     assert sum("Skipped" in event.text for event in context.of(LogLine)) == 2
     state = load_checkpoint(context.output_dir)["resume"]["state"]

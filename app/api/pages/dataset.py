@@ -74,7 +74,7 @@ def show_image(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HT
 @router.head("/projects/{pid}/dataset/picture")
 @router.get("/projects/{pid}/dataset/picture")
 def show_picture(
-    request: Request, pid: ProjectPath, studio: StudioDep, image: Annotated[str, Query(max_length=1024)]
+    request: Request, pid: ProjectPath, studio: StudioDep, image: Annotated[str, Query(min_length=1, max_length=1024)]
 ) -> Response:
     """The image as a model gets it: in the grey levels of the dataset's scale, on the dataset's background."""
     found = studio.datasets.find_picture(pid, image)

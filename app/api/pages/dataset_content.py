@@ -10,6 +10,7 @@ from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.times import describe_moment
+from app.api.pages.values import describe_format
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
@@ -266,10 +267,10 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
     facts = [
         ("Images", f"{stats.num_images:,}"),
         ("Dimensions", _sides(stats.min_width, stats.max_width, stats.min_height, stats.max_height)),
-        ("Image types", ", ".join(stats.formats)),
+        ("Image types", ", ".join(name.upper() for name in stats.formats)),
         ("Total size", format_bytes(summary.total_bytes)),
         ("Source", summary.source_path),
-        ("Format", summary.source_format.replace("_", " ")),
+        ("Format", describe_format(summary.source_format)),
         ("Image storage", _MODES[summary.import_mode]),
         ("Imported", describe_moment(summary.imported_at).exact),
     ]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from app.api.pages.import_choices import Choices, OptionChange, list_changes, make_choices
 from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.subsets import SUBSET_TITLES
+from app.api.pages.values import describe_format
 from app.api.templating import Fragment
 from app.schemas.datasets import ImportCheck
 from app.schemas.import_report import ClassPreview, ImportReport, LossLevel
@@ -142,12 +143,12 @@ def _name_places(choices: Choices | None, rows: list[ClassRow]) -> dict[str, str
 def _advise(report: ImportReport) -> str:
     """Return what to do next, empty when nothing needs attention."""
     if not report.can_import and (report.documents or report.columns):
-        return "Choose the annotation file or the columns to read, then check again."
+        return "Choose the annotation file or the columns to read, then preview again."
     if not report.can_import:
         return "" if report.groups or not report.problems else report.problems[0].fix
     if report.loss_level == "most":
-        return "Most images would be lost. Fix the problems below, then check again."
-    return "The problems below name each of them with the reason." if report.num_lost else ""
+        return "Most images would be lost. Fix the problems below, then preview again."
+    return "Each of them is listed below with the reason." if report.num_lost else ""
 
 
 def _make_preview(preview: ClassPreview, report: ImportReport, check_url: str) -> PreviewRow:
@@ -177,7 +178,7 @@ def _list_classes(request: ImportCheck, report: ImportReport) -> tuple[list[Clas
 def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
     facts = [("Annotations", f"{report.num_annotations:,}")] if report.can_import else []
     if report.source_format:
-        facts.insert(0, ("Read as", report.source_format.replace("_", " ")))
+        facts.insert(0, ("Read as", describe_format(report.source_format)))
     if report.num_files:
         facts.insert(0, ("Image files found", f"{report.num_files:,}"))
     if report.classes:

@@ -299,7 +299,7 @@ def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) ->
     names = ", ".join(untrained[:MAX_NAMED_CLASSES])
     more = len(untrained) - MAX_NAMED_CLASSES
     names += f" and {more:,} more" if more > 0 else ""
-    return (f"No training image of: {names}. The model cannot recognise what it never saw.", *notes)
+    return (f"No training image of: {names}. The model cannot recognise a class that it was not trained on.", *notes)
 
 
 def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:

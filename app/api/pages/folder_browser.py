@@ -65,7 +65,7 @@ def folder_browser_fragment(listing: FolderListing) -> Fragment:
         crumbs=[_link(place, is_current=place.path == listing.path) for place in listing.crumbs],
         folders=[PlaceLink(item.name, _url(item.path), _count_inside(item)) for item in listing.folders],
         files=[FileChoice(item.name, item.path) for item in listing.files],
-        more="" if listing.is_complete else "There is more in this folder than is listed. Type the path to go on.",
+        more="" if listing.is_complete else "This folder contains more than is listed. Type the path to continue.",
     )
     return Fragment("dataset/_folder_browser.html", BrowserContext(context))
 

@@ -138,7 +138,7 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
         attrs["hx-vals"] = json.dumps({"keep": action != "cancel"})
     if action == "more":
         attrs["hx-vals"] = json.dumps({"epochs": results.more_epochs})
-        attrs["data-success-toast"] = "Training further as a new experiment"
+        attrs["data-success-toast"] = "Created an experiment that trains more epochs"
         attrs["data-success-go"] = f"/projects/{results.project_id}/training?experiment={{experiment_id}}"
     if action == "restart":
         attrs |= {

@@ -218,9 +218,9 @@ def _origin(split: SplitInfo) -> str:
     if split.is_imported:
         return "Imported with the dataset: its folders or files define the subsets."
     if split.ratios is None:
-        return f"Created here with seed {split.seed}."
+        return f"Random split with seed {split.seed}."
     shares = " / ".join(f"{100 * share:g}" for share in (split.ratios.train, split.ratios.val, split.ratios.test))
-    return f"Created here: {shares} %, seed {split.seed}."
+    return f"Random split: {shares} %, seed {split.seed}."
 
 
 def _delete_reason(users: Sequence[SplitUser]) -> str:

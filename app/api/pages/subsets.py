@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-SUBSET_TITLES = {"train": "Train", "val": "Validation", "test": "Test", "none": "Not in the split"}
+SUBSET_TITLES = {"train": "Training", "val": "Validation", "test": "Test", "none": "Not in the split"}

@@ -91,7 +91,7 @@ def _carry_out(studio: Studio, project_id: str, message: Ping | Confirm | Chat |
 
 def _cancel_run(studio: Studio, project_id: str, run_id: str | None) -> dict[str, Any]:
     if run_id is None:
-        return error_frame("run_id: Field required")
+        return error_frame("run_id: This field is required.")
     for experiment in studio.experiments.list_experiments(project_id).experiments:
         if experiment.current_run_id == run_id:
             started = studio.training.stop_training(project_id, experiment.id, False)

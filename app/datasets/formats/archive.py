@@ -114,7 +114,7 @@ def _decode_names(entries: list[ZipEntry], problems: ProblemList) -> list[ZipEnt
     encoding = find_encoding(unstated)
     example = shorten(decode_name(unstated[0], encoding))
     problems.notes.append(
-        f"The zip does not say in which encoding its names are; they are read as {TITLES[encoding]}, e.g. {example!r}."
+        f"The zip does not state the encoding of its names; they are read as {TITLES[encoding]}, e.g. {example!r}."
     )
     return [
         entry if entry.has_stated_encoding else entry._replace(name=decode_name(entry.raw_name, encoding))
@@ -161,7 +161,7 @@ class _Names:
         if earlier == name:
             raise _EntryError("The same name is in the archive already.", "Rename one of the files.")
         if earlier is not None:
-            msg = f"Some systems take the name for that of {clean_text(earlier)!r}, which is in the archive already."
+            msg = f"Some systems cannot tell the name from {clean_text(earlier)!r}, which is in the archive already."
             raise _EntryError(msg, "Rename one of the files.")
         # Not isdisjoint(), which would go through every file that there is so far.
         if whole in self._folders or any(folder in self._files for folder in folders):
@@ -205,7 +205,7 @@ def _check_entry(entry: ZipEntry, max_ratio: float, *, is_misplaced: bool) -> No
     kind = stat.S_IFMT(entry.mode)
     if kind not in {0, stat.S_IFREG}:
         name = "a link" if kind == stat.S_IFLNK else "a device or pipe"
-        msg = f"The entry is {name} and no ordinary file."
+        msg = f"The entry is {name} and not an ordinary file."
         raise _EntryError(msg, "Pack the file itself.")
     if entry.flags & _ENCRYPTED_BITS:
         raise _EntryError("The entry is encrypted.", "Pack it without a password.")

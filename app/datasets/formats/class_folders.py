@@ -140,7 +140,7 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
         unread += _list_loose(item.folder)
         for inner in found[item.name]:
             if inner.raw_class.casefold() in NOT_CLASSES and _is_alone(inner, found.values()):
-                unread += _list_unread(inner.folder, f"{inner.raw_class!r} is no name of a class")
+                unread += _list_unread(inner.folder, f"{inner.raw_class!r} is not a class name")
             else:
                 classes.append(inner)
     order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
@@ -183,7 +183,8 @@ def _is_alone(item: ClassFolder, by_subset: Iterable[Sequence[ClassFolder]]) -> 
 
 def _refuse_subsets_without_classes(top: Folder, subsets: Sequence[ClassFolder]) -> None:
     counts = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in subsets)
-    msg = f"The folders {counts} hold images without class folders, and no document that says their classes was read."
+    msg = f"The folders {counts} contain images without class folders, and no annotation file with their classes "
+    msg += "was found."
     msg += _name_others(top)
     fix = f"{_USE_CLASS_FOLDERS}, inside of each of them, or put a table or a COCO document with the labels into each."
     raise SourceError(msg, fix)
@@ -211,7 +212,9 @@ def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapp
     for item in folders:
         is_doubtful = item.raw_class.casefold() in HOLDERS | _UNSORTED and item.raw_class not in mapping
         if is_doubtful and item.folder.num_images and len(folders) > 1:
-            message = f"The folder {item.raw_class!r} is read as a class, though folders of this name seldom are one."
+            message = (
+                f"The folder {item.raw_class!r} is read as a class, although folders with this name are rarely classes."
+            )
             problems.warn(item.name, message, "Leave it out, if its images have no class.", kind="doubtful_class")
             label = f"Leave out the class {item.raw_class!r}"
             problems.offer(
@@ -228,7 +231,7 @@ def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: Proble
 
 
 def _list_loose(folder: Folder) -> Iterator[UnreadFiles]:
-    yield UnreadFiles(folder.title, "beside the class folders", _MOVE, "beside_classes", folder.files())
+    yield UnreadFiles(folder.title, "outside of the class folders", _MOVE, "beside_classes", folder.files())
 
 
 def _list_unread(folder: Folder, reason: str) -> Iterator[UnreadFiles]:
@@ -250,9 +253,7 @@ def name_classes(raw_names: Iterable[str], problems: ProblemList) -> dict[str, s
             number += 1
             name = f"{plain} ({number})"
         names[raw] = name
-        message = (
-            f"The name of the folder has bytes or characters that are no text ({_show(raw)}); its class is '{name}'."
-        )
+        message = f"The name of the folder cannot be decoded as text ({_show(raw)}); its class is '{name}'."
         problems.warn(name, message, "Rename the folder, or give the class another name.", kind="undecodable_name")
     return names
 

@@ -112,7 +112,9 @@ class _Reader:
         for index, entry in entries:
             name = str(entry.name).strip()
             if index == root:
-                self._notes.append(f"The category {name!r} is the root of the others, and no image has it: left out.")
+                self._notes.append(
+                    f"The category {name!r} is the root of the others, and no image has it, so it was left out."
+                )
             elif not name or len(name) > 200 or not is_readable(name):
                 self._add(f"/categories/{index}/name", f"{shorten(name)!r} is not a usable class name.", "Rename it.")
             elif entry.id in found:
@@ -224,7 +226,8 @@ class _Reader:
         num_loose = image_ids.num_loose + category_ids.num_loose
         if num_loose:
             self._notes.append(
-                f"{num_loose:,} ids are written in another type than where they point; they were matched."
+                f"{num_loose:,} ids differ in type (text or number) from the ids that they refer to; "
+                "they were matched anyway."
             )
         return found
 
@@ -292,7 +295,7 @@ def _decode_document(path: Path, work: Work) -> _Document:
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         kind = inspect_json(path, work)
-        msg = f"{path.name} is no COCO document: {error}. It is {kind.description}."
+        msg = f"{path.name} is not a COCO document: {error}. It is {kind.description}."
         raise SourceError(msg, f"{kind.fix} COCO has the lists images, annotations and categories.") from error
     if max(len(document.images), len(document.annotations), len(document.categories)) > 10 * most:
         raise too_many_entries(f"A list of {path.name} has", 10 * most)

@@ -65,8 +65,8 @@ def choose_columns(
         view.taken |= subsets.columns
     targets, is_one_hot = _find_targets(view, kind, options)
     if len(targets) > _MAX_TARGETS:
-        msg = f"The table has {len(targets):,} columns of values; {_MAX_TARGETS:,} is the most."
-        raise ChoiceError(msg, "Name those to use with the option target_columns.", columns=view.show())
+        msg = f"The table has {len(targets):,} columns of values; {_MAX_TARGETS:,} is the limit."
+        raise ChoiceError(msg, "Choose those to use (option target_columns).", columns=view.show())
     view.taken |= set(targets)
     others = [index for index in range(len(view.names)) if index not in view.taken and not view.is_index(index)]
     return Columns(
@@ -133,7 +133,7 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
             return chosen, False
         if len(find_one_hot({index: view.cells[index] for index in chosen})) != len(chosen):
             msg = "Several columns can be a label only when they hold 0 and 1, one column per class."
-            raise ChoiceError(msg, "Name one column with the option target_columns.", columns=view.show())
+            raise ChoiceError(msg, "Choose one column (option target_columns).", columns=view.show())
         return chosen, True
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled

@@ -33,7 +33,7 @@ class CsvTable:
     """The format `csv`."""
 
     name: str = "csv"
-    title: str = "a table (CSV, TSV, XLSX or JSON Lines) filename,label or filename,value beside the images"
+    title: str = "a table (CSV, TSV, XLSX or JSON Lines) of file names with classes or values, beside the images"
     rank: int = 50
     document_endings: tuple[str, ...] = tuple(ending for ending in TABLE_ENDINGS if ending != ".txt")
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label", "values"})

@@ -52,10 +52,10 @@ def choose_documents(
         return tuple(Part(resolve_inside(root, name), subset) for name, subset in subsets)
     there = ", ".join((usable or list(found))[:_MAX_NAMED])
     if usable:
-        msg = f"There are several files that could be the {what}: {there}."
+        msg = f"Several files could be the {what}: {there}."
     else:
         msg = f"None of the files can be read as {what} of these images: {there}."
-    raise ChoiceError(msg, "Name the one to read with the option annotation_file.", documents=usable or found)
+    raise ChoiceError(msg, "Choose the one to read (option annotation_file).", documents=usable or found)
 
 
 def find_candidates(root: Path, endings: Sequence[str], work: Work) -> list[str]:
@@ -79,9 +79,7 @@ def join_scans(parts: Sequence[tuple[SplitValue, Scan]], problems: ProblemList, 
         problems.extend(scan.problems)
         if scan.value_names != value_names:
             msg = f"The values are {_list(value_names)} in one subset and {_list(scan.value_names)} in {subset}."
-            raise ChoiceError(
-                msg, "Name the columns of the values with the option target_columns.", columns=scan.columns
-            )
+            raise ChoiceError(msg, "Choose the columns with the values (option target_columns).", columns=scan.columns)
         for number, image in enumerate(scan.images):
             work.step("Joining the subsets", number, len(scan.images))
             if image.path in first:

@@ -33,7 +33,7 @@ class ImageFolders:
     """The format `image_folders`."""
 
     name: str = "image_folders"
-    title: str = "one folder of images per class, also below train, val and test"
+    title: str = "one folder of images per class, optionally inside train, val and test"
     rank: int = 80
     document_endings: tuple[str, ...] = ()
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
@@ -131,7 +131,7 @@ class _NestedReader:
         doubt = f"The folder is named like the class {last!r}, so its images may belong there. " if is_twin else ""
         if self._nested == "leave_out":
             state = f"below the class {item.raw_class!r} and not read"
-            fix = "Read them into their class with the option nested_folders, or move them one level up."
+            fix = "Add them to the class with the option nested_folders, or move them one level up."
             self.unread.append(UnreadFiles(name, state, fix, "nested_folder", files, doubt))
         elif is_twin and not self._is_expected:
             message = f"{doubt}{count_images(len(files))} read into the class {item.raw_class!r}."

@@ -90,7 +90,7 @@ def _find_voc(place: Folder) -> ToolLayout | None:
     images, labels = _child(place, HOLDERS), _child(place, _ANNOTATIONS)
     if images is None or labels is None or not images.images or not _has_files(labels, (".xml",)):
         return None
-    fix = f"Its boxes are no classes of an image. {_USE_CLASSES} that names each file with its class."
+    fix = f"Its boxes are not classes of an image. {_USE_CLASSES} that names each file with its class."
     return ToolLayout("a Pascal VOC dataset with boxes", f"{images.name}, {labels.name}", fix)
 
 
@@ -123,7 +123,7 @@ def _begins_with_box(path: Path) -> bool:
 
 
 def _yolo(evidence: str) -> ToolLayout:
-    fix = f"Its boxes are no classes of an image. {_USE_CLASSES} that names each file with its class."
+    fix = f"Its boxes are not classes of an image. {_USE_CLASSES} that names each file with its class."
     return ToolLayout("a YOLO dataset with boxes", evidence, fix)
 
 
@@ -134,5 +134,5 @@ def _find_masks(place: Folder) -> ToolLayout | None:
     others = [inner for inner in place.folders if inner.num_below and inner not in (images, masks)]
     if len(others) > 1:  # then they are classes among others
         return None
-    fix = f"Masks are no classes of an image. {_USE_CLASSES} that names each file with its class."
+    fix = f"Masks are not classes of an image. {_USE_CLASSES} that names each file with its class."
     return ToolLayout("a segmentation dataset with masks", f"{images.name}, {masks.name}", fix)

@@ -63,8 +63,12 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
         return SourceError(layout.message, layout.fix)
     kinds = "; ".join(f"{item.name}: {item.title}" for item in usable)
     num_files = len(top.images) + len(top.others)
-    msg = f"No known format was found in {num_files} files and {len(top.folders)} folders."
+    msg = f"No known format was found in {_count(num_files, 'file')} and {_count(len(top.folders), 'folder')}."
     names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
     if names:
         msg += f" Other files there: {', '.join(sorted(names, key=lambda name: (name.count('/'), name))[:5])}."
-    return SourceError(msg, f"Arrange the data as one of these. {kinds}.")
+    return SourceError(msg, f"Arrange the data in one of these formats. {kinds}.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -117,7 +117,7 @@ class RowReader:
         """Return what is wrong with the number of cells of a row."""
         columns = self._columns
         if swallowed:
-            msg = f"A quote is opened and not closed: one cell takes in the {swallowed} rows behind it."
+            msg = f"A quote is never closed, so one cell contains the {swallowed} rows after it."
             return RowError(msg, "Close the quote, or remove it.", "bad_row")
         if len(cells) <= max(columns.filename, *columns.targets):
             msg = f"The row has {len(cells)} cells, fewer than the columns in use."
@@ -174,7 +174,7 @@ class RowReader:
         subsets = {image.subset for image in images}
         if len(subsets) != 1 or subsets == {None}:
             return images
-        self._notes.append(f"Every image is in the subset {next(iter(subsets))}, so no split was made of it.")
+        self._notes.append(f"Every image is in the subset {next(iter(subsets))}, so no split was created.")
         return [TableImage(image.file, image.target, None) for image in images]
 
     def _where(self, number: int) -> str:

@@ -248,7 +248,7 @@ def _check_extent(scan: Scan, work: Work) -> None:
     """Raise LimitError for more classes or more bytes of images than an import may have."""
     limits = work.limits
     if len(scan.classes) > limits.max_classes:
-        msg = f"There are {len(scan.classes):,} classes; {limits.max_classes:,} is the most."
+        msg = f"There are {len(scan.classes):,} classes; {limits.max_classes:,} is the limit."
         raise LimitError(msg, "Merge classes, or raise AI_STUDIO_MAX_CLASSES.")
     num_bytes = 0
     for number, image in enumerate(scan.images, start=1):

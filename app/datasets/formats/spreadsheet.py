@@ -79,13 +79,13 @@ def _check_size(path: Path, work: Work) -> None:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except _DAMAGE as error:
-        msg = f"{path.name} is no Excel workbook: {error}."
+        msg = f"{path.name} is not an Excel workbook: {error}."
         raise SourceError(msg, "Save it as .xlsx or CSV again.") from error
     # The zip reader never gives more bytes of an entry than the directory says.
     unpacked = sum(entry.file_size for entry in entries)
     most = min(_MAX_UNPACKED_BYTES, work.limits.max_annotation_bytes)
     if unpacked > most or size > most:
-        msg = f"{path.name} has {max(unpacked, size) / 2**20:,.0f} MiB of sheets; {most / 2**20:,.0f} MiB is the most."
+        msg = f"{path.name} has {max(unpacked, size) / 2**20:,.0f} MiB of sheets; {most / 2**20:,.0f} MiB is the limit."
         raise LimitError(msg, "Save the sheet as CSV, or import a part of it.")
     if len(entries) > _MAX_ENTRIES or unpacked > max(_MAX_RATIO * size, 2**20):
         msg = f"{path.name} unpacks to {unpacked:,} bytes in {len(entries):,} parts, which no workbook does."

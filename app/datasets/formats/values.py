@@ -60,7 +60,7 @@ def warn_of_columns(
             large = sum(abs(number) > MAX_FLOAT32 for number in column)
             message = (
                 f"{large:,} numbers in {shorten(name)!r} are larger than 3.4e38, such as "
-                f"{(high if high > MAX_FLOAT32 else low)!r}: training cannot hold them."
+                f"{(high if high > MAX_FLOAT32 else low)!r}: training cannot use them."
             )
             problems.warn(table_name, message, "Write the values in a larger unit.", kind="beyond_float32")
         if len(rows) < 2:

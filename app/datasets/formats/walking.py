@@ -73,7 +73,7 @@ def _resolve(root: Path, parts: Sequence[str], name: str) -> Path:
     try:
         path = root.joinpath(*parts).resolve()
     except (OSError, RuntimeError, ValueError) as error:  # a loop of links, or a name longer than any file's
-        msg = f"The name {shorten(name)!r} is no usable path."
+        msg = f"The name {shorten(name)!r} is not a usable path."
         raise SourceError(msg, "Rename the file.") from error
     if not path.is_relative_to(root):
         msg = f"The name {shorten(name)!r} is a link that leads out of the imported folder."
@@ -180,6 +180,6 @@ def choose_document(root: Path, found: Sequence[str], chosen: str | None, what: 
         msg = f"There is no {what} in the source."
         raise SourceError(msg, f"Put the {what} into the top folder, or choose another format.")
     if len(found) > 1:
-        msg = f"There are several files that could be the {what}: {', '.join(found[:10])}."
-        raise SourceError(msg, "Name the one to read with the option annotation_file.")
+        msg = f"Several files could be the {what}: {', '.join(found[:10])}."
+        raise SourceError(msg, "Choose the one to read (option annotation_file).")
     return resolve_inside(root, found[0])

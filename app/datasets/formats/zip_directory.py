@@ -78,7 +78,7 @@ def read_directory(file: BinaryIO) -> Iterator[ZipEntry | BadEntry]:
         file.seek(place)
         header = file.read(_ENTRY.size)
         if not header.startswith(_ENTRY_SIGNATURE):
-            yield BadEntry(f"entry {number} of the directory", "What the directory says of it is damaged.")
+            yield BadEntry(f"entry {number} of the directory", "Its entry in the directory is damaged.")
             place = _find_signature(file, place + 1, directory.end)
             continue
         fields = _ENTRY.unpack(header)
@@ -147,7 +147,7 @@ def _make_entry(fields: tuple[int, ...], raw_name: bytes, extra: bytes, shift: i
         path = None if is_utf_8 or raw_name.isascii() else _read_unicode_path(extra, raw_name)
         num_bytes, packed_bytes, offset = _read_sizes_64(extra, num_bytes, packed_bytes, offset)
     except UnicodeDecodeError:
-        return BadEntry(raw_name.decode("cp437"), "Its name says that it is UTF-8 and is not.")
+        return BadEntry(raw_name.decode("cp437"), "Its name is marked as UTF-8 but is not.")
     except struct.error:
         return BadEntry(name, "The sizes in its directory entry are damaged.")
     mode = external_attributes >> 16

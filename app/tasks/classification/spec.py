@@ -119,7 +119,7 @@ def find_metric_warning(metric: str, profile: SplitProfile) -> str:
 
 def _describe_imbalance(profile: SplitProfile) -> str:
     (common, most), (rare, fewest) = profile.class_counts[0], profile.class_counts[-1]
-    return f"The classes are unequal: {most:,} training images of {common!r}, {fewest:,} of {rare!r}."
+    return f"The classes are imbalanced: {most:,} training images of {common!r}, {fewest:,} of {rare!r}."
 
 
 SPEC = TaskSpec(

@@ -102,7 +102,7 @@ def test_subsets_of_a_split_can_be_browsed(client: httpx.Client, imported: str) 
     stats = client.get(f"/api/splits/{imported}/main").json()["data"]["stats"]
     html = client.get(f"/projects/{imported}/dataset?split=main&subset=val").text
     assert f"{stats['val']} of 120 images" in text_of(html)
-    assert f"Train {stats['train']} Validation {stats['val']} Test {stats['test']}" in text_of(html)
+    assert f"Training {stats['train']} Validation {stats['val']} Test {stats['test']}" in text_of(html)
     gone = text_of(client.get(f"/projects/{imported}/dataset?split=gone&subset=val").text)
     assert "The split “gone” does not exist" in gone
     assert "120 images" in gone

@@ -21,7 +21,7 @@ from tests.api.checking import check_import, check_import_html
 PID = "proj-00000000"
 JID = "job-00000000"
 UNDO = re.compile(r'id="undo-(\w+)" data-set-options="([^"]+)"')
-REMEDY = {"label": "Read them into their class", "options": {"annotation_file": "a b %.csv"}}
+REMEDY = {"label": "Add them to the class", "options": {"annotation_file": "a b %.csv"}}
 
 
 def text_of(html: str) -> str:

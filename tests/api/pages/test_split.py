@@ -64,7 +64,7 @@ def test_page_its_list_and_its_fragments(client: httpx.Client, imported_id: str)
     html = client.get(f"/projects/{imported_id}/split/split-list").text
     assert '<section id="split-list"' in html
     assert "<html" not in html
-    assert "Created here: 50 / 25 / 25 %, seed 7." in html
+    assert "Random split: 50 / 25 / 25 %, seed 7." in html
     assert f'href="/projects/{imported_id}/dataset?split=my+split&amp;subset=train"' in html
     assert f'hx-delete="/api/splits/{imported_id}/my%20split"' in html
     preview = client.get(f"/api/splits/{imported_id}/preview?train=0.6&val=0.2&test=0.2&seed=1", headers=HTMX).text
@@ -84,7 +84,7 @@ def test_taken_name_is_said_beside_the_field(client: httpx.Client, imported_id: 
 def test_card_says_where_it_comes_from_and_names_are_text() -> None:
     html = render(split(is_imported=True), split("mine", ratios=SplitRatios(), seed=3, warnings=["Few images."]))
     assert "Imported with the dataset" in html
-    assert "Created here: 70 / 15 / 15 %, seed 3." in html
+    assert "Random split: 70 / 15 / 15 %, seed 3." in html
     assert "Few images." in html
     assert MARKUP not in html
     assert "&lt;script&gt;" in html

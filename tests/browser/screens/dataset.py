@@ -29,7 +29,7 @@ def _check(page: Page, root: Path) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
     page.get_by_label("Path of a folder").fill(str(root))
-    page.get_by_role("button", name="Check the images").click()
+    page.get_by_role("button", name="Preview import").click()
     page.locator("#import-report > .notice").wait_for()
 
 
@@ -57,7 +57,7 @@ def _check_most_lost(page: Page) -> None:
 
 def _mend(page: Page) -> None:
     _check_most_lost(page)
-    page.get_by_role("button", name="Read them into their class").click()
+    page.get_by_role("button", name="Add them to the class").click()
     page.locator(".option-changes").wait_for()
 
 
@@ -90,7 +90,7 @@ def _look_for_long(page: Page) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
     page.get_by_label("Path of a folder").fill(str(root))
-    page.get_by_role("button", name="Check the images").click()
+    page.get_by_role("button", name="Preview import").click()
     page.locator("#check-progress").wait_for()
 
 

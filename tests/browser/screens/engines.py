@@ -34,7 +34,7 @@ def import_images(context: JobContext) -> dict[str, Any]:
     """Import as ever, but stop at a third of the endless folder and fail with the torn one."""
     payload = ImportPayload.model_validate(context.request.payload)
     if payload.source_path.endswith(TORN_FOLDER):
-        msg = "The disk is full. Free some space, or import with the mode link or reference."
+        msg = "The disk is full. Free up disk space, or store the files as hard links or references."
         raise JobFailure(msg, kind="DiskFull")
     if not payload.source_path.endswith(ENDLESS_FOLDER):
         return importer.run(context)

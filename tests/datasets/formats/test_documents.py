@@ -303,7 +303,7 @@ def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
         ("a.json", '[{"id": 1, "data": {}, "annotations": []}]', "a.json is a Label Studio export"),
         ("a.json", '[{"file_name": "0.png", "label": "x"}]', "a.json is a list of records"),
         ("a.json", '{"images": [], "categories": []}', "like COCO, but without annotations"),
-        ("a.xlsx", "PK\x03\x04 no zip", "a.xlsx is no Excel workbook"),
+        ("a.xlsx", "PK\x03\x04 no zip", "a.xlsx is not an Excel workbook"),
         ("a.xls", "old", "a.xls is a table that is not read"),
     ],
 )

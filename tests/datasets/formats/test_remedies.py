@@ -65,8 +65,8 @@ def another_table(root: Path) -> None:
         (classes_with_one_image, "few_images", "Leave out these 2 classes", 8, ["cat", "dog"]),
         (a_class_without_training, "class_not_in_train", "Leave out this class", 12, ["cat", "dog"]),
         (twins, "class_twins", "Merge these classes", 9, ["cat", "dog"]),
-        (images_below_a_class, "nested_folder", "Read them into their class", 11, ["cat", "dog"]),
-        (images_below_a_class, "nested_folder", "Make each of these folders a class", 11, ["cat", "close", "dog"]),
+        (images_below_a_class, "nested_folder", "Add them to the class", 11, ["cat", "dog"]),
+        (images_below_a_class, "nested_folder", "Make each subfolder a class", 11, ["cat", "close", "dog"]),
     ],
 )
 def test_a_remedy_fixes_its_kind_of_problem(
