@@ -61,6 +61,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "one_hot_row": ProblemKind("Rows with no class or with several"),
         "pixel_scale": ProblemKind("Images whose values are of two kinds"),
         "repeated_row": ProblemKind("Images that have more than one entry"),
+        "several_classes": ProblemKind("Labels that may be several classes"),
         "several_annotations": ProblemKind("Images with more than one annotation"),
         "refused": ProblemKind("The source cannot be read as it is"),
         "special_file": ProblemKind("Pipes, devices and other entries that are no files"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app.datasets.formats.base import ProblemList, shorten
 from app.datasets.formats.tables import is_measure
@@ -13,6 +13,7 @@ from app.datasets.formats.work import Work
 MAX_FLOAT32 = 3.4028235e38
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,(?P<places>[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
 _FEWEST_STEPS = 1000
 """Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
@@ -46,6 +47,22 @@ def parse_number(text: str) -> float:
         msg = f"The value {shorten(text)!r} is too large."
         raise RowError(msg, "Write a number below 1.8e308.")
     return value
+
+
+def has_decimal_commas(texts: Iterable[str]) -> bool:
+    """Say whether the commas in the numbers of a table divided by commas are decimal commas.
+
+    1,234 alone may be either; 0,5 beside it decides, and so does 1,234,567 or 1,234.5 for thousands.
+    """
+    is_decimal = False
+    for text in texts:
+        if "," not in text:
+            continue
+        if (text.count(",") > 1 or "." in text) and _THOUSANDS.fullmatch(text):
+            return False
+        found = _DECIMAL_COMMA.fullmatch(text)
+        is_decimal |= found is not None and len(found["places"]) != 3
+    return is_decimal
 
 
 def warn_of_columns(
