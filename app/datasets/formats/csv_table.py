@@ -93,7 +93,8 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     if kind == "values":
         rows = [image.target for image in images if isinstance(image.target, tuple)]
         warn_of_left_out(columns, table.name, reader.problems)
-        warn_of_columns(columns.value_names, rows, table.name, reader.problems, work)
+        named = {image.file.name: row for image, row in zip(images, rows, strict=True)}
+        warn_of_columns(columns.value_names, named, table.name, reader.problems, work)
         found = [_found(image, (Value(list(row)),)) for image, row in zip(images, rows, strict=True)]
         return Scan(found, (), reader.problems, notes, columns.value_names, (table.name,), columns.shown)
     names = [image.target for image in images if isinstance(image.target, str)]

@@ -109,7 +109,9 @@ def _inspect(data: bytes) -> JsonKind:
     known = _name(members, _TOOLS_BY_KEYS)
     if known is not None:
         return known
-    if members and all(re.fullmatch(rb'\s*(-?[0-9][0-9.eE+-]*|"[^"]{0,200}")\s*', bytes(raw)) for raw in members.values()):
+    if members and all(
+        re.fullmatch(rb'\s*(-?[0-9][0-9.eE+-]*|"[^"]{0,200}")\s*', bytes(raw)) for raw in members.values()
+    ):
         return _MAPPING
     first = next(iter(members.values()), None)
     if first is not None and b'"regions"' in bytes(first)[:_PEEKED_BYTES]:

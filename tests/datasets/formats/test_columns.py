@@ -119,11 +119,30 @@ def test_a_decimal_comma_between_commas_is_a_row_that_is_too_long(root: Path) ->
     assert "3 cells; the table has 2" in found.problems.named[0].message
 
 
-def test_numbers_beyond_float32_are_warned_of(root: Path) -> None:
-    found = scan_table(root, "filename,value\n0.png,1e39\n1.png,2\n2.png,-1e300\n", "values")
-    assert len(found.images) == 3
-    assert kinds(found) == [("warning", "beyond_float32", 0)]
-    assert found.problems.named[0].message.startswith("2 numbers in 'value' are larger than 3.4e38")
+@pytest.mark.parametrize(
+    ("numbers", "kind", "told"),
+    [
+        (["1e39", "2", "-1e300"], "too_large", "2 numbers in 'value' are larger than 1e+30"),
+        (["1e31", "2", "3"], "too_large", "1 number in 'value' is larger than 1e+30"),
+        (["1", "2", "-2e30"], "too_large", "1 number in 'value' is larger than 1e+30"),
+        (["1e12", *"12345678"], "far_away", "0.png has 1e+12 in 'value'"),
+        ([*"12345678", "-9999999"], "far_away", "8.png has -1e+07 in 'value'"),
+        ([*"1234", "4e6", *"5678"], "far_away", "half of the images are between"),
+    ],
+)
+def test_numbers_that_training_suffers_from_are_warned_of(root: Path, numbers: list[str], kind: str, told: str) -> None:
+    write_files(root, *(f"{number}.png" for number in range(len(FILES), len(numbers))))
+    cells = [f"#.png,{number}" for number in numbers]
+    found = scan_table(root, rows(*cells, header="filename,value"), "values")
+    assert len(found.images) == len(numbers)
+    assert kinds(found) == [("warning", kind, 0)]
+    assert told in found.problems.named[0].message
+
+
+@pytest.mark.parametrize("numbers", [["1", "2", "3", "100"], ["1e29", "2e29", "3e29"], ["0.001", "0.5", "7", "12"]])
+def test_ordinary_numbers_get_no_warning(root: Path, numbers: list[str]) -> None:
+    found = scan_table(root, rows(*(f"#.png,{number}" for number in numbers), header="filename,value"), "values")
+    assert kinds(found) == []
 
 
 @pytest.mark.parametrize(
