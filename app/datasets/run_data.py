@@ -80,7 +80,7 @@ def read_run_data(table: DatasetTable, index: int) -> RunData:
         num_values=len(columns),
         value_names=tuple(table.value_names),
         too_large=tuple(_find_too_large(row for rows in subsets.values() for row in rows)),
-        far_away=_find_far_away([filename for filename, _ in values], columns),
+        far_away=find_far_away([filename for filename, _ in values], columns),
         constant_columns=tuple(place for place, column in enumerate(columns) if min(column) == max(column)),
     )
 
@@ -102,7 +102,7 @@ def _find_too_large(rows: Iterable[ImageRecord]) -> Iterable[tuple[str, float]]:
                     yield row.filename, value
 
 
-def _find_far_away(filenames: Sequence[str], columns: Sequence[Sequence[float]]) -> FarValue | None:
+def find_far_away(filenames: Sequence[str], columns: Sequence[Sequence[float]]) -> FarValue | None:
     """Return the value that is furthest away from the others of its column, None when all are near."""
     found: FarValue | None = None
     furthest = FAR_AWAY

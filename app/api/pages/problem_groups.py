@@ -15,7 +15,17 @@ MAX_EXAMPLES = 5
 MAX_OPEN_GROUPS = 2
 # Kinds that are mended by choosing another file, other columns or another scale, or by the table of classes.
 _CHOICE_KINDS = frozenset(
-    {"annotation_entry", "bad_file_name", "bad_label", "bad_row", "bad_value", "beyond_float32", "column"}
+    {
+        "annotation_entry",
+        "bad_file_name",
+        "bad_label",
+        "bad_row",
+        "bad_value",
+        "column",
+        "far_away",
+        "several_classes",
+        "too_large",
+    }
     | {"low_contrast", "missing_file", "no_annotation", "not_in_table", "one_hot_row", "pixel_scale", "unknown_subset"}
 )
 _CLASS_KINDS = frozenset(

@@ -274,6 +274,11 @@ class ImportFormat(Protocol):
         ...
 
     @property
+    def loose_endings(self) -> tuple[str, ...]:
+        """Endings of files that are mostly something else; one is an annotation file where its content says so."""
+        ...
+
+    @property
     def annotation_kinds(self) -> frozenset[AnnotationKind]:
         """What it can annotate."""
         ...

@@ -19,6 +19,7 @@ from app.datasets.formats.document_sets import choose_documents, find_candidates
 from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
 from app.datasets.formats.json_documents import inspect_json, replace_non_finite
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
+from app.datasets.formats.subset_paths import split_by_folders
 from app.datasets.formats.walking import is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Label
@@ -59,6 +60,7 @@ class Coco:
     title: str = "a COCO JSON file beside the images"
     rank: int = 10
     document_endings: tuple[str, ...] = (".json",)
+    loose_endings: tuple[str, ...] = ()
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
@@ -79,7 +81,8 @@ class Coco:
             return inspect_json(path, work).is_coco
 
         parts = choose_documents(root, found, options.annotation_file, "COCO JSON file", fits)
-        return join_parts(root, [(part, _Reader(root, part.path, work).read()) for part in parts], work)
+        scan = join_parts(root, [(part, _Reader(root, part.path, work).read()) for part in parts], work)
+        return split_by_folders(scan, options)
 
 
 class _Reader:

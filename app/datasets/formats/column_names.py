@@ -7,14 +7,14 @@ import re
 FILENAME_NAMES = (
     *("filename", "file_name", "file name", "file", "image", "image_name", "image name", "image_file", "img"),
     *("image_path", "filepath", "file_path", "path", "img_path", "images", "filenames", "photo", "picture"),
-    *("url", "image_url", "name", "image_id", "img_id", "id"),
+    *("url", "image_url", "name", "image_id", "img_id", "id_code", "id"),
 )
 LABEL_NAMES = (
     *("label", "labels", "class", "class_name", "classname", "category", "category_name", "label_name", "choice"),
-    *("breed", "species", "diagnosis", "tag", "tags", "class_id", "label_id", "category_id", "text"),
+    *("breed", "species", "diagnosis", "dx", "tag", "tags", "class_id", "label_id", "category_id", "text"),
 )
 # A class of a one-hot table may have one of these names.
 WEAK_LABEL_NAMES = ("target", "y")
 VALUE_NAMES = ("value", "target", "y", "label", "score")
 INDEX_NAME = re.compile(r"unnamed(: ?[0-9]+)?(_level_[0-9]+)?|index|idx|row|row_?id|row_names?|level_0|#|no\.?|nr\.?")
-ID_NAME = re.compile(r"id|.*[_ ]id|uuid|guid")
+ID_NAME = re.compile(r"id([_ ](code|number|no|nr))?|.*[_ ]id|uuid|guid")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ class View:
 
     def find(self, wanted: Iterable[str]) -> int | None:
         """Return the first free column that has one of some names, whatever its case, the first name first."""
-        for name in wanted:
+        for name in map(_compose, wanted):
             for names in (self.names, self.raw_names):
                 for index, own in enumerate(names):
                     if index not in self.taken and own.casefold() == name.strip().casefold():
@@ -46,7 +47,8 @@ class View:
 
     def demand(self, name: str) -> int:
         """Return the column that the user named; raises ChoiceError that lists those that are there."""
-        exact = next((i for i, own in enumerate(self.names) if own == name.strip()), None)
+        wanted = _compose(name).strip()
+        exact = next((i for i, own in enumerate(self.names) if own == wanted), None)
         index = exact if exact is not None else self.find([name])
         if index is None:
             raise self.missing(name)
@@ -114,6 +116,7 @@ def look_at_columns(table: Table, options: ImportOptions, is_file: Callable[[str
     width = Counter(len(row) for row in rows).most_common(1)[0][0] if rows else 0
     if header is not None and width == len(header) + 1 and all(row[-1:] != [""] for row in rows):
         header = ["", *header]  # R leaves out the name of the column that counts the rows
+    header = None if header is None else [_compose(name) for name in header]
     width = max(width, len(header or ()))
     raw = [*(header or ()), *[""] * (width - len(header or ()))]
     cells = [[row[index] if index < len(row) else "" for row in rows] for index in range(width)]
@@ -151,6 +154,11 @@ def _is_header(row: Sequence[str], options: ImportOptions, is_file: Callable[[st
     if any(has_image_ending(cell) for cell in row):
         return False
     return bool(_find_words(row, FILENAME_NAMES)) or not any(cell and is_file(cell) for cell in row[:20])
+
+
+def _compose(name: str) -> str:
+    """Return a name with composed letters, so that it does not matter which system wrote it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _find_words(cells: Sequence[str], words: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from app.datasets.formats.column_names import (
     WEAK_LABEL_NAMES,
 )
 from app.datasets.formats.column_view import MIN_SHARE, View, has_image_ending, look_at_columns
-from app.datasets.formats.one_hot import find_one_hot
+from app.datasets.formats.one_hot import find_flags, find_one_hot
 from app.datasets.formats.subset_columns import SubsetColumns, find_subset_columns, has_subset_name
 from app.datasets.formats.tables import Table, is_measure, is_number
 from app.schemas.datasets import ImportOptions
@@ -105,7 +105,9 @@ def _find_filename(view: View) -> int:
     if with_ending or named:
         return (with_ending or named)[0]
     for index in range(len(view.names)):
-        if view.share(index, is_number) < MIN_SHARE and view.share(index, view.is_file) == 1:
+        if (view.share(index, is_number) < MIN_SHARE or _is_called_id(view.names[index])) and view.share(
+            index, view.is_file
+        ) == 1:
             return index
     raise view.missing("filename")
 
@@ -157,6 +159,12 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     words = [i for i in free if view.share(i, is_measure) < MIN_SHARE and _has_repeats(view.cells[i])]
     if len(words) == 1:
         return words, False
+    flags = find_flags({index: view.cells[index] for index in free})
+    if len(flags) > 1:
+        there = shorten(", ".join(shorten(view.names[index]) for index in flags[:20]), 400)
+        msg = f"The columns {there} hold 0 and 1, and most rows have several ones or none: an image has one class."
+        fix = "Name the column of the class with the option target_columns, or write 1 in one column only."
+        raise ChoiceError(msg, fix, columns=view.show())
     raise view.missing("label")
 
 
@@ -203,6 +211,10 @@ def _describe(
             f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
         )
     return tuple(notes)
+
+
+def _is_called_id(name: str) -> bool:
+    return ID_NAME.fullmatch(name.casefold()) is not None
 
 
 def _is_numbered_value(name: str) -> bool:

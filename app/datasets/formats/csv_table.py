@@ -13,9 +13,11 @@ from app.datasets.formats.base import FoundImage, Scan, SourceError, find_subset
 from app.datasets.formats.columns import choose_columns, names_files
 from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, join_parts
 from app.datasets.formats.file_finder import FileFinder
+from app.datasets.formats.label_warnings import warn_of_labels
 from app.datasets.formats.layouts import HOLDERS
-from app.datasets.formats.open_table import TABLE_ENDINGS, open_table
+from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_table
 from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
+from app.datasets.formats.subset_paths import split_by_folders
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.values import warn_of_columns
 from app.datasets.formats.walking import is_inside_file, resolve_inside
@@ -25,6 +27,7 @@ from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
 _KINDS: tuple[AnnotationKind, ...] = ("label", "values")
+_ENDINGS = (*TABLE_ENDINGS, *LOOSE_ENDINGS)
 _MAX_TRIED_ROWS = 20
 
 
@@ -35,43 +38,49 @@ class CsvTable:
     name: str = "csv"
     title: str = "a table (CSV, TSV, XLSX or JSON Lines) of file names with classes or values, beside the images"
     rank: int = 50
-    document_endings: tuple[str, ...] = tuple(ending for ending in TABLE_ENDINGS if ending != ".txt")
+    document_endings: tuple[str, ...] = TABLE_ENDINGS
+    loose_endings: tuple[str, ...] = LOOSE_ENDINGS
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label", "values"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a table names images of the folder, or names images at all and nothing else is there."""
         if options.annotation_file is not None:
             return _is_chosen(root, options.annotation_file, options, work)
-        tables = [root / name for name in find_candidates(root, TABLE_ENDINGS, work)]
+        tables = [root / name for name in find_candidates(root, _ENDINGS, work)]
         if any(_fits(root, path, kind, options, work) for path in tables for kind in _KINDS):
             return True
-        return any(_names_files(root, path, options, work) for path in tables) and not _has_classes(root, work)
+        named = [path for path in tables if path.suffix.lower() in TABLE_ENDINGS]
+        return any(_names_files(root, path, options, work) for path in named) and not _has_classes(root, work)
 
     def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the table, or one table per subset, and look for the file of each row."""
-        found = find_candidates(root, TABLE_ENDINGS, work)
+        found = find_candidates(root, _ENDINGS, work)
         if options.annotation_file is None:
-            # Text files are mostly no tables: only those that name images are candidates.
+            # Text and JSON files are mostly no tables: only those that name images are candidates.
             found = [
                 name
                 for name in found
-                if not name.lower().endswith(".txt") or _fits(root, root / name, annotation_kind, options, work)
+                if not name.lower().endswith(LOOSE_ENDINGS) or _fits(root, root / name, annotation_kind, options, work)
             ]
 
         def fits(path: Path) -> bool:
             return _fits(root, path, annotation_kind, options, work)
 
         parts = choose_documents(root, found, options.annotation_file, "CSV file or other table", fits)
-        return join_parts(
+        scan = join_parts(
             root, [(part, _scan_table(root, part, annotation_kind, options, work)) for part in parts], work
         )
+        return split_by_folders(scan, options)
 
 
 def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> bool:
     """Say whether the document that the user chose is a table of images."""
-    if not chosen.lower().endswith(TABLE_ENDINGS) or not is_inside_file(root, chosen):
+    if not chosen.lower().endswith(_ENDINGS) or not is_inside_file(root, chosen):
         return False
-    return _names_files(root, resolve_inside(root, chosen), options, work)
+    path = resolve_inside(root, chosen)
+    if chosen.lower().endswith(LOOSE_ENDINGS) and not options.filename_column and not options.target_columns:
+        return any(_fits(root, path, kind, options, work) for kind in _KINDS)
+    return _names_files(root, path, options, work)
 
 
 def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
@@ -84,11 +93,14 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     if kind == "values":
         rows = [image.target for image in images if isinstance(image.target, tuple)]
         warn_of_left_out(columns, table.name, reader.problems)
-        warn_of_columns(columns.value_names, rows, table.name, reader.problems, work)
+        named = {image.file.name: row for image, row in zip(images, rows, strict=True)}
+        warn_of_columns(columns.value_names, named, table.name, reader.problems, work)
         found = [_found(image, (Value(list(row)),)) for image, row in zip(images, rows, strict=True)]
         return Scan(found, (), reader.problems, notes, columns.value_names, (table.name,), columns.shown)
     names = [image.target for image in images if isinstance(image.target, str)]
     classes = list(columns.value_names) if columns.is_one_hot else sort_classes(names)
+    if not columns.is_one_hot:
+        warn_of_labels(names, table.name, reader.problems)
     labels = {name: Label(index, name) for index, name in enumerate(classes)}
     found = [_found(image, (labels[name],)) for image, name in zip(images, names, strict=True)]
     return Scan(found, tuple(classes), reader.problems, notes, (), (table.name,), columns.shown)

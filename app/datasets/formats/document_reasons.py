@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.columns import names_files
 from app.datasets.formats.json_documents import inspect_json
-from app.datasets.formats.open_table import SPREADSHEET_ENDINGS, open_table
+from app.datasets.formats.open_table import JSON_LINES_ENDINGS, SPREADSHEET_ENDINGS, open_table
 from app.datasets.formats.walking import find_documents
 from app.datasets.formats.work import LimitError, Work
+from app.schemas.datasets import ImportOptions
 
 _MAX_NAMED = 3
 _FOLDERS = ("", "annotations")
-_OLD = (".xls", ".ods", ".numbers")
+_TABLES = (".csv", ".tsv", *JSON_LINES_ENDINGS, *SPREADSHEET_ENDINGS)
+_OLD = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".arrow", ".pkl", ".h5", ".hdf5", ".npy", ".npz")
 
 
 def explain_documents(root: Path, work: Work) -> tuple[str, str]:
-    """Return sentences about the JSON files and workbooks of a resolved folder, and what to do about the first."""
-    found = find_documents(root, (".json", *SPREADSHEET_ENDINGS, *_OLD), work, _FOLDERS)
+    """Return sentences about the documents of a resolved folder, and what to do about the first."""
+    found = find_documents(root, (".json", *_TABLES, *_OLD), work, _FOLDERS)
     reasons: list[str] = []
     fixes: list[str] = []
     for name in found[:_MAX_NAMED]:
@@ -37,7 +40,9 @@ def _explain(root: Path, name: str, work: Work) -> tuple[str, str]:
     if ending in _OLD:
         return f"{shorten(name)} is a table that is not read.", "Save it as .xlsx or CSV."
     try:
-        open_table(path, root, work)
+        table = open_table(path, root, work)
+        if not names_files(table, ImportOptions()):
+            return f"{shorten(name)} has no column with names of image files.", "Add one to it."
     except LimitError:
         raise
     except SourceError as error:

@@ -36,6 +36,7 @@ class ImageFolders:
     title: str = "one folder of images per class, optionally inside train, val and test"
     rank: int = 80
     document_endings: tuple[str, ...] = ()
+    loose_endings: tuple[str, ...] = ()
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:

@@ -27,13 +27,15 @@ class JsonKind:
     is_coco: bool
     description: str
     fix: str = "Choose another file, or import folders with one class each."
+    is_table: bool = False
+    """Whether it may be read as a table: a list of records, or one value for each name."""
 
 
 COCO = JsonKind(True, "a COCO document")
 _UNREADABLE = JsonKind(False, "no readable JSON", "Check its permissions and the disk.")
 _OTHER = JsonKind(False, "JSON without the lists images, annotations and categories")
-_MAPPING = JsonKind(False, "a list of names with numbers, and no list of images")
-_RECORDS = JsonKind(False, "a list of records", "Save it as CSV or JSON Lines.")
+_MAPPING = JsonKind(False, "a list of names with values, and no list of images", is_table=True)
+_RECORDS = JsonKind(False, "a list of records", "Save it as CSV or JSON Lines.", is_table=True)
 _TOOLS_BY_KEYS = (
     (frozenset({"shapes", "imagePath"}), JsonKind(False, "a LabelMe file for one image", _AS_COCO)),
     (frozenset({"_via_img_metadata"}), JsonKind(False, "a project of the VGG Image Annotator", _AS_COCO)),
@@ -44,9 +46,13 @@ _TOOLS_BY_KEYS = (
     (frozenset({"name", "version"}), JsonKind(False, "the description of a program")),
 )
 _RECORDS_BY_KEYS = (
+    (
+        frozenset({"image_id", "category_id"}),
+        JsonKind(False, "a list of predictions in the format of COCO, without file names", "Choose the annotations."),
+    ),
     (frozenset({"data", "annotations"}), JsonKind(False, "a Label Studio export", _AS_COCO)),
     (frozenset({"data", "completions"}), JsonKind(False, "a Label Studio export", _AS_COCO)),
-    (frozenset({"image", "annotator"}), JsonKind(False, "a short Label Studio export", _AS_COCO)),
+    (frozenset({"image", "annotator"}), JsonKind(False, "a short Label Studio export", _AS_COCO, is_table=True)),
     (frozenset({"image", "annotations"}), JsonKind(False, "a CreateML file", _AS_COCO)),
     (frozenset({"External ID"}), JsonKind(False, "a Labelbox export", _AS_COCO)),
 )
@@ -63,6 +69,8 @@ def inspect_json(path: Path, work: Work) -> JsonKind:
             tail = file.read(_PEEKED_BYTES) if size > len(head) else b""
     except OSError:
         return _UNREADABLE
+    if tail and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"["):
+        return _RECORDS
     if tail:
         found = set(_KEY.findall(head[:_PEEKED_BYTES])) | set(_KEY.findall(tail))
         return COCO if found and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else _OTHER
@@ -101,7 +109,9 @@ def _inspect(data: bytes) -> JsonKind:
     known = _name(members, _TOOLS_BY_KEYS)
     if known is not None:
         return known
-    if members and all(re.fullmatch(rb'\s*(-?[0-9]+|"[^"]{0,200}")\s*', bytes(raw)) for raw in members.values()):
+    if members and all(
+        re.fullmatch(rb'\s*(-?[0-9][0-9.eE+-]*|"[^"]{0,200}")\s*', bytes(raw)) for raw in members.values()
+    ):
         return _MAPPING
     first = next(iter(members.values()), None)
     if first is not None and b'"regions"' in bytes(first)[:_PEEKED_BYTES]:

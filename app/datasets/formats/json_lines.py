@@ -1,4 +1,4 @@
-"""Reads JSON Lines as a table: one object per line, whose keys are the columns."""
+"""Reads JSON objects as a table whose columns are their keys; here one object per line."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _MAX_CELL_CHARACTERS = 100_000
 _FIX = 'Write one JSON object per line, e.g. {"file_name": "1.png", "label": "cat"}.'
 
 
-class JsonLinesTable:
-    """A file of JSON objects, one per line."""
+class ObjectTable:
+    """A table of JSON objects whose keys are the columns."""
 
-    def __init__(self, path: Path, name: str, work: Work) -> None:
-        """Read the keys; raises SourceError when no line is an object, LimitError for a file that is too large."""
+    def __init__(self, path: Path, name: str, work: Work, note: str) -> None:
+        """Read the keys; raises SourceError when there is no object."""
         self.path = path
         self.name = name
         self.comment_header: tuple[str, ...] = ()
         self.has_decimal_commas = False
-        self.notes: tuple[str, ...] = ("One JSON object per line.",)
+        self.notes: tuple[str, ...] = (note,)
         self._work = work
         self._keys: dict[str, int] = {}  # number of columns of each key: more than one for a list of numbers
         self._find_keys()
@@ -37,8 +37,7 @@ class JsonLinesTable:
 
     def rows(self) -> Iterator[Row]:
         """Yield the values of each object in the order of the columns; raises SourceError when reading fails."""
-        for number, line in self._lines():
-            found = _decode(line)
+        for number, found in self.objects():
             if isinstance(found, str):
                 yield Row(number, [], found, _FIX)
                 continue
@@ -47,11 +46,14 @@ class JsonLinesTable:
                 cells += _read_cells(found.get(key), width)
             yield Row(number, cells)
 
+    def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Yield the number of each entry with its object, or with what is wrong with it."""
+        raise NotImplementedError
+
     def _find_keys(self) -> None:
         """Collect the keys of all objects in the order in which they come."""
-        for number, line in self._lines():
+        for number, found in self.objects():
             self._work.step(f"Finding the columns of {self.path.name}", number)
-            found = _decode(line)
             if isinstance(found, str):
                 continue
             for key, value in found.items():
@@ -61,7 +63,7 @@ class JsonLinesTable:
                 msg = f"The objects of {self.path.name} have more than {_MAX_KEYS:,} values."
                 raise SourceError(msg, "Leave out the keys that are not needed.")
         if not self._keys:
-            raise SourceError(f"{self.path.name} has no line with a JSON object.", _FIX)
+            raise SourceError(f"{self.path.name} has no JSON object with a usable value.", _FIX)
 
     def _name_columns(self) -> Iterator[str]:
         for key, width in self._keys.items():
@@ -69,6 +71,19 @@ class JsonLinesTable:
                 yield key.strip()
             else:
                 yield from (f"{key.strip()}_{index}" for index in range(width))
+
+
+class JsonLinesTable(ObjectTable):
+    """A file of JSON objects, one per line."""
+
+    def __init__(self, path: Path, name: str, work: Work) -> None:
+        """Read the keys; raises SourceError when no line is an object, LimitError for a file that is too large."""
+        super().__init__(path, name, work, "One JSON object per line.")
+
+    def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Yield the object of each line."""
+        for number, line in self._lines():
+            yield number, _decode(line)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the number and the bytes of each line that is not blank."""
@@ -100,6 +115,13 @@ def _decode(line: bytes) -> dict[str, Any] | str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"The line is no JSON: {error}."
     return found if isinstance(found, dict) else "The line is no JSON object."
+
+
+def is_flat(value: object) -> bool:
+    """Say whether a value fits into the cells of a table: one value, or a list of numbers."""
+    if isinstance(value, list):
+        return _is_numbers(value) or (len(value) == 1 and not isinstance(value[0], list | dict))
+    return not isinstance(value, dict)
 
 
 def _is_numbers(value: object) -> bool:

@@ -27,12 +27,17 @@ def find_one_hot(cells: Mapping[int, Sequence[str]]) -> list[int]:
     `cells` has the first cells of each column that may be one. They are when at least two of them hold nothing but
     zeros and ones, and most rows have exactly one 1.
     """
-    columns = [index for index, column in cells.items() if _is_binary(column)]
+    columns = find_flags(cells)
     if len(columns) < 2:
         return []
     rows = list(zip(*(cells[index] for index in columns), strict=True))
     num_single = sum(sum(is_one(cell) for cell in row) == 1 for row in rows)
     return columns if rows and num_single >= _MIN_SHARE * len(rows) else []
+
+
+def find_flags(cells: Mapping[int, Sequence[str]]) -> list[int]:
+    """Return the columns that hold nothing but zeros and ones."""
+    return [index for index, column in cells.items() if _is_binary(column)]
 
 
 def read_one_hot(cells: Sequence[str], names: Sequence[str]) -> str:

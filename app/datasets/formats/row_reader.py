@@ -13,7 +13,7 @@ from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.tables import Row, Table
-from app.datasets.formats.values import RowError, parse_number
+from app.datasets.formats.values import RowError, has_decimal_commas, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
 from app.schemas.datasets import SplitValue
@@ -54,15 +54,31 @@ class RowReader:
         self._finder = finder
         self._notes: list[str] = []
         self._has_decimal_comma = False
+        self._has_quoted_decimals = False
+        self._subset_words: dict[str, SplitValue] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found out while reading."""
-        return (*self._notes, *(["Decimal commas were read as decimal points."] if self._has_decimal_comma else []))
+        words = ", ".join(
+            f"{shorten(word, 40)!r} is {subset}" for word, subset in list(self._subset_words.items())[:10]
+        )
+        subsets = [f"Words in the column of the subset: {words}."] if words else []
+        return (
+            *self._notes,
+            *subsets,
+            *(["Decimal commas were read as decimal points."] if self._has_decimal_comma else []),
+        )
 
     def read(self, kind: AnnotationKind) -> list[TableImage]:
         """Return the images of the usable rows, each once; the other rows are problems."""
         entries = list(self._read_entries())
+        if not entries:
+            message = "The table has no rows."
+            self.problems.add(self._table.name, message, "Write one row per image.", kind="bad_row")
+        self._has_quoted_decimals = kind == "values" and has_decimal_commas(
+            text for entry in entries for text in entry.texts
+        )
         files = self._finder.find_all(entry.name for entry in entries if entry.name)
         images: dict[Path, tuple[int, TableImage]] = {}
         lost: list[tuple[_Entry, RowError, FoundFile | None]] = []
@@ -97,8 +113,15 @@ class RowReader:
             if row.error:
                 error = RowError(row.error, row.fix, "bad_row")
                 yield _Entry(row.number, "", [], None, error, row.num_lost)
-            elif row.number >= self._columns.first_row and any(map(str.strip, row.cells)):
+            elif row.number >= self._columns.first_row and any(map(str.strip, row.cells)) and not self._is_comment(row):
                 yield self._read_entry(row)
+
+    def _is_comment(self, row: Row) -> bool:
+        """Say whether a row begins with # and is no image, as lines that scripts add at the end."""
+        if not row.cells[0].lstrip().startswith("#") or any(map(has_image_ending, row.cells)):
+            return False
+        column = self._columns.filename
+        return column >= len(row.cells) or not self._finder.is_found(row.cells[column].strip())
 
     def _read_entry(self, row: Row) -> _Entry:
         columns, cells = self._columns, row.cells
@@ -111,6 +134,8 @@ class RowReader:
             subset, word = columns.subsets.read(cells)
             if subset is None:
                 self._warn_of_subset(row.number, word)
+            elif word and word.casefold() != subset:
+                self._subset_words.setdefault(word.casefold(), subset)
         return _Entry(row.number, name, texts, subset, error, 1 + swallowed)
 
     def _check_width(self, cells: Sequence[str], swallowed: int) -> RowError | None:
@@ -139,7 +164,7 @@ class RowReader:
             raise RowError(error.message, error.fix, "one_hot_row") from error
 
     def _number(self, text: str) -> float:
-        if self._table.has_decimal_commas and text.count(",") == 1 and "." not in text:
+        if (self._table.has_decimal_commas or self._has_quoted_decimals) and text.count(",") == 1 and "." not in text:
             plain = text.replace(",", ".")
             number = parse_number(plain)
             self._has_decimal_comma = True

@@ -13,6 +13,7 @@ from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceErr
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.disagreement import find_disagreement
 from app.datasets.formats.document_reasons import explain_documents
+from app.datasets.formats.document_sets import find_candidates
 from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
 from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
@@ -96,17 +97,18 @@ def list_documents(found: SourceScan, source: Source) -> list[str]:
     formats = [item for item in list_usable(source.allowed_formats) if source.annotation_kind in item.annotation_kinds]
     documents: list[str] = []
     for item in formats:
-        if item.document_endings:
-            documents += find_documents(found.root, item.document_endings, source.work, _DOCUMENT_FOLDERS)
+        for endings in (item.document_endings, item.loose_endings):
+            if endings:
+                documents += find_candidates(found.root, endings, source.work)
     return [
         name
-        for name in dict.fromkeys(documents[:_MAX_DOCUMENTS])
+        for name in list(dict.fromkeys(documents))[: 2 * _MAX_DOCUMENTS]
         if any(_fits(item, found.root, name, source) for item in formats)
     ]
 
 
 def _fits(item: ImportFormat, root: Path, name: str, source: Source) -> bool:
-    if not name.lower().endswith(tuple(item.document_endings) or ("\0",)):
+    if not name.lower().endswith((*item.document_endings, *item.loose_endings)):
         return False
     return item.is_match(root, source.options.model_copy(update={"annotation_file": name}), source.work)
 
@@ -118,9 +120,7 @@ def _find_readings(root: Path, source: Source, options: ImportOptions, chosen: s
     subsets, and both before folders of classes.
     """
     if chosen is None and options.annotation_file is not None and is_inside_file(root, options.annotation_file):
-        ending = Path(options.annotation_file).suffix.lower()
-        usable = list_usable(source.allowed_formats)
-        chosen = next((item.name for item in usable if ending in item.document_endings), None)
+        chosen = _find_format(root, options, source)
     usable = list_usable(source.allowed_formats) if chosen is None else [get_format(chosen, source.allowed_formats)]
     readings: list[_Reading] = []
     for item in usable:
@@ -234,14 +234,32 @@ def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
         raise SourceError(msg, "Choose the folder that holds the images.")
     if path.is_dir():
         return _unwrap(path, source), source.options, None
-    endings = _document_endings()
+    endings = [*_document_endings(), *(ending for item in list_formats().values() for ending in item.loose_endings)]
     if not path.is_file() or path.suffix.lower() not in endings:
         if archive := find_other_archive(path):
             msg = f"{path.name!r} is a {archive}, which cannot be read."
             raise SourceError(msg, FIX)
-        msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({', '.join(endings)})."
+        named = ", ".join(dict.fromkeys(endings))
+        msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({named})."
         raise SourceError(msg, "Choose the folder that holds the images.")
-    return path.parent, source.options.model_copy(update={"annotation_file": path.name}), endings[path.suffix.lower()]
+    options = source.options.model_copy(update={"annotation_file": path.name})
+    return path.parent, options, _find_format(path.parent, options, source)
+
+
+def _find_format(root: Path, options: ImportOptions, source: Source) -> str | None:
+    """Return the allowed format that reads the chosen annotation file, by its content where several may by its ending.
+
+    Where none fits, the first that reads files of this ending at all: its refusal says what is wrong.
+    """
+    ending = Path(options.annotation_file or "").suffix.lower()
+    usable = [
+        item
+        for item in list_usable(source.allowed_formats)
+        if ending in (*item.document_endings, *item.loose_endings) and source.annotation_kind in item.annotation_kinds
+    ]
+    fitting = [item.name for item in usable if len(usable) == 1 or item.is_match(root, options, source.work)]
+    named = [*fitting, *(item.name for item in usable)]
+    return named[0] if named else _document_endings().get(ending)
 
 
 def _check_extent(scan: Scan, work: Work) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.datasets.formats.base import ProblemList, shorten
 from app.datasets.formats.tables import is_measure
 from app.datasets.formats.work import Work
+from app.datasets.run_data import LARGEST_VALUE, find_far_away
 
-MAX_FLOAT32 = 3.4028235e38
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,(?P<places>[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
 _FEWEST_STEPS = 1000
 """Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
@@ -48,21 +49,50 @@ def parse_number(text: str) -> float:
     return value
 
 
+def has_decimal_commas(texts: Iterable[str]) -> bool:
+    """Say whether the commas in the numbers of a table divided by commas are decimal commas.
+
+    1,234 alone may be either; 0,5 beside it decides, and so does 1,234,567 or 1,234.5 for thousands.
+    """
+    is_decimal = False
+    for text in texts:
+        if "," not in text:
+            continue
+        if (text.count(",") > 1 or "." in text) and _THOUSANDS.fullmatch(text):
+            return False
+        found = _DECIMAL_COMMA.fullmatch(text)
+        is_decimal |= found is not None and len(found["places"]) != 3
+    return is_decimal
+
+
 def warn_of_columns(
-    names: Sequence[str], rows: Sequence[Sequence[float]], table_name: str, problems: ProblemList, work: Work
+    names: Sequence[str], images: Mapping[str, Sequence[float]], table_name: str, problems: ProblemList, work: Work
 ) -> None:
-    """Warn of columns in which every number is the same, in which float64 or float32 cannot tell the numbers apart."""
+    """Warn of columns in which every number is the same, one is far away from the others, or none can be told apart.
+
+    `images` has the numbers of each image by its name.
+    """
+    files, rows = list(images), list(images.values())
     for index, name in enumerate(names if rows else ()):
         work.step(f"Checking the values of {table_name}", index, len(names))
         column = [row[index] for row in rows]
         low, high = min(column), max(column)
-        if max(abs(low), abs(high)) > MAX_FLOAT32:
-            large = sum(abs(number) > MAX_FLOAT32 for number in column)
+        far = find_far_away(files, [column])
+        if max(abs(low), abs(high)) > LARGEST_VALUE:
+            large = sum(abs(number) > LARGEST_VALUE for number in column)
+            verb = "number in {} is" if large == 1 else "numbers in {} are"
             message = (
-                f"{large:,} numbers in {shorten(name)!r} are larger than 3.4e38, such as "
-                f"{(high if high > MAX_FLOAT32 else low)!r}: training cannot use them."
+                f"{large:,} {verb.format(repr(shorten(name)))} larger than {LARGEST_VALUE:g}, such as "
+                f"{(high if high > LARGEST_VALUE else low)!r}: training cannot use it."
             )
-            problems.warn(table_name, message, "Write the values in a larger unit.", kind="beyond_float32")
+            problems.warn(table_name, message, "Correct it, or write the values in a larger unit.", kind="too_large")
+        elif far is not None:
+            message = (
+                f"{shorten(far.filename)} has {far.value:g} in {shorten(name)!r}, while half of the images are between "
+                f"{far.low:g} and {far.high:g}: next to it all others look the same to a model."
+            )
+            fix = "Correct or remove it, or import the logarithm of the values."
+            problems.warn(table_name, message, fix, kind="far_away")
         if len(rows) < 2:
             continue
         if low == high:

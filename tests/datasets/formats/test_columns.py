@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 
-from app.datasets.formats.base import ChoiceError
+from app.datasets.formats.base import ChoiceError, SourceError
 from tests.datasets.formats.tables import kinds, labels, says, scan_table, splits, values, write_files
 
 FILES = [f"{number}.png" for number in range(4)]
@@ -51,6 +53,10 @@ def rows(*cells: str, header: str = "", start: int = 0) -> str:
         "sep=;\nfilename;breed\n0.png;cat\n1.png;dog\n",
         '"sep=|"\nfilename|breed\n0.png|cat\n1.png|dog\n',
         "0.png cat\n1.png dog\n",
+        "filename breed\n0.png cat\n1.png dog\n",
+        "filename  breed  size\n0.png cat 3.5\n1.png dog 2.5\n",
+        "filename,breed\n0.png,cat\n1.png,dog\n# 2 rows\n#,made by a script\n",
+        rows("00000#,cat", "00000#,dog", header="id_code,breed").replace("00000", ""),
         "Pictures of pets\nfilename,breed\n0.png,cat\n1.png,dog\n",
         "Pets;\n;\nMade in May;\nfilename;breed\n0.png;cat\n1.png;dog\n",
     ],
@@ -113,11 +119,30 @@ def test_a_decimal_comma_between_commas_is_a_row_that_is_too_long(root: Path) ->
     assert "3 cells; the table has 2" in found.problems.named[0].message
 
 
-def test_numbers_beyond_float32_are_warned_of(root: Path) -> None:
-    found = scan_table(root, "filename,value\n0.png,1e39\n1.png,2\n2.png,-1e300\n", "values")
-    assert len(found.images) == 3
-    assert kinds(found) == [("warning", "beyond_float32", 0)]
-    assert found.problems.named[0].message.startswith("2 numbers in 'value' are larger than 3.4e38")
+@pytest.mark.parametrize(
+    ("numbers", "kind", "told"),
+    [
+        (["1e39", "2", "-1e300"], "too_large", "2 numbers in 'value' are larger than 1e+30"),
+        (["1e31", "2", "3"], "too_large", "1 number in 'value' is larger than 1e+30"),
+        (["1", "2", "-2e30"], "too_large", "1 number in 'value' is larger than 1e+30"),
+        (["1e12", *"12345678"], "far_away", "0.png has 1e+12 in 'value'"),
+        ([*"12345678", "-9999999"], "far_away", "8.png has -1e+07 in 'value'"),
+        ([*"1234", "4e6", *"5678"], "far_away", "half of the images are between"),
+    ],
+)
+def test_numbers_that_training_suffers_from_are_warned_of(root: Path, numbers: list[str], kind: str, told: str) -> None:
+    write_files(root, *(f"{number}.png" for number in range(len(FILES), len(numbers))))
+    cells = [f"#.png,{number}" for number in numbers]
+    found = scan_table(root, rows(*cells, header="filename,value"), "values")
+    assert len(found.images) == len(numbers)
+    assert kinds(found) == [("warning", kind, 0)]
+    assert told in found.problems.named[0].message
+
+
+@pytest.mark.parametrize("numbers", [["1", "2", "3", "100"], ["1e29", "2e29", "3e29"], ["0.001", "0.5", "7", "12"]])
+def test_ordinary_numbers_get_no_warning(root: Path, numbers: list[str]) -> None:
+    found = scan_table(root, rows(*(f"#.png,{number}" for number in numbers), header="filename,value"), "values")
+    assert kinds(found) == []
 
 
 @pytest.mark.parametrize(
@@ -261,3 +286,78 @@ def test_a_label_column_beside_columns_of_zeros_and_ones_is_the_label(root: Path
 def test_numbers_are_classes_too(root: Path) -> None:
     found = scan_table(root, rows("#.png,10", "#.png,9", header="filename,label"))
     assert found.classes == ("9", "10")
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("wanted", ["NFC", "NFD"])
+@pytest.mark.parametrize("name", ["Höhe", "größe [mm]", "évaluation"])
+def test_a_column_is_found_in_any_unicode_form(root: Path, name: str, form: Any, wanted: Any) -> None:
+    table = rows("#.png,1.5,7", "#.png,2.5,8", header=f"filename,{unicodedata.normalize(form, name)},other")
+    found = scan_table(root, table, "values", target_columns=[unicodedata.normalize(wanted, name)])
+    assert (found.value_names, values(found)) == ((name,), [[1.5], [2.5]])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["#.png,1,0,1", "#.png,1,1,1"], ["#.png,0,0,0", "#.png,1,1,1"], ["#.png,x,x,", "#.png,,,", "#.png,x,x,x"]],
+)
+def test_several_classes_in_a_row_of_ones_are_named(root: Path, cells: list[str]) -> None:
+    with pytest.raises(ChoiceError, match="sunny, windy, cold hold 0 and 1") as refusal:
+        scan_table(root, rows(*cells, header="filename,sunny,windy,cold"))
+    assert len(refusal.value.columns) == 4
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (["0,5", "1,5"], [[0.5], [1.5]]),
+        (["1,234", "0,5"], [[1.234], [0.5]]),
+        (["-3,25", "4"], [[-3.25], [4.0]]),
+        (["1,234", "5,678"], []),
+        (["1,234,567", "0,5"], []),
+        (["1,234.5", "0,5"], []),
+    ],
+)
+def test_quoted_decimal_commas_are_read_where_they_are_clear(
+    root: Path, numbers: list[str], expected: list[list[float]]
+) -> None:
+    found = scan_table(root, rows(*(f'#.png,"{number}"' for number in numbers), header="filename,value"), "values")
+    assert values(found) == expected
+    assert says(found, ["Decimal commas"]) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "told"),
+    [
+        (["train", "holdout"], ["train", "test"], "'holdout' is test"),
+        (["trn", "dev"], ["train", "val"], "'trn' is train, 'dev' is val"),
+        (["Training", "VALID"], ["train", "val"], "'training' is train, 'valid' is val"),
+        (["train", "test"], ["train", "test"], ""),
+    ],
+)
+def test_words_for_subsets_are_explained(root: Path, words: list[str], expected: list[str], told: str) -> None:
+    cells = [f"#.png,{label},{word}" for label, word in zip(("cat", "dog"), words, strict=True)]
+    found = scan_table(root, rows(*cells, header="filename,label,split"))
+    assert splits(found) == expected
+    assert any("Words in the column" in note for note in found.notes) == bool(told)
+    assert says(found, [told])
+
+
+def test_a_table_without_rows_says_so(root: Path) -> None:
+    found = scan_table(root, "filename,label\n")
+    assert (found.images, [problem.message for problem in found.problems.named]) == ([], ["The table has no rows."])
+
+
+def test_a_workbook_with_the_ending_of_a_text_table_is_read(root: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (("filename", "label"), ("0.png", "cat"), ("1.png", "dog")):
+        book.active.append(row)
+    book.save(root / "book.xlsx")
+    (root / "book.xlsx").rename(root / "t.csv")
+    assert labels(scan_table(root, (root / "t.csv").read_bytes())) == [("0.png", "cat"), ("1.png", "dog")]
+
+
+@pytest.mark.parametrize("start", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"GIF89a"])
+def test_an_image_is_no_table(root: Path, start: bytes) -> None:
+    with pytest.raises(SourceError, match=r"t\.csv is an image"):
+        scan_table(root, start + bytes(50))

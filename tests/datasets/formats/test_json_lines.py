@@ -84,7 +84,7 @@ def test_missing_keys_are_named(root: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "\n\n", "[]\n", "no json\n"])
 def test_a_file_without_objects_is_refused(root: Path, text: str) -> None:
-    with pytest.raises(SourceError, match="no line with a JSON object"):
+    with pytest.raises(SourceError, match="no JSON object"):
         scan_table(root, text, name="t.jsonl")
 
 

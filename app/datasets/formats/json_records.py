@@ -1,0 +1,74 @@
+"""Reads a JSON file as a table: a list of objects whose keys are the columns, or an object of one entry per image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.datasets.formats.base import SourceError
+from app.datasets.formats.column_view import has_image_ending
+from app.datasets.formats.json_documents import inspect_json, replace_non_finite
+from app.datasets.formats.json_lines import ObjectTable, is_flat
+from app.datasets.formats.walking import too_many_entries
+from app.datasets.formats.work import LimitError, Work
+from app.regular_files import open_regular
+
+_FIX = 'Write a list of objects, e.g. [{"file_name": "1.png", "label": "cat"}], or save it as CSV.'
+
+
+class JsonRecordsTable(ObjectTable):
+    """A JSON file with one object, or one name with its value, for each image."""
+
+    def __init__(self, path: Path, name: str, work: Work) -> None:
+        """Read all records; raises SourceError for any other JSON, LimitError for a file that is too large."""
+        kind = inspect_json(path, work)
+        if not kind.is_table:
+            msg = f"{path.name} is no table: it is {kind.description}."
+            raise SourceError(msg, kind.fix if not kind.is_coco else "Import it as COCO.")
+        self._records = _read_records(path, work)
+        super().__init__(path, name, work, "A JSON list of records.")
+
+    def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """Yield each record by its number."""
+        yield from enumerate(self._records, start=1)
+
+
+def _read_records(path: Path, work: Work) -> list[dict[str, Any] | str]:
+    """Return the objects of the file, or what is wrong with an entry."""
+    most_bytes, most = work.limits.max_annotation_bytes, work.limits.max_entries
+    try:
+        with open_regular(path) as file:
+            size = path.stat().st_size
+            data = file.read(min(size, most_bytes) + 1)
+    except OSError as error:
+        msg = f"{path.name} cannot be read: {error.strerror}."
+        raise SourceError(msg, "Check its permissions and the disk.") from error
+    if max(size, len(data)) > most_bytes:
+        msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
+        raise LimitError(msg, "Divide it, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
+    try:
+        found = msgspec.json.decode(replace_non_finite(data.removeprefix(b"\xef\xbb\xbf")))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"{path.name} is no readable JSON: {error}."
+        raise SourceError(msg, _FIX) from error
+    if isinstance(found, dict):
+        found = _list_named(found, path)
+    if len(found) > most:
+        raise too_many_entries(f"The table {path.name} has", most)
+    return [_keep_flat(record) if isinstance(record, dict) else "The entry is no JSON object." for record in found]
+
+
+def _list_named(found: dict[str, Any], path: Path) -> list[Any]:
+    """Return one record for each name; lists of classes with numbers look alike, but name no image files."""
+    if not all(map(has_image_ending, found)):
+        msg = f"{path.name} is a list of names that are no image files."
+        raise SourceError(msg, _FIX)
+    return [{"file_name": name, "value": value} for name, value in found.items()]
+
+
+def _keep_flat(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without boxes and other nested parts, which no column can hold."""
+    return {key: value for key, value in record.items() if is_flat(value)}
