@@ -16,6 +16,8 @@ from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
 from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
+_FIX = "Read them into their class with the option nested_folders, or move them one level up."
+_CHOOSE = "Choose with the option nested_folders whether the outer or the inner folders are the classes."
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class _NestedReader:
         doubt = f"The folder is named like the class {last!r}, so its images may belong there. " if is_twin else ""
         if self._nested == "leave_out":
             state = f"below the class {item.raw_class!r} and not read"
-            fix = "Read them into their class with the option nested_folders, or move them one level up."
+            fix = _FIX if item.folder.num_images else _CHOOSE
             self.unread.append(UnreadFiles(name, state, fix, "nested_folder", files, doubt))
         elif is_twin and not self._is_expected:
             message = f"{doubt}{count_images(len(files))} read into the class {item.raw_class!r}."
