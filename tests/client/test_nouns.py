@@ -65,6 +65,8 @@ CALLS: list[tuple[str, Any, str, list[Any], dict[str, Any]]] = [
         {},
     ),
     (f"POST {EXPERIMENT}/train", RUN, "experiments.train", [PID, EID], {}),
+    (f"POST {EXPERIMENT}/more", RUN, "experiments.train_more", [PID, EID, 10], {}),
+    (f"GET {EXPERIMENT}/checks", {"checks": [], "can_train": True}, "experiments.checks", [PID, EID], {}),
     (f"POST {EXPERIMENT}/stop", RUN, "experiments.stop", [PID, EID], {"keep": True}),
     (f"POST {EXPERIMENT}/pause", RUN, "experiments.pause", [PID, EID], {}),
     (f"POST {EXPERIMENT}/resume", RUN, "experiments.resume", [PID, EID], {}),

@@ -138,7 +138,7 @@ def test_a_dataset_in_use_is_not_cleared(studio: Studio, imported_id: str) -> No
 def test_a_corrupt_document_is_named_and_can_be_replaced(studio: Studio, imported_id: str) -> None:
     path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
     path.write_text(json.dumps({"images": 3}))
-    with pytest.raises(DatasetNotImportedError, match="set aside"):
+    with pytest.raises(DatasetNotImportedError, match=r"moved to \.corrupt"):
         studio.datasets.get_summary(imported_id)
     assert len(studio.system.get_workspace().corrupt) == 1
     assert studio.projects.get_project(imported_id).num_images == 0

@@ -32,7 +32,7 @@ def test_selected_experiment_comes_with_what_can_be_chosen(studio: Studio, impor
     assert [item.name for item in selected.checkpoints] == ["best", "last"]
     assert (selected.problem, selected.evaluation) == ("", None)
     studio.splits.delete_split(imported_id, "main")
-    assert "no split" in studio.evaluation_pages.get_selected(imported_id, trained.id).problem
+    assert "split 'main' does not exist" in studio.evaluation_pages.get_selected(imported_id, trained.id).problem
 
 
 def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: str) -> None:

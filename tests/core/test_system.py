@@ -33,5 +33,5 @@ def test_streams_follow_the_limit_of_open_files(tmp_path: Path, monkeypatch: pyt
     project_id = "proj-00000001"
     subscriptions = [studio.bus.subscribe(project_id, 0) for _ in range(150)]
     assert studio.system.get_health().streams.num_open == len(subscriptions)
-    with pytest.raises(ConflictError, match="150 event streams are open"):
+    with pytest.raises(ConflictError, match="150 event streams are already open"):
         studio.bus.subscribe(project_id, 0)

@@ -1,4 +1,4 @@
-"""COCO JSON. Here with one annotation per image, whose category is the label of the image.
+"""COCO JSON. Here with one category per image, which is the label of the image.
 
 Entries are decoded one by one, so that a bad one is named by its JSON pointer and the others are used.
 """
@@ -17,7 +17,7 @@ import msgspec
 from app.datasets.formats.base import FoundImage, Scan, SourceError, is_readable, shorten
 from app.datasets.formats.document_sets import choose_documents, find_candidates, join_parts
 from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
-from app.datasets.formats.json_documents import inspect_json
+from app.datasets.formats.json_documents import inspect_json, replace_non_finite
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
 from app.datasets.formats.walking import is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -94,12 +94,13 @@ class _Reader:
         self._notes = [f"Annotations: {self._name}."]
 
     def read(self) -> Scan:
-        """Return the images with exactly one annotation of a known category."""
+        """Return the images whose annotations have one and the same known category."""
         annotations = self._decode(self._document.annotations, "annotations", _Annotation)
         categories = self._read_categories(annotations)
-        labels = {key: Label(index, name) for index, (key, name) in enumerate(categories.items())}
+        classes = {name: Label(index, name) for index, name in enumerate(dict.fromkeys(categories.values()))}
+        labels = {key: classes[name] for key, name in categories.items()}
         images = self._join(labels, annotations)
-        return Scan(images, tuple(categories.values()), self._problems, tuple(self._notes), (), (self._name,))
+        return Scan(images, tuple(classes), self._problems, tuple(self._notes), (), (self._name,))
 
     def _read_categories(self, annotations: Sequence[tuple[int, _Annotation]]) -> dict[Id, str]:
         """Return the names by id, in the order of the ids."""
@@ -107,6 +108,7 @@ class _Reader:
         root = self._find_root(entries, annotations)
         found: dict[Id, str] = {}
         names: set[str] = set()
+        repeated: list[str] = []
         for index, entry in entries:
             name = str(entry.name).strip()
             if index == root:
@@ -115,11 +117,14 @@ class _Reader:
                 self._add(f"/categories/{index}/name", f"{shorten(name)!r} is not a usable class name.", "Rename it.")
             elif entry.id in found:
                 self._add(f"/categories/{index}/id", f"The id {entry.id!r} is used twice.", "Give it an id of its own.")
-            elif name in names:
-                self._add(f"/categories/{index}/name", f"The name {name!r} is used twice.", "Rename one of them.")
             else:
                 found[entry.id] = name
+                repeated += [name] if name in names else []
                 names.add(name)
+        for name in dict.fromkeys(repeated):
+            msg = f"{1 + repeated.count(name)} categories are called {shorten(name)!r}; they were read as one class."
+            fix = "Give them different names if they mean different things."
+            self._problems.warn(f"{self._name}/categories", msg, fix, kind="annotation_entry")
         return {key: found[key] for key in sort_ids(found)}
 
     def _find_root(
@@ -140,12 +145,13 @@ class _Reader:
         return None
 
     def _join(self, labels: Mapping[Id, Label], annotations: Sequence[tuple[int, _Annotation]]) -> list[FoundImage]:
-        """Return the images that have one annotation and a file; the others are problems."""
+        """Return the images that have one class and a file; the others are problems."""
         entries = self._read_image_entries()
         by_image = self._sort_annotations(entries, labels, annotations)
         files = self._finder.find_all(entry.file_name for _, entry in entries)
         images: dict[Path, FoundImage] = {}
         matches: list[Match] = []
+        num_alike = 0
         lost: list[Callable[[], None]] = []
         for number, (index, entry) in enumerate(entries):
             self._work.step("Looking for the files of images", number, len(entries))
@@ -154,11 +160,15 @@ class _Reader:
             if problem is None and isinstance(file, FoundFile):
                 images[file.path] = FoundImage(file.path, file.name, (own[0][1],))
                 matches.append(file.match)
+                num_alike += len(own) > 1
             elif problem is not None:
                 lost.append(self._postpone(index, problem, file, images))
         for add in lost:
             add()
         self._notes += describe_matches(matches)
+        if num_alike:
+            verb = "image has" if num_alike == 1 else "images have"
+            self._notes.append(f"{num_alike:,} {verb} several annotations of one category, which became the class.")
         return list(images.values())
 
     def _postpone(
@@ -252,10 +262,12 @@ def _explain(
         return _Problem("/file_name", file.message, file.fix, file.kind)
     if not own:
         return _Problem("", f"The image {name!r} has no annotation.", "Annotate it with one category.", "no_annotation")
-    if len(own) > 1:
+    classes = dict.fromkeys(label.class_name for _, label in own)
+    if len(classes) > 1:
         places = ", ".join(f"/annotations/{index}" for index, _ in own[:5])
-        msg = f"The image {name!r} has {len(own)} annotations ({places}); it needs exactly one."
-        return _Problem("", msg, "Keep one of them.", "several_annotations")
+        there = ", ".join(shorten(known) for known in list(classes)[:5])
+        msg = f"The image {name!r} has annotations of {len(classes)} categories: {there} ({places})."
+        return _Problem("", msg, "Keep those of one category: an image has one class.", "several_annotations")
     if file.path in images:
         msg = f"The file {name!r} belongs to two images."
         return _Problem("/file_name", msg, "Keep one of the entries.", "repeated_row")
@@ -274,7 +286,7 @@ def _decode_document(path: Path, work: Work) -> _Document:
         if max(size, len(data)) > most_bytes:
             msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
             raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
-        document = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Document)
+        document = msgspec.json.decode(replace_non_finite(data.removeprefix(b"\xef\xbb\xbf")), type=_Document)
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -14,8 +13,9 @@ from pathlib import Path
 
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.tables import Row
-from app.datasets.formats.tree import IMAGE_ENDINGS
-from app.datasets.formats.work import LimitError, Work
+from app.datasets.formats.text_encodings import UNICODE, find_encoding
+from app.datasets.formats.tree import IMAGE_ENDINGS, begins_like_image
+from app.datasets.formats.work import Work
 from app.regular_files import open_regular
 
 # In order of preference when several divide the first rows equally well: a comma can also be a decimal comma.
@@ -25,7 +25,6 @@ _PEEKED_ROWS = 50
 _MAX_PREAMBLE_LINES = 100
 _MAX_CELL_CHARACTERS = 100_000
 _MAX_LINE_CHARACTERS = 1 << 22
-_BLOCK_BYTES = 1 << 20
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\w\s"]|\t)"?[;,\t]*', re.IGNORECASE)
 _ENDINGS = "|".join(re.escape(ending) for ending in sorted(IMAGE_ENDINGS, key=len, reverse=True))
 _IMAGE_AND_TARGETS = re.compile(rf"(?P<name>.{{1,1000}}?(?:{_ENDINGS}))[ \t]+(?P<targets>.*)", re.IGNORECASE)
@@ -44,7 +43,9 @@ class Dialect:
     def notes(self) -> tuple[str, ...]:
         """The same in words."""
         name = "blank" if self.delimiter == _BLANK else _DELIMITERS.get(self.delimiter, repr(self.delimiter))
-        found = f"Encoding: {self.encoding}. Delimiter: {name}."
+        # Nothing in the file states it, and a wrong guess makes other letters of the names.
+        guess = "" if self.encoding in UNICODE else " (guessed; save the table as UTF-8 if its letters look wrong)"
+        found = f"Encoding: {self.encoding}{guess}. Delimiter: {name}."
         return (f"{found} Lines before the table: {self.num_skipped}." if self.num_skipped else found,)
 
 
@@ -70,8 +71,11 @@ class TextTable:
 
 def find_dialect(path: Path, work: Work) -> Dialect:
     """Find out encoding and delimiter from the content; raises SourceError for an empty or unreadable file."""
+    if begins_like_image(path):
+        msg = f"{path.name} is an image and no table, whatever its name ends with."
+        raise SourceError(msg, "Give it the ending of its kind, and save the table as CSV.")
     try:
-        encoding = _find_encoding(path, work)
+        encoding = find_encoding(path, work)
         preamble = _read_preamble(path, encoding)
     except (OSError, UnicodeError) as error:
         msg = f"The table {path.name} cannot be read: {error}."
@@ -113,9 +117,17 @@ def _read_preamble(path: Path, encoding: str) -> Dialect:
 
 
 def _is_divided_by_blanks(path: Path, preamble: Dialect, work: Work) -> bool:
-    """Say whether each of the first rows is the name of an image file, a blank, and something else."""
-    rows = [row for row in islice(read_rows(path, Dialect(preamble.encoding, "\0"), work), _PEEKED_ROWS) if row.cells]
-    return bool(rows) and all(_IMAGE_AND_TARGETS.fullmatch(row.cells[0].strip()) for row in rows)
+    """Say whether each of the first rows is the name of an image file, a blank, and something else.
+
+    A header has as many words as the row below it.
+    """
+    lines = islice(read_rows(path, Dialect(preamble.encoding, "\0"), work), _PEEKED_ROWS)
+    rows = [row.cells[0].strip() for row in lines if row.cells]
+    found = [_IMAGE_AND_TARGETS.fullmatch(row) for row in rows]
+    if len(rows) > 1 and found[0] is None and found[1] is not None:
+        has_header = len(rows[0].split()) == 1 + len(found[1]["targets"].split())
+        found = found[1:] if has_header else found
+    return bool(found) and all(found)
 
 
 def _row_widths(path: Path, dialect: Dialect, work: Work) -> list[int]:
@@ -163,14 +175,14 @@ def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:
 
 
 def _divide_lines(lines: Iterator[str], dialect: Dialect) -> Iterator[Row]:
-    """Yield one cell per line, or the name of an image file and the words behind it."""
+    """Yield one cell per line, or the name of an image file and the words behind it; other lines by their words."""
     for number, line in enumerate(lines, start=dialect.num_skipped + 1):
         text = line.strip()
         found = _IMAGE_AND_TARGETS.fullmatch(text) if dialect.delimiter == _BLANK else None
         if found is not None:
             yield Row(number, [found["name"], *found["targets"].split()])
         else:
-            yield Row(number, [text] if text else [])
+            yield Row(number, text.split() if dialect.delimiter == _BLANK else [text] if text else [])
 
 
 def _read_lines(file: io.TextIOWrapper) -> Iterator[str]:
@@ -180,33 +192,3 @@ def _read_lines(file: io.TextIOWrapper) -> Iterator[str]:
             msg = f"A line of the table has {_MAX_LINE_CHARACTERS:,} characters or more."
             raise SourceError(msg, "Write one row per line.")
         yield line
-
-
-def _find_encoding(path: Path, work: Work) -> str:
-    """Return utf-8-sig, utf-16, utf-8, or cp1252 and latin-1 for what is none of these."""
-    most_bytes = work.limits.max_annotation_bytes
-    with open_regular(path) as file:
-        start = file.read(4)
-    if path.stat().st_size > most_bytes:
-        msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
-        raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
-    if start.startswith(codecs.BOM_UTF8):
-        return "utf-8-sig"
-    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if len(start) >= 4 and start[1] == 0 and start[3] == 0 and start[0] != 0:
-        return "utf-16-le"
-    return next(name for name in ("utf-8", "cp1252", "latin-1") if _is_encoded_as(path, name, work))
-
-
-def _is_encoded_as(path: Path, encoding: str, work: Work) -> bool:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    try:
-        with open_regular(path) as file:
-            while block := file.read(_BLOCK_BYTES):
-                decoder.decode(block)
-                work.step(f"Finding the encoding of {path.name}", file.tell())
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -17,6 +17,7 @@ _MAX_DECODED_BYTES = 16 * 2**20
 _PEEKED_BYTES = 2**20
 _KEY = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
 _AS_COCO = "Export it as COCO or CSV."
+_NON_FINITE = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b')
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class JsonKind:
 
 
 COCO = JsonKind(True, "a COCO document")
-_UNREADABLE = JsonKind(False, "no readable JSON")
+_UNREADABLE = JsonKind(False, "no readable JSON", "Check its permissions and the disk.")
 _OTHER = JsonKind(False, "JSON without the lists images, annotations and categories")
 _MAPPING = JsonKind(False, "a list of names with numbers, and no list of images")
 _RECORDS = JsonKind(False, "a list of records", "Save it as CSV or JSON Lines.")
@@ -66,9 +67,25 @@ def inspect_json(path: Path, work: Work) -> JsonKind:
         found = set(_KEY.findall(head[:_PEEKED_BYTES])) | set(_KEY.findall(tail))
         return COCO if found and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else _OTHER
     try:
-        return _inspect(head.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _UNREADABLE
+        return _inspect(replace_non_finite(head.removeprefix(b"\xef\xbb\xbf")))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return JsonKind(False, f"no readable JSON ({_locate(error, head)})", "Correct it there, or export it again.")
+
+
+def replace_non_finite(data: bytes) -> bytes:
+    """Return JSON with null for NaN and Infinity, which Python writes although JSON has no such numbers."""
+    if b"NaN" not in data and b"Infinity" not in data:
+        return data
+    return _NON_FINITE.sub(lambda found: found[0] if found[0].startswith(b'"') else b"null", data)
+
+
+def _locate(error: Exception, data: bytes) -> str:
+    """Return what is wrong with a document, and its line where the parser says the place."""
+    place = re.search(r"\(byte ([0-9]+)\)", str(error))
+    if place is not None:
+        line = data.count(b"\n", 0, int(place[1])) + 1
+        return f"line {line}: {str(error).removeprefix('JSON is malformed: ')}"
+    return "it ends too early" if "truncated" in str(error) else str(error)
 
 
 def _inspect(data: bytes) -> JsonKind:

@@ -19,8 +19,8 @@ HOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "data", "da
 _LABELS = frozenset({"labels", "label", "labeltxt", "labels_yolo"})
 _ANNOTATIONS = frozenset({"annotations", "annotation", "xml", "xmls"})
 _MASKS = frozenset(
-    {"masks", "mask", "segmentationclass", "segmentationobject", "ground_truth", "groundtruth", "gt", "segmentations"}
-    | {"segmentation", "annotations", "annotation", "labels", "label", "trimaps"}
+    {"masks", "mask", "segmentationclass", "segmentationobject", "ground_truth", "groundtruth", "gt"}
+    | {"annotations", "annotation", "labels", "label", "trimaps"}
 )
 _NEVER_CLASSES = frozenset({"masks", "segmentationclass", "segmentationobject", "ground_truth", "thumbnails", "thumbs"})
 NOT_CLASSES = HOLDERS | _LABELS | _ANNOTATIONS | _NEVER_CLASSES
@@ -65,8 +65,10 @@ def _places(top: Folder) -> Iterator[Folder]:
             yield from folder.folders
 
 
-def _child(folder: Folder, names: frozenset[str]) -> Folder | None:
-    return next((inner for inner in folder.folders if inner.last_name.casefold() in names), None)
+def _child(folder: Folder, names: frozenset[str], beginning: str = "\0") -> Folder | None:
+    """Return the first folder inside with one of some names, or one that begins so."""
+    found = ((inner.last_name.casefold(), inner) for inner in folder.folders)
+    return next((inner for name, inner in found if name in names or name.startswith(beginning)), None)
 
 
 def _has_files(folder: Folder, endings: Sequence[str]) -> bool:
@@ -126,7 +128,7 @@ def _yolo(evidence: str) -> ToolLayout:
 
 
 def _find_masks(place: Folder) -> ToolLayout | None:
-    images, masks = _child(place, HOLDERS), _child(place, _MASKS)
+    images, masks = _child(place, HOLDERS), _child(place, _MASKS, "segment")
     if images is None or masks is None or not images.num_below or not masks.num_below:
         return None
     others = [inner for inner in place.folders if inner.num_below and inner not in (images, masks)]

@@ -41,6 +41,9 @@ _USUAL_BYTES: Mapping[str, tuple[tuple[int, int, int], ...]] = MappingProxyType(
     }
 )
 
+PAIRED = tuple(_USUAL_BYTES)
+"""Encodings of two bytes a character that can be judged."""
+
 
 def find_encoding(names: Sequence[bytes]) -> str:
     """Return the encoding that reads all of these names, as far as it can be told; each holds a byte above 127."""
@@ -74,7 +77,7 @@ def _decode_all(names: Sequence[bytes], encoding: str) -> list[str]:
         return []
 
 
-def _score_letters(encoding: str, script: str) -> Callable[[Sequence[bytes]], float]:
+def score_letters(encoding: str, script: str) -> Callable[[Sequence[bytes]], float]:
     """Return how to judge a code page of one byte a character: the share of its letters that look like a word."""
 
     def score(names: Sequence[bytes]) -> float:
@@ -98,7 +101,7 @@ def _count_usual_letters(word: str, script: str) -> int:
     return len(letters) if has_case and is_pure and is_usual else 0
 
 
-def _score_pairs(encoding: str) -> Callable[[Sequence[bytes]], float]:
+def score_pairs(encoding: str) -> Callable[[Sequence[bytes]], float]:
     """Return how to judge an encoding of two bytes a character: the share of its characters in common use."""
 
     def score(names: Sequence[bytes]) -> float:
@@ -126,10 +129,10 @@ def _is_usual_pair(pair: bytes, encoding: str, following: str) -> bool:
 
 _SCORES: Mapping[str, Callable[[Sequence[bytes]], float]] = MappingProxyType(
     {
-        "cp437": _score_letters("cp437", "LATIN"),
-        "cp1252": _score_letters("cp1252", "LATIN"),
-        "cp850": _score_letters("cp850", "LATIN"),
-        "cp866": _score_letters("cp866", "CYRILLIC"),
-        **{encoding: _score_pairs(encoding) for encoding in _USUAL_BYTES},
+        "cp437": score_letters("cp437", "LATIN"),
+        "cp1252": score_letters("cp1252", "LATIN"),
+        "cp850": score_letters("cp850", "LATIN"),
+        "cp866": score_letters("cp866", "CYRILLIC"),
+        **{encoding: score_pairs(encoding) for encoding in _USUAL_BYTES},
     }
 )

@@ -286,7 +286,7 @@ def _unwrap(root: Path, source: Source) -> Path:
         folders, files = list_folder(root, source.work)
         if not folders or any(has_image_ending(path.name) or begins_like_image(path) for path in files):
             return root
-        if any(folder.is_symlink() or subset_of(folder) for folder in folders) or _has_document(root, files, source):
+        if any(folder.is_symlink() or subset_of(folder) for folder in folders) or _has_document(root, source):
             return root
         inner = _find_lone_folder(root, folders, source)
         if inner is None:
@@ -317,9 +317,9 @@ def _count_inner(folder: Folder) -> int:
     return sum(bool(inner.num_below) for inner in folder.folders)
 
 
-def _has_document(root: Path, files: Sequence[Path], source: Source) -> bool:
-    """Say whether a file of a folder is an annotation file of a format that may be read."""
-    if not any(path.suffix.lower() in _document_endings() for path in files):
+def _has_document(root: Path, source: Source) -> bool:
+    """Say whether a file of a folder, or of its folder `annotations`, is an annotation file of a usable format."""
+    if not find_documents(root, tuple(_document_endings()), source.work, _DOCUMENT_FOLDERS):
         return False
     formats = [item for item in list_usable(source.allowed_formats) if item.document_endings]
     return any(item.is_match(root, source.options, source.work) for item in formats)

@@ -282,7 +282,7 @@ def test_engines_without_a_warm_up_have_no_spare(tmp_path: Path) -> None:
     spare = WarmSpare(tmp_path, True, HANDLERS)
     spare.start()
     assert spare.describe().state == "off"
-    assert "warm up" in spare.describe().reason
+    assert "replaced engines" in spare.describe().reason
     assert spare.take() is None
 
 

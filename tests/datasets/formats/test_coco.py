@@ -60,16 +60,19 @@ def test_images_may_lie_in_the_folder_that_the_document_is_named_after(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("image_ids", "pointer", "message"),
+    ("pairs", "message"),
     [
-        ([1, 2], "/images/0", "no annotation"),
-        ([0, 1, 2, 0], "/images/0", "2 annotations (/annotations/0, /annotations/3)"),
+        ([(1, 3), (2, 3)], "no annotation"),
+        ([(0, 3), (1, 3), (2, 3), (0, 7)], "2 categories: cat, dog (/annotations/0, /annotations/3)"),
+        ([(0, 3), (0, 7), (0, 3), (1, 3), (2, 7)], "2 categories: cat, dog (/annotations/0, /annotations/1"),
     ],
 )
-def test_an_image_needs_exactly_one_annotation(root: Path, image_ids: list[int], pointer: str, message: str) -> None:
-    found = scan(root, document(annotations=[{"image_id": i, "category_id": 3} for i in image_ids]))
+def test_an_image_needs_annotations_of_exactly_one_category(
+    root: Path, pairs: list[tuple[int, int]], message: str
+) -> None:
+    found = scan(root, document(annotations=[{"image_id": image, "category_id": key} for image, key in pairs]))
     assert len(found.images) == 2
-    assert pointers(found) == [pointer]
+    assert pointers(found) == ["/images/0"]
     assert message in found.problems.named[0].message
 
 
@@ -87,7 +90,6 @@ def test_an_image_needs_exactly_one_annotation(root: Path, image_ids: list[int],
         ("annotations", 1, {"image_id": 1, "category_id": None}, ["/annotations/1", "/images/1"]),
         ("annotations", 1, {"image_id": 88, "category_id": 7}, ["/images/1", "/annotations/1/image_id"]),
         ("categories", 0, {"id": 7, "name": ""}, ["/categories/0/name", "/annotations/1/category_id"]),
-        ("categories", 1, {"id": 3, "name": "dog"}, ["/categories/1/name", "/annotations/0/category_id"]),
         ("categories", 1, {"id": 7, "name": "cat"}, ["/categories/1/id", "/annotations/0/category_id"]),
     ],
 )
@@ -100,6 +102,58 @@ def test_bad_entries_are_named_by_their_pointer(
     assert set(pointers_expected) <= set(pointers(found))
     assert all(item.fix for item in found.problems.named)
     assert len(found.images) in {1, 2}
+
+
+@pytest.mark.parametrize(("count", "note"), [(2, "1 image has"), (5, "1 image has"), (1, "")])
+def test_several_annotations_of_one_category_are_one_class(root: Path, count: int, note: str) -> None:
+    pairs = [(0, 3)] * count + [(1, 7), (2, 7)]
+    found = scan(root, document(annotations=[{"image_id": image, "category_id": key} for image, key in pairs]))
+    assert [image.annotations for image in found.images] == [(Label(0, "cat"),), (Label(1, "dog"),), (Label(1, "dog"),)]
+    assert found.problems.num_problems == 0
+    assert any(note in told and "several annotations" in told for told in found.notes) == bool(note)
+
+
+@pytest.mark.parametrize(
+    ("extra", "classes"),
+    [
+        ([{"id": 9, "name": "dog"}], ("cat", "dog")),
+        ([{"id": 9, "name": " cat "}], ("cat", "dog")),
+        ([{"id": 9, "name": "cat"}, {"id": 10, "name": "cat"}], ("cat", "dog")),
+    ],
+)
+def test_categories_of_one_name_are_one_class(
+    root: Path, extra: list[dict[str, Any]], classes: tuple[str, ...]
+) -> None:
+    content = document(categories=[*CATEGORIES, *extra])
+    content["annotations"][2]["category_id"] = 9
+    found = scan(root, content)
+    assert (found.classes, len(found.images)) == (classes, 3)
+    assert found.images[2].annotations[0] in {Label(0, "cat"), Label(1, "dog")}
+    assert [(item.severity, item.file) for item in found.problems.named] == [("warning", "a.json/categories")]
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_have_are_passed_over(root: Path, number: str) -> None:
+    categories = [{"id": 7, "name": "NaN"}, {"id": 3, "name": "b"}]
+    content = document(info={"note": 'NaN and \\" Infinity'}, categories=categories)
+    text = json.dumps(content).replace('"bbox": [0, ', f'"bbox": [{number}, ')
+    assert number in text.replace('"NaN', "")
+    found = scan(root, text.encode())
+    assert (found.classes, len(found.images)) == (("b", "NaN"), 3)
+    assert FORMAT.is_match(root, ImportOptions(), Work())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"images": [],\n"annotations": [],]', "line 2"),
+        ('{"images": [],\n\n oops', "line 3"),
+        ('{"images": [', "it ends too early"),
+    ],
+)
+def test_json_that_cannot_be_read_says_where(root: Path, text: str, told: str) -> None:
+    with pytest.raises(SourceError, match=told):
+        scan(root, text.encode())
 
 
 def test_a_link_that_leads_outside_is_refused(root: Path) -> None:
@@ -121,7 +175,7 @@ def test_a_link_that_leads_outside_is_refused(root: Path) -> None:
         b'{"images": [], "annotations": []}',
         b"\xff\xfe",
         b"[" * 100_000,
-        b'{"images": [NaN]}',
+        b'{"images": [nan]}',
     ],
 )
 def test_other_json_is_refused(root: Path, content: bytes) -> None:

@@ -226,6 +226,26 @@ def test_ids_match_whatever_their_type(tmp_path: Path, image_id: Any, category_i
     assert any(note.startswith(f"{loose} ids") for note in found.notes) == bool(loose)
 
 
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("images", ("train", "val")),
+        ("Images", ("Train", "Validation")),
+        ("data", ("train2017", "val2017")),
+    ],
+)
+def test_documents_in_the_folder_annotations_keep_their_folder_of_images(
+    tmp_path: Path, folder: str, names: tuple[str, str]
+) -> None:
+    for name in names:
+        write_image(tmp_path / "in" / folder / name / "0.png")  # two files with the same name
+        (tmp_path / "in/annotations").mkdir(exist_ok=True)
+        document = coco(["0.png"], ["cat"])
+        (tmp_path / "in/annotations" / f"instances_{name}.json").write_text(json.dumps(document))
+    report = check(tmp_path / "in")
+    assert (report.num_images, report.split_counts, report.num_lost) == (2, {"train": 1, "val": 1}, 0)
+
+
 def test_ids_that_differ_only_in_type_stay_apart(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", "0.png", "1.png")
     document = {
@@ -263,7 +283,8 @@ def test_a_root_category_is_left_out(
 def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(4)))
     document = coco(["0.png", "1.png", "2.png", "gone.png", "0.png"])
-    document["annotations"] = [{"image_id": i, "category_id": 0} for i in (0, 1, 1, 3, 4)]
+    document["annotations"] = [{"image_id": i, "category_id": 0} for i in (0, 1, 3, 4)]
+    document["annotations"].append({"image_id": 1, "category_id": 1})
     (root / "a.json").write_text(json.dumps(document))
     found = COCO.scan(root, "label", ImportOptions(), Work())
     assert labels(found) == [("0.png", "cat")]
