@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
+from app.datasets.formats.mask_names import warn_of_masks
 from app.datasets.formats.tree import begins_like_image, read_tree
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
@@ -73,6 +74,7 @@ class ImageFolders:
             left.report(problems, read)
         if not found and not problems.num_lost:
             raise SourceError("No folder has images in it.", "Put the images of each class into a folder of its own.")
+        warn_of_masks((item.name for item in found), problems)
         names = name_classes((item.raw_class for item in found), problems)
         classes = sort_classes(names.values())
         labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
