@@ -24,6 +24,10 @@ _UNSORTED = frozenset(
 )
 _MAX_NAMED_FILES = 5
 _MOVE = "Move them into the folder of their class."
+_MOVE_OR_REMOVE = "Move them into a folder of their class, or remove them."
+_MOVE_INTO_SUBSET = "Move what is in this folder into train, val or test, or give it one of these names."
+_NO_CLASSES = "they lie in no folder of a class"
+_SORT = "Put them into folders of their classes to validate or test with them, or leave them out."
 _USE_CLASS_FOLDERS = "Put the images of each class into a folder that has the name of the class"
 
 
@@ -93,7 +97,9 @@ def find_class_folders(
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
         raise SourceError(f"{msg}{_name_others(tree.top)}", f"{_USE_CLASS_FOLDERS}.")
     if _is_divided(folders):
-        return _find_divided(tree, folders)
+        found = _find_divided(tree, folders)
+        _warn_of_holders(found.folders, problems, mapping or {})
+        return found
     _refuse_holders(tree.top, folders)
     loose = list(_list_loose(tree.top))
     if _are_divided_inside(folders):
@@ -134,18 +140,24 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
     unread = list(_list_loose(tree.top))
     for item in folders:
         if item not in subsets:
-            unread += _list_unread(item.folder, "the folder lies beside train, val and test")
+            unread += _list_unread(item.folder, "the folder lies beside train, val and test", _MOVE_INTO_SUBSET)
     classes: list[ClassFolder] = []
     for item in subsets:
-        unread += _list_loose(item.folder)
+        unread += _list_loose(item.folder) if _has_classes(item) else _list_unread(item.folder, _NO_CLASSES, _SORT)
         for inner in found[item.name]:
             if inner.raw_class.casefold() in NOT_CLASSES and _is_alone(inner, found.values()):
-                unread += _list_unread(inner.folder, f"{inner.raw_class!r} is not a class name")
+                inside = _list_folders(tree, inner.folder, inner.name, inner.split)
+                unread += _list_loose(inner.folder) if _has_classes(inner) else _list_holder(inner)
+                classes += inside if _has_classes(inner) else []
             else:
                 classes.append(inner)
     order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
-    names = [item.name for item in order if item.folder.num_below]
+    names = [item.name for item in order if _has_classes(item)]
     return FoundClasses(classes, unread, (describe_subsets(names),))
+
+
+def _has_classes(item: ClassFolder) -> bool:
+    return any(inner.num_below for inner in item.folder.folders) or any(link.is_folder for link in item.folder.links)
 
 
 def describe_subsets(names: Sequence[str]) -> str:
@@ -209,6 +221,7 @@ def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
 
 def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapping: Mapping[str, str | None]) -> None:
     """Warn of a class called `images` beside others: often the images that nobody has sorted yet."""
+    offered: set[str] = set()
     for item in folders:
         is_doubtful = item.raw_class.casefold() in HOLDERS | _UNSORTED and item.raw_class not in mapping
         if is_doubtful and item.folder.num_images and len(folders) > 1:
@@ -216,10 +229,11 @@ def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapp
                 f"The folder {item.raw_class!r} is read as a class, although folders with this name are rarely classes."
             )
             problems.warn(item.name, message, "Leave it out, if its images have no class.", kind="doubtful_class")
-            label = f"Leave out the class {item.raw_class!r}"
-            problems.offer(
-                "doubtful_class", Remedy(label=label, options={"class_mapping": {**mapping, item.raw_class: None}})
-            )
+            if item.raw_class not in offered:
+                label = f"Leave out the class {item.raw_class!r}"
+                options = {"class_mapping": {**mapping, item.raw_class: None}}
+                problems.offer("doubtful_class", Remedy(label=label, options=options))
+            offered.add(item.raw_class)
 
 
 def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: ProblemList) -> None:
@@ -234,8 +248,11 @@ def _list_loose(folder: Folder) -> Iterator[UnreadFiles]:
     yield UnreadFiles(folder.title, "outside of the class folders", _MOVE, "beside_classes", folder.files())
 
 
-def _list_unread(folder: Folder, reason: str) -> Iterator[UnreadFiles]:
-    fix = "Move them into a folder of their class, or remove them."
+def _list_holder(item: ClassFolder) -> Iterator[UnreadFiles]:
+    return _list_unread(item.folder, f"{item.raw_class!r} is not a class name", _MOVE_OR_REMOVE)
+
+
+def _list_unread(folder: Folder, reason: str, fix: str) -> Iterator[UnreadFiles]:
     for inner in folder.iterate():
         yield UnreadFiles(inner.title, f"not read, because {reason}", fix, "unread_folder", inner.files())
 

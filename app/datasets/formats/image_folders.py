@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
+from app.datasets.formats.mask_names import warn_of_masks
 from app.datasets.formats.tree import begins_like_image, read_tree
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
@@ -16,6 +17,8 @@ from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
 from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
+_FIX = "Read them into their class with the option nested_folders, or move them one level up."
+_CHOOSE = "Choose with the option nested_folders whether the outer or the inner folders are the classes."
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class ImageFolders:
             left.report(problems, read)
         if not found and not problems.num_lost:
             raise SourceError("No folder has images in it.", "Put the images of each class into a folder of its own.")
+        warn_of_masks((item.name for item in found), problems)
         names = name_classes((item.raw_class for item in found), problems)
         classes = sort_classes(names.values())
         labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
@@ -132,7 +136,7 @@ class _NestedReader:
         doubt = f"The folder is named like the class {last!r}, so its images may belong there. " if is_twin else ""
         if self._nested == "leave_out":
             state = f"below the class {item.raw_class!r} and not read"
-            fix = "Add them to the class with the option nested_folders, or move them one level up."
+            fix = _FIX if item.folder.num_images else _CHOOSE
             self.unread.append(UnreadFiles(name, state, fix, "nested_folder", files, doubt))
         elif is_twin and not self._is_expected:
             message = f"{doubt}{count_images(len(files))} read into the class {item.raw_class!r}."

@@ -46,6 +46,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "identical_other_label": ProblemKind("Identical images with different labels"),
         "link": ProblemKind("Links that are not followed"),
         "low_contrast": ProblemKind("Images that use only a few grey levels"),
+        "mask_beside": ProblemKind("Images that may be masks of others"),
         "missing_file": ProblemKind("Entries whose image file is missing"),
         "nested_archive": ProblemKind("Archives inside the source"),
         "nested_folder": ProblemKind(

@@ -129,7 +129,13 @@ def _find_readings(root: Path, source: Source, options: ImportOptions, chosen: s
         elif subsets := find_subset_documents(root, item, options, source.work):
             readings.append(_Reading(item, subsets))
     if not readings and chosen is None:
-        raise describe_unknown(root, usable, source.work)
+        # Files that are named like images and are none each have a reason, which the headers will give.
+        folders = [
+            item for item in usable if not item.document_endings and source.annotation_kind in item.annotation_kinds
+        ]
+        if not folders or not any(inner.num_below for inner in read_tree(root, source.work).top.folders):
+            raise describe_unknown(root, usable, source.work)
+        return [_Reading(folders[0])]
     return readings or [_Reading(usable[0])]
 
 
@@ -338,13 +344,14 @@ def _has_document(root: Path, source: Source) -> bool:
 
 
 def _list_beside(path: Path, root: Path, work: Work) -> list[str]:
-    """Return a note about the files that lie around the folder that is read."""
+    """Return a note about what lies around the folder that is read."""
     names: list[str] = []
     outer = path.resolve()
     while outer != root and outer.is_dir() and root.is_relative_to(outer):
         inner = outer / root.relative_to(outer).parts[0]
-        here = [item.relative_to(path.resolve()).as_posix() for item in list_folder(outer, work)[1]]
-        names += [name for name in here if not is_junk(name)]
+        folders, files = list_folder(outer, work)
+        here = [*files, *(folder for folder in folders if folder != inner)]
+        names += [item.relative_to(path.resolve()).as_posix() for item in here if not is_junk(item.name)]
         outer = inner
     if not names:
         return []

@@ -213,7 +213,15 @@ def test_a_class_has_no_name_that_cannot_be_seen(tmp_path: Path, name: str) -> N
         *(("Train", "train"), ("training_set", "train"), ("train2017", "train"), ("images_train", "train")),
         *(("dev", "val"), ("eval", "val"), ("Valid", "val"), ("val-images", "val")),
         *(("test1", "test"), ("Test Set", "test"), ("holdout", "test"), ("testset", "test")),
-        *(("trainer", None), ("train_val", None), ("testimony", None), ("cat", None), ("2017", None), ("images", None)),
+        *(
+            ("trainer", None),
+            ("train_val", None),
+            ("trainval", "train"),
+            ("testimony", None),
+            ("cat", None),
+            ("2017", None),
+            ("images", None),
+        ),
     ],
 )
 def test_names_of_subset_folders(name: str, subset: str | None) -> None:
@@ -223,3 +231,43 @@ def test_names_of_subset_folders(name: str, subset: str | None) -> None:
 @pytest.mark.parametrize("folders", [("train", "bus", "car"), ("test", "control"), ("val", "other")])
 def test_a_subset_name_beside_classes_is_a_class(tmp_path: Path, folders: tuple[str, ...]) -> None:
     assert look_at(write_source(tmp_path / "in", two_in(*folders))).classes == sorted(folders)
+
+
+@pytest.mark.parametrize(
+    ("folders", "split_counts"),
+    [
+        (("train/images/cat", "train/images/dog", "val/images/cat"), {"train": 4, "val": 2}),
+        (("train/data/cat", "train/data/dog", "test/cat", "test/dog"), {"train": 4, "test": 4}),
+        (("trainval/cat", "trainval/dog", "test/dog"), {"train": 4, "test": 2}),
+        (("Training/cat", "Validierung/cat", "Test/dog"), {"train": 2, "val": 2, "test": 2}),
+    ],
+)
+def test_classes_are_found_in_subsets(tmp_path: Path, folders: tuple[str, ...], split_counts: dict[str, int]) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(*folders)))
+    assert (report.classes, report.split_counts, report.num_lost) == (["cat", "dog"], split_counts, 0)
+
+
+@pytest.mark.parametrize(
+    ("images", "folder", "words"),
+    [
+        (["test/1.png", "test/2.png"], "test", "lie in no folder of a class"),
+        (["val/1.jpg"], "val", "lie in no folder of a class"),
+        (["unlabeled/1.png"], "unlabeled", "beside train, val and test"),
+        (["test/images/1.png"], "test/images", "is no name of a class"),
+    ],
+)
+def test_a_subset_without_classes_is_named(tmp_path: Path, images: list[str], folder: str, words: str) -> None:
+    report = look_at(write_source(tmp_path / "in", [*two_in("train/cat", "train/dog", "val2/cat"), *images]))
+    (found,) = [group for group in report.groups if group.kind == "unread_folder"]
+    assert report.num_lost == len(images)
+    assert found.examples[0].file.startswith(folder)
+    assert words in found.examples[0].message
+    assert f", {folder} " not in report.notes[0]
+
+
+@pytest.mark.parametrize("name", ["images", "data", "unlabeled"])
+def test_a_folder_of_images_beside_the_classes_of_a_subset_is_doubted(tmp_path: Path, name: str) -> None:
+    root = write_source(tmp_path / "in", two_in("train/cat", "train/dog", f"train/{name}", "val/cat", f"val/{name}"))
+    (remedy,) = [remedy for group in look_at(root).groups for remedy in group.remedies]
+    assert remedy.options == {"class_mapping": {name: None}}
+    assert look_at(root, **remedy.options).class_counts == {"cat": 4, "dog": 2}

@@ -147,3 +147,28 @@ def test_subsets_inside_of_classes_are_a_split(tmp_path: Path, folders: list[str
     assert report.class_counts == {"cat": 2 * len(folders), "dog": 2 * len(folders)}
     assert sum(report.split_counts.values()) == 4 * len(folders)
     assert report.split_counts["train"] == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 4\n", "placeholder of Git LFS"),
+        ("<!DOCTYPE html><html>404</html>", "web page"),
+        ("", "empty"),
+    ],
+)
+def test_files_that_are_only_named_like_images_are_each_named_with_the_reason(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    report = look_at(write_source(tmp_path / "in", (), dict.fromkeys(two_in("cat", "dog"), text)))
+    found = [problem for problem in report.problems if problem.kind == "unreadable_image"]
+    assert (report.can_import, report.num_files, report.num_lost) == (False, 4, 4)
+    assert len(found) == 4
+    assert all(reason in problem.message for problem in found)
+
+
+def test_folders_beside_the_one_that_is_read_are_named(tmp_path: Path) -> None:
+    root = write_source(
+        tmp_path / "in", two_in("images/cat", "images/dog"), {"meta/train.txt": "cat/0\n", "README": "x"}
+    )
+    assert any(note == "Read from images. Beside it lie: README, meta." for note in look_at(root).notes)
