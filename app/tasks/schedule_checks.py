@@ -81,8 +81,8 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
         title="Very few steps",
         message=f"{larger}{count:,} training images in batches of {size} are {_count(facts.batches_per_epoch)} per "
         f"epoch and {total:,} in total. The running statistics of batch normalisation need about {ENOUGH_STEPS} steps "
-        f"to settle; before that, validation can look like chance although the model learns, and early stopping may end "
-        f"the run. Use a smaller batch size or more epochs.",
+        f"to settle; before that, validation can look like chance although the model learns, and early stopping can "
+        f"end the run. Use a smaller batch size or more epochs.",
         fixes=fixes,
     )
 
