@@ -38,6 +38,7 @@ class Match(IntEnum):
     STEM = 2
     LAST_PART = 3
     UPLOAD_PREFIX = 4
+    NUMBER = 5
 
 
 _NOTES = {
@@ -45,6 +46,7 @@ _NOTES = {
     Match.STEM: "names without a file ending were matched to the one file of that name",
     Match.LAST_PART: "paths do not exist in the source; the one file of the same name was used",
     Match.UPLOAD_PREFIX: "names begin with the prefix of an upload; the one file of the name behind it was used",
+    Match.NUMBER: "numbers lost their leading zeros, as in spreadsheets; the one file of the same number was used",
 }
 
 
@@ -84,6 +86,7 @@ class FileFinder:
         self._files = read_tree(root, work).files
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
+        self._by_number: dict[str, list[str]] = {}
         self._known: dict[str, set[str]] = {}  # for a folder of a name, the folders of the source that it may be
 
     def find(self, name: str) -> FoundFile:
@@ -144,6 +147,8 @@ class FileFinder:
             ways = [(by_name, key, Match.LAST_PART), (by_stem, key, Match.STEM)]
             if bare != key:
                 ways += [(by_name, bare, Match.UPLOAD_PREFIX), (by_stem, bare, Match.UPLOAD_PREFIX)]
+            if number := _number_of(key):
+                ways.append((self._by_number, number, Match.NUMBER))
             for index, wanted_key, match in ways:
                 files = self._keep_folder(wanted, index.get(wanted_key, ()))
                 if files:
@@ -197,12 +202,15 @@ class FileFinder:
         """Return the images of the source by name, and by name without ending; built once, when needed."""
         if self._by_name is None:
             by_name: dict[str, list[str]] = {}
-            for number, file in enumerate(self._files):
-                self._work.step("Sorting the images by their names", number, len(self._files))
+            for place, file in enumerate(self._files):
+                self._work.step("Sorting the images by their names", place, len(self._files))
                 last = file.rpartition("/")[2]
                 by_name.setdefault(_fold(last), []).append(file)
                 if has_image_ending(last):
-                    self._by_stem.setdefault(_fold(last.rpartition(".")[0]), []).append(file)
+                    stem = _fold(last.rpartition(".")[0])
+                    self._by_stem.setdefault(stem, []).append(file)
+                    if number := _number_of(stem):
+                        self._by_number.setdefault(number, []).append(file)
             self._by_name = by_name
         return self._by_name, self._by_stem
 
@@ -295,6 +303,11 @@ def _names_of(stem: str) -> list[str]:
 def _inside(root: Path, folder: Path) -> str:
     name = folder.relative_to(root).as_posix()
     return "" if name == "." else name
+
+
+def _number_of(stem: str) -> str:
+    """Return a whole number without its leading zeros; empty for any other text."""
+    return (stem.lstrip("0") or "0") if stem.isascii() and stem.isdigit() else ""
 
 
 def _fold(text: str) -> str:

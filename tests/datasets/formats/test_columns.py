@@ -361,3 +361,24 @@ def test_a_workbook_with_the_ending_of_a_text_table_is_read(root: Path) -> None:
 def test_an_image_is_no_table(root: Path, start: bytes) -> None:
     with pytest.raises(SourceError, match=r"t\.csv is an image"):
         scan_table(root, start + bytes(50))
+
+
+@pytest.mark.parametrize(
+    ("files", "ids", "found"),
+    [
+        (["0003.jpg", "0012.jpg"], ["3", "12"], 2),
+        (["000.jpg", "001.jpg"], ["0", "1"], 2),
+        (["img/0003.jpg", "img/0012.jpg"], ["00003", "12"], 2),
+        (["0003.jpg", "03.jpg"], ["3", "12"], 0),
+        (["a0003.jpg", "0012.jpg"], ["3", "12"], 1),
+        (["3.jpg", "0003.jpg"], ["3", "0003"], 2),
+    ],
+)
+def test_numbers_that_lost_their_zeros_are_matched(
+    tmp_path: Path, files: list[str], ids: list[str], found: int
+) -> None:
+    root = write_files(tmp_path / "own", *files)
+    scan = scan_table(root, f"id,label\n{ids[0]},cat\n{ids[1]},dog\n", filename_column="id")
+    assert len(scan.images) == found
+    is_guessed = found > 0 and "3.jpg" not in files
+    assert any("lost their leading zeros" in note for note in scan.notes) == is_guessed
