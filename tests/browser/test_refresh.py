@@ -100,13 +100,13 @@ def test_answer_to_a_question_counts_although_the_part_was_drawn_anew(page: Page
     page.get_by_role("button", name="Delete main").click()
     add_split(page, "other")
     expect(page.get_by_role("heading", name="other", include_hidden=True)).to_have_count(1)
-    page.get_by_role("button", name="Delete the split").click()
+    page.get_by_role("button", name="Delete split").click()
     expect(page.get_by_role("heading", name="main", exact=True)).to_have_count(0)
     page.get_by_role("button", name="Delete other").click()
     project = page.evaluate("document.body.dataset.projectId")
     httpx.delete(f"{page.evaluate('location.origin')}/api/splits/{project}/other").raise_for_status()
     expect(page.get_by_text("No split yet", exact=True)).to_have_count(1)
-    page.get_by_role("button", name="Delete the split").click()
+    page.get_by_role("button", name="Delete split").click()
     expect(page.locator("#toasts")).to_contain_text("so nothing was done")
 
 

@@ -94,7 +94,8 @@ def test_other_tab_sees_a_split_and_a_taken_name_is_refused(watched: Watched, se
     watched.open(f"/projects/{project}/split")
     page = watched.page
     expect(page.locator("[data-live-state]")).to_have_text("Live")
-    httpx.post(f"{server.url}/api/splits/{project}", json={"name": "from elsewhere"}).raise_for_status()
+    # The first split of a server imports scikit-learn.
+    httpx.post(f"{server.url}/api/splits/{project}", json={"name": "from elsewhere"}, timeout=60).raise_for_status()
     expect(page.get_by_role("heading", name="from elsewhere")).to_be_visible()
     page.get_by_role("button", name="New split").click()
     page.get_by_label("Name").fill("from elsewhere")

@@ -230,5 +230,5 @@ def test_what_a_run_takes_is_measured_on_demand(watched: Watched, project: str, 
     page.get_by_role("button", name=re.compile("^Measure")).click()
     forecast = page.locator("#training-forecast")
     expect(forecast.get_by_role("button", name="Cancel")).to_be_visible()
-    expect(forecast).to_contain_text("measured in", timeout=120_000)
+    expect(forecast).to_contain_text("short measurement of", timeout=120_000)
     expect(page.get_by_role("button", name=re.compile("^Measure"))).to_have_count(0)

@@ -61,7 +61,7 @@ def test_a_run_from_start_to_end_by_keyboard(tabs: Callable[[], Watched], server
     tab.wait_for("Studio.charts.get('run-loss')?.spec.series[0].points.length > 3")
     expect(page.locator("#run-stop-keep")).not_to_have_attribute("aria-disabled", "true")
     assert page.evaluate("document.activeElement.isTheSame && document.activeElement.id") == "run-pause"
-    expect(page.locator("#run-announce")).to_have_text(re.compile(r"Epoch \d+ ended, Accuracy 0\.\d+"))
+    expect(page.locator("#run-announce")).to_have_text(re.compile(r"Epoch \d+ finished, Accuracy 0\.\d+"))
     page.evaluate("""() => { window.labels = []; new MutationObserver(() => window.labels.push(
         document.querySelector("#run-pause [data-label]")?.textContent)).observe(document.body,
         {subtree: true, childList: true, characterData: true}); }""")
@@ -139,7 +139,7 @@ def test_waiting_runs_are_moved_by_keyboard_and_tabs_agree(
         tab.open(address(project, records[2].id))
         expect(tab.page.locator("[data-live-state]")).to_have_text("Live")
         expect(tab.page.locator(".run-queue__name")).to_have_text(["second", "third"])
-    expect(here.page.get_by_text("It waits for cpu, which a training run of “running” uses.")).to_be_visible()
+    expect(here.page.get_by_text("cpu is in use by a training run of “running”.")).to_be_visible()
     here.page.locator(f"#queue-{runs[2].run_id}-first").press("Enter")
     for tab in (here, there):
         expect(tab.page.locator(".run-queue__name")).to_have_text(["third", "second"])
