@@ -80,9 +80,9 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
         field="hyperparameters.batch_size",
         title="Very few steps",
         message=f"{larger}{count:,} training images in batches of {size} are {_count(facts.batches_per_epoch)} per "
-        f"epoch and {total:,} in total. The running statistics of batch normalisation need about {ENOUGH_STEPS} steps "
-        f"to settle; before that, validation can look like chance although the model learns, and early stopping can "
-        f"end the run. Use a smaller batch size or more epochs.",
+        f"epoch and {total:,} in total. The running statistics of batch normalisation need about {ENOUGH_STEPS} "
+        f"steps to settle; before that, validation can look like chance although the model learns, and early stopping "
+        f"may end the run. Use a smaller batch size or more epochs.",
         fixes=fixes,
     )
 
@@ -140,9 +140,9 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
             level="warning" if warmup >= epochs else "info",
             field="hyperparameters.warmup_epochs",
             title="Warm-up takes half of the run",
-            message=f"Warm-up is set to {_epochs(warmup)}, and the run has {epochs}. It is cut to half of the run, so "
-            f"the learning rate rises for that long before the model trains at full rate. "
-            f"{f'{_epochs(shorter)} would be usual' if shorter else 'So short a run usually has none'}.",
+            message=f"Warm-up is set to {_epochs(warmup)}, but the run has {epochs}. It is shortened to half "
+            f"of the run, during which the learning rate is below its full value. "
+            f"{f'{_epochs(shorter)} would be usual' if shorter else 'A run this short usually needs no warm-up'}.",
             fixes=[change_settings(_name_warmup(shorter), "hyperparameters", warmup_epochs=shorter)],
         )
     if 0 < patience < min(warmup, epochs):

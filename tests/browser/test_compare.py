@@ -95,15 +95,15 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     watched.wait_for("Studio.charts.get('curves').chart.data.datasets.length === 3")
     check_axe(page)
 
-    page.get_by_role("link", name="Only Second right").click()
-    expect(page.get_by_role("link", name="Only Second right")).to_have_attribute("aria-current", "true")
+    page.get_by_role("link", name="Only Second is correct").click()
+    expect(page.get_by_role("link", name="Only Second is correct")).to_have_attribute("aria-current", "true")
     cards = page.locator(".compared")
     assert cards.count() >= 1
     expect(cards.first.locator(".compared__answer.is-best")).to_have_count(1)
     address = page.url
     page.reload()
     assert page.url == address
-    expect(page.get_by_role("link", name="Only Second right")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("link", name="Only Second is correct")).to_have_attribute("aria-current", "true")
     page.go_back()
     expect(page.locator(".link-bar [aria-current]").last).to_contain_text("All (")
     page.get_by_role("checkbox", name="Third").uncheck()

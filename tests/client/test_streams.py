@@ -88,5 +88,5 @@ def test_a_failed_job_raises_with_its_reason() -> None:
 
 def test_a_job_that_takes_too_long_is_not_waited_for() -> None:
     server = FakeServer().on(f"GET /api/jobs/{JID}", job("running"))
-    with pytest.raises(StudioTimeoutError, match="goes on in the server"):
+    with pytest.raises(StudioTimeoutError, match="continues on the server"):
         server.client().wait_for_job(JID, timeout_s=0.0)

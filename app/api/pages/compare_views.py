@@ -238,7 +238,7 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
         difference, interval = format_difference(test.difference * 100, ".1f"), _range_text(test, 100.0, ".1f")
         yield (
             f"On the {test.num_images:,} images evaluated by both, {second} predicts {test.other_mean * 100:.1f} % "
-            f"correctly and {first} {test.reference_mean * 100:.1f} %: {difference} points{interval}."
+            f"correctly and {first} {test.reference_mean * 100:.1f} %: {difference} percentage points{interval}."
         )
         yield (
             f"{_say_who_is_right(second, test.only_other, first, test.only_reference)} "
@@ -388,11 +388,11 @@ def _image_filters(selection: Selection, comparison: Comparison) -> tuple[Link, 
     counts = comparison.images.counts
     if not any(counts.values()):
         return ()
-    verb = "right" if comparison.direction == "max" else "smallest error"
+    form = "Only {} is correct" if comparison.direction == "max" else "{} has the smallest error"
     everything = replace(selection, only="", page=1)
     alone = [
         Link(
-            f"Only {side.name} {verb} ({counts.get(side.id, 0):,})",
+            f"{form.format(side.name)} ({counts.get(side.id, 0):,})",
             replace(everything, only=side.id).url,
             selection.only == side.id,
         )

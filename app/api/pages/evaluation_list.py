@@ -68,7 +68,9 @@ def make_items(project_id: str, listing: EvaluationListing) -> tuple[list[Experi
 def _count_others(num_more: int, num_unfinished: int) -> str:
     sentences = [f"And {num_more:,} more."] if num_more else []
     if num_unfinished:
-        sentences.append(f"{num_unfinished:,} {'is' if num_unfinished == 1 else 'are'} not completed yet.")
+        sentences.append(
+            f"{count(num_unfinished, 'experiment')} {'is' if num_unfinished == 1 else 'are'} not completed yet."
+        )
     return " ".join(sentences)
 
 

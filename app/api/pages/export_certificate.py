@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from app.api.pages.subsets import SUBSET_TITLES
 from app.schemas.export import ParityCertificate
 from app.schemas.export_pages import ComparedImage, ComparedMetric
 
@@ -40,13 +41,14 @@ def make_certificate(
     worst: Sequence[ComparedImage],
 ) -> Certificate:
     """Return a certificate for the page."""
-    images = f"{certificate.num_images:,} image{'' if certificate.num_images == 1 else 's'}"
+    subsets = " and ".join(SUBSET_TITLES.get(name, name).lower() for name in certificate.subsets)
+    noun = "image" if certificate.num_images == 1 else "images"
+    images = " ".join(filter(None, (f"{certificate.num_images:,}", subsets, noun)))
     verdict = "passed" if certificate.passed else "not passed"
-    of = f" of {' and '.join(certificate.subsets)}" if certificate.subsets else ""
     return Certificate(
         passed=certificate.passed,
         sentence=(
-            f"On {images}{of}, the outputs of the exported file and the model differ by at most "
+            f"On {images}, the outputs of the exported file and the model differ by at most "
             f"{_short(certificate.max_diff)} (allowed: below {_short(certificate.tolerance)}): {verdict}."
         ),
         reason=certificate.reason or "",

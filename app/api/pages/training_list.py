@@ -137,7 +137,10 @@ def describe_listing(project_id: str, rows: ExperimentRows) -> ExperimentListing
         search=query.search,
         status=query.status,
         sort=query.sort,
-        statuses=(Option("all", "All"), *(Option(name, name.capitalize()) for name in get_args(ExperimentStatus))),
+        statuses=(
+            Option("all", "All"),
+            *(_status_option(name) for name in get_args(ExperimentStatus)),
+        ),
         sorts=tuple(Option(name, title) for name, title in _SORTS.items()),
         selected_id=query.experiment or "",
     )
@@ -173,3 +176,7 @@ def _describe_progress(row: ExperimentRow) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _status_option(name: str) -> Option:
+    return Option(name, "Queued" if name == "pending" else name.capitalize())

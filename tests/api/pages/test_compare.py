@@ -58,7 +58,7 @@ def show(result: Result | None, problem: str = "") -> str:
 def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: str, detail: str) -> None:
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
     assert (verdict.title, verdict.detail) == (title, detail)
-    assert "+10.0 points (95 % interval +5.0 to +15.0)" in verdict.lines[0]
+    assert "+10.0 percentage points (95 % interval +5.0 to +15.0)" in verdict.lines[0]
     assert "Only Second is correct on 9 images, only First on 3." in verdict.lines[1]
 
 
@@ -86,7 +86,7 @@ def test_the_verdict_says_which_alone_is_right(alone: dict[str, Any], words: str
 def test_differences_have_a_real_minus_sign() -> None:
     test = {"difference": -0.2, "low": -0.25, "high": -0.0001, "verdict": "worse"}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
-    assert "\N{MINUS SIGN}20.0 points (95 % interval \N{MINUS SIGN}25.0 to 0.0)" in verdict.lines[0]
+    assert "\N{MINUS SIGN}20.0 percentage points (95 % interval \N{MINUS SIGN}25.0 to 0.0)" in verdict.lines[0]
     assert "-" not in verdict.lines[0]
 
 

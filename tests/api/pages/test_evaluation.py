@@ -77,7 +77,7 @@ def test_fresh_experiment_offers_what_is_there(
     assert re.search(r"Test: \d images?", html)
     assert re.search(r'value="test" checked', html)
     assert "Second try" not in html  # the list holds completed experiments
-    assert re.search(r"\d+ (is|are) not completed yet\.", html)
+    assert re.search(r"\d+ experiments? (is|are) not completed yet\.", html)
     assert "It is still being trained." in read(client, labelled, f"?experiment={other}")
     client.delete(f"/api/training/{labelled}/experiments/{other}")
 

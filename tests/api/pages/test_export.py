@@ -169,7 +169,7 @@ def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     ]
     shown = make_certificate("proj-00000000", certificate, metrics, images)
     assert words in shown.sentence
-    assert "On 269 images of test, " in shown.sentence
+    assert "On 269 test images, " in shown.sentence
     assert shown.sentence.endswith(" (allowed: below 0.0001): passed.")
     assert f"at most {dict(shown.facts)['Largest difference']} (" in shown.sentence
     assert ("Images compared", "269 of 900 images, selected with seed 3") in shown.facts

@@ -253,7 +253,7 @@ def test_classes_are_found_in_subsets(tmp_path: Path, folders: tuple[str, ...], 
         (["test/1.png", "test/2.png"], "test", "lie in no folder of a class"),
         (["val/1.jpg"], "val", "lie in no folder of a class"),
         (["unlabeled/1.png"], "unlabeled", "beside train, val and test"),
-        (["test/images/1.png"], "test/images", "is no name of a class"),
+        (["test/images/1.png"], "test/images", "is not a class name"),
     ],
 )
 def test_a_subset_without_classes_is_named(tmp_path: Path, images: list[str], folder: str, words: str) -> None:
