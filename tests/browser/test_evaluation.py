@@ -65,7 +65,7 @@ def test_evaluate_filter_walk_and_reset(
     with monkeypatch.context() as held:  # one of so few images would end before it can be cancelled
         held.setattr(server.studio.scheduler, "_accepts_starts", False)
         page.get_by_role("button", name="Evaluate", exact=True).click()
-        expect(page.get_by_text("Queued")).to_be_visible()
+        expect(page.get_by_text("Queued", exact=True)).to_be_visible()
         page.reload()
         page.get_by_role("button", name="Cancel", exact=True).click()
         expect(page.get_by_text("The evaluation was cancelled")).to_be_visible(timeout=15_000)
