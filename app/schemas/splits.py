@@ -85,7 +85,7 @@ class SplitInfo(StrictModel):
     class_distribution: dict[str, SplitCounts]
     warnings: list[str] = Field(default_factory=list)
     leaks: SplitLeaks = Field(default_factory=lambda: SplitLeaks())
-    is_imported: bool = Field(False, description="It came with the images; it was not created here.")
+    is_imported: bool = Field(False, description="It was imported with the images.")
     ratios: SplitRatios | None = Field(None, description="What it was drawn with.")
     seed: int | None = Field(None, description="What it was drawn with.")
     created_at: str = ""

@@ -58,7 +58,7 @@ def make_certificate(max_diff: float, agreement: float) -> ParityCertificate:
     ("max_diff", "agreement", "expected", "absent"),
     [
         (0.25, 1.0, "differ by up to 0.25, where less than 0.0001 is allowed", "same answer"),
-        (5e-5, 0.985, "same answer on only 98.5% of 200 images. The worst: a.png (5e-05)", "differ by"),
+        (5e-5, 0.985, "same prediction on only 98.5% of 200 images. The worst: a.png (5e-05)", "differ by"),
         (0.25, 0.5, "is allowed and it gives the same prediction on only 50.0% of 200 images", "nothing"),
     ],
 )

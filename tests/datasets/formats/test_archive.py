@@ -99,7 +99,7 @@ def test_entries_that_are_no_plain_files_are_refused(
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ("a.PNG", "take the name for that of 'a.png'"),
+        ("a.PNG", "cannot tell the name from 'a.png'"),
         ("é.png", "take the name"),
         ("a.png/b.png", "file and a folder"),
         ("dir", "file and a folder"),
