@@ -221,7 +221,7 @@ def test_a_zip_cannot_be_referred_to(animals: Path, out: Path, tmp_path: Path) -
     [
         ("a.zip", b"PK\x03\x04 nonsense", "not a usable zip"),
         ("a.zip", b"", "not a usable zip"),
-        ("a.txt", b"x", "neither a folder"),
+        ("a.pdf", b"x", "neither a folder"),
     ],
 )
 def test_a_file_that_is_no_source_is_refused(
@@ -313,7 +313,7 @@ def test_photos_are_imported_with_their_orientation(out: Path, tmp_path: Path) -
 
 
 def test_identical_images_are_in_the_result_and_in_the_split_that_came_with_them(tmp_path: Path, out: Path) -> None:
-    """Random labels, and test images that are training images: the metrics on them will be perfect and means nothing."""
+    """Random labels, and test images that are training images: a perfect score that means nothing."""
     root = tmp_path / "leaky"
     for number in range(6):
         for subset in ("train", "test"):

@@ -17,7 +17,7 @@ from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
 from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
-_FIX = "Read them into their class with the option nested_folders, or move them one level up."
+_FIX = "Add them to the class with the option nested_folders, or move them one level up."
 _CHOOSE = "Choose with the option nested_folders whether the outer or the inner folders are the classes."
 
 
