@@ -200,7 +200,7 @@ def test_very_many_columns_are_looked_up_once(source: Path) -> None:
     report = look(source / "table.csv", "values", options={"target_columns": names[-1000:]})
     assert report.is_complete
     (source / "table.csv").write_text("filename," + ",".join(f"value_{n}" for n in range(1001)) + "\n")
-    assert "1,000 is the most" in look(source / "table.csv", "values").problems[0].message
+    assert "1,000 is the limit" in look(source / "table.csv", "values").problems[0].message
 
 
 def test_a_small_document_fits_into_less_memory_than_the_largest_would_need(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_link_that_leads_outside_is_refused(root: Path) -> None:
     ],
 )
 def test_other_json_is_refused(root: Path, content: bytes) -> None:
-    with pytest.raises(SourceError, match="no COCO document"):
+    with pytest.raises(SourceError, match="not a COCO document"):
         scan(root, content)
 
 

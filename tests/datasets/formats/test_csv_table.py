@@ -228,7 +228,7 @@ def test_a_cell_without_end_is_refused(root: Path) -> None:
 
 def test_several_tables_need_a_choice(root: Path) -> None:
     (root / "b.csv").write_text("filename,label\n1.png,b\n")
-    with pytest.raises(SourceError, match=r"several files.*b\.csv, t\.csv") as refusal:
+    with pytest.raises(SourceError, match=r"Several files.*b\.csv, t\.csv") as refusal:
         scan(root, "filename,label\n0.png,a\n")
     assert "annotation_file" in refusal.value.fix
     assert labels(scan(root, "", annotation_file="b.csv")) == [("1.png", "b")]

@@ -104,7 +104,7 @@ def test_other_json_is_named_and_no_coco(tmp_path: Path, content: Any, descripti
     kind = inspect_json(path, Work())
     assert (kind.is_coco, description in kind.description, bool(kind.fix)) == (False, True, True)
     assert not COCO.is_match(tmp_path, ImportOptions(), Work())
-    with pytest.raises(SourceError, match="no COCO document") as refusal:
+    with pytest.raises(SourceError, match="not a COCO document") as refusal:
         COCO.scan(tmp_path.resolve(), "label", ImportOptions(annotation_file="x.json"), Work())
     assert description in refusal.value.message
 

@@ -36,7 +36,7 @@ def test_no_match_says_what_would_fit(tmp_path: Path) -> None:
     assert "folder is empty" in describe_unknown(tmp_path, usable, Work()).message
     (tmp_path / "a.txt").write_text("x")
     refusal = describe_unknown(tmp_path, usable, Work())
-    assert "1 files and 0 folders" in refusal.message
+    assert "1 file and 0 folders" in refusal.message
     assert "a.txt" in refusal.message
     assert "csv: a table" in refusal.fix
     assert "coco" not in refusal.fix

@@ -93,7 +93,7 @@ def test_files_to_choose_from_are_offered_where_none_could_be_chosen(tmp_path: P
         (tmp_path / f"{name}.csv").write_text("file,label\n" + "".join(f"{n}.png,{n % 2}\n" for n in range(4)))
     before = check(tmp_path)
     assert not before.can_import
-    after = press(tmp_path, before, "other", "Read zweite.csv")
+    after = press(tmp_path, before, "refused", "Read zweite.csv")
     assert (after.num_images, after.can_import) == (4, True)
 
 
