@@ -313,7 +313,7 @@ def test_photos_are_imported_with_their_orientation(out: Path, tmp_path: Path) -
 
 
 def test_identical_images_are_in_the_result_and_in_the_split_that_came_with_them(tmp_path: Path, out: Path) -> None:
-    """Random labels, and test images that are training images: the metrics on them will be perfect and means nothing."""
+    """Random labels, and test images that are training images: metrics on them are perfect and mean nothing."""
     root = tmp_path / "leaky"
     for number in range(6):
         for subset in ("train", "test"):
