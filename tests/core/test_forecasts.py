@@ -47,7 +47,7 @@ def test_where_nothing_was_measured_a_probe_is_needed(studio: Studio, imported_i
     record = create_experiment(studio, imported_id)
     view = studio.forecasts.get_forecast(imported_id, record.id)
     assert (view.status, view.forecast, view.job_id) == ("needs_probe", None, None)
-    assert "short measurement" in view.message
+    assert "Measure a few training steps" in view.message
 
 
 def test_a_probe_measures_and_then_the_forecast_is_ready(studio: Studio, imported_id: str) -> None:
