@@ -49,7 +49,7 @@ def test_what_is_corrected_leaves_the_summary_which_goes_with_its_last_line(sett
     rate, epochs = page.get_by_label("Learning rate", exact=True), page.get_by_label("Max epochs", exact=True)
     rate.fill("-1")
     epochs.fill("0")
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Save changes", exact=True).click()
     expect(summary.locator("li")).to_have_count(2)
     rate.fill("0.01")
     expect(summary.locator("li")).to_have_count(1)

@@ -152,7 +152,7 @@ def test_pictures_filter_the_grid_and_stay_as_they_are_shown(
     assert "show=shares" in page.url
     page.get_by_role("link", name=re.compile("Precision .*: images predicted as cube")).click()
     expect(tiles).to_have_count(sum(row["prediction"]["class_name"] == "cube" for row in rows))
-    page.get_by_label("Result", exact=True).select_option("yes")
+    page.locator("#result-correct").select_option("yes")
     expect(page.locator(".filter-chip")).to_have_count(2)
     page.reload()
     expect(page.locator("[aria-current]", has_text="Row percentages")).to_be_visible()

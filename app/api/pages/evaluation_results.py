@@ -222,7 +222,7 @@ def _list_orders(listing: ResultListing) -> list[Option]:
 
 def _list_active(url: str, address: EvaluationAddress) -> list[ActiveFilter]:
     named: list[tuple[str, str | None, str]] = [
-        ("correct", {"yes": "right", "no": "wrong", None: None}[address.correct], "Only {}"),
+        ("correct", {"yes": "correct", "no": "wrong", None: None}[address.correct], "Only {}"),
         ("class_name", address.class_name, "True class: {}"),
         ("predicted", address.predicted, "Predicted: {}"),
         ("subset", address.subset, "Subset: {}"),
