@@ -140,7 +140,7 @@ def serve(root: Path) -> Iterator[Visitor]:
 
 def walk(visitor: Visitor, ids: dict[str, str]) -> dict[str, int]:
     """Return the status of every path that can be asked for, pages and API alike, but those that never end."""
-    values = {**ids, "upload_id": "upload-00000000", "asset_id": "no-such-asset", "number": "0", "index": "0"}
+    values = {**ids, "upload_id": "upload-00000000", "asset_id": "no-such-asset", "number": "0", "picture": "0-0.jpg"}
     wanted = [path for path in visitor.paths if "{pid}" in path or path in COMMON]
     found = {}
     for path in wanted:
