@@ -32,7 +32,7 @@ WEB_PAGE = ForeignKind(
     "This is a web page, as servers send it when a download fails.", "Download the image again.", is_picture=False
 )
 EMPTY = ForeignKind("The file is empty.", "Copy or download it again, or remove it.", is_picture=False)
-TEXT = ForeignKind("This is a text file.", "Move it out of the images, or remove it.", is_picture=False)
+TEXT = ForeignKind("This is a text file.", "Replace it with an image file, or remove it.", is_picture=False)
 
 _ISO_BRANDS: dict[bytes, ForeignKind] = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"), HEIC),

@@ -82,7 +82,7 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
         "**/api/predict/**", lambda route: held.append(route) if is_first_question(route, held) else route.fallback()
     )
     page.locator("[data-files]").set_input_files(files)  # type: ignore[arg-type]
-    expect(page.locator("[data-busy]")).to_contain_text("about <b>0</b>.png")
+    expect(page.locator("[data-busy]")).to_contain_text("Predicting <b>0</b>.png")
     while not held:
         page.wait_for_timeout(20)
     held[0].continue_()
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_says_what_to_do(watched: Watched, lab: Lab) -> None
     page.locator("[data-files]").set_input_files(bad)  # type: ignore[arg-type]
     problem = page.locator("[data-problem]")
     expect(problem).to_contain_text("notes.png:", timeout=60_000)
-    expect(problem).to_contain_text("Save it as JPEG or PNG")
+    expect(problem).to_contain_text("Replace it with an image file")
     good = {"name": "good.png", "mimeType": "image/png", "buffer": draw_png()}
     page.locator("[data-files]").set_input_files(good)  # type: ignore[arg-type]
     expect(page.locator("[data-caption]")).to_contain_text("good.png")

@@ -114,7 +114,7 @@ def test_focus_stays_on_the_same_control(watched: Watched, page: Page) -> None:
     page.get_by_role("button", name="Show all classes of main").focus()
     add_split(page, "other")
     expect(page.get_by_role("heading", name="other")).to_be_visible()
-    watched.wait_for(f"{FOCUSED} === 'All figures of main'")
+    watched.wait_for(f"{FOCUSED} === 'Show all classes of main'")
     page.get_by_role("button", name="Delete other").focus()
     project = page.evaluate("document.body.dataset.projectId")
     httpx.delete(f"{page.evaluate('location.origin')}/api/splits/{project}/other").raise_for_status()
