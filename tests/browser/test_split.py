@@ -61,7 +61,7 @@ def test_split_is_drawn_browsed_and_deleted_by_clicks(watched: Watched, project:
     page.get_by_role("button", name="Show all classes of main").click()
     expect(page.locator("#split-figures td").first).to_have_text("blue")
     page.keyboard.press("Escape")
-    link = page.get_by_role("link", name="Browse train: 11 images of main")
+    link = page.get_by_role("link", name="Browse training: 11 images of main")
     assert link.get_attribute("href") == f"/projects/{project}/dataset?split=main&subset=train"
     page.get_by_role("button", name="Delete main").click()
     expect(page.locator("#confirm")).to_contain_text("No experiment uses this split")

@@ -152,7 +152,7 @@ def test_waiting_runs_are_moved_by_keyboard_and_tabs_agree(
     here.page.locator("#confirm").get_by_role("button", name="Remove from queue").click()
     for tab in (here, there):
         expect_status(tab.page, "cancelled")
-        expect(tab.page.get_by_text("Removed from the queue")).to_be_visible()
+        expect(tab.page.get_by_text("Removed from the queue before")).to_be_visible()
 
 
 def test_figures_notes_and_log_follow_in_place(tabs: Callable[[], Watched], server: LiveServer, project: str) -> None:
