@@ -7,11 +7,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from app.datasets.duplicates import hash_copies, warn_of_copies
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.class_mapping import count_found_classes
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.previews import draw_previews
@@ -81,6 +83,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     num_readable = len(images)
     images, num_decoded = find_damaged(images, work, scan.problems, _time_left(ends_s))
     counts = count_classes(image.annotations for image in images)
+    unreadable = {image.path for image in scan.images} - {image.path for image in images}
     classes, _ = drop_empty_classes(scan.classes, counts, scan.problems)
     warn_of_classes(images, found.found_classes, source.options, scan.problems)
     warn_of_copies(images, [hashes.get(image.path, "") for image in images], scan.problems)
@@ -99,7 +102,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         num_classes=len(classes),
         classes=list(named),
         class_counts={name: counts[name] for name in named},
-        found_classes=dict(list(found.found_classes.items())[:MAX_NAMED_CLASSES]),
+        found_classes=dict(islice(count_found_classes(found.unmapped, unreadable).items(), MAX_NAMED_CLASSES)),
         split_counts=dict(Counter(image.split or "none" for image in images)) if scan.has_split else {},
         value_names=[shorten(name) for name in scan.value_names[:_MAX_NAMES]],
         num_files=found.inventory.count_files(images, problems, refused),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -15,9 +16,9 @@ from app.datasets.table import Annotation, BBox, Instance, Label, OrientedBBox, 
 ClassMapping = Mapping[str, str | None]
 
 
-def count_found_classes(scan: Scan) -> dict[str, int]:
-    """Return the images of each class as the source names them, in the order of the classes."""
-    counts: Counter[str] = count_classes(image.annotations for image in scan.images)
+def count_found_classes(scan: Scan, lost: Set[Path] = frozenset()) -> dict[str, int]:
+    """Return the images of each class as the source names them, in the order of the classes, without lost files."""
+    counts: Counter[str] = count_classes(image.annotations for image in scan.images if image.path not in lost)
     return {name: counts[name] for name in scan.classes}
 
 

@@ -49,12 +49,14 @@ class SourceScan:
     """A scanned source: the format, the resolved folder that its names are relative to, and what it holds.
 
     `found_classes` has the images of each class as the source names them; `scan` has the names of the mapping.
-    `inventory` knows every image file of the source, also those that are not in the scan.
+    `unmapped` is the scan with the names of the source. `inventory` knows every image file of the source, also those
+    that are not in the scan.
     """
 
     format: ImportFormat
     root: Path
     scan: Scan
+    unmapped: Scan
     found_classes: dict[str, int]
     inventory: Inventory
 
@@ -89,7 +91,7 @@ def scan_source(source: Source) -> SourceScan:
     beside = _list_beside(source.path, root, source.work)
     scan = replace(scan, notes=(*scan.notes, *notes, *beside))
     found_classes = count_found_classes(scan)
-    return SourceScan(found, root, map_classes(scan, options.class_mapping), found_classes, inventory)
+    return SourceScan(found, root, map_classes(scan, options.class_mapping), scan, found_classes, inventory)
 
 
 def list_documents(found: SourceScan, source: Source) -> list[str]:

@@ -162,3 +162,10 @@ def test_the_dry_run_imports_no_heavy_library() -> None:
         "print(sorted({m.partition('.')[0] for m in sys.modules} & heavy))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_the_classes_to_choose_from_count_what_can_be_read(animals: Path) -> None:
+    (animals / "train" / "cat" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\ntorn")
+    found = report(animals)
+    assert (found.found_classes, found.class_counts) == ({"cat": 5, "dog": 5}, {"cat": 5, "dog": 5})
+    assert (found.num_files, found.num_images, found.num_lost) == (11, 10, 1)
