@@ -46,7 +46,7 @@ STATUS_BY_CODE: Mapping[str, int] = {
 
 # What the framework raises by itself, in the vocabulary above.
 _FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
-    400: ("VALIDATION_ERROR", "The request is not valid."),
+    400: ("VALIDATION_ERROR", "Request validation failed."),
     401: ("UNAUTHORIZED", "A bearer token is required."),
     403: ("FORBIDDEN_ORIGIN", "This request is not allowed."),
     404: ("NOT_FOUND", "This page or address does not exist."),
@@ -180,7 +180,7 @@ async def _answer_invalid_request(request: Request, error: Exception) -> Respons
     is_path = any(problem["loc"][0] == "path" for problem in error.errors())
     if is_path and _is_page_request(request):
         return answer_failure(request, ErrorBody(code="NOT_FOUND", message=_FRAMEWORK_ERRORS[404][1]))
-    body = ErrorBody(code="VALIDATION_ERROR", message="The request is not valid.", details=problems)
+    body = ErrorBody(code="VALIDATION_ERROR", message="Request validation failed.", details=problems)
     return answer_failure(request, body)
 
 

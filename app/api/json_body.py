@@ -111,7 +111,7 @@ def _without_empty(scope: Scope) -> Scope:
 
 
 def _body_error(message: str) -> BodyError:
-    return BodyError("VALIDATION_ERROR", "The request is not valid.", [FieldProblem(field="body", message=message)])
+    return BodyError("VALIDATION_ERROR", "Request validation failed.", [FieldProblem(field="body", message=message)])
 
 
 def _form_error(detail: str) -> BodyError:

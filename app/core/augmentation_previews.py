@@ -94,7 +94,7 @@ class AugmentationPreviewService:
         if problems:
             own = {"augmentations.train": "entries", "augmentations.val": "val"}
             named = [_rename(problem, own) for problem in problems]
-            msg = "The request is not valid."
+            msg = "Request validation failed."
             raise ValidationFailedError(msg, named)
 
     def _choose_images(self, project_id: str, request: AugmentationPreviewRequest) -> list[PreviewSource]:

@@ -121,7 +121,7 @@ class StorageUnavailableError(AIStudioError):
 
 def invalid_field(field: str, message: str) -> ValidationFailedError:
     """Return the error for one unacceptable field."""
-    return ValidationFailedError("The request is not valid.", [FieldProblem(field=field, message=message)])
+    return ValidationFailedError("Request validation failed.", [FieldProblem(field=field, message=message)])
 
 
 # What reading any document may raise: the last boundary, for what no service has turned into its own answer.

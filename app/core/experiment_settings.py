@@ -75,7 +75,7 @@ def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) ->
         return AugmentationSettings(train=list(defaults["train"]), val=list(defaults["val"]))
     problems = find_augmentation_problems(given, spec.info.annotation_kind)
     if problems:
-        msg = "The request is not valid."
+        msg = "Request validation failed."
         raise ValidationFailedError(msg, problems)
     return AugmentationSettings(train=[_simplify(entry) for entry in given.train], val=list(given.val))
 
@@ -114,7 +114,7 @@ def check_reproducible(record: ExperimentRecord) -> None:
     wrong = find_contradictions(record.hardware, record.hyperparameters)
     if wrong:
         problem = f"{REPRODUCIBLE} Leave this at the default, or turn hyperparameters.reproducible off."
-        msg = "The request is not valid."
+        msg = "Request validation failed."
         raise ValidationFailedError(msg, [FieldProblem(field=name, message=problem) for name in wrong])
 
 
@@ -126,5 +126,5 @@ def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
             FieldProblem(field=".".join([area, *(str(part) for part in item["loc"])]), message=item["msg"])
             for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
         ]
-        msg = "The request is not valid."
+        msg = "Request validation failed."
         raise ValidationFailedError(msg, problems) from error

@@ -35,10 +35,10 @@ def test_json_is_the_only_thing_on_stdout(studio: CommandRunner) -> None:
 
 def test_a_refusal_is_a_sentence_on_stderr_and_code_1(studio: CommandRunner) -> None:
     details = [{"field": "task", "message": "Unknown task."}]
-    studio.server.on("POST /api/projects", refused("VALIDATION_ERROR", "The request is not valid.", 422, details))
+    studio.server.on("POST /api/projects", refused("VALIDATION_ERROR", "Request validation failed.", 422, details))
     outcome = studio("project", "create", "Screws", "--task", "nothing")
     assert (outcome.code, outcome.out) == (1, "")
-    assert "The request is not valid." in outcome.err
+    assert "Request validation failed." in outcome.err
     assert "task: Unknown task." in outcome.err
 
 

@@ -26,12 +26,12 @@ def test_fields_of_a_newer_server_are_left_out() -> None:
 def test_a_refusal_keeps_code_message_details_and_status() -> None:
     details = [{"field": "name", "message": "Too long."}]
     server = FakeServer().on(
-        "POST /api/projects", refused("VALIDATION_ERROR", "The request is not valid.", 422, details)
+        "POST /api/projects", refused("VALIDATION_ERROR", "Request validation failed.", 422, details)
     )
     with pytest.raises(StudioApiError) as caught:
         server.client().projects.create("x" * 99, "any")
     assert (caught.value.code, caught.value.status, caught.value.details) == ("VALIDATION_ERROR", 422, details)
-    assert str(caught.value) == "The request is not valid. (VALIDATION_ERROR, HTTP 422)\n  name: Too long."
+    assert str(caught.value) == "Request validation failed. (VALIDATION_ERROR, HTTP 422)\n  name: Too long."
 
 
 @pytest.mark.parametrize("status", [200, 502])

@@ -84,7 +84,7 @@ def test_an_import_that_failed_is_said(studio: Studio, project_id: str) -> None:
     assert studio.scheduler.wait(job.job_id, WAIT_S).status == "failed"
     listed = studio.project_list.find_page(ProjectQuery()).projects[0]
     assert listed.failed_import is not None
-    assert "No known format was found" in listed.failed_import.message
+    assert "This is a text file" in listed.failed_import.message
 
 
 def test_the_version_changes_with_documents_jobs_and_the_clock(

@@ -43,7 +43,7 @@ class SplitPreviewQuery(QueryModel):
             ratios = SplitRatios(train=self.train, val=self.val, test=self.test)
         except ValidationError as error:
             located = [{**problem, "loc": ("query", "ratios", *problem["loc"])} for problem in error.errors()]
-            raise ValidationFailedError("The request is not valid.", field_problems(located)) from None
+            raise ValidationFailedError("Request validation failed.", field_problems(located)) from None
         return SplitPreviewRequest(ratios=ratios, seed=self.seed)
 
 

@@ -63,7 +63,7 @@ def parse_options(text: str) -> ImportOptions:
         raise invalid_field("options", f"Not acceptable JSON: {error}.") from None
     except ValidationError as error:
         located = [{**problem, "loc": ("body", "options", *problem["loc"])} for problem in error.errors()]
-        raise ValidationFailedError("The request is not valid.", field_problems(located)) from None
+        raise ValidationFailedError("Request validation failed.", field_problems(located)) from None
 
 
 @router.post(
