@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from app.datasets.table import DatasetTable
+from app.plurals import count
 from app.schemas.leaks import SplitLeaks
 from app.schemas.names import fold_name
 from app.schemas.splits import SplitCounts, SplitRatios
@@ -73,13 +74,13 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
     if found.groups_with_other_labels:
         number, of = found.groups_with_other_labels, found.groups
         yield (
-            f"{number:,} of the {_count(of, 'group')} of identical images across subsets "
+            f"{number:,} of the {count(of, 'group')} of identical images across subsets "
             f"{'has' if number == 1 else 'have'} more than one label."
         )
     if found.groups:
         yield "A new split keeps identical images in one subset."
     if found.groups_together:
-        groups, one = _count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
+        groups, one = count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
         images = f"{found.images_together:,} images"
         yield f"{images} are identical to another image ({groups}); {one} group is in one subset."
 
@@ -126,11 +127,7 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
 def _share(number: int, of: int, noun: str, one: str, many: str) -> str:
     """Return "1 of 60 test images is identical to a training image"."""
     verb = f"is identical to {one}" if number == 1 else f"are identical to {many}"
-    return f"{number:,} of {_count(of, f'{noun} image')} {verb}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} of {count(of, f'{noun} image')} {verb}"
 
 
 def _join(names: Sequence[str]) -> str:

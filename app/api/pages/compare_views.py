@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
-from app.api.pages.evaluation_figures import count, explain_no_interval
+from app.api.pages.evaluation_figures import explain_no_interval
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
 from app.api.pages.values import MINUS, format_difference, format_value
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
 from app.schemas.tasks import MetricSpec
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.dataset_pages import DatasetRemoval
 
 _FILES = {
@@ -33,16 +34,12 @@ class ClearContext:
 
 def clear_form_fragment(project_id: str, removal: DatasetRemoval) -> Fragment:
     """Return the dialog that confirms clearing the dataset."""
-    goes = [f"{_count(removal.num_images, 'image')} with annotations, and {_FILES[removal.import_mode]}"]
+    goes = [f"{count(removal.num_images, 'image')} with annotations, and {_FILES[removal.import_mode]}"]
     if removal.split_names:
         names = ", ".join(removal.split_names[:5]) + (", …" if len(removal.split_names) > 5 else "")
-        goes.append(f"{_count(len(removal.split_names), 'split')}: {names}")
+        goes.append(f"{count(len(removal.split_names), 'split')}: {names}")
     goes.append("thumbnails and cached images")
     num = removal.num_experiments
-    stays = f"{_count(num, 'experiment')} with models and results are kept, but can no longer be trained or evaluated."
+    stays = f"{count(num, 'experiment')} with models and results are kept, but can no longer be trained or evaluated."
     form = ClearForm(project_id, removal.reason or "", goes, stays if num else "")
     return Fragment("dataset/_clear_form.html", ClearContext(form))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

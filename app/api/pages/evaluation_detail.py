@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from app.api.pages.evaluation_figures import count, format_number, format_share
+from app.api.pages.evaluation_figures import format_number, format_share
 from app.api.pages.evaluation_pictures import Bar
 from app.api.pages.evaluation_query import PAGE_SIZE, EvaluationAddress, page_url, picture_url, thumbnail_url
 from app.api.pages.evaluation_results import describe_verdict, name_value
 from app.api.pages.overlays import Picture
 from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.evaluation_pages import ResultView
 
 NUM_PROBABILITIES = 8

@@ -38,11 +38,6 @@ def format_share(value: float) -> str:
     return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Return "1 image", "2 images"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
 def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[Figure]:
     """Return the headline metrics that were measured."""
     intervals: dict[str, Any] = aggregate.get("intervals", {})

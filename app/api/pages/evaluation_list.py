@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.api.pages.evaluation_figures import count, format_number
+from app.api.pages.evaluation_figures import format_number
 from app.api.pages.evaluation_query import page_url
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.evaluation_pages import EvaluatedExperiment, EvaluationListing
 from app.schemas.tasks import TaskInfo
 

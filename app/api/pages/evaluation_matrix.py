@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.pages.evaluation_figures import count, format_share
+from app.api.pages.evaluation_figures import format_share
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import find_cell
 from app.api.templating import Fragment
+from app.plurals import count
 
 MAX_INLINE_CLASSES = 12
 MAX_CLASSES = 100

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.pages.charts import Chart, Series
-from app.api.pages.evaluation_figures import count, format_number, format_share
+from app.api.pages.evaluation_figures import format_number, format_share
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import describe_range, name_value
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.evaluation_pages import ValuePoints
 
 NUM_WORST_CLASSES = 15

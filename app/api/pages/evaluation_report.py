@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from app.api.pages.evaluation_figures import Figure, count, make_figures
+from app.api.pages.evaluation_figures import Figure, make_figures
 from app.api.pages.evaluation_leaks import LeakNotice, make_leak_notice
 from app.api.pages.evaluation_matrix import MAX_INLINE_CLASSES, Matrix, make_matrix
 from app.api.pages.evaluation_pictures import (
@@ -22,6 +22,7 @@ from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 

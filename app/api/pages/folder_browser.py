@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.folders import FolderEntry, FolderListing, FolderPlace
 
 
@@ -79,15 +80,11 @@ def _url(path: str) -> str:
 
 
 def _count_here(listing: FolderListing) -> str:
-    parts = [_plural(listing.num_images, "image"), _plural(len(listing.folders), "folder")]
+    parts = [count(listing.num_images, "image"), count(len(listing.folders), "folder")]
     return f"{' and '.join(parts)} directly in it"
 
 
 def _count_inside(entry: FolderEntry) -> str:
     if not entry.num_images:
         return ""
-    return _plural(entry.num_images, "image") if entry.is_count_complete else f"{entry.num_images:,} or more images"
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return count(entry.num_images, "image") if entry.is_count_complete else f"{entry.num_images:,} or more images"

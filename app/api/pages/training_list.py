@@ -10,6 +10,7 @@ from app.api.pages.forms import Option
 from app.api.pages.run_words import show_duration
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.experiments import ExperimentStatus
 from app.schemas.training_views import DeletionView, ExperimentQuery, ExperimentRow, ExperimentRows, SettingsView
 
@@ -103,14 +104,12 @@ def experiment_deletion_fragment(project_id: str, view: DeletionView) -> Fragmen
     """Return the form that deletes an experiment, with what goes with it."""
     goes = ["Its settings"]
     if view.num_runs:
-        goes.append(
-            f"{_count(view.num_runs, 'run')} with curves, logs and checkpoints ({view.checkpoints_mb:,.1f} MiB)"
-        )
+        goes.append(f"{count(view.num_runs, 'run')} with curves, logs and checkpoints ({view.checkpoints_mb:,.1f} MiB)")
     if view.has_evaluation:
         goes.append("Its evaluation")
     others = []
     if view.num_exports:
-        others.append(f"{_count(view.num_exports, 'exported model')} of this experiment will be kept.")
+        others.append(f"{count(view.num_exports, 'exported model')} of this experiment will be kept.")
     if view.forks:
         others.append(f"These forks are not trained yet and lose their starting weights: {', '.join(view.forks)}.")
     context = DeletionContext(project_id, view.record.id, view.record.name, tuple(goes), tuple(others), view.refusal)
@@ -172,10 +171,6 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
 def _describe_progress(row: ExperimentRow) -> str:
     epochs = f"{row.epochs_done} of {row.epochs} epochs"
     return epochs if row.eta_s is None else f"{epochs} · {show_duration(row.eta_s)} left"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _status_option(name: str) -> Option:

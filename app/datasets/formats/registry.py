@@ -15,6 +15,7 @@ from app.datasets.formats.base import ImportFormat, SourceError, clean_text, sho
 from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import Work
+from app.plurals import count
 
 
 def index_formats(formats: Iterable[ImportFormat]) -> Mapping[str, ImportFormat]:
@@ -63,12 +64,8 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
         return SourceError(layout.message, layout.fix)
     kinds = "; ".join(f"{item.name}: {item.title}" for item in usable)
     num_files = len(top.images) + len(top.others)
-    msg = f"No known format was found in {_count(num_files, 'file')} and {_count(len(top.folders), 'folder')}."
+    msg = f"No known format was found in {count(num_files, 'file')} and {count(len(top.folders), 'folder')}."
     names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
     if names:
         msg += f" Other files there: {', '.join(sorted(names, key=lambda name: (name.count('/'), name))[:5])}."
     return SourceError(msg, f"Arrange the data in one of these formats. {kinds}.")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,25 +10,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
-import pytest
 from PIL import Image
 
 from tests.api.live import LiveServer
 from tests.api.pages.evaluated import make_experiment, make_project, write_label_results, write_value_results
 from tests.api.pages.test_evaluation import CLASSES, name_tiles, read
-
-
-@pytest.fixture(scope="module")
-def labelled(server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A project of two classes; the name of one is markup."""
-    with httpx.Client(base_url=server.url, timeout=20) as client:
-        return make_project(server, client, tmp_path_factory.mktemp("labels") / "images", classes=CLASSES)
-
-
-@pytest.fixture
-def experiment(server: LiveServer, client: httpx.Client, labelled: str) -> str:
-    """A completed experiment."""
-    return make_experiment(server, client, labelled)
+from tests.api.pages.test_evaluation import experiment as experiment
+from tests.api.pages.test_evaluation import labelled as labelled
 
 
 def test_images_are_named_as_their_source_names_them(
