@@ -11,7 +11,8 @@ FILENAME_NAMES = (
 )
 LABEL_NAMES = (
     *("label", "labels", "class", "class_name", "classname", "category", "category_name", "label_name", "choice"),
-    *("breed", "species", "diagnosis", "dx", "tag", "tags", "class_id", "label_id", "category_id", "text"),
+    *("class name", "category name", "label name", "labelname", "class_label", "ground_truth", "groundtruth"),
+    *("breed", "species", "diagnosis", "dx", "tag", "tags", "class_id", "classid", "label_id", "category_id", "text"),
 )
 # A class of a one-hot table may have one of these names.
 WEAK_LABEL_NAMES = ("target", "y")

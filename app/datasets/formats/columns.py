@@ -15,7 +15,12 @@ from app.datasets.formats.column_names import (
 )
 from app.datasets.formats.column_view import MIN_SHARE, View, has_image_ending, look_at_columns
 from app.datasets.formats.one_hot import find_flags, find_one_hot
-from app.datasets.formats.subset_columns import SubsetColumns, find_subset_columns, has_subset_name
+from app.datasets.formats.subset_columns import (
+    SubsetColumns,
+    find_subset_columns,
+    has_subset_name,
+    is_subset_cell,
+)
 from app.datasets.formats.tables import Table, is_measure, is_number
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
@@ -79,7 +84,7 @@ def choose_columns(
         is_one_hot,
         _describe(view, filename, targets, subsets, others, is_one_hot=is_one_hot),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
-        tuple(view.names[i] for i in others if kind == "values" and view.share(i, is_measure) >= MIN_SHARE),
+        tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
     )
 
 
@@ -154,7 +159,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     if weak is not None:
         return [weak], False
     for pool in (plain, free):
-        if len(pool) == 1:
+        if len(pool) == 1 and not _holds_subsets(view, pool[0]):
             return [pool[0]], False
     words = [i for i in free if view.share(i, is_measure) < MIN_SHARE and _has_repeats(view.cells[i])]
     if len(words) == 1:
@@ -211,6 +216,16 @@ def _describe(
             f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
         )
     return tuple(notes)
+
+
+def _has_units(view: View, index: int) -> bool:
+    """Say whether a column holds numbers with units, percent or thousands signs rather than plain ones."""
+    return view.share(index, is_measure) >= MIN_SHARE and view.share(index, is_number) < MIN_SHARE
+
+
+def _holds_subsets(view: View, index: int) -> bool:
+    """Say whether a column named `partition` or the like holds the subset of each image and not its class."""
+    return has_subset_name(view.names[index]) and all(is_subset_cell(cell) for cell in view.cells[index])
 
 
 def _is_called_id(name: str) -> bool:

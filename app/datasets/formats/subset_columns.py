@@ -99,6 +99,12 @@ def has_subset_name(name: str) -> bool:
     return _plain(name) in SUBSET_NAMES
 
 
+def is_subset_cell(cell: str) -> bool:
+    """Say whether a cell can stand for a subset: nothing, a word such as `train`, or the number of a fold."""
+    text = cell.strip().casefold()
+    return not text or text in SUBSET_WORDS or (text.isascii() and text.isdigit() and len(text) < 3)
+
+
 def subset_of_words(stem: str) -> tuple[SplitValue, str] | None:
     """Return the subset that one word of a document's name stands for, and the name without it.
 
