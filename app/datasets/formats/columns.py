@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
 
 _MAX_TARGETS = 1000
+_BOXES = re.compile(r"([^\s\d]\S* +)?(-?\d+(\.\d+)? +){3,5}-?\d+(\.\d+)?( .*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
         return chosen, True
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled
+    plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
     return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
 
 
@@ -151,6 +154,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     named = view.find(LABEL_NAMES)
     if named is not None:
         return [named], False
+    plain = [index for index in plain if not _holds_subsets(view, index)]
     free = [i for i in plain if not ID_NAME.fullmatch(view.names[i].casefold()) and not has_subset_name(view.names[i])]
     one_hot = find_one_hot({index: view.cells[index] for index in free})
     if one_hot:
@@ -159,7 +163,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     if weak is not None:
         return [weak], False
     for pool in (plain, free):
-        if len(pool) == 1 and not _holds_subsets(view, pool[0]):
+        if len(pool) == 1:
             return [pool[0]], False
     words = [i for i in free if view.share(i, is_measure) < MIN_SHARE and _has_repeats(view.cells[i])]
     if len(words) == 1:
@@ -216,6 +220,11 @@ def _describe(
             f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
         )
     return tuple(notes)
+
+
+def _is_boxes(cell: str) -> bool:
+    """Say whether a cell has classes with the four numbers of a box behind each, as in competitions."""
+    return _BOXES.fullmatch(cell) is not None
 
 
 def _has_units(view: View, index: int) -> bool:

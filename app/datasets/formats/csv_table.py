@@ -5,7 +5,6 @@ Text files, Excel workbooks and JSON Lines are read alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -87,8 +86,8 @@ def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> b
 
 
 def _leave_out_tables_without_values(
-    root: Path, parts: Sequence[Part], kind: AnnotationKind, options: ImportOptions, work: Work
-) -> tuple[Sequence[Part], tuple[str, ...]]:
+    root: Path, parts: tuple[Part, ...], kind: AnnotationKind, options: ImportOptions, work: Work
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """Return the tables with the values that the training table has, and a note about each of the others.
 
     Competitions ship a test.csv that names its images without the answers.
@@ -98,7 +97,7 @@ def _leave_out_tables_without_values(
     names = {part: _find_value_names(root, part.path, options, work) for part in parts}
     wanted = names[parts[0]]
     missing = {part: [name for name in wanted if name not in names[part]] for part in parts}
-    kept = [part for part in parts if not missing[part]]
+    kept = tuple(part for part in parts if not missing[part])
     return kept, tuple(
         f"{shorten(part.path.name)} is not read, because it has no column {shorten(missing[part][0])!r}."
         for part in parts

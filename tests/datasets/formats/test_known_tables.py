@@ -26,7 +26,7 @@ NO_EXAMPLES = (
 def test_an_example_of_what_to_hand_in_is_known_by_its_name() -> None:
     assert [name for name in EXAMPLES if not is_example(name)] == []
     assert [name for name in NO_EXAMPLES if is_example(name)] == []
-    assert (len(EXAMPLES), len(NO_EXAMPLES)) == (8, 5)
+    assert (len(EXAMPLES), len(NO_EXAMPLES)) == (8, 6)
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name.endswith(".csv")])
@@ -105,3 +105,45 @@ def test_plain_numbers_are_not_called_numbers_with_units(tmp_path: Path, column:
     root = write_source(tmp_path / "in", ["0.png", "1.png"], {"ages.csv": text})
     report = look_at(root, "values", target_columns=["age"])
     assert (report.value_names, report.num_problems) == (["age"], 0)
+
+
+@pytest.mark.parametrize(
+    "cell", ["n014{0} 1{1} 76 499 322", "cat {1} 10 200 300 dog 1 2 3 4", "0.5 12.{1} 30 40.5 60", "{1} 2 3 4"]
+)
+def test_boxes_in_a_cell_are_no_class(tmp_path: Path, cell: str) -> None:
+    """ImageNet's LOC_train_solution.csv: the folders have the classes, the table has their boxes."""
+    images = two_in("train/n0140", "train/n0141")
+    rows = "".join(f"{name.removesuffix('.png')},{cell.format(n // 2, n % 2)} \n" for n, name in enumerate(images))
+    root = write_source(tmp_path / "in", images, {"LOC_solution.csv": f"ImageId,PredictionString\n{rows}"})
+    report = look_at(root)
+    assert (report.source_format, report.class_counts) == ("image_folders", {"n0140": 2, "n0141": 2})
+
+
+@pytest.mark.parametrize("name", ["trainLabels.csv", "train_labels.csv", "labels_training.csv", "pets-train.csv"])
+def test_a_table_of_one_subset_means_the_images_of_that_subset(tmp_path: Path, name: str) -> None:
+    folder = "pets_train" if name.startswith("pets") else "train"
+    other = folder.replace("train", "test")
+    images = [f"{place}/{number}.png" for place in (folder, other) for number in (1, 2)]
+    report = look_at(write_source(tmp_path / "in", images, {name: "id,label\n1,cat\n2,dog\n"}))
+    assert (report.class_counts, report.num_lost) == ({"cat": 1, "dog": 1}, 2)
+    assert all(problem.file.startswith(other) for problem in report.problems if problem.kind == "not_in_table")
+
+
+@pytest.mark.parametrize("deep", ["", "/images"])
+@pytest.mark.parametrize("place", ["val", "test"])
+def test_a_table_of_the_smaller_part_does_not_hide_class_folders(tmp_path: Path, deep: str, place: str) -> None:
+    """Tiny ImageNet: folders of classes for training, one table for validation."""
+    images = [f"train/{name}{deep}/{number}.png" for name in ("n01", "n02") for number in range(3)]
+    images += [f"{place}/images/{place}_{number}.png" for number in range(4)]
+    text = "".join(f"{place}_{number}.png\tn0{number % 2 + 1}\t0\t32\t44\t62\n" for number in range(4))
+    root = write_source(tmp_path / "in", images, {f"{place}/{place}_annotations.txt": text})
+    report = look_at(root)
+    assert (report.class_counts, report.num_lost) == ({"n01": 3, "n02": 3}, 4)
+    assert any("names 4 " in note for note in report.notes)
+
+
+def test_a_table_of_the_larger_part_is_read(tmp_path: Path) -> None:
+    images = [*two_in("good/cat", "good/dog"), *(f"more/{number}.png" for number in range(6))]
+    rows = "".join(f"more/{number}.png,{('cat', 'dog')[number % 2]}\n" for number in range(6))
+    report = look_at(write_source(tmp_path / "in", images, {"labels.csv": f"file,label\n{rows}"}))
+    assert (report.source_format, report.class_counts) == ("csv", {"cat": 3, "dog": 3})
