@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, Scan, SourceError, find_subset, shorten, sort_classes
+from app.datasets.formats.base import ChoiceError, FoundImage, Scan, SourceError, find_subset, shorten, sort_classes
 from app.datasets.formats.columns import choose_columns, names_files
 from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, is_example, join_parts
 from app.datasets.formats.file_finder import FileFinder
@@ -113,7 +113,10 @@ def _find_value_names(root: Path, path: Path, options: ImportOptions, work: Work
 def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
     table = open_table(part.path, root, work)
     finder = FileFinder(root, part.path, work)
-    columns = choose_columns(table, kind, options, finder.is_found)
+    try:
+        columns = choose_columns(table, kind, options, finder.is_found)
+    except ChoiceError as error:
+        raise ChoiceError(f"{shorten(table.name)}: {error.message}", error.fix, columns=error.columns) from error
     reader = RowReader(table, columns, finder, work)
     images = reader.read(kind)
     notes = (*table.notes, *columns.notes, *reader.notes)

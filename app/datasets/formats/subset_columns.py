@@ -12,6 +12,7 @@ from app.schemas.datasets import SplitValue
 
 SUBSET_WORDS: Mapping[str, SplitValue] = MappingProxyType(
     {**SUBSET_FOLDERS, "trn": "train", "dev": "val", "development": "val", "eval": "val", "tst": "test"}
+    | {"unassigned": "none"}  # Vertex AI
 )
 SUBSET_NAMES = frozenset(
     {"split", "splits", "subset", "set", "partition", "fold", "dataset", "data_set", "data_split", "dataset_split"}
@@ -111,7 +112,7 @@ def subset_of_words(stem: str) -> tuple[SplitValue, str] | None:
     instances_train2017 is ("train", "instances_2017"); a name with no such word, or with two, has none.
     """
     words = [word for word in re.split(r"([^A-Za-z]+)", stem.casefold()) if word]
-    places = [index for index, word in enumerate(words) if word in SUBSET_WORDS]
+    places = [index for index, word in enumerate(words) if SUBSET_WORDS.get(word, "none") != "none"]
     if len(places) != 1:
         return None
     rest = [word for index, word in enumerate(words) if index != places[0]]

@@ -147,3 +147,28 @@ def test_a_table_of_the_larger_part_is_read(tmp_path: Path) -> None:
     rows = "".join(f"more/{number}.png,{('cat', 'dog')[number % 2]}\n" for number in range(6))
     report = look_at(write_source(tmp_path / "in", images, {"labels.csv": f"file,label\n{rows}"}))
     assert (report.source_format, report.class_counts) == ("csv", {"cat": 3, "dog": 3})
+
+
+@pytest.mark.parametrize("use", ["TRAIN VALIDATION TEST UNASSIGNED", "training test unassigned training"])
+def test_a_table_of_vertex_ai_has_its_subsets(tmp_path: Path, use: str) -> None:
+    lines = [f"{word},gs://b/{number}.png,{('cat', 'dog')[number % 2]}\n" for number, word in enumerate(use.split())]
+    report = look_at(write_source(tmp_path / "in", [f"{n}.png" for n in range(4)], {"export.csv": "".join(lines)}))
+    assert report.class_counts == {"cat": 2, "dog": 2}
+    assert report.split_counts["none"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "via_export.csv",
+            'filename,size,file_attributes\n0.png,5,"{""class"":""cat""}"\n1.png,6,"{""class"":""b""}"\n',
+        ),
+        ("data.jsonl", '{"imageGcsUri": "gs://b/0.png", "annotation": {"displayName": "a"}, "use": {"x": "y"}}\n'),
+        ("list.csv", "file,width,height\n0.png,3,4\n1.png,5,6\n"),
+    ],
+)
+def test_a_refusal_of_columns_names_the_table(tmp_path: Path, name: str, text: str) -> None:
+    report = look_at(write_source(tmp_path / "in", ["0.png", "1.png"], {name: text}))
+    assert not report.can_import
+    assert report.problems[0].message.startswith(f"{name}: The table has no column")
