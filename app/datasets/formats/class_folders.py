@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -97,6 +97,8 @@ def find_class_folders(
     layout = find_tool_layout(tree)
     if layout is not None:
         raise SourceError(layout.message, layout.fix)
+    if (holder := _find_holder(tree.top)) is not None:
+        return _find_in_holder(tree, holder, problems, mapping)
     folders = _list_folders(tree, tree.top, tree.top.name)
     if not folders:
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
@@ -120,6 +122,32 @@ def find_class_folders(
     _warn_of_holders(folders, problems, mapping or {})
     _warn_of_dates(tree.top, folders, problems)
     return FoundClasses(folders, loose)
+
+
+def _find_holder(top: Folder) -> Folder | None:
+    """Return the folder such as `data` that has the class folders, when what lies beside it is clearly less.
+
+    Beside it may be results of a program, examples, or a virtual environment.
+    """
+    holding = [inner for inner in top.folders if inner.num_below]
+    found = [inner for inner in holding if inner.last_name.casefold() in HOLDERS and not inner.num_images]
+    if len(found) != 1 or len(holding) < 2 or find_subset_folders(inner.last_name for inner in holding):
+        return None
+    num_inner = sum(bool(inner.num_below) for inner in found[0].folders)
+    num_beside = sum(inner.num_below for inner in holding) - found[0].num_below
+    is_clear = num_inner > 1 and len(holding) - 1 <= num_inner and 2 * num_beside <= found[0].num_below
+    return found[0] if is_clear else None
+
+
+def _find_in_holder(
+    tree: SourceTree, holder: Folder, problems: ProblemList, mapping: Mapping[str, str | None] | None
+) -> FoundClasses:
+    found = find_class_folders(replace(tree, top=holder), problems, mapping)
+    unread = [*found.unread, *_list_loose(tree.top)]
+    for inner in tree.top.folders:
+        if inner is not holder:
+            unread += _list_unread(inner, f"the classes are read from {holder.title!r}", _MOVE_OR_REMOVE)
+    return FoundClasses(found.folders, unread, (*found.notes, f"The classes are read from {clean_text(holder.name)}."))
 
 
 def _list_folders(tree: SourceTree, parent: Folder, name: str, split: SplitValue | None = None) -> list[ClassFolder]:

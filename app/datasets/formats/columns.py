@@ -28,6 +28,7 @@ from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
 
 _MAX_TARGETS = 1000
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ,]+\d.*)?|\d{1,2}:\d\d(:\d\d.*)?", re.DOTALL)
 _BOXES = re.compile(r"([^\s\d]\S* +)?(-?\d+(\.\d+)? +){3,5}-?\d+(\.\d+)?( .*)?", re.DOTALL)
 
 
@@ -165,7 +166,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     for pool in (plain, free):
         if len(pool) == 1:
             return [pool[0]], False
-    words = [i for i in free if view.share(i, is_measure) < MIN_SHARE and _has_repeats(view.cells[i])]
+    words = [i for i in free if view.share(i, _is_no_word) < MIN_SHARE and _has_repeats(view.cells[i])]
     if len(words) == 1:
         return words, False
     flags = find_flags({index: view.cells[index] for index in free})
@@ -220,6 +221,11 @@ def _describe(
             f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
         )
     return tuple(notes)
+
+
+def _is_no_word(cell: str) -> bool:
+    """Say whether a cell is a number, a date or a time, which are seldom classes."""
+    return is_measure(cell) or _DATE.fullmatch(cell) is not None
 
 
 def _is_boxes(cell: str) -> bool:

@@ -147,7 +147,7 @@ def _fits(root: Path, path: Path, kind: AnnotationKind, options: ImportOptions, 
         finder = FileFinder(root, path, work)
         columns = choose_columns(table, kind, options, finder.is_found)
         rows = [row.cells for row in islice(table.rows(), _MAX_TRIED_ROWS) if len(row.cells) > columns.filename]
-        return any(finder.is_found(row[columns.filename]) for row in rows if row[columns.filename].strip())
+        return any(finder.names_image(row[columns.filename]) for row in rows if row[columns.filename].strip())
     except LimitError:
         raise
     except SourceError:
@@ -166,7 +166,10 @@ def _names_files(root: Path, path: Path, options: ImportOptions, work: Work) -> 
 
 def _has_classes(root: Path, work: Work) -> bool:
     """Say whether there are folders of images for two classes, so that a table is not needed."""
-    tops = read_tree(root, work).top.folders
+    top = read_tree(root, work).top
+    while not top.num_images and len(holding := [inner for inner in top.folders if inner.num_below]) == 1:
+        (top,) = holding
+    tops = top.folders
     inner = [folder for top in tops if find_subset(top.last_name) for folder in top.folders]
     own = [folder for folder in tops if not find_subset(folder.last_name)]
     return sum(bool(folder.num_below) and folder.last_name.casefold() not in HOLDERS for folder in (*own, *inner)) > 1

@@ -16,18 +16,16 @@ from enum import IntEnum
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from app.datasets.formats.base import SourceError, clean_text, find_subset, shorten
+from app.datasets.formats.base import SourceError, clean_text, shorten
 from app.datasets.formats.layouts import HOLDERS
-from app.datasets.formats.subset_columns import subset_of_words
+from app.datasets.formats.subset_folders import find_named_subset, find_subset_of_path
 from app.datasets.formats.tree import has_image_ending, read_tree
 from app.datasets.formats.walking import find_file, split_name
 from app.datasets.formats.work import Work
-from app.schemas.datasets import SplitValue
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # What Label Studio puts before the name of an uploaded file.
 _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[/\\]+")
 _MAX_NAMED_FILES = 3
 _MAX_NAME_CHARACTERS = 4096
@@ -87,8 +85,7 @@ class FileFinder:
         self._work = work
         self._folders = list(dict.fromkeys(_list_places(root, document, work)))
         self._files = read_tree(root, work).files
-        named = subset_of_words(_CAMEL.sub("_", document.stem))
-        self._subset = None if named is None else named[0]
+        self._subset = find_named_subset(document.stem)
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self._by_number: dict[str, list[str]] = {}
@@ -142,6 +139,14 @@ class FileFinder:
             return False
         return True
 
+    def names_image(self, name: str) -> bool:
+        """Say whether a name leads to a file, or to several when it ends like the name of an image."""
+        try:
+            self.find(name)
+        except NoFileError as error:
+            return error.kind == "ambiguous_file" and has_image_ending(name.strip())
+        return True
+
     def _search(self, name: str, wanted: _Wanted) -> FoundFile:
         """Look in the whole source: for the last part of the name, without its ending, without an upload prefix."""
         by_name, by_stem = self._index()
@@ -188,7 +193,7 @@ class FileFinder:
         if len(best) > 1:
             best = _keep_best(best, [(int(file.rpartition("/")[0] in self._folders), 0) for file in best])
         if len(best) > 1 and self._subset is not None:  # trainLabels.csv means train/1.png, not test/1.png
-            best = [file for file in best if _subset_of_path(file) == self._subset] or best
+            best = [file for file in best if find_subset_of_path(file) == self._subset] or best
         if len(best) > 1:
             there = ", ".join(repr(clean_text(file)) for file in best[:_MAX_NAMED_FILES])
             msg = f"The name {shorten(name)!r} fits {len(best)} files: {there}."
@@ -310,16 +315,6 @@ def _names_of(stem: str) -> list[str]:
 def _inside(root: Path, folder: Path) -> str:
     name = folder.relative_to(root).as_posix()
     return "" if name == "." else name
-
-
-def _subset_of_path(file: str) -> SplitValue | None:
-    """Return the subset of the folder of an image, the innermost one that has any."""
-    for part in reversed(file.split("/")[:-1]):
-        found = find_subset(part)
-        named = subset_of_words(_CAMEL.sub("_", part)) if found is None else None
-        if found is not None or named is not None:
-            return found or (named[0] if named else None)
-    return None
 
 
 def _number_of(stem: str) -> str:

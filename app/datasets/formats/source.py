@@ -154,6 +154,8 @@ def _scan_first(
         raise result
     if isinstance(result, Scan) and result.images:
         return _prefer_folders(readings, result, rewind, root, source, options)
+    if isinstance(result, Scan) and any(group.kind == "ambiguous_file" for group in result.problems.groups):
+        return readings[0], result  # the images are there, so the folders are no substitute for the labels
     rewind_others = source.work.mark_problems()
     for reading in readings[1:]:
         other = _try_scan(reading, root, source, options)

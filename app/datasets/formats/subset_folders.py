@@ -37,6 +37,17 @@ def find_crossed_folders(names: Iterable[str]) -> dict[str, tuple[SplitValue, st
     return {name: entry for name, entry in found.items() if entry is not None}
 
 
+def find_named_subset(name: str) -> SplitValue | None:
+    """Return the subset that the one word for it in a name stands for: `trainLabels`, `seg_test`, `labels-val-2`."""
+    found = find_subset(name), _take_word(name)
+    return found[0] or (found[1][0] if found[1] is not None else None)
+
+
+def find_subset_of_path(file: str) -> SplitValue | None:
+    """Return the subset that the innermost folder of an image with such a word in its name stands for."""
+    return next((found for part in reversed(file.split("/")[:-1]) if (found := find_named_subset(part))), None)
+
+
 def _group_by_rest(names: Iterable[str]) -> list[Mapping[str, SplitValue]]:
     """Return the folders that differ only in the word for the subset, where train is one of several subsets."""
     groups: dict[str, dict[str, SplitValue]] = defaultdict(dict)

@@ -307,3 +307,28 @@ def test_a_folder_of_images_beside_the_classes_of_a_subset_is_doubted(tmp_path: 
     (remedy,) = [remedy for group in look_at(root).groups for remedy in group.remedies]
     assert remedy.options == {"class_mapping": {name: None}}
     assert look_at(root, **remedy.options).class_counts == {"cat": 4, "dog": 2}
+
+
+@pytest.mark.parametrize("holder", ["data", "Dataset", "images"])
+@pytest.mark.parametrize("beside", [["results/loss.png"], ["venv/lib/icons/a.png", "plot.png"], ["Examples/1.png"]])
+def test_class_folders_in_data_are_read_beside_a_few_other_images(
+    tmp_path: Path, holder: str, beside: list[str]
+) -> None:
+    images = two_in(f"{holder}/cat", f"{holder}/dog")
+    report = look_at(write_source(tmp_path / "in", [*images, *beside]))
+    assert (report.class_counts, report.num_lost) == ({"cat": 2, "dog": 2}, len(beside))
+    assert f"The classes are read from {holder}." in report.notes
+
+
+def test_subsets_in_data_are_read_beside_a_few_other_images(tmp_path: Path) -> None:
+    images = two_in("data/train/cat", "data/train/dog", "data/test/cat", "data/test/dog")
+    report = look_at(write_source(tmp_path / "in", [*images, *two_in("results")]))
+    assert (report.class_counts, report.split_counts) == ({"cat": 4, "dog": 4}, {"train": 4, "test": 4})
+    assert report.num_lost == 2
+
+
+@pytest.mark.parametrize("folders", [["data/x", "data/y", "cat", "dog", "cow"], ["data/x", "cat", "dog"]])
+def test_class_folders_beside_data_stay_classes(tmp_path: Path, folders: list[str]) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(*folders)))
+    assert {"cat", "dog"} <= set(report.class_counts)
+    assert report.num_lost == 2 * sum("/" in folder for folder in folders)

@@ -172,3 +172,30 @@ def test_a_refusal_of_columns_names_the_table(tmp_path: Path, name: str, text: s
     report = look_at(write_source(tmp_path / "in", ["0.png", "1.png"], {name: text}))
     assert not report.can_import
     assert report.problems[0].message.startswith(f"{name}: The table has no column")
+
+
+@pytest.mark.parametrize("cell", ["2018-01-01", "1/2/2018 10:00", "10:30", "31.12.2017"])
+def test_dates_are_no_classes(tmp_path: Path, cell: str) -> None:
+    text = f"image,chain,hotel_id,taken\n0.png,1,10,{cell}\n1.png,2,11,{cell}\n"
+    report = look_at(write_source(tmp_path / "in", ["0.png", "1.png"], {"train.csv": text}))
+    assert not report.can_import
+    assert "no column 'label'" in report.problems[0].message
+    text = f"image,chain,taken,city\n0.png,1,{cell},Rome\n1.png,2,{cell},Rome\n"
+    report = look_at(write_source(tmp_path / "in", (), {"train.csv": text}))
+    assert report.class_counts == {"Rome": 2}
+
+
+@pytest.mark.parametrize("folder", ["place", "dir", "set"])
+def test_labels_of_names_that_several_folders_have_are_not_replaced_by_the_folders(tmp_path: Path, folder: str) -> None:
+    images = [f"{place}/{number}.png" for place in ("day", "night") for number in range(2)]
+    rows = "".join(f"{name.replace('/', ',')},{('cat', 'dog')[number % 2]}\n" for number, name in enumerate(images))
+    report = look_at(write_source(tmp_path / "in", images, {"labels.csv": f"{folder},file,label\n{rows}"}))
+    assert (report.source_format, report.can_import, report.classes) == ("csv", False, [])
+    assert {problem.kind for problem in report.problems} == {"ambiguous_file", "not_in_table"}
+
+
+@pytest.mark.parametrize("folder", ["lfw", "archive/images", "a/b/c"])
+@pytest.mark.parametrize("text", ["name,images\nana,7\nbob,9\n", ",Image,Category\n0,7,ana\n1,9,bob\n"])
+def test_a_table_without_files_does_not_hide_class_folders_deeper_down(tmp_path: Path, folder: str, text: str) -> None:
+    root = write_source(tmp_path / "in", two_in(f"{folder}/ana", f"{folder}/bob"), {"list.csv": text})
+    assert look_at(root).class_counts == {"ana": 2, "bob": 2}
