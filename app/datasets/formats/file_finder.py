@@ -140,11 +140,11 @@ class FileFinder:
         return True
 
     def names_image(self, name: str) -> bool:
-        """Say whether a name leads to a file, or to several when it ends like the name of an image."""
+        """Say whether a name leads to a file, or to several when it is that of an image without any folder."""
         try:
             self.find(name)
         except NoFileError as error:
-            return error.kind == "ambiguous_file" and has_image_ending(name.strip())
+            return error.kind == "ambiguous_file" and has_image_ending(name) and not _SEPARATORS.search(name)
         return True
 
     def _search(self, name: str, wanted: _Wanted) -> FoundFile:

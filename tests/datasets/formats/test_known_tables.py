@@ -199,3 +199,12 @@ def test_labels_of_names_that_several_folders_have_are_not_replaced_by_the_folde
 def test_a_table_without_files_does_not_hide_class_folders_deeper_down(tmp_path: Path, folder: str, text: str) -> None:
     root = write_source(tmp_path / "in", two_in(f"{folder}/ana", f"{folder}/bob"), {"list.csv": text})
     assert look_at(root).class_counts == {"ana": 2, "bob": 2}
+
+
+@pytest.mark.parametrize(
+    "names", ["Bild;Ort;Klasse", "archivo;lugar;clase", "fichier;lieu;étiquette", "Datei;Ort;Kategorie"]
+)
+def test_the_label_is_found_under_its_name_in_other_languages(tmp_path: Path, names: str) -> None:
+    root = write_source(tmp_path / "in", [f"{n}.png" for n in range(3)])
+    (root / "t.csv").write_text(f"{names}\n0;A;cat\n1;A;dog\n2;B;dog\n", encoding="utf-8")
+    assert look_at(root).class_counts == {"cat": 1, "dog": 2}
