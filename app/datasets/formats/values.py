@@ -77,7 +77,7 @@ def warn_of_columns(
         work.step(f"Checking the values of {table_name}", index, len(names))
         column = [row[index] for row in rows]
         low, high = min(column), max(column)
-        far = find_far_away(files, [column])
+        far = find_far_away(files.__getitem__, [column])
         if max(abs(low), abs(high)) > LARGEST_VALUE:
             large = sum(abs(number) > LARGEST_VALUE for number in column)
             verb = "number in {} is" if large == 1 else "numbers in {} are"
@@ -88,7 +88,7 @@ def warn_of_columns(
             problems.warn(table_name, message, "Correct it, or write the values in a larger unit.", kind="too_large")
         elif far is not None:
             message = (
-                f"{shorten(far.filename)} has {far.value:g} in {shorten(name)!r}, while half of the images are between "
+                f"{shorten(far.name)} has {far.value:g} in {shorten(name)!r}, while half of the images are between "
                 f"{far.low:g} and {far.high:g}: next to it all others look the same to a model."
             )
             fix = "Correct or remove it, or import the logarithm of the values."
