@@ -41,8 +41,11 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
             line.out.text(f"  {fix.label}: {describe_fix(project_id, experiment_id, fix)}")
     if found.can_train:
         line.out.text("This experiment can be trained." if found.checks else "No problems were found.")
-    else:
+    elif found.checks:
         line.out.text("This experiment cannot be trained until the errors are fixed.")
+    else:  # without its images there is nothing to check
+        line.out.text("This experiment cannot be trained, because its split or the dataset no longer exists.")
+        line.out.text(f"  Choose another split: ai-studio train change {project_id} {experiment_id} --split NAME")
 
 
 def describe_fix(project_id: str, experiment_id: str, fix: RunFix) -> str:

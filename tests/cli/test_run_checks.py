@@ -76,6 +76,13 @@ def test_errors_end_with_code_1_and_no_problems_are_said_so(studio: CommandRunne
     assert document == {"checks": [], "can_train": True, "is_pending": False}
 
 
+def test_an_experiment_whose_split_is_gone_gets_another_one(studio: CommandRunner) -> None:
+    studio.server.on(f"GET {EXPERIMENT}/checks", {"checks": [], "can_train": False})
+    outcome = studio("train", "check", PID, EID)
+    assert (outcome.code, "its split or the dataset no longer exists" in outcome.out) == (1, True)
+    assert f"ai-studio train change {PID} {EID} --split NAME" in outcome.out
+
+
 def test_settings_are_checked_as_if_they_were_saved(studio: CommandRunner) -> None:
     studio.server.on(f"POST {EXPERIMENT}/checks", {"checks": [], "can_train": True})
     words = ("--set", "batch_size=8", "--set", "pretrained=false", "--split", "other")
