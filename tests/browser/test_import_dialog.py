@@ -14,9 +14,9 @@ from playwright.sync_api import Locator, Page, expect
 from app.config import Settings
 from app.datasets.formats.problem_kinds import KINDS
 from app.schemas.datasets import CheckState
-from app.schemas.import_report import ImportProblem, ProblemGroup
 from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched
+from tests.browser.every_problem import with_every_kind
 from tests.browser.test_pages import check_layout
 
 pytestmark = pytest.mark.browser
@@ -121,28 +121,10 @@ def test_each_kind_of_problem_has_its_group(
     page, studio = watched.page, server.studio
     state_of = studio.import_checks.get_state
 
-    def with_every_kind(project_id: str, job_id: str) -> CheckState:
-        state = state_of(project_id, job_id)
-        if state.report is None:
-            return state
-        groups = [
-            ProblemGroup(
-                kind=kind,
-                title=known.title,
-                severity="error" if number % 2 else "warning",
-                count=9,
-                num_images=number % 2,
-                examples=[ImportProblem(file=f"Ä <{kind}>.png", message="It is wrong.", fix="Mend it.", kind=kind)],
-                remedies=list(known.remedies),
-            )
-            for number, (kind, known) in enumerate(KINDS.items())
-        ]
-        report = state.report.model_copy(
-            update={"groups": groups, "num_problems": 9 * len(groups), "num_lost": len(groups) // 2}
-        )
-        return state.model_copy(update={"report": report})
+    def read_every_kind(project_id: str, job_id: str) -> CheckState:
+        return with_every_kind(state_of(project_id, job_id))
 
-    monkeypatch.setattr(studio.import_checks, "get_state", with_every_kind)
+    monkeypatch.setattr(studio.import_checks, "get_state", read_every_kind)
     dialog = open_local(watched, add_project[0])
     check(dialog, pictures / "Tiere", "images will be imported")
     assert len(KINDS) >= 20
