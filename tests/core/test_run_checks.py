@@ -13,7 +13,7 @@ from app.datasets.table import DatasetTable, ImageRecord, Value
 from app.schemas.datasets import ImageQuery
 from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, ForkRequest
 from app.schemas.run_checks import RunCheck
-from tests.core.conftest import WAIT_S, create_experiment, train_to_end
+from tests.core.conftest import WAIT_S, create_experiment
 
 
 def check(studio: Studio, project_id: str, record: ExperimentRecord) -> dict[str, RunCheck]:
@@ -94,9 +94,8 @@ def test_a_value_that_is_too_large_is_refused_with_its_image(studio: Studio, imp
     assert "has the value 1e+39" in str(refused.value.details)
 
 
-def test_a_fork_has_weights_to_start_from(studio: Studio, imported_id: str) -> None:
-    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+def test_a_fork_has_weights_to_start_from(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    fork = studio.experiments.fork_experiment(imported_id, trained.id, ForkRequest(name="fork"))
     assert "few_images_from_scratch" not in check(studio, imported_id, fork)
     wanted = ExperimentUpdate(model={"pretrained": True})
     found = studio.experiments.check_experiment(imported_id, fork.id, wanted)
