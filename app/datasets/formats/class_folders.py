@@ -93,7 +93,7 @@ def find_class_folders(
     if layout is not None:
         raise SourceError(layout.message, layout.fix)
     folders = _list_folders(tree, tree.top, tree.top.name)
-    if not folders:
+    if not folders or (tree.top.num_images and not any(item.folder.num_below for item in folders)):
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
         raise SourceError(f"{msg}{_name_others(tree.top)}", f"{_USE_CLASS_FOLDERS}.")
     if _is_divided(folders):
@@ -153,7 +153,8 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
                 classes.append(inner)
     order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
     names = [item.name for item in order if _has_classes(item)]
-    return FoundClasses(classes, unread, (describe_subsets(names),))
+    has_images = any(item.folder.num_below for item in classes)
+    return FoundClasses(classes, unread, (describe_subsets(names),) if has_images else ())
 
 
 def _has_classes(item: ClassFolder) -> bool:
@@ -215,7 +216,7 @@ def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
     if holding and all(item.raw_class.casefold() in NOT_CLASSES for item in holding):
         names = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in holding)
         where = f"All images lie in {names}, which is not the name of a class"
-        msg = f"{where}, and no annotation file was found.{_name_others(top)}"
+        msg = f"{where}, and no annotation file with their classes was found.{_name_others(top)}"
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
 
 

@@ -20,6 +20,7 @@ from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFil
 from app.datasets.formats.json_documents import inspect_json, replace_non_finite
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
 from app.datasets.formats.subset_paths import split_by_folders
+from app.datasets.formats.text_marks import to_utf8
 from app.datasets.formats.walking import is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Label
@@ -272,14 +273,14 @@ def _find_shared_ids(
     places: dict[Id, dict[Path | str, str]] = {}
     for _, entry in entries:
         file = files[entry.file_name]
-        key = file.path if isinstance(file, FoundFile) else entry.file_name
-        places.setdefault(entry.id, {})[key] = entry.file_name
-    found = {}
-    for key, names in places.items():
+        place = file.path if isinstance(file, FoundFile) else entry.file_name
+        places.setdefault(entry.id, {})[place] = entry.file_name
+    found: dict[Id, _Problem] = {}
+    for own, names in places.items():
         if len(names) > 1:
             there = ", ".join(repr(shorten(name)) for name in list(names.values())[:_MAX_NAMED])
-            msg = f"The id {key!r} belongs to {len(names)} images ({there}), so its annotations may mean any of them."
-            found[key] = _Problem("/id", msg, "Give each image an id of its own.", _ENTRY)
+            msg = f"The id {own!r} belongs to {len(names)} images ({there}), so its annotations may mean any of them."
+            found[own] = _Problem("/id", msg, "Give each image an id of its own.", _ENTRY)
     return found
 
 
@@ -316,7 +317,7 @@ def _decode_document(path: Path, work: Work) -> _Document:
         if max(size, len(data)) > most_bytes:
             msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
             raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
-        document = msgspec.json.decode(replace_non_finite(data.removeprefix(b"\xef\xbb\xbf")), type=_Document)
+        document = msgspec.json.decode(replace_non_finite(to_utf8(data)), type=_Document)
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error

@@ -16,6 +16,7 @@ from app.datasets.formats.tables import Row, Table
 from app.datasets.formats.values import RowError, has_decimal_commas, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
+from app.plurals import count
 from app.schemas.datasets import SplitValue
 from app.schemas.tasks import AnnotationKind
 
@@ -142,13 +143,13 @@ class RowReader:
         """Return what is wrong with the number of cells of a row."""
         columns = self._columns
         if swallowed:
-            msg = f"A quote is never closed, so one cell contains the {swallowed} rows after it."
+            msg = f"A quote is never closed, so one cell contains the {count(swallowed, 'row')} after it."
             return RowError(msg, "Close the quote, or remove it.", "bad_row")
         if len(cells) <= max(columns.filename, *columns.targets):
-            msg = f"The row has {len(cells)} cells, fewer than the columns in use."
+            msg = f"The row has {count(len(cells), 'cell')}, fewer than the columns in use."
             return RowError(msg, "Complete the row.", "bad_row")
         if any(cell.strip() for cell in cells[len(columns.names) :]):
-            msg = f"The row has {len(cells)} cells; the table has {len(columns.names)} columns."
+            msg = f"The row has {count(len(cells), 'cell')}; the table has {count(len(columns.names), 'column')}."
             return RowError(msg, "Put a cell that contains the delimiter into quotes.", "bad_row")
         return None
 
