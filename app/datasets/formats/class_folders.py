@@ -145,7 +145,7 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
     for item in subsets:
         unread += _list_loose(item.folder) if _has_classes(item) else _list_unread(item.folder, _NO_CLASSES, _SORT)
         for inner in found[item.name]:
-            if inner.raw_class.casefold() in NOT_CLASSES and _is_alone(inner, found.values()):
+            if _is_no_class(inner) and _is_alone(inner, found.values()):
                 inside = _list_folders(tree, inner.folder, inner.name, inner.split)
                 unread += _list_loose(inner.folder) if _has_classes(inner) else _list_holder(inner)
                 classes += inside if _has_classes(inner) else []
@@ -155,6 +155,11 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
     names = [item.name for item in order if _has_classes(item)]
     has_images = any(item.folder.num_below for item in classes)
     return FoundClasses(classes, unread, (describe_subsets(names),) if has_images else ())
+
+
+def _is_no_class(item: ClassFolder) -> bool:
+    """Say whether a folder inside of a subset is called `images` or like the subset, as `training_set/training_set`."""
+    return item.raw_class.casefold() in NOT_CLASSES or find_subset(item.raw_class) == item.split
 
 
 def _has_classes(item: ClassFolder) -> bool:

@@ -271,3 +271,29 @@ def test_a_folder_of_images_beside_the_classes_of_a_subset_is_doubted(tmp_path: 
     (remedy,) = [remedy for group in look_at(root).groups for remedy in group.remedies]
     assert remedy.options == {"class_mapping": {name: None}}
     assert look_at(root, **remedy.options).class_counts == {"cat": 4, "dog": 2}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set/training_set", "test_set/test_set"),
+        ("train/train", "test/test"),
+        ("Train/train_images", "Val/val"),
+        ("Training/Training", "Testing/images"),
+    ],
+)
+def test_a_subset_folder_inside_of_itself_is_no_class(tmp_path: Path, train: str, test: str) -> None:
+    images = two_in(f"{train}/cat", f"{train}/dog", f"{test}/cat", f"{test}/dog")
+    report = look_at(write_source(tmp_path / "in", images))
+    assert (report.class_counts, report.num_lost) == ({"cat": 4, "dog": 4}, 0)
+    assert sorted(report.split_counts.values()) == [4, 4]
+
+
+def test_a_class_that_is_called_like_a_subset_beside_others_stays_one(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("train/test", "train/control", "val/test", "val/control")))
+    assert report.class_counts == {"control": 4, "test": 4}
+
+
+def test_a_flat_subset_folder_inside_of_itself_is_refused(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("train/train", "test/test")))
+    assert (report.can_import, report.classes, report.num_lost) == (False, [], 4)
