@@ -9,6 +9,7 @@ from pathlib import Path
 from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.columns import names_files
 from app.datasets.formats.json_documents import inspect_json
+from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.open_table import JSON_LINES_ENDINGS, SPREADSHEET_ENDINGS, open_table
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.walking import find_documents
@@ -26,10 +27,12 @@ _ONE_PER_IMAGE = (".xml", ".json")
 
 
 def explain_documents(root: Path, work: Work) -> tuple[str, str]:
-    """Return sentences about the documents of a resolved folder, and what to do about the first.
+    """Return sentences about the documents of a resolved folder, to put behind others, and what to do about the first.
 
     Of several files that are the same kind of document, as tools write one for each image, only the first is named.
     """
+    if find_tool_layout(read_tree(root, work)) is not None:  # then that says what they are
+        return "", ""
     found = find_documents(root, (".json", *_TABLES, *_OLD), work, _FOLDERS)
     names = dict.fromkeys([*found[:_MAX_NAMED], *_find_files_of_tools(root, work)])
     reasons: dict[str, str] = {}
@@ -40,7 +43,7 @@ def explain_documents(root: Path, work: Work) -> tuple[str, str]:
             reasons.setdefault(reason.removeprefix(shorten(name)), reason)
             fixes.append(fix)
     shown = "".join(f" {reason}" for reason in islice(reasons.values(), _MAX_NAMED))
-    return shown, f" {fixes[0]}" if fixes else ""
+    return shown, fixes[0] if fixes else ""
 
 
 def _find_files_of_tools(root: Path, work: Work) -> Iterator[str]:

@@ -39,7 +39,7 @@ def test_the_file_of_a_tool_is_named_once(tmp_path: Path, name: str) -> None:
     (problem,) = report.problems
     assert sentence in problem.message
     assert problem.message.count(" for one image.") + problem.message.count(" export for images.") == 1
-    assert problem.fix.endswith("Export it as COCO or CSV.")
+    assert problem.fix.startswith("Export it as COCO or CSV. Or put the images of each class into a folder")
 
 
 def test_every_source_is_tried() -> None:
@@ -59,3 +59,12 @@ def test_other_xml_beside_classes_changes_nothing(tmp_path: Path, name: str) -> 
     texts = {name: "<x/>", f"cat/{name}": "<PAMDataset/>"}
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog"), texts))
     assert (report.num_images, report.num_problems, report.num_lost) == (4, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["notes.json", "annotations.xml", "labels.xls"])
+def test_a_layout_of_a_tool_says_enough(tmp_path: Path, name: str) -> None:
+    texts = {"labels/0.txt": "0 0.5 0.5 0.1 0.1", name: CVAT if name.endswith("xml") else "{}"}
+    (problem,) = look_at(write_source(tmp_path / "in", two_in("images"), texts)).problems
+    assert "YOLO" in problem.message
+    assert name not in problem.message
+    assert " Or " not in problem.fix
