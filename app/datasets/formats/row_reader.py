@@ -13,7 +13,7 @@ from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.tables import Row, Table
-from app.datasets.formats.values import RowError, has_decimal_commas, parse_number
+from app.datasets.formats.values import NO_VALUES, RowError, has_decimal_commas, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
 from app.plurals import count
@@ -57,6 +57,8 @@ class RowReader:
         self._has_decimal_comma = False
         self._has_quoted_decimals = False
         self._subset_words: dict[str, SplitValue] = {}
+        self.words: list[str] = []
+        """Cells without a digit where a number belongs."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -170,6 +172,8 @@ class RowReader:
             number = parse_number(plain)
             self._has_decimal_comma = True
             return number
+        if any(map(str.isalpha, text)) and not any(map(str.isdigit, text)) and text.casefold() not in NO_VALUES:
+            self.words.append(text)
         return parse_number(text)
 
     def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:
