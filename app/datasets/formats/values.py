@@ -15,6 +15,9 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,(?P<places>[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
+_MAX_SHOWN = 3
+NO_VALUES = frozenset({"nan", "na", "null", "none", "inf", "infinity"})
+"""Words that stand for a missing number."""
 _FEWEST_STEPS = 1000
 """Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
 
@@ -47,6 +50,15 @@ def parse_number(text: str) -> float:
         msg = f"The value {shorten(text)!r} is too large."
         raise RowError(msg, "Write a number below 1.8e308.")
     return value
+
+
+def warn_of_words(words: Sequence[str], table_name: str, problems: ProblemList) -> None:
+    """Warn of a table whose targets are words, none of them a number: they may be classes."""
+    known = list(dict.fromkeys(words))
+    shown = ", ".join(repr(shorten(word, 40)) for word in known[:_MAX_SHOWN])
+    message = f"The column of the values holds words, such as {shown}, and no numbers."
+    fix = "Choose another column, or use a project that predicts classes."
+    problems.warn(table_name, message, fix, kind="column")
 
 
 def has_decimal_commas(texts: Iterable[str]) -> bool:
