@@ -100,7 +100,7 @@ def find_class_folders(
     if (holder := _find_holder(tree.top)) is not None:
         return _find_in_holder(tree, holder, problems, mapping)
     folders = _list_folders(tree, tree.top, tree.top.name)
-    if not folders:
+    if not folders or (tree.top.num_images and not any(item.folder.num_below for item in folders)):
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
         raise _refuse(tree.top, msg, f"{_USE_CLASS_FOLDERS}.")
     subsets = find_subset_folders(item.raw_class for item in folders)
@@ -186,9 +186,7 @@ def _find_divided(
     for item in subsets:
         unread += _list_loose(item.folder) if _has_classes(item) else _list_unread(item.folder, _NO_CLASSES, _SORT)
         for inner in found[item.name]:
-            # Archives that are unpacked into a folder of their own name give train/train.
-            is_repeated = inner.raw_class.casefold() == item.raw_class.casefold()
-            if (is_repeated or inner.raw_class.casefold() in NOT_CLASSES) and _is_alone(inner, found.values()):
+            if _is_no_class(inner) and _is_alone(inner, found.values()):
                 inside = _list_folders(tree, inner.folder, inner.name, inner.split)
                 unread += _list_loose(inner.folder) if _has_classes(inner) else _list_holder(inner)
                 classes += inside if _has_classes(inner) else []
@@ -196,7 +194,14 @@ def _find_divided(
                 classes.append(inner)
     order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.raw_class]), item.name))
     names = [item.name for item in order if _has_classes(item)]
-    return FoundClasses(classes, unread, (describe_subsets(names),))
+    has_images = any(item.folder.num_below for item in classes)
+    return FoundClasses(classes, unread, (describe_subsets(names),) if has_images else ())
+
+
+def _is_no_class(item: ClassFolder) -> bool:
+    """Say whether a folder inside of a subset is called `images` or like the subset, as `training_set/training_set`."""
+    is_same = item.name.endswith(f"{item.raw_class}/{item.raw_class}")
+    return item.raw_class.casefold() in NOT_CLASSES or is_same or find_subset(item.raw_class) == item.split
 
 
 def _has_classes(item: ClassFolder) -> bool:
@@ -266,7 +271,7 @@ def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
         names = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in holding)
         where = f"All images lie in {names}, which is not the name of a class"
         fix = f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class."
-        raise _refuse(top, f"{where}, and no annotation file was found.", fix)
+        raise _refuse(top, f"{where}, and no annotation file with their classes was found.", fix)
 
 
 def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapping: Mapping[str, str | None]) -> None:
