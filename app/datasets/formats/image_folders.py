@@ -9,8 +9,9 @@ from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
+from app.datasets.formats.list_files import find_list_subset
 from app.datasets.formats.mask_names import warn_of_masks
-from app.datasets.formats.tree import begins_like_image, read_tree
+from app.datasets.formats.tree import Folder, begins_like_image, read_tree
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
@@ -67,7 +68,7 @@ class ImageFolders:
         for item in class_folders:
             work.step("Reading the class folders", len(found))
             own = [_Found(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
-            if not item.folder.num_below:
+            if not item.folder.num_below and not _has_lists(item.folder):
                 problems.warn(item.name, "The folder has no images.", "Put images into it, or remove it.", kind="empty")
             found += own + reader.read(item)
         read = {item.path for item in found}
@@ -81,6 +82,11 @@ class ImageFolders:
         labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
         images = [FoundImage(item.path, item.name, labels[names[item.raw_class]], item.split) for item in found]
         return Scan(images, tuple(classes), problems, notes)
+
+
+def _has_lists(folder: Folder) -> bool:
+    """Say whether a folder has lists of images, such as splits/train.txt, so that it needs no images."""
+    return any(find_list_subset(name) is not None for inner in folder.iterate() for name in inner.others)
 
 
 def _own_files(item: ClassFolder) -> dict[str, Path]:
