@@ -201,17 +201,19 @@ def _prefer_folders(
         rewind()
         scan = _scan(readings[0], root, source, options)
     if found is not None:
-        _warn_of_disagreement(found, folders, scan.problems)
+        _warn_of_disagreement(found, scan.problems, source)
     return readings[0], scan
 
 
-def _warn_of_disagreement(found: Disagreement, folders: _Reading | None, problems: ProblemList) -> None:
+def _warn_of_disagreement(found: Disagreement, problems: ProblemList, source: Source) -> None:
+    """Warn that labels differ from the names of folders, and offer to read the folders."""
     fix = "Check which are right. To use the folders, choose the format Image folders (image_folders)."
     problems.warn(found.document, found.message, fix, kind="other_folder")
-    if folders is not None:
-        options = dict.fromkeys(("annotation_file", "filename_column", "target_columns", "split_column"))
-        remedy = Remedy(label="Use the folders as classes", options=options, source_format=folders.format.name)
-        problems.offer("other_folder", remedy)
+    options = dict.fromkeys(("annotation_file", "filename_column", "target_columns", "split_column"))
+    for item in list_usable(source.allowed_formats):
+        if not item.document_endings and source.annotation_kind in item.annotation_kinds:
+            remedy = Remedy(label="Use the folders as classes", options=options, source_format=item.name)
+            problems.offer("other_folder", remedy)
 
 
 def _try_scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan | SourceError:
