@@ -94,6 +94,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     problems = work.new_problems()
     problems.extend(refused)
     problems.extend(scan.problems)
+    reading = sample.reading
     named = classes[:MAX_NAMED_CLASSES]
     return ImportReport(
         source_format=found.format.name,
@@ -110,8 +111,8 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
-        previews=draw_previews(images, named, pictures_dir, sample.reading, work),
-        pixel_scale=sample.reading.scale,
+        previews=draw_previews(images, named, pictures_dir, reading, work),
+        pixel_scale=reading.scale,
         documents=documents,
         columns=list(scan.columns),
         notes=notes,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.datasets.formats.accounting import Inventory, account_for_files, list_names
+from app.datasets.formats.accounting import Inventory, account_for_files, list_file_names
 from app.datasets.formats.base import ChoiceError, ImportFormat, ProblemList, Scan, SourceError
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.disagreement import Disagreement, find_disagreement
@@ -194,7 +194,7 @@ def _prefer_folders(
         other = _try_scan(folders, root, source, options)
         if isinstance(other, Scan) and len(other.images) + is_repeated > len(scan.images):
             if found is None:
-                why = f"The labels in {list_names(scan.read_documents)} only repeat the folders."
+                why = f"The labels in {list_file_names(scan.read_documents)} only repeat the folders."
             else:
                 why = f"{found.message} It names {found.num_named:,} images only."
             return folders, replace(other, notes=(*other.notes, f"Read as {folders.format.name}: {why}"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.datasets.formats.accounting import list_names
+from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.archive_kinds import FIX, find_other_archive
 from app.datasets.formats.base import SourceError, clean_text, subset_of
 from app.datasets.formats.layouts import find_tool_layout
@@ -134,4 +134,4 @@ def list_beside(path: Path, root: Path, work: Work) -> list[str]:
     if not names:
         return []
     place = clean_text(root.relative_to(path.resolve()).as_posix())
-    return [f"Read from {place}. Beside it lie: {list_names(names)}."]
+    return [f"Read from {place}. Beside it lie: {list_file_names(names)}."]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.datasets.formats.accounting import list_names
+from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.base import Scan
 from app.datasets.formats.column_names import FILENAME_NAMES
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
@@ -66,7 +66,7 @@ def split_by_lists(scan: Scan, root: Path, top: Path, options: ImportOptions, wo
         return replace(scan, notes=(*scan.notes, *notes))
     others = [reading.item.title for readings in ranked[1:] for reading in readings]
     if others:
-        notes.append(f"Lists that are not used, because others name the subsets: {list_names(others)}.")
+        notes.append(f"Lists that are not used, because others name the subsets: {list_file_names(others)}.")
     divided = _divide(scan, ranked[0], paths)
     used = [reading.item.path for reading in ranked[0] if reading.item.path.is_relative_to(root)]
     documents = dict.fromkeys(path.relative_to(root).as_posix() for path in used)
@@ -174,7 +174,7 @@ def _note_folds(lists: FoundLists, paths: Mapping[Path, int], top: Path, work: W
     """Return a note about numbered lists, which are several splits of the same images."""
     if not any(_read(item, top, work).count_found(paths) for item in lists.folds[:_PEEKED_FOLDS]):
         return []
-    names = list_names([item.name for item in lists.folds])
+    names = list_file_names([item.name for item in lists.folds])
     return [
         f"Numbered lists are not used, because they are several splits of the same images (cross-validation): {names}. "
         "To use one of the splits, keep its lists only."
