@@ -114,8 +114,7 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
         pairs = _join([" and ".join(names) for names in twins])
         difference = " or ".join(sorted({describe_difference(names) for names in twins}))
         yield (
-            f"Names of classes differ in {difference} only: {pairs}. "
-            "If they mean the same, merge them when you import."
+            f"Names of classes differ in {difference} only: {pairs}. If they mean the same, merge them when you import."
         )
 
 
