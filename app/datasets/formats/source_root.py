@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.archive_kinds import FIX, find_other_archive
 from app.datasets.formats.base import SourceError, clean_text, subset_of
-from app.datasets.formats.layouts import find_tool_layout
+from app.datasets.formats.layouts import HOLDERS, find_tool_layout
 from app.datasets.formats.registry import list_formats, list_usable
 from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
 from app.datasets.formats.walking import find_documents, is_junk, list_folder
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
     from app.datasets.formats.source import Source
 
 _MAX_UNWRAPPED = 32
+_MAX_OUTER = 2
+# Folders that people and tools put annotation files into.
+_DOCUMENT_HOLDERS = frozenset(
+    {"annotations", "annotation", "labels", "label", "meta", "metadata", "csv", "json", "tables", "table", "coco"}
+    | {"splits", "lists", "docs"}
+)
 _DOCUMENT_FOLDERS = ("", "annotations")
 
 
@@ -44,8 +52,42 @@ def find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
         named = ", ".join(dict.fromkeys(endings))
         msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({named})."
         raise SourceError(msg, "Choose the folder that holds the images.")
-    options = source.options.model_copy(update={"annotation_file": path.name})
-    return path.parent, options, find_format(path.parent, options, source)
+    root = _find_folder_of_images(path, source.work)
+    options = source.options.model_copy(update={"annotation_file": path.relative_to(root).as_posix()})
+    return root, options, find_format(root, options, source)
+
+
+def _find_folder_of_images(document: Path, work: Work) -> Path:
+    """Return the folder of an annotation file, or the one around it where its images lie beside, as in annotations/.
+
+    A folder that may hold anything, such as the user's own, is never read.
+    """
+    inner = document.parent
+    if read_tree(inner, work).top.num_below:
+        return inner
+    for _ in range(_MAX_OUTER):
+        outer = inner.parent
+        is_of_documents = inner.name.casefold() in _DOCUMENT_HOLDERS
+        if outer == inner or outer in _find_own_folders() or is_system_folder(outer):
+            break
+        for folder in list_folder(outer, work)[0]:
+            if folder == inner or folder.is_symlink() or is_system_folder(folder):
+                continue
+            is_likely = folder.name.casefold() in HOLDERS or subset_of(folder) is not None
+            if (is_likely or is_of_documents) and read_tree(folder, work).top.num_below:
+                return outer
+        if not is_of_documents:
+            break
+        inner = outer
+    return document.parent
+
+
+def _find_own_folders() -> tuple[Path, ...]:
+    """Return folders of this machine that hold much besides one dataset."""
+    own = [Path(tempfile.gettempdir())]
+    with contextlib.suppress(RuntimeError):  # a service without a home
+        own.append(Path.home())
+    return tuple(folder for path in own for folder in (path.resolve(), Path(path.anchor)))
 
 
 def find_format(root: Path, options: ImportOptions, source: Source) -> str | None:
@@ -131,6 +173,9 @@ def list_beside(path: Path, root: Path, work: Work) -> list[str]:
         here = [*files, *(folder for folder in folders if folder != inner)]
         names += [item.relative_to(path.resolve()).as_posix() for item in here if not is_junk(item.name)]
         outer = inner
+    if outer.is_file() and outer.parent != root:
+        where = clean_text(outer.parent.relative_to(root).as_posix())
+        return [f"Read from {clean_text(root.name)}, because there are no images in {where}."]
     if not names:
         return []
     place = clean_text(root.relative_to(path.resolve()).as_posix())
