@@ -56,4 +56,4 @@ def _open(path: Path, root: Path, work: Work) -> Table:
         return JsonLinesTable(path, name, work)
     if path.suffix.lower() == ".json":
         return JsonRecordsTable(path, name, work)
-    return TextTable(path, name, work)
+    return TextTable(path, name, root, work)
