@@ -191,7 +191,8 @@ def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
         settings = " ".join(
             f"--set {shlex.quote(f'{key}={write_value(value)}')}" for key, value in remedy.options.items()
         )
-        out.text(f"{remedy.label}: {settings}")
+        chosen = f"--format {remedy.source_format} " if remedy.source_format else ""
+        out.text(f"{remedy.label}: {chosen}{settings}".rstrip())
 
 
 def _print_classes(out: Output, counts: dict[str, int]) -> None:

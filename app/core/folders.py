@@ -17,6 +17,7 @@ from app.core.exceptions import ConflictError, ValidationFailedError, invalid_fi
 from app.core.import_sources import refuse_workspace
 from app.datasets.formats.base import clean_text, is_readable
 from app.datasets.formats.registry import list_formats
+from app.datasets.formats.tree import has_image_ending
 from app.datasets.formats.walking import is_junk
 from app.regular_files import is_system_folder
 from app.schemas.folders import FolderEntry, FolderFile, FolderListing, FolderPlace
@@ -34,12 +35,6 @@ COUNT_S = 0.5
 MAX_LISTINGS = 4
 WAIT_S = 2.0
 
-IMAGE_ENDINGS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".heic", ".heif"}
-)
-_SYSTEM_NAMES = frozenset(
-    {"$recycle.bin", "system volume information", "lost+found", "recycler", "#recycle", "@eadir", "$windows.~bt"}
-)
 _MOUNT_FOLDERS = ("/Volumes", "/media", "/run/media", "/mnt")
 
 
@@ -49,8 +44,16 @@ class _Found:
 
     folders: list[os.DirEntry[str]] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    loose_files: list[str] = field(default_factory=list)
+    """Files that are mostly something else, such as notes in .txt; they come after the others."""
+    image_stems: set[str] = field(default_factory=set)
     num_images: int = 0
     is_complete: bool = True
+
+    def list_files(self) -> list[str]:
+        """Return the names of files that can be a source, without the text that tools write for each image."""
+        own = (name for name in self.loose_files if os.path.splitext(name)[0] not in self.image_stems)  # noqa: PTH122
+        return [*sorted(self.files), *sorted(own)]
 
 
 class FolderService:
@@ -72,6 +75,7 @@ class FolderService:
             folder = self._resolve(path, roots) if path else roots[0]
             root = _root_of(folder, roots)
             found = _scan(folder, MAX_ENTRIES, time.monotonic() + LIST_S)
+            files = found.list_files()
             folders = sorted(self._allowed(found.folders, roots), key=lambda entry: entry.name.casefold())
             return FolderListing(
                 path=str(folder),
@@ -80,9 +84,9 @@ class FolderService:
                 crumbs=[_place(part) for part in [*reversed(folder.parents), folder] if part.is_relative_to(root)],
                 roots=[_place(each) for each in roots],
                 folders=_count_images(folder, folders[:MAX_FOLDERS]),
-                files=[FolderFile(name=name, path=str(folder / name)) for name in sorted(found.files)[:MAX_FILES]],
+                files=[FolderFile(name=name, path=str(folder / name)) for name in files[:MAX_FILES]],
                 num_images=found.num_images,
-                is_complete=found.is_complete and len(folders) <= MAX_FOLDERS and len(found.files) <= MAX_FILES,
+                is_complete=found.is_complete and len(folders) <= MAX_FOLDERS and len(files) <= MAX_FILES,
                 refusal=refuse_workspace(folder, self._workspace),
             )
 
@@ -185,7 +189,8 @@ def _has_entries(folder: str) -> bool:
 
 def _scan(folder: Path, max_entries: int, ends_at: float) -> _Found:
     """Look through one folder, at most so many entries and so long; raises ValidationFailedError when it is closed."""
-    found, endings = _Found(), _source_endings()
+    found = _Found()
+    endings, loose = _source_endings()
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
@@ -197,19 +202,23 @@ def _scan(folder: Path, max_entries: int, ends_at: float) -> _Found:
                 if _is_folder(entry):
                     found.folders.append(entry)
                     continue
-                ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - a Path for each costs more
-                found.num_images += ending in IMAGE_ENDINGS
-                if ending in endings and _is_text(entry.name):
-                    found.files.append(entry.name)
+                stem, ending = os.path.splitext(entry.name)  # noqa: PTH122 - a Path for each costs more
+                if has_image_ending(entry.name):
+                    found.num_images += 1
+                    found.image_stems.add(stem)
+                elif ending.lower() in endings | loose and _is_text(entry.name):
+                    (found.files if ending.lower() in endings else found.loose_files).append(entry.name)
     except OSError as error:
         raise invalid_field("path", f"{str(folder)!r} cannot be listed: {error.strerror}.") from error
     return found
 
 
 @cache
-def _source_endings() -> frozenset[str]:
-    """Return the endings of files that can be a source themselves."""
-    return frozenset(ending for item in list_formats().values() for ending in item.document_endings) | {".zip"}
+def _source_endings() -> tuple[frozenset[str], frozenset[str]]:
+    """Return the endings of files that can be a source themselves, and of those that are mostly something else."""
+    formats = list_formats().values()
+    sure = frozenset(ending for item in formats for ending in item.document_endings) | {".zip"}
+    return sure, frozenset(ending for item in formats for ending in item.loose_endings) - sure
 
 
 def _count_images(folder: Path, entries: list[os.DirEntry[str]]) -> list[FolderEntry]:
@@ -231,7 +240,7 @@ def _count_images(folder: Path, entries: list[os.DirEntry[str]]) -> list[FolderE
 
 
 def _can_be_shown(name: str) -> bool:
-    return not is_junk(name) and name.casefold() not in _SYSTEM_NAMES and _is_text(name)
+    return not is_junk(name) and _is_text(name)
 
 
 def _is_text(name: str) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from app.datasets.class_twins import describe_difference, find_twins
 from app.datasets.table import DatasetTable
-from app.plurals import count
+from app.plurals import count, name_first
 from app.schemas.leaks import SplitLeaks
-from app.schemas.names import fold_name
 from app.schemas.splits import SplitCounts, SplitRatios
 
 SUBSETS = ("train", "val", "test")
@@ -38,14 +37,6 @@ def find_untrained_classes(table: DatasetTable, split_name: str) -> list[str]:
             if name := getattr(annotation, "class_name", None):
                 names.add(name)
     return [name for name in table.classes if name in seen and name not in trained]
-
-
-def find_case_twins(classes: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the classes whose names differ in case or in their Unicode form only, two or more at a time."""
-    groups: defaultdict[str, list[str]] = defaultdict(list)
-    for name in dict.fromkeys(classes):
-        groups[fold_name(name)].append(name)
-    return [tuple(sorted(names)) for _, names in sorted(groups.items()) if len(names) > 1]
 
 
 def count_used(counts: SplitCounts) -> int:
@@ -119,9 +110,12 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
         if missing:
             why = " The model cannot learn them." if subset == "train" else ""
             yield f"No image in {subset} of: {_join(missing)}.{why}"
-    if twins := find_case_twins(counts):
+    if twins := find_twins(sorted(counts)):
         pairs = _join([" and ".join(names) for names in twins])
-        yield f"Names of classes differ in case only: {pairs}. If they mean the same, merge them when you import."
+        difference = " or ".join(sorted({describe_difference(names) for names in twins}))
+        yield (
+            f"Names of classes differ in {difference} only: {pairs}. If they mean the same, merge them when you import."
+        )
 
 
 def _share(number: int, of: int, noun: str, one: str, many: str) -> str:
@@ -131,5 +125,4 @@ def _share(number: int, of: int, noun: str, one: str, many: str) -> str:
 
 
 def _join(names: Sequence[str]) -> str:
-    more = len(names) - _MAX_NAMED_CLASSES
-    return ", ".join(names[:_MAX_NAMED_CLASSES]) + (f" and {more:,} more" if more > 0 else "")
+    return name_first(names, _MAX_NAMED_CLASSES)

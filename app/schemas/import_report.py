@@ -30,12 +30,13 @@ class ImportProblem(StrictModel):
 
 
 class Remedy(StrictModel):
-    """A change of the import options that fixes a group of problems in one press."""
+    """A change of the import options, or of the format, that fixes a group of problems in one press."""
 
     label: str = Field(description="What the button says, e.g. 'Add them to the class'.")
     options: dict[str, Any] = Field(
         description="Fields of the import options to replace; an object adds to the present one."
     )
+    source_format: str | None = Field(None, description="The format to read the source as; null: it stays.")
 
 
 class ProblemGroup(StrictModel):

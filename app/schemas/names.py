@@ -13,6 +13,8 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 
 MAX_NAME_LENGTH = 80
+JOINERS = "\u200c\u200d"
+"""Characters that show nothing and change how those beside them are drawn: they may belong to a word."""
 # For documentation. In Python, \w is a letter or digit of any script; ECMAScript takes it for ASCII only.
 NAME_PATTERN = r"^[^\W_][\w .()+-]{0,79}$"
 _PUNCTUATION = frozenset("_ .()+-")

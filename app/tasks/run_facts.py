@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.datasets.run_data import RunData
+from app.plurals import name_first
 from app.schemas.experiments import ModelSettings
 from app.schemas.run_checks import RunCheck, RunFix
 
@@ -86,5 +87,4 @@ def change_settings(label: str, area: str, **values: Any) -> RunFix:
 
 def list_names(names: Sequence[str]) -> str:
     """Return names for a sentence; of very many the first."""
-    shown = ", ".join(repr(name) for name in names[:MAX_NAMED])
-    return f"{shown} and {len(names) - MAX_NAMED:,} more" if len(names) > MAX_NAMED else shown
+    return name_first([repr(name) for name in names], MAX_NAMED)

@@ -40,6 +40,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [f"{number} ü.png;{number},5;{'blau' if number % 2 else 'grün'};x" for number in range(6)]
     text = "Datei Name;Größe in %;Farbe;Notiz\n" + "\n".join(rows)
     (root / "Werte" / "Tabelle 1.csv").write_text(text, "utf-8")
+    for name in ("a", "b"):
+        draw(root / "Widerspruch" / name, 2)
+    labels = "file;label\n" + "".join(f"{name}/{index} ü.png;b\n" for name in "ab" for index in range(2))
+    (root / "Widerspruch" / "labels.csv").write_text(labels, "utf-8")
     (root / "Werte" / "Tabelle 2.csv").write_text("file;label\n0 ü.png;a\n", "utf-8")
     draw(root / ".versteckt", 1)
     return root
@@ -108,6 +112,16 @@ def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
     dialog.get_by_role("button", name="Import 16 images").click()
     expect(page.locator(".toast")).to_contain_text("Imported 16 images", timeout=WORK_MS)
     expect(page.get_by_text("All 16 images were imported")).to_be_visible()
+
+
+def test_a_press_changes_the_format(add_project: list[str], watched: Watched, pictures: Path) -> None:
+    dialog = open_local(watched, add_project[0])
+    check(dialog, pictures / "Widerspruch", "All 4 images will be imported")
+    expect(dialog.locator(".facts")).to_contain_text("Classes1")
+    dialog.get_by_role("button", name="Use the folders as classes").press("Enter")
+    expect(dialog.locator(".facts")).to_contain_text("Classes2", timeout=WORK_MS)
+    expect(dialog.locator("#check-form [name=source_format]")).to_have_value("image_folders")
+    expect(dialog.locator("#import-form [name=source_format]")).to_have_value("image_folders")
 
 
 def test_each_kind_of_problem_has_its_group(

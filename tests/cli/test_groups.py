@@ -81,10 +81,11 @@ def test_a_source_that_cannot_be_imported_ends_with_code_1(studio: CommandRunner
 def test_a_report_counts_what_is_lost_and_says_what_mends_it(studio: CommandRunner, tmp_path: Path) -> None:
     problem = {"file": "a.png", "message": "Broken.", "fix": "Replace it."}
     remedy = {"label": "Add them to the class", "options": {"nested": True, "columns": ["a b"]}}
+    folders = {"label": "Use the folders", "options": {"annotation_file": None}, "source_format": "image_folders"}
     group = {"kind": "other", "title": "Images below", "severity": "error", "count": 3, "num_images": 4}
     report: dict[str, Any] = {"source_format": "csv", "num_images": 96, "num_lost": 4, "num_annotations": 96}
     report |= {"classes": [], "class_counts": {}, "split_counts": {}, "num_problems": 3, "problems": [problem]}
-    report |= {"can_import": True, "groups": [group | {"examples": [problem], "remedies": [remedy]}]}
+    report |= {"can_import": True, "groups": [group | {"examples": [problem], "remedies": [remedy, folders]}]}
     studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
     outcome = studio("dataset", "check", PID, f'"{tmp_path}"')
     assert outcome.code == 0
@@ -92,6 +93,7 @@ def test_a_report_counts_what_is_lost_and_says_what_mends_it(studio: CommandRunn
     assert "96 of 100 images will be imported; 4 will not." in outcome.out
     assert "Images below" in outcome.out
     assert "Add them to the class: --set nested=true --set 'columns=[\"a b\"]'" in outcome.out
+    assert "Use the folders: --format image_folders --set annotation_file=null" in outcome.out
 
 
 def test_a_missing_source_says_which_part_of_its_path_exists(studio: CommandRunner, tmp_path: Path) -> None:

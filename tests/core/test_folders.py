@@ -12,6 +12,8 @@ from app.config import Settings
 from app.core import folders
 from app.core.exceptions import ConflictError, ValidationFailedError
 from app.core.folders import FolderService, find_roots
+from app.datasets.formats.tree import read_tree
+from app.datasets.formats.work import Work
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="symbolic links and permissions of POSIX")
 
@@ -53,7 +55,7 @@ def test_folders_are_listed_with_their_images(service: FolderService, root: Path
     found = service.list_folder(None)
     assert (found.path, found.name, found.parent, found.num_images) == (str(root), "pictures", None, 1)
     assert [(item.name, item.num_images) for item in found.folders] == [("cats", 0), ("Übung 100 %", 3)]
-    assert [item.name for item in found.files] == ["all.ZIP", "labels.csv"]
+    assert [item.name for item in found.files] == ["all.ZIP", "labels.csv", "notes.txt"]
     assert found.is_complete
     inner = service.list_folder(found.folders[0].path)
     assert (inner.parent, [item.num_images for item in inner.folders]) == (str(root), [5])
@@ -96,6 +98,40 @@ def test_hidden_and_system_folders_are_left_out(service: FolderService, root: Pa
     assert service.list_folder(None).folders == []
     for name in names:
         assert "is hidden or belongs to the system" in refusal_of(service, root / name / "x")
+
+
+def test_images_are_counted_as_a_preview_counts_them(service: FolderService, root: Path) -> None:
+    names = ("1.JPG", "2.jpeg", "3.avif", "4.dng", "5.pgm", "6.tga", "7.heic", "._8.jpg", ".9.png", "10.txt", "11")
+    (root / "mixed").mkdir()
+    for name in names:
+        (root / "mixed" / name).touch()
+    found = service.list_folder(str(root / "mixed"))
+    tree = read_tree((root / "mixed").resolve(), Work())
+    assert found.num_images == len(tree.top.images) == 7
+    assert [item.num_images for item in service.list_folder(str(root)).folders] == [7]
+
+
+def test_a_folder_named_like_a_bin_of_old_systems_is_hidden_in_capitals_only(
+    service: FolderService, root: Path
+) -> None:
+    for name in ("RECYCLER", "$Windows.~BT", "recycled"):
+        add_images(root / name, 1)
+    assert [item.name for item in service.list_folder(None).folders] == ["recycled"]
+
+
+def test_files_that_an_import_reads_are_listed_but_not_the_text_of_each_image(
+    service: FolderService, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = add_images(root / "labelled", 3)
+    names = ("0.txt", "1.TXT", "z.json", "a.txt", "labels.xlsx", "b.jsonl", "c.tsv", "d.zip", "e.md", "f.ndjson")
+    for name in names:
+        (folder / name).touch()
+    listed = ["b.jsonl", "c.tsv", "d.zip", "f.ndjson", "labels.xlsx", "z.json", "a.txt"]
+    assert [item.name for item in service.list_folder(str(folder)).files] == listed
+    assert service.list_folder(str(folder)).is_complete
+    monkeypatch.setattr(folders, "MAX_FILES", 6)
+    found = service.list_folder(str(folder))
+    assert ([item.name for item in found.files], found.is_complete) == (listed[:6], False)
 
 
 def test_the_workspace_is_not_offered_and_what_holds_it_says_so(service: FolderService, root: Path) -> None:

@@ -195,7 +195,7 @@ def test_all_classes_are_counted_and_the_first_named(tmp_path: Path, monkeypatch
 
 
 def test_very_many_columns_are_looked_up_once(source: Path) -> None:
-    names = [f"column {number}" for number in range(50_000)]
+    names = [f"column {number}" for number in range(15_000)]
     (source / "table.csv").write_text("filename," + ",".join(names) + "\n")
     report = look(source / "table.csv", "values", options={"target_columns": names[-1000:]})
     assert report.is_complete

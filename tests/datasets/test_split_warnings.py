@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.datasets.identical import find_identical, measure_split_leaks
-from app.datasets.split_warnings import explain_split, find_case_twins, find_untrained_classes
+from app.datasets.split_warnings import explain_split, find_untrained_classes
 from app.datasets.splits import count_split, draw_split
 from app.datasets.table import BBox, DatasetTable, ImageRecord, Label, SegmentationMask, StatsRecord, Value
 from app.schemas.leaks import SplitLeaks
@@ -29,7 +29,7 @@ SENTENCES = {
     "one_class": r"There is only one class \((\w+)\)",
     "single": r"(?:A class has|Classes with) only one image(?: each)?, which is in train: (.+)\.",
     "missing": r"No image in (train|val|test) of: ([^.]+)\.",
-    "twins": r"Names of classes differ in case only: (.+)\. If they mean the same, merge them when you import\.",
+    "twins": r"Names of classes differ in letter case only: (.+)\. If they mean the same, merge them when you import\.",
 }
 
 
@@ -154,23 +154,6 @@ def test_classes_without_training_images_and_long_lists(
     stats: SplitCounts, by_class: dict[str, SplitCounts], expected: str
 ) -> None:
     assert any(expected in warning for warning in explain_split(stats, by_class, SplitLeaks(), None))
-
-
-@pytest.mark.parametrize(
-    ("classes", "expected"),
-    [
-        (["Cat", "Dog", "cat", "dog"], [("Cat", "cat"), ("Dog", "dog")]),
-        (["Äpfel", "a\u0308pfel", "ÄPFEL", "Birnen"], [("a\u0308pfel", "ÄPFEL", "Äpfel")]),
-        (["Straße", "STRASSE"], [("STRASSE", "Straße")]),
-        (["0", "1", "one"], []),
-        ([], []),
-    ],
-)
-def test_classes_that_differ_in_case_or_form_only_are_found(
-    classes: list[str], expected: list[tuple[str, ...]]
-) -> None:
-    assert find_case_twins(classes) == expected
-    assert find_case_twins(iter([*classes, *classes])) == expected
 
 
 def test_classes_without_a_training_image_are_found() -> None:

@@ -36,11 +36,15 @@ _CLASS_KINDS = frozenset(
 
 @dataclass(frozen=True)
 class RemedyButton:
-    """A button that changes the import options and checks again. `change` is JSON: the fields to replace."""
+    """A button that changes the import options, and the format if it has one, and checks again.
+
+    `change` is JSON: the fields of the options to replace.
+    """
 
     id: str
     label: str
     change: str
+    source_format: str = ""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,12 @@ def _describe_group(number: int, group: ProblemGroup, is_open: bool) -> GroupVie
         more=f"And {more:,} more." if more else "",
         is_open=is_open,
         remedies=[
-            RemedyButton(f"remedy-{number}-{index}", remedy.label, json.dumps(remedy.options, ensure_ascii=False))
+            RemedyButton(
+                f"remedy-{number}-{index}",
+                remedy.label,
+                json.dumps(remedy.options, ensure_ascii=False),
+                remedy.source_format or "",
+            )
             for index, remedy in enumerate(group.remedies)
         ],
         place="choices" if group.kind in _CHOICE_KINDS else "classes" if group.kind in _CLASS_KINDS else "",

@@ -14,6 +14,7 @@ from app.datasets.formats.base import FoundImage, ImportFormat, ProblemList, Sca
 from app.datasets.formats.class_folders import count_images
 from app.datasets.formats.tree import Folder, Link, SourceTree
 from app.datasets.formats.work import Work
+from app.plurals import name_first
 
 _MAX_NAMED_FILES = 5
 _MAX_NAME_CHARACTERS = 60
@@ -118,7 +119,7 @@ def _note_others(tree: SourceTree, scan: Scan, found: ImportFormat) -> str | Non
     if not names:
         return None
     verb = "1 other file is" if len(names) == 1 else f"{len(names):,} other files are"
-    return f"{verb} not used: {list_names(names)}."
+    return f"{verb} not used: {list_file_names(names)}."
 
 
 def _note_hidden(tree: SourceTree) -> str | None:
@@ -126,15 +127,14 @@ def _note_hidden(tree: SourceTree) -> str | None:
         return None
     number = sum(tree.hidden.values())
     verb = "image in a hidden or system folder is" if number == 1 else "images in hidden or system folders are"
-    return f"{number:,} {verb} not read: {list_names(sorted(tree.hidden))}."
+    return f"{number:,} {verb} not read: {list_file_names(sorted(tree.hidden))}."
 
 
-def list_names(names: Sequence[str]) -> str:
+def list_file_names(names: Sequence[str]) -> str:
     """Return the first names, those at the top before those in folders, and how many more there are."""
     ordered = sorted(names, key=lambda name: (name.count("/"), name))
     shown = [shorten(clean_text(name), _MAX_NAME_CHARACTERS) for name in ordered[:_MAX_NAMED_FILES]]
-    more = len(names) - len(shown)
-    return ", ".join(shown) + (f" and {more:,} more" if more else "")
+    return name_first([*shown, *ordered[_MAX_NAMED_FILES:]], _MAX_NAMED_FILES)
 
 
 def _is_document(name: str, endings: Iterable[str]) -> bool:

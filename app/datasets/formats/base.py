@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from app.datasets.formats.problem_kinds import OTHER, get_kind
 from app.datasets.table import Annotation
+from app.plurals import name_first
 from app.schemas.datasets import ImportOptions, SplitValue
 from app.schemas.import_report import ColumnSample, ImportProblem, ProblemGroup, Remedy, Severity
+from app.schemas.names import JOINERS
 from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 MAX_EXAMPLES = 5
 MAX_NOTE_CHARACTERS = 500
 
-JOINERS = "\u200c\u200d"
-"""Characters that show nothing and change how those beside them are drawn: they may belong to a name."""
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python keeps a byte of a name that is no UTF-8
 # Files that the message about a folder names before "and N more".
 _MAX_NAMED_FILES = 3
@@ -134,9 +134,7 @@ class ProblemList:
         """
         num_lost = sum(self._cover(path) for path in files.values())
         names = [name.rpartition("/")[2] for name in files]
-        more = len(names) - _MAX_NAMED_FILES
-        listed = ", ".join(clean_text(name) for name in names[:_MAX_NAMED_FILES])
-        text = f"{message}: {listed}{f' and {more:,} more' if more > 0 else ''}."
+        text = f"{message}: {clean_text(name_first(names, _MAX_NAMED_FILES))}."
         file = next(iter(files)) if len(files) == 1 else folder
         self._keep(self._make(file, text, fix, kind), num_lost, is_sent=False)
         if self._on_problem is not None:

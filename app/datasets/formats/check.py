@@ -57,6 +57,8 @@ def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_
         return _report(source, refused, pictures_dir)
     except SourceError as error:
         return _refuse(source, name, error, refused)
+    finally:
+        source.work.tables.clear()
 
 
 def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
@@ -76,6 +78,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     ends_s = time.monotonic() + _MAX_CHECK_S
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
+    work.tables.clear()  # no document is read any more, and images need memory
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)
@@ -94,6 +97,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     problems = work.new_problems()
     problems.extend(refused)
     problems.extend(scan.problems)
+    reading = sample.reading
     named = classes[:MAX_NAMED_CLASSES]
     return ImportReport(
         source_format=found.format.name,
@@ -110,8 +114,8 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,
-        previews=draw_previews(images, named, pictures_dir, sample.reading, work),
-        pixel_scale=sample.reading.scale,
+        previews=draw_previews(images, named, pictures_dir, reading, work),
+        pixel_scale=reading.scale,
         documents=documents,
         columns=list(scan.columns),
         notes=notes,

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -36,19 +37,32 @@ class View:
     raw_names: list[str]
     taken: set[int] = field(default_factory=set)
 
+    @cached_property
+    def _exact(self) -> dict[str, int]:
+        """The columns by their names."""
+        return {name: index for index, name in enumerate(self.names)}
+
+    @cached_property
+    def _places(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+        """The columns by their names, and by those that the table gives them, in any case of letters."""
+        found: tuple[dict[str, list[int]], dict[str, list[int]]] = ({}, {})
+        for places, names in zip(found, (self.names, self.raw_names), strict=True):
+            for index, name in enumerate(names):
+                places.setdefault(name.casefold(), []).append(index)
+        return found
+
     def find(self, wanted: Iterable[str]) -> int | None:
         """Return the first free column that has one of some names, whatever its case, the first name first."""
         for name in map(_compose, wanted):
-            for names in (self.names, self.raw_names):
-                for index, own in enumerate(names):
-                    if index not in self.taken and own.casefold() == name.strip().casefold():
+            for places in self._places:
+                for index in places.get(name.strip().casefold(), ()):
+                    if index not in self.taken:
                         return index
         return None
 
     def demand(self, name: str) -> int:
         """Return the column that the user named; raises ChoiceError that lists those that are there."""
-        wanted = _compose(name).strip()
-        exact = next((i for i, own in enumerate(self.names) if own == wanted), None)
+        exact = self._exact.get(_compose(name).strip())
         index = exact if exact is not None else self.find([name])
         if index is None:
             raise self.missing(name)

@@ -127,7 +127,8 @@ def _find_subsets(view: View, options: ImportOptions) -> SubsetColumns | None:
         index = view.demand(options.split_column)
         return find_subset_columns({index: view.names[index]}, {index: view.cells[index]}, is_chosen=True)
     targets = {view.find([name]) for name in options.target_columns or []}
-    free = [i for i in range(len(view.names)) if i not in view.taken | targets and any(view.cells[i])]
+    used = view.taken | targets
+    free = [i for i in range(len(view.names)) if i not in used and any(view.cells[i])]
     labels = {i for i in free if view.names[i].casefold() in LABEL_NAMES}
     names = {i: view.names[i] for i in free if i not in labels}
     found = find_subset_columns(names, {i: view.cells[i] for i in names})

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from app.datasets.formats.base import JOINERS, FoundImage, ProblemList
+from app.datasets.class_twins import describe_difference, find_twins
+from app.datasets.formats.base import FoundImage, ProblemList
 from app.datasets.table import Annotation, Label
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import Remedy
 
 _MAX_TWINS = 1000
-_WITHOUT_JOINERS = str.maketrans("", "", JOINERS)
 
 
 def count_classes(annotations: Iterable[Sequence[Annotation]]) -> Counter[str]:
@@ -99,16 +98,13 @@ def _warn_of_untrained(
 
 def _warn_of_twins(counts: Mapping[str, int], names: _Names, problems: ProblemList) -> None:
     """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge into the first."""
-    by_key: dict[str, list[str]] = {}
-    for name in counts:
-        by_key.setdefault(_fold(name), []).append(name)
     chosen: dict[str, str] = {}
-    for ordered in by_key.values():
-        if len(ordered) < 2 or len(chosen) > _MAX_TWINS:
-            continue
+    for ordered in find_twins(counts):
+        if len(chosen) > _MAX_TWINS:
+            break
         chosen.update(dict.fromkeys(ordered[1:], ordered[0]))
         listed = ", ".join(f"{name!r} ({counts[name]:,})" for name in ordered)
-        message = f"The classes {listed} differ in {_describe_difference(ordered)} only and may be meant as one."
+        message = f"The classes {listed} differ in {describe_difference(ordered)} only and may be meant as one."
         problems.warn(ordered[0], message, "Merge them, or give them names that differ more.", kind="class_twins")
     if chosen:
         merged = _extend_mapping(names.mapping, names.found, chosen)
@@ -125,17 +121,3 @@ def _extend_mapping(
         if new_name is not None and new_name in chosen:
             merged[name] = chosen[new_name]
     return merged
-
-
-def _fold(name: str) -> str:
-    name = unicodedata.normalize("NFC", name.translate(_WITHOUT_JOINERS))
-    return unicodedata.normalize("NFC", " ".join(name.split()).casefold())
-
-
-def _describe_difference(names: Sequence[str]) -> str:
-    composed = {unicodedata.normalize("NFC", name) for name in names}
-    if len(composed) == 1:
-        return "the form of their accented letters"
-    if len({name.translate(_WITHOUT_JOINERS) for name in composed}) == 1:
-        return "characters that show nothing"
-    return "letter case" if len({name.casefold() for name in composed}) == 1 else "blanks and letter case"

@@ -10,8 +10,9 @@ from pathlib import Path
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
 from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
+from app.datasets.formats.list_files import find_list_subset
 from app.datasets.formats.mask_names import warn_of_masks
-from app.datasets.formats.tree import begins_like_image, read_tree
+from app.datasets.formats.tree import Folder, begins_like_image, read_tree
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
@@ -68,7 +69,7 @@ class ImageFolders:
         for item in class_folders:
             work.step("Reading the class folders", len(found))
             own = [_Found(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
-            if not item.folder.num_below:
+            if not item.folder.num_below and not _has_lists(item.folder):
                 problems.warn(item.name, "The folder has no images.", "Put images into it, or remove it.", kind="empty")
             found += own + reader.read(item)
         read = {item.path for item in found}
@@ -104,6 +105,11 @@ def _describe_joined(found: Sequence[_Found]) -> tuple[str, ...]:
     listed = [f"{clean_text(name)} ({', '.join(map(clean_text, where[:3]))})" for name, where in joined.items()]
     more = f"; and {len(listed) - 3:,} more" if len(listed) > 3 else ""
     return (f"Folders of the same name were read as one class: {'; '.join(listed[:3])}{more}.",)
+
+
+def _has_lists(folder: Folder) -> bool:
+    """Say whether a folder has lists of images, such as splits/train.txt, so that it needs no images."""
+    return any(find_list_subset(name) is not None for inner in folder.iterate() for name in inner.others)
 
 
 def _own_files(item: ClassFolder) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.datasets.formats.base import find_subset
+from app.datasets.formats.list_files import find_list_subset
 from app.datasets.formats.tree import Folder, SourceTree
 from app.regular_files import open_regular
 
@@ -101,11 +102,20 @@ def _find_yolo(place: Folder) -> ToolLayout | None:
     images, labels = _child(place, HOLDERS), _child(place, _LABELS, "labeltxt")
     if images is None or labels is None or labels.num_below or not images.num_below:
         return None
-    if not _has_files(labels, (".txt",)):
+    if not _has_texts_of_images(images, labels):
         return None
     is_rotated = labels.last_name.casefold().startswith("labeltxt")  # boxes as DOTA and its converters write them
     title = "a DOTA dataset with rotated boxes" if is_rotated else _YOLO
     return _boxes(title, f"{images.name}, {labels.name}")
+
+
+def _has_texts_of_images(images: Folder, labels: Folder) -> bool:
+    """Say whether there are texts that may belong to one image each, and not lists such as labels/train1.txt."""
+    texts = [name[:-4] for inner in labels.iterate() for name in inner.others if name.lower().endswith(".txt")]
+    if not any(find_list_subset(f"{stem}.txt") for stem in texts):
+        return bool(texts)
+    stems = {name.rpartition(".")[0] for inner in images.iterate() for name in inner.images}
+    return not stems.isdisjoint(texts)
 
 
 def _find_yolo_beside_images(tree: SourceTree) -> ToolLayout | None:

@@ -32,7 +32,23 @@ def _begins_like_workbook(path: Path) -> bool:
 
 
 def open_table(path: Path, root: Path, work: Work) -> Table:
-    """Return an open table; raises SourceError when it cannot be read. `root`: what its name is relative to."""
+    """Return an open table; raises SourceError when it cannot be read. `root`: what its name is relative to.
+
+    A reading opens a table once, unless the file changes or others were opened meanwhile.
+    """
+    try:
+        state = path.stat()
+    except OSError:  # which is said by whoever opens it
+        return _open(path, root, work)
+    key = (path, root, state.st_ino, state.st_size, state.st_mtime_ns)
+    table = work.tables.find(key)
+    if table is None:
+        table = _open(path, root, work)
+        work.tables.keep(key, table, state.st_size)
+    return table
+
+
+def _open(path: Path, root: Path, work: Work) -> Table:
     name = path.relative_to(root).as_posix()
     if path.suffix.lower() in SPREADSHEET_ENDINGS or _begins_like_workbook(path):
         return SpreadsheetTable(path, name, work)

@@ -7,27 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.datasets.formats.accounting import Inventory, account_for_files, list_names
-from app.datasets.formats.archive_kinds import FIX, find_other_archive
-from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
+from app.datasets.formats.accounting import Inventory, account_for_files, list_file_names
+from app.datasets.formats.base import ChoiceError, ImportFormat, ProblemList, Scan, SourceError, clean_text
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
-from app.datasets.formats.disagreement import find_disagreement, is_other_part, may_be_a_part
+from app.datasets.formats.disagreement import Disagreement, find_disagreement, is_other_part, may_be_a_part
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.document_sets import find_candidates
-from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
-from app.datasets.formats.registry import describe_unknown, get_format, list_formats, list_usable
+from app.datasets.formats.layouts import NOT_CLASSES
+from app.datasets.formats.registry import describe_unknown, get_format, list_usable
+from app.datasets.formats.source_root import find_format, find_root, list_beside
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
-from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
-from app.datasets.formats.walking import find_documents, is_inside_file, is_junk, list_folder
+from app.datasets.formats.subset_lists import names_folders, split_by_lists
+from app.datasets.formats.tree import read_tree
+from app.datasets.formats.walking import is_inside_file
 from app.datasets.formats.work import LimitError, Work
-from app.regular_files import is_system_folder, open_regular
+from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions
+from app.schemas.import_report import Remedy
 from app.schemas.tasks import AnnotationKind
 
-_MAX_UNWRAPPED = 32
 # Documents that a report offers to read instead; each is looked into.
 _MAX_DOCUMENTS = 20
-_DOCUMENT_FOLDERS = ("", "annotations")
 _PACKED_DOCUMENTS = (".xlsx", ".xlsm")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 
@@ -82,13 +82,15 @@ def is_zip(path: Path) -> bool:
 
 def scan_source(source: Source) -> SourceScan:
     """Find the format of a folder or annotation file and list its images; raises SourceError."""
-    root, options, named = _find_root(source)
+    root, options, named = find_root(source)
     readings = _find_readings(root, source, options, source.source_format or named)
     reading, scan = _scan_first(readings, root, source, options)
     found = reading.format
     _check_extent(scan, source.work)
+    path = source.path.resolve()
+    scan = split_by_lists(scan, root, path if path.is_dir() else root, options, source.work)
     inventory, notes = account_for_files(read_tree(root, source.work), scan, found, source.work)
-    beside = _list_beside(source.path, root, source.work)
+    beside = list_beside(source.path, root, source.work)
     scan = replace(scan, notes=(*scan.notes, *notes, *beside))
     found_classes = count_found_classes(scan)
     return SourceScan(found, root, map_classes(scan, options.class_mapping), scan, found_classes, inventory)
@@ -122,7 +124,7 @@ def _find_readings(root: Path, source: Source, options: ImportOptions, chosen: s
     subsets, and both before folders of classes.
     """
     if chosen is None and options.annotation_file is not None and is_inside_file(root, options.annotation_file):
-        chosen = _find_format(root, options, source)
+        chosen = find_format(root, options, source)
     usable = list_usable(source.allowed_formats) if chosen is None else [get_format(chosen, source.allowed_formats)]
     readings: list[_Reading] = []
     for item in usable:
@@ -178,27 +180,32 @@ def _prefer_folders(
     source: Source,
     options: ImportOptions,
 ) -> tuple[_Reading, Scan]:
-    """Return the folders of classes instead of a document that contradicts them and leaves images out.
+    """Return the folders of classes instead of a document that repeats them, or contradicts them and leaves images out.
 
-    Such a document holds predictions more often than labels. One that names every image is read, with a warning.
+    A list of images with the numbers of their folders repeats them; it may still divide them. A document that
+    contradicts them holds predictions more often than labels. One that names every image is read, with a warning.
     """
     tree = read_tree(root, source.work)
     found = None if options.target_columns else find_disagreement(scan, tree)
+    is_repeated = found is None and not options.target_columns and names_folders(scan)
     folders = next((reading for reading in readings[1:] if not reading.format.document_endings), None)
-    if found is None:
+    if found is None and not is_repeated:
         if folders is None or options.annotation_file is not None or not may_be_a_part(scan, tree):
             return readings[0], scan
         return _prefer_larger_part(readings[0], folders, scan, rewind, root, source, options)
-    if folders is not None and len(scan.images) < tree.top.num_below:
+    if folders is not None and (is_repeated or len(scan.images) < tree.top.num_below):
         rewind()
         other = _try_scan(folders, root, source, options)
-        if isinstance(other, Scan) and len(other.images) > len(scan.images):
-            note = f"Read as {folders.format.name}: {found.message} It names {found.num_named:,} images only."
-            return folders, replace(other, notes=(*other.notes, note))
+        if isinstance(other, Scan) and len(other.images) + is_repeated > len(scan.images):
+            if found is None:
+                why = f"The labels in {list_file_names(scan.read_documents)} only repeat the folders."
+            else:
+                why = f"{found.message} It names {found.num_named:,} images only."
+            return folders, replace(other, notes=(*other.notes, f"Read as {folders.format.name}: {why}"))
         rewind()
         scan = _scan(readings[0], root, source, options)
-    fix = "Check which are right. To use the folders, choose the format image_folders."
-    scan.problems.warn(found.document, found.message, fix, kind="other_folder")
+    if found is not None:
+        _warn_of_disagreement(found, scan.problems, source)
     return readings[0], scan
 
 
@@ -220,6 +227,17 @@ def _prefer_larger_part(
         return folders, replace(other, notes=(*other.notes, note))
     rewind()
     return reading, _scan(reading, root, source, options)
+
+
+def _warn_of_disagreement(found: Disagreement, problems: ProblemList, source: Source) -> None:
+    """Warn that labels differ from the names of folders, and offer to read the folders."""
+    fix = "Check which are right. To use the folders, choose the format Image folders (image_folders)."
+    problems.warn(found.document, found.message, fix, kind="other_folder")
+    options = dict.fromkeys(("annotation_file", "filename_column", "target_columns", "split_column"))
+    for item in list_usable(source.allowed_formats):
+        if not item.document_endings and source.annotation_kind in item.annotation_kinds:
+            remedy = Remedy(label="Use the folders as classes", options=options, source_format=item.name)
+            problems.offer("other_folder", remedy)
 
 
 def _try_scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan | SourceError:
@@ -255,46 +273,6 @@ def _scan_folder(root: Path, found: ImportFormat, source: Source, options: Impor
         raise SourceError(f"{error.message}{reasons}", either) from error
 
 
-def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
-    """Return the resolved folder, the options, and the format that the ending of an annotation file asks for."""
-    try:
-        path = source.path.resolve(strict=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        msg = f"{source.path.name!r} does not exist or cannot be reached."
-        raise SourceError(msg, "Check the path; it is a path on the machine that runs AI Studio.") from error
-    if is_system_folder(path):
-        msg = f"{path.name!r} belongs to the system: it shows the state of the machine and holds no files."
-        raise SourceError(msg, "Choose the folder that holds the images.")
-    if path.is_dir():
-        return _unwrap(path, source), source.options, None
-    endings = [*_document_endings(), *(ending for item in list_formats().values() for ending in item.loose_endings)]
-    if not path.is_file() or path.suffix.lower() not in endings:
-        if archive := find_other_archive(path):
-            msg = f"{path.name!r} is a {archive}, which cannot be read."
-            raise SourceError(msg, FIX)
-        named = ", ".join(dict.fromkeys(endings))
-        msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({named})."
-        raise SourceError(msg, "Choose the folder that holds the images.")
-    options = source.options.model_copy(update={"annotation_file": path.name})
-    return path.parent, options, _find_format(path.parent, options, source)
-
-
-def _find_format(root: Path, options: ImportOptions, source: Source) -> str | None:
-    """Return the allowed format that reads the chosen annotation file, by its content where several may by its ending.
-
-    Where none fits, the first that reads files of this ending at all: its refusal says what is wrong.
-    """
-    ending = Path(options.annotation_file or "").suffix.lower()
-    usable = [
-        item
-        for item in list_usable(source.allowed_formats)
-        if ending in (*item.document_endings, *item.loose_endings) and source.annotation_kind in item.annotation_kinds
-    ]
-    fitting = [item.name for item in usable if len(usable) == 1 or item.is_match(root, options, source.work)]
-    named = [*fitting, *(item.name for item in usable)]
-    return named[0] if named else _document_endings().get(ending)
-
-
 def _check_extent(scan: Scan, work: Work) -> None:
     """Raise LimitError for more classes or more bytes of images than an import may have."""
     limits = work.limits
@@ -311,76 +289,3 @@ def _check_extent(scan: Scan, work: Work) -> None:
                 f"The first {number:,} of {len(scan.images):,} images have more than {limits.max_total_bytes:,} bytes."
             )
             raise LimitError(msg, "Import a part of them, or raise AI_STUDIO_MAX_IMPORT_BYTES.")
-
-
-def _document_endings() -> dict[str, str]:
-    """Return for each ending of an annotation file the first format that reads it."""
-    found: dict[str, str] = {}
-    for name, item in list_formats().items():
-        for ending in item.document_endings:
-            found.setdefault(ending, name)
-    return found
-
-
-def _unwrap(root: Path, source: Source) -> Path:
-    """Return the folder inside when nothing else is there to read: what packing a folder makes, also with a README.
-
-    A lone class is left alone, and so is a folder with an annotation file beside its images.
-    """
-    for _ in range(_MAX_UNWRAPPED):
-        folders, files = list_folder(root, source.work)
-        if not folders or any(has_image_ending(path.name) or begins_like_image(path) for path in files):
-            return root
-        if any(folder.is_symlink() or subset_of(folder) for folder in folders) or _has_document(root, source):
-            return root
-        inner = _find_lone_folder(root, folders, source)
-        if inner is None:
-            return root
-        root = inner
-    return root
-
-
-def _find_lone_folder(root: Path, folders: Sequence[Path], source: Source) -> Path | None:
-    """Return the only folder with images below it, when it holds folders of images or an annotation file."""
-    tree = read_tree(root, source.work)
-    holding = [folder for folder in tree.top.folders if folder.num_below]
-    if len(holding) != 1 or find_tool_layout(tree) is not None:
-        return None
-    (folder,) = holding
-    if len(folders) > 1:
-        return folder.path if _count_inner(folder) > 1 and not folder.num_images else None
-    has_document = any(Path(name).suffix.lower() in _document_endings() for name in folder.others)
-    return folder.path if has_document or _is_wrapper(folder) else None
-
-
-def _is_wrapper(folder: Folder) -> bool:
-    """Say whether most images lie in folders inside: then the folder is no class that has a few folders besides."""
-    return _count_inner(folder) > 0 and folder.num_images < folder.num_below - folder.num_images
-
-
-def _count_inner(folder: Folder) -> int:
-    return sum(bool(inner.num_below) for inner in folder.folders)
-
-
-def _has_document(root: Path, source: Source) -> bool:
-    """Say whether a file of a folder, or of its folder `annotations`, is an annotation file of a usable format."""
-    if not find_documents(root, tuple(_document_endings()), source.work, _DOCUMENT_FOLDERS):
-        return False
-    formats = [item for item in list_usable(source.allowed_formats) if item.document_endings]
-    return any(item.is_match(root, source.options, source.work) for item in formats)
-
-
-def _list_beside(path: Path, root: Path, work: Work) -> list[str]:
-    """Return a note about what lies around the folder that is read."""
-    names: list[str] = []
-    outer = path.resolve()
-    while outer != root and outer.is_dir() and root.is_relative_to(outer):
-        inner = outer / root.relative_to(outer).parts[0]
-        folders, files = list_folder(outer, work)
-        here = [*files, *(folder for folder in folders if folder != inner)]
-        names += [item.relative_to(path.resolve()).as_posix() for item in here if not is_junk(item.name)]
-        outer = inner
-    if not names:
-        return []
-    place = clean_text(root.relative_to(path.resolve()).as_posix())
-    return [f"Read from {place}. Beside it lie: {list_names(names)}."]

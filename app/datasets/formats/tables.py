@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -35,6 +35,33 @@ class Table(Protocol):
     def rows(self) -> Iterator[Row]:
         """Yield the rows from the first one on; may be called again."""
         ...
+
+
+class OpenTables:
+    """The tables of one reading that were opened last, as many as their files have up to some bytes.
+
+    Whether a table fits is asked before it is read, and a workbook takes seconds to open.
+    """
+
+    def __init__(self, max_bytes: int = 16 * 2**20) -> None:
+        """`max_bytes`: of the files together; the table that was opened last is kept whatever it has."""
+        self._max_bytes = max_bytes
+        self._tables: dict[Hashable, tuple[Table, int]] = {}
+
+    def find(self, key: Hashable) -> Table | None:
+        """Return an open table."""
+        found = self._tables.get(key)
+        return found[0] if found is not None else None
+
+    def keep(self, key: Hashable, table: Table, num_bytes: int) -> None:
+        """Keep a table, and give up those that were opened first where there are too many."""
+        self._tables[key] = (table, num_bytes)
+        while len(self._tables) > 1 and sum(size for _, size in self._tables.values()) > self._max_bytes:
+            del self._tables[next(iter(self._tables))]
+
+    def clear(self) -> None:
+        """Give up all of them."""
+        self._tables.clear()
 
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")

@@ -19,7 +19,17 @@ _CLUTTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "
 _SYSTEM = frozenset(
     {"$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found", "lost.dir", "found.000"}
     | {"@eadir", "@recently-snapshot", "#snapshot", "__pycache__", "temporary items", "network trash folder"}
-    | {"@__thumb", "@sharebin", "@tmp", "~snapshot", "$winreagent", "$sysreset", "config.msi", "msocache"}
+    | {
+        "@__thumb",
+        "@sharebin",
+        "@tmp",
+        "~snapshot",
+        "$windows.~bt",
+        "$winreagent",
+        "$sysreset",
+        "config.msi",
+        "msocache",
+    }
     | {"_gsdata_", "thevolumesettingsfolder", "windowsimagebackup"}
 )
 # Bins of older versions of Windows, which always wrote them in capitals; in other letters it may be a class.

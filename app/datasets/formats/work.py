@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from app.datasets.formats.base import ProblemList, SourceError
 from app.datasets.formats.problem_file import ProblemFile
+from app.datasets.formats.tables import OpenTables
 from app.schemas.payloads import ImportLimits
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Work:
         self.is_over_memory = False  # set by the thread that watches
         self.prefix = ""  # what comes before each file of a list of problems that is made from now on
         self.trees: dict[Path, SourceTree] = {}  # folders that were walked through, kept by tree.read_tree
+        self.tables = OpenTables()  # kept by open_table.open_table; who reads no further document clears them
         self._on_progress = on_progress
         self._problem_file = ProblemFile(problems_path) if problems_path is not None else None
         self._interval_s = interval_s
@@ -99,6 +101,7 @@ class Work:
         return lambda: file.rewind(mark)
 
     def close(self) -> None:
-        """Complete the file of all problems."""
+        """Complete the file of all problems, and give up what was kept."""
+        self.tables.clear()
         if self._problem_file is not None:
             self._problem_file.close()

@@ -104,7 +104,10 @@
     const setter = event.target.closest("[data-set-options]");
     if (setter) checkAgain(JSON.parse(setter.dataset.setOptions));
     const remedy = event.target.closest("[data-add-options]");
-    if (remedy) checkAgain(addTo(readOptions(), JSON.parse(remedy.dataset.addOptions)));
+    if (remedy) {
+      if (remedy.dataset.setFormat) form().elements.source_format.value = remedy.dataset.setFormat;
+      checkAgain(addTo(readOptions(), JSON.parse(remedy.dataset.addOptions)));
+    }
     const opener = event.target.closest("[data-open-part]");
     if (opener) openPart(byId(opener.dataset.openPart));
     if (event.target.closest("[data-check-again]")) checkAgain({});

@@ -74,6 +74,9 @@ def test_problems_are_counted_by_kind_with_a_button_that_mends_them() -> None:
     assert "&lt;b&gt;/1.png" in html
     (change,) = re.findall(r'id="remedy-0-0" data-add-options="([^"]+)"', html)
     assert json.loads(unescape(change)) == REMEDY["options"]
+    assert "data-set-format" not in html
+    other = draw(num_problems=1, groups=[group(remedies=[{**REMEDY, "source_format": "image_folders"}])])
+    assert re.findall(r'id="remedy-0-0" [^>]*data-set-format="([^"]+)"', other) == ["image_folders"]
     assert f'href="/api/datasets/{PID}/import/check/{JID}/problems" download' in html
     many = draw(num_images=96, num_problems=8, groups=[group()] * 3)
     assert ("<summary>" in html, many.count("<summary>1 example</summary>")) == (False, 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.datasets.formats.accounting import list_names
+from app.datasets.formats.accounting import list_file_names
 from tests.datasets.formats.sources import coco_document, look_at, problems_of, two_in, write_source
 from tests.datasets.pictures import write_image
 
@@ -99,6 +99,6 @@ def test_a_class_folder_that_is_a_link_inside_is_read(tmp_path: Path) -> None:
 
 
 def test_the_first_names_are_those_at_the_top() -> None:
-    assert list_names(["b/c", "z", "a"]) == "a, z, b/c"
-    assert list_names([f"{number}" for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
-    assert list_names(["bad\udce4"]) == "bad\\xe4"
+    assert list_file_names(["b/c", "z", "a"]) == "a, z, b/c"
+    assert list_file_names([f"{number}" for number in range(7)]) == "0, 1, 2, 3, 4 and 2 more"
+    assert list_file_names(["bad\udce4"]) == "bad\\xe4"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from tests.datasets.pictures import write_image
 ALLOWED = ("image_folders", "csv", "coco")
 
 
-def check(root: Path, **options: object) -> ImportReport:
-    return check_source(Source(root, "label", ALLOWED, None, ImportOptions.model_validate(options)))
+def check(root: Path, source_format: str | None = None, **options: object) -> ImportReport:
+    return check_source(Source(root, "label", ALLOWED, source_format, ImportOptions.model_validate(options)))
 
 
 def draw(root: Path, **counts: int) -> None:
@@ -30,7 +31,7 @@ def press(root: Path, report: ImportReport, kind: str, label: str) -> ImportRepo
     """Return the report after the remedy of this label."""
     (group,) = [group for group in report.groups if group.kind == kind]
     (remedy,) = [remedy for remedy in group.remedies if remedy.label == label]
-    return check(root, **remedy.options)
+    return check(root, remedy.source_format, **remedy.options)
 
 
 def classes_with_one_image(root: Path) -> None:
@@ -95,6 +96,28 @@ def test_files_to_choose_from_are_offered_where_none_could_be_chosen(tmp_path: P
     assert not before.can_import
     after = press(tmp_path, before, "refused", "Read zweite.csv")
     assert (after.num_images, after.can_import) == (4, True)
+
+
+@pytest.mark.parametrize("chosen", [None, "labels"])
+@pytest.mark.parametrize("ending", [".csv", ".json", ".jsonl"])
+def test_the_folders_are_offered_where_a_document_contradicts_them(
+    tmp_path: Path, ending: str, chosen: str | None
+) -> None:
+    draw(tmp_path, cat=3, dog=3)
+    labels = {f"{name}/{name}{number}.png": name for name in ("cat", "dog") for number in range(3)}
+    labels["dog/dog2.png"] = "cat"
+    rows = [{"filename": file, "label": label} for file, label in labels.items()]
+    texts = {
+        ".csv": "filename,label\n" + "".join(f"{file},{label}\n" for file, label in labels.items()),
+        ".json": json.dumps(rows),
+        ".jsonl": "".join(f"{json.dumps(row)}\n" for row in rows),
+    }
+    (tmp_path / f"labels{ending}").write_text(texts[ending])
+    before = check(tmp_path, annotation_file=chosen and chosen + ending)
+    assert before.class_counts == {"cat": 4, "dog": 2}
+    after = press(tmp_path, before, "other_folder", "Use the folders as classes")
+    assert (after.source_format, after.class_counts) == ("image_folders", {"cat": 3, "dog": 3})
+    assert "other_folder" not in {group.kind for group in after.groups}
 
 
 def test_no_remedy_leaves_fewer_than_two_classes(tmp_path: Path) -> None:
