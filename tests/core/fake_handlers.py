@@ -257,7 +257,8 @@ def augment(context: JobContext) -> dict[str, Any]:
             continue
         answer: dict[str, Any] = {"status": "error", "message": "Too small."}
         if message["image_size"] != 16:
-            images = [{"filename": s["filename"], "data_url": f"data:,{message['seed']}"} for s in message["sources"]]
+            names = [{"filename": s["filename"], "source_name": s["source_name"]} for s in message["sources"]]
+            images = [{**name, "data_url": f"data:,{message['seed']}"} for name in names]
             answer = {"status": "ok", "images": images, "width": 32, "height": 32, "duration_ms": 0.1}
         temporary = context.output_dir / "answer.tmp"
         temporary.write_text(json.dumps(answer))
