@@ -16,6 +16,7 @@ from app.config import Settings
 from tests.api.live import LiveServer, run_server
 from tests.browser import axe
 
+REQUEST_S = 60.0  # for a server on a busy machine
 ARGUMENTS = (
     "--headless",
     "--no-sandbox",
@@ -121,14 +122,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 @pytest.fixture
 def add_project(server: LiveServer) -> Iterator[list[str]]:
     """Two projects, one with markup in its description; removed afterwards."""
-    task = httpx.get(f"{server.url}/api/tasks").json()["data"]["tasks"][0]["id"]
+    task = httpx.get(f"{server.url}/api/tasks", timeout=REQUEST_S).json()["data"]["tasks"][0]["id"]
     added = []
     for name, description in (("Plain", None), ("Tricky", '"><script>alert(1)</script><img src=x onerror=alert(2)>')):
         body = {"name": name, "task": task, "description": description}
-        added.append(httpx.post(f"{server.url}/api/projects", json=body).json()["data"]["id"])
+        made = httpx.post(f"{server.url}/api/projects", json=body, timeout=REQUEST_S)
+        added.append(made.json()["data"]["id"])
     yield added
     for identifier in added:
-        httpx.delete(f"{server.url}/api/projects/{identifier}")
+        httpx.delete(f"{server.url}/api/projects/{identifier}", timeout=REQUEST_S)
 
 
 @pytest.fixture
