@@ -72,8 +72,8 @@ def test_words_that_are_no_subsets_are_labels_whatever_the_column_is_called(tmp_
 
 @pytest.mark.parametrize("column", ["ClassId", "LabelName", "class name", "ground_truth"])
 def test_the_label_is_found_among_columns_of_numbers(tmp_path: Path, column: str) -> None:
-    text = f"Width,Height,{column},Path\n20,30,4,a/0.png\n21,31,4,a/1.png\n20,30,9,b/0.png\n22,30,9,b/1.png\n"
-    report = look_at(write_source(tmp_path / "in", two_in("a", "b"), {"Train.csv": text}))
+    text = f"Width,Height,{column},Path\n20,30,4,a/0.png\n21,31,9,a/1.png\n20,30,4,b/0.png\n22,30,9,b/1.png\n"
+    report = look_at(write_source(tmp_path / "in", two_in("a", "b"), {"Signs.csv": text}))
     assert report.class_counts == {"4": 2, "9": 2}
 
 
