@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +15,11 @@ from app.commands.context import CommandLine, command_line, find_experiment, fin
 from app.commands.following import follow
 from app.commands.forecast import show_forecast_before_training
 from app.commands.settings import parse_assignments, sort_settings
-from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import ExperimentRecord, RunStarted
 
 LOG_PAUSE_S = 1.0
+NONE = "No experiments yet. Create and train one with: ai-studio train run PROJECT NAME --split SPLIT"
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[\d.]*Z(?= )", re.MULTILINE)  # of a line in a log
 
 app = typer.Typer(no_args_is_help=True, help="Create and train experiments, and follow their runs.")
 NewName = Annotated[str, typer.Argument(help="Name of the new experiment.", metavar="NAME")]
@@ -73,6 +76,23 @@ def resume_training(ctx: typer.Context, project: Project, experiment: Experiment
     _begin(line, project_id, find_experiment(line, project_id, experiment), "resume", detach)
 
 
+@app.command("more")
+def train_more_epochs(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Number of epochs. As many as the experiment had by default.")
+    ] = None,
+    detach: Detach = False,
+) -> None:
+    """Train a completed experiment for more epochs, as a fork that starts from its last checkpoint."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    experiment_id = find_experiment(line, project_id, experiment)
+    _show(line, project_id, line.client.experiments.train_more(project_id, experiment_id, epochs), detach)
+
+
 @app.command("stop")
 def stop_training(
     ctx: typer.Context,
@@ -115,7 +135,7 @@ def list_experiments(ctx: typer.Context, project: Project) -> None:
     rows = [
         (item.id, item.name, item.status, item.model.backbone, _show_metrics(item.best_metric)) for item in experiments
     ]
-    line.out.table(["id", "name", "status", "model", "best"], rows)
+    line.out.table(["id", "name", "status", "model", "best"], rows, empty=NONE)
 
 
 @app.command("metrics")
@@ -148,7 +168,7 @@ def show_logs(
         chunk = line.client.experiments.logs(project_id, experiment_id, offset)
         line.out.document(chunk)
         if chunk.text:
-            line.out.text(chunk.text.rstrip("\n"))
+            line.out.text(_TIME.sub(lambda found: f"{found[1]} {found[2]}", chunk.text.rstrip("\n")))
         if chunk.is_complete or (not follow_end and chunk.next_offset == offset):
             return
         if chunk.next_offset == offset:
@@ -168,7 +188,7 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
         ("best epoch", record.best_epoch),
         *record.final_metrics.items(),
         *(
-            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MB")
+            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MiB")
             for name, item in record.checkpoints.items()
         ),
     ]
@@ -193,12 +213,16 @@ def _create(
 def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
     show_forecast_before_training(line, project_id, experiment_id)
     start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
-    started = start(project_id, experiment_id)
+    _show(line, project_id, start(project_id, experiment_id), detach)
+
+
+def _show(line: CommandLine, project_id: str, started: RunStarted, detach: bool) -> None:
+    """Follow a run to its end, or say where it runs."""
     if detach:
         line.out.document(started)
-        line.out.text(f"The training is running on the server as {started.run_id}.")
+        line.out.text(f"The training is running on the server as {started.run_id} of {started.experiment_id}.")
         return
-    record = follow(line, project_id, experiment_id)
+    record = follow(line, project_id, started.experiment_id)
     print_experiment(line, record)
     if record.status not in {"completed", "paused"}:
         raise typer.Exit(1)

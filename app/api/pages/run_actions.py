@@ -25,7 +25,7 @@ _LABELS: dict[RunAction, str] = {
     "stop_keep": "Stop and keep",
     "cancel": "Cancel",
     "resume": "Resume",
-    "keep": "Stop and keep",
+    "keep": "Keep best checkpoint",
     "restart": "Restart",
     "more": "Train more epochs",
     "fork": "Fork",
@@ -101,8 +101,6 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
         label, help_text = "Remove from queue", "The run is not started. Choose Train to queue it again."
     if action == "more":
         label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
-    if action == "keep" and experiment.status != "paused":
-        label = "Keep best checkpoint"
     return ActionView(
         id=action,
         label=label,
