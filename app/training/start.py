@@ -167,7 +167,7 @@ def announce_run(start: RunStart, live: LiveRun) -> None:
 
 def _log_start(start: RunStart, live: LiveRun) -> None:
     inputs, log, arithmetic = live.inputs, live.reporter.log, live.choice.chosen
-    counts = ", ".join(f"{len(rows)} {subset}" for subset, rows in inputs.subsets.items())
+    counts = ", ".join(f"{len(rows):,} {_SUBSETS.get(subset, subset)}" for subset, rows in inputs.subsets.items())
     log(f"Training on {', '.join(start.hardware.names)} with precision {arithmetic.precision}; images: {counts}.")
     if live.choice.reason:
         log(live.choice.reason)

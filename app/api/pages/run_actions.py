@@ -98,7 +98,7 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     experiment, asked = results.experiment, results.figures.asked
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
-        label, help_text = "Remove from queue", "The run is not started. Choose Train to queue it again."
+        label, help_text = "Remove from queue", "The run will not start. You can queue it again with Train."
     if action == "more":
         label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
     return ActionView(
