@@ -38,6 +38,7 @@ from app.training.state import RunState
 
 DOWNLOAD_REPORT_S = 0.5
 MIB = 2**20
+_SUBSETS = {"train": "training", "val": "validation"}
 
 
 @dataclass(frozen=True)
