@@ -208,13 +208,13 @@ def _describe_copies(measurements: Sequence[Measurement]) -> list[str]:
     num_copies = max(item.num_copies for item in measurements)
     if not num_copies:
         return []
-    verb = "images is a copy of a training image" if num_copies == 1 else "images are copies of training images"
+    verb = "images is identical to a training image" if num_copies == 1 else "images are identical to training images"
     rest = [
         f"{item.metric} {item.value_without_copies:.4g}"
         for item in measurements
         if item.value_without_copies is not None
     ]
-    left = f"without copies: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
+    left = f"without them: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
     return [f"{num_copies} of the measured {verb}; {left}"]
 
 

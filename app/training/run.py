@@ -99,8 +99,8 @@ def _plain_failures() -> Iterator[None]:
         raise JobFailure(message, "ImageReadError") from error
     except RunBroken as reason:
         msg = (
-            f"{reason.message} On several devices a run does not return to its last checkpoint. Resume or "
-            "restart it with a smaller learning rate, gradient_clip 1, or precision 32."
+            f"{reason.message} On several devices, a run does not return to its last checkpoint automatically. Resume "
+            "or restart it with a smaller learning rate, gradient_clip 1, or precision 32."
         )
         raise JobFailure(msg, "LossNotFinite") from reason
     except (MemoryError, RuntimeError) as error:

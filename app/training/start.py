@@ -176,7 +176,7 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
         log(note, "warning")
     if not inputs.subsets["val"]:
         log(
-            "The split has no validation images, so the best checkpoint is the one with the least train_loss.",
+            "The split has no validation images, so the best checkpoint is the one with the lowest train_loss.",
             "warning",
         )
     elif inputs.monitored_metric != inputs.parts.spec.info.primary_metric:

@@ -180,8 +180,8 @@ def test_copies_of_training_images_are_said_beside_the_figures(label_export: Exp
         for each in (MEASUREMENT, some, every)
     ]
     assert "copies of" not in texts[0]
-    assert "8 of the measured images are copies of training images; without copies: score 0.25." in texts[1]
-    assert "1 of the measured images is a copy of a training image; what the model does on new images" in texts[2]
+    assert "8 of the measured images are identical to training images; without them: score 0.25." in texts[1]
+    assert "1 of the measured images is identical to a training image; what the model does on new images" in texts[2]
     assert [unseen_metrics([each]) for each in (MEASUREMENT, some, every)] == [{"score": 0.5}, {"score": 0.25}, {}]
 
 
