@@ -159,8 +159,15 @@ def answer_failure(request: Request, body: ErrorBody, extra_headers: Mapping[str
         return error_response(request.headers, body, extra_headers)
     status = STATUS_BY_CODE[body.code]
     title = _PAGE_TITLES.get(status, "This page is not available")
-    page = Fragment("error.html", ErrorPageContext(status, title, body.message))
+    page = Fragment("error.html", ErrorPageContext(status, title, _text_of(body)))
     return HTMLResponse(render_fragment(page), status, extra_headers)
+
+
+def _text_of(body: ErrorBody) -> str:
+    """Return what a page says of a failure: the parts of its address that are wrong, if those are known."""
+    if body.code != "VALIDATION_ERROR" or not isinstance(body.details, list):
+        return body.message
+    return " ".join(f"{problem.field}: {problem.message.rstrip('.')}." for problem in body.details)
 
 
 def _is_page_request(request: Request) -> bool:

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from app.commands.arguments import Augmentations, Detach, Experiment, Project, S
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.following import follow
 from app.commands.forecast import show_forecast_before_training
+from app.commands.run_checks import print_checks, read_checks
 from app.commands.settings import parse_assignments, sort_settings
 from app.schemas.experiments import ExperimentRecord, RunStarted
 
@@ -24,6 +25,7 @@ _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[\d.]*Z(?= )", re.MULTIL
 app = typer.Typer(no_args_is_help=True, help="Create and train experiments, and follow their runs.")
 NewName = Annotated[str, typer.Argument(help="Name of the new experiment.", metavar="NAME")]
 Split = Annotated[str, typer.Option("--split", help="Split to train on.")]
+NewSplit = Annotated[str | None, typer.Option("--split", help="Split to train on instead.")]
 
 
 @app.command("create")
@@ -82,15 +84,60 @@ def train_more_epochs(
     project: Project,
     experiment: Experiment,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Number of epochs. As many as the experiment had by default.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Epochs to train. By default as many as max_epochs was raised by, or as the run had.",
+        ),
     ] = None,
     detach: Detach = False,
 ) -> None:
-    """Train a completed experiment for more epochs, as a fork that starts from its last checkpoint."""
+    """Train a completed experiment for more epochs, as a new experiment that starts from its last checkpoint."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    started = line.client.experiments.train_more(project_id, find_experiment(line, project_id, experiment), epochs)
+    line.out.text(f"Created {started.experiment_id}.")
+    _show_run(line, project_id, started, detach)
+
+
+@app.command("check")
+def check_experiment(
+    ctx: typer.Context, project: Project, experiment: Experiment, settings: Settings = None, split: NewSplit = None
+) -> None:
+    """Show what will go wrong in a run and how to fix it. Exits with code 1 if the experiment cannot be trained.
+
+    With --set or --split the settings are checked as if they were saved; nothing is changed.
+    """
     line = command_line(ctx)
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
-    _show(line, project_id, line.client.experiments.train_more(project_id, experiment_id, epochs), detach)
+    found = read_checks(line, project_id, experiment_id, _read_changes(settings, split) or None)
+    print_checks(line, project_id, experiment_id, found)
+    if not found.can_train:
+        raise typer.Exit(1)
+
+
+@app.command("change")
+def change_experiment(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    settings: Settings = None,
+    split: NewSplit = None,
+    augmentations: Augmentations = None,
+) -> None:
+    """Change settings of an experiment: --set batch_size=8 --set pretrained=false."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    changes = _read_changes(settings, split)
+    if augmentations:
+        changes["augmentations"] = _read_augmentations(augmentations)
+    if not changes:
+        raise typer.BadParameter("Give at least one of --set, --split and --augmentations.")
+    record = line.client.experiments.update(project_id, find_experiment(line, project_id, experiment), **changes)
+    line.out.document(record)
+    line.out.text(f"Changed {record.id} ({record.name}).")
 
 
 @app.command("stop")
@@ -206,18 +253,28 @@ def _create(
     augmentations: Path | None,
 ) -> ExperimentRecord:
     values = sort_settings(parse_assignments(settings or []))
-    chosen = json.loads(augmentations.read_text("utf-8")) if augmentations else None
+    chosen = _read_augmentations(augmentations) if augmentations else None
     return line.client.experiments.create(project_id, name, split, **values, augmentations=chosen)
+
+
+def _read_augmentations(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _read_changes(settings: list[str] | None, split: str | None) -> dict[str, Any]:
+    return {**sort_settings(parse_assignments(settings or [])), **({"split_name": split} if split else {})}
 
 
 def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
     show_forecast_before_training(line, project_id, experiment_id)
     start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
-    _show(line, project_id, start(project_id, experiment_id), detach)
+    _show_run(line, project_id, start(project_id, experiment_id), detach)
 
 
-def _show(line: CommandLine, project_id: str, started: RunStarted, detach: bool) -> None:
-    """Follow a run to its end, or say where it runs."""
+def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: bool) -> None:
+    """Show a run that was queued until it is finished, with what will harm it."""
+    for warning in started.warnings:
+        line.out.note(f"Warning: {warning}")
     if detach:
         line.out.document(started)
         line.out.text(f"The training is running on the server as {started.run_id} of {started.experiment_id}.")
