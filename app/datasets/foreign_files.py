@@ -28,6 +28,12 @@ GIT_LFS = ForeignKind(
     "Run 'git lfs pull'.",
     is_picture=False,
 )
+ICLOUD = ForeignKind(
+    "This is a placeholder of iCloud, and the image itself was not downloaded.",
+    "Download it in Finder (Download Now), or copy the folder from a place where all files are.",
+    is_picture=False,
+)
+_NETPBM = ForeignKind("This is a Netpbm image (PPM, PGM or PBM).", "Save it as PNG.")
 WEB_PAGE = ForeignKind(
     "This is a web page, as servers send it when a download fails.", "Download the image again.", is_picture=False
 )
@@ -55,6 +61,7 @@ _STARTS: tuple[tuple[bytes, ForeignKind], ...] = (
     (b"FOVb", RAW),
     (b"v/1\x01", ForeignKind("This is an OpenEXR image.", "Save it as TIFF with floating-point values.")),
     (b"#?RADIANCE", ForeignKind("This is a Radiance HDR image.", "Save it as TIFF with floating-point values.")),
+    (b"bplist00", ICLOUD),
     (b"\0\0\x01\0", ForeignKind("This is a Windows icon.", "Save it as PNG.")),
     (b"DDS ", ForeignKind("This is a DirectDraw texture.", "Save it as PNG.")),
     (b"SIMPLE  =", ForeignKind("This is a FITS image.", "Save it as TIFF with floating-point values.")),
@@ -89,6 +96,8 @@ def name_content(head: bytes) -> ForeignKind | None:
         return _name_iso_media(head)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return _AVI
+    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+        return _NETPBM
     if head[128:132] == b"DICM":
         return _DICOM
     if head[344:348] in (b"n+1\0", b"ni1\0"):

@@ -37,6 +37,9 @@ PICTURES = {
     "JPEG 2000": (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     "Photoshop": (b"8BPS\0\x01", "Photoshop"),
     "DICOM": (bytes(128) + b"DICM\x02\0", "DICOM"),
+    "PPM": (b"P6\n64 64\n255\n" + bytes(range(256)), "Netpbm image"),
+    "PGM": (b"P5 64 64 255\n" + bytes(range(256)), "Netpbm image"),
+    "PPM as text": (b"P3\n# by a program\n2 2\n255\n0 0 0", "Netpbm image"),
     "OpenEXR": (b"v/1\x01\x02\0\0\0", "OpenEXR"),
 }
 OTHERS = {
@@ -45,6 +48,7 @@ OTHERS = {
     "PDF": (b"%PDF-1.7\n", "PDF"),
     "page of an error": (b"<!DOCTYPE html><html><title>404</title>", "web page"),
     "placeholder": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS"),
+    "placeholder of a Mac": (b"bplist00\xd3\x01\x02", "iCloud"),
     "video": (iso(b"isom", b"mp41"), "video"),
     "video of a phone": (iso(b"qt  "), "video"),
     "array": (b"\x93NUMPY\x01\0", "NumPy"),

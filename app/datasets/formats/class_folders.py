@@ -5,22 +5,27 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice, takewhile
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset, is_readable
+from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
 from app.datasets.formats.layouts import HOLDERS, NOT_CLASSES, find_tool_layout
+from app.datasets.formats.subset_folders import find_crossed_folders, find_subset_folders
 from app.datasets.formats.tree import Folder, SourceTree
 from app.schemas.datasets import SplitValue
 from app.schemas.import_report import Remedy
 
 _ORDER = ("train", "val", "test", "none")
 _DATE = re.compile(r"(19|20)\d\d[-_. ]?(0?[1-9]|1[0-2])[-_. ]?(0?[1-9]|[12]\d|3[01])([-_. T].*)?")
+# Cameras and phones name their folders by a number: 100CANON, 101_PANA, 202401__.
+_CAMERA = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}|20\d{4}__")
 _BATCH = re.compile(r"(batch|day|session|week|run|shoot|part|upload|import|export)[-_. ]?\d+", re.IGNORECASE)
 # Where people keep what has no class yet.
 _UNSORTED = frozenset(
     {"unlabeled", "unlabelled", "unsorted", "unclassified", "unannotated", "to_sort", "todo", "new folder"}
+    | {"_unlabeled", "_unlabelled", "no_label", "no label", "no_class", "no class"}
 )
 _MAX_NAMED_FILES = 5
 _MOVE = "Move them into the folder of their class."
@@ -92,23 +97,57 @@ def find_class_folders(
     layout = find_tool_layout(tree)
     if layout is not None:
         raise SourceError(layout.message, layout.fix)
+    if (holder := _find_holder(tree.top)) is not None:
+        return _find_in_holder(tree, holder, problems, mapping)
     folders = _list_folders(tree, tree.top, tree.top.name)
     if not folders or (tree.top.num_images and not any(item.folder.num_below for item in folders)):
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
-        raise SourceError(f"{msg}{_name_others(tree.top)}", f"{_USE_CLASS_FOLDERS}.")
-    subsets = _find_subsets(folders)
+        raise _refuse(tree.top, msg, f"{_USE_CLASS_FOLDERS}.")
+    subsets = find_subset_folders(item.raw_class for item in folders)
     if _is_divided(folders, subsets):
         found = _find_divided(tree, folders, subsets)
         _warn_of_holders(found.folders, problems, mapping or {})
         return found
     _refuse_holders(tree.top, folders)
     loose = list(_list_loose(tree.top))
+    crossed = find_crossed_folders(item.raw_class for item in folders if item.folder.num_below)
+    if crossed:
+        note = "The words for train, val and test in the names of the folders became the split 'original'."
+        pairs = [(item, *crossed[item.raw_class]) for item in folders if item.raw_class in crossed]
+        divided = [ClassFolder(item.folder, item.name, split, name) for item, split, name in pairs]
+        return FoundClasses(divided, loose, (note,))
     if _are_divided_inside(folders):
         note = "The folders train, val and test of each class became the split 'original'."
         return FoundClasses(_find_divided_inside(folders), loose, (note,))
     _warn_of_holders(folders, problems, mapping or {})
     _warn_of_dates(tree.top, folders, problems)
     return FoundClasses(folders, loose)
+
+
+def _find_holder(top: Folder) -> Folder | None:
+    """Return the folder such as `data` that has the class folders, when what lies beside it is clearly less.
+
+    Beside it may be results of a program, examples, or a virtual environment.
+    """
+    holding = [inner for inner in top.folders if inner.num_below]
+    found = [inner for inner in holding if inner.last_name.casefold() in HOLDERS and not inner.num_images]
+    if len(found) != 1 or len(holding) < 2 or find_subset_folders(inner.last_name for inner in holding):
+        return None
+    num_inner = sum(bool(inner.num_below) for inner in found[0].folders)
+    num_beside = sum(inner.num_below for inner in holding) - found[0].num_below
+    is_clear = num_inner > 1 and len(holding) - 1 <= num_inner and 2 * num_beside <= found[0].num_below
+    return found[0] if is_clear else None
+
+
+def _find_in_holder(
+    tree: SourceTree, holder: Folder, problems: ProblemList, mapping: Mapping[str, str | None] | None
+) -> FoundClasses:
+    found = find_class_folders(replace(tree, top=holder), problems, mapping)
+    unread = [*found.unread, *_list_loose(tree.top)]
+    for inner in tree.top.folders:
+        if inner is not holder:
+            unread += _list_unread(inner, f"the classes are read from {holder.title!r}", _MOVE_OR_REMOVE)
+    return FoundClasses(found.folders, unread, (*found.notes, f"The classes are read from {clean_text(holder.name)}."))
 
 
 def _list_folders(tree: SourceTree, parent: Folder, name: str, split: SplitValue | None = None) -> list[ClassFolder]:
@@ -121,35 +160,11 @@ def _list_folders(tree: SourceTree, parent: Folder, name: str, split: SplitValue
     return [ClassFolder(found[key], f"{name}/{key}" if name else key, split) for key in sorted(found)]
 
 
-def _find_subsets(folders: Sequence[ClassFolder]) -> dict[str, SplitValue]:
-    """Return the subsets of the folders that are called like one; `seg_train` and `seg_test` share a word besides."""
-    found = {item.name: find_subset(item.raw_class) for item in folders}
-    if not any(found.values()):
-        holding = [item for item in folders if item.folder.num_below]
-        rests = _leave_out_shared_words([item.raw_class for item in holding])
-        found = {item.name: find_subset(rest) for item, rest in zip(holding, rests, strict=True)}
-        if "train" not in found.values() or len(set(found.values()) - {None}) < 2:
-            return {}
-    return {name: subset for name, subset in found.items() if subset is not None}
-
-
-def _leave_out_shared_words(names: Sequence[str]) -> list[str]:
-    """Return the names without the words with which all of them begin or end."""
-    words = [re.split(r"[\W_]+", name.casefold()) for name in names]
-    before, after = (_count_shared(rows) for rows in (words, [row[::-1] for row in words]))
-    return [" ".join(row[before : len(row) - after]) for row in words]
-
-
-def _count_shared(rows: Sequence[Sequence[str]]) -> int:
-    """Return with how many equal words all rows begin."""
-    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False)))
-
-
 def _is_divided(folders: Sequence[ClassFolder], subsets: Mapping[str, SplitValue]) -> bool:
     """Say whether the folders are subsets. A class may be called `test` or `train` beside other classes."""
     if len(set(subsets.values())) != 1:
-        return len(subsets) > 1
-    of_subset = [item for item in folders if item.name in subsets]
+        return bool(subsets)
+    of_subset = [item for item in folders if item.raw_class in subsets]
     if not any(inner.num_below for item in of_subset for inner in item.folder.folders):
         return len(of_subset) == len(folders) and any(item.folder.num_below for item in of_subset)
     with_images = [item for item in folders if item not in of_subset and item.folder.num_images]
@@ -159,10 +174,10 @@ def _is_divided(folders: Sequence[ClassFolder], subsets: Mapping[str, SplitValue
 def _find_divided(
     tree: SourceTree, folders: Sequence[ClassFolder], subset_of: Mapping[str, SplitValue]
 ) -> FoundClasses:
-    subsets = [item for item in folders if item.name in subset_of]
-    found = {item.name: _list_folders(tree, item.folder, item.name, subset_of[item.name]) for item in subsets}
+    subsets = [item for item in folders if item.raw_class in subset_of]
+    found = {item.name: _list_folders(tree, item.folder, item.name, subset_of[item.raw_class]) for item in subsets}
     if not any(inner.folder.num_below for inners in found.values() for inner in inners):
-        _refuse_subsets_without_classes(tree.top, subsets)
+        _refuse_subsets_without_classes(tree.top, subsets, [i for i in subsets if subset_of[i.raw_class] == "train"])
     unread = list(_list_loose(tree.top))
     for item in folders:
         if item not in subsets:
@@ -177,7 +192,7 @@ def _find_divided(
                 classes += inside if _has_classes(inner) else []
             else:
                 classes.append(inner)
-    order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.name]), item.name))
+    order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.raw_class]), item.name))
     names = [item.name for item in order if _has_classes(item)]
     has_images = any(item.folder.num_below for item in classes)
     return FoundClasses(classes, unread, (describe_subsets(names),) if has_images else ())
@@ -226,13 +241,20 @@ def _is_alone(item: ClassFolder, by_subset: Iterable[Sequence[ClassFolder]]) -> 
     return not any(other.folder.num_below for other in beside if other is not item)
 
 
-def _refuse_subsets_without_classes(top: Folder, subsets: Sequence[ClassFolder]) -> None:
+def _refuse_subsets_without_classes(
+    top: Folder, subsets: Sequence[ClassFolder], training: Sequence[ClassFolder]
+) -> None:
     counts = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in subsets)
     msg = f"The folders {counts} contain images without class folders, and no annotation file with their classes "
     msg += "was found."
-    msg += _name_others(top)
     fix = f"{_USE_CLASS_FOLDERS}, inside of each of them, or put a table or a COCO document with the labels into each."
-    raise SourceError(msg, fix)
+    raise _refuse(top, msg, fix, [item.folder for item in training])
+
+
+def _refuse(top: Folder, message: str, fix: str, named: Sequence[Folder] = ()) -> SourceError:
+    """Return the error for images without classes, with what the names of the files in some folders may tell."""
+    hint = describe_classes_in_names(name for folder in named or (top,) for name in folder.files_below())
+    return SourceError(f"{message}{hint and ' '}{hint}{_name_others(top)}", f"{fix}{hint and f' {SORT_BY_NAME}'}")
 
 
 def _name_others(top: Folder) -> str:
@@ -248,8 +270,8 @@ def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
     if holding and all(item.raw_class.casefold() in NOT_CLASSES for item in holding):
         names = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in holding)
         where = f"All images lie in {names}, which is not the name of a class"
-        msg = f"{where}, and no annotation file with their classes was found.{_name_others(top)}"
-        raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
+        fix = f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class."
+        raise _refuse(top, f"{where}, and no annotation file with their classes was found.", fix)
 
 
 def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapping: Mapping[str, str | None]) -> None:
@@ -270,10 +292,11 @@ def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapp
 
 
 def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: ProblemList) -> None:
-    """Warn where all classes are dates or numbered batches: how pictures were taken, not what they show."""
+    """Warn where all classes are dates, numbered batches or folders of a camera: no names of what pictures show."""
     names = [item.raw_class for item in folders if item.folder.num_images]
-    if len(names) > 1 and all(_DATE.fullmatch(name) or _BATCH.fullmatch(name) for name in names):
-        message = f"All classes are named like dates or batches: {', '.join(names[:5])}."
+    patterns = (_DATE, _BATCH, _CAMERA)
+    if len(names) > 1 and all(any(pattern.fullmatch(name) for pattern in patterns) for name in names):
+        message = f"All classes are named like dates, batches or folders of a camera: {', '.join(names[:5])}."
         problems.warn(top.title, message, f"{_USE_CLASS_FOLDERS}, if these are none.", kind="date_classes")
 
 

@@ -7,11 +7,25 @@ import re
 FILENAME_NAMES = (
     *("filename", "file_name", "file name", "file", "image", "image_name", "image name", "image_file", "img"),
     *("image_path", "filepath", "file_path", "path", "img_path", "images", "filenames", "photo", "picture"),
+    *("dateiname", "datei", "bild", "bildname", "fichier", "archivo", "imagen", "immagine"),
     *("url", "image_url", "name", "image_id", "img_id", "id_code", "id"),
 )
 LABEL_NAMES = (
     *("label", "labels", "class", "class_name", "classname", "category", "category_name", "label_name", "choice"),
-    *("breed", "species", "diagnosis", "dx", "tag", "tags", "class_id", "label_id", "category_id", "text"),
+    *("class name", "category name", "label name", "labelname", "class_label", "ground_truth", "groundtruth"),
+    *(
+        "klasse",
+        "kategorie",
+        "etikett",
+        "classe",
+        "catégorie",
+        "étiquette",
+        "clase",
+        "categoría",
+        "etiqueta",
+        "categoria",
+    ),
+    *("breed", "species", "diagnosis", "dx", "tag", "tags", "class_id", "classid", "label_id", "category_id", "text"),
 )
 # A class of a one-hot table may have one of these names.
 WEAK_LABEL_NAMES = ("target", "y")

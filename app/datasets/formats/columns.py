@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,13 +16,20 @@ from app.datasets.formats.column_names import (
 )
 from app.datasets.formats.column_view import MIN_SHARE, View, has_image_ending, look_at_columns
 from app.datasets.formats.one_hot import find_flags, find_one_hot
-from app.datasets.formats.subset_columns import SubsetColumns, find_subset_columns, has_subset_name
+from app.datasets.formats.subset_columns import (
+    SubsetColumns,
+    find_subset_columns,
+    has_subset_name,
+    is_subset_cell,
+)
 from app.datasets.formats.tables import Table, is_measure, is_number
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
 
 _MAX_TARGETS = 1000
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ,]+\d.*)?|\d{1,2}:\d\d(:\d\d.*)?", re.DOTALL)
+_BOXES = re.compile(r"([^\s\d]\S* +)?(-?\d+(\.\d+)? +){3,5}-?\d+(\.\d+)?( .*)?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -79,7 +87,7 @@ def choose_columns(
         is_one_hot,
         _describe(view, filename, targets, subsets, others, is_one_hot=is_one_hot),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
-        tuple(view.names[i] for i in others if kind == "values" and view.share(i, is_measure) >= MIN_SHARE),
+        tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
     )
 
 
@@ -139,6 +147,7 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
         return chosen, True
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled
+    plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
     return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
 
 
@@ -146,6 +155,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     named = view.find(LABEL_NAMES)
     if named is not None:
         return [named], False
+    plain = [index for index in plain if not _holds_subsets(view, index)]
     free = [i for i in plain if not ID_NAME.fullmatch(view.names[i].casefold()) and not has_subset_name(view.names[i])]
     one_hot = find_one_hot({index: view.cells[index] for index in free})
     if one_hot:
@@ -156,7 +166,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     for pool in (plain, free):
         if len(pool) == 1:
             return [pool[0]], False
-    words = [i for i in free if view.share(i, is_measure) < MIN_SHARE and _has_repeats(view.cells[i])]
+    words = [i for i in free if view.share(i, _is_no_word) < MIN_SHARE and _has_repeats(view.cells[i])]
     if len(words) == 1:
         return words, False
     flags = find_flags({index: view.cells[index] for index in free})
@@ -211,6 +221,26 @@ def _describe(
             f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
         )
     return tuple(notes)
+
+
+def _is_no_word(cell: str) -> bool:
+    """Say whether a cell is a number, a date or a time, which are seldom classes."""
+    return is_measure(cell) or _DATE.fullmatch(cell) is not None
+
+
+def _is_boxes(cell: str) -> bool:
+    """Say whether a cell has classes with the four numbers of a box behind each, as in competitions."""
+    return _BOXES.fullmatch(cell) is not None
+
+
+def _has_units(view: View, index: int) -> bool:
+    """Say whether a column holds numbers with units, percent or thousands signs rather than plain ones."""
+    return view.share(index, is_measure) >= MIN_SHARE and view.share(index, is_number) < MIN_SHARE
+
+
+def _holds_subsets(view: View, index: int) -> bool:
+    """Say whether a column named `partition` or the like holds the subset of each image and not its class."""
+    return has_subset_name(view.names[index]) and all(is_subset_cell(cell) for cell in view.cells[index])
 
 
 def _is_called_id(name: str) -> bool:

@@ -5,13 +5,13 @@ Text files, Excel workbooks and JSON Lines are read alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, Scan, SourceError, find_subset, sort_classes
+from app.datasets.formats.base import ChoiceError, FoundImage, Scan, SourceError, find_subset, shorten, sort_classes
 from app.datasets.formats.columns import choose_columns, names_files
-from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, join_parts
+from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, is_example, join_parts
 from app.datasets.formats.file_finder import FileFinder
 from app.datasets.formats.label_warnings import warn_of_labels
 from app.datasets.formats.layouts import HOLDERS
@@ -46,7 +46,7 @@ class CsvTable:
         """Say whether a table names images of the folder, or names images at all and nothing else is there."""
         if options.annotation_file is not None:
             return _is_chosen(root, options.annotation_file, options, work)
-        tables = [root / name for name in find_candidates(root, _ENDINGS, work)]
+        tables = [root / name for name in find_candidates(root, _ENDINGS, work) if not is_example(name)]
         if any(_fits(root, path, kind, options, work) for path in tables for kind in _KINDS):
             return True
         named = [path for path in tables if path.suffix.lower() in TABLE_ENDINGS]
@@ -62,15 +62,17 @@ class CsvTable:
                 for name in found
                 if not name.lower().endswith(LOOSE_ENDINGS) or _fits(root, root / name, annotation_kind, options, work)
             ]
+            found = [name for name in found if not is_example(name)] or found
 
         def fits(path: Path) -> bool:
             return _fits(root, path, annotation_kind, options, work)
 
         parts = choose_documents(root, found, options.annotation_file, "CSV file or other table", fits)
+        parts, notes = _leave_out_tables_without_values(root, parts, annotation_kind, options, work)
         scan = join_parts(
             root, [(part, _scan_table(root, part, annotation_kind, options, work)) for part in parts], work
         )
-        return split_by_folders(scan, options)
+        return split_by_folders(replace(scan, notes=(*scan.notes, *notes)), options)
 
 
 def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> bool:
@@ -83,10 +85,38 @@ def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> b
     return _names_files(root, path, options, work)
 
 
+def _leave_out_tables_without_values(
+    root: Path, parts: tuple[Part, ...], kind: AnnotationKind, options: ImportOptions, work: Work
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """Return the tables with the values that the training table has, and a note about each of the others.
+
+    Competitions ship a test.csv that names its images without the answers.
+    """
+    if kind != "values" or len(parts) < 2:
+        return parts, ()
+    names = {part: _find_value_names(root, part.path, options, work) for part in parts}
+    wanted = names[parts[0]]
+    missing = {part: [name for name in wanted if name not in names[part]] for part in parts}
+    kept = tuple(part for part in parts if not missing[part])
+    return kept, tuple(
+        f"{shorten(part.path.name)} is not read, because it has no column {shorten(missing[part][0])!r}."
+        for part in parts
+        if missing[part]
+    )
+
+
+def _find_value_names(root: Path, path: Path, options: ImportOptions, work: Work) -> tuple[str, ...]:
+    table = open_table(path, root, work)
+    return choose_columns(table, "values", options, FileFinder(root, path, work).is_found).value_names
+
+
 def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
     table = open_table(part.path, root, work)
     finder = FileFinder(root, part.path, work)
-    columns = choose_columns(table, kind, options, finder.is_found)
+    try:
+        columns = choose_columns(table, kind, options, finder.is_found)
+    except ChoiceError as error:
+        raise ChoiceError(f"{shorten(table.name)}: {error.message}", error.fix, columns=error.columns) from error
     reader = RowReader(table, columns, finder, work)
     images = reader.read(kind)
     notes = (*table.notes, *columns.notes, *reader.notes)
@@ -119,7 +149,7 @@ def _fits(root: Path, path: Path, kind: AnnotationKind, options: ImportOptions, 
         finder = FileFinder(root, path, work)
         columns = choose_columns(table, kind, options, finder.is_found)
         rows = [row.cells for row in islice(table.rows(), _MAX_TRIED_ROWS) if len(row.cells) > columns.filename]
-        return any(finder.is_found(row[columns.filename]) for row in rows if row[columns.filename].strip())
+        return any(finder.names_image(row[columns.filename]) for row in rows if row[columns.filename].strip())
     except LimitError:
         raise
     except SourceError:
@@ -138,7 +168,10 @@ def _names_files(root: Path, path: Path, options: ImportOptions, work: Work) -> 
 
 def _has_classes(root: Path, work: Work) -> bool:
     """Say whether there are folders of images for two classes, so that a table is not needed."""
-    tops = read_tree(root, work).top.folders
+    top = read_tree(root, work).top
+    while not top.num_images and len(holding := [inner for inner in top.folders if inner.num_below]) == 1:
+        (top,) = holding
+    tops = top.folders
     inner = [folder for top in tops if find_subset(top.last_name) for folder in top.folders]
     own = [folder for folder in tops if not find_subset(folder.last_name)]
     return sum(bool(folder.num_below) and folder.last_name.casefold() not in HOLDERS for folder in (*own, *inner)) > 1

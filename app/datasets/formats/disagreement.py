@@ -42,5 +42,18 @@ def find_disagreement(scan: Scan, tree: SourceTree) -> Disagreement | None:
     return Disagreement(clean_text(scan.read_documents[0]), num_other, len(scan.images)) if num_other else None
 
 
+def may_be_a_part(scan: Scan, tree: SourceTree) -> bool:
+    """Say whether a document names only some images, and its classes are names of folders as well."""
+    labels = {name.casefold() for name in scan.classes}
+    folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_below}
+    return 0 < len(scan.images) < tree.top.num_below and len(labels) > 1 and labels <= folders
+
+
+def is_other_part(scan: Scan, folders: Scan) -> bool:
+    """Say whether the folders hold more images than a document names, and none of these."""
+    named = {image.path for image in scan.images}
+    return len(folders.images) > len(named) and named.isdisjoint(image.path for image in folders.images)
+
+
 def _folder_of(image: FoundImage) -> str:
     return image.path.parent.name.casefold()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.columns import names_files
+from app.datasets.formats.document_sets import is_example
 from app.datasets.formats.json_documents import inspect_json
 from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.open_table import JSON_LINES_ENDINGS, SPREADSHEET_ENDINGS, open_table
@@ -56,6 +57,8 @@ def _find_files_of_tools(root: Path, work: Work) -> Iterator[str]:
 def _explain(root: Path, name: str, work: Work) -> tuple[str, str]:
     path = root / name
     ending = path.suffix.lower()
+    if is_example(name):
+        return f"{shorten(name)} is an example of what to hand in to a competition; its labels are made up.", ""
     if ending == ".json":
         kind = inspect_json(path, work)
         return (f"{shorten(name)} is {kind.description}.", kind.fix) if not kind.is_coco else ("", "")

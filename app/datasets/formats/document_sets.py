@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +22,7 @@ _MAX_NAMED = 10
 MAX_CANDIDATES = 20
 """Files that are looked into to find an annotation file; some tools write one beside each image."""
 _RANKS = {"train": 0, "val": 1, "test": 2}
-# Tables that competitions ship as an example of what to hand in: their labels are made up.
-_EXAMPLES = ("sample_submission", "samplesubmission", "sample-submission", "submission", "submission_format")
+_EXAMPLE = re.compile(r".*(sample|example|gender)submissions?|submissions?(sample|example|format|template)?")
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,6 @@ def choose_documents(
     if chosen is not None or len(found) < 2:
         return (Part(choose_document(root, found, chosen, what)),)
     usable = [name for name in found if fits(resolve_inside(root, name))]
-    if len(usable) > 1:
-        usable = [name for name in usable if Path(name).stem.casefold() not in _EXAMPLES] or usable
     if len(usable) == 1:
         return (Part(resolve_inside(root, usable[0])),)
     subsets = _pair(usable)
@@ -56,6 +54,11 @@ def choose_documents(
     else:
         msg = f"None of the files can be read as {what} of these images: {there}."
     raise ChoiceError(msg, "Choose the one to read (option annotation_file).", documents=usable or found)
+
+
+def is_example(name: str) -> bool:
+    """Say whether a table is an example of what to hand in to a competition: its labels are made up."""
+    return _EXAMPLE.fullmatch(re.sub(r"[\W_]+", "", Path(name).stem.casefold())) is not None
 
 
 def find_candidates(root: Path, endings: Sequence[str], work: Work) -> list[str]:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.datasets.formats.base import SourceError, clean_text, shorten
 from app.datasets.formats.layouts import HOLDERS
+from app.datasets.formats.subset_folders import find_named_subset, find_subset_of_path
 from app.datasets.formats.tree import has_image_ending, read_tree
 from app.datasets.formats.walking import find_file, split_name
 from app.datasets.formats.work import Work
@@ -84,6 +85,7 @@ class FileFinder:
         self._work = work
         self._folders = list(dict.fromkeys(_list_places(root, document, work)))
         self._files = read_tree(root, work).files
+        self._subset = find_named_subset(document.stem)
         self._by_name: dict[str, list[str]] | None = None
         self._by_stem: dict[str, list[str]] = {}
         self._by_number: dict[str, list[str]] = {}
@@ -137,6 +139,14 @@ class FileFinder:
             return False
         return True
 
+    def names_image(self, name: str) -> bool:
+        """Say whether a name leads to a file, or to several when it is that of an image without any folder."""
+        try:
+            self.find(name)
+        except NoFileError as error:
+            return error.kind == "ambiguous_file" and has_image_ending(name) and not _SEPARATORS.search(name)
+        return True
+
     def _search(self, name: str, wanted: _Wanted) -> FoundFile:
         """Look in the whole source: for the last part of the name, without its ending, without an upload prefix."""
         by_name, by_stem = self._index()
@@ -182,6 +192,8 @@ class FileFinder:
             best = _keep_best(best, [_count_common(file, wanted.parts) for file in best])
         if len(best) > 1:
             best = _keep_best(best, [(int(file.rpartition("/")[0] in self._folders), 0) for file in best])
+        if len(best) > 1 and self._subset is not None:  # trainLabels.csv means train/1.png, not test/1.png
+            best = [file for file in best if find_subset_of_path(file) == self._subset] or best
         if len(best) > 1:
             there = ", ".join(repr(clean_text(file)) for file in best[:_MAX_NAMED_FILES])
             msg = f"The name {shorten(name)!r} fits {len(best)} files: {there}."

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, ProblemList, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
+from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
 from app.datasets.formats.mask_names import warn_of_masks
 from app.datasets.formats.tree import begins_like_image, read_tree
 from app.datasets.formats.work import Work
@@ -76,11 +77,33 @@ class ImageFolders:
         if not found and not problems.num_lost:
             raise SourceError("No folder has images in it.", "Put the images of each class into a folder of its own.")
         warn_of_masks((item.name for item in found), problems)
+        _warn_of_names(found, problems)
+        notes = (*notes, *(_describe_joined(found) if nested == "own_class" else ()))
         names = name_classes((item.raw_class for item in found), problems)
         classes = sort_classes(names.values())
         labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
         images = [FoundImage(item.path, item.name, labels[names[item.raw_class]], item.split) for item in found]
         return Scan(images, tuple(classes), problems, notes)
+
+
+def _warn_of_names(found: Sequence[_Found], problems: ProblemList) -> None:
+    """Warn of a single class whose files are named by several words: these may be the classes."""
+    if len({item.raw_class for item in found}) == 1 and (hint := describe_classes_in_names(i.name for i in found)):
+        folder = found[0].name.rpartition("/")[0]
+        problems.warn(folder, f"All images are in one class. {hint}", SORT_BY_NAME, kind="doubtful_class")
+
+
+def _describe_joined(found: Sequence[_Found]) -> tuple[str, ...]:
+    """Return a note about folders of one name in different places, which became one class."""
+    places: dict[str, dict[str, None]] = {}
+    for item in found:
+        places.setdefault(item.raw_class, {})[item.name.rpartition("/")[0]] = None
+    joined = {name: list(folders) for name, folders in places.items() if len(folders) > 1}
+    if not joined:
+        return ()
+    listed = [f"{clean_text(name)} ({', '.join(map(clean_text, where[:3]))})" for name, where in joined.items()]
+    more = f"; and {len(listed) - 3:,} more" if len(listed) > 3 else ""
+    return (f"Folders of the same name were read as one class: {'; '.join(listed[:3])}{more}.",)
 
 
 def _own_files(item: ClassFolder) -> dict[str, Path]:

@@ -14,7 +14,10 @@ from app.datasets.formats.base import find_subset
 from app.datasets.formats.tree import Folder, SourceTree
 from app.regular_files import open_regular
 
-HOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "data", "dataset", "photos", "pictures", "pics"})
+HOLDERS = frozenset(
+    {"images", "image", "imgs", "img", "jpegimages", "data", "dataset", "photos", "pictures", "pics"}
+    | {"jpg", "jpgs", "jpeg", "jpegs", "png", "pngs"}
+)
 """Folders that tools and people put all images into, whatever their class."""
 _LABELS = frozenset({"labels", "label", "labeltxt", "labels_yolo"})
 _ANNOTATIONS = frozenset({"annotations", "annotation", "xml", "xmls"})

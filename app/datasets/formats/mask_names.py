@@ -8,7 +8,10 @@ from collections.abc import Iterable
 
 from app.datasets.formats.base import ProblemList, clean_text, shorten
 
-_MASK = re.compile(r"(.+?)[-_. ](?:mask|masks|seg|segmentation|gt|groundtruth)(?:[-_. ]?\d+)?", re.IGNORECASE)
+_MASK = re.compile(
+    r"(.+?)[-_. ](?:mask|masks|seg|segmentation|gt|groundtruth|ground_truth|label|labels|trimap|matte)(?:[-_. ]?\d+)?",
+    re.IGNORECASE,
+)
 _MAX_NAMED = 3
 
 

@@ -11,7 +11,7 @@ from app.datasets.formats.accounting import Inventory, account_for_files, list_n
 from app.datasets.formats.archive_kinds import FIX, find_other_archive
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text, subset_of
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
-from app.datasets.formats.disagreement import find_disagreement
+from app.datasets.formats.disagreement import find_disagreement, is_other_part, may_be_a_part
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.document_sets import find_candidates
 from app.datasets.formats.layouts import NOT_CLASSES, find_tool_layout
@@ -154,6 +154,8 @@ def _scan_first(
         raise result
     if isinstance(result, Scan) and result.images:
         return _prefer_folders(readings, result, rewind, root, source, options)
+    if isinstance(result, Scan) and any(group.kind == "ambiguous_file" for group in result.problems.groups):
+        return readings[0], result  # the images are there, so the folders are no substitute for the labels
     rewind_others = source.work.mark_problems()
     for reading in readings[1:]:
         other = _try_scan(reading, root, source, options)
@@ -182,9 +184,11 @@ def _prefer_folders(
     """
     tree = read_tree(root, source.work)
     found = None if options.target_columns else find_disagreement(scan, tree)
-    if found is None:
-        return readings[0], scan
     folders = next((reading for reading in readings[1:] if not reading.format.document_endings), None)
+    if found is None:
+        if folders is None or options.annotation_file is not None or not may_be_a_part(scan, tree):
+            return readings[0], scan
+        return _prefer_larger_part(readings[0], folders, scan, rewind, root, source, options)
     if folders is not None and len(scan.images) < tree.top.num_below:
         rewind()
         other = _try_scan(folders, root, source, options)
@@ -196,6 +200,26 @@ def _prefer_folders(
     fix = "Check which are right. To use the folders, choose the format image_folders."
     scan.problems.warn(found.document, found.message, fix, kind="other_folder")
     return readings[0], scan
+
+
+def _prefer_larger_part(
+    reading: _Reading,
+    folders: _Reading,
+    scan: Scan,
+    rewind: Callable[[], None],
+    root: Path,
+    source: Source,
+    options: ImportOptions,
+) -> tuple[_Reading, Scan]:
+    """Return the folders of classes instead of a document for other images, such as those of one subset, if fewer."""
+    rewind()
+    other = _try_scan(folders, root, source, options)
+    if isinstance(other, Scan) and is_other_part(scan, other):
+        named = clean_text(scan.read_documents[0]) if scan.read_documents else reading.format.name
+        note = f"Read as {folders.format.name}: {named} names {len(scan.images):,} other images only and is not read."
+        return folders, replace(other, notes=(*other.notes, note))
+    rewind()
+    return reading, _scan(reading, root, source, options)
 
 
 def _try_scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan | SourceError:

@@ -1,4 +1,4 @@
-"""Reads the first sheet with data of an Excel workbook (.xlsx) as a table. A workbook is a zip of XML: its size is
+"""Reads the sheet of an Excel workbook (.xlsx) that names images as a table. A workbook is a zip of XML: its size is
 checked before a parser sees it.
 """
 
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.column_names import FILENAME_NAMES
+from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.tables import Row
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -38,6 +40,7 @@ _MAX_RATIO = 500
 _PEEKED_BYTES = 4096
 _MAX_CELLS = 20_000_000
 _SEARCHED_ROWS = 50
+_BEST = 3
 _LEADING_ZEROS = re.compile(r"0{1,30}")
 
 
@@ -101,7 +104,7 @@ def _refuse_entities(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
 
 
 def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
-    """Return the rows of the first sheet that has at least two filled rows, and which sheet that is."""
+    """Return the rows of the sheet that names images, else of the first with at least two filled rows, and a note."""
     # It takes 0.2 s, which only an import of a workbook should pay.
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import CellCoordinatesException, InvalidFileException
@@ -112,10 +115,17 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
             warnings.simplefilter("ignore")  # about styles and other parts that are not read
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
             sheets = list(book.worksheets)
+            titles = [sheet.title for sheet in sheets]
+            found: dict[int, tuple[list[Row], str]] = {}
             for sheet in sheets:
                 rows = _read_sheet(sheet, path, work)
-                if sum(any(row.cells) for row in rows[:_SEARCHED_ROWS]) > 1:
-                    return rows, _describe(sheet.title, [other.title for other in sheets])
+                fit = _rate(rows[:_SEARCHED_ROWS])
+                found.setdefault(fit, (rows, sheet.title))
+                if fit == _BEST:
+                    break
+            best = max(found, default=0)
+            if best:
+                return found[best][0], _describe(found[best][1], titles)
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror or error}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
@@ -125,6 +135,16 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
         msg = f"{path.name} is damaged: {shorten(str(error), 200)}."
         raise SourceError(msg, "Open it in a spreadsheet program and save it again, or save it as CSV.") from error
     raise SourceError(f"The workbook {path.name} is empty.", "Write one row per image: its file name and its target.")
+
+
+def _rate(rows: list[Row]) -> int:
+    """Return how surely a sheet is a table of images, from 0 for one without rows to 3 for one with file names."""
+    filled = [[cell.strip() for cell in row.cells if cell.strip()] for row in rows if any(row.cells)]
+    if len(filled) < 2:
+        return 0
+    if any(has_image_ending(cell) for cells in filled for cell in cells):
+        return _BEST
+    return 2 if any(cell.casefold() in FILENAME_NAMES for cells in filled if len(cells) > 1 for cell in cells) else 1
 
 
 def _read_sheet(sheet: ReadOnlyWorksheet, path: Path, work: Work) -> list[Row]:

@@ -12,6 +12,7 @@ from app.schemas.datasets import SplitValue
 
 SUBSET_WORDS: Mapping[str, SplitValue] = MappingProxyType(
     {**SUBSET_FOLDERS, "trn": "train", "dev": "val", "development": "val", "eval": "val", "tst": "test"}
+    | {"unassigned": "none"}  # Vertex AI
 )
 SUBSET_NAMES = frozenset(
     {"split", "splits", "subset", "set", "partition", "fold", "dataset", "data_set", "data_split", "dataset_split"}
@@ -99,13 +100,19 @@ def has_subset_name(name: str) -> bool:
     return _plain(name) in SUBSET_NAMES
 
 
+def is_subset_cell(cell: str) -> bool:
+    """Say whether a cell can stand for a subset: nothing, a word such as `train`, or the number of a fold."""
+    text = cell.strip().casefold()
+    return not text or text in SUBSET_WORDS or (text.isascii() and text.isdigit() and len(text) < 3)
+
+
 def subset_of_words(stem: str) -> tuple[SplitValue, str] | None:
     """Return the subset that one word of a document's name stands for, and the name without it.
 
     instances_train2017 is ("train", "instances_2017"); a name with no such word, or with two, has none.
     """
     words = [word for word in re.split(r"([^A-Za-z]+)", stem.casefold()) if word]
-    places = [index for index, word in enumerate(words) if word in SUBSET_WORDS]
+    places = [index for index, word in enumerate(words) if SUBSET_WORDS.get(word, "none") != "none"]
     if len(places) != 1:
         return None
     rest = [word for index, word in enumerate(words) if index != places[0]]

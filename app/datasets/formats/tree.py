@@ -142,6 +142,11 @@ def has_image_ending(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_ENDINGS  # noqa: PTH122 - asked for each of a million names
 
 
+def _is_icloud_placeholder(name: str) -> bool:
+    """Say whether a file stands for an image that a Mac has not downloaded: `.photo.jpg.icloud` for `photo.jpg`."""
+    return name.startswith(".") and name.endswith(".icloud") and has_image_ending(name[1 : -len(".icloud")])
+
+
 def begins_like_image(path: Path) -> bool:
     """Say whether the first bytes of a file are those of an image, of a format that can be read or not."""
     try:
@@ -223,7 +228,9 @@ class _Walk:
 
     def _take(self, folder: Folder, entry: os.DirEntry[str]) -> None:
         name = entry.name
-        if is_junk(name):
+        if _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
+            folder.images.append(name)  # an image that is still missing, which its content says
+        elif is_junk(name):
             self._count_hidden(folder, entry)
         elif entry.is_symlink():
             self._take_link(folder, entry)

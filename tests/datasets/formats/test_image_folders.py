@@ -158,6 +158,42 @@ def test_two_levels_of_folders_are_a_question_and_not_a_guess(tmp_path: Path, ou
     assert look_at(root, nested_folders="own_class").class_counts == {"x": 4, "y": 4}
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(("a", "house"), ("b", "yard")), (("a", "x"), ("b", "x/y")), (("train", "a"), ("train", "b"))],
+)
+def test_folders_of_one_name_that_become_one_class_are_named(
+    tmp_path: Path, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    folders = [f"{'/'.join(first)}/outdoor", f"{'/'.join(second)}/outdoor", f"{first[0]}/abbey/door", "c/gate"]
+    report = look_at(write_source(tmp_path / "in", two_in(*folders)), nested_folders="own_class")
+    assert report.class_counts["outdoor"] == 4
+    (note,) = [note for note in report.notes if "of the same name" in note]
+    assert all(folder in note for folder in folders[:2])
+    assert "gate" not in note
+
+
+@pytest.mark.parametrize("names", [("100CANON", "101CANON"), ("101_PANA", "102_0612"), ("202401__", "202402__")])
+def test_folders_of_cameras_are_doubted(tmp_path: Path, names: tuple[str, str]) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(*names)))
+    assert (report.num_images, [group.kind for group in report.groups]) == (4, ["date_classes"])
+
+
+@pytest.mark.parametrize("names", [("100CANON", "cat"), ("100", "101"), ("100 ducks", "101 ducks")])
+def test_folders_that_are_not_all_of_a_camera_are_classes(tmp_path: Path, names: tuple[str, str]) -> None:
+    assert look_at(write_source(tmp_path / "in", two_in(*names))).num_problems == 0
+
+
+@pytest.mark.parametrize("name", [".a.jpg.icloud", ".b c.HEIC.icloud", ".3.png.icloud"])
+def test_an_image_that_is_still_in_icloud_is_lost_by_name(tmp_path: Path, name: str) -> None:
+    root = write_source(tmp_path / "in", two_in("cat", "dog"), {f"cat/{name}": "bplist00", "cat/.x.icloud": "bplist00"})
+    report = look_at(root)
+    assert (report.num_images, report.num_files, report.num_lost) == (4, 5, 1)
+    (problem,) = report.problems
+    assert problem.file == f"cat/{name}"
+    assert "iCloud" in problem.message
+
+
 @pytest.mark.parametrize("names", [("2024-01-01", "2024-01-02"), ("batch1", "Batch_2"), ("20240131", "20240201")])
 def test_classes_named_like_dates_are_doubted(tmp_path: Path, names: tuple[str, str]) -> None:
     report = look_at(write_source(tmp_path / "in", two_in(*names)))
@@ -271,6 +307,31 @@ def test_a_folder_of_images_beside_the_classes_of_a_subset_is_doubted(tmp_path: 
     (remedy,) = [remedy for group in look_at(root).groups for remedy in group.remedies]
     assert remedy.options == {"class_mapping": {name: None}}
     assert look_at(root, **remedy.options).class_counts == {"cat": 4, "dog": 2}
+
+
+@pytest.mark.parametrize("holder", ["data", "Dataset", "images"])
+@pytest.mark.parametrize("beside", [["results/loss.png"], ["venv/lib/icons/a.png", "plot.png"], ["Examples/1.png"]])
+def test_class_folders_in_data_are_read_beside_a_few_other_images(
+    tmp_path: Path, holder: str, beside: list[str]
+) -> None:
+    images = two_in(f"{holder}/cat", f"{holder}/dog")
+    report = look_at(write_source(tmp_path / "in", [*images, *beside]))
+    assert (report.class_counts, report.num_lost) == ({"cat": 2, "dog": 2}, len(beside))
+    assert f"The classes are read from {holder}." in report.notes
+
+
+def test_subsets_in_data_are_read_beside_a_few_other_images(tmp_path: Path) -> None:
+    images = two_in("data/train/cat", "data/train/dog", "data/test/cat", "data/test/dog")
+    report = look_at(write_source(tmp_path / "in", [*images, *two_in("results")]))
+    assert (report.class_counts, report.split_counts) == ({"cat": 4, "dog": 4}, {"train": 4, "test": 4})
+    assert report.num_lost == 2
+
+
+@pytest.mark.parametrize("folders", [["data/x", "data/y", "cat", "dog", "cow"], ["data/x", "cat", "dog"]])
+def test_class_folders_beside_data_stay_classes(tmp_path: Path, folders: list[str]) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(*folders)))
+    assert {"cat", "dog"} <= set(report.class_counts)
+    assert report.num_lost == 2 * sum("/" in folder for folder in folders)
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_a_class_called_images_beside_others_is_doubted_and_can_be_left_out(tmp_
     assert (without.class_counts, without.num_lost, without.num_files) == ({"cat": 2, "dog": 2}, 0, 6)
 
 
-@pytest.mark.parametrize("name", ["unlabeled", "Unsorted", "todo"])
+@pytest.mark.parametrize("name", ["unlabeled", "Unsorted", "todo", "_unlabeled", "no_label"])
 def test_a_folder_of_images_without_a_class_is_doubted(tmp_path: Path, name: str) -> None:
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog", name)))
     (group,) = report.groups

@@ -12,7 +12,11 @@ from tests.datasets.formats.sources import look_at, problems_of, write_source
 
 
 @pytest.mark.parametrize(
-    "mask", ["a_mask.png", "a-Mask.tif", "a_mask_1.png", "a.seg.png", "a_gt.png", "a_segmentation.png", "a masks.jpg"]
+    "mask",
+    [
+        *("a_mask.png", "a-Mask.tif", "a_mask_1.png", "a.seg.png", "a_gt.png", "a_segmentation.png", "a masks.jpg"),
+        *("a_label.bmp", "a_GT.png", "a-trimap.png", "a_ground_truth.png"),
+    ],
 )
 def test_a_mask_beside_its_image_is_named(mask: str) -> None:
     problems = Work().new_problems()

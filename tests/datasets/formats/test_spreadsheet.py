@@ -205,3 +205,18 @@ def test_any_bytes_with_the_name_of_a_workbook_are_read_or_refused(tmp_path: Pat
         path.write_bytes(content)
         with contextlib.suppress(SourceError):
             read(path)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [["Project", "Bridge"], ["Author", "Ada"]],
+        [["Class", "Meaning"], ["1", "crack"], ["2", "none"]],
+        [["Name", "Role"], ["Ada", "chief"]],
+    ],
+)
+def test_a_sheet_about_the_project_does_not_hide_the_table(tmp_path: Path, first: list[list[str]]) -> None:
+    path = write_book(tmp_path / "a.xlsx", first, [["Picture", "width"], ["0.png", 1], ["1.png", 2]])
+    table = SpreadsheetTable(path, path.name, Work())
+    assert [row.cells for row in table.rows()][1] == ["0.png", "1"]
+    assert table.notes == ("Sheet: 'Sheet 1'. Sheets that are not read: Sheet 0.",)
