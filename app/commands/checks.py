@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any, Literal
 
+from app.commands.output import show_time
 from app.config import Settings
+from app.plurals import count
 
 State = Literal["ok", "note", "broken"]
 MIN_PYTHON = (3, 10)
@@ -157,9 +159,10 @@ def check_documents(settings: Settings) -> Check:
     details = {"path": str(root), "num_projects": num_projects, "set_aside": aside, "unreadable": unreadable}
     if problems:
         names = ", ".join([*aside, *unreadable][:5])
-        text = f"{len(aside)} damaged files were moved to .corrupt and {len(unreadable)} cannot be read: {names}"
+        moved = f"{count(len(aside), 'damaged file')} in .corrupt"
+        text = f"{moved}, {count(len(unreadable), 'file')} that cannot be read: {names}"
         return Check("workspace", "broken", text, details)
-    return Check("workspace", "ok", f"{num_projects} projects in {root}", details)
+    return Check("workspace", "ok", f"{count(num_projects, 'project')} in {root}", details)
 
 
 def check_leftovers(settings: Settings) -> Iterator[Check]:
@@ -189,7 +192,7 @@ def check_lock(settings: Settings) -> Check:
             return Check("server", "ok", "No server is running on this workspace.")
     except Timeout:
         holder = read_server_info(paths)
-        text = f"Process {holder.pid}, started {holder.started_at}" if holder else "An unknown process"
+        text = f"Process {holder.pid}, started {show_time(holder.started_at)}" if holder else "An unknown process"
         return Check("server", "ok", f"{text}, is running on this workspace.", holder.model_dump() if holder else {})
     except OSError as error:
         return Check("server", "note", f"Cannot check whether a server is running on this workspace: {error}")

@@ -31,7 +31,8 @@ def compare_experiments(
 def print_comparison(out: Output, comparison: Comparison) -> None:
     """Print the settings that differ, the metrics, the verdicts and what to know beforehand."""
     names = [item.name for item in comparison.experiments]
-    out.table(["setting", *names], [(item.key, *map(show, item.values)) for item in comparison.settings])
+    if comparison.settings:
+        out.table(["setting", *names], [(item.key, *map(show, item.values)) for item in comparison.settings])
     rows = [
         (metric.title, *(describe_figure(item, metric.name) for item in comparison.experiments))
         for metric in comparison.headline_metrics
@@ -39,7 +40,7 @@ def print_comparison(out: Output, comparison: Comparison) -> None:
     out.table(["metric", *names], rows)
     for limit in comparison.name_limits():
         out.text(limit)
-    if comparison.conclusion:
+    if comparison.conclusion and len(comparison.tests) != 1:  # a single test says the same
         out.text(f"{comparison.conclusion}.")
     for test in comparison.tests:
         out.text(describe_test(test))

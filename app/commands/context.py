@@ -115,6 +115,6 @@ def find_id(noun: str, text: str, prefix: str, list_all: Callable[[], Iterable[_
     if len(found) == 1:
         return found[0]
     if found:
-        raise CommandError(f"{len(found)} {noun}s are named {text!r}; use an id: {', '.join(found)}.")
+        raise CommandError(f"{len(found)} {noun}s are named {text!r}; use an ID: {', '.join(found)}.")
     names = ", ".join(sorted({item.name for item in everything})[:20]) or "none"
     raise CommandError(f"There is no {noun} {text!r}. Known: {names}.")

@@ -11,8 +11,11 @@ from app.commands.arguments import Checkpoint, Detach, Experiment, Project
 from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
 from app.commands.output import Output, show
+from app.plurals import count
 from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
+
+SUBSETS = {"train": "training", "val": "validation", "test": "test"}
 
 app = typer.Typer(no_args_is_help=True, help="Measure the accuracy of a trained model on the test images.")
 
@@ -90,8 +93,8 @@ def list_results(
         )
         for item in results.items
     ]
-    line.out.table(["file", "subset", "truth", "prediction"], rows)
-    line.out.text(f"Page {results.page} of {results.total_pages}, {results.total_items} images.")
+    line.out.table(["file", "subset", "ground truth", "prediction"], rows)
+    line.out.text(f"Page {results.page} of {results.total_pages}, {count(results.total_items, 'image')}.")
 
 
 def print_evaluation(out: Output, view: EvaluationView) -> None:
@@ -100,8 +103,9 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
     if view.evaluation is None or view.aggregate is None:
         out.text(f"Evaluation: {view.evaluation.status if view.evaluation else 'none'}")
         return
-    subsets = ", ".join(view.evaluation.split_subsets)
-    out.text(f"{view.aggregate.get('num_images', '?')} images of {subsets}, checkpoint {view.evaluation.checkpoint}.")
+    subsets = " and ".join(SUBSETS[name] for name in view.evaluation.split_subsets)
+    images = count(int(view.aggregate.get("num_images", 0)), f"{subsets} image")
+    out.text(f"{images}, {view.evaluation.checkpoint} checkpoint.")
     out.table(["metric", "value", "95 % interval"], metric_rows(view.aggregate))
     for note in explain_figures(view.evaluation.split_subsets, view.aggregate):
         out.text(note)

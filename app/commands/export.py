@@ -14,8 +14,10 @@ from app.commands.output import Output
 from app.commands.settings import parse_assignments
 from app.schemas.export import ExportRecord, ExportRequest, ParityCertificate
 
+NONE = "No exports yet. Create one with: ai-studio export run PROJECT EXPERIMENT"
+
 app = typer.Typer(no_args_is_help=True, help="Export a trained model as a file for other programs.")
-ExportArgument = Annotated[str, typer.Argument(help="Id of an export.", metavar="EXPORT")]
+ExportArgument = Annotated[str, typer.Argument(help="ID of an export.", metavar="EXPORT")]
 
 
 @app.command("run")
@@ -64,7 +66,7 @@ def list_exports(ctx: typer.Context, project: Project) -> None:
         (item.id, item.experiment_id, item.format, item.status, item.validation.passed if item.validation else None)
         for item in exports
     ]
-    line.out.table(["id", "experiment", "format", "status", "passed"], rows)
+    line.out.table(["id", "experiment", "format", "status", "certificate passed"], rows, empty=NONE)
 
 
 @app.command("show")
@@ -133,7 +135,7 @@ def read_certificate(line: CommandLine, project_id: str, export_id: str) -> Pari
 
 def print_export(out: Output, record: ExportRecord) -> None:
     """Print an export."""
-    size = f"{record.output_size_mb:.2f} MB" if record.output_size_mb is not None else "-"
+    size = f"{record.output_size_mb:.2f} MiB" if record.output_size_mb is not None else "-"
     out.text(f"{record.id}: {record.status}, {record.format}, {record.output_file or '-'}, {size}.")
     if record.error:
         out.note(f"{record.error.type}: {record.error.message}")
@@ -159,5 +161,5 @@ def print_certificate(out: Output, certificate: ParityCertificate | None) -> Non
 def _download(line: CommandLine, project_id: str, export_id: str, output: Path, *, is_bundle: bool) -> Path:
     store = line.client.exports.download_bundle if is_bundle else line.client.exports.download
     path = store(project_id, export_id, output)
-    line.out.text(f"Saved {path} ({path.stat().st_size / 2**20:.2f} MB).")
+    line.out.text(f"Saved {path} ({path.stat().st_size / 2**20:.2f} MiB).")
     return path

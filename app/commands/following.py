@@ -7,12 +7,13 @@ from typing import Any
 
 from app.client import StreamEvent
 from app.commands.context import CommandLine, interruptible
-from app.commands.output import show
+from app.commands.output import show, show_duration
 from app.commands.progress import ProgressDisplay
 from app.schemas.experiments import ExperimentRecord
 
 FIRST_COLUMNS = ("train_loss", "val_loss")
 LAST_COLUMNS = ("lr", "duration_s")
+PHASES = {"init": "preparing", "fit": "training", "eval": "validating", "finalize": "finishing"}
 
 
 def follow(line: CommandLine, project_id: str, experiment_id: str) -> ExperimentRecord:
@@ -48,5 +49,6 @@ def describe_epoch(epoch: Mapping[str, Any]) -> str:
 def describe_progress(data: Mapping[str, Any]) -> str:
     """Return where a run is, with the time that is left."""
     eta_s = data.get("eta_s")
-    left = f", {eta_s:.0f} s left" if isinstance(eta_s, int | float) else ""
-    return f"epoch {data.get('epoch')}/{data.get('epochs')} {data.get('phase', '')}{left}"
+    left = f", {show_duration(eta_s)} left" if isinstance(eta_s, int | float) else ""
+    phase = PHASES.get(str(data.get("phase")), "training")
+    return f"steps, epoch {data.get('epoch')} of {data.get('epochs')}, {phase}{left}"

@@ -34,14 +34,19 @@ class Output:
         if not self.is_json:
             self._console().print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-        """Print a table for people; numbers stand to the right."""
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None, empty: str = ""
+    ) -> None:
+        """Print a table for people, or the text `empty` when it has no rows; numbers stand to the right."""
         if self.is_json:
             return
         from rich.table import Table
         from rich.text import Text
 
         cells = [list(row) for row in rows]
+        if empty and not cells:
+            self.text(empty)
+            return
         table = Table(title=title, box=None, title_justify="left", pad_edge=False, header_style="bold")
         table.show_header = any(columns)
         for index, column in enumerate(columns):
@@ -75,6 +80,19 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     return value
+
+
+def show_time(iso: str) -> str:
+    """Return a time of a record to the second; all of them are UTC."""
+    return f"{iso[:10]} {iso[11:19]} UTC"
+
+
+def show_duration(duration_s: float) -> str:
+    """Return a duration such as "45 s", "12 min" or "2 h 5 min"."""
+    if duration_s < 120:
+        return f"{duration_s:.0f} s"
+    hours, minutes = divmod(round(duration_s / 60), 60)
+    return f"{hours} h {minutes} min" if hours >= 2 else f"{60 * hours + minutes} min"
 
 
 def show(value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.client import StudioApiError
 from app.commands.arguments import Experiment, Project
 from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
@@ -36,10 +37,14 @@ def predict_images(
         raise CommandError("--target needs --explain FILE.")
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
-    found = [
-        (image, line.client.predictions.predict(project_id, experiment_id, image, explain=bool(explain), target=target))
-        for image in images
-    ]
+    found = []
+    for image in images:
+        try:
+            predict = line.client.predictions.predict
+            found.append((image, predict(project_id, experiment_id, image, explain=bool(explain), target=target)))
+        except StudioApiError as error:
+            message = f"{image}: {error.message}"
+            raise StudioApiError(error.code, message, error.details, error.status) from error
     answers = [{"file": str(image)} | item.model_dump(mode="json", exclude={"heat_map"}) for image, item in found]
     line.out.document({"predictions": answers})
     rows = [

@@ -9,6 +9,8 @@ import typer
 from app.commands.arguments import Project
 from app.commands.context import command_line, find_project
 
+NONE = "No projects yet. Create one with: ai-studio project create NAME --task classification"
+
 app = typer.Typer(no_args_is_help=True, help="Create, list and delete projects.")
 
 
@@ -19,7 +21,7 @@ def list_projects(ctx: typer.Context) -> None:
     found = line.client.projects.list_with_problems()
     line.out.document(found)
     rows = [(item.id, item.name, item.task, item.num_images, item.num_experiments) for item in found.projects]
-    line.out.table(["id", "name", "task", "images", "experiments"], rows)
+    line.out.table(["id", "name", "task", "images", "experiments"], rows, empty=NONE)
     for item in found.corrupt:
         line.out.note(f"Cannot be read and was moved to .corrupt: {item.path} ({item.reason})")
 

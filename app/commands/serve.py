@@ -26,8 +26,9 @@ WorkspaceOption = Annotated[
 def run_server(host: HostOption = None, port: PortOption = None, workspace: WorkspaceOption = None) -> None:
     """Run the server until Ctrl-C.
 
-    Options override AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. The token that addresses
-    other than loopback need comes from AI_STUDIO_TOKEN only: other users can read a command line.
+    Options override AI_STUDIO_HOST, AI_STUDIO_PORT and AI_STUDIO_WORKSPACE_ROOT. An address
+    other than loopback needs a token in AI_STUDIO_TOKEN. There is no option for it, because other users of
+    this machine can read command lines.
     """
     with quiet_imports():
         from app.api.security.addresses import UnsafeListenError, check_listen_address

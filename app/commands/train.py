@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,8 @@ from app.commands.settings import parse_assignments, sort_settings
 from app.schemas.experiments import ExperimentRecord, RunStarted
 
 LOG_PAUSE_S = 1.0
+NONE = "No experiments yet. Create and train one with: ai-studio train run PROJECT NAME --split SPLIT"
+_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[\d.]*Z(?= )", re.MULTILINE)  # of a line in a log
 
 app = typer.Typer(no_args_is_help=True, help="Create and train experiments, and follow their runs.")
 NewName = Annotated[str, typer.Argument(help="Name of the new experiment.", metavar="NAME")]
@@ -179,7 +182,7 @@ def list_experiments(ctx: typer.Context, project: Project) -> None:
     rows = [
         (item.id, item.name, item.status, item.model.backbone, _show_metrics(item.best_metric)) for item in experiments
     ]
-    line.out.table(["id", "name", "status", "model", "best"], rows)
+    line.out.table(["id", "name", "status", "model", "best"], rows, empty=NONE)
 
 
 @app.command("metrics")
@@ -212,7 +215,7 @@ def show_logs(
         chunk = line.client.experiments.logs(project_id, experiment_id, offset)
         line.out.document(chunk)
         if chunk.text:
-            line.out.text(chunk.text.rstrip("\n"))
+            line.out.text(_TIME.sub(lambda found: f"{found[1]} {found[2]}", chunk.text.rstrip("\n")))
         if chunk.is_complete or (not follow_end and chunk.next_offset == offset):
             return
         if chunk.next_offset == offset:
@@ -232,7 +235,7 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
         ("best epoch", record.best_epoch),
         *record.final_metrics.items(),
         *(
-            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MB")
+            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MiB")
             for name, item in record.checkpoints.items()
         ),
     ]
@@ -274,7 +277,7 @@ def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: b
         line.out.note(f"Warning: {warning}")
     if detach:
         line.out.document(started)
-        line.out.text(f"The training is running on the server as {started.run_id}.")
+        line.out.text(f"The training is running on the server as {started.run_id} of {started.experiment_id}.")
         return
     record = follow(line, project_id, started.experiment_id)
     print_experiment(line, record)

@@ -33,7 +33,7 @@ _REASONS: dict[ExperimentStatus, str] = {
     "created": "Not trained yet.",
     "pending": "Its training is queued.",
     "training": "It is still being trained.",
-    "paused": "Its training is paused. Resume it, or choose Stop and keep.",
+    "paused": "Its training is paused. Resume it, or choose Keep best checkpoint.",
     "failed": "Its training failed.",
     "cancelled": "Its training was cancelled.",
     "interrupted": "Its training was interrupted. Resume it first.",

@@ -17,6 +17,7 @@ from app.tasks.base import TaskSpec
 M = TypeVar("M", bound=BaseModel)
 MAX_PROBLEMS = 100  # nobody reads more, and there can be tens of thousands
 GPU_PRECISIONS = frozenset({"16-mixed"})
+UNKNOWN_FIELD = "There is no such field or setting."
 
 
 MODEL_SETTINGS_AMONG_HYPERPARAMETERS = ("dropout",)
@@ -123,7 +124,10 @@ def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
         return model.model_validate(values)
     except ValidationError as error:
         problems = [
-            FieldProblem(field=".".join([area, *(str(part) for part in item["loc"])]), message=item["msg"])
+            FieldProblem(
+                field=".".join([area, *(str(part) for part in item["loc"])]),
+                message=UNKNOWN_FIELD if item["type"] == "extra_forbidden" else item["msg"],
+            )
             for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
         ]
         msg = "Request validation failed."

@@ -378,8 +378,9 @@ def _refuse_continuing(project_id: str, record: ExperimentRecord, verb: str) -> 
     path = f"/api/training/{project_id}/experiments/{record.id}/more"
     body = {"epochs": int(record.hyperparameters["max_epochs"])}
     msg = (
-        f"An experiment that is completed cannot be {verb}. To train it for more epochs, POST to {path}: it makes a "
-        f"fork that starts from the last checkpoint. Restart or duplicate it to train from scratch."
+        f"An experiment that is completed cannot be {verb}. To train it for more epochs, create a fork that starts "
+        f"from its last checkpoint (POST {path}, or `ai-studio train more`). To train from scratch, restart or "
+        f"duplicate it."
     )
     return ConflictError(msg, {"more_epochs": {"method": "POST", "path": path, "body": body}})
 

@@ -205,8 +205,9 @@ class TrainingViewService:
 def say_locked(record: ExperimentRecord) -> str:
     """Return why the settings of an experiment cannot be changed now, with what to do; empty when they can."""
     if record.status in ACTIVE_EXPERIMENT_STATUSES:
-        verb = "is queued" if record.status == "pending" else "is in progress"
-        return f"A run {verb} with these settings. You can change them when it is finished."
+        if record.status == "pending":
+            return "A run is queued with these settings. Remove it from the queue to change them."
+        return "A run is in progress with these settings. You can change them when it is finished."
     if record.status == "completed":
         return "The model was trained with these settings. Duplicate the experiment to try others."
     return ""

@@ -19,7 +19,7 @@ FILTERS = {
     ),
 }
 READING = """1. Decode the first frame.
-2. Bring it to 8-bit RGB. Grey levels are repeated in all three channels, and palettes are looked up.
+2. Convert it to 8-bit RGB. Grey levels are repeated in all three channels, and palettes are looked up.
    {alpha}
    {deep}
    {wide}
@@ -28,18 +28,18 @@ READING = """1. Decode the first frame.
 4. Resize as below."""
 _DEEP_ALONE = """16-bit grey levels are divided by 257 and rounded, halves to the even number. Floating-point values
    are taken as 0 to 1 or 0 to 255 when they lie there, else stretched from the least to the greatest of the image."""
-SCRIPT = """`predict.py` takes files and folders, which are read with everything below them:
+SCRIPT = """`predict.py` takes files and folders, including their subfolders:
 
 ```
-python predict.py photos/ one.jpg                         # a line for each image
+python predict.py photos/ one.jpg                         # one line per image
 python predict.py --csv --output found.csv photos/        # a table: file, class, confidence, probabilities
 python predict.py --json --output found.json photos/
 ```
 
-Tables are UTF-8, with an apostrophe before a text that a spreadsheet would take for a formula. A file that cannot be
-read is named on standard error with the reason, the others go on, and the exit code is 1 then."""
+Tables are UTF-8. A text that a spreadsheet would run as a formula gets an apostrophe in front. A file that cannot be
+read is named on standard error with the reason. The other files are still predicted, and the exit code is 1."""
 _SOURCES = {
-    "evaluation": "an evaluation",
+    "evaluation": "evaluation",
     "validation": "validation during training; the same images chose the epoch",
     "training": "training, on the training images themselves",
 }
@@ -55,13 +55,14 @@ def write_readme(
         _list_files(spec),
         "## Run it\n\n" + _usage(spec),
         f"## Input\n\n`images`: uint8, (batch, 3, {height}, {width}), channels red, green, blue, levels 0 to 255."
-        "\nDo not scale or normalise: the file does that itself.",
+        "\nDo not scale or normalise the values: the model does that.",
         "## From a file to the input\n\n" + describe_reading(metadata),
         _describe_resizing(metadata.resize, (height, width), metadata.preprocessing.letterbox_grey),
         "## Outputs\n\n" + _describe_outputs(metadata, outputs),
-        "## How good it is\n\n" + _describe_measurements(metadata),
+        "## Metrics\n\n" + _describe_measurements(metadata),
         f"## Certificate\n\n{_describe_certificate(certificate)}",
-        f"## Origin\n\nExperiment {metadata.experiment_id}, run {metadata.run_id}, exported {metadata.created_at}."
+        f"## Origin\n\nExperiment {metadata.experiment_id}, run {metadata.run_id}, "
+        f"exported {_show_time(metadata.created_at)}."
         f"\nLicence of the architecture: {metadata.licence}.",
     ]
     return "\n\n".join(parts) + "\n"
@@ -73,7 +74,7 @@ def describe_reading(metadata: ModelMetadata) -> str:
     if metadata.background is not None:
         red, green, blue = metadata.background
         alpha = (
-            f"Where an image is transparent, lay it on the colour ({red}, {green}, {blue}): for red\n"
+            f"Where an image is transparent, composite it over the colour ({red}, {green}, {blue}): for red\n"
             f"   `(alpha * level + (255 - alpha) * {red}) / 255`, rounded, and so on. Alpha that is 0 everywhere is "
             "ignored."
         )
@@ -87,8 +88,8 @@ def describe_reading(metadata: ModelMetadata) -> str:
 def _describe_scale(scale: PixelScale) -> str:
     text = (
         f"Grey values of more than 8 bits, whole or floating-point, become\n"
-        f"   `(value - {scale.min!r}) * 255 / {scale.max - scale.min!r}`, cut to 0 .. 255 and rounded, halves to the "
-        "even number.\n   NaN and infinite values become 0."
+        f"   `(value - {scale.min!r}) * 255 / {scale.max - scale.min!r}`, clipped to 0 .. 255 and rounded, halves to "
+        "the even number.\n   NaN and infinite values become 0."
     )
     if scale.has_unit_images:
         text += (
@@ -98,11 +99,16 @@ def _describe_scale(scale: PixelScale) -> str:
     return f"{text}\n   In a TIFF where 0 is white, the level is taken from 255 afterwards."
 
 
+def _show_time(iso: str) -> str:
+    """Return a time of a record to the minute."""
+    return f"{iso[:10]} {iso[11:16]} UTC"
+
+
 def _list_files(spec: FormatSpec) -> str:
     rows = [
         (spec.file_name, "the model"),
         ("metadata.json", "classes, input size, preprocessing and metrics, for programs"),
-        ("labels.txt", "one class or value a line, in the order of the outputs"),
+        ("labels.txt", "one class or value per line, in the order of the outputs"),
         ("parity.json", "the comparison of this file with the trained model, image by image"),
         ("SHA256SUMS", "checksums of all files, for `sha256sum -c SHA256SUMS`"),
         (
@@ -154,7 +160,7 @@ def _describe_filter(interpolation: str) -> str:
             "`old / new` with each pixel, summed in double precision. The same along y."
         )
     return f"""The filter is antialiased: it widens with the factor of reduction, as Pillow's `resize` and
-torchvision with `antialias=True` do it. OpenCV's `INTER_LINEAR` does not, and gives other answers.
+torchvision with `antialias=True` do it. OpenCV's `INTER_LINEAR` does not, and gives different results.
 
 Resize one direction, round to 8 bit, then the other. A direction whose length stays the same is left alone. Pillow
 takes the width first up to version 12, since then whichever order costs less; the two orders differ by one level with
@@ -170,7 +176,7 @@ for x in 0 .. new - 1:
     last = min(old, trunc(centre + r * wide + 0.5))          # not included
     w[i] = f((i - centre + 0.5) / wide)  for i in first .. last - 1, divided by their sum
     k[i] = w[i] * 2^22, rounded to the nearest whole number, halves away from 0
-    result[x] = (2^21 + sum of source[i] * k[i]) >> 22, cut to 0 .. 255
+    result[x] = (2^21 + sum of source[i] * k[i]) >> 22, clipped to 0 .. 255
 ```"""
 
 
@@ -202,13 +208,13 @@ def _describe_copies(measurements: Sequence[Measurement]) -> list[str]:
     num_copies = max(item.num_copies for item in measurements)
     if not num_copies:
         return []
-    verb = "images is a copy of a training image" if num_copies == 1 else "images are copies of training images"
+    verb = "images is identical to a training image" if num_copies == 1 else "images are identical to training images"
     rest = [
         f"{item.metric} {item.value_without_copies:.4g}"
         for item in measurements
         if item.value_without_copies is not None
     ]
-    left = f"without copies: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
+    left = f"without them: {', '.join(rest)}." if rest else "what the model does on new images was not measured."
     return [f"{num_copies} of the measured {verb}; {left}"]
 
 

@@ -36,7 +36,7 @@ class StudioApiError(StudioError):
         if isinstance(self.details, list):
             lines += [f"  {item.get('field', '')}: {item.get('message', '')}" for item in self.details]
         elif isinstance(self.details, dict):
-            lines += [f"  {key}: {value}" for key, value in self.details.items()]
+            lines += [f"  {key}: {value}" for key, value in self.details.items() if not isinstance(value, dict)]
         return "\n".join(lines)
 
 

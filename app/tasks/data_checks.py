@@ -71,7 +71,7 @@ def check_values(facts: RunFacts) -> Iterator[RunCheck]:
             level="error",
             field="split_name",
             title="A value is too large to train on",
-            message=f"{name} has the value {value:g}{others}. Training computes with values up to "
+            message=f"{name} has the value {value:g}{others}. Training can use values up to "
             f"{LARGEST_VALUE:g}. Correct the table and import it again, or use a split without this image.",
             fixes=[GO_TO_DATASET, GO_TO_SPLIT],
         )
@@ -83,7 +83,7 @@ def check_values(facts: RunFacts) -> Iterator[RunCheck]:
             field="split_name",
             title="A value is far away from the others",
             message=f"{far.name} has {data.name_value(far.column)} = {far.value:g}, while half of the training "
-            f"images are between {far.low:g} and {far.high:g}. Training scales values by their deviation, so next to "
+            f"images are between {far.low:g} and {far.high:g}. Training scales values by their spread, so next to "
             f"this one all others look the same. "
             f"Correct or remove it, or import the logarithm of the values.",
             fixes=[GO_TO_DATASET],

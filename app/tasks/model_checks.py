@@ -71,7 +71,9 @@ def check_scratch(facts: RunFacts) -> Iterator[RunCheck]:
         id="few_images_from_scratch",
         level="warning" if facts.weights.is_here and fixes else "info",
         field="model.pretrained",
-        title=f"{count:,} image{'' if count == 1 else 's'} are few to train from scratch",
+        title="1 image is not enough to train from scratch"
+        if count == 1
+        else f"{count:,} images are few to train from scratch",
         message=f"Expect results near chance for many epochs: a network with random weights usually needs thousands "
         f"of images, or very simple ones.{advice}",
         fixes=fixes,

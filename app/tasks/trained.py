@@ -104,7 +104,7 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
         msg = f"The file {path.name} is damaged or no checkpoint."
         raise JobFailure(msg) from error
     if not isinstance(content, dict) or not isinstance(content.get(CHECKPOINT_KEY), dict):
-        msg = f"The file {path.name} is no checkpoint of AI Studio."
+        msg = f"The file {path.name} is not a checkpoint of AI Studio."
         raise JobFailure(msg)
     _check_version(content[CHECKPOINT_KEY].get("version"), path.name)
     return content

@@ -143,9 +143,9 @@ def explain_rule(request: ArithmeticRequest) -> str:
     if request.hardware.accelerator == "cuda":
         return "On a GPU, auto means half precision with channels last."
     if _choose_precision(request) == "bf16-mixed":
-        return "This processor computes in bf16, and convolutions over all channels are about twice as fast in it."
+        return "This processor supports bf16, in which the convolutions of this model are about twice as fast."
     if not request.capabilities.has_cpu_bf16:
-        return "This processor does not compute in bf16, so auto means 32 bit with channels last."
+        return "This processor does not support bf16, so auto means 32 bit with channels last."
     if request.settings.memory_format == "contiguous":
         return "On a CPU, bf16 is faster only with channels last, so auto means 32 bit."
     if request.is_dense:

@@ -155,7 +155,7 @@ def _explain_change(request: ArithmeticRequest, saved: Arithmetic, fitting: Arit
     then, now = (
         f"{each.precision}, {each.memory_format}{', compiled' * each.is_compiled}" for each in (saved, fitting)
     )
-    return f"The checkpoint was trained in {then}; on {request.hardware.names[0]} the run goes on in {now}."
+    return f"The checkpoint was trained in {then}; on {request.hardware.names[0]} the run continues in {now}."
 
 
 def _measure(request: ArithmeticRequest, inputs: TrainingInputs, model: nn.Module, follow: Follow) -> ArithmeticChoice:

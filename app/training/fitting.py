@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from lightning.pytorch import Trainer
 
+from app.plurals import count
 from app.schemas.events import RunRecovered
 from app.schemas.job_context import JobCancelled, JobFailure
 from app.training.callbacks.commands import CommandWatcher
@@ -26,6 +27,8 @@ from app.training.ranks import RankWatcher
 from app.training.recovery import Adjustment, RunBroken, as_broken, describe_recovery, plan_recovery
 from app.training.start import RunStart, announce_run, prepare_run
 from app.training.trainer import KeepSignals, plan_trainer
+
+_REQUESTS = {"pause": "Paused", "stop_keep": "Stopped to keep the best checkpoint", "cancel": "Cancelled"}
 
 
 class Fitted(NamedTuple):
@@ -134,7 +137,8 @@ def fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> str:
     try:
         trainer.fit(live.module, train_dataloaders=live.data.train_dataloader())
     except TrainingInterrupted as interruption:
-        live.reporter.log(f"Obeyed {interruption.command} in epoch {state.epoch}, after {state.batch} batches.")
+        request = _REQUESTS.get(interruption.command, interruption.command)
+        live.reporter.log(f"{request} in epoch {state.epoch}, after {count(state.batch, 'batch', 'batches')}.")
         if interruption.command == "cancel":
             raise JobCancelled from None
         return "paused" if interruption.command == "pause" else "completed"

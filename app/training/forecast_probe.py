@@ -132,7 +132,7 @@ class _ForecastProbe:
 
     def _choose(self) -> ArithmeticChoice:
         if self._inputs.learns_by == "fill":
-            reason = "A model that is filled in one pass is not compared in other arithmetics."
+            reason = "A model that is filled in one pass is not measured with other compute settings."
             return ArithmeticChoice(chosen=default_arithmetic(self._request), source="default", reason=reason)
         return settle(self._request, self._inputs, build_key(self._inputs, self._hardware), self._compare)
 
@@ -173,7 +173,7 @@ class _ForecastProbe:
         timer = StepTimer(model, images, targets, computing.device, self._inputs.hyperparameters, self._check)
         measured = timer.measure(computing.arithmetic, MAX_TIMED_STEPS, TRAINING_S)
         if measured.candidate.error:
-            msg = f"The model could not be trained in this arithmetic. {measured.candidate.error}"
+            msg = f"The model could not be trained with these compute settings. {measured.candidate.error}"
             raise JobFailure(msg)
         size = computing.arithmetic.batch_size
         augment_s = 0.0 if self._uses_features else self._measure_augmentation(computing) * size

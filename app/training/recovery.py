@@ -71,9 +71,9 @@ def plan_recovery(broken: RunBroken, present: Adjustment, micro_batch_size: int,
         return _halve_batch(broken, present, micro_batch_size)
     if present.rollbacks >= MAX_ROLLBACKS:
         msg = (
-            f"{broken.message} It did so again after {MAX_ROLLBACKS} returns to the last good checkpoint, each with "
-            f"a smaller step. Try a learning rate below {learning_rate:g} (a tenth of it), gradient_clip 1, or "
-            "precision 32."
+            f"{broken.message} This happened again after {MAX_ROLLBACKS} returns to the last good checkpoint, each "
+            f"with a lower learning rate. Try a learning rate below {learning_rate:g} (a tenth of it), "
+            "gradient_clip 1, or precision 32."
         )
         raise JobFailure(msg, "LossNotFinite") from broken
     return replace(present, rate_scale=present.rate_scale * ROLLBACK_FACTOR, rollbacks=present.rollbacks + 1)
@@ -89,7 +89,7 @@ def describe_recovery(broken: RunBroken, adjusted: Adjustment, batch_size: int, 
     return (
         f"{broken.message} The run continues from the last good checkpoint with a learning rate of "
         f"{learning_rate * adjusted.rate_scale:g} instead of {learning_rate:g} "
-        f"(return {adjusted.rollbacks} of at most {MAX_ROLLBACKS})."
+        f"(attempt {adjusted.rollbacks} of at most {MAX_ROLLBACKS})."
     )
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.datasets.reading import ImageReadError
+from app.plurals import count
 from app.schemas.events import StageStatus, TrainRunStarted
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
@@ -81,7 +82,8 @@ def _summarise(fitted: Fitted, hardware: Hardware) -> dict[str, Any]:
         "measurement": None if measurement is None else measurement.model_dump(mode="json"),
     }
     best = ", ".join(f"{name} {value:.4g}" for name, value in state.best_metric.items()) or "not measured"
-    live.reporter.write(f"Ended as {outcome} after {state.epochs_done} epochs; best epoch {state.best_epoch}: {best}")
+    ended = f"{outcome.capitalize()} after {count(state.epochs_done, 'epoch')}"
+    live.reporter.write(f"{ended}; best epoch {state.best_epoch}: {best}")
     if fitted.failure is not None:
         result["error"] = {"type": fitted.failure.kind, "message": str(fitted.failure)}
     return result | ({"outcome": "paused"} if outcome == "paused" else {})
@@ -97,8 +99,8 @@ def _plain_failures() -> Iterator[None]:
         raise JobFailure(message, "ImageReadError") from error
     except RunBroken as reason:
         msg = (
-            f"{reason.message} On several devices a run does not return to its last checkpoint. Resume or "
-            "restart it with a smaller learning rate, gradient_clip 1, or precision 32."
+            f"{reason.message} On several devices, a run does not return to its last checkpoint automatically. Resume "
+            "or restart it with a smaller learning rate, gradient_clip 1, or precision 32."
         )
         raise JobFailure(msg, "LossNotFinite") from reason
     except (MemoryError, RuntimeError) as error:

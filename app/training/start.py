@@ -38,6 +38,7 @@ from app.training.state import RunState
 
 DOWNLOAD_REPORT_S = 0.5
 MIB = 2**20
+_SUBSETS = {"train": "training", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def announce_run(start: RunStart, live: LiveRun) -> None:
 
 def _log_start(start: RunStart, live: LiveRun) -> None:
     inputs, log, arithmetic = live.inputs, live.reporter.log, live.choice.chosen
-    counts = ", ".join(f"{len(rows)} {subset}" for subset, rows in inputs.subsets.items())
+    counts = ", ".join(f"{len(rows):,} {_SUBSETS.get(subset, subset)}" for subset, rows in inputs.subsets.items())
     log(f"Training on {', '.join(start.hardware.names)} with precision {arithmetic.precision}; images: {counts}.")
     if live.choice.reason:
         log(live.choice.reason)
@@ -175,7 +176,7 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
         log(note, "warning")
     if not inputs.subsets["val"]:
         log(
-            "The split has no validation images, so the best checkpoint is the one with the least train_loss.",
+            "The split has no validation images, so the best checkpoint is the one with the lowest train_loss.",
             "warning",
         )
     elif inputs.monitored_metric != inputs.parts.spec.info.primary_metric:

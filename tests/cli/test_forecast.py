@@ -54,7 +54,10 @@ def test_without_a_forecast_training_starts_in_silence(studio: CommandRunner) ->
     studio.server.on(f"POST {EXPERIMENT}/train", RUN)
     for _ in range(2):
         outcome = studio("train", "start", PID, EID, "--detach")
-        assert (outcome.code, outcome.out) == (0, "The training is running on the server as run-00000001.\n")
+        assert (outcome.code, outcome.out) == (
+            0,
+            "The training is running on the server as run-00000001 of exp-00000001.\n",
+        )
 
 
 def test_a_script_gets_one_document_and_no_forecast(studio: CommandRunner) -> None:

@@ -47,7 +47,7 @@ def test_an_import_waits_for_its_job_and_prints_what_is_there(studio: CommandRun
     studio.server.on(f"GET /api/datasets/{PID}", dataset(problems=problems, num_problems=1))
     outcome = studio("dataset", "import", PID, str(tmp_path))
     assert outcome.code == 0
-    assert "12 images, 8x8 to 9x9 px, png; from image_folders." in outcome.out
+    assert "12 images, 8x8 to 9x9 px, PNG. Format: Image folders." in outcome.out
     assert "Replace it." in outcome.out
     assert "Import: 1/2 Reading" in outcome.err
 
@@ -170,6 +170,7 @@ def test_ctrl_c_leaves_the_run_alone_and_says_how_to_stop_it(
         (["pause"], "pause", None),
         (["resume", "--detach"], "resume", None),
         (["start", "--detach"], "train", None),
+        (["more", "--epochs", "5", "--detach"], "more", {"epochs": 5}),
     ],
 )
 def test_commands_to_a_run(studio: CommandRunner, words: list[str], route: str, body: Any) -> None:
@@ -181,11 +182,11 @@ def test_commands_to_a_run(studio: CommandRunner, words: list[str], route: str, 
 def test_metrics_and_logs_are_printed(studio: CommandRunner) -> None:
     epoch = {"epoch": 1, "train_loss": 0.5, "val_loss": None, "val_f1": 0.75, "lr": 0.1, "duration_s": 1.5}
     studio.server.on(f"GET {EXPERIMENT}/metrics", {"epochs": [epoch]})
-    first = {"text": "one\n", "offset": 0, "next_offset": 4, "is_complete": False}
+    first = {"text": "2026-01-02T03:04:05.678901Z one\n", "offset": 0, "next_offset": 4, "is_complete": False}
     second = {"text": "two [x]\n", "offset": 4, "next_offset": 12, "is_complete": True}
     studio.server.on(f"GET {EXPERIMENT}/logs", first, second)
     assert "val_f1" in studio("train", "metrics", PID, EID).out
-    assert studio("train", "logs", PID, EID).out == "one\ntwo [x]\n"
+    assert studio("train", "logs", PID, EID).out == "2026-01-02 03:04:05 one\ntwo [x]\n"
 
 
 def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None:
@@ -296,8 +297,10 @@ def test_predictions_of_several_images(studio: CommandRunner, tmp_path: Path) ->
     words = ["predict", PID, EID, *map(str, files)]
     assert studio(*words).out.count("a (0.875)") == 2
     assert len(studio(*words, "--json").document["predictions"]) == 2
-    refused = studio(*words, "--explain", str(tmp_path / "heat.png"))
-    assert (refused.code, "one image at a time" in refused.err) == (1, True)
+    too_many = studio(*words, "--explain", str(tmp_path / "heat.png"))
+    assert (too_many.code, "one image at a time" in too_many.err) == (1, True)
+    studio.server.on(f"POST /api/predict/{PID}/{EID}", answer, refused("VALIDATION_ERROR", "This is a text file.", 422))
+    assert f"{files[1]}: This is a text file." in studio(*words).err
 
 
 def test_predictions_of_images_with_the_same_name_can_be_told_apart(studio: CommandRunner, tmp_path: Path) -> None:
@@ -346,7 +349,7 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
     studio.server.on(f"GET /api/compare/{PID}", close)
     said = studio("compare", PID, EID, OTHER_EID).out
-    assert "No clear winner." in said
+    assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
     assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
     assert " better" not in said
     worse = comparison(p_value=0.0001, p_adjusted=0.0001, verdict="worse")

@@ -130,7 +130,10 @@ def test_more_epochs_can_be_left_to_the_server(studio: CommandRunner) -> None:
     studio.server.on(f"POST {EXPERIMENT}/more", RUN)
     assert studio("train", "more", PID, EID, "--detach", "--json").document["experiment_id"] == OTHER_EID
     assert studio.server.body() == {}
-    assert f"The training is running on the server as {RID}." in studio("train", "more", PID, EID, "--detach").out
+    assert (
+        f"The training is running on the server as {RID} of {OTHER_EID}."
+        in studio("train", "more", PID, EID, "--detach").out
+    )
     assert studio("train", "more", PID, EID, "--epochs", "0").code == 2
 
 

@@ -154,7 +154,7 @@ def test_a_bad_file_is_named_and_the_others_go_on(label_export: Export, tmp_path
     assert [line.split(":")[0] for line in errors[:-1]] == ["text.png", "photo.jpg", "missing.png", "half.png"]
     assert "none of JPEG, PNG" in errors[0]
     assert "HEIC photo" in errors[1]
-    assert errors[-1] == "4 of 6 images cannot be read."
+    assert errors[-1] == "4 of 6 files could not be read."
     assert "Traceback" not in done.stderr
 
 
@@ -216,7 +216,7 @@ def test_progress_is_told_when_it_takes_long(tmp_path: Path, capsys: pytest.Capt
         "1 of 3 images",
         "1: MemoryError",
         "2 of 3 images",
-        "1 of 3 images cannot be read.",
+        "1 of 3 files could not be read.",
     ]
 
 

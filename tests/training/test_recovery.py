@@ -51,7 +51,7 @@ def test_a_loss_that_is_not_finite_gets_two_smaller_steps() -> None:
     assert [(each.rate_scale, each.rollbacks, each.micro_batch_size) for each in (first, second)] == [
         (0.25, 1, 4), (0.0625, 2, 4),
     ]  # fmt: skip
-    assert "0.025 instead of 0.1 (return 1 of at most 2)" in describe_recovery(broken, first, 4, 0.1)
+    assert "0.025 instead of 0.1 (attempt 1 of at most 2)" in describe_recovery(broken, first, 4, 0.1)
     with pytest.raises(JobFailure, match="again after 2 returns") as caught:
         plan_recovery(broken, second, 4, 0.1)
     assert caught.value.kind == "LossNotFinite"

@@ -371,7 +371,7 @@ def _notes(selection: Selection, comparison: Comparison) -> Iterable[Note]:
     }
     names = {side.id: side.name for side in comparison.experiments}
     for note in comparison.notes:
-        is_mended_there = note.code not in {"seen_in_training", "leaks"}
+        is_mended_there = note.code not in {"seen_in_training", "leaks", "different_precision"}
         links = [
             (f"Evaluate {names[name]}", evaluation_url(selection.project_id, name))
             for name in note.experiments

@@ -10,10 +10,10 @@ from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.times import describe_moment
-from app.api.pages.values import describe_format
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
+from app.schemas.format_names import describe_format
 from app.schemas.import_report import LossLevel, describe_loss, measure_loss
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages

@@ -8,9 +8,9 @@ from typing import Any, Literal
 from app.api.pages.import_choices import Choices, OptionChange, list_changes, make_choices
 from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import describe_format
 from app.api.templating import Fragment
 from app.schemas.datasets import ImportCheck
+from app.schemas.format_names import describe_format
 from app.schemas.import_report import ClassPreview, ImportReport, LossLevel
 
 MAX_MAPPED_CLASSES = 300

@@ -153,7 +153,7 @@ def _list_probabilities(row: Row) -> list[Probability]:
     if first:  # the truth is always in sight, however improbable
         ordered = [item for item in ordered if item[0] != truth]
         ordered.insert(NUM_PROBABILITIES - 1, first[0])
-    marks = {said: "prediction", truth: "truth"} if said != truth else {truth: "truth, prediction"}
+    marks = {said: "prediction", truth: "ground truth"} if said != truth else {truth: "ground truth, prediction"}
     return [
         Probability(name, Bar(format_share(float(share)), round(100 * float(share), 1)), marks.get(name, ""))
         for name, share in ordered

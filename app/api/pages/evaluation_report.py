@@ -225,7 +225,7 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
     return EvaluationForm(
         action=f"/api/evaluation/{project_id}/{selected.experiment.id}",
         checkpoints=[
-            Option(item.name, f"{item.name.capitalize()}, epoch {item.epoch}, {item.size_mb:.1f} MB")
+            Option(item.name, f"{item.name.capitalize()}, epoch {item.epoch}, {item.size_mb:.1f} MiB")
             for item in checkpoints
         ],
         checkpoint=checkpoint,

@@ -183,7 +183,7 @@ _LINES: dict[str, Callable[[Row, list[str]], tuple[str, str]]] = {"label": _desc
 def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Choice]:
     choices = []
     if listing.can_filter_correct:
-        options = [Option("", "Correct and wrong"), Option("no", "Only wrong"), Option("yes", "Only correct")]
+        options = [Option("", "All"), Option("no", "Only wrong"), Option("yes", "Only correct")]
         choices.append(Choice("correct", "Result", options, address.correct or ""))
     if listing.can_filter_class and listing.classes:
         names = [Option("", "Any"), *(Option(name, name) for name in listing.classes)]

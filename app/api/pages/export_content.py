@@ -24,6 +24,8 @@ STEP_TITLES = {
     "bundle": "Create the bundle",
 }
 CONTENT_TEXTS = {
+    "README.md": "how to run the model, and how to prepare images in any language",
+    "SHA256SUMS": "checksums of all files",
     "labels.txt": "classes or values, one per line, in output order",
     "parity.json": "parity certificate with the difference for each image",
     "metadata.json": "classes, input size, resizing, metrics, architecture and licence",
@@ -253,7 +255,7 @@ def _model(model: ExportModel) -> ModelChoice:
     options = []
     for name, title in (("best", "Best"), ("last", "Last")):
         info = model.checkpoints.get(name)  # type: ignore[call-overload]
-        text = f"{title}: epoch {info.epoch}, {info.size_mb:.1f} MB" if info else title
+        text = f"{title}: epoch {info.epoch}, {info.size_mb:.1f} MiB" if info else title
         options.append(Option(name, text, "" if info else "file missing"))
     size = f"Its input was {model.image_size} x {model.image_size} px in training." if model.image_size else ""
     return ModelChoice(tuple(options), size)
@@ -276,7 +278,7 @@ def _item(project_id: str, entry: ExportEntry, is_selected: bool) -> ListItem:
 def _detail(project_id: str, detail: ExportDetail) -> Detail:
     record = detail.record
     base = f"/api/export/{project_id}/{record.id}"
-    size = f", {record.output_size_mb:.1f} MB" if record.output_size_mb is not None else ""
+    size = f", {record.output_size_mb:.1f} MiB" if record.output_size_mb is not None else ""
     request = record.model_dump(include={"experiment_id", "checkpoint", "format", "options"})
     return Detail(
         id=record.id,

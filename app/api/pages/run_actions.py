@@ -25,7 +25,7 @@ _LABELS: dict[RunAction, str] = {
     "stop_keep": "Stop and keep",
     "cancel": "Cancel",
     "resume": "Resume",
-    "keep": "Stop and keep",
+    "keep": "Keep best checkpoint",
     "restart": "Restart",
     "more": "Train more epochs",
     "fork": "Fork",
@@ -98,11 +98,9 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     experiment, asked = results.experiment, results.figures.asked
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
-        label, help_text = "Remove from queue", "The run is not started. Choose Train to queue it again."
+        label, help_text = "Remove from queue", "The run will not start. You can queue it again with Train."
     if action == "more":
         label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
-    if action == "keep" and experiment.status != "paused":
-        label = "Keep best checkpoint"
     return ActionView(
         id=action,
         label=label,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.api.pages.run_words import PHASES, seconds_between, show_duration, show_size
+from app.api.pages.run_words import PHASES, seconds_between, show_duration, show_rate, show_size
 from app.schemas.events import ResourceStats, TrainProgress
 from app.schemas.training_results import Blocker, TrainingResults
 
@@ -143,5 +143,5 @@ def _describe_resources(
         ("ram", "Memory", show_size(stats.ram_mb) if stats else unknown, True),
         ("gpu", "GPU", f"{stats.gpu_pct:.0f} %" if stats and stats.gpu_pct is not None else unknown, has_gpu),
         ("vram", "GPU memory", show_size(stats.vram_mb) if stats and stats.vram_mb is not None else unknown, has_gpu),
-        ("rate", "Speed", f"{stats.step_per_sec:.3g} steps/s" if stats else unknown, True),
+        ("rate", "Speed", show_rate(stats.step_per_sec) if stats else unknown, True),
     )

@@ -66,6 +66,11 @@ def show_size(size_mb: float | None) -> str:
     return f"{size_mb:.1f} MiB" if size_mb < 10 else f"{size_mb:.0f} MiB"
 
 
+def show_rate(steps_per_s: float) -> str:
+    """Return the speed of a run; so few steps that none fell into the interval must not read as a standstill."""
+    return f"{steps_per_s:.3g} steps/s" if steps_per_s >= 0.1 else "below 0.1 steps/s"
+
+
 def show_time(iso: str | None) -> str:
     """Return a time to the minute."""
     return parse_time(iso).strftime("%Y-%m-%d %H:%M UTC") if iso else ""

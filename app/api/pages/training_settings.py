@@ -164,7 +164,7 @@ def _describe_metric(view: SettingsView) -> str:
     if not advice.metric or view.lock_reason or advice.warning:
         return ""
     is_usual = advice.metric == view.task.primary_metric
-    return f"The best checkpoint is the one with the best {advice.title}." + ("" if is_usual else f" {advice.reason}")
+    return f"The best checkpoint is chosen by this metric: {advice.title}." + ("" if is_usual else f" {advice.reason}")
 
 
 def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:

@@ -86,7 +86,7 @@ def fork_experiment(
 
 @router.get("/{eid}/checks", response_model=Ok[RunCheckList], summary="Check an experiment before it is trained")
 def check_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """What will go wrong with these settings and images, and the change that fixes it; Train refuses errors."""
+    """What will go wrong with these settings and images, and how to fix it. Errors prevent training."""
     return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid))
 
 

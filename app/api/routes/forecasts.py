@@ -17,7 +17,7 @@ router = APIRouter(prefix="/api/training/{pid}/experiments/{eid}/forecast", tags
 
 @router.get("", response_model=Ok[ForecastView], summary="Forecast a run")
 def get_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Time, memory and disk from what was measured on this machine; of what is left for a run to be continued.
+    """Time, memory and disk space, from measurements on this machine. For a run that can be resumed: what remains.
 
     `ready`: measured with these settings. `estimated`: scaled from others. `needs_probe`: nothing fits yet.
     """

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/jobs", tags=["Jobs"], route_class=StrictRoute)
 
 @router.get("/{job_id}", response_model=Ok[JobSummary], summary="Get a job")
 def get_job(request: Request, job_id: JobPath, studio: StudioDep) -> Response:
-    """Its state, its progress, and at its end its result or its error."""
+    """State and progress, and when it has ended the result or the error."""
     return present(request, studio.jobs.get_job(job_id))
 
 

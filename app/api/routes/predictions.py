@@ -37,17 +37,17 @@ def predict(
     query: Annotated[PredictQuery, Query()],
     studio: StudioDep,
 ) -> Response:
-    """Image in, predictions out, by the best checkpoint of the experiment; `explain=true` adds a heat map.
+    """Predicts an uploaded image with the best checkpoint of the experiment; `explain=true` adds a heat map.
 
-    The first image starts a process that loads the model; it answers until nothing has come for five minutes. No image
-    is kept.
+    The first request starts a process that loads the model. It stops after five minutes without requests. Images are
+    not kept.
     """
     return present(request, studio.predictions.predict(pid, eid, image.file, query))
 
 
-@router.get("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Say whether a model is loaded")
+@router.get("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Get whether a model is loaded")
 def get_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """off, starting or ready."""
+    """`off`, `starting` or `ready`."""
     return present(request, studio.predictions.get_state(pid, eid))
 
 

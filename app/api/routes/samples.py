@@ -26,5 +26,5 @@ def list_samples(request: Request, studio: StudioDep) -> Response:
 def create_sample_project(
     request: Request, task: Annotated[str, Path(max_length=64, description="Id of a task.")], studio: StudioDep
 ) -> Response:
-    """A project whose images, split `main` and first experiment are there when the job has completed."""
+    """Creates a project at once. Its images, split `main` and first experiment follow in a job."""
     return present(request, studio.samples.create_project(task), status_code=202)

@@ -35,7 +35,7 @@ def get_state(request: Request, pid: ProjectPath, studio: StudioDep) -> Response
 
 @router.post("/confirm", response_model=Ok[ProjectState], summary="Confirm a waiting stage")
 def confirm(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
-    """409 where nothing waits."""
+    """409 if no stage is waiting."""
     studio.states.confirm(pid)
     return present(request, studio.states.get_state(pid))
 
@@ -51,5 +51,5 @@ def list_assets(request: Request, pid: ProjectPath, studio: StudioDep) -> Respon
     "/assets/{asset_id}", response_class=Response, responses=document_file(OCTET_STREAM), summary="Fetch an asset"
 )
 def get_asset(request: Request, pid: ProjectPath, asset_id: AssetPath, studio: StudioDep) -> Response:
-    """Its bytes."""
+    """The content of the file."""
     return serve_file(request, studio.states.asset_path(pid, asset_id))

@@ -57,7 +57,7 @@ def resume_training(request: Request, pid: ProjectPath, eid: ExperimentPath, stu
 
 @router.post("/experiments/{eid}/restart", response_model=Ok[ExperimentRecord], summary="Restart an experiment")
 def restart_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Back to `created`, so that it can be changed and trained again; earlier runs stay listed."""
+    """Sets it back to `created`, so that it can be changed and trained again; earlier runs stay listed."""
     return present(request, studio.training.restart_experiment(pid, eid))
 
 

@@ -26,5 +26,5 @@ def list_weights(request: Request, studio: StudioDep) -> Response:
 def add_weights(
     request: Request, studio: StudioDep, file: Annotated[UploadFile, File(description="A file of published weights.")]
 ) -> Response:
-    """For machines without internet: a file that was downloaded elsewhere. Its SHA-256 says whose weights it holds."""
+    """For machines without internet: a file that was downloaded elsewhere. Its SHA-256 identifies the weights."""
     return present(request, studio.weights.add_file(file.filename or "", file.file))

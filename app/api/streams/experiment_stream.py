@@ -46,9 +46,9 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 def follow_experiment(
     pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, after: After = 0, last_event_id: LastEventId = None
 ) -> Response:
-    """What its current run did, then what it does; the stream ends with the run.
+    """The earlier events of its current run, then new ones; the stream ends with the run.
 
-    Ids are sequence numbers of the project's log. Of an experiment that does not run it replays what is there and ends.
+    Ids are sequence numbers of the project's log. If no run is active, the stream ends after the earlier events.
     """
     start = resume_point(last_event_id, after)
     record = studio.experiments.get_experiment(pid, eid)

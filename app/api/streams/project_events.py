@@ -49,12 +49,11 @@ def follow_events(
     limit: Limit = None,
     last_event_id: LastEventId = None,
 ) -> Response:
-    """Each has its sequence number as id, its type as event and the line of the log as data.
+    """Each event has its sequence number as `id`, its type as `event`, and its line of the log as `data`.
 
-    What is in the log comes first, then an event `caught-up`, then what happens. An event `resync` ends the stream of
-    a client that was too slow; it comes back with the last id it saw and misses nothing. An event `gone` says that the
-    project was deleted: there is nothing to come back to. An event `signed-out` ends the stream of a browser whose
-    session has ended.
+    The earlier events come first, then `caught-up`, then new events. `resync` ends the stream of a client that is too
+    slow; it reconnects with the last id that it received and misses nothing. `gone` means that the project was
+    deleted: do not reconnect. `signed-out` ends the stream of a browser whose session has ended.
     """
     start = resume_point(last_event_id, after)
     if limit is not None or _wants_json(request):

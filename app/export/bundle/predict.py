@@ -1,13 +1,14 @@
 """Runs an exported model on image files. Needs numpy, Pillow and onnxruntime, and nothing else.
 
-    python predict.py photo.jpg more/             one line per image; folders are read with everything below them
+    python predict.py photo.jpg more/             one line per image; folders include their subfolders
     python predict.py --csv --output found.csv photos/
     python predict.py --json photo.jpg            the same as JSON
     python predict.py --check                     compares the files with SHA256SUMS, then runs the golden set
 
-A file that cannot be read is named on standard error, and the others go on; the exit code is 1 then. Classes, input
-size, resizing and the scale of images beyond 8 bit are read from the model itself. Reading and resizing are those of
-AI Studio, step by step, so that the answers are the same. It is one file, so that it can be copied on its own.
+A file that cannot be read is named on standard error; the others are still predicted, and the exit code is 1.
+Classes, input size, resizing and the scale of images beyond 8 bit are read from the model itself. Reading and resizing
+are those of AI Studio, step by step, so that the predictions are the same. It is one file, so that it can be
+copied on its own.
 """
 
 from __future__ import annotations
@@ -497,6 +498,15 @@ def neutralize(cell: Any) -> Any:
     return f"'{cell}" if is_formula else cell
 
 
+def describe_failure(error: Exception) -> str:
+    """Return why a file could not be predicted."""
+    if type(error).__name__ == "UnidentifiedImageError":
+        return f"This is not an image that can be read: none of {', '.join(FORMATS)}."
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
 def predict_all(model: Model, paths: list[Path], report: Report) -> int:
     """Answer every image and return how many failed; names those, and how far it is when that takes long."""
     failures, next_s = 0, time.monotonic() + PROGRESS_S
@@ -508,13 +518,15 @@ def predict_all(model: Model, paths: list[Path], report: Report) -> int:
             answer = model.predict(path)
         except IMAGE_ERRORS as error:
             failures += 1
-            reason = "none of " + ", ".join(FORMATS) if type(error).__name__ == "UnidentifiedImageError" else error
-            print(f"{path}: {str(reason) or type(error).__name__}", file=sys.stderr)
+            print(f"{path}: {describe_failure(error)}", file=sys.stderr)
             continue
         report.add(path, answer)
     report.close()
     if failures:
-        print(f"{failures:,} of {len(paths):,} images cannot be read.", file=sys.stderr)
+        print(
+            f"{failures:,} of {len(paths):,} {'file' if len(paths) == 1 else 'files'} could not be read.",
+            file=sys.stderr,
+        )
     return failures
 
 
@@ -535,24 +547,30 @@ def open_target(path: Path | None) -> Iterator[TextIO]:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code: 1 when an image cannot be read, or the check fails."""
     parser = argparse.ArgumentParser(description="Run an exported model on images.")
-    parser.add_argument("images", nargs="*", help="image files, or folders, which are read with everything below them")
-    parser.add_argument("--model", type=Path, default=HERE / "model.onnx")
+    parser.add_argument("images", nargs="*", help="image files, or folders with their subfolders")
+    parser.add_argument("--model", type=Path, default=HERE / "model.onnx", help="the model file (default: %(default)s)")
     kinds = parser.add_mutually_exclusive_group()
-    kinds.add_argument("--json", action="store_const", const="json", dest="kind", help="write JSON")
-    kinds.add_argument("--csv", action="store_const", const="csv", dest="kind", help="write a table")
-    parser.add_argument("--output", type=Path, help="write into this file; a name that ends in .csv or .json says how")
-    parser.add_argument("--check", action="store_true", help="verify the golden set")
+    kinds.add_argument("--json", action="store_const", const="json", dest="kind", help="print JSON")
+    kinds.add_argument("--csv", action="store_const", const="csv", dest="kind", help="print a CSV table")
+    parser.add_argument("--output", type=Path, help="write to this file; the ending .csv or .json selects the format")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="verify the checksums, and the predictions for golden/",
+    )
     options = parser.parse_args(arguments)
     if options.check:
         return check_bundle(options.model)
     if not options.images:
-        parser.error("give image files or folders, or --check")
+        parser.error("name image files or folders, or use --check")
     paths = list(dict.fromkeys(find_images(options.images)))
     if not paths:
         parser.exit(1, f"There are no images in {', '.join(options.images)}.\n")
     ending = options.output.suffix.lower()[1:] if options.output else ""
     kind = options.kind or (ending if ending in {"csv", "json"} else "text")
     model = Model(options.model)
+    if options.output and not options.output.parent.is_dir():
+        parser.exit(1, f"The folder {options.output.parent} does not exist. Create it, or choose another --output.\n")
     with open_target(options.output) as target:
         failures = predict_all(model, paths, Report(kind, target, model.metadata))
     return 1 if failures else 0

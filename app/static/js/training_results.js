@@ -158,7 +158,7 @@
       setText("ram", showSize(stats.ram_mb));
       if (stats.gpu_pct !== null) setText("gpu", `${Math.round(stats.gpu_pct)} %`);
       if (stats.vram_mb !== null) setText("vram", showSize(stats.vram_mb));
-      setText("rate", `${Number(stats.step_per_sec.toPrecision(3))} steps/s`);
+      setText("rate", stats.step_per_sec >= 0.1 ? `${Number(stats.step_per_sec.toPrecision(3))} steps/s` : "below 0.1 steps/s");
     },
     JOB_PROGRESS: ({ done, total, message }) => {
       const box = find("[data-live-beside]");

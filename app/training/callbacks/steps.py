@@ -72,7 +72,7 @@ class StepFollower(Callback):
             return
         done, total = self._live.data.count_cached()
         if done:
-            self._live.report_job_progress(done, total, f"Keeping decoded images, {done:,} of {total:,}")
+            self._live.report_job_progress(done, total, f"Caching decoded images, {done:,} of {total:,}")
 
 
 class TimedCheckpoint(Callback):

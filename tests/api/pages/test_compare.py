@@ -170,6 +170,14 @@ def test_without_evaluations_it_says_where_to_evaluate() -> None:
     assert "Which model is better" not in html
 
 
+@pytest.mark.parametrize("code", ["different_precision", "seen_in_training", "leaks"])
+def test_what_another_evaluation_does_not_change_offers_none(code: str) -> None:
+    note = {"code": code, "message": "Know this.", "experiments": [EID, OTHER_EID]}
+    html = show(build_result(SELECTION, Comparison.model_validate(comparison() | {"notes": [note]})))
+    assert "Know this." in html
+    assert "/evaluation?experiment=" not in html
+
+
 def test_long_curves_are_thinned_and_keep_their_end() -> None:
     line = [(float(epoch), 1 / epoch) for epoch in range(1, 1001)]
     kept = thin(line)

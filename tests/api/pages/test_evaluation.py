@@ -73,7 +73,7 @@ def test_fresh_experiment_offers_what_is_there(
     set_status(server, labelled, other, "training")
     html = read(client, labelled, f"?experiment={experiment}")
     assert f'hx-post="/api/evaluation/{labelled}/{experiment}"' in html
-    assert "Best, epoch 3, 1.5 MB" in html
+    assert "Best, epoch 3, 1.5 MiB" in html
     assert re.search(r"Test: \d images?", html)
     assert re.search(r'value="test" checked', html)
     assert "Second try" not in html  # the list holds completed experiments
