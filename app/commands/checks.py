@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any, Literal
 
+from app.commands.output import show_moment
 from app.config import Settings
 
 State = Literal["ok", "note", "broken"]
@@ -189,7 +190,7 @@ def check_lock(settings: Settings) -> Check:
             return Check("server", "ok", "No server is running on this workspace.")
     except Timeout:
         holder = read_server_info(paths)
-        text = f"Process {holder.pid}, started {holder.started_at}" if holder else "An unknown process"
+        text = f"Process {holder.pid}, started {show_moment(holder.started_at)}" if holder else "An unknown process"
         return Check("server", "ok", f"{text}, is running on this workspace.", holder.model_dump() if holder else {})
     except OSError as error:
         return Check("server", "note", f"Cannot check whether a server is running on this workspace: {error}")

@@ -14,9 +14,10 @@ from app.commands.arguments import Detach, Project, Settings, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, show
 from app.commands.settings import parse_assignments, parse_value
+from app.plurals import count
 from app.remote.transport import LOOPBACK_HOSTS
 from app.schemas.datasets import CheckState, DatasetSummary, ImportStarted
-from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
+from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup, describe_format
 from app.schemas.leaks import IdenticalImages
 from app.typed_paths import TypedPathError, describe_missing, read_typed_path
 
@@ -152,15 +153,18 @@ def list_images(
         for item in found.items
     ]
     line.out.table(["file", "width", "height", "class or values", "subset"], rows)
-    line.out.text(f"Page {found.page} of {found.total_pages}, {found.total_items} images.")
+    line.out.text(f"Page {found.page} of {found.total_pages}, {count(found.total_items, 'image')}.")
 
 
 def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     """Print a dataset with its classes and problems."""
     out.document(dataset)
     stats = dataset.image_stats
-    size = f"{stats.min_width}x{stats.min_height} to {stats.max_width}x{stats.max_height} px"
-    out.text(f"{stats.num_images} images, {size}, {show(stats.formats)}; from {dataset.source_format}.")
+    smallest, largest = f"{stats.min_width}x{stats.min_height}", f"{stats.max_width}x{stats.max_height}"
+    size = smallest if smallest == largest else f"{smallest} to {largest}"
+    types = show([name.upper() for name in stats.formats])
+    source_format = describe_format(dataset.source_format)
+    out.text(f"{count(stats.num_images, 'image')}, {size} px, {types}. Format: {source_format}.")
     _print_classes(out, dataset.class_counts)
     if dataset.split_names:
         out.text(f"Splits: {show(dataset.split_names)}")
@@ -172,11 +176,13 @@ def print_report(out: Output, report: ImportReport) -> None:
     """Print the preview of an import."""
     out.document(report)
     out.text(f"{report.in_words()}.")
-    out.text(f"Format {report.source_format or 'unknown'}, {report.num_annotations} annotations.")
+    if report.source_format:
+        out.text(f"Format: {describe_format(report.source_format)}, {count(report.num_annotations, 'annotation')}.")
     _print_classes(out, report.class_counts)
     for note in report.notes:
         out.text(note)
     _print_groups(out, report.groups)
+    _print_choices(out, report)
     _print_problems(out, report.problems, report.num_problems)
     stopped = "This source cannot be imported." if report.is_complete else "The preview reached a limit."
     out.text("This source can be imported." if report.can_import else stopped)
@@ -193,6 +199,15 @@ def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
             f"--set {shlex.quote(f'{key}={_as_setting(value)}')}" for key, value in remedy.options.items()
         )
         out.text(f"{remedy.label}: {settings}")
+
+
+def _print_choices(out: Output, report: ImportReport) -> None:
+    """Print how to choose what the preview found: the columns of a refused table, the range of pixel values."""
+    if report.columns and not report.can_import:
+        out.text("Choose the columns: --set filename_column=NAME --set target_columns=NAME")
+    if report.pixel_scale is not None:
+        scale = json.dumps({"min": report.pixel_scale.min, "max": report.pixel_scale.max})
+        out.text(f"Choose another range of pixel values: --set {shlex.quote(f'pixel_scale={scale}')}")
 
 
 def _as_setting(value: object) -> str:

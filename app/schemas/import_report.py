@@ -16,6 +16,7 @@ Severity = Literal["error", "warning"]
 # How bad a loss is: nothing is lost, a little, more than 5 %, most or all of it.
 LossLevel = Literal["none", "small", "notable", "most"]
 _NOTABLE_SHARE = 0.05
+_FORMAT_NAMES = {"coco": "COCO", "csv": "Table", "image_folders": "Image folders"}
 _MOST_SHARE = 0.5
 
 
@@ -108,6 +109,11 @@ class ImportReport(StrictModel):
         if not self.is_complete:
             return "The check stopped at a limit"
         return f"None of {self.num_lost:,} images can be imported" if self.num_lost > 1 else "Nothing can be imported"
+
+
+def describe_format(name: str) -> str:
+    """Return the name of an import format as users read it."""
+    return _FORMAT_NAMES.get(name, name.replace("_", " ").capitalize())
 
 
 def measure_loss(num_images: int, num_lost: int) -> LossLevel:

@@ -81,7 +81,7 @@ def test_a_folder_is_uploaded_mapped_and_imported(
     expect(dialog.get_by_text("broken.png")).to_be_visible()
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of ring").fill("circle")
-    dialog.get_by_role("button", name="Preview", exact=True).click()
+    dialog.get_by_role("button", name="Apply and preview again").click()
     expect(dialog.locator(".facts").get_by_text("Classes1")).to_be_visible(timeout=WORK_MS)
     check_axe(page)
     check_layout(watched, 20)

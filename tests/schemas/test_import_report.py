@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.schemas.import_report import ImportReport, LossLevel, describe_loss, measure_loss
+from app.schemas.import_report import ImportReport, LossLevel, describe_format, describe_loss, measure_loss
 
 
 def report(**changes: Any) -> ImportReport:
@@ -47,3 +47,11 @@ def test_a_source_that_cannot_be_imported_is_red_and_says_so() -> None:
     assert report(can_import=False, num_lost=12).in_words() == "None of 12 images can be imported"
     assert report(can_import=False, is_complete=False).in_words() == "The check stopped at a limit"
     assert report(can_import=False, num_images=9).loss_level == "most"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("image_folders", "Image folders"), ("coco", "COCO"), ("csv", "Table"), ("some_other", "Some other")],
+)
+def test_formats_are_named_in_words(name: str, wanted: str) -> None:
+    assert describe_format(name) == wanted

@@ -10,11 +10,10 @@ from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_
 from app.api.pages.dataset_query import DatasetAddress, page_url
 from app.api.pages.problem_groups import Problems, describe_problems
 from app.api.pages.times import describe_moment
-from app.api.pages.values import describe_format
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
-from app.schemas.import_report import LossLevel, describe_loss, measure_loss
+from app.schemas.import_report import LossLevel, describe_format, describe_loss, measure_loss
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages
 
@@ -280,11 +279,11 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
         facts.insert(1, ("Classes", f"{len(summary.class_counts):,}"))
     if summary.pixel_scale:
         scale = summary.pixel_scale
-        facts.append(("Pixel scale", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
+        facts.append(("Range of pixel values", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
     if summary.num_lost:
         facts.insert(1, ("Not imported", f"{summary.num_lost:,}"))
     if summary.class_mapping:
-        facts.append(("Classes renamed", f"{len(summary.class_mapping):,}"))
+        facts.append(("Classes renamed or left out", f"{len(summary.class_mapping):,}"))
     return facts
 
 

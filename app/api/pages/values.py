@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-_FORMATS = {"coco": "COCO", "csv": "Table", "image_folders": "Image folders"}
 LARGEST_IN_FULL = 1e15
 MINUS = "\N{MINUS SIGN}"
 SIGNIFICANT_DIGITS = 6
@@ -26,11 +25,6 @@ def format_value(value: float, beside: float | None = None) -> str:
     decimals = min(decimals, 15 - math.floor(math.log10(size)))
     text = f"{value:,.{max(0, decimals)}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def describe_format(name: str) -> str:
-    """Return the name of an import format as pages write it."""
-    return _FORMATS.get(name, name.replace("_", " ").capitalize())
 
 
 def format_difference(value: float, digits: str) -> str:

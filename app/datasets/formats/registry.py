@@ -62,10 +62,11 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
     layout = find_tool_layout(tree)
     if layout is not None:
         return SourceError(layout.message, layout.fix)
-    kinds = "; ".join(f"{item.name}: {item.title}" for item in usable)
-    num_files = len(top.images) + len(top.others)
-    msg = f"No known format was found in {count(num_files, 'file')} and {count(len(top.folders), 'folder')}."
+    folders = list(top.iterate())
+    num_files = sum(len(folder.images) + len(folder.others) for folder in folders)
+    msg = f"No usable format was found in {count(num_files, 'file')} and {count(len(folders) - 1, 'folder')}."
     names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
     if names:
         msg += f" Other files there: {', '.join(sorted(names, key=lambda name: (name.count('/'), name))[:5])}."
-    return SourceError(msg, f"Arrange the data in one of these formats. {kinds}.")
+    titles = "; or ".join(item.title for item in usable)
+    return SourceError(msg, f"Arrange the files in this way: {titles}.")

@@ -193,7 +193,7 @@
 
   document.addEventListener("change", (event) => {
     const input = event.target;
-    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.importReport.forget(true); }
+    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.clearErrors(form()); Studio.importReport.forget(true); }
     if (!input.matches?.("[data-upload-files], [data-upload-folder]") || !input.files.length) return;
     begin([...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
     input.value = "";

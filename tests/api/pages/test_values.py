@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.pages.values import MINUS, describe_format, format_difference, format_value
+from app.api.pages.values import MINUS, format_difference, format_value
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,3 @@ def test_a_value_keeps_the_digits_that_differ(value: float, beside: float | None
 )
 def test_a_difference_has_a_sign_unless_it_rounds_to_zero(value: float, digits: str, wanted: str) -> None:
     assert format_difference(value, digits) == wanted
-
-
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [("image_folders", "Image folders"), ("coco", "COCO"), ("csv", "Table"), ("some_other", "Some other")],
-)
-def test_formats_are_named_in_words(name: str, wanted: str) -> None:
-    assert describe_format(name) == wanted

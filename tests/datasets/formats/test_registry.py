@@ -37,8 +37,12 @@ def test_no_match_says_what_would_fit(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")
     refusal = describe_unknown(tmp_path, usable, Work())
     assert "1 file and 0 folders" in refusal.message
+    for name in ("cats", "dogs"):
+        (tmp_path / "animals" / name).mkdir(parents=True)
+        (tmp_path / "animals" / name / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert "3 files and 3 folders" in describe_unknown(tmp_path, usable, Work()).message
     assert "a.txt" in refusal.message
-    assert "csv: a table" in refusal.fix
+    assert "Arrange the files in this way: a table" in refusal.fix
     assert "coco" not in refusal.fix
 
 
