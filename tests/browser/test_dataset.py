@@ -286,7 +286,7 @@ def test_an_upload_that_breaks_is_sent_again(add_project: list[str], watched: Wa
     page.route("**/import/upload", lambda route: route.abort(), times=1)
     archive = shutil.make_archive(str(source.parent / "shapes"), "zip", source)
     page.locator("[data-upload-files]").set_input_files(archive)
-    expect(page.get_by_text("The server is not responding. The files sent so far are kept.")).to_be_visible()
+    expect(page.get_by_text("Try again to send the rest; the files sent so far are kept.")).to_be_visible()
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_text("165 of 166 images will be imported; 1 will not")).to_be_visible(timeout=WORK_MS)
     page.get_by_role("button", name="Remove upload").click()

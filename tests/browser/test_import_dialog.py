@@ -339,7 +339,9 @@ def test_the_import_button_follows_what_was_changed_since_the_preview(
     expect(leave_out).to_be_checked()
 
 
-def test_a_file_is_asked_for_only_where_files_are_uploaded(add_project: list[str], watched: Watched) -> None:
+def test_a_file_is_asked_for_only_where_none_was_chosen(
+    add_project: list[str], watched: Watched, pictures: Path
+) -> None:
     page = watched.page
     watched.open(f"/projects/{add_project[0]}/dataset")
     page.get_by_role("button", name="Import images").click()
@@ -348,6 +350,12 @@ def test_a_file_is_asked_for_only_where_files_are_uploaded(add_project: list[str
     expect(dialog.get_by_text("Drop or choose files first.")).to_be_visible()
     page.get_by_text("Folder on the server").click()
     expect(dialog.get_by_text("Drop or choose files first.")).to_have_count(0)
+    page.locator("label", has_text="Upload").first.click()
+    dialog.get_by_role("button", name="Preview import").click()
+    expect(dialog.get_by_text("Drop or choose files first.")).to_be_visible()
+    page.locator("[data-upload-folder]").set_input_files(pictures / "Tiere")
+    expect(dialog.get_by_text("Drop or choose files first.")).to_have_count(0)
+    expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
 
 
 def test_a_drop_is_announced_while_files_are_over_the_page(add_project: list[str], watched: Watched) -> None:

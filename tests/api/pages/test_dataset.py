@@ -125,7 +125,11 @@ def test_odd_addresses_are_a_page(client: httpx.Client, imported: str, query: st
 
 @pytest.mark.parametrize("query", ["page=0", "page=x", "sort=colour", "view=xl", "subset=all", "search=%00"])
 def test_addresses_that_mean_nothing_are_refused(client: httpx.Client, imported: str, query: str) -> None:
-    assert client.get(f"/projects/{imported}/dataset?{query}").status_code == 422
+    answer = client.get(f"/projects/{imported}/dataset?{query}", headers={"accept": "text/html"})
+    assert answer.status_code == 422
+    assert f"<code>{query.partition('=')[0]}</code>: " in answer.text
+    assert "Remove them from the address" in answer.text
+    assert "Request validation failed" not in answer.text
 
 
 def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: httpx.Client, imported: str) -> None:
