@@ -18,7 +18,7 @@ TAILWIND := 4.3.5
 help:
 	@echo "make demo      train, evaluate and export a model on real images, then keep serving"
 	@echo "make run       run the server on http://127.0.0.1:8000"
-	@echo "make test      run the tests but those marked slow, five to twelve minutes on two cores"
+	@echo "make test      run the tests but those marked slow, about five minutes on two quiet cores"
 	@echo "make check     format, lint, types, layers, documents, all tests"
 	@echo "make bench     measure, as ratios against plain baselines"
 	@echo "make docs      bring generated tables in plan/ up to date"

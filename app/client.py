@@ -24,6 +24,7 @@ from app.remote.errors import (
     StudioTimeoutError,
 )
 from app.remote.experiments import Experiments
+from app.remote.folders import Folders
 from app.remote.projects import Projects
 from app.remote.results import Comparisons, Evaluations, Exports, Predictions
 from app.remote.samples import Samples
@@ -32,6 +33,7 @@ from app.remote.sse import StreamEvent
 from app.remote.system import Jobs, System, Tasks
 from app.remote.transport import Transport
 from app.remote.waiting import RETRY_PAUSE_S, Patience
+from app.remote.weights import Weights
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.jobs import JobSummary
 
@@ -60,9 +62,11 @@ class StudioClient:
         self.base_url = self._http.base_url
         self.projects = Projects(self._http)
         self.datasets = Datasets(self._http)
+        self.folders = Folders(self._http)
         self.samples = Samples(self._http)
         self.splits = Splits(self._http)
         self.experiments = Experiments(self._http)
+        self.weights = Weights(self._http)
         self.evaluations = Evaluations(self._http)
         self.comparisons = Comparisons(self._http)
         self.exports = Exports(self._http)

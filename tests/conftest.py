@@ -6,6 +6,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
+
+import pytest
 
 # Several processes with PyTorch share few cores here. Threads that spin while they wait take those cores from each
 # other (measured on two cores: 5.5 s for a step that takes 1.2 s without spinning). Child processes inherit it.
@@ -16,3 +19,21 @@ os.environ.setdefault("AI_STUDIO_WARM_SPARE", "0")
 if "AI_STUDIO_MACHINE_DIR" not in os.environ:
     os.environ["AI_STUDIO_MACHINE_DIR"] = tempfile.mkdtemp(prefix="ai-studio-machine-")
     atexit.register(shutil.rmtree, os.environ["AI_STUDIO_MACHINE_DIR"], ignore_errors=True)
+
+
+# What takes long goes first, so that no worker is left with a long file at the end while the others wait.
+_LONG_FIRST = ("browser", "cli", "training", "tasks", "export", "evaluation")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file on one worker: its servers, imports and trained models are then made once, not twice."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_place_of(item)))
+    items.sort(key=lambda item: _place_of(item).split("/")[0] not in _LONG_FIRST)
+
+
+def _place_of(item: pytest.Item) -> str:
+    """Return the path of a test's file below this folder, without its ending."""
+    return item.path.relative_to(Path(__file__).parent).with_suffix("").as_posix()

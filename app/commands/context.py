@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -108,6 +109,7 @@ def find_id(noun: str, text: str, prefix: str, list_all: Callable[[], Iterable[_
     """Return the text when it is an id, else the id of the only thing with this name."""
     if re.fullmatch(id_pattern(prefix), text):
         return text
+    text = unicodedata.normalize("NFC", text)  # as names are stored; some systems type decomposed letters
     everything = list(list_all())
     found = [item.id for item in everything if item.name == text]
     if len(found) == 1:

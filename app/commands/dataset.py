@@ -13,7 +13,7 @@ import typer
 from app.commands.arguments import Detach, Project, Settings, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, show
-from app.commands.settings import parse_assignments, parse_value
+from app.commands.settings import parse_assignments, write_value
 from app.plurals import count
 from app.remote.transport import LOOPBACK_HOSTS
 from app.schemas.datasets import CheckState, DatasetSummary, ImportStarted
@@ -196,7 +196,7 @@ def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
     out.table(["", "kind of problem", "problems", "images lost"], rows)
     for remedy in (remedy for group in groups for remedy in group.remedies):
         settings = " ".join(
-            f"--set {shlex.quote(f'{key}={_as_setting(value)}')}" for key, value in remedy.options.items()
+            f"--set {shlex.quote(f'{key}={write_value(value)}')}" for key, value in remedy.options.items()
         )
         out.text(f"{remedy.label}: {settings}")
 
@@ -208,11 +208,6 @@ def _print_choices(out: Output, report: ImportReport) -> None:
     if report.pixel_scale is not None:
         scale = json.dumps({"min": report.pixel_scale.min, "max": report.pixel_scale.max})
         out.text(f"Choose another range of pixel values: --set {shlex.quote(f'pixel_scale={scale}')}")
-
-
-def _as_setting(value: object) -> str:
-    is_plain = isinstance(value, str) and parse_value(value) == value
-    return str(value) if is_plain else json.dumps(value, ensure_ascii=False)
 
 
 def _print_classes(out: Output, counts: dict[str, int]) -> None:

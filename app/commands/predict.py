@@ -43,7 +43,7 @@ def predict_images(
     answers = [{"file": str(image)} | item.model_dump(mode="json", exclude={"heat_map"}) for image, item in found]
     line.out.document({"predictions": answers})
     rows = [
-        (image.name, describe(item.predictions.get("prediction", item.predictions)), item.duration_ms)
+        (str(image), describe(item.predictions.get("prediction", item.predictions)), item.duration_ms)
         for image, item in found
     ]
     line.out.table(["file", "prediction", "ms"], rows)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from app.client import DEFAULT_URL, StudioApiError, StudioClient, StudioError
-from app.commands import dataset, evaluate, export, project, split, train
+from app.commands import dataset, evaluate, export, project, split, train, weights
 from app.commands.compare import compare_experiments
 from app.commands.context import CommandLine
 from app.commands.demo import run_demo
@@ -20,6 +21,7 @@ from app.commands.sample import create_sample
 from app.commands.serve import run_server
 
 GLOBAL_FLAG, GLOBAL_OPTION = "--json", "--url"
+_MORE_EPOCHS = re.compile(r"/api/training/([\w-]+)/experiments/([\w-]+)/more")
 
 
 class StudioGroup(TyperGroup):
@@ -85,13 +87,21 @@ def move_global_options(args: list[str]) -> list[str]:
 def describe_error(error: Exception, *, is_json: bool) -> str:
     """Return an error as a sentence, or for scripts as the API's error envelope."""
     if not is_json:
-        is_token_missing = isinstance(error, StudioApiError) and error.status == 401
-        return f"Error: {error}" + ("\nSet AI_STUDIO_TOKEN to the token of the server." if is_token_missing else "")
+        return f"Error: {error}" + (describe_way_out(error) if isinstance(error, StudioApiError) else "")
     if isinstance(error, StudioApiError):
         body = {"code": error.code, "message": error.message, "details": error.details}
     else:
         body = {"code": type(error).__name__, "message": str(error), "details": None}
     return json.dumps({"status": "error", "error": body})
+
+
+def describe_way_out(error: StudioApiError) -> str:
+    """Return the command or setting that helps after a refusal, on a line of its own; empty when there is none."""
+    if error.status == 401:
+        return "\nSet AI_STUDIO_TOKEN to the token of the server."
+    more = error.details.get("more_epochs") if isinstance(error.details, dict) else None
+    found = _MORE_EPOCHS.fullmatch(str(more.get("path"))) if isinstance(more, dict) else None
+    return f"\nOn the command line: ai-studio train more {found[1]} {found[2]}" if found else ""
 
 
 app.command("serve")(run_server)
@@ -103,6 +113,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(split.app, name="split")
 app.command("forecast")(forecast_experiment)
 app.add_typer(train.app, name="train")
+app.add_typer(weights.app, name="weights")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("compare")(compare_experiments)
 app.add_typer(export.app, name="export")

@@ -43,6 +43,12 @@ def parse_value(text: str) -> Any:
     return number if math.isfinite(number) else text
 
 
+def write_value(value: Any) -> str:
+    """Return the text that `parse_value` reads as a value."""
+    is_plain = isinstance(value, str) and parse_value(value) == value
+    return str(value) if is_plain else json.dumps(value, ensure_ascii=False)
+
+
 def sort_settings(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return settings of an experiment by section.
 

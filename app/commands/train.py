@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,14 +13,16 @@ from app.commands.arguments import Augmentations, Detach, Experiment, Project, S
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.following import follow
 from app.commands.forecast import show_forecast_before_training
+from app.commands.run_checks import print_checks, read_checks
 from app.commands.settings import parse_assignments, sort_settings
-from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import ExperimentRecord, RunStarted
 
 LOG_PAUSE_S = 1.0
 
 app = typer.Typer(no_args_is_help=True, help="Create and train experiments, and follow their runs.")
 NewName = Annotated[str, typer.Argument(help="Name of the new experiment.", metavar="NAME")]
 Split = Annotated[str, typer.Option("--split", help="Split to train on.")]
+NewSplit = Annotated[str | None, typer.Option("--split", help="Split to train on instead.")]
 
 
 @app.command("create")
@@ -71,6 +73,68 @@ def resume_training(ctx: typer.Context, project: Project, experiment: Experiment
     line = command_line(ctx)
     project_id = find_project(line, project)
     _begin(line, project_id, find_experiment(line, project_id, experiment), "resume", detach)
+
+
+@app.command("more")
+def train_more_epochs(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1000,
+            help="Epochs to train. By default as many as max_epochs was raised by, or as the run had.",
+        ),
+    ] = None,
+    detach: Detach = False,
+) -> None:
+    """Train a completed experiment for more epochs, as a new experiment that starts from its last checkpoint."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    started = line.client.experiments.train_more(project_id, find_experiment(line, project_id, experiment), epochs)
+    line.out.text(f"Created {started.experiment_id}.")
+    _show_run(line, project_id, started, detach)
+
+
+@app.command("check")
+def check_experiment(
+    ctx: typer.Context, project: Project, experiment: Experiment, settings: Settings = None, split: NewSplit = None
+) -> None:
+    """Show what will go wrong in a run and how to fix it. Exits with code 1 if the experiment cannot be trained.
+
+    With --set or --split the settings are checked as if they were saved; nothing is changed.
+    """
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    experiment_id = find_experiment(line, project_id, experiment)
+    found = read_checks(line, project_id, experiment_id, _read_changes(settings, split) or None)
+    print_checks(line, project_id, experiment_id, found)
+    if not found.can_train:
+        raise typer.Exit(1)
+
+
+@app.command("change")
+def change_experiment(
+    ctx: typer.Context,
+    project: Project,
+    experiment: Experiment,
+    settings: Settings = None,
+    split: NewSplit = None,
+    augmentations: Augmentations = None,
+) -> None:
+    """Change settings of an experiment: --set batch_size=8 --set pretrained=false."""
+    line = command_line(ctx)
+    project_id = find_project(line, project)
+    changes = _read_changes(settings, split)
+    if augmentations:
+        changes["augmentations"] = _read_augmentations(augmentations)
+    if not changes:
+        raise typer.BadParameter("Give at least one of --set, --split and --augmentations.")
+    record = line.client.experiments.update(project_id, find_experiment(line, project_id, experiment), **changes)
+    line.out.document(record)
+    line.out.text(f"Changed {record.id} ({record.name}).")
 
 
 @app.command("stop")
@@ -186,19 +250,33 @@ def _create(
     augmentations: Path | None,
 ) -> ExperimentRecord:
     values = sort_settings(parse_assignments(settings or []))
-    chosen = json.loads(augmentations.read_text("utf-8")) if augmentations else None
+    chosen = _read_augmentations(augmentations) if augmentations else None
     return line.client.experiments.create(project_id, name, split, **values, augmentations=chosen)
+
+
+def _read_augmentations(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _read_changes(settings: list[str] | None, split: str | None) -> dict[str, Any]:
+    return {**sort_settings(parse_assignments(settings or [])), **({"split_name": split} if split else {})}
 
 
 def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
     show_forecast_before_training(line, project_id, experiment_id)
     start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
-    started = start(project_id, experiment_id)
+    _show_run(line, project_id, start(project_id, experiment_id), detach)
+
+
+def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: bool) -> None:
+    """Show a run that was queued until it is finished, with what will harm it."""
+    for warning in started.warnings:
+        line.out.note(f"Warning: {warning}")
     if detach:
         line.out.document(started)
         line.out.text(f"The training is running on the server as {started.run_id}.")
         return
-    record = follow(line, project_id, experiment_id)
+    record = follow(line, project_id, started.experiment_id)
     print_experiment(line, record)
     if record.status not in {"completed", "paused"}:
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.augmentation_catalog import find_augmentation_problems
 from app.datasets.pixel_records import reading_of
+from app.datasets.table import source_name_of
 from app.schemas.augmentations import (
     AugmentationPreview,
     AugmentationPreviewMessage,
@@ -106,7 +107,14 @@ class AugmentationPreviewService:
         # Spread over the list, which is in the order of classes and files, so that all of it is seen.
         chosen = [rows[(2 * number + 1) * len(rows) // (2 * count)] for number in range(count)]
         datasets = self._stores.datasets
-        return [PreviewSource(filename=row.filename, path=str(datasets.image_path(project_id, row))) for row in chosen]
+        return [
+            PreviewSource(
+                filename=row.filename,
+                source_name=source_name_of(row),
+                path=str(datasets.image_path(project_id, row)),
+            )
+            for row in chosen
+        ]
 
     def _ensure_process(self, project_id: str) -> tuple[str, Path]:
         with self._gate.enter(project_id):

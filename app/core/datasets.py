@@ -18,7 +18,15 @@ from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixel_records import reading_of
-from app.datasets.table import DatasetTable, ImageRecord, SegmentationMask, class_name_of, source_name_of, to_builtins
+from app.datasets.table import (
+    DatasetTable,
+    ImageRecord,
+    SegmentationMask,
+    class_name_of,
+    describe_name,
+    source_name_of,
+    to_builtins,
+)
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -105,7 +113,7 @@ class DatasetService:
         except UnsafePathError as error:
             raise NotFoundError(str(error)) from error
         if not path.is_file():
-            msg = f"The file of the image {filename[:120]!r} no longer exists: {path}"
+            msg = f"The file of the image {describe_name(image)} no longer exists: {path}"
             raise NotFoundError(msg)
         return path
 
@@ -114,10 +122,10 @@ class DatasetService:
 
         Where the disk does not take it, its bytes are returned.
         """
-        source = self.image_path(project_id, filename)
+        image, source = self.find_image(project_id, filename), self.image_path(project_id, filename)
         pixels = reading_of(self._lookup.find_table(project_id))
         try:
-            target = self._stores.datasets.thumbnail_path(project_id, self.find_image(project_id, filename))
+            target = self._stores.datasets.thumbnail_path(project_id, image)
             if target.is_file():
                 return target
             make_directory(target.parent, below=self._stores.paths.dataset_dir(project_id))
@@ -125,7 +133,7 @@ class DatasetService:
         except (UnreadableImageError, UnsafePathError) as error:
             raise NotFoundError(str(error)) from error
         except FileNotFoundError as error:
-            msg = f"The image {filename[:120]!r} was deleted meanwhile."
+            msg = f"The image {describe_name(image)} was deleted meanwhile."
             raise NotFoundError(msg) from error
         except OSError as error:
             logger.warning("The thumbnail %s is not kept: %s", target, error)
@@ -146,11 +154,12 @@ class DatasetService:
 
     def draw_mask(self, project_id: str, filename: str, number: int) -> bytes:
         """Return the mask of an annotation, by its number from 0, as a coloured PNG; raises NotFoundError."""
-        annotations = self.find_image(project_id, filename).annotations
+        image = self.find_image(project_id, filename)
+        annotations = image.annotations
         annotation = annotations[number] if number < len(annotations) else None
         name = getattr(annotation, "mask_path", None)
         if annotation is None or name is None:
-            msg = f"The image {filename[:120]!r} has no mask with the number {number}."
+            msg = f"The image {describe_name(image)} has no mask with the number {number}."
             raise NotFoundError(msg)
         try:
             path = self._stores.datasets.mask_path(project_id, name)

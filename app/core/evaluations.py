@@ -197,7 +197,8 @@ class EvaluationService:
         rows = self._rows(project_id, experiment_id)
         found = next((row for row in rows if row["filename"] == filename), None)
         if found is None:
-            msg = f"The evaluation has no result for image {filename[:120]!r}."
+            name = self.source_names.of_project(project_id)(filename)
+            msg = f"The evaluation has no result for image {name[:120]!r}."
             raise NotFoundError(msg)
         order = self.order_results(project_id, experiment_id, query or ResultQuery())
         table = self._lookup.find_table(project_id)

@@ -135,7 +135,7 @@ class ExportPageService:
                 filename=image.filename,
                 diff=image.diff,
                 is_there=image.filename in known,
-                source_name=name_of(image.filename),
+                source_name=image.source_name or name_of(image.filename),
             )
             for image in certificate.worst
         ]

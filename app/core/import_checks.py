@@ -224,6 +224,10 @@ class ImportCheckService:
         return job
 
     def _find_report(self, job: JobRecord) -> ImportReport | None:
+        report = self._read_report(job)
+        return None if report is None else report.model_copy(update={"check_id": job.id})
+
+    def _read_report(self, job: JobRecord) -> ImportReport | None:
         if job.status == "failed":
             return _report_failure(job.error.message if job.error else "The server's log has the details.")
         if job.status != "completed":

@@ -164,9 +164,10 @@ class RunObserver:
             self._update_experiment(job, {"checkpoints": {**record.checkpoints, **missed}})
 
     def _record_skipped(self, job: JobRecord, event: SamplesSkipped) -> None:
-        named = [sample.model_dump() for sample in event.images]
+        named = [sample.model_dump(exclude_defaults=True) for sample in event.images]
         known = self._read_run(job).skipped
-        fresh = [sample for sample in named if sample not in known]
+        filenames = {sample["filename"] for sample in known}
+        fresh = [sample for sample in named if sample["filename"] not in filenames]
         skipped = [*known, *fresh][:MAX_NAMED_SKIPPED]
         self._update_run(job, {"skipped_images": event.count, "skipped": skipped})
 

@@ -25,7 +25,7 @@ from torch import Tensor
 from app.datasets.colours import Array
 from app.datasets.reading import ImageReadError, ResizePlan, locate_image, read_pixels
 from app.datasets.sample_cache import SampleCache, stamp_file
-from app.datasets.table import ImageRecord
+from app.datasets.table import ImageRecord, describe_name, source_name_of
 
 # What Pillow's decoders say when they get no memory.
 _PILLOW_MEMORY = "out of memory error"
@@ -37,6 +37,7 @@ class SkippedSample(NamedTuple):
 
     position: int
     filename: str
+    source_name: str
     message: str
 
 
@@ -204,7 +205,7 @@ class BatchReader:
             return read_pixels(row, self._images_dir, self._plan)
         except ImageReadError as error:
             if _lacks_memory(error) and not _has_room(row):
-                msg = f"There is not enough memory to decode {row.filename}."
+                msg = f"There is not enough memory to decode {describe_name(row)}."
                 raise MemoryError(msg) from error
             raise
 
@@ -285,7 +286,7 @@ class _Pending:
         kept = [place for place, obtained in enumerate(found) if not obtained.message]
         images = self._images if len(kept) == len(found) else self._images[kept]
         skipped = [
-            SkippedSample(position, self._reader._rows[position].filename, obtained.message)
+            _describe_skipped(position, self._reader._rows[position], obtained.message)
             for position, obtained in zip(self._positions, found, strict=True)
             if obtained.message
         ]
@@ -304,6 +305,10 @@ class _Pending:
         if place in self._decoding:
             return self._decoding[place].result()
         return self._reader._obtain(self._positions[place], self._pixels[place])
+
+
+def _describe_skipped(position: int, row: ImageRecord, message: str) -> SkippedSample:
+    return SkippedSample(position, row.filename, source_name_of(row), message)
 
 
 def _is_lasting(error: BaseException) -> bool:

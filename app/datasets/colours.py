@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
+from app.datasets.tiff_samples import Samples, read_samples
 from app.schemas.pixels import PixelReading, PixelScale
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[np.uint8]]"
-Samples: TypeAlias = "np.ndarray[Any, Any]"
 
 UNIT_TOLERANCE = 1e-3
 """How far values of an image from 0 to 1 may lie outside: rounding, and overshoot of a filter."""
@@ -42,7 +42,7 @@ def convert_to_rgb(image: Image.Image, pixels: PixelReading, low_bytes: Array | 
     if low_bytes is not None and pixels.scale is not None:
         image = _scale_colours(np.asarray(image), low_bytes, pixels.scale)
     if is_beyond_8_bit(image.mode):
-        grey = scale_to_8_bit(np.asarray(image), pixels.scale)
+        grey = scale_to_8_bit(read_samples(image), pixels.scale)
         if is_white_zero(image):
             grey = 255 - grey
         return Image.fromarray(grey).convert("RGB")

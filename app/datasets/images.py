@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from app.datasets.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
 from app.datasets.deep_colours import has_16_bit_colours, needs_low_bytes, read_low_bytes
 from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
+from app.datasets.tiff_samples import name_tiff, use_native_order
 from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
@@ -99,6 +100,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
         with open_regular(path) as file, _identify(file) as image:
             _check_size(image.width, image.height, max_side_px, max_pixels)
             _check_kind(image, file)
+            use_native_order(image)
             yield image
     except UnreadableImageError:
         raise
@@ -125,8 +127,7 @@ def _identify(file: BinaryIO) -> Image.Image:
         head = file.read(HEAD_BYTES)
         kind = name_content(head)
         if kind is None and head.startswith((b"II", b"MM")) and len(head) > _LEAST_TIFF_BYTES:
-            msg = "This kind of TIFF cannot be read, such as colours in floating-point values, or the file is damaged."
-            raise UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.") from None
+            raise _refuse_tiff(file) from None
         if kind is None and begins_like_image(head):
             msg = "The header of the image is damaged or incomplete."
             raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from None
@@ -134,6 +135,18 @@ def _identify(file: BinaryIO) -> Image.Image:
             raise UnreadableImageError(kind.message, kind.fix) from None
         msg = f"The content is none of {', '.join(FORMATS)}."
         raise UnreadableImageError(msg, "Save it as JPEG or PNG, or remove the file.") from None
+
+
+def _refuse_tiff(file: BinaryIO) -> UnreadableImageError:
+    """Return the refusal of a TIFF that Pillow does not open, by what it holds where that can be read."""
+    try:
+        kind = name_tiff(file)
+    except _DECODER_ERRORS:
+        kind = None
+    if kind is not None:
+        return UnreadableImageError(*kind)
+    msg = "This kind of TIFF cannot be read, or the file is damaged."
+    return UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.")
 
 
 def looks_like_image(path: Path) -> bool:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from app.datasets.colours import Array, find_rgba, is_beyond_8_bit, lay_on, may_be_transparent
 from app.datasets.pixel_scale import GreyRange, measure_greys
+from app.datasets.tiff_samples import read_samples
 from app.schemas.pixels import BLACK, WHITE
 
 # An image whose levels differ by no more shows nothing.
@@ -36,7 +37,7 @@ def look_at(image: Image.Image, *, has_16_bit_colours: bool = False) -> ImageLoo
     Of colours with 16 bits per channel the upper bytes are there, which are enough to tell the depth of their values.
     """
     if is_beyond_8_bit(image.mode):
-        return ImageLook(greys=measure_greys(np.asarray(image)))
+        return ImageLook(greys=measure_greys(read_samples(image)))
     greys = _measure_high_bytes(np.asarray(image)) if has_16_bit_colours else None
     return ImageLook(greys, _look_through(find_rgba(image)) if may_be_transparent(image) else None)
 

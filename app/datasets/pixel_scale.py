@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from app.datasets.colours import UNIT_TOLERANCE, Samples, scale_to_8_bit
+from app.datasets.colours import UNIT_TOLERANCE, scale_to_8_bit
+from app.datasets.tiff_samples import Samples
 from app.schemas.pixels import PixelScale
 
 GIVEN = "set by hand"

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from app.datasets.colours import Array
 from app.datasets.images import UnreadableImageError, read_resized, read_rgb
-from app.datasets.table import ImageRecord
+from app.datasets.table import ImageRecord, describe_name
 from app.schemas.export import ResizeRecipe
 from app.schemas.pixels import PixelReading
 
@@ -58,5 +58,5 @@ def read_pixels(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> 
     try:
         return read_rgb(path) if plan is None else read_resized(path, plan.recipe, plan.input_size, plan.pixels)
     except UnreadableImageError as error:
-        msg = f"The image {row.filename} cannot be read. {error.message} {error.fix}"
+        msg = f"The image {describe_name(row)} cannot be read. {error.message} {error.fix}"
         raise ImageReadError(msg) from error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.datasets.table import DatasetTable, ImageRecord, Label, Value
+from app.datasets.table import DatasetTable, ImageRecord, Label, Value, describe_name
 
 LARGEST_VALUE = 1e30
 """Errors are squared in float64, which ends at 1.8e308; programs that use an exported model may hold float32."""
@@ -20,9 +20,9 @@ SUBSETS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class FarValue:
-    """A value of one image that lies far away from the others."""
+    """A value of one image, by its name for messages, that lies far away from the others."""
 
-    filename: str
+    name: str
     value: float
     column: int
     low: float
@@ -33,8 +33,8 @@ class FarValue:
 class RunData:
     """What the subsets of a split hold.
 
-    `classes`: images of each class in each subset. `too_large`: image and value that training cannot compute with.
-    `constant_columns`: places of values that are the same in every training image.
+    `classes`: images of each class in each subset. `too_large`: names of images with a value that training cannot
+    compute with, and the value. `constant_columns`: places of values that are the same in every training image.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -72,7 +72,7 @@ def read_run_data(table: DatasetTable, index: int) -> RunData:
     for image in table.images:
         if image.split[index] in subsets:
             subsets[image.split[index]].append(image)
-    values = [(row.filename, annotation.values) for row in subsets["train"] for annotation in _values_of(row)]
+    values = [(row, annotation.values) for row in subsets["train"] for annotation in _values_of(row)]
     columns = list(zip(*(numbers for _, numbers in values), strict=False))
     return RunData(
         counts={name: len(rows) for name, rows in subsets.items()},
@@ -80,7 +80,7 @@ def read_run_data(table: DatasetTable, index: int) -> RunData:
         num_values=len(columns),
         value_names=tuple(table.value_names),
         too_large=tuple(_find_too_large(row for rows in subsets.values() for row in rows)),
-        far_away=find_far_away([filename for filename, _ in values], columns),
+        far_away=find_far_away(lambda place: describe_name(values[place][0]), columns),
         constant_columns=tuple(place for place, column in enumerate(columns) if min(column) == max(column)),
     )
 
@@ -99,11 +99,14 @@ def _find_too_large(rows: Iterable[ImageRecord]) -> Iterable[tuple[str, float]]:
         for annotation in _values_of(row):
             for value in annotation.values:
                 if not math.isfinite(value) or abs(value) > LARGEST_VALUE:
-                    yield row.filename, value
+                    yield describe_name(row), value
 
 
-def find_far_away(filenames: Sequence[str], columns: Sequence[Sequence[float]]) -> FarValue | None:
-    """Return the value that is furthest away from the others of its column, None when all are near."""
+def find_far_away(name_of: Callable[[int], str], columns: Sequence[Sequence[float]]) -> FarValue | None:
+    """Return the value that is furthest away from the others of its column, None when all are near.
+
+    `name_of` gives the name of the image at a position of the columns.
+    """
     found: FarValue | None = None
     furthest = FAR_AWAY
     for place, column in enumerate(columns):
@@ -115,5 +118,5 @@ def find_far_away(filenames: Sequence[str], columns: Sequence[Sequence[float]]) 
         for row in (column.index(min(column)), column.index(max(column))):
             distance = abs(column[row] - median) / spread
             if distance > furthest:
-                found, furthest = FarValue(filenames[row], column[row], place, low, high), distance
+                found, furthest = FarValue(name_of(row), column[row], place, low, high), distance
     return found

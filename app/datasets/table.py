@@ -226,6 +226,14 @@ def source_name_of(image: ImageRecord) -> str:
     return image.source_name or image.filename
 
 
+def describe_name(image: ImageRecord) -> str:
+    """Return how a message names an image: as its source does, with its file name where that is another one."""
+    name = source_name_of(image)
+    if f"/{name}".endswith(f"/{image.filename}"):
+        return name
+    return f"{name} ({image.filename} in the dataset)"
+
+
 def class_name_of(image: ImageRecord) -> str | None:
     """Return the class of the first annotation that has one."""
     for annotation in image.annotations:

@@ -18,6 +18,7 @@ from PIL import Image
 from app.datasets.colours import Array
 from app.datasets.images import open_image, read_orientation, read_rgb, resize_image
 from app.datasets.reading import locate_image
+from app.datasets.table import source_name_of
 from app.evaluation.inference import PooledImage, run_model
 from app.export.parity import Sample
 from app.schemas.export import ParityCertificate
@@ -37,7 +38,7 @@ _ORDINARY: Kind = ("JPEG", "RGB", False)
 
 @dataclass(frozen=True)
 class GoldenFile:
-    """One image: its name in the dataset, its name in the bundle, and its bytes."""
+    """One image: its name in the source of the dataset, its name in the bundle, and its bytes."""
 
     source: str
     file: str
@@ -99,7 +100,7 @@ def _read_file(image: PooledImage, path: Path, number: int, pixels: PixelReading
     else:
         with open_image(path) as opened:
             suffix = {"JPEG": "jpg", "MPO": "jpg", "TIFF": "tif"}.get(opened.format or "", str(opened.format).lower())
-    return GoldenFile(image.row.filename, f"image_{number}.{suffix}", content)
+    return GoldenFile(source_name_of(image.row), f"image_{number}.{suffix}", content)
 
 
 def _read_pixels(file: GoldenFile, path: Path, pixels: PixelReading) -> Array:

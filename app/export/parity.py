@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from app.datasets.sample_cache import SampleCache
-from app.datasets.table import ImageRecord
+from app.datasets.table import ImageRecord, source_name_of
 from app.evaluation.inference import InputPlan, PooledImage, iterate_images, run_model
 from app.evaluation.run import pick_headline
 from app.export.conversion import ExportedModel
@@ -55,7 +55,7 @@ class Sample:
 class _Comparison:
     """What was found so far, one entry per image."""
 
-    filenames: list[str]
+    images: list[ImageRecord]
     differences: list[float]
     agreements: list[bool]
     rows_torch: list[dict[str, Any]]
@@ -89,8 +89,8 @@ def certify(
         found.num_skipped += num_skipped
         if pooled:
             _compare(trained, exported, images, pooled, found)
-        between_batches(len(found.filenames) + found.num_skipped, len(sample.pooled))
-    if not found.filenames:
+        between_batches(len(found.images) + found.num_skipped, len(sample.pooled))
+    if not found.images:
         msg = f"None of the {len(sample.pooled)} images can be read, so the export cannot be certified."
         raise JobFailure(msg)
     return _summarize(trained, exported, sample, found)
@@ -106,7 +106,7 @@ def explain_refusal(certificate: ParityCertificate) -> str:
         )
     if certificate.agreement < 1.0:
         parts.append(f"it gives the same prediction on only {certificate.agreement:.1%}")
-    worst = ", ".join(f"{image.filename} ({image.diff:.3g})" for image in certificate.worst[:3])
+    worst = ", ".join(f"{image.source_name or image.filename} ({image.diff:.3g})" for image in certificate.worst[:3])
     return (
         f"The exported file gives different predictions than the model: {' and '.join(parts)} of "
         f"{certificate.num_images} images. The worst: {worst}."
@@ -140,7 +140,7 @@ def _compare(
     rows_torch = load_metrics(task).result_rows(reference, rows, context)
     difference = part.difference(reference, answer, context)
     difference = np.nan_to_num(difference, nan=UNDEFINED_DIFFERENCE, posinf=UNDEFINED_DIFFERENCE)
-    found.filenames.extend(image.row.filename for image in pooled)
+    found.images.extend(rows)
     found.differences.extend(difference.tolist())
     found.agreements.extend(part.agreement(reference, answer, context).tolist())
     found.rows_torch.extend(rows_torch)
@@ -184,18 +184,22 @@ def _summarize(trained: TrainedModel, exported: ExportedModel, sample: Sample, f
         agreement=agreement,
         metric_torch=_measure(trained, found.rows_torch),
         metric_exported=_measure(trained, found.rows_exported) if is_complete else {},
-        worst=[WorstImage(filename=found.filenames[index], diff=found.differences[index]) for index in worst],
+        worst=[_describe_worst(found.images[index], found.differences[index]) for index in worst],
         runtime=exported.runtime,
         subsets=sorted({image.subset for image in sample.pooled}),
         num_available=sample.num_available,
         seed=SEED if sample.is_drawn else None,
         num_skipped=found.num_skipped,
         batch_sizes=sorted(found.batch_sizes),
-        differences=dict(zip(found.filenames, found.differences, strict=True)),
+        differences=dict(zip((row.filename for row in found.images), found.differences, strict=True)),
     )
     return (
         certificate if certificate.passed else certificate.model_copy(update={"reason": explain_refusal(certificate)})
     )
+
+
+def _describe_worst(row: ImageRecord, diff: float) -> WorstImage:
+    return WorstImage(filename=row.filename, source_name=source_name_of(row), diff=diff)
 
 
 def _measure(trained: TrainedModel, rows: list[dict[str, Any]]) -> dict[str, float]:

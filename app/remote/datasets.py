@@ -66,9 +66,10 @@ class Datasets:
         options: dict[str, Any] | None = None,
         on_progress: Callable[[CheckState], None] | None = None,
     ) -> ImportReport:
-        """Look at a source on the server's machine, or at an upload, and say what an import would find.
+        """Return what an import of a source on the server's machine, or of an upload, would find.
 
-        Waits for the report; `on_progress` gets how far a longer look is. Raises StudioJobError when it was cancelled.
+        Waits for the report; `on_progress` gets how far a longer preview is. Raises StudioJobError when it
+        was cancelled.
         """
         body = drop_none(
             {
@@ -106,6 +107,11 @@ class Datasets:
         """Store the table of every problem of the import, or of a dry run."""
         parts = ["check", check_job_id] if check_job_id else []
         return self._http.download(join_path("datasets", project_id, "import", *parts, "problems"), destination)
+
+    def download_preview(self, project_id: str, check_job_id: str, picture: str, destination: Path) -> Path:
+        """Store one of the small pictures that `previews` of a report names; `check_id` of the report is the job."""
+        path = join_path("datasets", project_id, "import", "check", check_job_id, "previews", picture)
+        return self._http.download(path, destination)
 
     def import_local(
         self,

@@ -31,6 +31,7 @@ class PreviewSource(StrictModel):
     """An image to draw on; `path` is absolute."""
 
     filename: str
+    source_name: str = Field("", description="What it was called in the source that was imported.")
     path: str
 
 
@@ -51,6 +52,7 @@ class PreviewImage(StrictModel):
     """One training image as a model would see it."""
 
     filename: str
+    source_name: str = Field("", description="What it was called in the source that was imported.")
     data_url: str = Field(description="A small JPEG as an address of the scheme data.")
 
 

@@ -474,6 +474,7 @@ class SkippedSample(FrozenModel):
 
     filename: str
     message: str
+    source_name: str = Field("", description="What it was called in the source that was imported.")
 
 
 class SamplesSkipped(Event):

@@ -71,6 +71,7 @@ class ColumnSample(StrictModel):
 class ImportReport(StrictModel):
     """What a check found."""
 
+    check_id: str = Field("", description="Job of the check, whose address has its pictures and table of problems.")
     source_format: str
     num_images: int = Field(description="Images that would be imported.")
     num_files: int = Field(0, description="Image files that lie in the source.")

@@ -63,7 +63,7 @@ def check_values(facts: RunFacts) -> Iterator[RunCheck]:
     """Values must fit into the arithmetic and differ from each other."""
     data = facts.data
     if data.too_large:
-        filename, value = data.too_large[0]
+        name, value = data.too_large[0]
         more = len(data.too_large) - 1
         others = f", and {more:,} more value{'' if more == 1 else 's'} like it" if more else ""
         yield RunCheck(
@@ -71,7 +71,7 @@ def check_values(facts: RunFacts) -> Iterator[RunCheck]:
             level="error",
             field="split_name",
             title="A value is too large to train on",
-            message=f"{filename} has the value {value:g}{others}. Training computes with values up to "
+            message=f"{name} has the value {value:g}{others}. Training computes with values up to "
             f"{LARGEST_VALUE:g}. Correct the table and import it again, or use a split without this image.",
             fixes=[GO_TO_DATASET, GO_TO_SPLIT],
         )
@@ -82,7 +82,7 @@ def check_values(facts: RunFacts) -> Iterator[RunCheck]:
             level="warning",
             field="split_name",
             title="A value is far away from the others",
-            message=f"{far.filename} has {data.name_value(far.column)} = {far.value:g}, while half of the training "
+            message=f"{far.name} has {data.name_value(far.column)} = {far.value:g}, while half of the training "
             f"images are between {far.low:g} and {far.high:g}. Training scales values by their deviation, so next to "
             f"this one all others look the same. "
             f"Correct or remove it, or import the logarithm of the values.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from app.schemas.run_checks import RunCheck
@@ -63,9 +64,11 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
     count, size, batches, devices = facts.data.num_train, facts.batch_size, facts.batches_per_epoch, facts.num_devices
     total = batches * facts.max_epochs
     smaller = _propose_batch_size(count, size) // devices
+    while smaller > 2 and _count_batches(facts, smaller) < ENOUGH_BATCHES:
+        smaller -= 1
     fixes = []
     if 2 <= smaller < int(facts.hyperparameters["batch_size"]):
-        batches = -(-count // (smaller * devices))
+        batches = _count_batches(facts, smaller)
         fixes.append(change_settings(f"Use batch size {smaller}", "hyperparameters", batch_size=smaller))
     epochs = min(1000, -(-ENOUGH_STEPS // batches))
     if epochs > facts.max_epochs:
@@ -93,6 +96,11 @@ def _propose_batch_size(count: int, size: int) -> int:
     while proposed * 2 * 4 <= count and proposed * 2 <= size:
         proposed *= 2
     return max(proposed, min(4, count // 2))
+
+
+def _count_batches(facts: RunFacts, batch_size: int) -> int:
+    """Return the batches of an epoch with another batch size, without a last one of a single image."""
+    return replace(facts, hyperparameters={**facts.hyperparameters, "batch_size": batch_size}).batches_per_epoch
 
 
 def _count(number: int) -> str:

@@ -175,7 +175,9 @@ class SubsetBatches:
         for sample in read.skipped:
             if sample.filename not in self._skipped:
                 self._skipped.add(sample.filename)
-                self._unreported.append(SkippedSample(filename=sample.filename, message=sample.message))
+                self._unreported.append(
+                    SkippedSample(filename=sample.filename, source_name=sample.source_name, message=sample.message)
+                )
 
     def _collate(self, read: ReadBatch, epoch: int) -> Batch:
         encoded = [self._parts.data.encode_target(self._rows[position], self._context) for position in read.positions]

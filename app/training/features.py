@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from app.datasets.augmentation_catalog import TRANSFORMS
 from app.datasets.augmenting.chain import BatchAugmentation
+from app.datasets.cache_files import PIXELS_VERSION
 from app.datasets.table import ImageRecord
 from app.schemas.arithmetic import UsedMemoryFormat, UsedPrecision
 from app.schemas.job_context import JobFailure
@@ -255,6 +256,7 @@ def _describe(inputs: TrainingInputs, computing: Mapping[str, Any], key: TableKe
     preprocessing = inputs.preprocessing
     description = {
         "version": FEATURES_VERSION,
+        "pixels_version": PIXELS_VERSION,
         "images": _hash_images(inputs.subsets[key.subset], inputs.dataset_hash),
         "input_size": list(preprocessing.input_size),
         "resize": preprocessing.recipe.model_dump(mode="json"),

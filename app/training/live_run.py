@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from torch.amp import GradScaler
 
+from app.datasets.table import describe_name, source_name_of
 from app.schemas.arithmetic import ArithmeticChoice
 from app.schemas.events import (
     EpochFinished,
@@ -168,7 +169,7 @@ class LiveRun:
         # Files can have been mended since an earlier process, so only what was found in this one counts here.
         if found and self._num_skipped_here > total * MAX_SKIPPED_SHARE:
             msg = (
-                f"{self._num_skipped_here} of {total} images cannot be read. The first: {found[0].filename}: "
+                f"{self._num_skipped_here} of {total} images cannot be read. The first: {found[0].source_name}: "
                 f"{found[0].message}"
             )
             raise JobFailure(msg, "ImageReadError")
@@ -176,7 +177,7 @@ class LiveRun:
     def _report_fresh(self, found: Sequence[SkippedSample]) -> None:
         self.state.add_skipped({sample.filename: sample.message for sample in found})
         for sample in found[:MAX_NAMED_SKIPPED]:
-            self.reporter.log(f"Skipped {sample.filename}: {sample.message}", "warning")
+            self.reporter.log(f"Skipped {sample.source_name}: {sample.message}", "warning")
         named, count = list(found[:MAX_NAMED_SKIPPED]), len(self.state.skipped)
         self.reporter.report(SamplesSkipped(run_id=self.reporter.run_id, count=count, images=named))
 
@@ -187,9 +188,9 @@ class LiveRun:
     def _log_left_out(self) -> None:
         positions, self.module.left_out = self.module.left_out, []
         for position in positions[: max(0, MAX_NAMED_SKIPPED - self._num_left_out)]:
-            filename = self.inputs.subsets["train"][position].filename
+            name = describe_name(self.inputs.subsets["train"][position])
             text = (
-                f"Skipped {filename} in epoch {self.state.epoch}: it was the only readable image of its batch, and "
+                f"Skipped {name} in epoch {self.state.epoch}: it was the only readable image of its batch, and "
                 "at this image size batch normalisation cannot learn from one image."
             )
             self.reporter.log(text, "warning")
@@ -197,8 +198,15 @@ class LiveRun:
 
     def name_skipped(self, limit: int) -> list[dict[str, str]]:
         """Return the first images that are left out, as plain data."""
-        named = list(self.state.skipped.items())[:limit]
-        return [{"filename": filename, "message": message} for filename, message in named]
+        named = dict(list(self.state.skipped.items())[:limit])
+        if not named:
+            return []
+        rows = (row for subset in self.inputs.subsets.values() for row in subset if row.filename in named)
+        names = {row.filename: source_name_of(row) for row in rows}
+        return [
+            {"filename": filename, "source_name": names.get(filename, filename), "message": message}
+            for filename, message in named.items()
+        ]
 
     def report_epochs(self) -> None:
         """Report the closed epochs that were not reported yet, each once, in order."""

@@ -14,6 +14,7 @@ from app.core.studio import Studio
 from tests.api.live import LiveServer, run_server
 from tests.core.conftest import FAKE_ENGINES
 from tests.core.conftest import imported_workspace as imported_workspace
+from tests.core.conftest import trained_workspace as trained_workspace
 
 WAIT_S = 30.0
 
@@ -30,15 +31,11 @@ def server(imported_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def project(server: LiveServer) -> Iterator[str]:
-    """The imported project; what still runs in it is cancelled."""
+    """The imported project; what still runs or waits in it afterwards is cancelled, and has ended."""
     studio = server.studio
     identifier = studio.projects.list_projects().projects[0].id
     yield identifier
-    for record in studio.experiments.list_experiments(identifier).experiments:
-        if record.status in {"pending", "training"}:
-            studio.training.stop_training(identifier, record.id, keep=False)
-    for job in studio.scheduler.list_jobs():
-        studio.scheduler.wait(job.id, WAIT_S)
+    studio.scheduler.cancel_project(identifier, WAIT_S)
 
 
 def wait_for_epochs(studio: Studio, project: str, experiment: str, count: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -54,8 +55,9 @@ class Operation:
         return any(part in IDS for part in self.path.split("/"))
 
 
+@functools.cache
 def openapi_document() -> dict[str, Any]:
-    """Return the document of an application that is never started."""
+    """Return the document of an application that is never started; seconds of work, so it is made once."""
     return create_app(Settings()).openapi()
 
 

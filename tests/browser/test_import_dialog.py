@@ -10,14 +10,14 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from app.config import Settings
 from app.datasets.formats.problem_kinds import KINDS
 from app.schemas.datasets import CheckState
-from app.schemas.import_report import ImportProblem, ProblemGroup
 from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched
+from tests.browser.every_problem import with_every_kind
 from tests.browser.test_pages import check_layout
 
 pytestmark = pytest.mark.browser
@@ -122,28 +122,10 @@ def test_each_kind_of_problem_has_its_group(
     page, studio = watched.page, server.studio
     state_of = studio.import_checks.get_state
 
-    def with_every_kind(project_id: str, job_id: str) -> CheckState:
-        state = state_of(project_id, job_id)
-        if state.report is None:
-            return state
-        groups = [
-            ProblemGroup(
-                kind=kind,
-                title=known.title,
-                severity="error" if number % 2 else "warning",
-                count=9,
-                num_images=number % 2,
-                examples=[ImportProblem(file=f"Ä <{kind}>.png", message="It is wrong.", fix="Mend it.", kind=kind)],
-                remedies=list(known.remedies),
-            )
-            for number, (kind, known) in enumerate(KINDS.items())
-        ]
-        report = state.report.model_copy(
-            update={"groups": groups, "num_problems": 9 * len(groups), "num_lost": len(groups) // 2}
-        )
-        return state.model_copy(update={"report": report})
+    def read_every_kind(project_id: str, job_id: str) -> CheckState:
+        return with_every_kind(state_of(project_id, job_id))
 
-    monkeypatch.setattr(studio.import_checks, "get_state", with_every_kind)
+    monkeypatch.setattr(studio.import_checks, "get_state", read_every_kind)
     dialog = open_local(watched, add_project[0])
     check(dialog, pictures / "Tiere", "images will be imported")
     assert len(KINDS) >= 20
@@ -160,6 +142,28 @@ def test_each_kind_of_problem_has_its_group(
     expect(dialog.get_by_label("New name of Öl")).to_be_visible()
     check_axe(page)
     check_layout(watched, 20)
+
+
+def test_a_report_cannot_be_imported_while_another_one_is_on_its_way(
+    add_project: list[str], watched: Watched, pictures: Path
+) -> None:
+    page, dialog = watched.page, open_local(watched, add_project[0])
+    check(dialog, pictures / "Tiere", "8 of 16 images will be imported")
+    held: list[Route] = []
+    page.route("**/import/check", lambda route: held.append(route))
+    dialog.get_by_text("Rename, merge or leave out classes").click()
+    dialog.get_by_label("New name of Öl").fill("Farbe")
+    dialog.get_by_role("button", name="Preview", exact=True).click()
+    submit = dialog.get_by_role("button", name="Import 8 images")
+    expect(submit).to_be_disabled()
+    submit.press("Enter")
+    held[0].continue_()
+    expect(submit).to_be_enabled(timeout=WORK_MS)
+    expect(dialog.locator('[data-class="Öl"] input[type="text"]')).to_have_value("Farbe")
+    submit.click()
+    expect(page.locator(".class-links")).to_contain_text("Farbe (4)", timeout=WORK_MS)
+    expect(dialog).to_be_hidden()
+    assert len(held) == 1
 
 
 def test_nothing_to_import_is_red_and_offers_no_import(

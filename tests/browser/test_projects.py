@@ -45,6 +45,7 @@ def first_visit(browser: Browser, tmp_path: Path, short_runs: None) -> Iterator[
         assert watched.complaints == []
 
 
+@pytest.mark.slow
 def test_a_first_visit_reaches_a_trained_model_by_two_presses(first_visit: Watched) -> None:
     page = first_visit.page
     first_visit.open("/")

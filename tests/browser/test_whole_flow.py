@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.commands.demo_server import DemoServer, choose_port
 from tests.browser.conftest import Watched
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CheckAxe = Callable[..., None]
 MARKUP = '<img src=x onerror="alert(1)">'
 CLASSES = {"rötlich": (200, 30, 30), "Öl & Fraß 100 %": (30, 30, 200)}

@@ -298,6 +298,18 @@ def test_predictions_of_several_images(studio: CommandRunner, tmp_path: Path) ->
     assert (refused.code, "one image at a time" in refused.err) == (1, True)
 
 
+def test_predictions_of_images_with_the_same_name_can_be_told_apart(studio: CommandRunner, tmp_path: Path) -> None:
+    files = [tmp_path / day / "001.png" for day in ("day1", "day2")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_bytes(b"pixels")
+    answer = {"experiment_id": EID, "annotation_kind": "label", "width": 1, "height": 1, "duration_ms": 1.5}
+    answer |= {"runtime": "x", "predictions": {"prediction": {"class_name": "a", "confidence": 0.875}}}
+    studio.server.on(f"POST /api/predict/{PID}/{EID}", answer)
+    outcome = studio("predict", PID, EID, *map(str, files))
+    assert [str(file) in "".join(outcome.out.split()) for file in files] == [True, True]
+
+
 def test_a_prediction_is_explained_in_a_file(studio: CommandRunner, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"pixels")
     answer = {"experiment_id": EID, "annotation_kind": "label", "width": 1, "height": 1, "duration_ms": 1.5}

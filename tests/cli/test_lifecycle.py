@@ -33,7 +33,7 @@ SETTINGS = [
 ]
 Run = Callable[..., Any]
 
-pytestmark = pytest.mark.xdist_group("lifecycle")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lifecycle")]
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,6 @@ def check_export(run: Run, project: str, folder: Path) -> None:
     assert {"model.onnx", "parity.json", "predict.py"} <= names
 
 
-@pytest.mark.slow
 def test_the_example_in_the_readme_runs(
     server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -36,6 +36,16 @@ EXPERIMENT = f"/api/training/{PID}/experiments/{EID}"
 RUN = {"experiment_id": EID, "run_id": RID, "status": "training", "job_id": JID}
 COUNTS = {"train": 1, "val": 1, "test": 1, "none": 0}
 PREVIEW = {"ratios": {}, "seed": 1, "stats": COUNTS, "class_distribution": {}, "warnings": []}
+LISTING: dict[str, Any] = {
+    "path": "/p",
+    "name": "p",
+    "parent": None,
+    "crumbs": [],
+    "roots": [],
+    "folders": [],
+    "files": [],
+}
+LISTING |= {"num_images": 3}
 CALLS: list[tuple[str, Any, str, list[Any], dict[str, Any]]] = [
     (f"PATCH /api/projects/{PID}", project(), "projects.update", [PID], {"name": "New"}),
     (f"DELETE /api/projects/{PID}", {"project_id": PID, "deleted": True}, "projects.delete", [PID], {}),
@@ -118,6 +128,8 @@ CALLS: list[tuple[str, Any, str, list[Any], dict[str, Any]]] = [
         [PID, XID],
         {},
     ),
+    ("GET /api/folders", LISTING, "folders.get", [], {}),
+    ("GET /api/weights", {"directory": "/w", "weights": []}, "weights.all", [], {}),
     ("GET /api/tasks", {"tasks": []}, "tasks.all", [], {}),
     ("GET /api/samples", {"samples": []}, "samples.all", [], {}),
     ("POST /api/samples/any", {"project_id": PID, "job_id": JID}, "samples.create", ["any"], {}),
@@ -278,6 +290,52 @@ def test_a_comparison_names_its_experiments() -> None:
     found = server.client().comparisons.get(PID, [EID, OTHER_EID], only=EID)
     assert [side.name for side in found.experiments] == ["First", "Second"]
     assert dict(server.requests[0].url.params) == {"experiments": f"{EID},{OTHER_EID}", "only": EID}
+
+
+def test_a_folder_of_the_server_is_named_as_it_is(tmp_path: Path) -> None:
+    server = FakeServer().on("GET /api/folders", LISTING)
+    for path in ("/a b/ü", Path("/a b/ü"), '"~/pictures"'):
+        assert server.client().folders.get(path).num_images == 3
+        assert dict(server.requests[-1].url.params) == {"path": str(path)}
+    assert server.client().folders.get().path == "/p"
+    assert server.requests[-1].url.query == b""
+
+
+def test_a_weights_file_is_sent_by_any_way_of_writing_its_path(tmp_path: Path) -> None:
+    added = {
+        "architecture": "resnet18",
+        "file": "resnet18-f37072fd.pth",
+        "url": "https://weights.test",
+        "is_here": True,
+    }
+    path = tmp_path / "my weights.pth"
+    path.write_bytes(b"tensors")
+    server = FakeServer().on("POST /api/weights", added)
+    for text in (path, str(path), f'"{path}"', path.as_uri()):
+        assert server.client().weights.add(text).file == "resnet18-f37072fd.pth"
+        assert b'name="file"; filename="my weights.pth"' in server.requests[-1].content
+        assert b"tensors" in server.requests[-1].content
+    with pytest.raises(FileNotFoundError):
+        server.client().weights.add(tmp_path / "missing.pth")
+    assert len(server.requests) == 4
+
+
+def test_pictures_of_a_preview_are_stored(tmp_path: Path) -> None:
+    pictures = [{"class_name": "cat", "pictures": ["0-0.jpg", "0-1.jpg"], "names": ["cat/1.png", "cat/2.png"]}]
+    report = {"source_format": "image_folders", "num_images": 2, "num_annotations": 2, "classes": ["cat"]}
+    report |= {"class_counts": {"cat": 2}, "split_counts": {}, "num_problems": 0, "problems": [], "can_import": True}
+    server = FakeServer().on(f"POST /api/datasets/{PID}/import/check", report | {"check_id": JID, "previews": pictures})
+    check = f"/api/datasets/{PID}/import/check/{JID}"
+    for name in ("0-0.jpg", "0-1.jpg"):
+        server.on(f"GET {check}/previews/{name}", httpx.Response(200, content=name.encode()))
+    datasets = server.client().datasets
+    found = datasets.check(PID, tmp_path)
+    stored = [
+        datasets.download_preview(PID, found.check_id, name, tmp_path / name)
+        for preview in found.previews
+        for name in preview.pictures
+    ]
+    assert [path.read_text() for path in stored] == ["0-0.jpg", "0-1.jpg"]
 
 
 def test_files_and_pages_are_read(tmp_path: Path) -> None:

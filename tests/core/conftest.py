@@ -51,11 +51,27 @@ def imported_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "workspace"
 
 
+@pytest.fixture(scope="session")
+def trained_workspace(imported_workspace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The imported project with one experiment that was trained to its end; to be copied, never used itself."""
+    root = tmp_path_factory.mktemp("trained") / "workspace"
+    shutil.copytree(imported_workspace, root)
+    studio = make_studio(root)
+    studio.start()
+    project_id = studio.projects.list_projects().projects[0].id
+    assert train_to_end(studio, project_id, create_experiment(studio, project_id)).status == "completed"
+    studio.stop()
+    return root
+
+
 @pytest.fixture
 def studio(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Studio]:
-    """A running studio; its workspace is empty, or holds the imported project for a test that asks for it."""
-    if "imported_id" in request.fixturenames:
-        shutil.copytree(request.getfixturevalue("imported_workspace"), tmp_path / "workspace")
+    """A running studio; its workspace is empty, or what `imported_id` or `trained` need for a test that asks for it."""
+    needed = {"trained": "trained_workspace", "imported_id": "imported_workspace"}
+    for name, workspace in needed.items():
+        if name in request.fixturenames:
+            shutil.copytree(request.getfixturevalue(workspace), tmp_path / "workspace")
+            break
     running = make_studio(tmp_path / "workspace")
     running.start()
     yield running
@@ -72,6 +88,13 @@ def project_id(studio: Studio) -> str:
 def imported_id(studio: Studio) -> str:
     """The imported project."""
     return studio.projects.list_projects().projects[0].id
+
+
+@pytest.fixture
+def trained(studio: Studio, imported_id: str) -> ExperimentRecord:
+    """The completed experiment of the imported project, of two epochs."""
+    (listed,) = studio.experiments.list_experiments(imported_id).experiments
+    return studio.experiments.get_experiment(imported_id, listed.id)
 
 
 def check_import(studio: Studio, project_id: str, request: ImportCheck) -> ImportReport:

@@ -1,4 +1,7 @@
-"""Engines that need no torch: they report and write what the real ones do, on tiny numbers that they make up."""
+"""Engines that need no torch: they report and write what the real ones do, on tiny numbers that they make up.
+
+What only one of them needs is imported there: hundreds of tests start a process for one job.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.checksum import find_checksum
-from app.datasets import checking
-from app.datasets.source_scale import plan_source_scale
 from app.datasets.table import decode_dataset, select_subset
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
 from app.schemas.common import utc_now
@@ -46,6 +47,8 @@ SLOW_EPOCH_S = 0.2
 
 def check(context: JobContext) -> dict[str, Any]:
     """Look at a source as the real job does; one whose name begins with `endless` until it is cancelled."""
+    from app.datasets import checking
+
     source = Path(context.request.payload["source_path"])
     done = 0
     while source.name.startswith("endless"):
@@ -124,6 +127,8 @@ def probe(context: JobContext) -> dict[str, Any]:
 
 def measure(payload: TrainPayload, source: Literal["run", "probe"]) -> dict[str, Any]:
     """Return a measurement under the key that the web process looks for; a run is twice as fast as a probe."""
+    from app.datasets.source_scale import plan_source_scale
+
     hyperparameters = payload.hyperparameters
     selected = payload.hardware.selected_devices
     size = (hyperparameters["image_size"],) * 2
@@ -252,7 +257,8 @@ def augment(context: JobContext) -> dict[str, Any]:
             continue
         answer: dict[str, Any] = {"status": "error", "message": "Too small."}
         if message["image_size"] != 16:
-            images = [{"filename": s["filename"], "data_url": f"data:,{message['seed']}"} for s in message["sources"]]
+            names = [{"filename": s["filename"], "source_name": s["source_name"]} for s in message["sources"]]
+            images = [{**name, "data_url": f"data:,{message['seed']}"} for name in names]
             answer = {"status": "ok", "images": images, "width": 32, "height": 32, "duration_ms": 0.1}
         temporary = context.output_dir / "answer.tmp"
         temporary.write_text(json.dumps(answer))

@@ -30,6 +30,7 @@ def test_draws_come_from_one_process_and_show_the_same_training_images(studio: S
     assert {image.data_url for image in first.images} == {"data:,1"}
     assert {image.data_url for image in second.images} == {"data:,2"}
     assert {name.split("_")[0] for name in names} == {"red", "blue"}
+    assert {image.source_name for image in first.images} == {f"{name.split('_')[0]}/{name}" for name in names}
     few = studio.augmentations.preview(imported_id, ask(num_images=2))
     assert len(few.images) == 2
     assert len([job for job in studio.jobs.list_jobs().jobs if job.kind == "augment"]) == 1

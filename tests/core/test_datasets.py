@@ -109,6 +109,16 @@ def test_names_of_no_image_are_not_found(studio: Studio, imported_id: str, name:
         studio.datasets.image_path(imported_id, name)
 
 
+def test_a_missing_file_is_named_as_its_source_names_it(studio: Studio, imported_id: str) -> None:
+    path = studio.datasets.image_path(imported_id, "red_0.png")
+    path.unlink()
+    for ask in (studio.datasets.image_path, studio.datasets.find_picture, studio.datasets.find_thumbnail):
+        with pytest.raises(NotFoundError, match=r"The file of the image red/red_0\.png no longer exists"):
+            ask(imported_id, "red_0.png")
+    with pytest.raises(NotFoundError, match=r"The image red/red_1\.png has no mask with the number 3"):
+        studio.datasets.draw_mask(imported_id, "red_1.png", 3)
+
+
 def test_a_forged_name_in_the_document_leads_nowhere(studio: Studio, imported_id: str) -> None:
     path = Path(studio.system.get_workspace().path) / "projects" / imported_id / "dataset" / "dataset.json"
     path.write_text(path.read_text().replace('"red_0.png"', '"../dataset.json"'))

@@ -7,6 +7,7 @@ import pytest
 from app.core.exceptions import ExperimentNotFoundError, NotFoundError
 from app.core.studio import Studio
 from app.schemas.evaluation import EvaluationRequest, ResultQuery
+from app.schemas.experiments import ExperimentRecord
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 
@@ -25,8 +26,9 @@ def test_only_completed_experiments_are_listed(studio: Studio, imported_id: str)
         pages.list_experiments(imported_id, "exp-00000000")
 
 
-def test_selected_experiment_comes_with_what_can_be_chosen(studio: Studio, imported_id: str) -> None:
-    trained = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+def test_selected_experiment_comes_with_what_can_be_chosen(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
     selected = studio.evaluation_pages.get_selected(imported_id, trained.id)
     assert [(item.name, item.num_images) for item in selected.subsets] == [("train", 12), ("val", 4), ("test", 4)]
     assert [item.name for item in selected.checkpoints] == ["best", "last"]
@@ -35,8 +37,7 @@ def test_selected_experiment_comes_with_what_can_be_chosen(studio: Studio, impor
     assert "split 'main' does not exist" in studio.evaluation_pages.get_selected(imported_id, trained.id).problem
 
 
-def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: str) -> None:
-    trained = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
     with pytest.raises(NotFoundError):
         studio.evaluation_pages.list_results(imported_id, trained.id, ResultQuery())
     started = studio.evaluations.start_evaluation(

@@ -8,12 +8,7 @@ from app.core.exceptions import ConflictError, NotFoundError, ValidationFailedEr
 from app.core.studio import Studio
 from app.schemas.evaluation import EvaluationRequest, ResultQuery
 from app.schemas.experiments import ExperimentRecord
-from tests.core.conftest import WAIT_S, create_experiment, train_to_end
-
-
-@pytest.fixture
-def trained(studio: Studio, imported_id: str) -> ExperimentRecord:
-    return train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+from tests.core.conftest import WAIT_S, create_experiment
 
 
 def evaluate(studio: Studio, project_id: str, experiment_id: str, request: EvaluationRequest) -> str:

@@ -18,6 +18,7 @@ from app.schemas.experiments import (
     AugmentationSettings,
     DuplicateRequest,
     ExperimentCreate,
+    ExperimentRecord,
     ExperimentUpdate,
     ForkRequest,
     HardwareSettings,
@@ -144,16 +145,17 @@ def test_a_fork_starts_from_a_checkpoint(studio: Studio, imported_id: str) -> No
     assert train_to_end(studio, imported_id, fork).status == "completed"
 
 
-def test_a_duplicate_of_a_fork_starts_from_the_same_weights(studio: Studio, imported_id: str) -> None:
-    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+def test_a_duplicate_of_a_fork_starts_from_the_same_weights(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    fork = studio.experiments.fork_experiment(imported_id, trained.id, ForkRequest(name="fork"))
     origin = studio._stores.experiments.origin_path(imported_id, fork.id)
     assert origin is not None
     content = origin.read_bytes()
     copy = studio.experiments.duplicate_experiment(imported_id, fork.id, DuplicateRequest())
     again = studio.experiments.duplicate_experiment(imported_id, copy.id, DuplicateRequest())
     assert copy.parent == again.parent == fork.parent
-    studio.experiments.delete_experiment(imported_id, record.id)
+    studio.experiments.delete_experiment(imported_id, trained.id)
     studio.experiments.delete_experiment(imported_id, fork.id)
     for item in (copy, again):
         kept = studio._stores.experiments.find_start(imported_id, item)
@@ -162,13 +164,14 @@ def test_a_duplicate_of_a_fork_starts_from_the_same_weights(studio: Studio, impo
         assert train_to_end(studio, imported_id, item).status == "completed"
 
 
-def test_a_duplicate_of_a_fork_without_its_weights_starts_without_them(studio: Studio, imported_id: str) -> None:
-    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+def test_a_duplicate_of_a_fork_without_its_weights_starts_without_them(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    fork = studio.experiments.fork_experiment(imported_id, trained.id, ForkRequest(name="fork"))
     origin = studio._stores.experiments.origin_path(imported_id, fork.id)
     assert origin is not None
     origin.unlink()
-    studio.experiments.delete_experiment(imported_id, record.id)
+    studio.experiments.delete_experiment(imported_id, trained.id)
     with pytest.raises(CheckpointNotFoundError, match="the copy starts without it"):
         studio.training.start_training(imported_id, fork.id)
     copy = studio.experiments.duplicate_experiment(imported_id, fork.id, DuplicateRequest())

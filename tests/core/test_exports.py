@@ -13,12 +13,7 @@ from app.core.studio import Studio
 from app.schemas.evaluation import EvaluationRequest
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.export import ExportOptions, ExportRecord, ExportRequest
-from tests.core.conftest import WAIT_S, create_experiment, train_to_end
-
-
-@pytest.fixture
-def trained(studio: Studio, imported_id: str) -> ExperimentRecord:
-    return train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+from tests.core.conftest import WAIT_S, create_experiment
 
 
 def export(studio: Studio, project_id: str, experiment_id: str, opset: int = 17) -> ExportRecord:

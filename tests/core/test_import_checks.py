@@ -59,9 +59,11 @@ def test_only_the_newest_report_is_kept(studio: Studio, project_id: str, tmp_pat
 
 def test_preview_pictures_stay_and_go_with_their_report(studio: Studio, project_id: str, tmp_path: Path) -> None:
     request = ImportCheck(source_path=str(draw_class_folders(tmp_path / "source", 8)))
-    previews = check_import(studio, project_id, request).previews
+    report = check_import(studio, project_id, request)
+    previews = report.previews
     assert [(row.class_name, len(row.pictures)) for row in previews] == [("blue", 6), ("red", 6)]
     (first,) = [job.id for job in studio.scheduler.list_jobs()]
+    assert report.check_id == first
     pictures = [studio.import_checks.preview_path(project_id, first, name) for row in previews for name in row.pictures]
     assert len({path.read_bytes()[:3] for path in pictures if path.is_file()}) == 1
     for name in ("../report.json", "..", "/etc/passwd", "", "a/b.jpg", "\x00"):
@@ -198,6 +200,7 @@ def test_a_job_that_fails_has_a_report_that_says_so(studio: Studio, project_id: 
     (tmp_path / "crashing").mkdir()
     report = check_import(studio, project_id, ImportCheck(source_path=str(tmp_path / "crashing")))
     assert (report.can_import, report.is_complete, report.problems[0].message) == (False, False, "The look failed.")
+    assert report.check_id == studio.scheduler.list_jobs()[0].id
 
 
 def test_a_missing_source_and_an_unknown_job_are_refused(studio: Studio, project_id: str) -> None:

@@ -10,9 +10,10 @@ import pytest
 from app.core.exceptions import ValidationFailedError
 from app.core.studio import Studio
 from app.datasets.table import DatasetTable, ImageRecord, Value
+from app.schemas.datasets import ImageQuery
 from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, ForkRequest
 from app.schemas.run_checks import RunCheck
-from tests.core.conftest import WAIT_S, create_experiment, train_to_end
+from tests.core.conftest import WAIT_S, create_experiment
 
 
 def check(studio: Studio, project_id: str, record: ExperimentRecord) -> dict[str, RunCheck]:
@@ -85,14 +86,16 @@ def test_a_value_that_is_too_large_is_refused_with_its_image(studio: Studio, imp
     found = studio.experiments.check_experiment(imported_id, record.id)
     assert not found.can_train
     assert (found.checks[0].id, found.checks[0].level) == ("value_too_large", "error")
+    name = found.checks[0].message.partition(" has the value 1e+39")[0]
+    assert name in [item.source_name for item in studio.datasets.list_images(imported_id, ImageQuery()).items]
+    assert "/" in name
     with pytest.raises(ValidationFailedError) as refused:
         studio.training.start_training(imported_id, record.id)
     assert "has the value 1e+39" in str(refused.value.details)
 
 
-def test_a_fork_has_weights_to_start_from(studio: Studio, imported_id: str) -> None:
-    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    fork = studio.experiments.fork_experiment(imported_id, record.id, ForkRequest(name="fork"))
+def test_a_fork_has_weights_to_start_from(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
+    fork = studio.experiments.fork_experiment(imported_id, trained.id, ForkRequest(name="fork"))
     assert "few_images_from_scratch" not in check(studio, imported_id, fork)
     wanted = ExperimentUpdate(model={"pretrained": True})
     found = studio.experiments.check_experiment(imported_id, fork.id, wanted)

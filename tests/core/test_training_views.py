@@ -7,7 +7,7 @@ import pytest
 from app.core.exceptions import ExperimentNotFoundError
 from app.core.studio import Studio
 from app.core.training_views import ROWS_PER_PAGE
-from app.schemas.experiments import DuplicateRequest, ExperimentUpdate
+from app.schemas.experiments import DuplicateRequest, ExperimentRecord, ExperimentUpdate
 from app.schemas.training_views import ExperimentQuery
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
@@ -78,13 +78,14 @@ def test_a_run_locks_its_settings_and_says_how_far_it_is(studio: Studio, importe
     assert studio.training_views.describe_deletion(imported_id, endless.id).refusal == ""
 
 
-def test_a_trained_model_keeps_its_settings_and_a_deletion_says_what_goes(studio: Studio, imported_id: str) -> None:
-    record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    view = studio.training_views.get_settings(imported_id, record.id)
+def test_a_trained_model_keeps_its_settings_and_a_deletion_says_what_goes(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    view = studio.training_views.get_settings(imported_id, trained.id)
     assert "Duplicate the experiment" in view.lock_reason
     assert "Train more epochs as a new experiment, restart or duplicate it." in view.train_refusal
     assert view.more_epochs == 2
-    deletion = studio.training_views.describe_deletion(imported_id, record.id)
+    deletion = studio.training_views.describe_deletion(imported_id, trained.id)
     assert (deletion.num_runs, deletion.has_evaluation, deletion.num_exports) == (1, False, 0)
     assert deletion.checkpoints_mb > 0
     with pytest.raises(ExperimentNotFoundError):

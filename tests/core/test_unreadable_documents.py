@@ -15,11 +15,6 @@ from tests.api.damage import refuse_reading
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 
-@pytest.fixture
-def trained(studio: Studio, imported_id: str) -> ExperimentRecord:
-    return train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-
-
 def forget_records(studio: Studio) -> None:
     """Let the next reader ask the disk."""
     studio._stores.documents._cache.clear()

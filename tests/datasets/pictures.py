@@ -11,6 +11,11 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+_SHORT, _LONG = 3, 4
+_CODES = {_SHORT: "H", _LONG: "I"}
+_FORMATS = {"u": 1, "i": 2, "f": 3, "c": 6}
+_NO_COMPRESSION, _DEFLATE = 1, 8
+
 
 def gradient(height: int = 24, width: int = 32) -> np.ndarray[Any, Any]:
     """Return a uint8 RGB picture whose channels differ and which no flip or turn leaves as it is."""
@@ -54,27 +59,55 @@ def write_png(path: Path, samples: np.ndarray[Any, Any], chunks: tuple[tuple[byt
     return path
 
 
-def write_tiff(path: Path, samples: np.ndarray[Any, Any], sample_format: int) -> Path:
-    """Write samples (height, width, channels) as a TIFF that Pillow did not make."""
-    height, width, channels = samples.shape
-    data, bits = samples.tobytes(), samples.dtype.itemsize * 8
-    start = 8 + len(data)
-    numbers = {256: width, 257: height, 259: 1, 262: 2 if channels >= 3 else 1, 273: 8, 277: channels, 279: len(data)}
-    lists = {258: bits, 339: sample_format}
-    count, tail, behind = len(numbers) + len(lists), b"", b""
-    place = start + 2 + 12 * count + 4
-    for tag in sorted([*numbers, *lists]):
-        if tag in numbers:
-            tail += struct.pack("<HHII", tag, 4, 1, numbers[tag])
-        else:
-            content = struct.pack(f"<{channels}H", *[lists[tag]] * channels)
-            inline = content.ljust(4, b"\0") if channels <= 2 else struct.pack("<I", place + len(behind))
-            behind += content if channels > 2 else b""
-            tail += struct.pack("<HHI", tag, 3, channels) + inline
-    path.write_bytes(
-        struct.pack("<2sHI", b"II", 42, start) + data + struct.pack("<H", count) + tail + bytes(4) + behind
-    )
+def write_tiff(
+    path: Path,
+    samples: np.ndarray[Any, Any],
+    sample_format: int | None = None,
+    *,
+    order: str = "<",
+    is_deflated: bool = False,
+) -> Path:
+    """Write samples (height, width) or (height, width, channels) as a TIFF that Pillow did not make, in one strip.
+
+    `sample_format` is that of the samples where it is not given; 0 leaves the tag out, which means whole numbers
+    without a sign.
+    """
+    height, width, *channels = samples.shape
+    num_channels = channels[0] if channels else 1
+    kind, bits = _FORMATS[samples.dtype.kind], samples.dtype.itemsize * 8
+    data = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
+    data = zlib.compress(data) if is_deflated else data
+    entries: list[tuple[int, int, list[int]]] = [
+        (256, _LONG, [width]),
+        (257, _LONG, [height]),
+        (258, _SHORT, [bits] * num_channels),
+        (259, _SHORT, [_DEFLATE if is_deflated else _NO_COMPRESSION]),
+        (262, _SHORT, [2 if num_channels >= 3 else 1]),
+        (273, _LONG, [8]),
+        (277, _SHORT, [num_channels]),
+        (278, _LONG, [height]),
+        (279, _LONG, [len(data)]),
+    ]
+    if sample_format != 0:
+        entries.append((339, _SHORT, [sample_format or kind] * num_channels))
+    place = 8 + len(data) + len(data) % 2
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    path.write_bytes(magic + struct.pack(f"{order}I", place) + data + b"\0" * (len(data) % 2))
+    with path.open("ab") as file:
+        file.write(_build_directory(entries, place, order))
     return path
+
+
+def _build_directory(entries: list[tuple[int, int, list[int]]], place: int, order: str) -> bytes:
+    """Return the directory that begins at a place of the file, with the values that do not fit into it behind it."""
+    directory, behind = struct.pack(f"{order}H", len(entries)), b""
+    after = place + 2 + 12 * len(entries) + 4
+    for tag, kind, values in entries:
+        packed = struct.pack(f"{order}{len(values)}{_CODES[kind]}", *values)
+        if len(packed) > 4:
+            behind, packed = behind + packed, struct.pack(f"{order}I", after + len(behind))
+        directory += struct.pack(f"{order}HHI", tag, kind, len(values)) + packed.ljust(4, b"\0")
+    return directory + struct.pack(f"{order}I", 0) + behind
 
 
 def exif_orientation(value: int) -> bytes:

@@ -69,7 +69,7 @@ def test_everything_that_changes_pixels_changes_the_entry(
         describe_entry(table, replace(PLAN, pixels=LEGACY)),
     ]
     here = describe_entry(table, PLAN)
-    monkeypatch.setattr(cache_files, "PIXELS_VERSION", 2)
+    monkeypatch.setattr(cache_files, "PIXELS_VERSION", cache_files.PIXELS_VERSION + 1)
     others.append(describe_entry(table, PLAN))
     folders = {locate_entry(Path(), description).folder for description in [here, *others]}
     assert len(folders) == 11

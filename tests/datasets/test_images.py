@@ -315,17 +315,6 @@ def test_a_file_with_only_the_beginning_of_an_image_is_damaged(tmp_path: Path, c
         read_header(tmp_path / "a.png", LIMITS)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "channels", "sample_format"), [("<f4", 3, 3), ("<f8", 1, 3), ("<f2", 1, 3), ("u1", 5, 1)]
-)
-def test_a_tiff_of_a_kind_that_is_not_read_is_not_called_damaged(
-    tmp_path: Path, dtype: str, channels: int, sample_format: int
-) -> None:
-    path = write_tiff(tmp_path / "a.tif", np.ones((8, 8, channels), dtype), sample_format)
-    with pytest.raises(UnreadableImageError, match="This kind of TIFF cannot be read"):
-        read_header(path, LIMITS)
-
-
 def test_signed_samples_of_a_tiff_are_read_with_their_sign(tmp_path: Path) -> None:
     samples = np.linspace(-500, 500, 64).round().astype("<i2").reshape(8, 8, 1)
     path = write_tiff(tmp_path / "a.tif", samples, 2)

@@ -18,7 +18,7 @@ from app.schemas.import_report import ImportReport
 from app.schemas.payloads import CheckPayload
 from app.schemas.pixels import LEGACY, PixelReading, ScaleChoice
 from tests.datasets.jobs import FakeContext, make_payload, read_table
-from tests.datasets.pictures import gradient, write_image, write_png
+from tests.datasets.pictures import gradient, write_image, write_png, write_tiff
 
 CASES = Path(__file__).parents[1] / "cases"
 Samples = np.ndarray[Any, Any]
@@ -82,6 +82,26 @@ def check(source: Path, **options: Any) -> ImportReport:
     payload = CheckPayload(**{name: getattr(given, name) for name in fields})
     checking.run(FakeContext(output, payload))
     return ImportReport.model_validate_json((output / "report.json").read_bytes())
+
+
+@pytest.mark.parametrize("is_foreign", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"), [("f8", 290, 320), ("f2", 290, 320), ("u4", 1_000, 2**32 - 256), ("i1", -100, 100)]
+)
+def test_numbers_of_other_types_share_one_scale_too(
+    tmp_path: Path, dtype: str, low: float, high: float, is_foreign: bool
+) -> None:
+    middle = (low + high) / 2
+    for name, samples in {"low/1.tif": ramp(low, middle, dtype), "high/2.tif": ramp(middle, high, dtype)}.items():
+        (tmp_path / "in" / name).parent.mkdir(parents=True)
+        write_tiff(tmp_path / "in" / name, samples, order=">" if is_foreign else "<", is_deflated=is_foreign)
+    found = Imported(tmp_path / "in")
+    assert (found.report.num_images, found.report.num_lost, len(found.table.images)) == (2, 0, 2)
+    assert found.pixels.scale is not None
+    assert (found.pixels.scale.min, found.pixels.scale.max) == pytest.approx((low, high), rel=1e-6)
+    assert abs(int(found.pixels_of("1.tif").max()) - int(found.pixels_of("2.tif").min())) <= 1
+    assert (found.pixels_of("1.tif").min(), found.pixels_of("2.tif").max()) == (0, 255)
+    assert np.abs(found.thumbnail("2.tif") - found.pixels_of("2.tif")[..., 0]).mean() < 4
 
 
 def test_floating_point_images_share_one_scale_and_normalised_ones_are_not_black(tmp_path: Path) -> None:

@@ -52,3 +52,18 @@ def test_an_unreadable_image_is_named(tmp_path: Path, content: bytes | None) -> 
         path.write_bytes(content)
     with pytest.raises(ImageReadError, match=r"0\.png cannot be read"):
         read_image(rows[0], tmp_path, PLAN)
+
+
+@pytest.mark.parametrize(
+    ("source_name", "named"),
+    [
+        ("day1/0.png", r"day1/0\.png"),
+        ("day2/zero.png", r"day2/zero\.png \(0\.png in the dataset\)"),
+        ("", r"0\.png"),
+    ],
+)
+def test_an_unreadable_image_is_named_as_its_source_does(tmp_path: Path, source_name: str, named: str) -> None:
+    (tmp_path / "0.png").write_bytes(b"no image")
+    row = ImageRecord("0.png", 30, 20, [], [], source_name=source_name)
+    with pytest.raises(ImageReadError, match=rf"The image {named} cannot be read"):
+        read_image(row, tmp_path, PLAN)

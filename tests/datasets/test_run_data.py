@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+import msgspec
 import pytest
 
 from app.datasets.run_data import MAX_SAMPLE, RunData, read_run_data
@@ -70,8 +71,19 @@ def test_a_value_in_no_subset_does_not_matter() -> None:
 def test_a_value_far_away_from_the_others_is_named(odd: float) -> None:
     far = read_values([[float(number), 7.0 + number] for number in range(40)] + [[3.0, odd]]).far_away
     assert far is not None
-    assert (far.filename, far.value, far.column) == ("40.png", odd, 1)
+    assert (far.name, far.value, far.column) == ("40.png", odd, 1)
     assert 7.0 < far.low < far.high < 47.0
+
+
+def test_images_with_odd_values_are_named_as_their_source_does() -> None:
+    rows = [valued([float(number)], name=f"{number}.png") for number in range(40)]
+    rows[3] = msgspec.structs.replace(rows[3], filename="3_1.png", source_name="day2/3.png")
+    rows[3].annotations = [Value(values=[1e12])]
+    far = read_run_data(make_table(rows), 0).far_away
+    assert far is not None
+    assert far.name == "day2/3.png (3_1.png in the dataset)"
+    rows[3].annotations = [Value(values=[1e39])]
+    assert read_run_data(make_table(rows), 0).too_large == (("day2/3.png (3_1.png in the dataset)", 1e39),)
 
 
 def test_usual_values_are_not_far_away() -> None:
@@ -90,4 +102,4 @@ def test_of_very_many_values_a_sample_is_sorted_and_the_extremes_are_still_found
     values[12345] = [1e12]
     far = read_values(values).far_away
     assert far is not None
-    assert far.filename == "12345.png"
+    assert far.name == "12345.png"

@@ -175,4 +175,5 @@ def _make_row(images_dir: Path, index: int, annotation_kind: str) -> ImageRecord
     annotation: Annotation = Value([float(tint[0]), float(tint[1]) / 100.0])
     if annotation_kind == "label":
         annotation = Label(index % len(CLASSES), CLASSES[index % len(CLASSES)])
-    return ImageRecord(filename, width, height, [SUBSETS[index]], [annotation])
+    source_name = f"day{index % 3}/{index // 3}.png"
+    return ImageRecord(filename, width, height, [SUBSETS[index]], [annotation], source_name=source_name)

@@ -139,7 +139,9 @@ def test_an_answer_that_is_no_number_is_said_plainly(world: World, tmp_path: Pat
 
 def test_such_a_model_is_neither_measured_nor_exported(world: World, tmp_path: Path) -> None:
     changed = overflow(world, tmp_path / "best.ckpt")
-    with pytest.raises(JobFailure, match="gives no finite numbers for"):
+    with pytest.raises(
+        JobFailure, match=r"gives no finite numbers for day\d/\d+\.png \(image_\d+\.png in the dataset\)"
+    ):
         run_evaluation(FakeContext(tmp_path / "e", "evaluate", world.payload(batch_size=4, device="cpu", **changed)))
     options: dict[str, Any] = {"export_id": "export-00000001", "format": "onnx", "options": {}}
     payload = world.payload(licence="-", **options, **changed)

@@ -125,7 +125,10 @@ def test_unreadable_images_are_skipped_and_named(label_world: World, tmp_path: P
 
 def test_no_readable_image_at_all_is_a_failure(label_world: World, tmp_path: Path) -> None:
     location = label_world.location.model_copy(update={"images_dir": str(tmp_path / "gone")})
-    with pytest.raises(JobFailure, match="None of the 8 images can be read"):
+    with pytest.raises(
+        JobFailure,
+        match=r"None of the 8 images can be read\. The first: The image day\d/\d\.png \(image_\d+\.png in the d",
+    ):
         evaluate(label_world, tmp_path, dataset=location.model_dump())
     assert not (tmp_path / "aggregate.json").exists()
 

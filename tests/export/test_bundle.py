@@ -268,7 +268,25 @@ def write_special_images(folder: Path) -> list[Path]:
     write_png(folder / "wide_clear.png", wide * 16)
     write_tiff(folder / "wide.tif", wide[..., :3], 1)
     colours.save(folder / "pages.tif", save_all=True, append_images=[Image.new("RGB", (80, 60))])
+    write_numbers(folder)
     return sorted(folder.iterdir())
+
+
+def write_numbers(folder: Path) -> list[Path]:
+    """Write TIFF files whose samples Pillow does not open by itself, or reads wrongly."""
+    ramp = np.linspace(0.0, 1.0, 60).reshape(6, 10)
+    samples: dict[str, np.ndarray[Any, Any]] = {
+        "half.tif": (ramp * 30 + 290).astype(np.float16),
+        "double.tif": ramp * 30 + 290,
+        "unsigned.tif": (ramp * (2**32 - 1)).astype(np.uint32),
+        "signed_byte.tif": (ramp * 255 - 128).astype(np.int8),
+        "int32_of_another_machine.tif": (ramp * 90_000 - 1000).astype(np.int32),
+        "float_of_another_machine.tif": (ramp * 30 + 290).astype(np.float32),
+    }
+    for number, (name, values) in enumerate(samples.items()):
+        is_foreign = "another" in name or number % 2 == 0
+        write_tiff(folder / name, values, order=">" if is_foreign else "<", is_deflated=is_foreign)
+    return [folder / name for name in samples]
 
 
 READINGS = [
@@ -285,9 +303,26 @@ def test_the_script_reads_pixels_as_training_does(number: int, tmp_path: Path) -
     script, pixels = load_script(), READINGS[number]
     metadata = {"pixel_scale": pixels.scale and pixels.scale.model_dump(), "background": pixels.background}
     paths = write_special_images(tmp_path / "images")
-    assert len(paths) == 18
+    assert len(paths) == 24
     for path in paths:
         np.testing.assert_array_equal(script.read_rgb(path, metadata), read_rgb(path, pixels), err_msg=path.name)
+
+
+def test_the_script_reads_numbers_of_every_kind_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    paths = write_numbers(tmp_path / "images")
+    code = (
+        "import json, runpy, sys; from pathlib import Path; script = runpy.run_path(sys.argv[1]); "
+        "print(json.dumps([script['read_rgb'](Path(name), {}).tolist() for name in sys.argv[2:]]))"
+    )
+    command = [sys.executable, "-I", "-c", code, str(SCRIPT), *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert len(found) == len(paths) == 6
+    for path, pixels in zip(paths, found, strict=True):
+        np.testing.assert_array_equal(np.array(pixels), read_rgb(path), err_msg=path.name)
+        assert len(np.unique(pixels)) > 40, path.name
 
 
 def test_an_export_answers_as_the_product_on_images_that_depend_on_the_dataset(tmp_path: Path) -> None:

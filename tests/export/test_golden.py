@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,4 +49,7 @@ def test_files_are_in_the_bundle_byte_by_byte(label_export: Export, tmp_path: Pa
     pictures = sorted((folder / "golden").glob("image_*"))
     assert len(pictures) == NUM_GOLDEN
     assert all(path.read_bytes() in originals for path in pictures)
+    expected = json.loads((folder / "golden" / "expected.json").read_text(encoding="utf-8"))
+    known = {image.source_name for image in label_export.world.table.images}
+    assert len({image["source"] for image in expected["images"]} & known) == NUM_GOLDEN
     assert run_script(folder, "--check").returncode == 0

@@ -68,6 +68,12 @@ def test_a_refusal_says_what_was_wrong(max_diff: float, agreement: float, expect
     assert absent not in text
 
 
+def test_a_refusal_names_images_as_their_source_does() -> None:
+    worst = [WorstImage(filename="a_1.png", source_name="day2/a.png", diff=0.5), WorstImage(filename="b.png", diff=0.4)]
+    certificate = make_certificate(0.5, 1.0).model_copy(update={"worst": worst})
+    assert "The worst: day2/a.png (0.5), b.png (0.4)." in explain_refusal(certificate)
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "new", "expected"),
     [

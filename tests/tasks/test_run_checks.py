@@ -202,6 +202,15 @@ def test_the_first_fix_of_batches_always_fixes_them(count: int, batch: int, epoc
         assert check.id not in fixed or count < 8, check
 
 
+@pytest.mark.parametrize(("count", "batch", "better"), [(9, 5, 3), (9, 4, 3), (13, 12, 4), (11, 8, 4)])
+def test_a_fix_counts_the_last_batch_of_one_image_as_left_out(count: int, batch: int, better: int) -> None:
+    facts = facts_of(count, batch_size=batch, max_epochs=1)
+    (check,) = _of_steps(facts)
+    assert check.fixes[0].change is not None
+    assert check.fixes[0].change["hyperparameters"]["batch_size"] == better
+    assert list(_of_steps(apply_fix(facts, check))) == []
+
+
 def _of_steps(facts: RunFacts) -> Iterator[RunCheck]:
     names = {"few_batches", "batch_larger_than_data", "batch_of_one"}
     return (check for check in list_run_checks(facts) if check.id in names and check.fixes)

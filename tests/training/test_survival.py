@@ -271,6 +271,38 @@ def test_bad_images_are_left_out_counted_and_named(workplace: Workplace, num_wor
     assert (state["images_total"], result["epochs_done"]) == (3 * 21, 3)
 
 
+def name_as_in_folders(workplace: Workplace) -> None:
+    """Give the images the names that three folders with images of the same names lead to."""
+    rows = workplace.rows
+    for number, row in enumerate(rows):
+        row.source_name = f"day{number % 3}/{number // 3:03}.png"
+    workplace.write(rows)
+
+
+def test_bad_images_are_named_as_their_source_names_them(workplace: Workplace) -> None:
+    name_as_in_folders(workplace)
+    for name in ("003.png", "025.png"):
+        (workplace.root / "images" / name).write_bytes(b"no image")
+    context, result = train(workplace)
+    found = {image["filename"]: image for image in result["skipped"]["images"]}
+    named = {"003.png": "day0/001.png", "025.png": "day1/008.png"}
+    assert {filename: image["source_name"] for filename, image in found.items()} == named
+    reported = [sample for event in context.of(SamplesSkipped) for sample in event.images]
+    assert {sample.filename: sample.source_name for sample in reported} == named
+    lines = sorted(event.text for event in context.of(LogLine) if "Skipped" in event.text)
+    assert len(lines) == 2
+    assert lines[0].startswith("Skipped day0/001.png: The image day0/001.png (003.png in the dataset) cannot be read.")
+    assert lines[1].startswith("Skipped day1/008.png: The image day1/008.png (025.png in the dataset) cannot be read.")
+
+
+def test_the_reason_of_a_failure_names_the_image_as_its_source_does(workplace: Workplace) -> None:
+    name_as_in_folders(workplace)
+    for path in (workplace.root / "images").iterdir():
+        path.write_bytes(b"no image")
+    with pytest.raises(JobFailure, match=r"The first: day\d/\d+\.png: The image day\d/\d+\.png \(\d+\.png in"):
+        train(workplace)
+
+
 def test_a_batch_without_any_good_image_is_passed_over(tmp_path: Path) -> None:
     workplace = Workplace(tmp_path, {"train": 22, "val": 9})
     for number in range(9):

@@ -62,9 +62,13 @@ def draw_preview(message: AugmentationPreviewMessage, limits: ImportLimits) -> d
     except ValueError as error:
         return {"status": "error", "message": str(error)}
     height, width = preprocessing.input_size
+    names = {source.filename: source.source_name or source.filename for source in message.sources}
     return {
         "status": "ok",
-        "images": [{"filename": name, "data_url": _encode(pixels)} for name, pixels in zip(read, images, strict=True)],
+        "images": [
+            {"filename": name, "source_name": names[name], "data_url": _encode(pixels)}
+            for name, pixels in zip(read, images, strict=True)
+        ],
         "width": width,
         "height": height,
         "skipped": skipped,
@@ -83,7 +87,7 @@ def _read_images(
             read_header(path, limits)  # a small file can claim a size that takes all memory
             read[source.filename] = resize_image(read_rgb(path, plan.pixels), plan.recipe, plan.input_size)
         except UnreadableImageError as error:
-            skipped[source.filename] = f"{error.message} {error.fix}"
+            skipped[source.filename] = f"{source.source_name or source.filename}: {error.message} {error.fix}"
     return read, skipped
 
 

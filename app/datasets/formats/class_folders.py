@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset, is_readable
@@ -93,11 +93,12 @@ def find_class_folders(
     if layout is not None:
         raise SourceError(layout.message, layout.fix)
     folders = _list_folders(tree, tree.top, tree.top.name)
-    if not folders:
+    if not folders or (tree.top.num_images and not any(item.folder.num_below for item in folders)):
         msg = "The images lie directly in the folder." if tree.top.num_below else "The folder is empty."
         raise SourceError(f"{msg}{_name_others(tree.top)}", f"{_USE_CLASS_FOLDERS}.")
-    if _is_divided(folders):
-        found = _find_divided(tree, folders)
+    subsets = _find_subsets(folders)
+    if _is_divided(folders, subsets):
+        found = _find_divided(tree, folders, subsets)
         _warn_of_holders(found.folders, problems, mapping or {})
         return found
     _refuse_holders(tree.top, folders)
@@ -120,21 +121,46 @@ def _list_folders(tree: SourceTree, parent: Folder, name: str, split: SplitValue
     return [ClassFolder(found[key], f"{name}/{key}" if name else key, split) for key in sorted(found)]
 
 
-def _is_divided(folders: Sequence[ClassFolder]) -> bool:
+def _find_subsets(folders: Sequence[ClassFolder]) -> dict[str, SplitValue]:
+    """Return the subsets of the folders that are called like one; `seg_train` and `seg_test` share a word besides."""
+    found = {item.name: find_subset(item.raw_class) for item in folders}
+    if not any(found.values()):
+        holding = [item for item in folders if item.folder.num_below]
+        rests = _leave_out_shared_words([item.raw_class for item in holding])
+        found = {item.name: find_subset(rest) for item, rest in zip(holding, rests, strict=True)}
+        if "train" not in found.values() or len(set(found.values()) - {None}) < 2:
+            return {}
+    return {name: subset for name, subset in found.items() if subset is not None}
+
+
+def _leave_out_shared_words(names: Sequence[str]) -> list[str]:
+    """Return the names without the words with which all of them begin or end."""
+    words = [re.split(r"[\W_]+", name.casefold()) for name in names]
+    before, after = (_count_shared(rows) for rows in (words, [row[::-1] for row in words]))
+    return [" ".join(row[before : len(row) - after]) for row in words]
+
+
+def _count_shared(rows: Sequence[Sequence[str]]) -> int:
+    """Return with how many equal words all rows begin."""
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, zip(*rows, strict=False)))
+
+
+def _is_divided(folders: Sequence[ClassFolder], subsets: Mapping[str, SplitValue]) -> bool:
     """Say whether the folders are subsets. A class may be called `test` or `train` beside other classes."""
-    subsets = {find_subset(item.raw_class) for item in folders} - {None}
-    if len(subsets) != 1:
+    if len(set(subsets.values())) != 1:
         return len(subsets) > 1
-    of_subset = [item for item in folders if find_subset(item.raw_class) is not None]
+    of_subset = [item for item in folders if item.name in subsets]
     if not any(inner.num_below for item in of_subset for inner in item.folder.folders):
         return len(of_subset) == len(folders) and any(item.folder.num_below for item in of_subset)
     with_images = [item for item in folders if item not in of_subset and item.folder.num_images]
     return len(with_images) < 2 or not any(item.folder.num_images for item in of_subset)
 
 
-def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClasses:
-    subsets = [item for item in folders if find_subset(item.raw_class) is not None]
-    found = {item.name: _list_folders(tree, item.folder, item.name, find_subset(item.raw_class)) for item in subsets}
+def _find_divided(
+    tree: SourceTree, folders: Sequence[ClassFolder], subset_of: Mapping[str, SplitValue]
+) -> FoundClasses:
+    subsets = [item for item in folders if item.name in subset_of]
+    found = {item.name: _list_folders(tree, item.folder, item.name, subset_of[item.name]) for item in subsets}
     if not any(inner.folder.num_below for inners in found.values() for inner in inners):
         _refuse_subsets_without_classes(tree.top, subsets)
     unread = list(_list_loose(tree.top))
@@ -145,15 +171,22 @@ def _find_divided(tree: SourceTree, folders: Sequence[ClassFolder]) -> FoundClas
     for item in subsets:
         unread += _list_loose(item.folder) if _has_classes(item) else _list_unread(item.folder, _NO_CLASSES, _SORT)
         for inner in found[item.name]:
-            if inner.raw_class.casefold() in NOT_CLASSES and _is_alone(inner, found.values()):
+            if _is_no_class(inner) and _is_alone(inner, found.values()):
                 inside = _list_folders(tree, inner.folder, inner.name, inner.split)
                 unread += _list_loose(inner.folder) if _has_classes(inner) else _list_holder(inner)
                 classes += inside if _has_classes(inner) else []
             else:
                 classes.append(inner)
-    order = sorted(subsets, key=lambda item: (_ORDER.index(find_subset(item.raw_class) or "none"), item.name))
+    order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.name]), item.name))
     names = [item.name for item in order if _has_classes(item)]
-    return FoundClasses(classes, unread, (describe_subsets(names),))
+    has_images = any(item.folder.num_below for item in classes)
+    return FoundClasses(classes, unread, (describe_subsets(names),) if has_images else ())
+
+
+def _is_no_class(item: ClassFolder) -> bool:
+    """Say whether a folder inside of a subset is called `images` or like the subset, as `training_set/training_set`."""
+    is_same = item.name.endswith(f"{item.raw_class}/{item.raw_class}")
+    return item.raw_class.casefold() in NOT_CLASSES or is_same or find_subset(item.raw_class) == item.split
 
 
 def _has_classes(item: ClassFolder) -> bool:
@@ -217,7 +250,7 @@ def _refuse_holders(top: Folder, folders: Sequence[ClassFolder]) -> None:
     if holding and all(item.raw_class.casefold() in NOT_CLASSES for item in holding):
         names = ", ".join(f"{clean_text(item.name)} ({item.folder.num_below:,})" for item in holding)
         where = f"All images lie in {names}, which is not the name of a class"
-        msg = f"{where}, and no annotation file was found.{_name_others(top)}"
+        msg = f"{where}, and no annotation file with their classes was found.{_name_others(top)}"
         raise SourceError(msg, f"{_USE_CLASS_FOLDERS}, or add a table that names each file with its class.")
 
 

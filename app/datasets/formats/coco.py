@@ -20,6 +20,7 @@ from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFil
 from app.datasets.formats.json_documents import inspect_json, replace_non_finite
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
 from app.datasets.formats.subset_paths import split_by_folders
+from app.datasets.formats.text_marks import to_utf8
 from app.datasets.formats.walking import is_inside_file, resolve_inside, too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Label
@@ -28,6 +29,8 @@ from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
 _Entry = TypeVar("_Entry")
+_ENTRY = "annotation_entry"
+_MAX_NAMED = 3
 
 
 class _Document(msgspec.Struct):
@@ -129,7 +132,7 @@ class _Reader:
         for name in dict.fromkeys(repeated):
             msg = f"{1 + repeated.count(name)} categories are called {shorten(name)!r}; they were read as one class."
             fix = "Give them different names if they mean different things."
-            self._problems.warn(f"{self._name}/categories", msg, fix, kind="annotation_entry")
+            self._problems.warn(f"{self._name}/categories", msg, fix, kind=_ENTRY)
         return {key: found[key] for key in sort_ids(found)}
 
     def _find_root(
@@ -151,9 +154,10 @@ class _Reader:
 
     def _join(self, labels: Mapping[Id, Label], annotations: Sequence[tuple[int, _Annotation]]) -> list[FoundImage]:
         """Return the images that have one class and a file; the others are problems."""
-        entries = self._read_image_entries()
+        entries, repeated = self._read_image_entries()
         by_image = self._sort_annotations(entries, labels, annotations)
-        files = self._finder.find_all(entry.file_name for _, entry in entries)
+        files = self._finder.find_all(entry.file_name for _, entry in (*entries, *repeated))
+        shared = _find_shared_ids([*entries, *repeated], files)
         images: dict[Path, FoundImage] = {}
         matches: list[Match] = []
         num_alike = 0
@@ -161,13 +165,19 @@ class _Reader:
         for number, (index, entry) in enumerate(entries):
             self._work.step("Looking for the files of images", number, len(entries))
             file, own = files[entry.file_name], by_image.get(entry.id, [])
-            problem = _explain(entry, file, own, images)
+            problem = shared.get(entry.id) or _explain(entry, file, own, images)
             if problem is None and isinstance(file, FoundFile):
                 images[file.path] = FoundImage(file.path, file.name, (own[0][1],))
                 matches.append(file.match)
                 num_alike += len(own) > 1
             elif problem is not None:
                 lost.append(self._postpone(index, problem, file, images))
+        for index, entry in repeated:
+            if entry.id in shared:
+                lost.append(self._postpone(index, shared[entry.id], files[entry.file_name], images))
+            else:
+                message = f"The image {shorten(entry.file_name)!r} has an entry with this id already."
+                self._problems.warn(f"{self._name}/images/{index}/id", message, "Keep one of the entries.", kind=_ENTRY)
         for add in lost:
             add()
         self._notes += describe_matches(matches)
@@ -191,18 +201,15 @@ class _Reader:
 
         return add
 
-    def _read_image_entries(self) -> list[tuple[int, _Image]]:
-        """Return the entries of images, each id once."""
+    def _read_image_entries(self) -> tuple[list[tuple[int, _Image]], list[tuple[int, _Image]]]:
+        """Return the entries of images, each id once, and those whose id another one has."""
         kept: list[tuple[int, _Image]] = []
+        repeated: list[tuple[int, _Image]] = []
         ids: set[Id] = set()
         for index, entry in self._decode(self._document.images, "images", _Image):
-            if entry.id in ids:
-                msg, fix = f"The id {entry.id!r} is used twice.", "Give the image an id of its own."
-                self._add(f"/images/{index}/id", msg, fix, num_images=1)
-                continue
+            (repeated if entry.id in ids else kept).append((index, entry))
             ids.add(entry.id)
-            kept.append((index, entry))
-        return kept
+        return kept, repeated
 
     def _sort_annotations(
         self,
@@ -246,7 +253,7 @@ class _Reader:
         return decoded
 
     def _add(self, pointer: str, message: str, fix: str, num_images: int = 0) -> None:
-        self._problems.add(f"{self._name}{pointer}", message, fix, kind="annotation_entry", num_images=num_images)
+        self._problems.add(f"{self._name}{pointer}", message, fix, kind=_ENTRY, num_images=num_images)
 
 
 @dataclass(frozen=True)
@@ -257,6 +264,24 @@ class _Problem:
     message: str
     fix: str
     kind: str
+
+
+def _find_shared_ids(
+    entries: Sequence[tuple[int, _Image]], files: Mapping[str, FoundFile | NoFileError]
+) -> dict[Id, _Problem]:
+    """Return the ids that images with different files have: which file an annotation means cannot be known."""
+    places: dict[Id, dict[Path | str, str]] = {}
+    for _, entry in entries:
+        file = files[entry.file_name]
+        place = file.path if isinstance(file, FoundFile) else entry.file_name
+        places.setdefault(entry.id, {})[place] = entry.file_name
+    found: dict[Id, _Problem] = {}
+    for own, names in places.items():
+        if len(names) > 1:
+            there = ", ".join(repr(shorten(name)) for name in list(names.values())[:_MAX_NAMED])
+            msg = f"The id {own!r} belongs to {len(names)} images ({there}), so its annotations may mean any of them."
+            found[own] = _Problem("/id", msg, "Give each image an id of its own.", _ENTRY)
+    return found
 
 
 def _explain(
@@ -292,7 +317,7 @@ def _decode_document(path: Path, work: Work) -> _Document:
         if max(size, len(data)) > most_bytes:
             msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
             raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
-        document = msgspec.json.decode(replace_non_finite(data.removeprefix(b"\xef\xbb\xbf")), type=_Document)
+        document = msgspec.json.decode(replace_non_finite(to_utf8(data)), type=_Document)
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error

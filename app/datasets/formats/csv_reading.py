@@ -14,7 +14,7 @@ from pathlib import Path
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.tables import Row
 from app.datasets.formats.text_encodings import UNICODE, find_encoding
-from app.datasets.formats.tree import IMAGE_ENDINGS, begins_like_image
+from app.datasets.formats.tree import IMAGE_ENDINGS, SourceTree, begins_like_image, read_tree
 from app.datasets.formats.work import Work
 from app.regular_files import open_regular
 
@@ -27,6 +27,8 @@ _MAX_CELL_CHARACTERS = 100_000
 _MAX_LINE_CHARACTERS = 1 << 22
 _SEPARATOR_LINE = re.compile(r'"?sep=(?P<delimiter>[^\w\s"]|\t)"?[;,\t]*', re.IGNORECASE)
 _ENDINGS = "|".join(re.escape(ending) for ending in sorted(IMAGE_ENDINGS, key=len, reverse=True))
+_MAX_FILE_NAME = 300
+_ALL_ENDINGS = tuple(IMAGE_ENDINGS)
 _IMAGE_AND_TARGETS = re.compile(rf"(?P<name>.{{1,1000}}?(?:{_ENDINGS}))[ \t]+(?P<targets>.*)", re.IGNORECASE)
 
 
@@ -52,13 +54,13 @@ class Dialect:
 class TextTable:
     """A table in a text file."""
 
-    def __init__(self, path: Path, name: str, work: Work) -> None:
-        """Find out how it is written; raises SourceError for an empty or unreadable file."""
+    def __init__(self, path: Path, name: str, root: Path, work: Work) -> None:
+        """Find out how it is written; raises SourceError for an empty or unreadable file. `root`: the source."""
         self.path = path
         self.name = name
         self.header: tuple[str, ...] | None = None
         self._work = work
-        self._dialect = find_dialect(path, work)
+        self._dialect = find_dialect(path, root, work)
         self.notes = self._dialect.notes
         self.has_decimal_commas = self._dialect.delimiter != ","
         comment = self._dialect.comment.lstrip("# \t")
@@ -69,7 +71,7 @@ class TextTable:
         return read_rows(self.path, self._dialect, self._work)
 
 
-def find_dialect(path: Path, work: Work) -> Dialect:
+def find_dialect(path: Path, root: Path, work: Work) -> Dialect:
     """Find out encoding and delimiter from the content; raises SourceError for an empty or unreadable file."""
     if begins_like_image(path):
         msg = f"{path.name} is an image and no table, whatever its name ends with."
@@ -82,17 +84,18 @@ def find_dialect(path: Path, work: Work) -> Dialect:
         raise SourceError(msg, "Check its permissions and the disk, and save it as UTF-8.") from error
     if preamble.delimiter:
         return preamble
-    best, best_score = ",", (0.0, 0)
+    best, best_score = ",", (0.0, 0.0, 0)
+    tree = read_tree(root, work)
     for delimiter in _DELIMITERS:
-        widths = _row_widths(path, Dialect(encoding, delimiter, preamble.num_skipped), work)
+        widths, found = _measure_rows(path, Dialect(encoding, delimiter, preamble.num_skipped), tree, work)
         if not widths:
             msg = f"The table {path.name} is empty."
             raise SourceError(msg, "Write one row per image: its file name and its target.")
         width, count = Counter(widths).most_common(1)[0]
-        score = (count / len(widths), width)
+        score = (count / len(widths), found / len(widths), width)
         if width > 1 and score > best_score:
             best, best_score = delimiter, score
-    if best_score[1] == 0 and _is_divided_by_blanks(path, preamble, work):
+    if best_score[2] == 0 and _is_divided_by_blanks(path, preamble, work):
         best = _BLANK
     return Dialect(encoding, best, preamble.num_skipped, preamble.comment)
 
@@ -130,16 +133,31 @@ def _is_divided_by_blanks(path: Path, preamble: Dialect, work: Work) -> bool:
     return bool(found) and all(found)
 
 
-def _row_widths(path: Path, dialect: Dialect, work: Work) -> list[int]:
-    """Return the number of cells of each of the first rows; one cell for a table that this delimiter does not read."""
-    widths = []
+def _measure_rows(path: Path, dialect: Dialect, tree: SourceTree, work: Work) -> tuple[list[int], int]:
+    """Return the number of cells of each of the first rows, and points for the names of image files in them.
+
+    One cell for a table that this delimiter does not read. A label such as `a;b` in each row divides the rows as well
+    as the comma does, but only one of them leaves the names of the files whole.
+    """
+    widths, points = [], 0
     for row in islice(read_rows(path, dialect, work), _PEEKED_ROWS):
         work.step(f"Finding the delimiter of {path.name}", row.number)  # a row may have millions of cells
         if row.error:
-            return [1]
+            return [1], 0
         if row.cells:
             widths.append(len(row.cells))
-    return widths
+            points += max(_rate_name(cell, tree) for cell in row.cells)
+    return widths, points
+
+
+def _rate_name(cell: str, tree: SourceTree) -> int:
+    """Return 3 for the name of an image file of the source, 2 where a delimiter is in it, 1 for the ending of one."""
+    name = cell.partition("?")[0].rstrip()
+    if not name.lower().endswith(_ALL_ENDINGS):
+        return 0
+    if re.split(r"[/\\]", name[-_MAX_FILE_NAME:])[-1].strip() not in tree.image_names:
+        return 1
+    return 3 if _DELIMITERS.keys().isdisjoint(name) else 2
 
 
 def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_t
 from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
 from app.datasets.formats.subset_paths import split_by_folders
 from app.datasets.formats.tree import read_tree
-from app.datasets.formats.values import warn_of_columns
+from app.datasets.formats.values import warn_of_columns, warn_of_words
 from app.datasets.formats.walking import is_inside_file, resolve_inside
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label, Value
@@ -93,6 +93,8 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     if kind == "values":
         rows = [image.target for image in images if isinstance(image.target, tuple)]
         warn_of_left_out(columns, table.name, reader.problems)
+        if reader.words and not rows:
+            warn_of_words(reader.words, table.name, reader.problems)
         named = {image.file.name: row for image, row in zip(images, rows, strict=True)}
         warn_of_columns(columns.value_names, named, table.name, reader.problems, work)
         found = [_found(image, (Value(list(row)),)) for image, row in zip(images, rows, strict=True)]

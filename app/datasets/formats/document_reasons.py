@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.columns import names_files
 from app.datasets.formats.json_documents import inspect_json
+from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.open_table import JSON_LINES_ENDINGS, SPREADSHEET_ENDINGS, open_table
+from app.datasets.formats.tree import read_tree
 from app.datasets.formats.walking import find_documents
 from app.datasets.formats.work import LimitError, Work
+from app.datasets.formats.xml_documents import FIX as XML_FIX
+from app.datasets.formats.xml_documents import describe_xml
 from app.schemas.datasets import ImportOptions
 
 _MAX_NAMED = 3
+_MAX_TRIED = 20
 _FOLDERS = ("", "annotations")
 _TABLES = (".csv", ".tsv", *JSON_LINES_ENDINGS, *SPREADSHEET_ENDINGS)
 _OLD = (".xls", ".ods", ".numbers", ".parquet", ".feather", ".arrow", ".pkl", ".h5", ".hdf5", ".npy", ".npz")
+_ONE_PER_IMAGE = (".xml", ".json")
 
 
 def explain_documents(root: Path, work: Work) -> tuple[str, str]:
-    """Return sentences about the documents of a resolved folder, and what to do about the first."""
+    """Return sentences about the documents of a resolved folder, to put behind others, and what to do about the first.
+
+    Of several files that are the same kind of document, as tools write one for each image, only the first is named.
+    """
+    if find_tool_layout(read_tree(root, work)) is not None:  # then that says what they are
+        return "", ""
     found = find_documents(root, (".json", *_TABLES, *_OLD), work, _FOLDERS)
-    reasons: list[str] = []
+    names = dict.fromkeys([*found[:_MAX_NAMED], *_find_files_of_tools(root, work)])
+    reasons: dict[str, str] = {}
     fixes: list[str] = []
-    for name in found[:_MAX_NAMED]:
+    for name in islice(names, _MAX_TRIED):
         reason, fix = _explain(root, name, work)
         if reason:
-            reasons.append(reason)
+            reasons.setdefault(reason.removeprefix(shorten(name)), reason)
             fixes.append(fix)
-    return "".join(f" {reason}" for reason in reasons), f" {fixes[0]}" if fixes else ""
+    shown = "".join(f" {reason}" for reason in islice(reasons.values(), _MAX_NAMED))
+    return shown, fixes[0] if fixes else ""
+
+
+def _find_files_of_tools(root: Path, work: Work) -> Iterator[str]:
+    """Yield the first file of each kind in every folder in which tools may have written one for each image."""
+    for folder in read_tree(root, work).top.iterate():
+        for ending in _ONE_PER_IMAGE:
+            yield from islice((folder.join(name) for name in folder.others if name.lower().endswith(ending)), 1)
 
 
 def _explain(root: Path, name: str, work: Work) -> tuple[str, str]:
@@ -37,6 +59,9 @@ def _explain(root: Path, name: str, work: Work) -> tuple[str, str]:
     if ending == ".json":
         kind = inspect_json(path, work)
         return (f"{shorten(name)} is {kind.description}.", kind.fix) if not kind.is_coco else ("", "")
+    if ending == ".xml":
+        what = describe_xml(path, work)
+        return (f"{shorten(name)} is {what}.", XML_FIX) if what else ("", "")
     if ending in _OLD:
         return f"{shorten(name)} is a table that is not read.", "Save it as .xlsx or CSV."
     try:

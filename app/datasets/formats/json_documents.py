@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.datasets.formats.text_marks import to_utf8
 from app.datasets.formats.work import Work
 from app.regular_files import open_regular
 
@@ -43,6 +44,7 @@ _TOOLS_BY_KEYS = (
     (frozenset({"assets", "tags"}), JsonKind(False, "a VoTT export", _AS_COCO)),
     (frozenset({"classes", "labels"}), JsonKind(False, "a FiftyOne export of labels", _AS_COCO)),
     (frozenset({"samples"}), JsonKind(False, "a FiftyOne dataset", _AS_COCO)),
+    (frozenset({"objects", "size"}), JsonKind(False, "a Supervisely file for one image", _AS_COCO)),
     (frozenset({"name", "version"}), JsonKind(False, "the description of a program")),
 )
 _RECORDS_BY_KEYS = (
@@ -69,13 +71,14 @@ def inspect_json(path: Path, work: Work) -> JsonKind:
             tail = file.read(_PEEKED_BYTES) if size > len(head) else b""
     except OSError:
         return _UNREADABLE
-    if tail and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"["):
+    head = to_utf8(head)
+    if tail and head.lstrip().startswith(b"["):
         return _RECORDS
     if tail:
         found = set(_KEY.findall(head[:_PEEKED_BYTES])) | set(_KEY.findall(tail))
-        return COCO if found and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else _OTHER
+        return COCO if found and head.lstrip().startswith(b"{") else _OTHER
     try:
-        return _inspect(replace_non_finite(head.removeprefix(b"\xef\xbb\xbf")))
+        return _inspect(replace_non_finite(head))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return JsonKind(False, f"no readable JSON ({_locate(error, head)})", "Correct it there, or export it again.")
 

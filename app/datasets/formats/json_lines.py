@@ -10,6 +10,7 @@ import msgspec
 
 from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.tables import Row
+from app.datasets.formats.text_marks import read_lines
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -90,19 +91,19 @@ class JsonLinesTable(ObjectTable):
         most_bytes, most = self._work.limits.max_annotation_bytes, self._work.limits.max_entries
         try:
             with open_regular(self.path) as file:
-                number = 0
-                while line := file.readline(_MAX_LINE_BYTES):
-                    number += 1
-                    if len(line) == _MAX_LINE_BYTES:
+                num_bytes = 0
+                for number, line in enumerate(read_lines(file, _MAX_LINE_BYTES), start=1):
+                    num_bytes += len(line)
+                    if len(line) >= _MAX_LINE_BYTES:
                         msg = f"Line {number} of {self.path.name} has {_MAX_LINE_BYTES:,} bytes or more."
                         raise SourceError(msg, _FIX)
                     if number > most:
                         raise too_many_entries(f"The table {self.path.name} has", most)
-                    if file.tell() > most_bytes:
+                    if num_bytes > most_bytes:
                         msg = f"{self.path.name} has more than {most_bytes / 2**20:,.0f} MiB."
                         raise LimitError(msg, "Divide it, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
                     if line.strip():
-                        yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                        yield number, line
         except OSError as error:
             msg = f"{self.path.name} cannot be read: {error.strerror}."
             raise SourceError(msg, "Check its permissions and the disk.") from error

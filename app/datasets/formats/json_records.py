@@ -12,6 +12,7 @@ from app.datasets.formats.base import SourceError
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.json_documents import inspect_json, replace_non_finite
 from app.datasets.formats.json_lines import ObjectTable, is_flat
+from app.datasets.formats.text_marks import to_utf8
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -50,7 +51,7 @@ def _read_records(path: Path, work: Work) -> list[dict[str, Any] | str]:
         msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
         raise LimitError(msg, "Divide it, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
     try:
-        found = msgspec.json.decode(replace_non_finite(data.removeprefix(b"\xef\xbb\xbf")))
+        found = msgspec.json.decode(replace_non_finite(to_utf8(data)))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{path.name} is no readable JSON: {error}."
         raise SourceError(msg, _FIX) from error

@@ -43,6 +43,7 @@ class ToolLayout:
         return f"These are files of {self.title} ({self.evidence}), not one folder of images per class."
 
 
+_YOLO = "a YOLO dataset with boxes"
 _USE_CLASSES = "For one class per image, put the images of each class into a folder of its own, or add a table"
 
 
@@ -90,17 +91,18 @@ def _find_voc(place: Folder) -> ToolLayout | None:
     images, labels = _child(place, HOLDERS), _child(place, _ANNOTATIONS)
     if images is None or labels is None or not images.images or not _has_files(labels, (".xml",)):
         return None
-    fix = f"Its boxes are not classes of an image. {_USE_CLASSES} that names each file with its class."
-    return ToolLayout("a Pascal VOC dataset with boxes", f"{images.name}, {labels.name}", fix)
+    return _boxes("a Pascal VOC dataset with boxes", f"{images.name}, {labels.name}")
 
 
 def _find_yolo(place: Folder) -> ToolLayout | None:
-    images, labels = _child(place, HOLDERS), _child(place, _LABELS)
+    images, labels = _child(place, HOLDERS), _child(place, _LABELS, "labeltxt")
     if images is None or labels is None or labels.num_below or not images.num_below:
         return None
     if not _has_files(labels, (".txt",)):
         return None
-    return _yolo(f"{images.name}, {labels.name}")
+    is_rotated = labels.last_name.casefold().startswith("labeltxt")  # boxes as DOTA and its converters write them
+    title = "a DOTA dataset with rotated boxes" if is_rotated else _YOLO
+    return _boxes(title, f"{images.name}, {labels.name}")
 
 
 def _find_yolo_beside_images(tree: SourceTree) -> ToolLayout | None:
@@ -110,7 +112,7 @@ def _find_yolo_beside_images(tree: SourceTree) -> ToolLayout | None:
         stems = {name.rpartition(".")[0] for name in folder.images}
         texts = [name for name in folder.others if name.lower().endswith(".txt") and name[:-4] in stems]
         if texts and _begins_with_box(folder.path / texts[0]):
-            return _yolo(f"{lists[0]}, a text file beside each image of {folder.title}")
+            return _boxes(_YOLO, f"{lists[0]}, a text file beside each image of {folder.title}")
     return None
 
 
@@ -122,9 +124,9 @@ def _begins_with_box(path: Path) -> bool:
         return False
 
 
-def _yolo(evidence: str) -> ToolLayout:
+def _boxes(title: str, evidence: str) -> ToolLayout:
     fix = f"Its boxes are not classes of an image. {_USE_CLASSES} that names each file with its class."
-    return ToolLayout("a YOLO dataset with boxes", evidence, fix)
+    return ToolLayout(title, evidence, fix)
 
 
 def _find_masks(place: Folder) -> ToolLayout | None:

@@ -14,7 +14,15 @@ from types import MappingProxyType
 FALLBACK = "cp437"  # that of the zip format; every byte is a character of it, so no two names become one
 _MIN_SCORE = 0.5
 _MAX_NAMES = 2000
-_MIN_KOREAN, _LEAD = 6, 1e-6
+_LEAD = 1e-6
+# Syllables that make up most of Korean text. Chinese read as Korean gives any of 2,350 and seldom one of these.
+_COMMON_SYLLABLES = frozenset(
+    "가각간갈감강개거건검게겨결경계고골공과관광교구국군그극근금기길김까꽃끼나날남내너노녹농눈뉴느는늘니다단달담당대더도독동두둘드들디"
+    "따딸때라락란람량러레려력로록론료루류르른름리린림마만말망매머먼메면명모목몬무문물미민바박반발밤방배백버번법벨변별병보복본봄부북분불비"
+    "빵사산살상새색생서석선설성세소속손송수술숙순스승시식신실심씨아안알암애야약양어언얼여역연열영예오옥온올와왕요용우운울원월위유육은을음"
+    "응의이인일임입자작잔장재저적전점정제조종주준중즈지직진집차참창채책처천철청체초총추축출충치카커컴코콜쿠크키타탄태터테토통트티파판패퍼페"
+    "련검증쪽큰좌측균험찍힘립편평포표푸품풀프플피하학한함합항해행향허험혀현형호홍화확환활황회효후훈휴흑흰히"
+)
 # The name that a note gives, by Python's name of the encoding. The first of equals is taken.
 TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -47,7 +55,8 @@ PAIRED = tuple(_USUAL_BYTES)
 
 def find_encoding(names: Sequence[bytes]) -> str:
     """Return the encoding that reads all of these names, as far as it can be told; each holds a byte above 127."""
-    sample = names[:_MAX_NAMES]
+    # The name of a folder comes before each of its files and counts once.
+    sample = list(dict.fromkeys(part for name in names[:_MAX_NAMES] for part in name.split(b"/") if not part.isascii()))
     if 2 * sum(map(_is_utf_8, sample)) > len(sample):
         return "utf-8"
     scores = {encoding: score(sample) for encoding, score in _SCORES.items()}
@@ -105,15 +114,16 @@ def score_pairs(encoding: str) -> Callable[[Sequence[bytes]], float]:
     """Return how to judge an encoding of two bytes a character: the share of its characters in common use."""
 
     def score(names: Sequence[bytes]) -> float:
-        num_usual, num_all = 0, 0
+        num_usual, num_all, num_common = 0, 0, 0
         for name in _decode_all(names, encoding):
+            num_common += sum(character in _COMMON_SYLLABLES for character in name)
             for at, character in enumerate(name):
                 if character > "\x7f":
                     num_all += 1
                     num_usual += _is_usual_pair(character.encode(encoding), encoding, name[at + 1 : at + 2])
         share = num_usual / num_all if num_all else 0.0
-        # The bytes of a Korean name are always those of a Chinese one; the other way round is rare in a long one.
-        return share + _LEAD if encoding == "cp949" and num_all >= _MIN_KOREAN else share
+        # The bytes of a Korean name are always those of a Chinese one, so only the syllables tell.
+        return share + _LEAD if 2 * num_common > num_all else share
 
     return score
 

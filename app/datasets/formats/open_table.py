@@ -40,4 +40,4 @@ def open_table(path: Path, root: Path, work: Work) -> Table:
         return JsonLinesTable(path, name, work)
     if path.suffix.lower() == ".json":
         return JsonRecordsTable(path, name, work)
-    return TextTable(path, name, work)
+    return TextTable(path, name, root, work)

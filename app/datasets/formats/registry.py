@@ -17,6 +17,8 @@ from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import Work
 from app.plurals import count
 
+_MAX_NAMED = 5
+
 
 def index_formats(formats: Iterable[ImportFormat]) -> Mapping[str, ImportFormat]:
     """Return formats by name in the order of detection; raises ValueError when two share a name."""
@@ -62,11 +64,17 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
     layout = find_tool_layout(tree)
     if layout is not None:
         return SourceError(layout.message, layout.fix)
+    names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
+    first = ", ".join(sorted(names, key=lambda name: (name.count("/"), name))[:_MAX_NAMED])
+    if not top.num_below and first:
+        msg = f"There is no image file in the folder, only {count(len(names), 'other file')}: {first}."
+        return SourceError(
+            msg, "Choose the folder that holds the images. A table is read with the files that it names."
+        )
     folders = list(top.iterate())
     num_files = sum(len(folder.images) + len(folder.others) for folder in folders)
     msg = f"No usable format was found in {count(num_files, 'file')} and {count(len(folders) - 1, 'folder')}."
-    names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
-    if names:
-        msg += f" Other files there: {', '.join(sorted(names, key=lambda name: (name.count('/'), name))[:5])}."
+    if first:
+        msg += f" Other files there: {first}."
     titles = "; or ".join(item.title for item in usable)
     return SourceError(msg, f"Arrange the files in this way: {titles}.")

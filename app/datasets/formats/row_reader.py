@@ -13,9 +13,10 @@ from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.tables import Row, Table
-from app.datasets.formats.values import RowError, has_decimal_commas, parse_number
+from app.datasets.formats.values import NO_VALUES, RowError, has_decimal_commas, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
+from app.plurals import count
 from app.schemas.datasets import SplitValue
 from app.schemas.tasks import AnnotationKind
 
@@ -56,6 +57,8 @@ class RowReader:
         self._has_decimal_comma = False
         self._has_quoted_decimals = False
         self._subset_words: dict[str, SplitValue] = {}
+        self.words: list[str] = []
+        """Cells without a digit where a number belongs."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -142,13 +145,13 @@ class RowReader:
         """Return what is wrong with the number of cells of a row."""
         columns = self._columns
         if swallowed:
-            msg = f"A quote is never closed, so one cell contains the {swallowed} rows after it."
+            msg = f"A quote is never closed, so one cell contains the {count(swallowed, 'row')} after it."
             return RowError(msg, "Close the quote, or remove it.", "bad_row")
         if len(cells) <= max(columns.filename, *columns.targets):
-            msg = f"The row has {len(cells)} cells, fewer than the columns in use."
+            msg = f"The row has {count(len(cells), 'cell')}, fewer than the columns in use."
             return RowError(msg, "Complete the row.", "bad_row")
         if any(cell.strip() for cell in cells[len(columns.names) :]):
-            msg = f"The row has {len(cells)} cells; the table has {len(columns.names)} columns."
+            msg = f"The row has {count(len(cells), 'cell')}; the table has {count(len(columns.names), 'column')}."
             return RowError(msg, "Put a cell that contains the delimiter into quotes.", "bad_row")
         return None
 
@@ -169,6 +172,8 @@ class RowReader:
             number = parse_number(plain)
             self._has_decimal_comma = True
             return number
+        if any(map(str.isalpha, text)) and not any(map(str.isdigit, text)) and text.casefold() not in NO_VALUES:
+            self.words.append(text)
         return parse_number(text)
 
     def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:

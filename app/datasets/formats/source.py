@@ -227,7 +227,8 @@ def _scan_folder(root: Path, found: ImportFormat, source: Source, options: Impor
         if found.document_endings:
             raise
         reasons, fix = explain_documents(root, source.work)
-        raise SourceError(f"{error.message}{reasons}", f"{error.fix}{fix}") from error
+        either = f"{fix} Or {error.fix[:1].lower()}{error.fix[1:]}" if fix else error.fix
+        raise SourceError(f"{error.message}{reasons}", either) from error
 
 
 def _find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:

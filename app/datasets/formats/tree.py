@@ -126,6 +126,11 @@ class SourceTree:
         """All image files by their names in the source."""
         return self.top.files_below()
 
+    @cached_property
+    def image_names(self) -> frozenset[str]:
+        """The last parts of the names of all image files."""
+        return frozenset(name for folder in self.top.iterate() for name in folder.images)
+
     def has_image(self, path: Path) -> bool:
         """Say whether a path is an image file of the source; links are none."""
         folder = self.by_path.get(path.parent)

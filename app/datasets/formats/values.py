@@ -15,6 +15,9 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,(?P<places>[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
+_MAX_SHOWN = 3
+NO_VALUES = frozenset({"nan", "na", "null", "none", "inf", "infinity"})
+"""Words that stand for a missing number."""
 _FEWEST_STEPS = 1000
 """Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
 
@@ -49,6 +52,15 @@ def parse_number(text: str) -> float:
     return value
 
 
+def warn_of_words(words: Sequence[str], table_name: str, problems: ProblemList) -> None:
+    """Warn of a table whose targets are words, none of them a number: they may be classes."""
+    known = list(dict.fromkeys(words))
+    shown = ", ".join(repr(shorten(word, 40)) for word in known[:_MAX_SHOWN])
+    message = f"The column of the values holds words, such as {shown}, and no numbers."
+    fix = "Choose another column, or use a project that predicts classes."
+    problems.warn(table_name, message, fix, kind="column")
+
+
 def has_decimal_commas(texts: Iterable[str]) -> bool:
     """Say whether the commas in the numbers of a table divided by commas are decimal commas.
 
@@ -77,7 +89,7 @@ def warn_of_columns(
         work.step(f"Checking the values of {table_name}", index, len(names))
         column = [row[index] for row in rows]
         low, high = min(column), max(column)
-        far = find_far_away(files, [column])
+        far = find_far_away(files.__getitem__, [column])
         if max(abs(low), abs(high)) > LARGEST_VALUE:
             large = sum(abs(number) > LARGEST_VALUE for number in column)
             verb = "number in {} is" if large == 1 else "numbers in {} are"
@@ -88,7 +100,7 @@ def warn_of_columns(
             problems.warn(table_name, message, "Correct it, or write the values in a larger unit.", kind="too_large")
         elif far is not None:
             message = (
-                f"{shorten(far.filename)} has {far.value:g} in {shorten(name)!r}, while half of the images are between "
+                f"{shorten(far.name)} has {far.value:g} in {shorten(name)!r}, while half of the images are between "
                 f"{far.low:g} and {far.high:g}: next to it all others look the same to a model."
             )
             fix = "Correct or remove it, or import the logarithm of the values."

@@ -145,19 +145,31 @@ def too_many_entries(what: str, most: int) -> LimitError:
 
 
 def find_documents(root: Path, endings: Sequence[str], work: Work, folders: Sequence[str] = ("",)) -> list[str]:
-    """Return the names inside the root of all ordinary files with one of some endings in some of its folders."""
+    """Return the names inside the root of all ordinary files with one of some endings in some of its folders.
+
+    The folders are given in lower case and found in any: people write `Annotations` as well.
+    """
     found = []
+    inner, files = list_folder(root, work)
     for folder in folders:
-        place = root / folder
-        if place.is_dir() and place.resolve().is_relative_to(root):
+        if not folder:
+            found += [path.name for path in files if path.suffix.lower() in endings]
+        for place in (path for path in inner if path.name.casefold() == folder and _leads_inside(root, path)):
             names = [path.name for path in list_folder(place, work)[1] if path.suffix.lower() in endings]
-            found += [f"{folder}/{name}" if folder else name for name in names]
+            found += [f"{place.name}/{name}" for name in names]
     documents = []
     for number, name in enumerate(found):
         work.step("Looking for annotation files", number, len(found))
         if is_inside_file(root, name):
             documents.append(name)
     return documents
+
+
+def _leads_inside(root: Path, folder: Path) -> bool:
+    try:
+        return folder.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # a loop of links
+        return False
 
 
 def is_inside_file(root: Path, name: str) -> bool:

@@ -28,7 +28,7 @@ from typing import Any, TextIO
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 HERE = Path(__file__).resolve().parent
 YOURS = ("README.md", "predict.py")  # Whoever changes these has a reason; the check says so and goes on.
@@ -40,7 +40,7 @@ PROGRESS_S = 5.0
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
 ORIENTATION_TAG = 0x0112
-PHOTOMETRIC_TAG = 262
+BITS_TAG, PHOTOMETRIC_TAG, SAMPLE_FORMAT_TAG = 258, 262, 339
 SUBFILE_TYPE_TAG, SUB_IFDS_TAG, DNG_VERSION_TAG = 254, 330, 50706
 UNIT_TOLERANCE = 1e-3
 TRANSPOSE = {
@@ -57,6 +57,19 @@ RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+# TIFF samples that Pillow does not open or reads wrongly: signed 8 bits, floats of 16 and 64 bits, and whole numbers of
+# 32 bits in big-endian order. libtiff gives samples in the order of this machine, which Pillow overlooks for some.
+TIFF_KINDS: dict[Any, tuple[str, str]] = {
+    (b"II", 1, (2,), 1, (8,), ()): ("I", "I;8S"),
+    (b"MM", 1, (2,), 1, (8,), ()): ("I", "I;8S"),
+    (b"II", 1, (3,), 1, (16,), ()): ("I;16", "I;16"),
+    (b"MM", 1, (3,), 1, (16,), ()): ("I;16", "I;16B"),
+    (b"II", 1, (3,), 1, (64,), ()): ("F", "F;64F"),
+    (b"MM", 1, (3,), 1, (64,), ()): ("F", "F;64BF"),
+    (b"MM", 1, (1,), 1, (32,), ()): ("I", "I;32BS"),
+}
+TIFF_NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF", "F;64BF": "F;64NF"}
+TiffImagePlugin.OPEN_INFO.update(TIFF_KINDS)
 # What Pillow and numpy raise for files that are damaged, too large or no images.
 IMAGE_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError),
@@ -119,6 +132,7 @@ def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
             if max(image.size) > MAX_SIDE_PX:
                 raise ValueError(f"A side may have {MAX_SIDE_PX} pixels at most.")
             check_kind(image, head)
+            use_native_order(image)
             low_bytes = read_low_bytes(path, image, metadata.get("pixel_scale"))
             image.load()
             return np.array(orient_image(convert_to_rgb(image, metadata, low_bytes), read_orientation(image)))
@@ -160,6 +174,28 @@ def check_kind(image: Image.Image, head: bytes) -> None:
         raise ValueError("This is a camera RAW photo. Develop it and save it as JPEG, TIFF or PNG.")
 
 
+def use_native_order(image: Any) -> None:
+    """Unpack what libtiff decompresses in the byte order of this machine; the image is not loaded yet."""
+    if image.format == "TIFF":
+        image.tile = [
+            tile._replace(args=(TIFF_NATIVE.get(tile.args[0], tile.args[0]), *tile.args[1:]))
+            if tile.codec_name == "libtiff" and isinstance(tile.args, tuple)
+            else tile
+            for tile in image.tile
+        ]
+
+
+def read_samples(image: Image.Image) -> Array:
+    """Return the grey values of a loaded image beyond 8 bit, in the type that its file means."""
+    samples = np.asarray(image)
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    bits, kind = (np.atleast_1d(tags.get(tag, 1))[0] for tag in (BITS_TAG, SAMPLE_FORMAT_TAG))
+    if image.mode == "I" and (bits, kind) == (32, 1):
+        return samples.view(np.uint32)
+    is_half = image.mode == "I;16" and kind == 3
+    return samples.view(np.float16).astype(np.float32) if is_half else samples
+
+
 def read_orientation(image: Image.Image) -> int:
     """Return the EXIF orientation that is still to be applied; TIFF files are turned by Pillow itself."""
     if image.format == "TIFF":
@@ -185,7 +221,7 @@ def convert_to_rgb(image: Image.Image, metadata: dict[str, Any], low_bytes: Arra
         levels = scale_to_8_bit(samples, metadata["pixel_scale"])
         image = Image.fromarray(np.concatenate([levels, high_bytes[..., 3:]], axis=2))
     if image.mode.startswith("I") or image.mode == "F":
-        grey = scale_to_8_bit(np.asarray(image), metadata.get("pixel_scale"))
+        grey = scale_to_8_bit(read_samples(image), metadata.get("pixel_scale"))
         if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC_TAG) == 0:
             grey = 255 - grey  # WhiteIsZero: Pillow inverts 8-bit samples only.
         return Image.fromarray(grey).convert("RGB")

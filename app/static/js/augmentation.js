@@ -140,17 +140,18 @@
   };
   const status = (text) => { preview().querySelector("[data-preview-status]").textContent = text; };
   const showImages = ({ images, width, height, skipped }) => {
-    const tiles = images.map(({ filename, data_url: url }) => {
-      const image = Object.assign(document.createElement("img"), { src: url, alt: `${filename} after these transforms` });
+    const tiles = images.map(({ filename, source_name: sourceName, data_url: url }) => {
+      const name = sourceName || filename;
+      const image = Object.assign(document.createElement("img"), { src: url, alt: `${name} after these transforms` });
       const box = Object.assign(document.createElement("div"), { className: "tile__image" });
-      const item = Object.assign(document.createElement("li"), { className: "tile", title: filename });
+      const item = Object.assign(document.createElement("li"), { className: "tile", title: name });
       box.append(image);
       item.append(box);
       return item;
     });
     preview().querySelector("[data-preview-tiles]").replaceChildren(...tiles);
-    const unread = Object.keys(skipped).length;
-    status(`Variation ${seed}: ${images.length} training images, ${width} × ${height} px for the model.${unread ? ` ${unread} cannot be read.` : ""}`);
+    const unread = Object.values(skipped);
+    status(`Variation ${seed}: ${images.length} training images, ${width} × ${height} px for the model.${unread.length ? ` ${unread.length} cannot be read: ${unread[0]}` : ""}`);
   };
   const showRefusal = (problem) => {
     const own = { entries: "augmentations.train", val: "augmentations.val" };

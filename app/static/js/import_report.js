@@ -181,13 +181,25 @@
     if (event.detail.xhr.status) forget(false); else follow();
   });
 
+  /* What is imported is what the report says: while another report is on its way, this one cannot be imported. */
+  const askedBy = (event) => event.detail.requestConfig?.elt || event.detail.elt;
+  const lockImport = (isLocked) => {
+    const submit = document.querySelector("#import-form [type=submit]");
+    if (isLocked) submit?.setAttribute("aria-disabled", "true"); else submit?.removeAttribute("aria-disabled");
+  };
+  document.addEventListener("htmx:beforeRequest", (event) => { if (askedBy(event).id === "check-form") lockImport(true); });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (askedBy(event).id === "check-form" && !event.detail.successful) lockImport(false);
+  });
+
   /* The import of an upload is a multipart form, which json-form does not read; its answer is JSON all the same. */
   document.addEventListener("htmx:configRequest", (event) => {
     const { elt, headers } = event.detail;
     if (elt.id === "import-form" && !elt.hasAttribute("hx-ext")) { delete headers["HX-Request"]; headers.Accept = "application/json"; }
   });
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, xhr } = event.detail;
+    const { xhr } = event.detail;
+    const elt = askedBy(event);
     if (elt.id !== "import-form" || elt.hasAttribute("hx-ext") || !event.detail.successful) return;
     Studio.followSuccess(elt, JSON.parse(xhr.responseText).data);
   });

@@ -80,13 +80,13 @@
     const readAnswer = async (answer) => {
       const content = await answer.json().catch(() => null);
       if (answer.ok && content) return content.data;
-      const told = content?.error || { code: String(answer.status), message: `The server returned an error (HTTP ${answer.status}.` };
+      const told = content?.error || { code: String(answer.status), message: `The server returned an error (HTTP ${answer.status}).` };
       throw Object.assign(new Error(told.message), { code: told.code, details: told.details });
     };
     const readBlob = async (source, signal) => {
       if (source.blob) return source.blob;
       const answer = await fetch(imageUrl(source.filename), { signal });
-      if (!answer.ok) throw Object.assign(new Error(`The image ${source.filename} is no longer in the dataset.`), { code: "NOT_FOUND" });
+      if (!answer.ok) throw Object.assign(new Error(`The image ${source.name} is no longer in the dataset.`), { code: "NOT_FOUND" });
       return answer.blob();
     };
     const predict = async (source, signal) => {

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from app.datasets.table import ImageRecord, Label
+from app.datasets.table import ImageRecord, Label, describe_name
 from app.tasks.base import TaskContext
 
 
@@ -34,12 +34,11 @@ def read_label(row: ImageRecord, classes: Sequence[str]) -> Label:
     """Return the label of an image; raises ValueError with its name when it has none, several or a foreign one."""
     labels = [annotation for annotation in row.annotations if isinstance(annotation, Label)]
     if len(labels) != 1:
-        msg = f"{row.filename} has {len(labels)} labels, it needs exactly one."
+        msg = f"{describe_name(row)} has {len(labels)} labels, it needs exactly one."
         raise ValueError(msg)
     label = labels[0]
     if not 0 <= label.class_id < len(classes) or classes[label.class_id] != label.class_name:
-        msg = (
-            f"{row.filename} has class {label.class_id} {label.class_name!r}, which is not among: {', '.join(classes)}."
-        )
+        name = describe_name(row)
+        msg = f"{name} has class {label.class_id} {label.class_name!r}, which is not among: {', '.join(classes)}."
         raise ValueError(msg)
     return label

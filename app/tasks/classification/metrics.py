@@ -20,7 +20,7 @@ from torchmetrics.classification import (
     MulticlassRecall,
 )
 
-from app.datasets.table import ImageRecord
+from app.datasets.table import ImageRecord, describe_name
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
 from app.tasks.classification.calibration import measure_calibration
@@ -92,7 +92,7 @@ def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: Tas
     """
     logits = outputs["logits"].astype(np.float64)
     if not np.isfinite(logits).all():
-        worst = rows[int(np.argmin(np.isfinite(logits).all(axis=1)))].filename
+        worst = describe_name(rows[int(np.argmin(np.isfinite(logits).all(axis=1)))])
         msg = f"The model gives no finite numbers for {worst}: its training has diverged."
         raise JobFailure(msg)
     highest = logits.max(axis=1)

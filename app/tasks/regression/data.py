@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from app.datasets.run_data import LARGEST_VALUE
-from app.datasets.table import ImageRecord, Value
+from app.datasets.table import ImageRecord, Value, describe_name
 from app.tasks.base import TaskContext
 
 SMALLEST_DEVIATION = 1e-30
@@ -49,13 +49,17 @@ def read_values(row: ImageRecord, num_values: int | None = None) -> list[float]:
     """Return the values of an image; raises ValueError with the file's name when they are not what is expected."""
     found = [annotation for annotation in row.annotations if isinstance(annotation, Value)]
     if len(found) != 1 or not found[0].values:
-        msg = f"{row.filename} has no values." if not found else f"{row.filename} needs exactly one list of values."
+        msg = (
+            f"{describe_name(row)} has no values."
+            if not found
+            else f"{describe_name(row)} needs exactly one list of values."
+        )
         raise ValueError(msg)
     values = found[0].values
     if num_values is not None and len(values) != num_values:
-        msg = f"{row.filename} has {len(values)} values, the others have {num_values}."
+        msg = f"{describe_name(row)} has {len(values)} values, the others have {num_values}."
         raise ValueError(msg)
     if not all(math.isfinite(value) and abs(value) <= LARGEST_VALUE for value in values):
-        msg = f"{row.filename} has a value that is not a finite number of at most {LARGEST_VALUE:g}."
+        msg = f"{describe_name(row)} has a value that is not a finite number of at most {LARGEST_VALUE:g}."
         raise ValueError(msg)
     return [float(value) for value in values]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics import Metric
 
-from app.datasets.table import ImageRecord
+from app.datasets.table import ImageRecord, describe_name
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
 from app.tasks.error_intervals import error_intervals, share_unseen
@@ -94,7 +94,7 @@ def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: Tas
     results = []
     for row, prediction in zip(rows, predictions, strict=True):
         if not np.isfinite(prediction).all():
-            msg = f"The model gives no finite numbers for {row.filename}: its training has diverged."
+            msg = f"The model gives no finite numbers for {describe_name(row)}: its training has diverged."
             raise JobFailure(msg)
         truth = np.array(read_values(row, context.statistics["num_values"]))
         error = prediction - truth

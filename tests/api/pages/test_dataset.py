@@ -14,6 +14,7 @@ from PIL import Image
 from app.api.pages.dataset_content import title_of
 from app.core.dataset_pages import describe_formats
 from tests.api.checking import check_import, check_import_html
+from tests.api.live import LiveServer
 
 NUM_PER_CLASS = 60
 MARKUP = "<b>red&"
@@ -35,9 +36,17 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_folders(tmp_path_factory.mktemp("source") / "images")
 
 
-@pytest.fixture
-def imported(client: httpx.Client, project_id: str, source: Path) -> str:
-    """The project with the images and a split."""
+@pytest.fixture(scope="module")
+def imported(server: LiveServer, source: Path) -> str:
+    """A project with the images and a split, to be read only."""
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        return import_source(client, source)
+
+
+def import_source(client: httpx.Client, source: Path) -> str:
+    """Return a new project with the images and a split."""
+    task = client.get("/api/tasks").json()["data"]["tasks"][0]["id"]
+    project_id: str = client.post("/api/projects", json={"name": "Imported", "task": task}).json()["data"]["id"]
     started = client.post(f"/api/datasets/{project_id}/import/local", json={"source_path": str(source)}).json()
     wait_for_job(client, started["data"]["job_id"])
     assert client.post(f"/api/splits/{project_id}", json={"name": "main"}).status_code == 200
@@ -127,9 +136,18 @@ def test_odd_addresses_are_a_page(client: httpx.Client, imported: str, query: st
 def test_addresses_that_mean_nothing_are_refused(client: httpx.Client, imported: str, query: str) -> None:
     answer = client.get(f"/projects/{imported}/dataset?{query}", headers={"accept": "text/html"})
     assert answer.status_code == 422
-    assert f"<code>{query.partition('=')[0]}</code>: " in answer.text
+    assert f"<li>{query.partition('=')[0]}: " in answer.text
     assert "Remove them from the address" in answer.text
     assert "Request validation failed" not in answer.text
+
+
+def test_page_of_a_refused_address_names_the_parts_that_are_wrong(client: httpx.Client, imported: str) -> None:
+    answer = client.get(f"/projects/{imported}/dataset?page=x&sort=colour", headers={"accept": "text/html"})
+    text = text_of(answer.text)
+    assert answer.status_code == 422
+    assert "page: Input should be a valid integer" in text
+    assert "sort: Input should be" in text
+    assert "Request validation failed" not in text
 
 
 def test_one_image_has_facts_and_neighbours_in_the_order_of_the_filter(client: httpx.Client, imported: str) -> None:
@@ -189,7 +207,8 @@ def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, pro
         assert client.post(url, json=body).status_code == 422
 
 
-def test_clear_form_says_what_goes(client: httpx.Client, imported: str) -> None:
+def test_clear_form_says_what_goes(client: httpx.Client, source: Path) -> None:
+    imported = import_source(client, source)
     html = client.get(f"/projects/{imported}/dataset/clear-form", headers=HTMX).text
     assert 'id="clear-form"' in html
     text = text_of(html)

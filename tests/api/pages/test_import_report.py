@@ -145,3 +145,6 @@ def test_pictures_of_the_first_classes_are_in_sight(client: httpx.Client, projec
         assert client.get(f"{folder}/{name}").status_code in {404, 422}
     report = check_import(client, project_id, {"source_path": str(tmp_path)})
     assert [len(row["pictures"]) for row in report["previews"]] == [2] * 10
+    address = f"/api/datasets/{project_id}/import/check/{report['check_id']}"
+    found = [client.get(f"{address}/previews/{name}") for row in report["previews"] for name in row["pictures"]]
+    assert [answer.status_code for answer in found] == [200] * 20

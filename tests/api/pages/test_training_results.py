@@ -22,6 +22,7 @@ from app.schemas.experiments import EpochMetrics, ErrorInfo, RunConfigRecord, Ru
 from app.schemas.training_results import RunFigures, TrainingResults
 from tests.api.imported import imported_workspace as imported_workspace
 from tests.api.imported import server as server
+from tests.api.imported import trained_workspace as trained_workspace
 from tests.api.imported import wait_for_epochs
 from tests.api.live import LiveServer
 from tests.core.conftest import create_experiment, make_studio, train_to_end
@@ -162,13 +163,12 @@ def make_results(studio: Studio, project: str, **changes: Any) -> TrainingResult
 
 
 @pytest.fixture
-def trained(tmp_path: Path, imported_workspace: Path) -> Iterator[tuple[Studio, str]]:
+def trained(tmp_path: Path, trained_workspace: Path) -> Iterator[tuple[Studio, str]]:
     """A studio that is not served, with one completed experiment."""
-    shutil.copytree(imported_workspace, tmp_path / "workspace")
+    shutil.copytree(trained_workspace, tmp_path / "workspace")
     studio = make_studio(tmp_path / "workspace")
     studio.start()
     project = studio.projects.list_projects().projects[0].id
-    train_to_end(studio, project, create_experiment(studio, project))
     yield studio, project
     studio.stop()
 

@@ -1,4 +1,4 @@
-"""Writes every picture to screens/, in both themes at 1280 and 390 pixels. `-k WORD` takes only some of them."""
+"""Writes every picture to screens/, in both themes at 1280 and 390 pixels. `-k WORD,WORD` takes only some of them."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ WIDTHS = (1280, 390)
 # Two columns beside each other: the narrowest window that still shows both.
 WITH_1024 = ("training", "evaluation")
 SETTLE_MS = 200
+# Images below the window are loaded when they are scrolled to; the picture of a whole page shows them all.
+LOAD_IMAGES = """() => Promise.all([...document.images].map(image => {
+  image.loading = "eager";
+  return image.complete || new Promise(resolve => { image.onload = image.onerror = resolve; });
+}))"""
 FOLDER = Path(__file__).parents[3] / "screens"
 
 
@@ -82,9 +87,11 @@ def take_screen(
         path.unlink(missing_ok=True)
         reason = failure
         try:
-            page.set_viewport_size({"width": width, "height": 900})
+            page.set_viewport_size({"width": width, "height": screen.height})
             if number == 0:
                 open_screen(page, scene, screen)
+            if screen.is_full_page:
+                page.evaluate(LOAD_IMAGES)
             page.wait_for_timeout(SETTLE_MS)
             if not failure:
                 page.screenshot(path=path, full_page=screen.is_full_page)
@@ -132,11 +139,11 @@ def run_scene(wanted: set[ServerName]) -> Iterator[Scene]:
 def main() -> None:
     """Make the scene, take the pictures, say where they are."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("-k", default="", help="only pictures with this in their name")
+    parser.add_argument("-k", default="", help="only pictures with one of these in their name")
     wanted = parser.parse_args().k
     os.environ.setdefault("AI_STUDIO_WARM_SPARE", "0")
-    logging.disable(logging.INFO)
-    screens = [screen for screen in list_screens() if wanted in screen.name]
+    logging.disable(logging.ERROR)
+    screens = [screen for screen in list_screens() if any(part in screen.name for part in wanted.split(","))]
     FOLDER.mkdir(exist_ok=True)
     failed = 0
     with run_scene({screen.server for screen in screens}) as scene, sync_playwright() as playwright:

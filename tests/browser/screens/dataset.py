@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.browser.screens.screen import Screen
 
@@ -77,6 +77,39 @@ def _check_table(page: Page) -> None:
     page.locator("#report-choices").scroll_into_view_if_needed()
 
 
+def _check_documents(page: Page) -> None:
+    root = _draw_classes(Path(tempfile.mkdtemp())) / "bolt"
+    rows = [f"{number}.png;{number},5;{'blau' if number % 2 else 'grün'};x" for number in range(7)]
+    (root / "Tabelle 1.csv").write_text("\n".join(["Datei Name;Größe in %;Farbe;Notiz", *rows]), "utf-8")
+    (root / "Tabelle 2.csv").write_text("file;label\n0.png;a\n", "utf-8")
+    _check(page, root)
+    page.get_by_role("button", name="Choose file and columns").click()
+
+
+def _check_every_problem(page: Page) -> None:
+    _check(page, _draw_classes(Path(tempfile.mkdtemp())))
+    page.locator(".problem-group").first.wait_for()
+
+
+def _upload(page: Page) -> None:
+    root = Path(tempfile.mkdtemp()) / "screws"
+    root.mkdir()
+    for number in range(6):
+        (root / f"{number}.png").write_bytes(b"\0" * 500_000)
+    # Slow enough to be seen on its way; it ends with the page.
+    network = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", network)
+    _open_import(page)
+    page.locator("[data-upload-folder]").set_input_files(root)
+    expect(page.locator("[data-upload-text]")).to_contain_text("left")
+
+
+def _upload_behind(page: Page) -> None:
+    _upload(page)
+    page.keyboard.press("Escape")
+    expect(page.locator("#upload-strip")).to_be_visible()
+
+
 def _browse_folders(page: Page) -> None:
     _open_import(page)
     page.get_by_text("Folder on the server").click()
@@ -116,6 +149,23 @@ SCREENS = (
     Screen("dataset-report-most", "/projects/{empty_id}/dataset", _check_most_lost, is_full_page=False),
     Screen("dataset-report-mended", "/projects/{empty_id}/dataset", _mend, is_full_page=False),
     Screen("dataset-report-columns", "/projects/{empty_id}/dataset", _check_table, is_full_page=False),
+    Screen(
+        "dataset-report-documents",
+        "/projects/{import_failed_id}/dataset",
+        _check_documents,
+        is_full_page=False,
+        server="states",
+    ),
+    Screen(
+        "dataset-report-problems",
+        "/projects/{problems_id}/dataset",
+        _check_every_problem,
+        is_full_page=False,
+        height=3600,
+        server="states",
+    ),
+    Screen("dataset-upload", "/projects/{empty_id}/dataset", _upload, is_full_page=False),
+    Screen("dataset-upload-behind", "/projects/{empty_id}/dataset", _upload_behind, is_full_page=False),
     Screen("dataset-folders", "/projects/{empty_id}/dataset", _browse_folders, is_full_page=False),
     Screen(
         "dataset-check", "/projects/{import_failed_id}/dataset", _look_for_long, is_full_page=False, server="states"

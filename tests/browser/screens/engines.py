@@ -7,7 +7,6 @@ import math
 import time
 from typing import Any
 
-from app.datasets import importer
 from app.schemas.common import utc_now
 from app.schemas.events import (
     CheckpointSaved,
@@ -32,6 +31,8 @@ _TOTAL_IMAGES, _STEPS = 4096, 24
 
 def import_images(context: JobContext) -> dict[str, Any]:
     """Import as ever, but stop at a third of the endless folder and fail with the torn one."""
+    from app.datasets import importer
+
     payload = ImportPayload.model_validate(context.request.payload)
     if payload.source_path.endswith(TORN_FOLDER):
         msg = "The disk is full. Free up disk space, or store the files as hard links or references."

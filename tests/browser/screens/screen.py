@@ -25,7 +25,7 @@ class Scene:
 class Screen:
     """A page in a state. `path` may hold the ids of the scene by name; `prepare` brings the page into its state.
 
-    `has_own_browser`: it leaves a cookie or a broken network behind.
+    `has_own_browser`: it leaves a cookie or a broken network behind. `height`: more for a dialog that scrolls.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Screen:
     status: int = 200
     server: ServerName = "studio"
     has_own_browser: bool = False
+    height: int = 900
 
     def url_in(self, scene: Scene) -> str:
         """Return the address with the ids of the scene."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import httpx
 
 from app.core.studio import Studio
 from app.schemas.common import utc_now
-from app.schemas.datasets import ImportLocal
+from app.schemas.datasets import CheckState, ImportLocal
 from app.schemas.evaluation import Progress
 from app.schemas.events import ExportProgress
 from app.schemas.experiments import ErrorInfo
 from app.schemas.export import ExportOptions, ExportRecord, ExportRequest
-from app.schemas.projects import ProjectCreate
+from app.schemas.projects import ProjectCreate, ProjectPage
+from app.storage.json_store import CorruptDocumentError
 from tests.api.live import LiveServer
 from tests.api.pages.evaluated import (
     find_task,
@@ -25,6 +27,7 @@ from tests.api.pages.evaluated import (
     write_label_results,
     write_value_results,
 )
+from tests.browser.every_problem import with_every_kind
 from tests.browser.screens.engines import DONE_EPOCHS, ENDLESS_FOLDER, ENDLESS_SEED, TORN_FOLDER
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
@@ -42,7 +45,9 @@ def build_states(server: LiveServer, folder: Path) -> dict[str, str]:
     ids = {"states_id": project, "values_id": values}
     ids |= _build_imports(server.studio, task, folder)
     ids |= _build_ended_runs(server, project)
-    ids |= _build_exports(server.studio, project, ids["measured_ids"].split(",")[0])
+    ids["completed_id"] = ids["measured_ids"].split(",")[0]
+    ids |= _build_exports(server.studio, project, ids["completed_id"])
+    ids |= _build_refusals(server.studio, task)
     return ids | _build_going_runs(server.studio, project)
 
 
@@ -55,6 +60,35 @@ def _build_imports(studio: Studio, task: str, folder: Path) -> dict[str, str]:
         if name == TORN_FOLDER:
             studio.scheduler.wait(job.job_id, WAIT_S)
         ids[key] = project
+    return ids
+
+
+def _build_refusals(studio: Studio, task: str) -> dict[str, str]:
+    """Make projects that the disk gives no more, and one whose preview of an import has every kind of problem."""
+    ids = {
+        key: studio.projects.create_project(ProjectCreate(name=name, task=task)).id
+        for key, name in (
+            ("problems_id", "Every problem"),
+            ("damaged_id", "Damaged"),
+            ("unreadable_id", "Bad disk"),
+        )
+    }
+    root = studio.settings.workspace_root
+    read_page, read_check = studio.pages.get_project_page, studio.import_checks.get_state
+
+    def read_page_of_disk(project_id: str) -> ProjectPage:
+        if project_id == ids["unreadable_id"]:
+            raise OSError(errno.EIO, "Input/output error", str(root))
+        if project_id == ids["damaged_id"]:
+            raise CorruptDocumentError(root / "dataset.json", "JSON is malformed: it ends too early")
+        return read_page(project_id)
+
+    def read_every_problem(project_id: str, job_id: str) -> CheckState:
+        state = read_check(project_id, job_id)
+        return with_every_kind(state) if project_id == ids["problems_id"] else state
+
+    studio.pages.get_project_page = read_page_of_disk  # type: ignore[method-assign]
+    studio.import_checks.get_state = read_every_problem  # type: ignore[method-assign]
     return ids
 
 

@@ -37,7 +37,12 @@ _SELECTED = "/projects/{project_id}/training?experiment={experiment_id}"
 
 
 def _see_forecast(page: Page) -> None:
-    expect(page.locator("#training-forecast")).to_contain_text("measured")
+    expect(page.locator("#training-forecast dl")).to_be_visible()
+
+
+def _see_checks(page: Page) -> None:
+    page.get_by_label("Freeze backbone", exact=True).check()
+    expect(page.locator("#run-checks")).to_contain_text("The frozen backbone is random")
 
 
 SCREENS = (
@@ -51,4 +56,5 @@ SCREENS = (
     Screen(
         "training-forecast", "/projects/{states_id}/training?experiment={untrained_id}", _see_forecast, server="states"
     ),
+    Screen("training-checks", "/projects/{states_id}/training?experiment={untrained_id}", _see_checks, server="states"),
 )

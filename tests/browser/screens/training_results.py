@@ -27,7 +27,7 @@ SCREENS = (
     Screen("training-results-fork", PATH, open_fork, is_full_page=False),
     *(
         Screen(f"run-{state}", f"/projects/{{states_id}}/training?experiment={{{state}_id}}", server="states")
-        for state in ("running", "pending", "paused", "failed", "interrupted")
+        for state in ("running", "pending", "paused", "failed", "interrupted", "completed")
     ),
     Screen("run-running-opened", "/projects/{states_id}/training?experiment={running_id}", open_all, server="states"),
 )

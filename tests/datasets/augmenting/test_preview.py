@@ -98,6 +98,12 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     answer = draw_preview(AugmentationPreviewMessage.model_validate(message), ImportLimits())
     assert [image["filename"] for image in answer["images"]] == ["0.png", "2.png"]
     assert list(answer["skipped"]) == ["1.png"]
+    assert answer["skipped"]["1.png"].startswith("1.png: ")
+    message["sources"][1]["source_name"] = "day2/1.png"
+    message["sources"][2]["source_name"] = "day2/2.png"
+    answer = draw_preview(AugmentationPreviewMessage.model_validate(message), ImportLimits())
+    assert answer["skipped"]["1.png"].startswith("day2/1.png: ")
+    assert [image["source_name"] for image in answer["images"]] == ["0.png", "day2/2.png"]
     crop = [
         AugmentationEntry(name="Resize", params={"size": 16}),
         AugmentationEntry(name="CenterCrop", params={"size": 32}),

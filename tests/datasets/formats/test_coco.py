@@ -104,6 +104,26 @@ def test_bad_entries_are_named_by_their_pointer(
     assert len(found.images) in {1, 2}
 
 
+@pytest.mark.parametrize("num_sharing", [2, 3, 4])
+def test_an_id_of_several_files_gives_none_of_them_a_class(root: Path, num_sharing: int) -> None:
+    images = [{"id": 0 if i < num_sharing else i, "file_name": f"{i}.png"} for i in range(4)]
+    found = scan(root, document(images=images))
+    assert [image.name for image in found.images] == [f"images/{i}.png" for i in range(num_sharing, 3)]
+    lost = {item.file: item.message for item in found.problems.named if item.file.endswith("/id")}
+    assert list(lost) == [f"a.json/images/{i}/id" for i in range(num_sharing)]
+    assert all(f"'0.png', '1.png'{', ' if num_sharing > 2 else ')'}" in message for message in lost.values())
+    assert found.problems.covered >= {root / "images" / f"{i}.png" for i in range(num_sharing)}
+
+
+@pytest.mark.parametrize("other", ["0.png", "images/0.png", "./0.png"])
+def test_an_entry_that_is_there_twice_loses_nothing(root: Path, other: str) -> None:
+    content = document()
+    found = scan(root, content | {"images": [*content["images"], {"id": 0, "file_name": other}]})
+    assert [image.annotations[0] for image in found.images] == [Label(0, "cat"), Label(1, "dog"), Label(1, "dog")]
+    assert [(item.file, item.severity) for item in found.problems.named] == [("a.json/images/3/id", "warning")]
+    assert found.problems.num_lost == 0
+
+
 @pytest.mark.parametrize(("count", "note"), [(2, "1 image has"), (5, "1 image has"), (1, "")])
 def test_several_annotations_of_one_category_are_one_class(root: Path, count: int, note: str) -> None:
     pairs = [(0, 3)] * count + [(1, 7), (2, 7)]

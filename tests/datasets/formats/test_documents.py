@@ -346,3 +346,50 @@ def test_a_document_beside_each_image_costs_little(tmp_path: Path, ending: str, 
     (root / "zz_labels.csv").write_text("filename,label\n0.png,a\n")
     assert TABLE.is_match(root, ImportOptions(), Work())
     assert labels(scan_folder(root)) == [("0.png", "a")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pets.json", json.dumps(coco(["0.png", "1.png"], ["Kätzchen", "犬"]), ensure_ascii=False)),
+        ("pets.json", '[{"file_name": "0.png", "label": "Kätzchen"}, {"file_name": "1.png", "label": "犬"}]'),
+        ("pets.json", '{"0.png": "Kätzchen", "1.png": "犬"}'),
+        ("pets.jsonl", '{"file_name": "0.png", "label": "Kätzchen"}\r\n{"file_name": "1.png", "label": "犬"}\r\n'),
+    ],
+)
+def test_json_is_read_in_every_unicode_encoding(tmp_path: Path, name: str, text: str, encoding: str) -> None:
+    for number in range(2):
+        write_image(tmp_path / "in" / f"{number}.png")
+    (tmp_path / "in" / name).write_bytes(text.encode(encoding))
+    report = check(tmp_path / "in")
+    assert (report.class_counts, report.num_lost) == ({"Kätzchen": 1, "犬": 1}, 0)
+
+
+@pytest.mark.parametrize("folder", ["annotations", "Annotations", "ANNOTATIONS"])
+@pytest.mark.parametrize("name", ["pets.json", "pets.csv", "pets.jsonl"])
+def test_the_folder_of_the_annotations_may_be_written_in_any_case(tmp_path: Path, folder: str, name: str) -> None:
+    for number in range(2):
+        write_image(tmp_path / "in" / "Images" / f"{number}.png")
+    texts = {
+        "pets.json": json.dumps(coco(["0.png", "1.png"])),
+        "pets.csv": "filename,label\n0.png,cat\n1.png,dog\n",
+        "pets.jsonl": '{"file_name": "0.png", "label": "cat"}\n{"file_name": "1.png", "label": "dog"}\n',
+    }
+    (tmp_path / "in" / folder).mkdir()
+    (tmp_path / "in" / folder / name).write_text(texts[name])
+    report = check(tmp_path / "in")
+    assert (report.class_counts, report.num_lost, report.documents) == (
+        {"cat": 1, "dog": 1},
+        0,
+        [f"{folder}/{name}"],
+    )
+
+
+def test_a_folder_of_annotations_outside_of_the_source_is_not_read(tmp_path: Path) -> None:
+    for folder in ("cat", "dog"):
+        write_image(tmp_path / "in" / folder / "0.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "pets.csv").write_text("filename,label\ncat/0.png,mouse\n")
+    (tmp_path / "in" / "Annotations").symlink_to(tmp_path / "out")
+    assert check(tmp_path / "in").class_counts == {"cat": 1, "dog": 1}

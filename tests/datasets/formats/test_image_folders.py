@@ -271,3 +271,66 @@ def test_a_folder_of_images_beside_the_classes_of_a_subset_is_doubted(tmp_path: 
     (remedy,) = [remedy for group in look_at(root).groups for remedy in group.remedies]
     assert remedy.options == {"class_mapping": {name: None}}
     assert look_at(root, **remedy.options).class_counts == {"cat": 4, "dog": 2}
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training_set/training_set", "test_set/test_set"),
+        ("train/train", "test/test"),
+        ("Train/train_images", "Val/val"),
+        ("Training/Training", "Testing/images"),
+    ],
+)
+def test_a_subset_folder_inside_of_itself_is_no_class(tmp_path: Path, train: str, test: str) -> None:
+    images = two_in(f"{train}/cat", f"{train}/dog", f"{test}/cat", f"{test}/dog")
+    report = look_at(write_source(tmp_path / "in", images))
+    assert (report.class_counts, report.num_lost) == ({"cat": 4, "dog": 4}, 0)
+    assert sorted(report.split_counts.values()) == [4, 4]
+
+
+def test_a_class_that_is_called_like_a_subset_beside_others_stays_one(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("train/test", "train/control", "val/test", "val/control")))
+    assert report.class_counts == {"control": 4, "test": 4}
+
+
+def test_a_flat_subset_folder_inside_of_itself_is_refused(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("train/train", "test/test")))
+    assert (report.can_import, report.classes, report.num_lost) == (False, [], 4)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("asl_alphabet_train/asl_alphabet_train", "asl_alphabet_test"),
+        ("train_flowers", "val_flowers"),
+        ("Fruits-Training", "Fruits-Test"),
+        ("my train images", "my test images"),
+    ],
+)
+def test_subset_folders_may_share_a_word(tmp_path: Path, train: str, test: str) -> None:
+    images = two_in(f"{train}/cat", f"{train}/dog", f"{test}/cat", f"{test}/dog")
+    report = look_at(write_source(tmp_path / "in", images))
+    assert (report.class_counts, report.num_lost) == ({"cat": 4, "dog": 4}, 0)
+    assert sorted(report.split_counts.values()) == [4, 4]
+
+
+def test_a_folder_that_shares_the_word_and_is_no_subset_is_named(tmp_path: Path) -> None:
+    images = two_in("seg_train/cat", "seg_train/dog", "seg_test/cat", "seg_pred/seg_pred")
+    report = look_at(write_source(tmp_path / "in", images))
+    assert (report.class_counts, report.split_counts) == ({"cat": 4, "dog": 2}, {"train": 4, "test": 2})
+    assert problems_of(report, "unread_folder") == ["seg_pred/seg_pred"]
+
+
+@pytest.mark.parametrize(
+    "folders", [("test_positive", "test_negative"), ("night_train", "night_bus"), ("bus_test", "car_test"), ("a_val",)]
+)
+def test_classes_that_share_a_word_stay_classes(tmp_path: Path, folders: tuple[str, ...]) -> None:
+    assert look_at(write_source(tmp_path / "in", two_in(*folders))).classes == sorted(folders)
+
+
+def test_flat_subset_folders_that_share_a_word_are_no_classes(tmp_path: Path) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("pets_train", "pets_test")))
+    assert (report.can_import, report.classes, report.num_lost) == (False, [], 4)
+    assert "pets_test (2), pets_train (2)" in report.problems[0].message

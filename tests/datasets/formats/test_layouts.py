@@ -17,6 +17,13 @@ LAYOUTS = {
     "subsets inside": ("YOLO", two_in("images/train", "images/val"), {"labels/train/0.txt": BOX, "data.yaml": "nc: 1"}),
     "subsets outside": ("YOLO", two_in("train/images", "valid/images"), {"train/labels/0.txt": BOX}),
     "texts beside images": ("YOLO", two_in("obj_train_data"), {"obj_train_data/0.txt": BOX, "obj.names": "cup"}),
+    "rotated boxes": ("DOTA", two_in("images"), {"labelTxt/0.txt": BOX}),
+    "rotated boxes of a version": ("DOTA", two_in("images"), {"labelTxt-v1.5/0.txt": BOX}),
+    "rotated boxes in subsets": (
+        "DOTA",
+        two_in("train/images", "val/images"),
+        {"train/labelTxt-v1.0/0.txt": BOX, "val/labelTxt-v1.0/0.txt": BOX},
+    ),
     "voc": ("Pascal VOC", two_in("JPEGImages"), {"Annotations/0.xml": "<annotation/>"}),
     "voc in its folders": (
         "Pascal VOC",
@@ -48,7 +55,7 @@ def test_a_layout_of_a_tool_is_refused_by_its_name(tmp_path: Path, name: str) ->
 
 
 def test_every_layout_is_tried() -> None:
-    assert len(LAYOUTS) == 13
+    assert len(LAYOUTS) == 16
 
 
 @pytest.mark.parametrize(
@@ -60,6 +67,12 @@ def test_folders_of_classes_are_no_layout_of_a_tool(tmp_path: Path, images: list
     assert find_tool_layout(read_tree(root, Work())) is None
     report = look_at(root)
     assert (report.num_images, report.num_lost) == (len(images), 0)
+
+
+@pytest.mark.parametrize("inner", ["images", "labels", "data"])
+def test_a_refused_source_has_no_note_about_a_split(tmp_path: Path, inner: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(f"train/{inner}", f"val/{inner}")))
+    assert (report.can_import, report.num_lost, report.notes) == (False, 4, [])
 
 
 @pytest.mark.parametrize("folder", ["images", "Images", "data", "photos", "JPEGImages"])

@@ -37,6 +37,29 @@ def test_one_encoding_is_found_for_an_archive(encoding: str, names: list[str]) -
     assert [decode_name(name, encoding) for name in raw] == names
 
 
+@pytest.mark.parametrize(
+    ("encoding", "folders"),
+    [
+        ("gbk", ["苹果", "梨"]),
+        ("gbk", ["猫", "狗"]),
+        ("gbk", ["好", "坏"]),
+        ("gbk", ["训练集", "测试集"]),
+        ("gbk", ["红花", "白花", "黄花"]),
+        ("cp949", ["고양이", "개"]),
+        ("cp949", ["사과", "배"]),
+        ("cp949", ["정상", "불량"]),
+        ("cp949", ["훈련", "검증"]),
+        ("cp949", ["빨간꽃", "노란꽃"]),
+    ],
+)
+@pytest.mark.parametrize("num_files", [1, 2, 50])
+def test_chinese_and_korean_are_told_apart_however_many_files_a_folder_has(
+    encoding: str, folders: list[str], num_files: int
+) -> None:
+    raw = [f"{folder}/{number}.png".encode(encoding) for folder in folders for number in range(num_files)]
+    assert find_encoding(raw) == encoding
+
+
 def test_every_encoding_is_tried_and_has_a_name() -> None:
     assert set(PACKED) == set(TITLES)
     assert len(TITLES) == 9

@@ -11,6 +11,7 @@ from app.datasets.formats.base import SourceError
 from app.datasets.formats.coco import Coco
 from app.datasets.formats.registry import describe_unknown, get_format, index_formats, list_formats, list_usable
 from app.datasets.formats.work import Work
+from tests.datasets.pictures import write_image
 
 ALL = ("image_folders", "csv", "coco", "yolo")
 
@@ -36,11 +37,11 @@ def test_no_match_says_what_would_fit(tmp_path: Path) -> None:
     assert "folder is empty" in describe_unknown(tmp_path, usable, Work()).message
     (tmp_path / "a.txt").write_text("x")
     refusal = describe_unknown(tmp_path, usable, Work())
-    assert "1 file and 0 folders" in refusal.message
-    for name in ("cats", "dogs"):
-        (tmp_path / "animals" / name).mkdir(parents=True)
-        (tmp_path / "animals" / name / "1.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert "3 files and 3 folders" in describe_unknown(tmp_path, usable, Work()).message
+    assert refusal.message == "There is no image file in the folder, only 1 other file: a.txt."
+    assert "folder that holds the images" in refusal.fix
+    write_image(tmp_path / "cat" / "0.png")
+    refusal = describe_unknown(tmp_path, usable, Work())
+    assert "2 files and 1 folder" in refusal.message
     assert "a.txt" in refusal.message
     assert "Arrange the files in this way: a table" in refusal.fix
     assert "coco" not in refusal.fix
@@ -51,3 +52,13 @@ def test_a_format_that_is_not_allowed_or_does_not_exist_is_refused(name: str) ->
     with pytest.raises(SourceError, match=f"{name}' cannot be imported here") as refusal:
         get_format(name, ["image_folders", "csv", "yolo"])
     assert refusal.value.fix == "Choose one of: csv, image_folders."
+
+
+@pytest.mark.parametrize("names", [["train.csv"], ["notes/a.docx", "b.txt"], ["x.json", "y/z.npy", "y/a/b.yaml"]])
+def test_a_source_without_images_is_refused_as_that(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    refusal = describe_unknown(tmp_path, list_usable(["csv", "image_folders"]), Work())
+    assert f"no image file in the folder, only {len(names)} other file" in refusal.message
+    assert all(name in refusal.message for name in names)

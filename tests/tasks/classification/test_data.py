@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from app.datasets.table import ImageRecord, Label, Value
+from app.datasets.table import Annotation, ImageRecord, Label, Value
 from app.tasks.classification.data import collate_targets, encode_target, fit_statistics
 from tests.tasks.samples import CLASSES, make_context, make_row, make_rows
 
@@ -35,4 +35,13 @@ def test_targets_are_class_ids() -> None:
 )
 def test_what_is_no_single_known_class_is_refused(row: ImageRecord, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
+        encode_target(row, make_context("classification"))
+
+
+@pytest.mark.parametrize(
+    "annotations", [[], [CAT, OWL], [Label(class_id=3, class_name="cow")]], ids=["none", "two", "foreign"]
+)
+def test_the_image_is_named_as_its_source_names_it(annotations: list[Annotation]) -> None:
+    row = ImageRecord("1_1.png", 1, 1, ["train"], annotations, source_name="day2/1.png")
+    with pytest.raises(ValueError, match=r"^day2/1\.png \(1_1\.png in the dataset\) has "):
         encode_target(row, make_context("classification"))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -45,6 +46,12 @@ def test_targets_are_values_in_the_units_of_the_user() -> None:
 )
 def test_what_is_no_list_of_values_is_refused(row: ImageRecord, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
+        encode_target(row, make_context("regression"))
+
+
+def test_the_image_is_named_as_its_source_names_it() -> None:
+    row = msgspec.structs.replace(_values(1.0), source_name="day2/1.png")
+    with pytest.raises(ValueError, match=r"^day2/1\.png \(000\.png in the dataset\) has 1 values"):
         encode_target(row, make_context("regression"))
 
 

@@ -1,0 +1,33 @@
+"""The delimiter of a table that another character divides as well: the one that leaves names of image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.datasets.formats.tables import labels, scan_table, write_files
+
+
+@pytest.mark.parametrize("label", ["a;b", "a|b", "a;b;c", "5;5", "a|b;c"])
+def test_labels_with_another_delimiter_do_not_divide_the_rows(tmp_path: Path, label: str) -> None:
+    root = write_files(tmp_path, "0.png", "1.png", "2.png")
+    rows = [f"{number}.png,{label}" for number in range(3)]
+    assert labels(scan_table(root, "\n".join(rows))) == [(f"{number}.png", label) for number in range(3)]
+    rows = [f"{label},{number}.png" for number in range(3)]
+    assert labels(scan_table(root, "\n".join(rows))) == [(f"{number}.png", label) for number in range(3)]
+
+
+@pytest.mark.parametrize("name", ["a,b.png", "a, b, c.png", "a;b.png", "a|b;c.png"])
+def test_file_names_with_another_delimiter_do_not_divide_the_rows(tmp_path: Path, name: str) -> None:
+    delimiter = "," if ";" in name else ";"
+    root = write_files(tmp_path, f"0{name}", f"1{name}")
+    rows = [f"{number}{name}{delimiter}cat" for number in range(2)]
+    assert labels(scan_table(root, "\n".join(rows))) == [(f"0{name}", "cat"), (f"1{name}", "cat")]
+
+
+@pytest.mark.parametrize("path", ["x/{}", "C:\\x\\{}", "https://x.test/media/{}?width=640"])
+def test_paths_of_other_machines_are_known_by_their_last_part(tmp_path: Path, path: str) -> None:
+    root = write_files(tmp_path, "0.png", "1.png")
+    rows = [f"a;b,{path.format(f'{number}.png')}" for number in range(2)]
+    assert labels(scan_table(root, "\n".join(rows))) == [("0.png", "a;b"), ("1.png", "a;b")]
