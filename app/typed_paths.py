@@ -16,6 +16,7 @@ _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u201e": "\u201c",
 # Blanks and marks that no one sees and that come along when text is copied.
 _INVISIBLE = " \t\r\n\f\v\u00a0\u200b\u200e\u200f\u202a\u202c\u2060\ufeff"
 _DRIVE_PATH = re.compile(r"^([A-Za-z]):(?:[\\/](.*))?$", re.DOTALL)
+_WEB_ADDRESS = re.compile(r"^(?:https?|s?ftp|s3|gs)://", re.IGNORECASE)
 _WSL_PATH = re.compile(r"^[\\/]{2}wsl(?:\$|\.localhost)[\\/][^\\/]+([\\/].*)?$", re.IGNORECASE | re.DOTALL)
 
 
@@ -39,11 +40,17 @@ def read_typed_path(text: str, *, is_relative_allowed: bool = False) -> Path:
     if not _strip(text):
         raise TypedPathError("The path is empty. Give the path of a folder, a zip or an annotation file.")
     if os.name != "nt" and _DRIVE_PATH.match(_strip(text)):
-        msg = f"{_show(text)} is a path on Windows, and this server does not run on Windows. Give its path there."
-        raise TypedPathError(msg)
+        msg = f"{_show(text)} is a Windows path, but the server does not run on Windows."
+        raise TypedPathError(f"{msg} Give the path that the folder has on the server.")
     if not path.is_absolute() and not is_relative_allowed:
-        raise TypedPathError(f"Give an absolute path; {_show(text)} is relative. It begins with / or a drive.")
+        raise TypedPathError(_describe_relative(text))
     return path
+
+
+def _describe_relative(text: str) -> str:
+    if _WEB_ADDRESS.match(_strip(text)):
+        return f"{_show(text)} is a web address. Download the file first, then give its path or upload it."
+    return f"{_show(text)} is a relative path. Give an absolute path, which begins with / or a drive such as C:."
 
 
 def describe_missing(path: Path) -> str:
@@ -133,4 +140,5 @@ def _exists(path: Path) -> bool:
 
 
 def _show(text: str) -> str:
-    return repr(text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}...")
+    shown = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}..."
+    return repr(shown).replace("\\\\", "\\")  # a path of Windows as it was typed

@@ -84,7 +84,7 @@ def test_backslashes_before_blanks_come_from_a_shell(folder: Path) -> None:
 @posix_only
 @pytest.mark.parametrize("text", ["C:\\Users\\me\\pics", "d:/pics", '"C:\\pics"'])
 def test_a_path_of_windows_is_named_as_one(text: str) -> None:
-    with pytest.raises(TypedPathError, match="is a path on Windows"):
+    with pytest.raises(TypedPathError, match="is a Windows path"):
         read_typed_path(text)
 
 
@@ -92,7 +92,8 @@ def test_texts_that_are_no_path_are_refused_with_the_reason() -> None:
     cases = {
         "": "empty",
         ' "" ': "empty",
-        "pictures/cats": "is relative",
+        "pictures/cats": "is a relative path",
+        "https://example.com/cats.zip": "is a web address",
         "a\x00b": "null character",
         "/a%00b": None,
         "file:///a%00b": "null character",

@@ -57,10 +57,12 @@ _FRAMEWORK_ERRORS: Mapping[int, tuple[str, str]] = {
 _PAGE_TITLES: Mapping[int, str] = {
     404: "Page not found",
     500: "Something went wrong",
-    422: "This address is incomplete",
+    422: "This address is not valid",
     503: "The disk is not available",
     507: "The disk is full",
 }
+
+_REFUSED_ADDRESS = "The link has values that this page does not know. Remove them from the address, or go back."
 
 INTERNAL_ERROR = ErrorBody(
     code="INTERNAL_ERROR", message="An internal error occurred. The server's log has the details."
@@ -101,6 +103,7 @@ class ErrorPageContext:
     status: int
     title: str
     message: str
+    problems: Sequence[FieldProblem]
     section: str = ""
 
 
@@ -159,15 +162,11 @@ def answer_failure(request: Request, body: ErrorBody, extra_headers: Mapping[str
         return error_response(request.headers, body, extra_headers)
     status = STATUS_BY_CODE[body.code]
     title = _PAGE_TITLES.get(status, "This page is not available")
-    page = Fragment("error.html", ErrorPageContext(status, title, _text_of(body)))
+    problems = body.details if isinstance(body.details, list) else []
+    # For programs the message stays the same for every refused value; on a page the values say what is wrong.
+    message = _REFUSED_ADDRESS if body.code == "VALIDATION_ERROR" and problems else body.message
+    page = Fragment("error.html", ErrorPageContext(status, title, message, problems))
     return HTMLResponse(render_fragment(page), status, extra_headers)
-
-
-def _text_of(body: ErrorBody) -> str:
-    """Return what a page says of a failure: the parts of its address that are wrong, if those are known."""
-    if body.code != "VALIDATION_ERROR" or not isinstance(body.details, list):
-        return body.message
-    return " ".join(f"{problem.field}: {problem.message.rstrip('.')}." for problem in body.details)
 
 
 def _is_page_request(request: Request) -> bool:

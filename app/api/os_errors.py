@@ -27,7 +27,10 @@ _BUSY: Answer = ("CONFLICT", "Another program is using this file. Close it and t
 
 _IN_WORKSPACE: Mapping[int, Answer] = {
     errno.ENOSPC: _FULL,
-    errno.EDQUOT: ("INSUFFICIENT_STORAGE", "The disk quota is used up. Nothing was changed."),
+    errno.EDQUOT: (
+        "INSUFFICIENT_STORAGE",
+        "The disk quota is used up. Nothing was changed. Free up disk space and try again.",
+    ),
     errno.EFBIG: ("INSUFFICIENT_STORAGE", "The file would be larger than this disk or account allows."),
     errno.EROFS: ("STORAGE_UNAVAILABLE", "The disk is read-only. Reading still works."),
     errno.EACCES: _REFUSED,
@@ -52,8 +55,8 @@ _IN_WORKSPACE: Mapping[int, Answer] = {
 # A path that the user named: what is wrong with it is theirs to change.
 _OUTSIDE: Mapping[int, str] = {
     errno.ENOENT: "no longer exists",
-    errno.EACCES: "may not be read",
-    errno.EPERM: "may not be read",
+    errno.EACCES: "cannot be read: the server has no permission",
+    errno.EPERM: "cannot be read: the server has no permission",
     errno.ENOTDIR: "leads through a file as if it were a folder",
     errno.EISDIR: "is a folder",
     errno.ELOOP: "is a link that leads in a circle",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -176,12 +177,13 @@ def print_report(out: Output, report: ImportReport) -> None:
     """Print the preview of an import."""
     out.document(report)
     out.text(f"{report.in_words()}.")
-    source_format = describe_format(report.source_format) if report.source_format else "unknown"
-    out.text(f"Format: {source_format}, {count(report.num_annotations, 'annotation')}.")
+    if report.source_format:
+        out.text(f"Format: {describe_format(report.source_format)}, {count(report.num_annotations, 'annotation')}.")
     _print_classes(out, report.class_counts)
     for note in report.notes:
         out.text(note)
     _print_groups(out, report.groups)
+    _print_choices(out, report)
     _print_problems(out, report.problems, report.num_problems)
     if not report.can_import:
         out.text("This source cannot be imported." if report.is_complete else "The preview reached a limit.")
@@ -199,6 +201,15 @@ def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
         )
         chosen = f"--format {remedy.source_format} " if remedy.source_format else ""
         out.text(f"{remedy.label}: {chosen}{settings}".rstrip())
+
+
+def _print_choices(out: Output, report: ImportReport) -> None:
+    """Print how to choose what the preview found: the columns of a refused table, the range of pixel values."""
+    if report.columns and not report.can_import:
+        out.text("Choose the columns: --set filename_column=NAME --set target_columns=NAME")
+    if report.pixel_scale is not None:
+        scale = json.dumps({"min": report.pixel_scale.min, "max": report.pixel_scale.max})
+        out.text(f"Choose another range of pixel values: --set {shlex.quote(f'pixel_scale={scale}')}")
 
 
 def _print_classes(out: Output, counts: dict[str, int]) -> None:

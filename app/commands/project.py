@@ -8,6 +8,7 @@ import typer
 
 from app.commands.arguments import Project
 from app.commands.context import command_line, find_project
+from app.commands.output import show_time
 
 NONE = "No projects yet. Create one with: ai-studio project create NAME --task classification"
 
@@ -48,7 +49,18 @@ def show_project(ctx: typer.Context, project: Project) -> None:
     line = command_line(ctx)
     found = line.client.projects.get(find_project(line, project))
     line.out.document(found)
-    line.out.pairs(found.model_dump(exclude={"version"}).items())
+    line.out.pairs(
+        [
+            ("id", found.id),
+            ("name", found.name),
+            ("task", found.task),
+            ("description", found.description),
+            ("images", found.num_images),
+            ("experiments", found.num_experiments),
+            ("created", show_time(found.created_at)),
+            ("changed", show_time(found.updated_at)),
+        ]
+    )
 
 
 @app.command("rename")

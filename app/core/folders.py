@@ -104,8 +104,8 @@ class FolderService:
         folder = folder if folder.is_dir() else folder.parent
         if not _is_inside(folder, roots):
             shown = ", ".join(map(str, roots))
-            msg = f"{str(folder)!r} lies outside of the folders that AI_STUDIO_BROWSE_ROOTS allows to list: {shown}."
-            raise invalid_field("path", msg)
+            msg = f"{str(folder)!r} is outside of the folders that can be browsed: {shown}."
+            raise invalid_field("path", f"{msg} You can still type its path.")
         if folder.is_relative_to(self._workspace):
             raise invalid_field("path", "The folder lies inside the workspace; choose one outside of it.")
         if is_system_folder(folder) or not _is_shown_below(_root_of(folder, roots), folder):

@@ -14,7 +14,7 @@ from app.datasets.colours import UNIT_TOLERANCE, scale_to_8_bit
 from app.datasets.tiff_samples import Samples
 from app.schemas.pixels import PixelScale
 
-GIVEN = "given at the import"
+GIVEN = "set by hand"
 FEW_LEVELS = 8
 _MAX_SAMPLED = 65_536
 _NUM_QUANTILES = 32
@@ -152,7 +152,7 @@ def _name_range(low: float, high: float, ranges: Sequence[GreyRange]) -> PixelSc
                     return PixelScale(min=0.0, max=float(limit), how=f"values of {bits} bits")
                 break
     if span > 0.0:
-        return PixelScale(min=low, max=high, how="from the smallest to the largest usual value of the images")
+        return PixelScale(min=low, max=high, how="the smallest and the largest value of the images, without outliers")
     return _widen(low, is_float=is_float)
 
 

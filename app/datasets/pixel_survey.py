@@ -78,7 +78,7 @@ class PixelSurvey:
             count = len(self._transparent)
             what = "image with transparent pixels is" if count == 1 else "images with transparent pixels are"
             part = "Of the images that were measured, " if self._num_looks < self._num_candidates else ""
-            notes.append(f"{part}{count:,} {what} laid on {self._background_name}.")
+            notes.append(f"{part}{count:,} {what} placed on a {self._background_name} background.")
         return notes
 
     def warn(self, problems: WarningTaker) -> None:
@@ -92,7 +92,7 @@ class PixelSurvey:
                 f"read as 0 to 1, and {len(self._ranges) - found.num_unit:,} with values from {_number(scale.min)} to "
                 f"{_number(scale.max)}."
             )
-            fix = "Import images of one kind, or set the option pixel_scale to one range for all of them."
+            fix = "Import images of one kind, or choose one range of pixel values for all of them."
             problems.warn(first, msg, fix, kind="pixel_scale")
         if found is not None:
             self._warn_of_contrast(problems, found.scale)
@@ -107,7 +107,7 @@ class PixelSurvey:
                     f"With the scale of the dataset, {_number(scale.min)} to {_number(scale.max)}, this image uses "
                     f"only {levels}: its values lie between {_number(greys.low)} and {_number(greys.high)}."
                 )
-                fix = "Remove the image if it is wrong, or set the option pixel_scale to a range that suits all images."
+                fix = "Remove the image if it is wrong, or choose a range of pixel values that suits all images."
                 problems.warn(name, msg, fix, kind="low_contrast")
 
     def _find_scale(self) -> FoundScale | None:
@@ -124,7 +124,7 @@ class PixelSurvey:
         images = "1 image has" if count == 1 else f"{count:,} images have"
         text = (
             f"{images} more than 8 bits per value. One scale for the dataset turns them into grey levels: "
-            f"{_number(scale.min)} becomes black, {_number(scale.max)} white ({scale.how})."
+            f"{_number(scale.min)} becomes black and {_number(scale.max)} becomes white ({scale.how})."
         )
         if len(self._ranges) < count:
             text += f" It was found from {len(self._ranges):,} of them."
@@ -138,7 +138,7 @@ class PixelSurvey:
             rest = self._num_images - count
             verb = "other image has 8 bits and keeps its" if rest == 1 else f"other {rest:,} have 8 bits and keep their"
             text += f" The {verb} levels."
-        return f"{text} The import option pixel_scale changes it."
+        return f"{text} You can choose another range when you import."
 
     def _choose_background(self) -> tuple[int, int, int]:
         """Return white, unless more images vanish on it than on black, such as white drawings."""
@@ -154,16 +154,16 @@ class PixelSurvey:
         is_black = self._choose_background() == BLACK
         plain = [item.name for item in self._transparent if item.look.has_one_colour]
         if plain:
-            what = "1 image is" if len(plain) == 1 else f"{len(plain):,} images are"
+            what = "1 image has" if len(plain) == 1 else f"{len(plain):,} images have"
             msg = (
-                f"{what} of one colour but for the transparency, which carries the picture. In thumbnails, training, "
+                f"{what} a single colour, and only the transparency shows a picture. In thumbnails, training, "
                 f"evaluation and exports transparent pixels are {self._background_name}."
             )
-            fix = f"If they should lie on another colour than {self._background_name}, save them without transparency."
+            fix = "To use another background, save them without transparency."
             problems.warn(plain[0], msg, fix, kind="transparency")
         for item in self._transparent:
             if item.look.is_blank_on_black if is_black else item.look.is_blank_on_white:
-                msg = f"Laid on {self._background_name}, this transparent image shows nothing."
+                msg = f"On {self._background_name}, which transparent pixels become, this image shows nothing."
                 problems.warn(item.name, msg, "Save it without transparency.", kind="transparency")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
@@ -90,7 +91,7 @@ def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
     expect(group).to_contain_text("8 images not imported")
     expect(group).to_contain_text("Nahaufnahmen")
     for name in ("Bär groß", "Öl"):
-        row = dialog.get_by_role("list", name=f"Pictures of {name}")
+        row = dialog.get_by_role("list", name=f"Examples of {name}")
         expect(row.get_by_role("img")).to_have_count(4)
         expect(row.get_by_role("img").first).to_have_attribute("alt", f"{name}/0 ü.png")
         expect(row.get_by_role("img").first).to_have_js_property("complete", True)
@@ -225,7 +226,7 @@ def test_a_path_that_may_not_be_listed_begins_at_the_first_place(
     dialog = open_local(watched, add_project[0])
     dialog.get_by_label("Path of a folder").fill(str(pictures.parent))
     dialog.get_by_role("button", name="Browse folders").click()
-    expect(dialog.locator(".toast")).to_contain_text("AI_STUDIO_BROWSE_ROOTS")
+    expect(dialog.locator(".toast")).to_contain_text("outside of the folders that can be browsed")
     expect(dialog.locator("#folder-browser").get_by_role("button", name="Tiere")).to_be_visible()
     watched.forgive("422")
     watched.overlook("Response Status Error Code 422")
@@ -253,7 +254,7 @@ def test_file_and_columns_are_chosen_from_lists(
     check_layout(watched, 20)
     part.get_by_role("button", name="Apply and preview again").click()
     expect(dialog.get_by_text("All 6 images will be imported")).to_be_visible(timeout=WORK_MS)
-    expect(dialog.get_by_role("list", name="Pictures of grün").get_by_role("img")).to_have_count(3)
+    expect(dialog.get_by_role("list", name="Examples of grün").get_by_role("img")).to_have_count(3)
     dialog.get_by_role("button", name="Import 6 images").click()
     expect(page.locator(".class-links")).to_contain_text("blau (3)", timeout=WORK_MS)
 
@@ -269,7 +270,7 @@ def test_umlauts_are_kept_in_every_name(
     check(dialog, pictures / "Tiere", "8 of 16 images will be imported")
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of Öl").fill("Öl & Fraß 100 %")
-    dialog.get_by_role("button", name="Import 8 images").click()
+    dialog.get_by_role("button", name="Import with these classes").click()
     expect(page.locator(".class-links")).to_contain_text("Öl & Fraß 100 % (4)", timeout=WORK_MS)
     split = {"name": "Prüfung größer"}
     # The first split of a server imports scikit-learn.
@@ -289,6 +290,92 @@ def test_umlauts_are_kept_in_every_name(
     assert httpx.delete(f"{server.url}/api/projects/{project}").status_code == 200
 
 
+def draw_deep(folder: Path) -> Path:
+    """Two classes of 16-bit images whose values lie between 100 and 2,900."""
+    for name, low in (("dark", 100), ("bright", 2000)):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            values = np.linspace(low, low + 900, 64, dtype=np.uint16).reshape(8, 8) + np.uint16(number)
+            Image.fromarray(values).save(folder / name / f"{number}.png")
+    return folder
+
+
+def test_the_range_of_pixel_values_is_set_and_detected_again(
+    add_project: list[str], watched: Watched, tmp_path: Path, check_axe: Callable[..., None]
+) -> None:
+    page, dialog = watched.page, open_local(watched, add_project[0])
+    check(dialog, draw_deep(tmp_path / "deep"), "All 8 images will be imported")
+    report = dialog.locator("#import-report")
+    expect(report).to_contain_text("0 becomes black and 4,095 becomes white (values of 12 bits)")
+    report.get_by_text("Range of pixel values", exact=True).click()
+    black, white = report.get_by_label("Black"), report.get_by_label("White")
+    expect(black).to_have_value("0")
+    expect(white).to_have_value("4095")
+    black.fill("3000")
+    white.fill("50")
+    submit = dialog.locator("#import-form button[type=submit]")
+    expect(submit).to_have_text("Preview the changes first")
+    submit.click()
+    expect(report).to_contain_text("White must be greater than black (3000).")
+    expect(white).to_be_focused()
+    check_axe(page)
+    black.fill("50")
+    white.fill("3000")
+    report.get_by_role("button", name="Apply and preview again").click()
+    expect(report).to_contain_text("50 becomes black and 3,000 becomes white (set by hand)", timeout=WORK_MS)
+    expect(submit).to_have_text("Import 8 images")
+    report.get_by_role("button", name="Undo: Range of pixel values: 50 to 3000").click()
+    expect(report).to_contain_text("4,095 becomes white (values of 12 bits)", timeout=WORK_MS)
+    white.fill("1500")
+    submit.click()
+    expect(report).to_contain_text("0 becomes black and 1,500 becomes white", timeout=WORK_MS)
+    expect(report).to_contain_text("4 of them have values outside of it")
+    white.fill("")
+    report.get_by_role("button", name="Apply and preview again").click()
+    expect(report).to_contain_text("4,095 becomes white (values of 12 bits)", timeout=WORK_MS)
+    check_layout(watched, 20)
+    submit.click()
+    expect(page.locator("#statistics")).to_contain_text("0 is black, 4,095 is white", timeout=WORK_MS)
+
+
+def test_the_import_button_follows_what_was_changed_since_the_preview(
+    add_project: list[str], watched: Watched, pictures: Path
+) -> None:
+    dialog = open_local(watched, add_project[0])
+    check(dialog, pictures / "Tiere", "8 of 16 images will be imported; 8 will not")
+    submit = dialog.locator("#import-form button[type=submit]")
+    expect(submit).to_have_text("Import 8 images")
+    dialog.get_by_text("Rename, merge or leave out classes").click()
+    leave_out = dialog.get_by_label("Leave out Öl")
+    leave_out.check()
+    expect(submit).to_have_text("Import with these classes")
+    leave_out.uncheck()
+    expect(submit).to_have_text("Import 8 images")
+    leave_out.check()
+    dialog.get_by_role("button", name="Apply and preview again").click()
+    expect(submit).to_have_text("Import 4 images", timeout=WORK_MS)
+    expect(leave_out).to_be_checked()
+
+
+def test_a_file_is_asked_for_only_where_none_was_chosen(
+    add_project: list[str], watched: Watched, pictures: Path
+) -> None:
+    page = watched.page
+    watched.open(f"/projects/{add_project[0]}/dataset")
+    page.get_by_role("button", name="Import images").click()
+    dialog = page.locator("#import-dialog")
+    dialog.get_by_role("button", name="Preview import").click()
+    expect(dialog.get_by_text("Drop or choose files first.")).to_be_visible()
+    page.get_by_text("Folder on the server").click()
+    expect(dialog.get_by_text("Drop or choose files first.")).to_have_count(0)
+    page.locator("label", has_text="Upload").first.click()
+    dialog.get_by_role("button", name="Preview import").click()
+    expect(dialog.get_by_text("Drop or choose files first.")).to_be_visible()
+    page.locator("[data-upload-folder]").set_input_files(pictures / "Tiere")
+    expect(dialog.get_by_text("Drop or choose files first.")).to_have_count(0)
+    expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
+
+
 def test_a_drop_is_announced_while_files_are_over_the_page(add_project: list[str], watched: Watched) -> None:
     page = watched.page
     watched.open(f"/projects/{add_project[0]}/dataset")
@@ -306,7 +393,7 @@ def test_the_bar_of_an_upload_says_what_its_text_says(add_project: list[str], wa
     page.locator("[data-upload-folder]").set_input_files(pictures / "Tiere")
     dialog = page.locator("#import-dialog")
     expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
-    expect(dialog.get_by_role("list", name="Pictures of Bär groß").get_by_role("img").first).to_be_visible()
+    expect(dialog.get_by_role("list", name="Examples of Bär groß").get_by_role("img").first).to_be_visible()
     size = sum(path.stat().st_size for path in (pictures / "Tiere").rglob("*.png"))
     expect(dialog.locator("[data-upload-text]")).to_have_text(f"{size / 1000:.1f} KB")
     assert page.locator("#upload-progress progress").get_attribute("value") == "100"

@@ -78,7 +78,7 @@ def import_images(page: Page, source: Path, check_axe: CheckAxe) -> None:
     expect(dialog.get_by_text("All 24 images will be imported")).to_be_visible(timeout=JOB_MS)
     dialog.get_by_text("Rename, merge or leave out classes").click()
     dialog.get_by_label("New name of rötlich").fill(MARKUP)
-    dialog.get_by_role("button", name="Preview", exact=True).click()
+    dialog.get_by_role("button", name="Apply and preview again").click()
     expect(dialog.locator(".facts")).to_contain_text("Classes2")
     dialog.get_by_role("button", name="Import 24 images").click()
     expect(page.locator(".grid-head__count")).to_have_text("24 images", timeout=JOB_MS)

@@ -389,3 +389,24 @@ def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: Comman
     outcome = studio("split", "show", PID, "main", "--json")
     assert outcome.document["leaks"]["identical"]["test_in_train"] == 1
     assert f"Warning: {warning}" in studio("split", "show", PID, "main").err
+
+
+def test_a_preview_says_how_to_choose_columns_and_pixel_values(studio: CommandRunner, tmp_path: Path) -> None:
+    column = {"name": "a b", "samples": ["1"], "role": "unused"}
+    report: dict[str, Any] = {"source_format": "csv", "num_images": 0, "num_lost": 4, "num_annotations": 0}
+    report |= {"classes": [], "class_counts": {}, "split_counts": {}, "num_problems": 0, "problems": []}
+    report |= {"can_import": False, "columns": [column], "pixel_scale": {"min": 0, "max": 4095, "how": "values"}}
+    studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
+    outcome = studio("dataset", "check", PID, str(tmp_path))
+    assert "--set filename_column=NAME --set target_columns=NAME" in outcome.out
+    assert """--set 'pixel_scale={"min": 0.0, "max": 4095.0}'""" in outcome.out
+
+
+def test_a_project_is_shown_with_times_in_words(studio: CommandRunner) -> None:
+    project: dict[str, Any] = {"id": PID, "name": "P", "task": "classification", "description": None, "version": 1}
+    project |= {"created_at": "2026-11-30T17:54:24.677127Z", "updated_at": "2026-12-01T00:00:01Z"}
+    studio.server.on(f"GET /api/projects/{PID}", project | {"num_images": 3, "num_experiments": 1})
+    outcome = studio("project", "show", PID)
+    assert "2026-11-30 17:54:24 UTC" in outcome.out
+    assert "2026-12-01 00:00:01 UTC" in outcome.out
+    assert "created_at" not in outcome.out

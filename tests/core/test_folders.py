@@ -71,9 +71,9 @@ def test_pasted_paths_are_read(service: FolderService, root: Path, wrapping: str
 def test_nothing_outside_of_the_roots_is_listed(service: FolderService, root: Path) -> None:
     outside = root.parent / "outside"
     for path in (outside, root / ".." / "outside", "/", "/etc", "/proc/self", root.parent):
-        assert "lies outside of the folders" in refusal_of(service, path)
+        assert "is outside of the folders" in refusal_of(service, path)
     assert "'nothing' does not" in refusal_of(service, root / "nothing" / "x")
-    assert "is relative" in refusal_of(service, "cats")
+    assert "is a relative path" in refusal_of(service, "cats")
     assert "null character" in refusal_of(service, f"{root}\x00")
 
 
@@ -86,8 +86,8 @@ def test_links_that_lead_out_are_neither_shown_nor_followed(service: FolderServi
     (root / "up").symlink_to("../outside/secret")
     found = service.list_folder(str(root))
     assert [item.name for item in found.folders] == ["cats", "inside"]
-    assert "lies outside" in refusal_of(service, root / "out")
-    assert "lies outside" in refusal_of(service, root / "up")
+    assert "is outside" in refusal_of(service, root / "out")
+    assert "is outside" in refusal_of(service, root / "up")
     assert service.list_folder(str(root / "inside")).path == str(root / "cats")
 
 

@@ -126,7 +126,7 @@ def test_floating_point_images_share_one_scale_and_normalised_ones_are_not_black
         assert np.abs(found.thumbnail(name) - found.pixels_of(name)[..., 0]).mean() < 4
     (note,) = found.table.notes
     assert note.startswith("4 images have more than 8 bits per value.")
-    assert "290 becomes black, 320 white" in note
+    assert "290 becomes black and 320 becomes white" in note
     assert "2 of them hold values from 0 to 1" in note
     assert "The other image has 8 bits and keeps its levels." in note
     assert [(severity, file) for severity, file, _ in found.problems] == [("warning", "low/unit.tif")]
@@ -176,7 +176,7 @@ def test_the_user_chooses_another_scale(tmp_path: Path) -> None:
     found = Imported(tmp_path / "in", pixel_scale=ScaleChoice(min=200.0, max=400.0))
     assert found.table.pixel_scale is not None
     assert (found.table.pixel_scale.min, found.table.pixel_scale.max) == (200.0, 400.0)
-    assert found.table.pixel_scale.how == "given at the import"
+    assert found.table.pixel_scale.how == "set by hand"
     assert not found.table.pixel_scale.has_unit_images
     assert found.pixels_of("1.tif").min() == round(90 / 200 * 255)
     assert found.thumbnail("2.tif").max() == 0
@@ -208,11 +208,11 @@ def test_drawings_stay_visible_on_the_one_background(tmp_path: Path, colour: int
     for name in ("bar0.png", "cross1.png"):
         assert np.abs(found.thumbnail(name) - found.pixels_of(name)[..., 0]).mean() < 12
     name = "white" if background else "black"
-    assert found.table.notes == [f"4 images with transparent pixels are laid on {name}."]
+    assert found.table.notes == [f"4 images with transparent pixels are placed on a {name} background."]
     assert found.report.notes == found.table.notes
     ((severity, _, message),) = found.problems
     assert severity == "warning"
-    assert "4 images are of one colour but for the transparency" in message
+    assert "4 images have a single colour" in message
 
 
 def test_a_drawing_that_vanishes_is_named(tmp_path: Path) -> None:

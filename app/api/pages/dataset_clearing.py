@@ -40,6 +40,8 @@ def clear_form_fragment(project_id: str, removal: DatasetRemoval) -> Fragment:
         goes.append(f"{count(len(removal.split_names), 'split')}: {names}")
     goes.append("thumbnails and cached images")
     num = removal.num_experiments
-    stays = f"{count(num, 'experiment')} with models and results are kept, but can no longer be trained or evaluated."
+    verb = "is" if num == 1 else "are"
+    kept = f"{count(num, 'experiment')} with models and results {verb} kept"
+    stays = f"{kept}, but can no longer be trained or evaluated."
     form = ClearForm(project_id, removal.reason or "", goes, stays if num else "")
     return Fragment("dataset/_clear_form.html", ClearContext(form))

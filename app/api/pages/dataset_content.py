@@ -280,11 +280,11 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
         facts.insert(1, ("Classes", f"{len(summary.class_counts):,}"))
     if summary.pixel_scale:
         scale = summary.pixel_scale
-        facts.append(("Pixel scale", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
+        facts.append(("Range of pixel values", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
     if summary.num_lost:
         facts.insert(1, ("Not imported", f"{summary.num_lost:,}"))
     if summary.class_mapping:
-        facts.append(("Classes renamed", f"{len(summary.class_mapping):,}"))
+        facts.append(("Classes renamed or left out", f"{len(summary.class_mapping):,}"))
     return facts
 
 

@@ -119,7 +119,7 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
         problems=describe_problems(report.groups, report.problems, report.num_problems, f"{check_url}/problems"),
         previews=previews[:MAX_SHOWN_PREVIEWS],
         more_previews=previews[MAX_SHOWN_PREVIEWS:],
-        more_previews_title=f"Pictures of {num_more:,} more {'class' if num_more == 1 else 'classes'}",
+        more_previews_title=f"Images of {num_more:,} more {'class' if num_more == 1 else 'classes'}",
         choices=choices,
         places=_name_places(choices, rows),
         rows=rows,
@@ -155,7 +155,7 @@ def _make_preview(preview: ClassPreview, report: ImportReport, check_url: str) -
     captions = preview.captions or [""] * len(preview.pictures)
     number = report.num_images if preview.class_name is None else report.class_counts.get(preview.class_name, 0)
     return PreviewRow(
-        title=preview.class_name or "Pictures",
+        title=preview.class_name or "All images",
         count=f"{number:,} {'image' if number == 1 else 'images'}",
         pictures=[
             PreviewPicture(f"{check_url}/previews/{picture}", name, caption)
@@ -185,5 +185,10 @@ def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
         facts.append(("Classes", f"{report.num_classes:,}"))
     if report.value_names:
         facts.append(("Values", ", ".join(report.value_names[:MAX_VALUE_NAMES])))
-    facts += [(SUBSET_TITLES.get(name, name), f"{count:,}") for name, count in report.split_counts.items()]
+    counts = report.split_counts
+    order = [
+        *(name for name in SUBSET_TITLES if name in counts),
+        *(name for name in counts if name not in SUBSET_TITLES),
+    ]
+    facts += [(SUBSET_TITLES.get(name, name), f"{counts[name]:,}") for name in order]
     return facts

@@ -10,6 +10,7 @@ from app.api.pages.forms import Option
 from app.api.pages.problem_groups import find_remedy_label
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ImportReport
+from app.schemas.pixels import PixelScale
 
 MAX_COLUMNS = 200
 MAX_SAMPLES = 3
@@ -87,10 +88,16 @@ def make_choices(options: ImportOptions, report: ImportReport) -> Choices | None
             Option("target", "Value" if report.value_names else "Class" if report.classes else "Class or value"),
             Option("subset", "Subset"),
         ],
-        scale=ScaleRange(f"{scale.min:.10g}", f"{scale.max:.10g}", scale.how) if scale is not None else None,
+        scale=_make_range(scale) if scale is not None else None,
         title="Annotation file and columns" if has_table else "Range of pixel values",
         button="Choose file and columns" if has_table else "Choose the range",
     )
+
+
+def _make_range(scale: PixelScale) -> ScaleRange:
+    found = f"{scale.how[:1].upper()}{scale.how[1:]}. " if scale.how else ""
+    text = f"{found}Leave a field empty to detect the range again."
+    return ScaleRange(f"{scale.min:.10g}", f"{scale.max:.10g}", text)
 
 
 def _note_columns(number: int) -> str:

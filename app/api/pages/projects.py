@@ -39,15 +39,6 @@ SORT_OPTIONS = (
     Option("created", "Date created"),
     Option("images", "Most images"),
 )
-KIND_TEXT: dict[AnnotationKind, str] = {
-    "label": "One class per image",
-    "boxes": "Boxes around objects",
-    "mask": "A class for every pixel",
-    "instances": "The outline of each object",
-    "rotated_boxes": "Rotated boxes around objects",
-    "score_map": "Normal images, and some with defects",
-    "values": "One or more numbers per image",
-}
 KIND_EXAMPLES: dict[AnnotationKind, str] = {
     "label": "Examples: good or defective parts, species, plant diseases",
     "boxes": "Examples: finding and counting cars, people, fruit",
@@ -116,7 +107,6 @@ class TaskChoice:
     title: str
     description: str
     kind: str
-    kind_text: str
     example: str
 
 
@@ -335,7 +325,7 @@ def _shorten(text: str) -> str:
 
 def _task_choice(task: TaskInfo) -> TaskChoice:
     kind = task.annotation_kind
-    return TaskChoice(task.id, task.title, task.description, kind, KIND_TEXT[kind], KIND_EXAMPLES[kind])
+    return TaskChoice(task.id, task.title, task.description, kind, KIND_EXAMPLES[kind])
 
 
 def _losses(extent: ProjectExtent) -> list[str]:

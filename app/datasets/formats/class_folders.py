@@ -28,8 +28,8 @@ _UNSORTED = frozenset(
     | {"_unlabeled", "_unlabelled", "no_label", "no label", "no_class", "no class"}
 )
 _MAX_NAMED_FILES = 5
-_MOVE = "Move them into the folder of their class."
-_MOVE_OR_REMOVE = "Move them into a folder of their class, or remove them."
+_MOVE = "Move each into the folder of its class."
+_MOVE_OR_REMOVE = "Move each into the folder of its class, or remove it."
 _MOVE_INTO_SUBSET = "Move what is in this folder into train, val or test, or give it one of these names."
 _NO_CLASSES = "they lie in no folder of a class"
 _SORT = "Put them into folders of their classes to validate or test with them, or leave them out."
@@ -211,7 +211,9 @@ def _has_classes(item: ClassFolder) -> bool:
 def describe_subsets(names: Sequence[str]) -> str:
     """Return the note about the folders that became a split."""
     folders = "folder" if len(names) == 1 else "folders"
-    return f"The {folders} {', '.join(clean_text(name) for name in names)} became the split 'original'."
+    *first, last = [clean_text(name) for name in names]
+    shown = f"{', '.join(first)} and {last}" if first else last
+    return f"The {folders} {shown} became the split 'original'."
 
 
 def _are_divided_inside(folders: Sequence[ClassFolder]) -> bool:
@@ -297,7 +299,7 @@ def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: Proble
     patterns = (_DATE, _BATCH, _CAMERA)
     if len(names) > 1 and all(any(pattern.fullmatch(name) for pattern in patterns) for name in names):
         message = f"All classes are named like dates, batches or folders of a camera: {', '.join(names[:5])}."
-        problems.warn(top.title, message, f"{_USE_CLASS_FOLDERS}, if these are none.", kind="date_classes")
+        problems.warn(top.title, message, f"{_USE_CLASS_FOLDERS}, if these are not your classes.", kind="date_classes")
 
 
 def _list_loose(folder: Folder) -> Iterator[UnreadFiles]:

@@ -22,7 +22,7 @@ MIN_SHARE = 0.5
 _PEEKED_ROWS = 50
 _MAX_SAMPLES = 3
 _MAX_SHOWN_COLUMNS = 1000
-_CHOOSE = "Choose the columns (options filename_column and target_columns)."
+_CHOOSE = "Choose the column with the file names and the column with the labels."
 
 
 @dataclass

@@ -174,7 +174,7 @@ def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     if len(flags) > 1:
         there = shorten(", ".join(shorten(view.names[index]) for index in flags[:20]), 400)
         msg = f"The columns {there} hold 0 and 1, and most rows have several ones or none: an image has one class."
-        fix = "Name the column of the class with the option target_columns, or write 1 in one column only."
+        fix = "Choose the column with the class, or write 1 in one column only."
         raise ChoiceError(msg, fix, columns=view.show())
     raise view.missing("label")
 

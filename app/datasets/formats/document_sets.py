@@ -111,8 +111,11 @@ def join_parts(root: Path, scans: Sequence[tuple[Part, Scan]], work: Work) -> Sc
         return scans[0][1]
     subsets = [(part.subset, scan) for part, scan in scans if part.subset is not None]
     joined = join_scans(subsets, work.new_problems(), work)
-    named = ", ".join(f"{part.path.relative_to(root).as_posix()} ({part.subset})" for part, _ in scans)
-    return replace(joined, notes=(f"Files that became the split 'original': {named}.", *joined.notes))
+    names = [part.path.relative_to(root).as_posix() for part, _ in scans]
+    named = ", ".join(f"{name} ({part.subset})" for name, (part, _) in zip(names, scans, strict=True))
+    # The first note names them all, so the note of each is left out.
+    notes = [note for note in joined.notes if note not in {f"Annotations: {name}." for name in names}]
+    return replace(joined, notes=(f"Files that became the split 'original': {named}.", *notes))
 
 
 def _pair(names: Sequence[str]) -> list[tuple[str, SplitValue]]:

@@ -31,13 +31,13 @@ def drop_empty_classes(
     for name in classes:
         if counts[name] == 0:
             message = f"The class {name!r} has no readable image and is left out."
-            problems.warn(name, message, "Add images of it.", kind="empty")
+            problems.warn(name, message, "Add images of this class.", kind="empty")
         elif counts[name] == 1:
-            message = f"The class {name!r} has one image, which can only be trained on."
+            message = f"The class {name!r} has only one image, so none is left for validation or test."
             problems.warn(name, message, "Add images, or merge classes.", kind="few_images")
     if len(kept) == 1:
-        message = "There is only one class; a model has nothing to tell apart."
-        problems.warn(kept[0], message, "Add images of another.", kind="few_images")
+        message = "There is only one class, so there is nothing to tell apart."
+        problems.warn(kept[0], message, "Add images of another class.", kind="few_images")
     return kept, {name: Label(index, name) for index, name in enumerate(kept)}
 
 

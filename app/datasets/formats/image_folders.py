@@ -19,8 +19,8 @@ from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
 from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
-_FIX = "Add them to the class with the option nested_folders, or move them one level up."
-_CHOOSE = "Choose with the option nested_folders whether the outer or the inner folders are the classes."
+_FIX = "Add them to the class, or make each subfolder a class of its own."
+_CHOOSE = "Choose whether the outer or the inner folders are the classes."
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,10 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
         return SourceError(
             msg, "Choose the folder that holds the images. A table is read with the files that it names."
         )
-    kinds = "; ".join(f"{item.name}: {item.title}" for item in usable)
-    num_files = len(top.images) + len(top.others)
-    msg = f"No known format was found in {count(num_files, 'file')} and {count(len(top.folders), 'folder')}."
+    folders = list(top.iterate())
+    num_files = sum(len(folder.images) + len(folder.others) for folder in folders)
+    msg = f"No usable format was found in {count(num_files, 'file')} and {count(len(folders) - 1, 'folder')}."
     if first:
         msg += f" Other files there: {first}."
-    return SourceError(msg, f"Arrange the data in one of these formats. {kinds}.")
+    titles = "; or ".join(item.title for item in usable)
+    return SourceError(msg, f"Arrange the files in this way: {titles}.")

@@ -86,8 +86,12 @@ window.Studio = window.Studio || {};
     const isByValue = problem.code === "VALIDATION_ERROR" && problem.details.length > 0;
     return isByValue ? { ...problem, message: "Please correct:" } : problem;
   };
-  const problemText = ({ message, details }) => (
-    details.length ? `${message} ${details.map((item) => `${item.field}: ${item.message}`).join(" ")}` : message);
+  /* Whole sentences are shown as they are; the name of a field, as programs know it, goes only before other messages. */
+  const problemText = ({ message, details }) => {
+    if (!details.length) return message;
+    if (details.every((item) => item.message.endsWith("."))) return details.map((item) => item.message).join(" ");
+    return `${message} ${details.map((item) => `${item.field}: ${item.message}`).join(" ")}`;
+  };
 
   /* After a success: data-success-toast, -event, -go, -reload; a dialog closes unless data-success-keep-open. */
   const fill = (text, data) => text.replace(/\{([\w.]+)\}/g, (_, path) => {

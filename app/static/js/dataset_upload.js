@@ -122,12 +122,13 @@
       upload.sent = before;
       reject(new Error(Studio.problemText(Studio.readProblem(xhr))));
     });
-    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server is not responding. The files sent so far are kept.")); });
+    xhr.addEventListener("error", () => { upload.sent = before; reject(new Error("The server is not responding. Try again to send the rest; the files sent so far are kept.")); });
     xhr.addEventListener("abort", () => reject(new Error("aborted")));
     xhr.send(body);
   });
   const send = async () => {
     const mine = upload;
+    Studio.clearErrors(form());
     Object.assign(upload, { state: "sending", startedAt: performance.now(), sentAtStart: upload.sent });
     show();
     try {
@@ -154,6 +155,7 @@
     upload = null;
     old?.xhr?.abort();
     giveUp(old?.id);
+    Studio.clearErrors(form());
     form().elements.upload_id.value = "";
     Studio.importReport.forget(true);
     show();
@@ -193,7 +195,7 @@
 
   document.addEventListener("change", (event) => {
     const input = event.target;
-    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.importReport.forget(true); }
+    if (input.matches?.("[data-source-choice]")) { choose(input.value); Studio.clearErrors(form()); Studio.importReport.forget(true); }
     if (!input.matches?.("[data-upload-files], [data-upload-folder]") || !input.files.length) return;
     begin([...input.files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
     input.value = "";

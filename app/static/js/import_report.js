@@ -16,11 +16,12 @@
     if (sent) sent.value = JSON.stringify({ ...JSON.parse(sent.value), ...options });
   };
 
-  /* Another check of the same source: the place in the dialog and the focus stay where they were. */
+  /* Another check of the same source: the place in the dialog, its open parts and the focus stay as they were. */
   let kept = null;
   const checkAgain = (change) => {
     keepOptions({ ...readOptions(), ...change });
-    kept = { scroll: dialog().scrollTop, id: document.activeElement?.id };
+    const open = ["report-choices", "report-classes"].filter((id) => byId(id)?.querySelector("details").open);
+    kept = { scroll: dialog().scrollTop, id: document.activeElement?.id, open };
     form().requestSubmit();
   };
   const settle = () => {
@@ -28,9 +29,8 @@
     kept = null;
     if (report().dataset.options) store().value = report().dataset.options;
     if (!place) { report().focus(); return; }
+    for (const id of place.open) { const details = byId(id)?.querySelector("details"); if (details) details.open = true; }
     const control = place.id && byId(place.id);
-    const details = control?.closest("details");
-    if (details) details.open = true;
     (control || report()).focus({ preventScroll: true });
     dialog().scrollTop = place.scroll;
   };
@@ -67,12 +67,51 @@
     return change;
   };
   /* Columns of another file mean nothing: they are detected again. */
+  const findBadEnd = (part) => {
+    const ends = [...part.querySelectorAll("[data-scale-end]")];
+    const unreadable = ends.find((input) => input.validity.badInput);
+    if (unreadable) return { input: unreadable, text: "Enter a number, or leave the field empty." };
+    const [min, max] = ends;
+    const isTurned = min && min.value && max.value && Number(min.value) >= Number(max.value);
+    return isTurned ? { input: max, text: `White must be greater than black (${min.value}).` } : null;
+  };
   const applyChoices = (part) => {
+    for (const input of part.querySelectorAll("[data-scale-end]")) Studio.clearFieldError(input);
+    const bad = findBadEnd(part);
+    if (bad) {
+      part.closest("details").open = true;
+      Studio.showFieldError(bad.input, bad.text);
+      bad.input.focus();
+      return;
+    }
     const change = readChoices(part);
     const isOther = "annotation_file" in change && (change.annotation_file ?? "") !== (readOptions().annotation_file ?? "");
     if (isOther) Object.assign(change, { filename_column: null, target_columns: null, split_column: null });
     checkAgain(change);
   };
+
+  /* The import button has the number of the preview, which no longer holds once something was changed below it.
+     Other classes are sent with the import; another file, other columns or another range need a preview first. */
+  const isEdited = (control) => {
+    if (control.type === "checkbox") return control.checked !== control.defaultChecked;
+    if (control.options) return control.selectedIndex !== Math.max(0, [...control.options].findIndex((option) => option.defaultSelected));
+    return control.value !== control.defaultValue;
+  };
+  const hasEdited = (selector) => [...report().querySelectorAll(selector)].some(isEdited);
+  const mustPreview = () => hasEdited("[data-choices] select, [data-choices] input");
+  const labelImport = () => {
+    const button = report().querySelector("#import-form [type=submit]");
+    if (!button) return;
+    const label = button.lastChild;
+    button.dataset.label ??= label.textContent;
+    label.textContent = mustPreview() ? "Preview the changes first" : hasEdited("[data-mapping] input") ? "Import with these classes" : button.dataset.label;
+  };
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "import-form" || !mustPreview()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    applyChoices(report().querySelector("[data-choices]"));
+  }, true);
 
   /* A remedy about some classes leaves what was chosen for others. */
   const addTo = (options, change) => Object.fromEntries(Object.entries(change).map(([name, value]) => {
@@ -92,11 +131,13 @@
     if (column.matches?.("[data-choice-column]") && ["filename", "subset"].includes(column.value)) {
       for (const other of document.querySelectorAll("[data-choice-column]")) if (other !== column && other.value === column.value) other.value = "unused";
     }
+    if (report().contains(column)) labelImport();
     if (column.name === "source_format" && column.closest("#check-form") && report().dataset.options !== undefined) checkAgain({});
   });
   document.addEventListener("input", (event) => {
     const table = event.target.closest?.("[data-mapping]");
     if (table) keepOptions({ ...readOptions(), class_mapping: readMapping(table) });
+    if (report().contains(event.target)) labelImport();
     /* A report is about one source; another source needs another check. */
     if (event.target.name === "source_path" && event.target.closest("#check-form")) forget(true);
   });

@@ -107,7 +107,9 @@
     const lines = problem.details.map(({ field: path, message }) => {
       const field = findField(form, path);
       if (field && showOnField(field, message)) fields.push(field);
-      return { name: field ? field.name : "", text: `${(field && labelOf(field)) || path}: ${message}` };
+      const label = field && labelOf(field);
+      const isSentence = !label && message.endsWith(".");
+      return { name: field ? field.name : "", text: isSentence ? message : `${label || path}: ${message}` };
     });
     if (summary) {
       const text = document.createElement("p");
@@ -198,5 +200,5 @@
     for (const field of marked) { clearError(field); forget(field); }
   });
 
-  Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem });
+  Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
 })();

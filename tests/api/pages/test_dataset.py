@@ -134,7 +134,11 @@ def test_odd_addresses_are_a_page(client: httpx.Client, imported: str, query: st
 
 @pytest.mark.parametrize("query", ["page=0", "page=x", "sort=colour", "view=xl", "subset=all", "search=%00"])
 def test_addresses_that_mean_nothing_are_refused(client: httpx.Client, imported: str, query: str) -> None:
-    assert client.get(f"/projects/{imported}/dataset?{query}").status_code == 422
+    answer = client.get(f"/projects/{imported}/dataset?{query}", headers={"accept": "text/html"})
+    assert answer.status_code == 422
+    assert f"<li>{query.partition('=')[0]}: " in answer.text
+    assert "Remove them from the address" in answer.text
+    assert "Request validation failed" not in answer.text
 
 
 def test_page_of_a_refused_address_names_the_parts_that_are_wrong(client: httpx.Client, imported: str) -> None:

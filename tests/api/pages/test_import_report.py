@@ -128,7 +128,7 @@ def test_pictures_of_the_first_classes_are_in_sight(client: httpx.Client, projec
         for index in range(2):
             Image.new("RGB", (20, 10), (25 * number, index, 0)).save(tmp_path / f"Bär {number}" / f"{index} ü.png")
     html = check_import_html(client, project_id, {"source_path": str(tmp_path)})
-    assert "Pictures of 2 more classes" in html
+    assert "Images of 2 more classes" in html
     pictures = re.findall(r'<img src="([^"]+)" alt="([^"]+)"', html)
     assert len(pictures) == 20
     assert pictures[0][1] == "Bär 0/0 ü.png"

@@ -11,7 +11,6 @@ import pytest
 from app.api.pages.projects import (
     HINTS,
     KIND_EXAMPLES,
-    KIND_TEXT,
     describe_card,
     find_tab,
     project_dialog_fragment,
@@ -108,15 +107,14 @@ def test_the_dialog_of_a_new_project_has_a_card_per_task(client: httpx.Client) -
         assert re.search(rf'<input type="radio" name="task" value="{task["id"]}" required>', html)
         assert task["description"] in html
     assert html.count('class="icon choice__icon"') == len(tasks)
-    assert KIND_TEXT.keys() == KIND_EXAMPLES.keys()
-    assert len(KIND_TEXT) == 7
+    assert len(KIND_EXAMPLES) == 7
 
 
 def test_every_kind_has_a_drawing() -> None:
     from app.api.templating import template_environment
 
     module = template_environment().get_template("projects/task_icons.html").module
-    drawings = [str(module.task_icon(kind)) for kind in KIND_TEXT]  # type: ignore[attr-defined]
+    drawings = [str(module.task_icon(kind)) for kind in KIND_EXAMPLES]  # type: ignore[attr-defined]
     assert len(set(drawings)) == 7
     assert all('d="M' in drawing for drawing in drawings)
 

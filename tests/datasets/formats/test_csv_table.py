@@ -121,7 +121,7 @@ def test_a_missing_column_lists_those_that_are_there(
     columns = text.partition("\n")[0].replace(",", ", ")
     with pytest.raises(SourceError, match=f"no column '{missing}'. Its columns are: {columns}") as refusal:
         scan(root, text, **options)
-    assert "filename_column" in refusal.value.fix
+    assert refusal.value.fix == "Choose the column with the file names and the column with the labels."
 
 
 def test_several_values(root: Path) -> None:

@@ -41,9 +41,9 @@ def test_no_match_says_what_would_fit(tmp_path: Path) -> None:
     assert "folder that holds the images" in refusal.fix
     write_image(tmp_path / "cat" / "0.png")
     refusal = describe_unknown(tmp_path, usable, Work())
-    assert "1 file and 1 folder" in refusal.message
+    assert "2 files and 1 folder" in refusal.message
     assert "a.txt" in refusal.message
-    assert "csv: a table" in refusal.fix
+    assert "Arrange the files in this way: a table" in refusal.fix
     assert "coco" not in refusal.fix
 
 
