@@ -186,7 +186,7 @@ def print_report(out: Output, report: ImportReport) -> None:
     _print_choices(out, report)
     _print_problems(out, report.problems, report.num_problems)
     if not report.can_import:
-        out.text("This source cannot be imported." if report.is_complete else "The preview reached a limit.")
+        out.text("This source cannot be imported." if report.is_complete else "The preview stopped at a limit.")
 
 
 def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:

@@ -108,7 +108,7 @@ class ImportReport(StrictModel):
         if self.can_import:
             return describe_loss(self.num_images, self.num_lost, "will be imported", "will not")
         if not self.is_complete:
-            return "The check stopped at a limit"
+            return "The preview stopped at a limit"
         return f"None of {self.num_lost:,} images can be imported" if self.num_lost > 1 else "Nothing can be imported"
 
 

@@ -45,5 +45,5 @@ def test_the_sentence_adds_up() -> None:
 def test_a_source_that_cannot_be_imported_is_red_and_says_so() -> None:
     assert report(can_import=False).in_words() == "Nothing can be imported"
     assert report(can_import=False, num_lost=12).in_words() == "None of 12 images can be imported"
-    assert report(can_import=False, is_complete=False).in_words() == "The check stopped at a limit"
+    assert report(can_import=False, is_complete=False).in_words() == "The preview stopped at a limit"
     assert report(can_import=False, num_images=9).loss_level == "most"

@@ -51,7 +51,7 @@ def group(**changes: Any) -> dict[str, Any]:
         ({"num_images": 9, "num_lost": 91}, "error", "9 of 100 images will be imported; 91 will not"),
         ({"num_images": 0, "num_lost": 100, "can_import": False}, "error", "None of 100 images can be imported"),
         ({"num_images": 0, "can_import": False}, "error", "Nothing can be imported"),
-        ({"num_images": 0, "can_import": False, "is_complete": False}, "error", "The check stopped at a limit"),
+        ({"num_images": 0, "can_import": False, "is_complete": False}, "error", "The preview stopped at a limit"),
     ],
 )
 def test_the_headline_adds_up_and_its_tone_is_that_of_the_loss(
