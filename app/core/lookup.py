@@ -13,12 +13,13 @@ from app.core.exceptions import (
     DatasetUnreadableError,
     ExperimentNotFoundError,
     NotFoundError,
+    RunNotFoundError,
     SplitNotFoundError,
     StorageUnavailableError,
 )
 from app.core.stores import Stores
 from app.datasets.table import DatasetTable
-from app.schemas.experiments import CheckpointName, ExperimentRecord
+from app.schemas.experiments import CheckpointName, ExperimentRecord, RunRecord
 from app.schemas.projects import ProjectRecord
 from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError
 from app.storage.paths import UnsafePathError
@@ -101,6 +102,19 @@ class Lookup:
             raise ExperimentNotFoundError(msg) from None
         except CorruptDocumentError as error:
             raise unusable(f"The experiment {experiment_id}", error, ExperimentNotFoundError) from error
+
+    def find_current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
+        """Return the current run of an experiment; raises RunNotFoundError."""
+        if record.current_run_id is None:
+            msg = "This experiment has no run yet."
+            raise RunNotFoundError(msg)
+        try:
+            return self._stores.experiments.read_run(project_id, record.id, record.current_run_id)
+        except FileNotFoundError:
+            msg = f"The run {record.current_run_id} no longer exists."
+            raise RunNotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error
 
     def find_checkpoint(self, project_id: str, record: ExperimentRecord, name: CheckpointName) -> Path:
         """Return the file of a checkpoint; raises CheckpointNotFoundError."""

@@ -78,17 +78,17 @@ def read_log(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, offset: LogOffset = 0
 ) -> Response:
     """The text from a byte offset on."""
-    chunk = studio.training.read_log(pid, eid, offset)
+    chunk = studio.run_logs.read_log(pid, eid, offset)
     return present(request, chunk, lambda: run_log_fragment(chunk))
 
 
 @router.get("/queue", response_model=Ok[QueueList], summary="List the queued runs")
 def list_queue(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
     """The first is the next to start."""
-    return present(request, studio.training.list_queue(pid))
+    return present(request, studio.run_queue.list_queue(pid))
 
 
 @router.post("/queue/{run_id}/move", response_model=Ok[QueueList], summary="Move a run in the queue")
 def move_in_queue(request: Request, pid: ProjectPath, run_id: RunPath, body: QueueMove, studio: StudioDep) -> Response:
     """Position 0 is next."""
-    return present(request, studio.training.move_in_queue(pid, run_id, body.position))
+    return present(request, studio.run_queue.move_in_queue(pid, run_id, body.position))
