@@ -196,7 +196,7 @@ def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
 
 def test_restart_returns_the_record_to_created(studio: Studio, imported_id: str) -> None:
     record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    with pytest.raises(ConflictError, match="Restart"):
+    with pytest.raises(ConflictError, match="restart or duplicate it"):
         studio.training.start_training(imported_id, record.id)
     fresh = studio.training.restart_experiment(imported_id, record.id)
     assert (fresh.status, fresh.best_metric, fresh.checkpoints) == ("created", {}, {})
