@@ -113,7 +113,7 @@ def check_size(conversion: Conversion) -> None:
         with torch.inference_mode():
             conversion.model(conversion.example())
     except RuntimeError as error:
-        msg = f"The model cannot take images of {height} x {width} pixels: {str(error).splitlines()[0]}"
+        msg = f"The model cannot take images of {height} × {width} pixels: {str(error).splitlines()[0]}"
         raise JobFailure(msg) from error
 
 

@@ -47,7 +47,7 @@ def test_an_import_waits_for_its_job_and_prints_what_is_there(studio: CommandRun
     studio.server.on(f"GET /api/datasets/{PID}", dataset(problems=problems, num_problems=1))
     outcome = studio("dataset", "import", PID, str(tmp_path))
     assert outcome.code == 0
-    assert "12 images, 8x8 to 9x9 px, PNG. Format: Image folders." in outcome.out
+    assert "12 images, 8 × 8 to 9 × 9 px, PNG. Format: Image folders." in outcome.out
     assert "Replace it." in outcome.out
     assert "Import: 1/2 Reading" in outcome.err
 

@@ -101,7 +101,7 @@ def test_another_image_size_scales_speed_and_memory_by_pixels() -> None:
     assert (parts.training_s, parts.validation_s) == (40.0, 8.0)
     assert parts.probe_s == 6.0  # other settings are tried anew
     assert scale_memory(basis) == (1700.0 + 3 * 1000.0, None)
-    assert basis.differences == ("image_size is 400 x 400 px here, but was 200 x 200 px in the measurement.",)
+    assert basis.differences == ("image_size is 400 × 400 px here, but was 200 × 200 px in the measurement.",)
 
 
 def test_features_scale_with_pixels_and_the_head_does_not() -> None:

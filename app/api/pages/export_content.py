@@ -257,7 +257,7 @@ def _model(model: ExportModel) -> ModelChoice:
         info = model.checkpoints.get(name)  # type: ignore[call-overload]
         text = f"{title}: epoch {info.epoch}, {info.size_mb:.1f} MiB" if info else title
         options.append(Option(name, text, "" if info else "file missing"))
-    size = f"Its input was {model.image_size} x {model.image_size} px in training." if model.image_size else ""
+    size = f"Its input was {model.image_size} × {model.image_size} px in training." if model.image_size else ""
     return ModelChoice(tuple(options), size)
 
 
@@ -311,7 +311,7 @@ def _detail(project_id: str, detail: ExportDetail) -> Detail:
 def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str, str]]:
     options = record.options
     shape = options.input_shape
-    size = f"{shape[2]} x {shape[3]} px (height x width)" if shape else "training size"
+    size = f"{shape[2]} × {shape[3]} px (height × width)" if shape else "training size"
     said = {
         "input_shape": ("Input", size),
         "dynamic_axes": ("Batch", "any size" if options.dynamic_axes else "one image"),

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.address_fields import PageNumber
+from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import Option
 from app.api.pages.overlays import Picture
 from app.api.pages.shell import ProjectShell, page_response, project_shell
@@ -141,5 +142,5 @@ def playground_url(project_id: str, experiment_id: str, filename: str = "") -> s
 
 def _describe_model(model: AskableModel) -> Option:
     best = next(iter(model.best_metric.items()), None)
-    figure = f" · {best[0].removeprefix('val_')} {best[1]:.4g}" if best is not None else ""
+    figure = f" · {best[0].removeprefix('val_')} {format_number(best[1])}" if best is not None else ""
     return Option(model.id, model.name + figure, model.reason)

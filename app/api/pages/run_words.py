@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
+from app.api.pages.evaluation_figures import format_number
 from app.schemas.common import parse_time
 from app.schemas.experiments import ExperimentRecord, RunRecord
 from app.schemas.tasks import MetricSpec
@@ -36,8 +37,8 @@ def titles_of(metrics: Sequence[MetricSpec]) -> dict[str, str]:
 
 
 def show_metric(value: float | None) -> str:
-    """Return a metric with four digits that count."""
-    return "not measured" if value is None else f"{value:.4g}"
+    """Return a metric with the digits of every page."""
+    return "not measured" if value is None else format_number(value)
 
 
 def show_metrics(values: Mapping[str, float], titles: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
