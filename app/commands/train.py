@@ -12,7 +12,7 @@ import typer
 
 from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
-from app.commands.following import follow
+from app.commands.following import LAST_COLUMNS, follow
 from app.commands.forecast import print_forecast_before_training, read_forecast_before_training
 from app.commands.run_checks import print_checks, read_checks
 from app.commands.settings import parse_assignments, sort_settings
@@ -195,7 +195,7 @@ def show_metrics(ctx: typer.Context, project: Project, experiment: Experiment) -
     line.out.document(record)
     epochs = [epoch.model_dump() for epoch in record.epochs]
     columns = list(dict.fromkeys(key for epoch in epochs for key in epoch))
-    line.out.table(columns, [[epoch.get(column) for column in columns] for epoch in epochs])
+    line.out.table(columns, [[_show_cell(column, epoch.get(column)) for column in columns] for epoch in epochs])
 
 
 @app.command("logs")
@@ -293,3 +293,7 @@ def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: b
 
 def _show_metrics(metrics: dict[str, float]) -> str:
     return ", ".join(f"{name} {show_metric(value)}" for name, value in metrics.items()) or "-"
+
+
+def _show_cell(column: str, value: Any) -> Any:
+    return show_metric(value) if isinstance(value, float) and column not in LAST_COLUMNS else value

@@ -136,9 +136,7 @@ def certify_file(
     certificate = certificate.model_copy(update={"reproducible": is_reproducible(trained.context.hyperparameters)})
     write_json(context.output_dir / "parity.json", certificate.model_dump())
     if not certificate.passed:
-        raise JobFailure(
-            certificate.reason or "The exported file gives different predictions than the model.", kind="ParityFailed"
-        )
+        raise JobFailure(certificate.reason or "The exported file does not match the model.", kind="ParityFailed")
     return certificate
 
 

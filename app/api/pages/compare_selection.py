@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import Query
 
 from app.api.pages.address_fields import PageNumber
-from app.api.pages.evaluation_figures import format_number
+from app.api.pages.run_words import show_best
 from app.core.names_apart import tell_apart
 from app.schemas.comparison import MAX_COMPARED, MIN_COMPARED, CompareQuery
 from app.schemas.experiments import ExperimentRecord
@@ -136,14 +136,11 @@ def with_metric(selection: Selection, metric: str) -> str:
 
 
 def _choice(record: ExperimentRecord, name: str, colour: int, is_chosen: bool) -> Choice:
-    best = next(iter(record.best_metric.items()), None)
     return Choice(
         id=record.id,
         name=name,
         status=record.status,
-        detail=f"{best[0].removeprefix('val_')} {format_number(best[1])}"
-        if best is not None
-        else record.model.backbone,
+        detail=show_best(record.best_metric) or record.model.backbone,
         is_chosen=is_chosen,
         reason="" if record.current_run_id is not None or is_chosen else "Not trained yet.",
         colour=colour,

@@ -21,6 +21,7 @@ from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
 MAX_POINTS = 200
+_TRANSFORMS = {"train": "Training transforms", "val": "Validation transforms"}
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         chart=chart,
         curves=curves,
         settings=tuple(
-            SettingRow(title_of(item.key.split(".")[-1]), item.key, tuple(show_setting(value) for value in item.values))
+            SettingRow(name_setting(item.key), item.key, tuple(show_setting(value) for value in item.values))
             for item in comparison.settings
         ),
         num_equal_settings=comparison.num_equal_settings,
@@ -189,6 +190,14 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         num_images=page.total_items,
         image_url=replace(selection, page=1).url + "&page=",
     )
+
+
+def name_setting(key: str) -> str:
+    """Return the title of a setting: parameters of a transform follow its name, because they are as short as `p`."""
+    area, *middle, name = key.split(".")
+    if area == "augmentations":
+        return ": ".join([*middle[1:], title_of(name)]) if middle else _TRANSFORMS.get(name, title_of(name))
+    return f"{title_of(name)} (used)" if area == "arithmetic" else title_of(name)
 
 
 def show_setting(value: Any) -> str:
@@ -207,7 +216,7 @@ def describe_truth(value: Any) -> str:
     if isinstance(value, dict):
         name = str(value.get("class_name", value))
         confidence = value.get("confidence")
-        return f"{name} ({confidence:.0%})" if isinstance(confidence, float) else name
+        return f"{name} ({100 * confidence:.0f} %)" if isinstance(confidence, float) else name
     if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
         return ", ".join(format_value(item) for item in value)
     return str(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.pages.run_words import show_duration, show_size
+from app.api.pages.run_words import name_metric, show_duration, show_size
 from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic, ArithmeticChoice, Candidate, ReadingChoice, ReadingPace
 from app.schemas.experiments import RunConfigRecord, RunRecord
 
@@ -92,7 +92,10 @@ def _say_best_epoch(chosen: Arithmetic) -> str:
 
 def _metric_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
     name, reason = resolved.get("monitored_metric"), resolved.get("monitored_reason")
-    return [("Best checkpoint chosen by", f"{name}. {reason}" if reason else str(name))] if name else []
+    if not name:
+        return []
+    title = name_metric(str(name))
+    return [("Best checkpoint chosen by", f"{title}. {reason}" if reason else title)]
 
 
 def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import Option
-from app.api.pages.run_words import show_duration
+from app.api.pages.run_words import show_duration, show_size
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.plurals import count
@@ -105,7 +105,8 @@ def experiment_deletion_fragment(project_id: str, view: DeletionView) -> Fragmen
     """Return the form that deletes an experiment, with what goes with it."""
     goes = ["Its settings"]
     if view.num_runs:
-        goes.append(f"{count(view.num_runs, 'run')} with curves, logs and checkpoints ({view.checkpoints_mb:,.1f} MiB)")
+        size = f" ({show_size(view.checkpoints_mb)})" if view.checkpoints_mb >= 0.05 else ""
+        goes.append(f"{count(view.num_runs, 'run')} with curves, logs and checkpoints{size}")
     if view.has_evaluation:
         goes.append("Its evaluation")
     others = []

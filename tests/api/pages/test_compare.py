@@ -100,7 +100,7 @@ def test_a_metric_without_an_interval_says_why() -> None:
     result = build_result(SELECTION, Comparison.model_validate(data))
     first, second = result.metrics[0].bars
     assert (first.value, first.interval, first.why_none) == ("not evaluated", "", "")
-    assert (second.value, second.interval) == ("\N{MINUS SIGN}4.5000", "no interval")
+    assert (second.value, second.interval) == ("\N{MINUS SIGN}4.500", "no interval")
     assert "Not enough images for an interval. 3 of 5 classes have no image here." in show(result)
 
 
@@ -129,7 +129,7 @@ def test_of_three_the_page_says_one_thing_above_all_pairs() -> None:
 def test_errors_are_said_in_their_own_units() -> None:
     test = {"based_on": "error", "p_value": 0.01, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
-    assert "mean error of Second is 2.0000 and of First 2.5000: \N{MINUS SIGN}0.5" in verdict.lines[0]
+    assert "mean error of Second is 2.000 and of First 2.500: \N{MINUS SIGN}0.5" in verdict.lines[0]
     assert "McNemar" not in "".join(verdict.lines)
 
 

@@ -115,7 +115,7 @@ def test_completed_export_shows_its_certificate_its_files_and_how_to_run_it(worl
 def test_refused_export_says_why_and_keeps_its_certificate(world: World) -> None:
     record = world.export(opset_version=13)
     html = world.page(f"?export={record.id}")
-    assert "Rejected: the exported file gives different predictions than the model" in html
+    assert "Rejected: the exported file does not match the model" in html
     assert "more than the tolerance" in html
     assert "differ by at most 0.5 (allowed: below 0.0001): not passed." in html
     assert "/download" not in html

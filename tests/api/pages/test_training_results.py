@@ -211,7 +211,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
         "2.0 GiB",
         "1.23 steps/s",
         "In epoch 2: It ran out.",
-        "bfloat16, mixed",
+        "bf16-mixed",
         "8 images, in parts of 4",
         "no room",
         "It was fastest.",
