@@ -11,17 +11,17 @@ from app.schemas.training_views import ExperimentQuery
 from tests.core.conftest import create_experiment, train_to_end
 
 
-def test_only_a_shared_name_is_followed_by_the_id(studio: Studio, imported_id: str) -> None:
+def test_only_a_shared_name_is_followed_by_the_digits_of_its_id(studio: Studio, imported_id: str) -> None:
     first, second, other = (create_experiment(studio, imported_id, name) for name in ("Base", "Base", "base"))
     names = tell_apart([first, second, other])
-    assert names == {first.id: f"Base ({first.id})", second.id: f"Base ({second.id})", other.id: "base"}
+    assert names == {first.id: f"Base ({first.id[4:]})", second.id: f"Base ({second.id[4:]})", other.id: "base"}
     assert tell_apart([first, other]) == {first.id: "Base", other.id: "base"}
     assert tell_apart([]) == {}
 
 
 def test_every_list_of_experiments_tells_them_apart(studio: Studio, imported_id: str) -> None:
     records = [train_to_end(studio, imported_id, create_experiment(studio, imported_id, "Base")) for _ in range(2)]
-    expected = {record.id: f"Base ({record.id})" for record in records}
+    expected = {record.id: f"Base ({record.id[4:]})" for record in records}
     ids = [record.id for record in records]
     listed = studio.training_views.list_rows(imported_id, ExperimentQuery())
     shown = [
