@@ -225,5 +225,5 @@ def _describe(name: str, key: MeasurementKey, other: MeasurementKey) -> str:
 
 def _show(value: object) -> str:
     if isinstance(value, tuple):
-        return " x ".join(str(side) for side in value) + " px"
+        return " × ".join(str(side) for side in value) + " px"
     return str(value) or "none"

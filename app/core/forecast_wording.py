@@ -30,7 +30,7 @@ def describe_forecast(forecast: Forecast) -> str:
 
 def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[str]:
     """Return a sentence for everything that may not fit, with what to change."""
-    advice = "choose a smaller batch_size" if batch_size > 1 else "choose a smaller image_size"
+    advice = "choose a smaller batch size" if batch_size > 1 else "choose a smaller image size"
     advice_ram = "close other programs" if forecast.vram_mb is not None else advice
     disk_mb = count_disk_mb(forecast)
     # Scaled from other settings, memory is an upper limit, as disk always is.

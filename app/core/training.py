@@ -94,7 +94,11 @@ class TrainingService:
             run = self._lookup.find_current_run(project_id, record)
             checkpoint = self._stores.experiments.checkpoint_path(project_id, record, "last")
             if checkpoint is None:
-                msg = "The run stopped before its first checkpoint, so it cannot be resumed. Restart it."
+                msg = (
+                    "The run stopped before its first checkpoint, so it cannot be resumed. Restart it."
+                    if run.started_at
+                    else "The run was never started, so it cannot be resumed. Train the experiment."
+                )
                 raise CheckpointNotFoundError(msg)
             self._check_settings(project_id, record, run)
             self._payloads.check_data(project_id, record)

@@ -48,7 +48,9 @@ class ComparedExperiment(StrictModel):
     """One side of a comparison."""
 
     id: ExperimentId
-    name: str
+    name: str = Field(
+        description="Followed by the digits of the id where several experiments of the project share the name."
+    )
     status: ExperimentStatus
     best_epoch: int | None
     best_metric: dict[str, float]

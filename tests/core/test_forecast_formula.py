@@ -99,7 +99,7 @@ def test_another_image_size_scales_speed_by_pixels() -> None:
     parts = split_time(Workload(num_train=200, num_val=100, epochs=1), basis, None)
     assert (parts.training_s, parts.validation_s) == (40.0, 8.0)
     assert parts.probe_s == 6.0  # other settings are tried anew
-    assert basis.differences == ("image_size is 400 x 400 px here, but was 200 x 200 px in the measurement.",)
+    assert basis.differences == ("image_size is 400 × 400 px here, but was 200 × 200 px in the measurement.",)
 
 
 def test_features_scale_with_pixels_and_the_head_does_not() -> None:

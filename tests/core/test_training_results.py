@@ -74,6 +74,15 @@ def test_actions_of_each_state(studio: Studio, imported_id: str, status: Experim
     assert all(reason.endswith(".") for reason in [*reasons.values(), *without.values()])
 
 
+def test_a_run_that_never_started_is_not_said_to_have_stopped(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id).model_copy(update={"status": "cancelled"})
+    reasons = find_reasons(record, {}, RunFigures())
+    assert reasons["resume"] == "The run was never started, so it cannot be resumed."
+    assert reasons["keep"] == "The run was never started, so there is no checkpoint to keep."
+    stopped = find_reasons(record.model_copy(update={"started_at": record.created_at}), {}, RunFigures())
+    assert stopped["resume"] == "The run stopped before its first checkpoint, so it cannot be resumed."
+
+
 def test_what_was_asked_is_seen_by_all_and_not_asked_again(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=14)
     started = studio.training.start_training(imported_id, record.id)

@@ -292,4 +292,4 @@ def _sides(min_width: int, max_width: int, min_height: int, max_height: int) -> 
     def one(low: int, high: int) -> str:
         return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
-    return f"{one(min_width, max_width)} × {one(min_height, max_height)} px"  # noqa: RUF001 - the sign between sides
+    return f"{one(min_width, max_width)} × {one(min_height, max_height)} px"

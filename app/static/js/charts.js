@@ -8,6 +8,15 @@
   const long = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
   /* Values far from 0, like seconds since 1970, differ in their last digits. */
   const format = { format: (value) => (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15 ? long : short).format(value) };
+  /* As in metric_text.py. */
+  const showMetric = (value) => {
+    const size = Math.abs(value);
+    if (size >= 100 || !Number.isFinite(value)) return format.format(value);
+    if (size > 0 && size < 0.1) return value.toPrecision(3);
+    return value.toFixed(size < 10 ? 3 : 2);
+  };
+  /* The lines of a chart are losses and metrics; bars may be counts. */
+  const showValue = (spec, value) => (spec.type === "line" ? showMetric(value) : format.format(value));
 
   /* Numbers along an axis: as many digits as tell them apart, none that are only rounding. */
   const SMALLEST_SHARE = 1e-10;
@@ -96,7 +105,7 @@
         plugins: {
           colors: { enabled: false },
           legend: { display: spec.series.length > 1, position: "bottom", labels: { usePointStyle: true, pointStyleWidth: 24, boxHeight: 10, generateLabels: legendItems } },
-          tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${format.format(isSideways ? item.parsed.x : item.parsed.y)}` } },
+          tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${showValue(spec, isSideways ? item.parsed.x : item.parsed.y)}` } },
         },
         onClick: (event, items, chart) => {
           if (!items.length) return;
@@ -155,7 +164,7 @@
     const body = table.createTBody();
     for (const [first, ...values] of rowsOf(spec)) {
       const row = body.insertRow();
-      row.append(cell("td", typeof first === "number" ? format.format(first) : first), ...values.map((value) => cell("td", value === null ? "" : format.format(value), true)));
+      row.append(cell("td", typeof first === "number" ? format.format(first) : first), ...values.map((value) => cell("td", value === null ? "" : showValue(spec, value), true)));
     }
     details.querySelector("[data-chart-table]").replaceChildren(table);
   };
@@ -211,5 +220,5 @@
   document.addEventListener("htmx:load", (event) => scan(event.detail.elt));
   document.addEventListener("theme:changed", () => { for (const entry of charts.values()) replace(entry, entry.spec); });
 
-  Studio.charts = { get, colourOf };
+  Studio.charts = { get, colourOf, showMetric };
 })();
