@@ -395,7 +395,7 @@ def test_the_bar_of_an_upload_says_what_its_text_says(add_project: list[str], wa
     expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_role("list", name="Examples of Bär groß").get_by_role("img").first).to_be_visible()
     size = sum(path.stat().st_size for path in (pictures / "Tiere").rglob("*.png"))
-    expect(dialog.locator("[data-upload-text]")).to_have_text(f"{size / 1000:.1f} KB")
+    expect(dialog.locator("[data-upload-text]")).to_have_text(f"{size / 1024:.1f} KiB")
     assert page.locator("#upload-progress progress").get_attribute("value") == "100"
     dialog.get_by_role("button", name="Remove upload").click()
     expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_hidden()
