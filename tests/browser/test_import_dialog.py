@@ -104,7 +104,7 @@ def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
     expect(dialog.locator("#import-report > .notice--good")).to_be_visible()
     assert abs(scroll_of(page) - before) < 200
     expect(page.locator("#import-report")).to_be_focused()
-    undo = dialog.get_by_role("button", name="Undo: Add them to the class")
+    undo = dialog.get_by_role("button", name="Undo: Images in subfolders are added to the class")
     undo.press("Enter")
     expect(dialog.get_by_text("8 of 16 images will be imported; 8 will not")).to_be_visible(timeout=WORK_MS)
     expect(undo).to_have_count(0)
