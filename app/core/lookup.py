@@ -54,14 +54,19 @@ class Lookup:
             return self._stores.datasets.read_table(project_id)
         except FileNotFoundError:
             msg = "This project has no dataset yet. Import images first."
+            if self._stores.paths.dataset_dir(project_id).is_dir():  # its document was moved away
+                msg = "dataset.json is missing. Damaged files are moved to .corrupt. Clear the dataset and import it again."
             raise DatasetNotImportedError(msg) from None
         except UnreadableDocumentError as error:
-            msg = f"The dataset cannot be read at the moment; nothing was changed: {error.reason}."
+            fix = "Check the disk" if error.is_of_disk else "Make the file readable"
+            msg = (
+                f"The dataset cannot be read at the moment ({error.reason}). Nothing was changed. {fix} and try again."
+            )
             raise (DatasetUnreadableError if error.is_of_disk else DatasetNotImportedError)(msg) from error
         except NewerDocumentError as error:
             raise DatasetNotImportedError(f"The dataset cannot be read and was not changed: {error.reason}.") from error
         except CorruptDocumentError as error:
-            msg = f"The dataset is damaged and was moved to .corrupt: {error.reason} Clear it and import it again."
+            msg = f"The dataset is damaged and was moved to .corrupt: {error.reason}. Clear it and import it again."
             raise DatasetNotImportedError(msg) from error
 
     def find_split(self, project_id: str, split_name: str) -> tuple[DatasetTable, int]:
@@ -129,7 +134,8 @@ def unusable(what: str, error: CorruptDocumentError, lost: type[AIStudioError]) 
     """Return what a client is told of a document that cannot be used; `lost` is for one that was set aside."""
     if isinstance(error, UnreadableDocumentError):
         kind = StorageUnavailableError if error.is_of_disk else ConflictError
-        return kind(f"{what} cannot be read at the moment; nothing was changed: {error.reason}.")
+        fix = "Check the disk" if error.is_of_disk else "Make the file readable"
+        return kind(f"{what} cannot be read at the moment ({error.reason}). Nothing was changed. {fix} and try again.")
     if isinstance(error, NewerDocumentError):
         return ConflictError(f"{what} cannot be read and was not changed: {error.reason}.")
     return lost(f"{what} is damaged and was moved to .corrupt: {error.reason}")

@@ -104,7 +104,7 @@ def test_a_press_mends_a_kind_of_problem_and_can_be_undone(
     expect(dialog.locator("#import-report > .notice--good")).to_be_visible()
     assert abs(scroll_of(page) - before) < 200
     expect(page.locator("#import-report")).to_be_focused()
-    undo = dialog.get_by_role("button", name="Undo: Add them to the class")
+    undo = dialog.get_by_role("button", name="Undo: Images in subfolders are added to the class")
     undo.press("Enter")
     expect(dialog.get_by_text("8 of 16 images will be imported; 8 will not")).to_be_visible(timeout=WORK_MS)
     expect(undo).to_have_count(0)
@@ -397,7 +397,7 @@ def test_the_bar_of_an_upload_says_what_its_text_says(add_project: list[str], wa
     expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_visible(timeout=WORK_MS)
     expect(dialog.get_by_role("list", name="Examples of Bär groß").get_by_role("img").first).to_be_visible()
     size = sum(path.stat().st_size for path in (pictures / "Tiere").rglob("*.png"))
-    expect(dialog.locator("[data-upload-text]")).to_have_text(f"{size / 1000:.1f} KB")
+    expect(dialog.locator("[data-upload-text]")).to_have_text(f"{size / 1024:.1f} KiB")
     assert page.locator("#upload-progress progress").get_attribute("value") == "100"
     dialog.get_by_role("button", name="Remove upload").click()
     expect(dialog.get_by_text("8 of 16 images will be imported")).to_be_hidden()
