@@ -55,8 +55,7 @@ class Lookup:
         except FileNotFoundError:
             msg = "This project has no dataset yet. Import images first."
             if self._stores.paths.dataset_dir(project_id).is_dir():  # its document was moved away
-                damaged = "dataset.json is missing. Damaged files are moved to .corrupt."
-                msg = f"{damaged} Clear the dataset and import it again."
+                msg = "dataset.json is missing. Damaged files are in .corrupt. Clear the dataset and import it again."
             raise DatasetNotImportedError(msg) from None
         except UnreadableDocumentError as error:
             fix = "Check the disk" if error.is_of_disk else "Make the file readable"

@@ -100,8 +100,8 @@ def test_other_tab_sees_a_split_and_a_taken_name_is_refused(watched: Watched, se
     page.get_by_role("button", name="New split").click()
     page.get_by_label("Name").fill("from elsewhere")
     page.get_by_role("button", name="Create split").click()
-    expect(page.locator("#new-split [data-form-errors]")).to_contain_text(
-        "A split named 'from elsewhere' already exists"
+    expect(page.locator("#new-split [data-form-errors]")).to_have_text(
+        "Please correct:Name: Another split has this name. Choose another one."
     )
     expect(page.get_by_label("Name")).to_be_focused()
     watched.forgive("409")
