@@ -23,7 +23,7 @@ def test_weights_are_listed_with_where_they_come_from(studio: CommandRunner) -> 
     studio.server.on("GET /api/weights", {"directory": "/w/weights", "weights": [HERE, MISSING]})
     outcome = studio("weights", "list")
     assert outcome.code == 0
-    for text in ("/w/weights", "resnet18", "44.7 MB", f"https://weights.test/{FILE}", "yes", "no"):
+    for text in ("/w/weights", "resnet18", "44.7 MiB", f"https://weights.test/{FILE}", "yes", "no"):
         assert text in outcome.out
     assert [item["is_here"] for item in studio("weights", "list", "--json").document["weights"]] == [True, False]
 

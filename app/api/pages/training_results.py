@@ -148,7 +148,7 @@ def download_log(
     pid: ProjectPath, experiment: ExperimentQuery, studio: StudioDep, run: RunQuery = None
 ) -> FileResponse:
     """The whole log of a run as a file."""
-    path = studio.training.find_log(pid, experiment, run)
+    path = studio.run_logs.find_log(pid, experiment, run)
     return FileResponse(path, media_type="text/plain; charset=utf-8", filename=f"{run or experiment}-training.log")
 
 

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   const charts = new Map();
+  const MAX_LABEL = 18; /* letters of a class beside its bar */
   const NUM_COLOURS = 8;
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
   const long = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
@@ -75,13 +76,22 @@
     const isLine = type !== "bar" && showLine;
     return { ...item, ...(isLine ? { lineDash: borderDash, lineWidth: 2, strokeStyle: borderColor, pointStyle: "line" } : { lineWidth: 0, pointStyle: "rect" }) };
   });
+  /* A name that is too long would lose its beginning at the edge; the tooltip and the table have all of it. */
+  const shorten = (label) => {
+    const letters = [...String(label)];
+    return letters.length > MAX_LABEL ? `${letters.slice(0, MAX_LABEL - 1).join("")}…` : label;
+  };
   const axis = (title, extra = {}) => ({
     title: { display: Boolean(title), text: title || "" },
     ticks: { maxRotation: 0, autoSkipPadding: 12 },
     ...extra,
   });
   const configure = (spec, figure) => {
-    const category = axis(spec.x_title, { stacked: spec.is_stacked, grid: { display: false } });
+    const category = axis(spec.x_title, {
+      stacked: spec.is_stacked,
+      grid: { display: false },
+      ticks: { maxRotation: 0, autoSkipPadding: 12, callback(value) { return shorten(this.getLabelForValue(value)); } },
+    });
     const value = axis(spec.y_title, {
       stacked: spec.is_stacked,
       type: "linear",

@@ -140,7 +140,7 @@ def test_run_that_paused_by_itself_says_why_and_names_images(
 
 def test_log_is_a_file(client: httpx.Client, server: LiveServer, project: str) -> None:
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "logged"))
-    path = server.studio.training.find_log
+    path = server.studio.run_logs.find_log
     run_id = record.current_run_id
     with pytest.raises(Exception, match="has no log"):
         path(project, record.id)
