@@ -146,7 +146,7 @@ def test_the_rules_of_the_scale_are_true(tmp_path: Path) -> None:
 
 def test_the_readme_of_an_export_says_what_was_measured(label_export: Export, tmp_path: Path) -> None:
     text = (unpack(label_export, tmp_path) / "README.md").read_text()
-    for part in ("| score | 0.5 | 0.4 to 0.6 (95%) | 12 of test | evaluation | 2026-01-02 |", "bolt, nut, washer",
+    for part in ("| score | 0.500 | 0.400 to 0.600 (95%) | 12 of test | evaluation | 2026-01-02 |", "bolt, nut, washer",
                  "| `probabilities` | (batch, 3) |", "predict.py", "uint8, (batch, 3, "):  # fmt: skip
         assert part in text
     assert "Training images are included" not in text
@@ -159,7 +159,7 @@ def test_training_images_are_named_and_every_format_has_a_text(label_export: Exp
     texts = [write_readme(spec, metadata, certificate, {"values": [2]}) for spec in FORMATS]
     assert len(texts) == 2
     for text in texts:
-        assert "| score | 0.5 | none | 12 of train | training, on the training images themselves |" in text
+        assert "| score | 0.500 | none | 12 of train | training, on the training images themselves |" in text
         assert "Training images are included" in text
     withheld = {"metric": "other", "low": None, "high": None, "level": None, "not_enough_images": "All errors are 0."}
     covered = MEASUREMENT.model_copy(update={"not_covered": "12 images can miss something."})
@@ -180,7 +180,7 @@ def test_copies_of_training_images_are_said_beside_the_figures(label_export: Exp
         for each in (MEASUREMENT, some, every)
     ]
     assert "copies of" not in texts[0]
-    assert "8 of the measured images are identical to training images; without them: score 0.25." in texts[1]
+    assert "8 of the measured images are identical to training images; without them: score 0.250." in texts[1]
     assert "1 of the measured images is identical to a training image; what the model does on new images" in texts[2]
     assert [unseen_metrics([each]) for each in (MEASUREMENT, some, every)] == [{"score": 0.5}, {"score": 0.25}, {}]
 
