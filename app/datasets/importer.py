@@ -19,9 +19,10 @@ from typing import Any
 
 from app.datasets.duplicates import warn_of_copies
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.problem_file import PROBLEMS_NAME
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import Work
 from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
@@ -112,7 +113,7 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
-    num_files = found.inventory.count_files([item.found for item in imported], problems, refused)
+    num_files = found.inventory.count_files([item.found for item in imported], problems)
     pixels = survey.find_reading()
     _redraw(work, store, imported, pixels)
     table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
@@ -269,6 +270,8 @@ def _build_table(
         ],
         num_files=num_files,
         num_lost=problems.num_lost,
+        num_left_out=problems.num_left_out,
+        num_unused_entries=problems.num_unused_entries,
         value_names=list(found.scan.value_names),
         splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
@@ -321,6 +324,8 @@ def _summarize(table: DatasetTable) -> dict[str, Any]:
         "num_problems": table.num_problems,
         "num_files": table.num_files,
         "num_lost": table.num_lost,
+        "num_left_out": table.num_left_out,
+        "num_unused_entries": table.num_unused_entries,
         "num_classes": len(table.classes),
         "classes": table.classes[:MAX_NAMED_CLASSES],
         "source_format": table.source_format,

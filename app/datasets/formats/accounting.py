@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.datasets.formats.archive_kinds import name_archive
-from app.datasets.formats.base import FoundImage, ImportFormat, ProblemList, Scan, clean_text, shorten
+from app.datasets.formats.base import FoundImage, ImportFormat, Scan, clean_text, shorten
 from app.datasets.formats.class_folders import count_images
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tree import Folder, Link, SourceTree
 from app.datasets.formats.work import Work
 from app.plurals import name_first
@@ -26,16 +27,17 @@ class Inventory:
 
     tree: SourceTree
 
-    def count_files(self, images: Sequence[FoundImage], problems: ProblemList, refused: ProblemList) -> int:
-        """Return how many image files lie in the source.
+    def count_files(self, images: Sequence[FoundImage], problems: ProblemList) -> int:
+        """Return how many image files lie in the source, and count none of those that are read as lost.
 
-        A file that two entries read counts twice, as it does among the images; `refused` are the entries of an archive
-        that were not unpacked.
+        A file that is read twice, by a link to it, counts twice, as it does among the images; so do the entries of an
+        archive that were not unpacked. So the files are those that are read, lost or left out.
         """
         distinct = {image.path for image in images}
+        problems.release(distinct)
         num_beside = sum(not self.tree.has_image(path) for path in distinct | problems.covered)
         num_in_tree = sum(len(folder.images) for folder in self.tree.top.iterate())
-        return num_in_tree + num_beside + len(images) - len(distinct) + refused.num_lost
+        return num_in_tree + num_beside + len(images) - len(distinct) + problems.num_unpathed
 
 
 def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: Work) -> tuple[Inventory, list[str]]:

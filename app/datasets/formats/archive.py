@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.datasets.formats.archive_kinds import FIX, find_other_archive, name_archive
-from app.datasets.formats.base import ProblemList, SourceError, clean_text, shorten
+from app.datasets.formats.base import SourceError, clean_text, shorten
 from app.datasets.formats.name_encodings import TITLES, decode_name, find_encoding
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tree import has_image_ending
 from app.datasets.formats.walking import is_clutter, is_junk, resolve_inside
 from app.datasets.formats.work import LimitError, Work

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from app.datasets.formats.accounting import Inventory, account_for_files, list_file_names
-from app.datasets.formats.base import ChoiceError, ImportFormat, ProblemList, Scan, SourceError, clean_text
+from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.disagreement import Disagreement, find_disagreement, is_other_part, may_be_a_part
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.document_sets import find_candidates
 from app.datasets.formats.layouts import NOT_CLASSES
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.registry import describe_unknown, get_format, list_usable
 from app.datasets.formats.source_root import find_format, find_root, list_beside
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from app.datasets.formats.base import ProblemList, shorten
+from app.datasets.formats.base import shorten
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tables import is_measure
 from app.datasets.formats.work import Work
 from app.datasets.run_data import LARGEST_VALUE, find_far_away

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.datasets.formats.base import ProblemList, SourceError
+from app.datasets.formats.base import SourceError
 from app.datasets.formats.problem_file import ProblemFile
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tables import OpenTables
 from app.schemas.payloads import ImportLimits
 

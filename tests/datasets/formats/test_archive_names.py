@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from app.datasets.formats.archive import extract_zip
 from app.datasets.formats.archive_kinds import find_other_archive, name_archive
-from app.datasets.formats.base import ProblemList, SourceError
+from app.datasets.formats.base import SourceError
 from app.datasets.formats.check import check_source
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.source import Source
 from app.datasets.formats.tree import has_image_ending
 from app.datasets.formats.work import Work
