@@ -84,7 +84,7 @@ def run(context: JobContext) -> dict[str, Any]:
         context.report(JobProgressed(job_id=context.request.job_id, done=done, total=total, message=doing))
 
     try:
-        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME)
+        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME, workspace=payload.workspace)
         with closing(work), guard_limits(work, Path(context.request.job_dir)):
             return _import(context, payload, work)
     except SourceError as error:
@@ -153,8 +153,7 @@ def _transfer(payload: ImportPayload) -> Transfer:
 
 
 def _source(payload: ImportPayload, path: Path, work: Work) -> Source:
-    kind, allowed = payload.annotation_kind, payload.allowed_formats
-    return Source(path, kind, allowed, payload.source_format, payload.options, work)
+    return Source(path, payload.annotation_kind, payload.allowed_formats, payload.source_format, payload.options, work)
 
 
 def _store_images(work: Work, found: SourceScan, store: ImageStore) -> Iterator[_Imported]:

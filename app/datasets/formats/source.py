@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.datasets.formats.accounting import Inventory, account_for_files, list_file_names
+from app.datasets.formats.accounting import Inventory, account_for_files, find_outside, list_file_names
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.disagreement import Disagreement, find_disagreement, is_other_part, may_be_a_part
@@ -90,7 +90,10 @@ def scan_source(source: Source) -> SourceScan:
     _check_extent(scan, source.work)
     path = source.path.resolve()
     scan = split_by_lists(scan, root, path if path.is_dir() else root, options, source.work)
-    inventory, notes = account_for_files(read_tree(root, source.work), scan, found, source.work)
+    tree = read_tree(root, source.work)
+    is_reaching = path.is_file() and bool(found.document_endings)
+    outside = find_outside(tree, scan, source.work) if is_reaching else frozenset()
+    inventory, notes = account_for_files(tree, scan, found, source.work, outside)
     beside = list_beside(source.path, root, source.work)
     scan = replace(scan, notes=(*scan.notes, *notes, *beside))
     found_classes = count_found_classes(scan)

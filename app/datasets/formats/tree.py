@@ -120,6 +120,8 @@ class SourceTree:
     hidden: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders that cannot be listed, with the reason."""
+    workspace: str | None = None
+    """Name of the folder in which AI Studio keeps its own data, if the source holds it; nothing in it is read."""
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -228,7 +230,9 @@ class _Walk:
 
     def _take(self, folder: Folder, entry: os.DirEntry[str]) -> None:
         name = entry.name
-        if _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
+        if self._work.workspace is not None and folder.path / name == self._work.workspace:
+            self._tree.workspace = folder.join(name)
+        elif _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
             folder.images.append(name)  # an image that is still missing, which its content says
         elif is_junk(name):
             self._count_hidden(folder, entry)
@@ -249,7 +253,7 @@ class _Walk:
         except (OSError, RuntimeError, ValueError):  # it leads nowhere, or in a circle
             folder.links.append(Link(entry.name, None))
             return
-        is_inside = target.is_relative_to(self._root)
+        is_inside = target.is_relative_to(self._root) and not self._work.is_own(target, self._root)
         if is_inside and target.is_dir() and not Path(entry.path).is_relative_to(target):
             folder.links.append(Link(entry.name, target, is_folder=True))
         elif is_inside and is_regular_file(target):
