@@ -13,6 +13,7 @@ from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.problem_list import ProblemList
+from app.datasets.formats.spreadsheet import SpreadsheetTable
 from app.datasets.formats.tables import Row, Table
 from app.datasets.formats.values import NO_VALUES, RowError, has_decimal_commas, parse_number
 from app.datasets.formats.walking import too_many_entries
@@ -175,6 +176,8 @@ class RowReader:
             return number
         if any(map(str.isalpha, text)) and not any(map(str.isdigit, text)) and text.casefold() not in NO_VALUES:
             self.words.append(text)
+        if not text and isinstance(self._table, SpreadsheetTable):
+            raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
         return parse_number(text)
 
     def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:

@@ -14,6 +14,7 @@ from app.datasets.formats.disagreement import Disagreement, find_disagreement, i
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.document_sets import find_candidates
 from app.datasets.formats.layouts import NOT_CLASSES
+from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, is_workbook
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.registry import describe_unknown, get_format, list_usable
 from app.datasets.formats.source_root import find_format, find_root, list_beside
@@ -75,6 +76,8 @@ def is_zip(path: Path) -> bool:
     try:
         with open_regular(path) as file:
             if path.suffix.lower() in _PACKED_DOCUMENTS:  # these begin like a zip, because they are one
+                return False
+            if path.suffix.lower() in (*TABLE_ENDINGS, *LOOSE_ENDINGS) and is_workbook(file):
                 return False
             return file.read(4).startswith(_ZIP_SIGNATURES) or path.suffix.lower() == ".zip"
     except OSError:

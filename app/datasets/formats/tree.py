@@ -6,9 +6,11 @@ An image file is one that is named like an image, or begins like one. Whether it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
@@ -36,6 +38,9 @@ _SIGNATURES = (
 )
 _BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
 _MAX_DEPTH = 200
+_MAX_PEEKED = 1000
+# What lies in a folder `runs`: tasks, attempts, and logs by date.
+_RUN = re.compile(r"(?i)(detect|segment|classify|pose|obb|(predict|exp)\d*|(train|val|version_)\d+|[a-z]{3}\d\d_.+)")
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,19 @@ def _is_icloud_placeholder(name: str) -> bool:
     return name.startswith(".") and name.endswith(".icloud") and has_image_ending(name[1 : -len(".icloud")])
 
 
+def _is_of_training(path: Path) -> bool:
+    """Say whether a folder `runs` holds what a training tool drew: folders by task or attempt, and no images itself."""
+    if path.name.casefold() != "runs" or path.is_symlink():
+        return False
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in islice(entries, _MAX_PEEKED)]
+    except OSError:
+        return False
+    is_of_runs = any(map(_RUN.fullmatch, names)) or any((path / name / "exp").is_dir() for name in ("train", "val"))
+    return is_of_runs and not any(map(has_image_ending, names))
+
+
 def begins_like_image(path: Path) -> bool:
     """Say whether the first bytes of a file are those of an image, of a format that can be read or not."""
     try:
@@ -234,7 +252,7 @@ class _Walk:
             self._tree.workspace = folder.join(name)
         elif _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
             folder.images.append(name)  # an image that is still missing, which its content says
-        elif is_junk(name):
+        elif is_junk(name) or _is_of_training(folder.path / name):
             self._count_hidden(folder, entry)
         elif entry.is_symlink():
             self._take_link(folder, entry)

@@ -30,6 +30,7 @@ _SYSTEM = frozenset(
         "config.msi",
         "msocache",
     }
+    | {"node_modules", "site-packages"}  # what programs bring along
     | {"_gsdata_", "thevolumesettingsfolder", "windowsimagebackup"}
 )
 # Bins of older versions of Windows, which always wrote them in capitals; in other letters it may be a class.

@@ -179,7 +179,12 @@ def test_what_goes_in_is_unpacked_or_named_and_the_images_add_up(
     ]
     contents = [f"content {number}".encode() for number in range(len(raw))]
     path = write_zip(folder / "a.zip", list(zip(raw, contents, strict=True)), UTF_8 if is_flagged else 0)
-    found, problems = unpack(path)
+    try:
+        found, problems = unpack(path)
+    except SourceError:  # all that it holds is archives and files that are no images
+        assert any(map(name_archive, texts))
+        assert not any(map(has_image_ending, texts))
+        return
     unpacked = {(folder / "a-unpacked" / name).read_bytes() for name in found}
     assert unpacked <= set(contents)
     assert len(unpacked) == len(found)
