@@ -51,7 +51,7 @@ FilenamePath = Annotated[
         alias="filename",
         min_length=1,
         max_length=MAX_FILENAME_LENGTH,
-        description="Name of an image as lists give it; it may hold slashes.",
+        description="Name of an image as in the list of images. It can contain slashes.",
     ),
     AfterValidator(without_control_characters),
 ]

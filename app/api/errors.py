@@ -17,6 +17,7 @@ from app.api.os_errors import describe_os_error
 from app.api.templating import Fragment, render_fragment
 from app.core.exceptions import AIStudioError, DocumentError, unusable_document
 from app.schemas.envelope import ErrorBody, ErrorEnvelope, FieldProblem
+from app.schemas.refusals import explain_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -129,22 +130,9 @@ def field_problems(errors: Sequence[Mapping[str, Any]]) -> list[FieldProblem]:
         location = [str(part) for part in error["loc"]]
         is_whole = len(location) == 1 or error["type"] == "json_invalid"
         path = location[:1] if is_whole else location[1:]
-        message = _refusal(error)
+        message = explain_refusal(error)
         problems.append(FieldProblem(field=".".join(path), message=message))
     return problems
-
-
-def _refusal(error: Mapping[str, Any]) -> str:
-    """Return what was wrong with a value as someone who typed it would say it; pydantic's own words where they do."""
-    context = error.get("ctx") or {}
-    kind, minimum = error["type"], context.get("min_length")
-    if kind == "too_short":
-        return "Choose at least one." if minimum == 1 else f"Choose at least {minimum}."
-    if kind == "missing" or (kind == "string_too_short" and minimum == 1):
-        return "This field is required."
-    if kind == "extra_forbidden":
-        return "There is no such field or setting."
-    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -18,9 +18,13 @@ Answer = tuple[str, str]
 _FULL: Answer = ("INSUFFICIENT_STORAGE", "The disk is full. Nothing was changed. Free up disk space and try again.")
 _REFUSED: Answer = (
     "STORAGE_UNAVAILABLE",
-    "The server has no permission to write to the workspace. Reading still works.",
+    "The server has no permission to write to the workspace, so nothing can be changed. "
+    "Give it this permission and try again.",
 )
-_IN_THE_WAY: Answer = ("CONFLICT", "A file or folder of the same name is in the way.")
+_IN_THE_WAY: Answer = (
+    "CONFLICT",
+    "A file or folder of the same name is in the way. Rename or remove it and try again.",
+)
 _TOO_MANY: Answer = ("STORAGE_UNAVAILABLE", "Too many files are open at the moment. Try again in a few seconds.")
 _GONE: Answer = ("STORAGE_UNAVAILABLE", "The disk of the workspace is no longer available. Mount it and try again.")
 _BUSY: Answer = ("CONFLICT", "Another program is using this file. Close it and try again.")
@@ -31,11 +35,17 @@ _IN_WORKSPACE: Mapping[int, Answer] = {
         "INSUFFICIENT_STORAGE",
         "The disk quota is used up. Nothing was changed. Free up disk space and try again.",
     ),
-    errno.EFBIG: ("INSUFFICIENT_STORAGE", "The file would be larger than this disk or account allows."),
-    errno.EROFS: ("STORAGE_UNAVAILABLE", "The disk is read-only. Reading still works."),
+    errno.EFBIG: (
+        "INSUFFICIENT_STORAGE",
+        "The file would be larger than this disk or account allows. Raise the limit and try again.",
+    ),
+    errno.EROFS: (
+        "STORAGE_UNAVAILABLE",
+        "The disk is read-only, so nothing can be changed. Make it writable and try again.",
+    ),
     errno.EACCES: _REFUSED,
     errno.EPERM: _REFUSED,
-    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports an error. Reading may still work."),
+    errno.EIO: ("STORAGE_UNAVAILABLE", "The disk reports an error. Check the disk, then try again."),
     errno.ENOENT: ("NOT_FOUND", "This no longer exists; it may have been deleted."),
     errno.EEXIST: _IN_THE_WAY,
     errno.ENOTDIR: _IN_THE_WAY,

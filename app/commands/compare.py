@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from app.commands.arguments import Project
 from app.commands.context import command_line, find_experiment, find_project
 from app.commands.output import Output, show
+from app.metric_text import show_metric
+from app.schemas.arithmetic import PRECISION_WORDS
 from app.schemas.comparison import ComparedExperiment, Comparison, Figure, PairedTest
 
 
@@ -32,7 +34,7 @@ def print_comparison(out: Output, comparison: Comparison) -> None:
     """Print the settings that differ, the metrics, the verdicts and what to know beforehand."""
     names = [item.name for item in comparison.experiments]
     if comparison.settings:
-        out.table(["setting", *names], [(item.key, *map(show, item.values)) for item in comparison.settings])
+        out.table(["setting", *names], [(item.key, *map(_show_setting, item.values)) for item in comparison.settings])
     rows = [
         (metric.title, *(describe_figure(item, metric.name) for item in comparison.experiments))
         for metric in comparison.headline_metrics
@@ -53,13 +55,19 @@ def describe_figure(experiment: ComparedExperiment, metric: str) -> str:
     figure = experiment.headline.get(metric, Figure(value=None))
     if figure.value is None:
         return ""
-    if figure.low is None:
-        return show(figure.value) + (" (no interval: not enough images)" if figure.reason else " (no interval)")
-    interval = f" ({show(figure.low)} to {show(figure.high)})"
-    return show(figure.value) + interval
+    if figure.low is None or figure.high is None:
+        return show_metric(figure.value) + (" (no interval: not enough images)" if figure.reason else " (no interval)")
+    interval = f" ({show_metric(figure.low)} to {show_metric(figure.high)})"
+    return show_metric(figure.value) + interval
 
 
 def describe_test(test: PairedTest) -> str:
     """Return the verdict of a paired test as a sentence."""
     p_value = f"p = {test.p_adjusted:.2g}" if test.p_adjusted >= 0.001 else "p < 0.001"
     return f"{test.conclusion} on the {test.num_images:,} images evaluated by both ({p_value})."
+
+
+def _show_setting(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return PRECISION_WORDS.get(str(value), show(value))

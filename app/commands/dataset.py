@@ -161,7 +161,7 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     """Print a dataset with its classes and problems."""
     out.document(dataset)
     stats = dataset.image_stats
-    smallest, largest = f"{stats.min_width}x{stats.min_height}", f"{stats.max_width}x{stats.max_height}"
+    smallest, largest = f"{stats.min_width} × {stats.min_height}", f"{stats.max_width} × {stats.max_height}"
     size = f"{smallest} px" if smallest == largest else f"{smallest} to {largest} px"
     formats = show([name.upper() for name in stats.formats])
     source_format = describe_format(dataset.source_format)

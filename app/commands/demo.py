@@ -24,6 +24,7 @@ from app.commands.following import follow
 from app.commands.output import Output
 from app.datasets.digits import write_digits
 from app.datasets.samples import SAMPLES
+from app.metric_text import show_metric
 from app.schemas.datasets import ImportStarted
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.tasks import TaskInfo
@@ -52,7 +53,7 @@ class DemoReport:
         """Return why the demo has not shown what it is to show."""
         found = []
         if self.accuracy < REQUIRED_ACCURACY:
-            found.append(f"The accuracy on the test images is {self.accuracy:.4f}, below {REQUIRED_ACCURACY}.")
+            found.append(f"The accuracy on the test images is {show_metric(self.accuracy)}, below {REQUIRED_ACCURACY}.")
         if not self.has_passed:
             found.append("The certificate of the exported file did not pass.")
         return found
@@ -91,7 +92,7 @@ class Demo:
         return result
 
     def _write_images(self, images: Path) -> None:
-        self.line.out.text(f"{write_digits(images)} images in {images}")
+        self.line.out.text(f"{write_digits(images):,} images in {images}")
 
     def _find_task(self) -> TaskInfo:
         for task in self.line.client.tasks.all():
@@ -134,7 +135,7 @@ class Demo:
         if record.status != "completed":
             reason = record.error.message if record.error else "no reason given"
             raise CommandError(f"The training is {record.status}: {reason}")
-        best = ", ".join(f"{name} {value:.4f}" for name, value in record.best_metric.items())
+        best = ", ".join(f"{name} {show_metric(value)}" for name, value in record.best_metric.items())
         self.line.out.text(f"Best epoch {record.best_epoch}: {best}")
         return record
 
@@ -213,7 +214,7 @@ def _print_report(line: CommandLine, report: DemoReport) -> None:
     line.out.document(report.__dict__ | {"ok": not report.failures(), "failures": report.failures()})
     total_s = sum(report.durations_s.values())
     line.out.text(
-        f"\n{total_s:.0f} s in all. Test accuracy {report.accuracy:.4f}, certificate "
+        f"\n{total_s:.0f} s in all. Test accuracy {show_metric(report.accuracy)}, certificate "
         f"{'passed' if report.has_passed else 'not passed'}."
     )
     for failure in report.failures():

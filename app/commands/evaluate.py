@@ -11,6 +11,7 @@ from app.commands.arguments import Checkpoint, Detach, Experiment, Project
 from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
 from app.commands.output import Output, show
+from app.metric_text import show_metric
 from app.plurals import count
 from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
@@ -126,13 +127,13 @@ def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
     without = leaks.identical.without
     if without is not None and without.metrics:
         rows = [
-            (name, value, _interval_or_reason(name, without.intervals, without.not_enough_images))
+            (name, show_metric(value), _interval_or_reason(name, without.intervals, without.not_enough_images))
             for name, value in without.metrics.items()
         ]
         out.table(["metric without them", "value", "95 % interval"], rows)
 
 
-def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
+def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return metric, value and interval: what has an interval first, then the other numbers."""
     intervals = aggregate.get("intervals") or {}
     numbers = {
@@ -142,7 +143,7 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, float, str]]:
     }
     names = sorted(numbers, key=lambda name: name not in intervals)
     reasons = aggregate.get("not_enough_images") or {}
-    return [(name, numbers[name], _interval_or_reason(name, intervals, reasons)) for name in names]
+    return [(name, show_metric(numbers[name]), _interval_or_reason(name, intervals, reasons)) for name in names]
 
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
@@ -164,7 +165,7 @@ def _interval_or_reason(name: str, intervals: Mapping[str, Any], reasons: Mappin
 
 def describe_interval(interval: Mapping[str, Any] | None) -> str:
     """Return an interval as text, empty where there is none."""
-    return f"{show(interval['low'])} to {show(interval['high'])}" if interval else ""
+    return f"{show_metric(interval['low'])} to {show_metric(interval['high'])}" if interval else ""
 
 
 def describe(value: Any) -> str:
@@ -182,4 +183,11 @@ def _print_per_class(out: Output, table: Mapping[str, Any]) -> None:
     rows = {name: item for name, item in table.items() if isinstance(item, dict)}
     columns = list(dict.fromkeys(key for item in rows.values() for key in item))
     if columns:
-        out.table(["class", *columns], [[name, *(item.get(key) for key in columns)] for name, item in rows.items()])
+        out.table(
+            ["class", *columns],
+            [[name, *(_show_score(item.get(key)) for key in columns)] for name, item in rows.items()],
+        )
+
+
+def _show_score(value: Any) -> Any:
+    return show_metric(value) if isinstance(value, float) else value

@@ -12,6 +12,7 @@ from app.commands.arguments import Detach, Experiment, OutputFile, Project, Sett
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.output import Output
 from app.commands.settings import parse_assignments
+from app.metric_text import show_metric
 from app.schemas.export import ExportRecord, ExportRequest, ParityCertificate
 
 NONE = "No exports yet. Create one with: ai-studio export run PROJECT EXPERIMENT"
@@ -154,7 +155,14 @@ def print_certificate(out: Output, certificate: ParityCertificate | None) -> Non
     ]
     for name, value in certificate.metric_torch.items():
         exported = certificate.metric_exported.get(name)
-        rows.append((name, f"{value:.4f} trained, {exported:.4f} exported" if exported is not None else f"{value:.4f}"))
+        rows.append(
+            (
+                name,
+                f"{show_metric(value)} trained, {show_metric(exported)} exported"
+                if exported is not None
+                else show_metric(value),
+            )
+        )
     out.pairs(rows)
 
 

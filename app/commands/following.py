@@ -7,8 +7,9 @@ from typing import Any
 
 from app.client import StreamEvent
 from app.commands.context import CommandLine, interruptible
-from app.commands.output import show, show_duration
+from app.commands.output import show_duration
 from app.commands.progress import ProgressDisplay
+from app.metric_text import show_metric
 from app.schemas.experiments import ExperimentRecord
 
 FIRST_COLUMNS = ("train_loss", "val_loss")
@@ -39,7 +40,9 @@ def describe_epoch(epoch: Mapping[str, Any]) -> str:
     """Return one epoch as a line: losses first, then the metrics, then rate and time."""
     names = [name for name in epoch if name not in {"epoch", *FIRST_COLUMNS, *LAST_COLUMNS}]
     figures = [
-        f"{name} {show(epoch[name])}" for name in (*FIRST_COLUMNS, *names) if isinstance(epoch.get(name), int | float)
+        f"{name} {show_metric(epoch[name])}"
+        for name in (*FIRST_COLUMNS, *names)
+        if isinstance(epoch.get(name), int | float)
     ]
     duration_s = epoch.get("duration_s")
     tail = f"  {duration_s:.1f} s" if isinstance(duration_s, int | float) else ""

@@ -46,16 +46,18 @@ def forecast_experiment(
         line.out.text(f"The measurement is running on the server as {view.job_id}.")
 
 
-def show_forecast_before_training(line: CommandLine, project_id: str, experiment_id: str) -> None:
-    """Print the forecast of a run that is about to start, when there is one; never stops the run."""
+def read_forecast_before_training(line: CommandLine, project_id: str, experiment_id: str) -> ForecastView | None:
+    """Return the forecast of a run that is about to start, None without one; never stops the run."""
     if line.is_json:
-        return
+        return None
     try:
-        view = line.client.experiments.read_forecast(project_id, experiment_id)
+        return line.client.experiments.read_forecast(project_id, experiment_id)
     except StudioApiError:
-        return  # what is wrong with the experiment, the start will say
-    for warning in view.warnings:
-        line.out.note(f"Warning: {warning}")
+        return None  # what is wrong with the experiment, the start will say
+
+
+def print_forecast_before_training(line: CommandLine, view: ForecastView) -> None:
+    """Print the forecast of a run, when there is one; its warnings are printed with those of the run."""
     if view.forecast is not None:
         line.out.text(f"Forecast: {view.message}")
         print_warnings(line, view.forecast)

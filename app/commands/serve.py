@@ -71,11 +71,13 @@ def read_settings(**changes: Any) -> Settings:
     from pydantic import ValidationError
 
     from app.config import Settings
+    from app.schemas.refusals import explain_refusal
 
     try:
         return Settings(**{key: value for key, value in changes.items() if value is not None})
     except ValidationError as error:
         problems = [
-            f"AI_STUDIO_{str(item['loc'][0]).upper()}: {item['msg']}".replace("\n", " ") for item in error.errors()
+            f"AI_STUDIO_{str(item['loc'][0]).upper()}: {explain_refusal(item)}".replace("\n", " ")
+            for item in error.errors()
         ]
         raise CommandError("Invalid settings:\n  " + "\n  ".join(problems)) from None

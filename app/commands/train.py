@@ -12,10 +12,11 @@ import typer
 
 from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
-from app.commands.following import follow
-from app.commands.forecast import show_forecast_before_training
+from app.commands.following import LAST_COLUMNS, follow
+from app.commands.forecast import print_forecast_before_training, read_forecast_before_training
 from app.commands.run_checks import print_checks, read_checks
 from app.commands.settings import parse_assignments, sort_settings
+from app.metric_text import show_metric
 from app.schemas.experiments import ExperimentRecord, RunStarted
 
 LOG_PAUSE_S = 1.0
@@ -194,7 +195,7 @@ def show_metrics(ctx: typer.Context, project: Project, experiment: Experiment) -
     line.out.document(record)
     epochs = [epoch.model_dump() for epoch in record.epochs]
     columns = list(dict.fromkeys(key for epoch in epochs for key in epoch))
-    line.out.table(columns, [[epoch.get(column) for column in columns] for epoch in epochs])
+    line.out.table(columns, [[_show_cell(column, epoch.get(column)) for column in columns] for epoch in epochs])
 
 
 @app.command("logs")
@@ -266,9 +267,14 @@ def _read_changes(settings: list[str] | None, split: str | None) -> dict[str, An
 
 
 def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
-    show_forecast_before_training(line, project_id, experiment_id)
+    view = read_forecast_before_training(line, project_id, experiment_id)
     start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
-    _show_run(line, project_id, start(project_id, experiment_id), detach)
+    started = start(project_id, experiment_id)  # what refuses the run is printed alone
+    if view is not None:
+        print_forecast_before_training(line, view)
+        warnings = dict.fromkeys([*view.warnings, *started.warnings])
+        started = started.model_copy(update={"warnings": list(warnings)})
+    _show_run(line, project_id, started, detach)
 
 
 def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: bool) -> None:
@@ -286,4 +292,8 @@ def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: b
 
 
 def _show_metrics(metrics: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in metrics.items()) or "-"
+    return ", ".join(f"{name} {show_metric(value)}" for name, value in metrics.items()) or "-"
+
+
+def _show_cell(column: str, value: Any) -> Any:
+    return show_metric(value) if isinstance(value, float) and column not in LAST_COLUMNS else value

@@ -20,7 +20,7 @@ def list_weights(ctx: typer.Context) -> None:
     line.out.document(found)
     line.out.text(f"Weights folder: {found.directory}")
     rows = [
-        (item.architecture, item.file, item.is_here, f"{item.size_mb:.1f} MB" if item.size_mb else "-", item.url)
+        (item.architecture, item.file, item.is_here, f"{item.size_mb:.1f} MiB" if item.size_mb else "-", item.url)
         for item in found.weights
     ]
     line.out.table(["architecture", "file", "there", "size", "download from"], rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from app.schemas.arithmetic import PRECISION_WORDS
 from app.schemas.comparison import ComparedExperiment, ComparisonNote
 
 # By the ids of a pair: images in common, and how many of them the first and the second were trained on.
@@ -45,7 +46,9 @@ def _note_precision(experiments: Sequence[ComparedExperiment]) -> list[Compariso
     known = [item for item in experiments if item.precision is not None]
     if len({item.precision for item in known}) < 2:
         return []
-    described = ", ".join(f"{item.name} in {item.precision}" for item in known)
+    described = ", ".join(
+        f"{item.name} in {PRECISION_WORDS.get(item.precision or '', item.precision)}" for item in known
+    )
     message = (
         f"They were trained with different precisions ({described}), and the best epoch was chosen in that precision. "
         "Evaluations use 32 bit."

@@ -17,6 +17,7 @@ from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
 from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
+from app.core.names_apart import tell_apart
 from app.core.paired_test import PairedResult, compare_correct, compare_errors, correct_for_pairs
 from app.core.setting_differences import find_differences
 from app.core.source_names import SourceNames
@@ -78,7 +79,8 @@ class ComparisonService:
         spec = self._lookup.find_spec(project_id)
         check_selection(query)
         basis = basis_of(spec.result_view)
-        sides = [self._read_side(project_id, spec, experiment_id) for experiment_id in query.experiments]
+        names = tell_apart(self._stores.experiments.read_all(project_id))
+        sides = [self._read_side(project_id, spec, names, experiment_id) for experiment_id in query.experiments]
         settings, num_equal = find_differences(self._read_all_settings(project_id, [side.record for side in sides]))
         pairs = self._test_pairs(sides, basis) if basis is not None else []
         tests = describe_tests(pairs, basis) if basis is not None else []
@@ -98,7 +100,7 @@ class ComparisonService:
             notes=note_differences([side.view for side in sides], _count_pairs(pairs)),
         )
 
-    def _read_side(self, project_id: str, spec: TaskSpec, experiment_id: str) -> _Side:
+    def _read_side(self, project_id: str, spec: TaskSpec, names: dict[str, str], experiment_id: str) -> _Side:
         record = self._lookup.find_experiment(project_id, experiment_id)
         evaluations = self._stores.evaluations
         completed = evaluations.read_completed(project_id, experiment_id)
@@ -107,7 +109,7 @@ class ComparisonService:
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
         view = ComparedExperiment(
             id=record.id,
-            name=record.name,
+            name=names.get(record.id, record.name),
             status=record.status,
             best_epoch=record.best_epoch,
             best_metric=record.best_metric,

@@ -11,6 +11,7 @@ from app.core.evaluation_leaks import estimate_leaks, read_leaks
 from app.core.evaluations import ACTIVE_STATUSES, EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
+from app.core.names_apart import tell_apart
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.schemas.evaluation import EvaluationRecord, ResultQuery, Subset
@@ -62,8 +63,9 @@ class EvaluationPageService:
         completed = [record for record in records if record.status == "completed"]
         newest = max(completed, key=lambda record: record.completed_at or "").id if completed else None
         completed.sort(key=lambda record: record.created_at, reverse=True)
+        names = tell_apart(records)
         return EvaluationListing(
-            experiments=[self._describe(project_id, record, task) for record in completed],
+            experiments=[self._describe(project_id, record, names[record.id], task) for record in completed],
             num_unfinished=len(records) - len(completed),
             selected_id=experiment_id or newest,
             task=task,
@@ -140,14 +142,14 @@ class EvaluationPageService:
             experiment_name=self._lookup.find_experiment(project_id, experiment_id).name,
         )
 
-    def _describe(self, project_id: str, record: ExperimentRecord, task: TaskInfo) -> EvaluatedExperiment:
+    def _describe(self, project_id: str, record: ExperimentRecord, name: str, task: TaskInfo) -> EvaluatedExperiment:
         view = self._evaluations.get_evaluation(project_id, record.id)
-        evaluation, name = view.evaluation, task.headline_metrics[0].name
+        evaluation, metric = view.evaluation, task.headline_metrics[0].name
         leaks = read_leaks(view.aggregate) if view.aggregate is not None else None
-        headline = (view.aggregate or {}).get(name)
+        headline = (view.aggregate or {}).get(metric)
         return EvaluatedExperiment(
             id=record.id,
-            name=record.name,
+            name=name,
             status=record.status,
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,

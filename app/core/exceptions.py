@@ -130,6 +130,7 @@ DocumentError = CorruptDocumentError
 
 def unusable_document(error: CorruptDocumentError) -> AIStudioError:
     """Return the error for a document that a request needs and that cannot be used."""
-    msg = f"{error.path.name} cannot be read: {error.reason}. GET /api/system/workspace lists such files."
-    is_of_disk = isinstance(error, UnreadableDocumentError) and error.is_of_disk
-    return StorageUnavailableError(msg) if is_of_disk else ConflictError(msg)
+    msg = f"{error.path.name} cannot be read: {error.reason}."
+    if isinstance(error, UnreadableDocumentError) and error.is_of_disk:
+        return StorageUnavailableError(f"{msg} Check the disk, then try again.")
+    return ConflictError(f"{msg} Correct or restore the file, then try again. The projects page lists all such files.")

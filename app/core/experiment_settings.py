@@ -10,6 +10,7 @@ from app.core.exceptions import ValidationFailedError, invalid_field
 from app.datasets.augmentation_catalog import find_augmentation_problems, simplify_params
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
+from app.schemas.refusals import explain_refusal
 from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
 from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
@@ -17,7 +18,6 @@ from app.tasks.base import TaskSpec
 M = TypeVar("M", bound=BaseModel)
 MAX_PROBLEMS = 100  # nobody reads more, and there can be tens of thousands
 GPU_PRECISIONS = frozenset({"16-mixed"})
-UNKNOWN_FIELD = "There is no such field or setting."
 
 
 MODEL_SETTINGS_AMONG_HYPERPARAMETERS = ("dropout",)
@@ -126,9 +126,9 @@ def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
         problems = [
             FieldProblem(
                 field=".".join([area, *(str(part) for part in item["loc"])]),
-                message=UNKNOWN_FIELD if item["type"] == "extra_forbidden" else item["msg"],
+                message=explain_refusal(item),
             )
-            for item in error.errors(include_url=False, include_context=False, include_input=False)[:MAX_PROBLEMS]
+            for item in error.errors(include_url=False, include_input=False)[:MAX_PROBLEMS]
         ]
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems) from error

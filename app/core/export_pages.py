@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError
 from app.core.exports import ACTIVE_STATUSES, ExportService
 from app.core.lookup import Lookup
+from app.core.names_apart import tell_apart
 from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
@@ -56,8 +57,9 @@ class ExportPageService:
         records = self._stores.experiments.read_all(project_id)[::-1]
         ready = [record for record in records if record.status == "completed"]
         first = next((record for record in ready if experiment_id in (None, record.id)), ready[0] if ready else None)
+        names = tell_apart(records)
         return ExportOffer(
-            candidates=[_describe_candidate(record) for record in records],
+            candidates=[_describe_candidate(record, names[record.id]) for record in records],
             model=self._describe_model(project_id, first) if first is not None else None,
             formats=self._exports.list_formats().formats,
         )
@@ -163,14 +165,14 @@ class ExportPageService:
 
 
 def _describe_entry(record: ExportRecord, experiments: Mapping[str, ExperimentRecord]) -> ExportEntry:
-    experiment, spec = experiments.get(record.experiment_id), get_format(record.format)
+    names, spec = tell_apart(experiments.values()), get_format(record.format)
     return ExportEntry(
         record=record,
         format_title=spec.display_name if spec is not None else record.format,
-        experiment_name=experiment.name if experiment is not None else None,
+        experiment_name=names.get(record.experiment_id),
     )
 
 
-def _describe_candidate(record: ExperimentRecord) -> ExportCandidate:
+def _describe_candidate(record: ExperimentRecord, name: str) -> ExportCandidate:
     reason = None if record.status == "completed" else f"{record.status}; only completed ones can be exported"
-    return ExportCandidate(id=record.id, name=record.name, status=record.status, reason=reason)
+    return ExportCandidate(id=record.id, name=name, status=record.status, reason=reason)

@@ -1,7 +1,7 @@
 """The arithmetic of a forecast: a workload and a measurement in, seconds and MiB out. Pure; reads nothing.
 
 A measurement of other settings of the same model on the same device is used as well, scaled by what is known to scale:
-images per second fall with the number of pixels, memory grows with pixels and batch.
+images per second fall with the number of pixels. How memory grows is in `forecast_memory.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from typing import Any
 
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.forecasts import ForecastParts
-
-FIXED_RAM_MB = 700.0
-"""What a job process holds before its first image: the interpreter and the libraries."""
 
 EVAL_PER_TRAIN = 3.0
 """Images per second of a forward pass over those of a training step, where validation was never measured."""
@@ -145,19 +142,8 @@ def find_assumptions(work: Workload, basis: Basis, decode_megapixels_per_s: floa
     if basis.pixel_factor != 1.0:
         notes.append("Speeds were scaled to this number of pixels.")
     if basis.memory_factor > 1.0:
-        notes.append("Memory was scaled to the pixels of a batch, which gives a high estimate.")
+        notes.append("Memory was scaled to the pixels of a batch. The run will probably need less.")
     return notes
-
-
-def scale_memory(basis: Basis) -> tuple[float, float | None]:
-    """Return main memory and the memory of a GPU at most, in MiB.
-
-    For less than was measured it stays as measured, because weights do not shrink with the batch.
-    """
-    known, factor = basis.measurement, max(1.0, basis.memory_factor)
-    if known.peak_vram_mb is not None:
-        return known.peak_ram_mb, known.peak_vram_mb * factor
-    return known.peak_ram_mb + (factor - 1.0) * max(0.0, known.peak_ram_mb - FIXED_RAM_MB), None
 
 
 def estimate_checkpoint_mb(parameters_m: float, hyperparameters: Mapping[str, Any], is_frozen: bool) -> float:
@@ -182,6 +168,11 @@ def find_decode_rate(device_name: str, measurements: Sequence[RunMeasurement]) -
     return latest.decode_megapixels_per_s if latest else None
 
 
+def count_pixels(key: MeasurementKey) -> int:
+    """Return the pixels of an image."""
+    return key.image_size[0] * key.image_size[1]
+
+
 def _divide(amount: float, rate: float | None) -> float:
     return amount / rate if rate else 0.0
 
@@ -195,7 +186,7 @@ def _compare(key: MeasurementKey, known: RunMeasurement) -> Basis:
     names = [name for name in _WEIGHTS if getattr(key, name) != getattr(other, name)]
     if not names:
         return Basis(known)
-    pixel_factor = _count_pixels(key) / _count_pixels(other)
+    pixel_factor = count_pixels(key) / count_pixels(other)
     batch_factor = key.batch_size / other.batch_size
     return Basis(
         known,
@@ -227,10 +218,6 @@ def _compare_speed(key: MeasurementKey, known: RunMeasurement) -> float:
     return max(own) / base if own and base else 1.0
 
 
-def _count_pixels(key: MeasurementKey) -> int:
-    return key.image_size[0] * key.image_size[1]
-
-
 def _describe(name: str, key: MeasurementKey, other: MeasurementKey) -> str:
     wanted, measured = (_show(getattr(item, name)) for item in (key, other))
     return f"{name} is {wanted} here, but was {measured} in the measurement."
@@ -238,5 +225,5 @@ def _describe(name: str, key: MeasurementKey, other: MeasurementKey) -> str:
 
 def _show(value: object) -> str:
     if isinstance(value, tuple):
-        return " x ".join(str(side) for side in value) + " px"
+        return " × ".join(str(side) for side in value) + " px"
     return str(value) or "none"

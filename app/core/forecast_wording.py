@@ -30,18 +30,19 @@ def describe_forecast(forecast: Forecast) -> str:
 
 def find_warnings(forecast: Forecast, free: FreeSpace, batch_size: int) -> list[str]:
     """Return a sentence for everything that may not fit, with what to change."""
-    advice = "choose a smaller batch_size" if batch_size > 1 else "choose a smaller image_size"
+    advice = "choose a smaller batch size" if batch_size > 1 else "choose a smaller image size"
     advice_ram = "close other programs" if forecast.vram_mb is not None else advice
     disk_mb = count_disk_mb(forecast)
+    # Scaled from other settings, memory is an upper limit, as disk always is.
+    verb = "may need up to" if forecast.basis.differences else "needs about"
     checks = (
-        ("memory", forecast.memory_mb, free.ram_mb, advice_ram),
-        ("GPU memory", forecast.vram_mb, free.vram_mb, advice),
-        ("disk", disk_mb, free.disk_mb, "free up disk space first"),
+        (verb, "memory", forecast.memory_mb, free.ram_mb, advice_ram),
+        (verb, "GPU memory", forecast.vram_mb, free.vram_mb, advice),
+        ("may need up to", "disk", disk_mb, free.disk_mb, "free up disk space first"),
     )
     return [
-        f"The run needs about {format_size(needed_mb)} of {what}, but only {format_size(free_mb)} are free: "
-        f"{what_to_do}."
-        for what, needed_mb, free_mb, what_to_do in checks
+        f"The run {needs} {format_size(needed_mb)} of {what}, but only {format_size(free_mb)} are free: {what_to_do}."
+        for needs, what, needed_mb, free_mb, what_to_do in checks
         if needed_mb is not None and free_mb is not None and needed_mb > free_mb
     ]
 

@@ -17,9 +17,9 @@ from app.core.forecast_formula import (
     estimate_checkpoint_mb,
     find_assumptions,
     find_decode_rate,
-    scale_memory,
     split_time,
 )
+from app.core.forecast_memory import scale_memory
 from app.core.forecast_wording import FreeSpace, describe_forecast, find_warnings
 from app.core.lookup import Lookup
 from app.core.stores import Stores
@@ -33,7 +33,6 @@ from app.schemas.forecasts import Forecast, ForecastBasis, ForecastStatus, Forec
 from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
 from app.schemas.payloads import TrainPayload
 from app.schemas.pixels import CURRENT, PixelReading
-from app.tasks.base import TaskSpec
 from app.tasks.registry import get_spec
 
 MIB = 2**20
@@ -53,6 +52,7 @@ class _Settings:
     preprocessing: Preprocessing
     key: MeasurementKey
     is_fill: bool
+    activation_bytes_per_pixel: float | None
 
 
 class Forecaster:
@@ -84,7 +84,8 @@ class Forecaster:
         entries = plan_entries(Kept(subsets["train"], scaled), Kept(subsets["val"], settings.preprocessing))
         uncached = count_uncached(payload.dataset, table, entries)
         work = _plan_work(settings, payload, uncached, len(subsets["train"]), len(subsets["val"]))
-        forecast = _compute(work, basis, find_decode_rate(settings.key.device_name, measurements))
+        decode_rate = find_decode_rate(settings.key.device_name, measurements)
+        forecast = _compute(settings, work, basis, decode_rate)
         changes = {
             "epochs_done": payload.recorded_epochs,
             "can_end_earlier": bool(settings.hyperparameters["early_stopping_patience"]) and work.epochs > 1,
@@ -138,15 +139,13 @@ def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Setting
     except ValueError:  # pydantic's ValidationError is one
         return None
     size = preprocessing.input_size
-    is_fill = _learns_by_fill(spec, payload.model.backbone)
+    architecture = next((item for item in spec.info.architectures if item.id == payload.model.backbone), None)
+    is_fill = architecture is not None and architecture.learns_by == "fill"
     num_devices = 1 if is_fill else count_devices(selected)  # a memory is filled by one device
     scale = plan_source_scale(payload, num_devices, is_fill=is_fill)
     key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices, scale)
-    return _Settings(hyperparameters, preprocessing, key, is_fill)
-
-
-def _learns_by_fill(spec: TaskSpec, backbone: str) -> bool:
-    return any(item.id == backbone and item.learns_by == "fill" for item in spec.info.architectures)
+    bytes_per_pixel = None if architecture is None else architecture.activation_bytes_per_pixel
+    return _Settings(hyperparameters, preprocessing, key, is_fill, bytes_per_pixel)
 
 
 def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
@@ -172,9 +171,9 @@ def _plan_work(
     )
 
 
-def _compute(work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
+def _compute(settings: _Settings, work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
     parts = split_time(work, basis, decode_megapixels_per_s)
-    memory_mb, vram_mb = scale_memory(basis)
+    memory_mb, vram_mb = scale_memory(settings.key, basis, settings.activation_bytes_per_pixel)
     known = basis.measurement
     return Forecast(
         duration_s=round(sum(parts.model_dump().values()), 3),

@@ -13,12 +13,13 @@ from app.core.exceptions import (
     DatasetUnreadableError,
     ExperimentNotFoundError,
     NotFoundError,
+    RunNotFoundError,
     SplitNotFoundError,
     StorageUnavailableError,
 )
 from app.core.stores import Stores
 from app.datasets.table import DatasetTable
-from app.schemas.experiments import CheckpointName, ExperimentRecord
+from app.schemas.experiments import CheckpointName, ExperimentRecord, RunRecord
 from app.schemas.projects import ProjectRecord
 from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError
 from app.storage.paths import UnsafePathError
@@ -53,14 +54,20 @@ class Lookup:
             return self._stores.datasets.read_table(project_id)
         except FileNotFoundError:
             msg = "This project has no dataset yet. Import images first."
+            if self._stores.paths.dataset_dir(project_id).is_dir():  # its document was moved away
+                damaged = "dataset.json is missing. Damaged files are moved to .corrupt."
+                msg = f"{damaged} Clear the dataset and import it again."
             raise DatasetNotImportedError(msg) from None
         except UnreadableDocumentError as error:
-            msg = f"The dataset cannot be read at the moment; nothing was changed: {error.reason}."
+            fix = "Check the disk" if error.is_of_disk else "Make the file readable"
+            msg = (
+                f"The dataset cannot be read at the moment ({error.reason}). Nothing was changed. {fix} and try again."
+            )
             raise (DatasetUnreadableError if error.is_of_disk else DatasetNotImportedError)(msg) from error
         except NewerDocumentError as error:
             raise DatasetNotImportedError(f"The dataset cannot be read and was not changed: {error.reason}.") from error
         except CorruptDocumentError as error:
-            msg = f"The dataset is damaged and was moved to .corrupt: {error.reason} Clear it and import it again."
+            msg = f"The dataset is damaged and was moved to .corrupt: {error.reason}. Clear it and import it again."
             raise DatasetNotImportedError(msg) from error
 
     def find_split(self, project_id: str, split_name: str) -> tuple[DatasetTable, int]:
@@ -102,6 +109,19 @@ class Lookup:
         except CorruptDocumentError as error:
             raise unusable(f"The experiment {experiment_id}", error, ExperimentNotFoundError) from error
 
+    def find_current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
+        """Return the current run of an experiment; raises RunNotFoundError."""
+        if record.current_run_id is None:
+            msg = "This experiment has no run yet."
+            raise RunNotFoundError(msg)
+        try:
+            return self._stores.experiments.read_run(project_id, record.id, record.current_run_id)
+        except FileNotFoundError:
+            msg = f"The run {record.current_run_id} no longer exists."
+            raise RunNotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error
+
     def find_checkpoint(self, project_id: str, record: ExperimentRecord, name: CheckpointName) -> Path:
         """Return the file of a checkpoint; raises CheckpointNotFoundError."""
         path = self._stores.experiments.checkpoint_path(project_id, record, name)
@@ -115,7 +135,8 @@ def unusable(what: str, error: CorruptDocumentError, lost: type[AIStudioError]) 
     """Return what a client is told of a document that cannot be used; `lost` is for one that was set aside."""
     if isinstance(error, UnreadableDocumentError):
         kind = StorageUnavailableError if error.is_of_disk else ConflictError
-        return kind(f"{what} cannot be read at the moment; nothing was changed: {error.reason}.")
+        fix = "Check the disk" if error.is_of_disk else "Make the file readable"
+        return kind(f"{what} cannot be read at the moment ({error.reason}). Nothing was changed. {fix} and try again.")
     if isinstance(error, NewerDocumentError):
         return ConflictError(f"{what} cannot be read and was not changed: {error.reason}.")
     return lost(f"{what} is damaged and was moved to .corrupt: {error.reason}")

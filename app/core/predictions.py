@@ -15,6 +15,7 @@ from app.core.exceptions import ConflictError, ValidationFailedError
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
+from app.core.names_apart import tell_apart
 from app.core.stores import Stores
 from app.durable import make_directory
 from app.schemas.common import new_id
@@ -87,15 +88,17 @@ class PredictionService:
     def list_models(self, project_id: str) -> list[AskableModel]:
         """Return the experiments of a project, oldest first, each with the reason why it cannot be asked."""
         self._lookup.find_project(project_id)
+        records = self._stores.experiments.read_all(project_id)
+        names = tell_apart(records)
         return [
             AskableModel(
                 id=record.id,
-                name=record.name,
+                name=names[record.id],
                 split_name=record.split_name,
                 best_metric=record.best_metric,
                 reason=self._find_reason(project_id, record),
             )
-            for record in self._stores.experiments.read_all(project_id)
+            for record in records
         ]
 
     def _find_reason(self, project_id: str, record: ExperimentRecord) -> str:

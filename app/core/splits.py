@@ -97,7 +97,9 @@ class SplitService:
             if (same := find_same_name(request.name, table.split_names)) is not None:
                 what = f"A split named {same!r} already exists and cannot be changed."
                 msg = f"{what} Choose another name, or delete that split."
-                raise ConflictError(msg, [FieldProblem(field="name", message="Another split already has this name.")])
+                raise ConflictError(
+                    msg, [FieldProblem(field="name", message="Another split has this name. Choose another one.")]
+                )
             drawn = self._draw(project_id, table, request)
             changed = self._stores.datasets.change_table(project_id, lambda current: add_split(current, request, drawn))
             users = self._find_users(project_id, request.name)

@@ -34,7 +34,9 @@ from app.core.project_list import ProjectListService
 from app.core.projects import ProjectService
 from app.core.retrying import Retry
 from app.core.run_checks import RunChecker
+from app.core.run_logs import RunLogService
 from app.core.run_observer import RunObserver
+from app.core.run_queue import RunQueueService
 from app.core.samples import SampleService
 from app.core.splits import SplitService
 from app.core.states import StateService
@@ -86,6 +88,8 @@ class Studio:
         self.experiments = ExperimentService(stores, bus, scheduler, gate, settings, self.weights, checker)
         self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
         self.training = TrainingService(stores, bus, scheduler, gate, settings, live, checker)
+        self.run_queue = RunQueueService(stores, bus, scheduler)
+        self.run_logs = RunLogService(stores)
         self.more_epochs = MoreEpochsService(stores, self.experiments, self.training)
         self.training_results = TrainingResultsService(stores, bus, scheduler, live, views)
         self.forecasts = ForecastService(stores, scheduler, gate, settings, checker)

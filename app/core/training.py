@@ -1,8 +1,7 @@
-"""Runs: starts, stops, pauses and resumes them. What a run reports is recorded by `run_observer.py`."""
+"""Runs: starts, stops, pauses and resumes them. `run_observer.py` records what they report."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from app.config import Settings
@@ -12,37 +11,30 @@ from app.core.events import EventBus
 from app.core.exceptions import (
     CheckpointNotFoundError,
     ConflictError,
-    RunNotFoundError,
     TrainingInProgressError,
 )
 from app.core.forecasting import Forecaster
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
-from app.core.lookup import Lookup, unusable
+from app.core.lookup import Lookup
 from app.core.payloads import TrainPayloads
 from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
-from app.schemas.events import ExperimentStatusChanged, QueueChanged, RunAsked, StageStatus
+from app.schemas.events import ExperimentStatusChanged, RunAsked, StageStatus
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
     EpochMetrics,
     ExperimentRecord,
-    LogChunk,
-    QueueEntry,
-    QueueList,
     RunRecord,
     RunStarted,
 )
 from app.schemas.jobs import JobCommand
 from app.schemas.payloads import TrainPayload
-from app.storage.json_store import CorruptDocumentError
-from app.storage.paths import UnsafePathError
 
 STARTABLE_STATUSES = frozenset({"created", "failed", "cancelled", "interrupted"})
 RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
-LOG_CHUNK_BYTES = 256 * 1024
 
 
 class TrainingService:
@@ -99,10 +91,14 @@ class TrainingService:
                 raise TrainingInProgressError(msg)
             if record.status not in RESUMABLE_STATUSES:
                 raise _refuse_continuing(project_id, record, "resumed")
-            run = self._current_run(project_id, record)
+            run = self._lookup.find_current_run(project_id, record)
             checkpoint = self._stores.experiments.checkpoint_path(project_id, record, "last")
             if checkpoint is None:
-                msg = "The run stopped before its first checkpoint, so it cannot be resumed. Restart it."
+                msg = (
+                    "The run stopped before its first checkpoint, so it cannot be resumed. Restart it."
+                    if run.started_at
+                    else "The run was never started, so it cannot be resumed. Train the experiment."
+                )
                 raise CheckpointNotFoundError(msg)
             self._check_settings(project_id, record, run)
             self._payloads.check_data(project_id, record)
@@ -196,69 +192,6 @@ class TrainingService:
         self._publish_status(project_id, updated)
         return updated
 
-    def read_log(self, project_id: str, experiment_id: str, offset: int) -> LogChunk:
-        """Return the log of the current run from a byte on; raises RunNotFoundError."""
-        record = self._lookup.find_experiment(project_id, experiment_id)
-        run = self._current_run(project_id, record)
-        path = self._stores.paths.run_dir(project_id, experiment_id, run.id) / "logs" / "training.log"
-        data = b""
-        if path.is_file():
-            with path.open("rb") as stream:
-                stream.seek(offset)
-                data = stream.read(LOG_CHUNK_BYTES)
-        is_full = len(data) == LOG_CHUNK_BYTES
-        if is_full and b"\n" in data:
-            data = data[: data.rindex(b"\n") + 1]  # so that no character is cut in two
-        return LogChunk(
-            text=data.decode("utf-8", "replace"),
-            offset=offset,
-            next_offset=offset + len(data),
-            is_complete=not is_full and record.status not in ACTIVE_EXPERIMENT_STATUSES,
-        )
-
-    def find_log(self, project_id: str, experiment_id: str, run_id: str | None = None) -> Path:
-        """Return the file of a run's log, of the current one by default; raises RunNotFoundError."""
-        record = self._lookup.find_experiment(project_id, experiment_id)
-        run_id = run_id or self._current_run(project_id, record).id
-        try:
-            path = self._stores.paths.run_dir(project_id, experiment_id, run_id) / "logs" / "training.log"
-        except UnsafePathError as error:
-            raise RunNotFoundError(str(error)) from error
-        if not path.is_file():
-            msg = "This run has no log."
-            raise RunNotFoundError(msg)
-        return path
-
-    def list_queue(self, project_id: str) -> QueueList:
-        """Return the runs of a project that wait, in their order."""
-        self._lookup.find_project(project_id)
-        entries: list[QueueEntry] = []
-        for job in self._scheduler.list_queue(project_id, "train"):
-            record = self._lookup.find_experiment(project_id, job.subject["experiment_id"])
-            entries.append(
-                QueueEntry(
-                    run_id=job.subject["run_id"],
-                    experiment_id=record.id,
-                    experiment_name=record.name,
-                    job_id=job.id,
-                    position=len(entries),
-                    created_at=job.created_at,
-                )
-            )
-        return QueueList(queue=entries)
-
-    def move_in_queue(self, project_id: str, run_id: str, position: int) -> QueueList:
-        """Give a waiting run another place among the runs of its project; raises RunNotFoundError."""
-        self._lookup.find_project(project_id)
-        for job in self._scheduler.list_queue(project_id, "train"):
-            if job.subject["run_id"] == run_id:
-                self._scheduler.move(job.id, position)
-                queue = self.list_queue(project_id)
-                announce(self._bus, project_id, QueueChanged(run_ids=[entry.run_id for entry in queue.queue]))
-                return queue
-        msg = f"The run {run_id} is not in the queue."
-        raise RunNotFoundError(msg)
-
     def _note_asked(self, project_id: str, run: RunRecord, command: JobCommand) -> None:
         self._live.ask(run.job_id or "", command)
         announce(self._bus, project_id, RunAsked(run_id=run.id, command=command), run_id=run.id, job_id=run.job_id)
@@ -270,7 +203,7 @@ class TrainingService:
             if record.status not in RESUMABLE_STATUSES:
                 msg = f"The experiment is now {record.status}."
                 raise ConflictError(msg)
-            run = self._current_run(project_id, record)
+            run = self._lookup.find_current_run(project_id, record)
             self._lookup.find_checkpoint(project_id, record, "best")
             epochs = experiments.read_metrics(project_id, experiment_id, run.id).epochs
             final = _final_metrics(epochs[-1]) if epochs else {}
@@ -326,28 +259,16 @@ class TrainingService:
         self._publish_status(project_id, updated)
         return RunStarted(experiment_id=record.id, run_id=run.id, status="pending", job_id=run.job_id)
 
-    def _current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
-        if record.current_run_id is None:
-            msg = "This experiment has no run yet."
-            raise RunNotFoundError(msg)
-        try:
-            return self._stores.experiments.read_run(project_id, record.id, record.current_run_id)
-        except FileNotFoundError:
-            msg = f"The run {record.current_run_id} no longer exists."
-            raise RunNotFoundError(msg) from None
-        except CorruptDocumentError as error:
-            raise unusable(f"The run {record.current_run_id}", error, RunNotFoundError) from error
-
     def _active(self, project_id: str, experiment_id: str) -> tuple[ExperimentRecord, RunRecord]:
         record = self._lookup.find_experiment(project_id, experiment_id)
         if record.status not in ACTIVE_EXPERIMENT_STATUSES:
             msg = f"No run of this experiment is pending or running; it is {record.status}."
             raise ConflictError(msg)
-        return record, self._current_run(project_id, record)
+        return record, self._lookup.find_current_run(project_id, record)
 
     def _answer(self, project_id: str, experiment_id: str) -> RunStarted:
         record = self._lookup.find_experiment(project_id, experiment_id)
-        run = self._current_run(project_id, record)
+        run = self._lookup.find_current_run(project_id, record)
         return RunStarted(experiment_id=experiment_id, run_id=run.id, status=record.status, job_id=run.job_id)
 
     def _publish_status(self, project_id: str, record: ExperimentRecord) -> None:

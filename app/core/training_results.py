@@ -198,10 +198,11 @@ def find_reasons(
     if status not in RESUMABLE_STATUSES:
         reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has no run to continue."
     else:
+        why = "The run stopped before its first checkpoint" if record.started_at else "The run was never started"
         if "last" not in checkpoints:
-            reasons["resume"] = "The run stopped before its first checkpoint, so it cannot be resumed."
+            reasons["resume"] = f"{why}, so it cannot be resumed."
         if "best" not in checkpoints:
-            reasons["keep"] = "The run stopped before its first checkpoint, so there is none to keep."
+            reasons["keep"] = f"{why}, so there is no checkpoint to keep."
     if status not in ENDED_STATUSES:
         reasons["restart"] = "There is no run to restart." if status == "created" else "Stop the run first."
     if not checkpoints:

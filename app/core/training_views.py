@@ -13,6 +13,7 @@ from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.metric_advice import MetricAdvisor
 from app.core.more_epochs import propose_epochs
+from app.core.names_apart import tell_apart
 from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.core.tasks import TaskService
@@ -80,6 +81,7 @@ class TrainingViewService:
         page = min(query.page, num_pages)
         positions, times_left = self._queue_positions(project_id), self._read_times_left(project_id)
         split_names, missing = self._read_splits(project_id)
+        names = tell_apart(records)
         return ExperimentRows(
             query=query,
             rows=[
@@ -94,6 +96,7 @@ class TrainingViewService:
             missing=missing,
             suggested_name=_suggest_name(records),
             split_names=split_names,
+            names={record.id: names[record.id] for record in matching},
         )
 
     def get_settings(self, project_id: str, experiment_id: str) -> SettingsView:

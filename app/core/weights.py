@@ -98,7 +98,9 @@ class WeightStore:
             )
         else:
             files = ", ".join(item.weights_file for item in known)
-            msg = f"This is no file of published weights (its SHA-256 begins with {digest[:8]}). Known files: {files}."
+            msg = (
+                f"This is not a file of published weights (its SHA-256 begins with {digest[:8]}). Known files: {files}."
+            )
         raise invalid_field("file", msg)
 
     def _describe(self, architecture: ArchitectureSpec) -> WeightsFileState:

@@ -267,7 +267,7 @@ def _resize(image: Image.Image, recipe: ResizeRecipe, input_size: tuple[int, int
         image = _letterbox(image, (recipe.size[0], recipe.size[1]), resample)
     if image.size != (input_size[1], input_size[0]):
         height, width = input_size
-        msg = f"The recipe gives {image.height} x {image.width} pixels, the model takes {height} x {width}."
+        msg = f"The recipe gives {image.height} × {image.width} pixels, the model takes {height} × {width}."
         raise ValueError(msg)
     return image
 
@@ -281,7 +281,7 @@ def _resize_shorter_side(image: Image.Image, side_px: int, resample: Image.Resam
 def _crop_centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     height, width = size
     if width > image.width or height > image.height:
-        msg = f"A crop of {height} x {width} pixels does not fit into {image.height} x {image.width}."
+        msg = f"A crop of {height} × {width} pixels does not fit into {image.height} × {image.width}."
         raise ValueError(msg)
     left, top = (image.width - width) // 2, (image.height - height) // 2
     return image.crop((left, top, left + width, top + height))
@@ -298,10 +298,10 @@ def _letterbox(image: Image.Image, size: tuple[int, int], resample: Image.Resamp
 
 def _check_size(width: int, height: int, max_side_px: int, max_pixels: int) -> None:
     if max(width, height) > max_side_px:
-        msg = f"{width} x {height} pixels; a side may have {max_side_px:,} at most."
+        msg = f"{width} × {height} pixels; a side may have {max_side_px:,} at most."
         raise UnreadableImageError(msg, "Scale the image down or cut it into tiles.")
     if width * height > max_pixels:
-        msg = f"{width} x {height} pixels are {width * height / 1e6:.0f} megapixels; the limit is {max_pixels / 1e6:g}."
+        msg = f"{width} × {height} pixels are {width * height / 1e6:.0f} megapixels; the limit is {max_pixels / 1e6:g}."
         raise UnreadableImageError(msg, "Scale the image down, or raise AI_STUDIO_MAX_PIXELS.")
     if width < 1 or height < 1:
         msg = "The image has no pixels."

@@ -80,7 +80,7 @@ def _resolve_size(side: int, mode: str, resize: Any, crop: Any) -> _Resolved:
         height, width = _pair(crop) if crop is not None else (resize_sides[0], resize_sides[0])
         shorter = min(resize_sides) if resize_sides else round(max(height, width) * _CROP_MARGIN)
         if shorter < max(height, width):
-            msg = f"CenterCrop takes {height} x {width} px, but Resize leaves a shorter side of only {shorter} px."
+            msg = f"CenterCrop takes {height} × {width} px, but Resize leaves a shorter side of only {shorter} px."
             raise ValueError(msg)
         return (height, width), "crop", [shorter]
     if mode == "crop":

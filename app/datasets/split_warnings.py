@@ -11,6 +11,7 @@ from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitRatios
 
 SUBSETS = ("train", "val", "test")
+_NAMES = {"train": "training", "val": "validation", "test": "test"}
 MIN_IMAGES = 3
 _MAX_NAMED_CLASSES = 10
 
@@ -86,11 +87,11 @@ def _explain_size(stats: SplitCounts, leaks: SplitLeaks, wanted: Sequence[str]) 
     number, found = count_used(stats), leaks.identical
     empty = [subset for subset in wanted if not getattr(stats, subset)]
     if number < MIN_IMAGES:
-        yield f"The split has fewer than {MIN_IMAGES} images ({number}): train, val and test need one each."
+        yield f"The split has only {count(number, 'image')}: training, validation and test need at least one each."
     elif empty:
         num_copies = found.images + found.images_together - found.groups - found.groups_together
         differ = f": only {number - num_copies:,} of the {number:,} images differ in content" if num_copies else ""
-        yield f"No image in {' and '.join(empty)}{differ}."
+        yield f"No {' or '.join(_NAMES[subset] for subset in empty)} images{differ}."
 
 
 def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -> Iterator[str]:
@@ -99,8 +100,10 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
         yield f"There is only one class ({next(iter(counts))}); training needs at least two classes."
     single = {name for name, of_class in counts.items() if count_used(of_class) == 1}
     if kept := sorted(name for name in single if counts[name].train):
-        has = "A class has only one image, which is" if len(kept) == 1 else "Classes with only one image each, which is"
-        yield f"{has} in train: {_join(kept)}."
+        if len(kept) == 1:
+            yield f"A class has only one image, which is a training image: {kept[0]}."
+        else:
+            yield f"Classes with only one image, which is a training image: {_join(kept)}."
     for subset in wanted:
         missing = sorted(
             name
@@ -109,7 +112,7 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
         )
         if missing:
             why = " The model cannot learn them." if subset == "train" else ""
-            yield f"No image in {subset} of: {_join(missing)}.{why}"
+            yield f"Classes without {_NAMES[subset]} images: {_join(missing)}.{why}"
     if twins := find_twins(sorted(counts)):
         pairs = _join([" and ".join(names) for names in twins])
         difference = " or ".join(sorted({describe_difference(names) for names in twins}))

@@ -100,7 +100,8 @@ def resolve_device(device: str) -> torch.device:
     index = int(device.removeprefix("gpu:"))
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index >= count:
-        msg = f"The device {device} does not exist; PyTorch sees {count} GPUs on this machine."
+        found = ", ".join(["cpu", *(f"gpu:{number}" for number in range(count))])
+        msg = f"The device {device} is not available on this machine. Available: {found}."
         raise JobFailure(msg, kind="GpuNotAvailable")
     return torch.device("cuda", index)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.export.catalog import FormatSpec
+from app.metric_text import show_metric
 from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeRecipe
 from app.schemas.pixels import PixelScale
 
@@ -135,18 +136,18 @@ def _usage(spec: FormatSpec) -> str:
 def _describe_resizing(recipe: ResizeRecipe, input_size: tuple[int, int], grey: int) -> str:
     height, width = input_size
     if recipe.mode == "stretch":
-        steps = f"Resize to {width} x {height} pixels (width x height). The aspect ratio is not kept."
+        steps = f"Resize to {width} × {height} pixels (width × height). The aspect ratio is not kept."
     elif recipe.mode == "crop":
         side = recipe.size[0]
         steps = (
             f"Resize so that the shorter side has {side} pixels; the longer one gets `{side} * longer / shorter`,\n"
-            f"rounded down. Then cut {width} x {height} pixels out of the middle: the left edge is at\n"
+            f"rounded down. Then cut {width} × {height} pixels out of the middle: the left edge is at\n"
             f"`(width - {width}) / 2` and the upper one at `(height - {height}) / 2`, both rounded down."
         )
     else:
         steps = (
             f"With `s = min({width} / width, {height} / height)` resize to `round(width * s)` x `round(height * s)`\n"
-            f"pixels, at least 1 each, halves rounded to the even number. Paste it into {width} x {height} pixels of\n"
+            f"pixels, at least 1 each, halves rounded to the even number. Paste it into {width} × {height} pixels of\n"
             f"grey level {grey}, the left edge at `({width} - new width) / 2` and the upper one at\n"
             f"`({height} - new height) / 2`, both rounded down."
         )
@@ -210,7 +211,7 @@ def _describe_copies(measurements: Sequence[Measurement]) -> list[str]:
         return []
     verb = "images is identical to a training image" if num_copies == 1 else "images are identical to training images"
     rest = [
-        f"{item.metric} {item.value_without_copies:.4g}"
+        f"{item.metric} {show_metric(item.value_without_copies)}"
         for item in measurements
         if item.value_without_copies is not None
     ]
@@ -223,11 +224,11 @@ def _measurement_row(item: Measurement) -> str:
     interval = (
         missing
         if item.low is None or item.high is None
-        else f"{item.low:.4g} to {item.high:.4g} ({item.level or 0.95:.0%})"
+        else f"{show_metric(item.low)} to {show_metric(item.high)} ({item.level or 0.95:.0%})"
     )
     images = f"{item.num_images} of {' and '.join(item.subsets)}"
     return (
-        f"| {item.metric} | {item.value:.4g} | {interval} | {images} | {_SOURCES[item.source]} "
+        f"| {item.metric} | {show_metric(item.value)} | {interval} | {images} | {_SOURCES[item.source]} "
         f"| {(item.measured_at or 'unknown')[:10]} |"
     )
 

@@ -108,7 +108,7 @@ def explain_refusal(certificate: ParityCertificate) -> str:
         parts.append(f"it gives the same prediction on only {certificate.agreement:.1%}")
     worst = ", ".join(f"{image.source_name or image.filename} ({image.diff:.3g})" for image in certificate.worst[:3])
     return (
-        f"The exported file gives different predictions than the model: {' and '.join(parts)} of "
+        f"The exported file does not match the model: {' and '.join(parts)} of "
         f"{certificate.num_images} images. The worst: {worst}."
     )
 

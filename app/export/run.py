@@ -113,7 +113,7 @@ def check_size(conversion: Conversion) -> None:
         with torch.inference_mode():
             conversion.model(conversion.example())
     except RuntimeError as error:
-        msg = f"The model cannot take images of {height} x {width} pixels: {str(error).splitlines()[0]}"
+        msg = f"The model cannot take images of {height} × {width} pixels: {str(error).splitlines()[0]}"
         raise JobFailure(msg) from error
 
 
@@ -136,9 +136,7 @@ def certify_file(
     certificate = certificate.model_copy(update={"reproducible": is_reproducible(trained.context.hyperparameters)})
     write_json(context.output_dir / "parity.json", certificate.model_dump())
     if not certificate.passed:
-        raise JobFailure(
-            certificate.reason or "The exported file gives different predictions than the model.", kind="ParityFailed"
-        )
+        raise JobFailure(certificate.reason or "The exported file does not match the model.", kind="ParityFailed")
     return certificate
 
 

@@ -13,6 +13,17 @@ SOURCE = "https://docs.pytorch.org/vision/stable/models.html"
 WEIGHTS_URL = "https://download.pytorch.org/models"
 """Folder that the files of published weights are downloaded from, unless a mirror is set."""
 
+ACTIVATION_BYTES_PER_PIXEL = {
+    "resnet18": 442,
+    "resnet34": 642,
+    "resnet50": 1712,
+    "efficientnet_b0": 1756,
+    "efficientnet_b3": 3395,
+    "mobilenet_v3_small": 321,
+    "mobilenet_v3_large": 878,
+}
+"""Bytes that autograd keeps of a training step in 32 bit, for each pixel of an image; a test counts them."""
+
 Profile = Literal["fast", "balanced", "accurate"]
 
 
@@ -34,6 +45,7 @@ def _published(
         source=SOURCE,
         licence=LICENCE,
         profile=profile,
+        activation_bytes_per_pixel=ACTIVATION_BYTES_PER_PIXEL[architecture],
         default_image_size=size,
         weights_file=f"{weights}.pth",
     )

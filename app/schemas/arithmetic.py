@@ -9,6 +9,8 @@ from pydantic import Field
 from app.schemas.common import FrozenModel, Size, Time
 
 UsedPrecision = Literal["32-true", "16-mixed", "bf16-mixed"]
+# As in the form of an experiment; only 32 needs its unit beside other words.
+PRECISION_WORDS: dict[str, str] = {"32-true": "32 bit", "16-mixed": "16-mixed", "bf16-mixed": "bf16-mixed"}
 UsedMemoryFormat = Literal["contiguous", "channels_last"]
 # Forecasts divide by these.
 Side = Annotated[int, Field(ge=1)]

@@ -16,14 +16,14 @@ ResizeMode = Literal["stretch", "crop", "letterbox"]
 
 
 class AugmentationPreviewRequest(StrictModel):
-    """A chain of transforms, saved or not, to be seen on training images of a split."""
+    """Transforms to show on training images of a split; they need not be saved."""
 
     split_name: KnownName
     entries: Entries = Field(description="Transforms of the training images, in their order.")
     val: Entries = Field(default_factory=list, description="Transforms of every other image: they decide the size.")
     image_size: int = Field(224, ge=16, le=2048, description="Side in pixels that images are resized to.")
     resize_mode: ResizeMode = "stretch"
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Another seed is another draw.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Start value of the random transforms.")
     num_images: int = Field(8, ge=1, le=12)
 
 
@@ -31,7 +31,7 @@ class PreviewSource(StrictModel):
     """An image to draw on; `path` is absolute."""
 
     filename: str
-    source_name: str = Field("", description="What it was called in the source that was imported.")
+    source_name: str = Field("", description="Its name in the source that was imported.")
     path: str
 
 
@@ -52,7 +52,7 @@ class PreviewImage(StrictModel):
     """One training image as a model would see it."""
 
     filename: str
-    source_name: str = Field("", description="What it was called in the source that was imported.")
+    source_name: str = Field("", description="Its name in the source that was imported.")
     data_url: str = Field(description="A small JPEG as an address of the scheme data.")
 
 

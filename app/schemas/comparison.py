@@ -26,9 +26,12 @@ class CompareQuery(QueryModel):
     """Which experiments, the first of them being what the others are measured against; and a page of images."""
 
     experiments: Annotated[list[ExperimentId], BeforeValidator(_split_commas)] = Field(
-        default_factory=list, description="2 to 6 ids, joined by commas or repeated; the first is the reference."
+        default_factory=list,
+        description="2 to 6 ids, separated by commas or as repeated parameters. The first is the reference.",
     )
-    only: ExperimentId | None = Field(None, description="Only images that this one alone gets right, or best.")
+    only: ExperimentId | None = Field(
+        None, description="Only images that this experiment alone predicts correctly, or with the smallest error."
+    )
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     page_size: Annotated[int, Field(ge=1, le=200)] = 24
 
@@ -45,10 +48,12 @@ class Figure(StrictModel):
 
 
 class ComparedExperiment(StrictModel):
-    """One side of a comparison."""
+    """An experiment in a comparison."""
 
     id: ExperimentId
-    name: str
+    name: str = Field(
+        description="Followed by the digits of the id where several experiments of the project share the name."
+    )
     status: ExperimentStatus
     best_epoch: int | None
     best_metric: dict[str, float]
@@ -111,13 +116,15 @@ class ComparisonNote(StrictModel):
 
 
 class ComparedImage(StrictModel):
-    """An image and what each experiment says of it."""
+    """An image and the prediction of each experiment."""
 
     filename: str
-    source_name: str = Field("", description="What it was called in the source that was imported.")
+    source_name: str = Field("", description="Its name in the source that was imported.")
     subset: str
     ground_truth: Any
-    best: list[ExperimentId] = Field(description="Those that get it right, or whose error is the least.")
+    best: list[ExperimentId] = Field(
+        description="The experiments with a correct prediction, or with the smallest error."
+    )
     results: dict[ExperimentId, dict[str, Any]] = Field(description="Rows of results.json.")
 
 
@@ -129,7 +136,9 @@ class ImagePage(StrictModel):
     total_items: int
     total_pages: int
     num_common: int = Field(description="Images that every evaluation measured.")
-    counts: dict[ExperimentId, int] = Field(description="How many images each of them alone gets right, or best.")
+    counts: dict[ExperimentId, int] = Field(
+        description="Number of images that each of them alone predicts correctly, or with the smallest error."
+    )
     items: list[ComparedImage]
 
 

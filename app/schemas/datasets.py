@@ -152,7 +152,7 @@ class UploadReceived(StrictModel):
 
 
 class UploadRemoved(StrictModel):
-    """Answer to an upload that was given up."""
+    """Response to a cancelled upload."""
 
     upload_id: UploadId
     removed: Literal[True] = True
@@ -169,7 +169,7 @@ class ImageItem(StrictModel):
     """One image in a page of images; sides in pixels."""
 
     filename: str
-    source_name: str = Field("", description="What it was called in the source that was imported.")
+    source_name: str = Field("", description="Its name in the source that was imported.")
     width: int
     height: int
     class_name: str | None
@@ -205,5 +205,5 @@ class ImageQuery(QueryModel):
     sort_order: Literal["asc", "desc"] = "asc"
     filter_class: FilterText = None
     search: FilterText = None
-    split_name: Annotated[SoughtName | None, Field(description="The first split when left out.")] = None
+    split_name: Annotated[SoughtName | None, Field(description="Default: the first split.")] = None
     subset: SplitValue | None = None

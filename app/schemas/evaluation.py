@@ -97,8 +97,12 @@ class ResultQuery(QueryModel):
     filter_class: FilterText = None
     filter_predicted: FilterText = None
     filter_subset: Subset | None = None
-    filter_confidence_above: Annotated[float | None, Field(ge=0, le=1, description="Not that itself.")] = None
-    filter_confidence_up_to: Annotated[float | None, Field(ge=0, le=1, description="With that itself.")] = None
+    filter_confidence_above: Annotated[
+        float | None, Field(ge=0, le=1, description="Only results with a higher confidence.")
+    ] = None
+    filter_confidence_up_to: Annotated[
+        float | None, Field(ge=0, le=1, description="Only results with this confidence or a lower one.")
+    ] = None
 
 
 class ResultPage(StrictModel):

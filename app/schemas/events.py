@@ -55,7 +55,7 @@ class StageStatus(Event):
 
 
 class WaitingConfirmation(Event):
-    """A stage waits for a person."""
+    """A stage that waits for confirmation."""
 
     type: Literal["WAITING_CONFIRMATION"] = "WAITING_CONFIRMATION"
     stage_id: StageId
@@ -464,7 +464,7 @@ class RunRecovered(Event):
     reason: Literal["loss_not_finite", "out_of_memory"]
     message: str
     epoch: int = Field(description="The epoch that it goes on in.")
-    batch: int = Field(description="The batches of it that were done before.")
+    batch: int = Field(description="Batches of this epoch that were finished before.")
     learning_rate: float
     micro_batch_size: int
 
@@ -474,7 +474,7 @@ class SkippedSample(FrozenModel):
 
     filename: str
     message: str
-    source_name: str = Field("", description="What it was called in the source that was imported.")
+    source_name: str = Field("", description="Its name in the source that was imported.")
 
 
 class SamplesSkipped(Event):

@@ -152,7 +152,7 @@ class ExperimentCreate(StrictModel):
 
     name: Name
     description: Description = None
-    split_name: KnownName | None = Field(None, description="The first split when left out.")
+    split_name: KnownName | None = Field(None, description="Default: the first split.")
     model: dict[str, Any] = Field(default_factory=dict)
     hyperparameters: dict[str, Any] = Field(default_factory=dict)
     augmentations: AugmentationSettings | None = None
@@ -172,11 +172,11 @@ class ExperimentUpdate(StrictModel):
 
 
 class RunRecovery(StrictModel):
-    """How a run that broke went on."""
+    """A failure after which a run continued."""
 
     message: str
-    epoch: int = Field(ge=0, description="The epoch that it went on in.")
-    batch: int = Field(ge=0, description="The batches of it that were done before.")
+    epoch: int = Field(ge=0, description="The epoch in which it continued.")
+    batch: int = Field(ge=0, description="Batches of this epoch that were finished before.")
     learning_rate: float
     micro_batch_size: int = Field(ge=1)
 
@@ -197,7 +197,9 @@ class RunRecord(StrictModel):
     skipped: list[dict[str, str]] = Field(
         default_factory=list, description="The first of them, with filename and message."
     )
-    recoveries: list[RunRecovery] = Field(default_factory=list, description="Each time that it broke and went on.")
+    recoveries: list[RunRecovery] = Field(
+        default_factory=list, description="Failures after which the run continued automatically."
+    )
     forecast_s: Size | None = Field(
         None, description="Time that was forecast at the start; from started_at to completed_at if never resumed."
     )
@@ -264,7 +266,7 @@ class ExperimentDeleted(StrictModel):
 
 
 class RunStarted(StrictModel):
-    """Answer to everything that changes what a run does."""
+    """Response to a request that starts or changes a run."""
 
     experiment_id: ExperimentId
     run_id: RunId
@@ -319,7 +321,7 @@ class LogChunk(StrictModel):
 
 
 class QueueEntry(StrictModel):
-    """A run that waits."""
+    """A queued run."""
 
     run_id: RunId
     experiment_id: ExperimentId
@@ -330,7 +332,7 @@ class QueueEntry(StrictModel):
 
 
 class QueueList(StrictModel):
-    """The runs that wait, first one next."""
+    """The queued runs in the order in which they will start."""
 
     queue: list[QueueEntry]
 

@@ -141,7 +141,7 @@ class WorstImage(StrictModel):
 
     filename: str
     diff: float
-    source_name: str = Field("", description="What it was called in the source that was imported.")
+    source_name: str = Field("", description="Its name in the source that was imported.")
 
 
 class ParityCertificate(StrictModel):

@@ -43,7 +43,7 @@ class ForecastBasis(StrictModel):
     source: Literal["run", "probe"]
     measured_at: str
     differences: list[str] = Field(
-        default_factory=list, description="Settings in which it was another, as sentences; none: measured as it is."
+        default_factory=list, description="How the measured settings differ, as sentences; empty if they are the same."
     )
 
 
@@ -77,7 +77,7 @@ class Forecast(StrictModel):
 
 
 class ForecastView(StrictModel):
-    """ready: measured with these settings here. estimated: scaled from others. needs_probe: nothing fits yet."""
+    """ready: measured with these settings. estimated: scaled from others. needs_probe: no measurement fits yet."""
 
     status: ForecastStatus
     forecast: Forecast | None = None

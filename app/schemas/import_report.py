@@ -20,7 +20,7 @@ _MOST_SHARE = 0.5
 
 
 class ImportProblem(StrictModel):
-    """One thing that is wrong in a source, and how to fix it."""
+    """One problem in a source, and how to fix it."""
 
     file: str = Field(description="Path inside the source, with a JSON pointer or a row number where one helps.")
     message: str

@@ -56,7 +56,7 @@ class IdenticalAcross(StrictModel):
 
 
 class SplitLeaks(StrictModel):
-    """What a split lets through from one subset to another; one field per way of finding it."""
+    """Images of a split that are in more than one subset, by how they were found."""
 
     identical: IdenticalAcross = Field(default_factory=lambda: IdenticalAcross())
 

@@ -30,7 +30,7 @@ _MAX_RAW_LENGTH = 8 * MAX_NAME_LENGTH
 def normalize_name(name: str) -> str:
     """Return a name in the composed form (NFC); raises ValueError that says which character is not allowed."""
     if not name:
-        msg = "This is needed."
+        msg = "This field is required."
         raise ValueError(msg)
     composed = compose(name)
     if len(composed) > MAX_NAME_LENGTH:

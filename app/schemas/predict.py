@@ -51,7 +51,7 @@ class PredictorState(StrictModel):
 
 
 class Prediction(StrictModel):
-    """What a model says of one image."""
+    """The prediction for one image."""
 
     experiment_id: ExperimentId
     annotation_kind: str

@@ -33,12 +33,12 @@ class RunCheck(StrictModel):
 
 
 class RunCheckList(StrictModel):
-    """Everything that is worth knowing before Train, errors first."""
+    """Problems and notes before training, errors first."""
 
     checks: list[RunCheck]
     can_train: bool = Field(description="Whether none of them is an error.")
     is_pending: bool = Field(
-        False, description="It is being found out whether missing weights can be downloaded; ask again in a second."
+        False, description="Whether missing weights can be downloaded is still being checked; ask again in a second."
     )
 
 
@@ -55,7 +55,7 @@ class WeightsFileState(StrictModel):
     file: str
     url: str = Field(description="Where a run downloads it from.")
     is_here: bool = Field(description="Whether the file is in the weights folder.")
-    size_mb: Size | None = Field(None, description="Size of the file in the weights folder.")
+    size_mb: Size | None = Field(None, description="Size of the file in the weights folder, in MiB.")
 
 
 class WeightsList(StrictModel):

@@ -42,7 +42,7 @@ class SplitPreviewRequest(StrictModel):
 
 
 class SplitCreate(SplitPreviewRequest):
-    """A split to be drawn and kept."""
+    """A new split."""
 
     name: Name
 
@@ -86,8 +86,8 @@ class SplitInfo(StrictModel):
     warnings: list[str] = Field(default_factory=list)
     leaks: SplitLeaks = Field(default_factory=lambda: SplitLeaks())
     is_imported: bool = Field(False, description="It was imported with the images.")
-    ratios: SplitRatios | None = Field(None, description="What it was drawn with.")
-    seed: int | None = Field(None, description="What it was drawn with.")
+    ratios: SplitRatios | None = Field(None, description="The value given when the split was created.")
+    seed: int | None = Field(None, description="The value given when the split was created.")
     created_at: str = ""
     experiments: list[SplitUser] = Field(default_factory=list, description="What uses it, oldest first.")
 

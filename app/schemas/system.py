@@ -29,7 +29,7 @@ class StreamHealth(StrictModel):
 
 
 class Health(StrictModel):
-    """Sign of life."""
+    """Response of a running server."""
 
     version: str
     workspace: str
@@ -60,7 +60,7 @@ class DeviceList(StrictModel):
 
 
 class HeldSpace(StrictModel):
-    """Room that one kind of leftovers takes, what is being worked on now included."""
+    """Disk space used by one kind of leftover files, including those in use at the moment."""
 
     kind: Literal["half_written", "upload", "staging", "job_file", "download", "trash", "set_aside"]
     title: str
@@ -82,5 +82,5 @@ class WorkspaceHealth(StrictModel):
     problem: str = Field("", description="Why nothing can be changed.")
     corrupt: list[CorruptDocument]
     held: list[HeldSpace] = Field(
-        default_factory=list, description="What takes room and nobody asked to keep; at most a minute old."
+        default_factory=list, description="Disk space used by leftover files, measured at most a minute ago."
     )

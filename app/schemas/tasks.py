@@ -31,6 +31,12 @@ class ArchitectureSpec(FrozenModel):
     source: str = Field(description="Where the score was published.")
     licence: str
     profile: Literal["fast", "balanced", "accurate"]
+    activation_bytes_per_pixel: float | None = Field(
+        None,
+        gt=0.0,
+        description="Bytes for each pixel of an image that a training step in 32 bit keeps for the backward pass; "
+        "None: unknown.",
+    )
     default_image_size: int = Field(224, description="Side in pixels that the published weights were trained at.")
     weights_file: str = Field("", description="File in the weight store that the published weights lie in.")
     learns_by: Literal["gradient", "fill"] = Field(

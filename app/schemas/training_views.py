@@ -52,6 +52,9 @@ class ExperimentRows(StrictModel):
     missing: Missing = Field(description="What has to be there before the first experiment.")
     suggested_name: str
     split_names: list[str]
+    names: dict[str, str] = Field(
+        description="The name to show by id: with the digits of the id where several share a name."
+    )
 
 
 class WeightsState(StrictModel):

@@ -24,6 +24,7 @@ from app.datasets.table import (
     Value,
 )
 from app.schemas.common import id_pattern, parse_time
+from app.schemas.refusals import explain_refusal
 from app.schemas.splits import SplitRatios
 from app.schemas.tasks import AnnotationKind
 from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
@@ -100,7 +101,7 @@ def _check_pixels(table: DatasetTable) -> str:
     try:
         reading_of(table)
     except ValidationError as error:
-        return f"pixel_scale: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+        return f"pixel_scale: {explain_refusal(error.errors(include_url=False, include_input=False)[0])}"
     return ""
 
 
@@ -110,7 +111,8 @@ def _check_ratios(table: DatasetTable) -> str:
             if split.ratios:
                 SplitRatios.model_validate(split.ratios)
         except ValidationError as error:
-            return f"splits.{split.name}.ratios: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+            reason = explain_refusal(error.errors(include_url=False, include_input=False)[0])
+            return f"splits.{split.name}.ratios: {reason}"
     return ""
 
 

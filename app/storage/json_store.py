@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from app.durable import sync_directory, write_bytes_durably
 from app.regular_files import NotRegularError, open_regular
+from app.schemas.refusals import explain_refusal
 
 logger = logging.getLogger(__name__)
 M = TypeVar("M", bound=BaseModel)
@@ -132,7 +133,8 @@ def read_model(path: Path, model: type[M]) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise CorruptDocumentError(path, f"{where}: {first['msg']}" if where else first["msg"]) from error
+        reason = explain_refusal(first).removesuffix(".")
+        raise CorruptDocumentError(path, f"{where}: {reason}" if where else reason) from error
     check_place(path, record)
     return record
 

@@ -14,7 +14,8 @@ def explain_read_only(root: Path) -> str:
     """Return why nothing in a workspace can be changed, empty when it can be; raises OSError on a disk that fails."""
     if not root.is_dir() or os.access(root, os.W_OK):
         return ""
-    return f"The workspace {root} is read-only: you can view everything, but change nothing."
+    what = f"The workspace {root} is read-only: you can view everything, but change nothing."
+    return f"{what} Make it writable to continue; no restart is needed."
 
 
 def explain_problem(root: Path) -> str:

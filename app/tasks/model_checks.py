@@ -97,7 +97,7 @@ def check_size(facts: RunFacts) -> Iterator[RunCheck]:
         level="warning",
         field="hyperparameters.image_size",
         title="The image size is too small for this model",
-        message=f"Images are resized to {facts.input_size[1]} x {facts.input_size[0]} pixels. {reason}. Use at least "
+        message=f"Images are resized to {facts.input_size[1]} × {facts.input_size[0]} pixels. {reason}. Use at least "
         f"{smallest} pixels.",
         fixes=[change_settings(f"Use {smallest} pixels", "hyperparameters", image_size=smallest)],
     )

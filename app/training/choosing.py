@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, MeasurementKey
+from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic, ArithmeticChoice, MeasurementKey
 from app.training.arithmetic import (
     ArithmeticRequest,
     default_arithmetic,
@@ -153,7 +153,8 @@ def _take_saved(request: ArithmeticRequest, saved: Mapping[str, Any]) -> Arithme
 
 def _explain_change(request: ArithmeticRequest, saved: Arithmetic, fitting: Arithmetic) -> str:
     then, now = (
-        f"{each.precision}, {each.memory_format}{', compiled' * each.is_compiled}" for each in (saved, fitting)
+        f"{PRECISION_WORDS[each.precision]}, {each.memory_format}{', compiled' * each.is_compiled}"
+        for each in (saved, fitting)
     )
     return f"The checkpoint was trained in {then}; on {request.hardware.names[0]} the run continues in {now}."
 

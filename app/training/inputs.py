@@ -19,6 +19,7 @@ from app.datasets.run_data import read_run_data
 from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, hash_content, hash_split, select_subset
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
+from app.schemas.refusals import explain_refusal
 from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
@@ -164,8 +165,8 @@ def _complete_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> dict[str
     try:
         hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        msg = f"The hyperparameters are not acceptable. {problems}."
+        problems = " ".join(f"{'.'.join(map(str, item['loc']))}: {explain_refusal(item)}" for item in error.errors())
+        msg = f"The hyperparameters are not acceptable. {problems}"
         raise JobFailure(msg) from error
     if hyperparameters["checkpoint_metric"] not in spec.checkpoint_metrics:
         wanted = hyperparameters["checkpoint_metric"]

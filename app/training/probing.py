@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate
+from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic, ArithmeticChoice, Candidate
 from app.training.arithmetic import (
     LEAD,
     ArithmeticRequest,
@@ -241,7 +241,7 @@ def _compare_words(winner: Measured, other: Measured) -> str:
 
 
 def _name(arithmetic: Arithmetic) -> str:
-    words: list[str] = [arithmetic.precision, arithmetic.memory_format]
+    words: list[str] = [PRECISION_WORDS[arithmetic.precision], arithmetic.memory_format]
     words.append("fused optimizer" if arithmetic.is_optimizer_fused else "plain optimizer")
     if arithmetic.is_compiled:
         words.append("compiled")

@@ -55,7 +55,7 @@ def as_broken(error: BaseException) -> RunBroken | None:
     if isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and _DEVICE_MEMORY.search(text)):
         return RunBroken("out_of_memory", "The GPU ran out of memory.")
     if isinstance(error, RuntimeError) and _DRIVER_MEMORY.search(text):
-        return RunBroken("out_of_memory", "The GPU's driver ran out of memory, the GPU's or the computer's.")
+        return RunBroken("out_of_memory", "The GPU driver ran out of memory, either the GPU's or the computer's.")
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _HOST_MEMORY.search(text)):
         return RunBroken("out_of_memory", "The computer ran out of memory.")
     return None

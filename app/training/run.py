@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.datasets.reading import ImageReadError
+from app.metric_text import show_metric
 from app.plurals import count
 from app.schemas.events import StageStatus, TrainRunStarted
 from app.schemas.job_context import JobContext, JobFailure
@@ -81,7 +82,7 @@ def _summarise(fitted: Fitted, hardware: Hardware) -> dict[str, Any]:
         "reading": live.data.describe_reading(),
         "measurement": None if measurement is None else measurement.model_dump(mode="json"),
     }
-    best = ", ".join(f"{name} {value:.4g}" for name, value in state.best_metric.items()) or "not measured"
+    best = ", ".join(f"{name} {show_metric(value)}" for name, value in state.best_metric.items()) or "not measured"
     ended = f"{outcome.capitalize()} after {count(state.epochs_done, 'epoch')}"
     live.reporter.write(f"{ended}; best epoch {state.best_epoch}: {best}")
     if fitted.failure is not None:

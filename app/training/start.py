@@ -13,7 +13,7 @@ import torch
 from app.datasets.augmenting.chain import BatchAugmentation
 from app.datasets.pacing import Pace
 from app.models.weights import watch_downloads
-from app.schemas.arithmetic import Arithmetic
+from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, raise_if_cancelled
 from app.tasks.run_checks import list_run_checks
@@ -169,7 +169,8 @@ def announce_run(start: RunStart, live: LiveRun) -> None:
 def _log_start(start: RunStart, live: LiveRun) -> None:
     inputs, log, arithmetic = live.inputs, live.reporter.log, live.choice.chosen
     counts = ", ".join(f"{len(rows):,} {_SUBSETS.get(subset, subset)}" for subset, rows in inputs.subsets.items())
-    log(f"Training on {', '.join(start.hardware.names)} with precision {arithmetic.precision}; images: {counts}.")
+    precision = PRECISION_WORDS[arithmetic.precision]
+    log(f"Training on {', '.join(start.hardware.names)} with precision {precision}; images: {counts}.")
     if live.choice.reason:
         log(live.choice.reason)
     for note in live.data.notes:

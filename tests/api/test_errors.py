@@ -139,14 +139,14 @@ def test_fields_are_named_without_the_refused_values() -> None:
             {"loc": ("body", "ratios", "train"), "msg": "Value error, Too much.", "type": "value_error"},
             {"loc": ("body",), "msg": "Field required", "type": "missing"},
             {"loc": ("body", 17), "msg": "JSON decode error", "type": "json_invalid"},
-            {"loc": ("query", "page"), "msg": "Bad.", "type": "int_parsing"},
+            {"loc": ("query", "page"), "msg": "Input should be 3", "type": "int_parsing"},
         ]
     )
     assert [(problem.field, problem.message) for problem in problems] == [
         ("ratios.train", "Too much."),
         ("body", "This field is required."),
-        ("body", "JSON decode error"),
-        ("page", "Bad."),
+        ("body", "This is not valid JSON."),
+        ("page", "This must be a whole number."),
     ]
 
 

@@ -73,7 +73,7 @@ def test_model_is_exported_downloaded_and_deleted_by_clicks(
     form.get_by_role("button", name="Export model", exact=True).click()
     expect(page.get_by_role("heading", name="Mine as ONNX")).to_be_visible()
     expect(page.locator(".certificate__sentence")).to_contain_text("passed", timeout=END_S * 1000)
-    expect(page.get_by_text("48 x 40 px")).to_be_visible()
+    expect(page.get_by_text("48 × 40 px")).to_be_visible()
     assert "?export=export-" in page.url
     check_axe(page)
     check_layout(watched, 40)

@@ -51,7 +51,7 @@ def test_a_first_visit_reaches_a_trained_model_by_two_presses(first_visit: Watch
     first_visit.open("/")
     page.get_by_role("button", name="Try the sample project").click()
     expect(page).to_have_url(re.compile(r"/projects/proj-[0-9a-f]{8}/start$"))
-    expect(page.locator("#first-steps")).to_contain_text("Next: train")
+    expect(page.locator("#first-steps")).to_contain_text("Next: train", timeout=30_000)
     project = page.url.split("/")[-2]
     train = page.get_by_role("button", name="Train Small network")
     expect(train).to_be_visible(timeout=30_000)

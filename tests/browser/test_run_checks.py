@@ -89,7 +89,7 @@ def test_missing_weights_are_added_from_a_file(
     page.get_by_label("Pretrained", exact=True).check()
     missing = notice(page, "Pretrained weights are missing")
     expect(missing).to_contain_text("cannot be reached from here, so the run would fail")
-    for content, words in ((b"something else", "no file of published weights"), (CONTENT, f"Added {name}")):
+    for content, words in ((b"something else", "not a file of published weights"), (CONTENT, f"Added {name}")):
         path = tmp_path / "downloaded (1).pth"
         path.write_bytes(content)
         with page.expect_file_chooser() as chosen:

@@ -143,3 +143,15 @@ def test_looking_again_and_again_starts_one_search_only(watched: Watched) -> Non
     page.get_by_role("button", name="Try now").click()
     expect(page.locator("#server-gone")).to_be_hidden()
     watched.forgive("ERR_FAILED")
+
+
+def test_the_tab_key_begins_at_the_top_of_a_page_of_a_project(watched: Watched, add_project: list[str]) -> None:
+    watched.open(f"/projects/{add_project[0]}/playground")
+    watched.page.keyboard.press("Tab")
+    assert watched.page.evaluate("document.activeElement.textContent").strip() == "Skip to main content"
+    row = watched.page.locator(".project-tabs").bounding_box()
+    tab = watched.page.locator('.project-tabs [aria-current="page"]').bounding_box()
+    assert row is not None
+    assert tab is not None
+    assert row["x"] <= tab["x"] + 1
+    assert tab["x"] + tab["width"] <= row["x"] + row["width"] + 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import CommandRunner
 from tests.client.fakes import EID, JID, PID, forecast, job, refused
 
@@ -47,6 +49,16 @@ def test_training_says_what_is_forecast_before_it_starts(studio: CommandRunner) 
     assert outcome.out.startswith("Forecast: About 12 min.\n")
     assert "Warning:" in outcome.err
     assert list_requests(studio) == [f"GET {FORECAST}", f"POST {EXPERIMENT}/train"]
+
+
+@pytest.mark.parametrize("command", ["start", "resume"])
+def test_a_refused_run_has_no_forecast_and_no_warnings(studio: CommandRunner, command: str) -> None:
+    action = "train" if command == "start" else command
+    studio.server.on(f"GET {FORECAST}", forecast("estimated") | {"warnings": ["Very few steps."]})
+    studio.server.on(f"POST {EXPERIMENT}/{action}", refused("CONFLICT", "It is completed.", 409))
+    outcome = studio("train", command, PID, EID)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == "Error: It is completed. (CONFLICT, HTTP 409)\n"
 
 
 def test_without_a_forecast_training_starts_in_silence(studio: CommandRunner) -> None:

@@ -47,7 +47,7 @@ def test_an_import_waits_for_its_job_and_prints_what_is_there(studio: CommandRun
     studio.server.on(f"GET /api/datasets/{PID}", dataset(problems=problems, num_problems=1))
     outcome = studio("dataset", "import", PID, str(tmp_path))
     assert outcome.code == 0
-    assert "12 images, 8x8 to 9x9 px, PNG. Format: Image folders." in outcome.out
+    assert "12 images, 8 × 8 to 9 × 9 px, PNG. Format: Image folders." in outcome.out
     assert "Replace it." in outcome.out
     assert "Import: 1/2 Reading" in outcome.err
 
@@ -136,7 +136,7 @@ def test_train_run_creates_starts_and_follows(studio: CommandRunner) -> None:
     assert outcome.code == 0
     body = studio.server.body(0)
     assert (body["hyperparameters"], body["model"]) == ({"max_epochs": 1}, {"pretrained": False})
-    assert "Epoch 1: train_loss 0.5000  val_loss 0.2500  val_f1 0.7500  1.5 s" in outcome.err
+    assert "Epoch 1: train_loss 0.500  val_loss 0.250  val_f1 0.750  1.5 s" in outcome.err
     assert "completed" in outcome.out
 
 
@@ -192,7 +192,7 @@ def test_metrics_and_logs_are_printed(studio: CommandRunner) -> None:
 def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/training/{PID}/experiments", {"experiments": [experiment(best_metric={"val_f1": 0.5})]})
     studio.server.on(f"GET {EXPERIMENT}", experiment())
-    assert "val_f1 0.5000" in studio("train", "list", PID).out
+    assert "val_f1 0.500" in studio("train", "list", PID).out
     assert studio("train", "status", PID, "First", "--json").document["id"] == EID
 
 
@@ -209,7 +209,7 @@ def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> N
     assert "40 images can miss it." in outcome.out
     assert "unseen_share" not in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
-    assert "0.9500 to 0.9900" in outcome.out
+    assert "0.950 to 0.990" in outcome.out
     assert outcome.out.index("accuracy") < outcome.out.index("loss")
     assert "support" in outcome.out
 
@@ -342,7 +342,7 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     studio.server.on(f"GET /api/compare/{PID}", comparison())
     outcome = studio("compare", PID, EID, OTHER_EID)
     assert "Second is better than First on the 1,200 images evaluated by both (p = 0.01)." in outcome.out
-    assert "0.8000 (0.7500 to 0.8500)" in outcome.out
+    assert "0.800 (0.750 to 0.850)" in outcome.out
     assert "1,200 images can miss something." in outcome.out
     assert "hyperparameters.seed" in outcome.out
     assert "Best and last." in outcome.out
@@ -371,8 +371,8 @@ def test_an_evaluation_of_copies_prints_the_figures_without_them(studio: Command
     outcome = studio("evaluate", "show", PID, EID)
     assert "8 of the 12 evaluated images are identical to training images." in outcome.err
     assert "metric without them" in outcome.out
-    assert "0.5125" in outcome.out
-    assert "0.3000 to 0.7000" in outcome.out
+    assert "0.512" in outcome.out
+    assert "0.300 to 0.700" in outcome.out
     assert "not enough images" in outcome.out
 
 

@@ -23,7 +23,7 @@ def test_weights_are_listed_with_where_they_come_from(studio: CommandRunner) -> 
     studio.server.on("GET /api/weights", {"directory": "/w/weights", "weights": [HERE, MISSING]})
     outcome = studio("weights", "list")
     assert outcome.code == 0
-    for text in ("/w/weights", "resnet18", "44.7 MB", f"https://weights.test/{FILE}", "yes", "no"):
+    for text in ("/w/weights", "resnet18", "44.7 MiB", f"https://weights.test/{FILE}", "yes", "no"):
         assert text in outcome.out
     assert [item["is_here"] for item in studio("weights", "list", "--json").document["weights"]] == [True, False]
 
@@ -41,10 +41,10 @@ def test_a_file_is_sent_as_it_is(studio: CommandRunner, tmp_path: Path) -> None:
 
 def test_what_is_no_weights_file_is_refused(studio: CommandRunner, tmp_path: Path) -> None:
     (tmp_path / "a.pth").write_bytes(b"x")
-    details = [{"field": "file", "message": "This is no file of published weights."}]
+    details = [{"field": "file", "message": "This is not a file of published weights."}]
     studio.server.on("POST /api/weights", refused("VALIDATION_ERROR", "Request validation failed.", 422, details))
     outcome = studio("weights", "add", str(tmp_path / "a.pth"))
-    assert (outcome.code, "This is no file of published weights." in outcome.err) == (1, True)
+    assert (outcome.code, "This is not a file of published weights." in outcome.err) == (1, True)
     assert studio("weights", "add", str(tmp_path / "missing.pth")).code == 2
     assert studio("weights", "add", str(tmp_path)).code == 2
     assert len(studio.server.requests) == 1

@@ -177,7 +177,7 @@ def forecast(status: str = "ready", **changes: Any) -> dict[str, Any]:
         "memory_mb": 9318.4,
         "disk_cache_mb": 1.0,
         "basis": {"source": "run", "measured_at": NOW, "differences": []},
-        "warnings": ["The run needs about 9.1 GiB of memory, but only 6.2 GiB are free: choose a smaller batch_size."],
+        "warnings": ["The run needs about 9.1 GiB of memory, but only 6.2 GiB are free: choose a smaller batch size."],
     }
     is_known = status != "needs_probe"
     message = "About 12 min." if is_known else "Nothing was measured yet."

@@ -123,7 +123,7 @@ def test_precisions_that_auto_came_to_are_noted(studio: Studio, imported_id: str
         studio._stores.experiments.write_run_config(imported_id, config)
     found = compare(studio, imported_id, *(record.id for record in records))
     (note,) = [note for note in found.notes if note.code == "different_precision"]
-    assert "(A in bf16-mixed, B in 32-true)" in note.message
+    assert "(A in bf16-mixed, B in 32 bit)" in note.message
     assert note.experiments == [record.id for record in records[:2]]
     same = compare(studio, imported_id, records[1].id, records[2].id)
     assert "different_precision" not in codes(same)

@@ -15,7 +15,6 @@ from app.core.forecast_formula import (
     estimate_checkpoint_mb,
     find_assumptions,
     find_decode_rate,
-    scale_memory,
     split_time,
 )
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, MeasurementKey, RunMeasurement
@@ -95,13 +94,12 @@ def test_without_a_cache_images_are_read_in_every_epoch() -> None:
     assert split_time(partly, basis, 10.0).caching_s == 0.8 + 5 * 0.2
 
 
-def test_another_image_size_scales_speed_and_memory_by_pixels() -> None:
+def test_another_image_size_scales_speed_by_pixels() -> None:
     basis = choose(make_key(image_size=(400, 400)), make_measurement())
     parts = split_time(Workload(num_train=200, num_val=100, epochs=1), basis, None)
     assert (parts.training_s, parts.validation_s) == (40.0, 8.0)
     assert parts.probe_s == 6.0  # other settings are tried anew
-    assert scale_memory(basis) == (1700.0 + 3 * 1000.0, None)
-    assert basis.differences == ("image_size is 400 x 400 px here, but was 200 x 200 px in the measurement.",)
+    assert basis.differences == ("image_size is 400 × 400 px here, but was 200 × 200 px in the measurement.",)
 
 
 def test_features_scale_with_pixels_and_the_head_does_not() -> None:
@@ -111,11 +109,8 @@ def test_features_scale_with_pixels_and_the_head_does_not() -> None:
     assert (parts.features_s, parts.training_s) == (10.0, 1.0)
 
 
-def test_another_batch_size_scales_memory_only_and_never_down() -> None:
-    known = make_measurement(peak_vram_mb=2000.0)
-    larger, smaller = choose(make_key(batch_size=64), known), choose(make_key(batch_size=8), known)
-    assert scale_memory(larger) == (1700.0, 4000.0)
-    assert scale_memory(smaller) == (1700.0, 2000.0)
+def test_another_batch_size_takes_the_same_time_for_an_image() -> None:
+    larger, smaller = (choose(make_key(batch_size=size), make_measurement()) for size in (64, 8))
     work = Workload(num_train=200, num_val=0, epochs=1)
     assert split_time(work, larger, None).training_s == split_time(work, smaller, None).training_s == 10.0
 

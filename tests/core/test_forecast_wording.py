@@ -51,10 +51,19 @@ def test_nothing_is_said_where_everything_fits() -> None:
 def test_memory_that_is_not_free_is_named_with_what_to_change() -> None:
     warnings = find_warnings(make_forecast(), FreeSpace(ram_mb=6348.8, disk_mb=1e6), 32)
     assert warnings == [
-        "The run needs about 9.1 GiB of memory, but only 6.2 GiB are free: choose a smaller batch_size.",
+        "The run needs about 9.1 GiB of memory, but only 6.2 GiB are free: choose a smaller batch size.",
     ]
     (alone,) = find_warnings(make_forecast(), FreeSpace(ram_mb=6348.8, disk_mb=1e6), 1)
-    assert alone.endswith("choose a smaller image_size.")
+    assert alone.endswith("choose a smaller image size.")
+
+
+def test_memory_that_was_scaled_from_other_settings_is_an_upper_limit() -> None:
+    basis = ForecastBasis(source="run", measured_at="2026-01-02", differences=["x"])
+    warnings = find_warnings(make_forecast(basis=basis, vram_mb=600.0), FreeSpace(6348.8, 1e6, 500.0), 32)
+    assert [warning.partition(", but")[0] for warning in warnings] == [
+        "The run may need up to 9.1 GiB of memory",
+        "The run may need up to 600 MiB of GPU memory",
+    ]
 
 
 def test_a_gpu_and_the_disk_are_looked_at_too() -> None:

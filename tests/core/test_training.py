@@ -12,7 +12,6 @@ from app.core.exceptions import (
     ConflictError,
     DatasetNotImportedError,
     GpuNotAvailableError,
-    RunNotFoundError,
     SplitNotFoundError,
     TrainingInProgressError,
 )
@@ -190,29 +189,14 @@ def test_nothing_to_resume_is_said(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=13)
     with pytest.raises(ConflictError):
         studio.training.resume_training(imported_id, record.id)
-    with pytest.raises(RunNotFoundError):
-        studio.training.read_log(imported_id, record.id, 0)
     train_to_end(studio, imported_id, record)
     with pytest.raises(CheckpointNotFoundError, match="Restart it"):
         studio.training.resume_training(imported_id, record.id)
 
 
-def test_runs_wait_in_a_queue_that_can_be_reordered(studio: Studio, imported_id: str) -> None:
-    running = create_experiment(studio, imported_id, "running", seed=14)
-    studio.training.start_training(imported_id, running.id)
-    waiting = [create_experiment(studio, imported_id, f"waiting {number}") for number in range(3)]
-    runs = [studio.training.start_training(imported_id, record.id).run_id for record in waiting]
-    assert [entry.run_id for entry in studio.training.list_queue(imported_id).queue] == runs
-    moved = studio.training.move_in_queue(imported_id, runs[2], 0)
-    assert [entry.run_id for entry in moved.queue] == [runs[2], runs[0], runs[1]]
-    studio.training.stop_training(imported_id, waiting[0].id, keep=False)
-    assert studio.experiments.get_experiment(imported_id, waiting[0].id).status == "cancelled"
-    studio.training.stop_training(imported_id, running.id, keep=False)
-
-
 def test_restart_returns_the_record_to_created(studio: Studio, imported_id: str) -> None:
     record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    with pytest.raises(ConflictError, match="Restart"):
+    with pytest.raises(ConflictError, match="restart or duplicate it"):
         studio.training.start_training(imported_id, record.id)
     fresh = studio.training.restart_experiment(imported_id, record.id)
     assert (fresh.status, fresh.best_metric, fresh.checkpoints) == ("created", {}, {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from app.core.exceptions import CheckpointNotFoundError, ConflictError, RunNotFoundError
+from app.core.exceptions import CheckpointNotFoundError, ConflictError
 from app.core.live_figures import LiveFigures
 from app.core.studio import Studio
 from app.core.training_results import find_best_epoch, find_reasons
@@ -74,6 +74,15 @@ def test_actions_of_each_state(studio: Studio, imported_id: str, status: Experim
     assert all(reason.endswith(".") for reason in [*reasons.values(), *without.values()])
 
 
+def test_a_run_that_never_started_is_not_said_to_have_stopped(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id).model_copy(update={"status": "cancelled"})
+    reasons = find_reasons(record, {}, RunFigures())
+    assert reasons["resume"] == "The run was never started, so it cannot be resumed."
+    assert reasons["keep"] == "The run was never started, so there is no checkpoint to keep."
+    stopped = find_reasons(record.model_copy(update={"started_at": record.created_at}), {}, RunFigures())
+    assert stopped["resume"] == "The run stopped before its first checkpoint, so it cannot be resumed."
+
+
 def test_what_was_asked_is_seen_by_all_and_not_asked_again(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id, seed=14)
     started = studio.training.start_training(imported_id, record.id)
@@ -93,7 +102,7 @@ def test_waiting_run_knows_its_place_and_what_it_waits_for(studio: Studio, impor
     assert [entry.experiment_name for entry in queue.entries] == ["b", "c"]
     assert queue.num_before == 1
     assert [(blocker.kind, blocker.experiment_name) for blocker in queue.blockers] == [("train", "a")]
-    studio.training.move_in_queue(imported_id, waiting[1].run_id, 0)
+    studio.run_queue.move_in_queue(imported_id, waiting[1].run_id, 0)
     moved = [line for line in studio.bus.read(imported_id, 0, 1000) if line.type == "QUEUE_CHANGED"]
     assert [line.payload["run_ids"] for line in moved] == [[waiting[1].run_id, waiting[0].run_id]]
     assert studio.training_results.get_results(imported_id, third.id).queue.num_before == 0
@@ -137,14 +146,6 @@ def test_recovery_and_images_are_recorded_once(studio: Studio, imported_id: str)
         assert studio._runs.on_event(job, event)
     [run] = studio.experiments.list_runs(imported_id, record.id).runs
     assert [(recovery.message, recovery.micro_batch_size) for recovery in run.recoveries] == [("Full.", 4)]
-
-
-def test_log_of_a_run_that_is_not_there(studio: Studio, imported_id: str) -> None:
-    record = create_experiment(studio, imported_id)
-    with pytest.raises(RunNotFoundError):
-        studio.training.find_log(imported_id, record.id)
-    with pytest.raises(RunNotFoundError):
-        studio.training.find_log(imported_id, record.id, "../../etc")
 
 
 def test_validation_images_that_training_sees_are_counted(studio: Studio, imported_id: str) -> None:

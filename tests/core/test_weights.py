@@ -64,8 +64,8 @@ def test_a_file_is_known_by_its_content_whatever_its_name(tmp_path: Path, small:
     ("name", "content", "reason"),
     [
         (RESNET.weights_file, b"half of it", "incomplete or damaged"),
-        ("mine.pth", b"other weights", "no file of published weights"),
-        ("empty.pth", b"", "no file of published weights"),
+        ("mine.pth", b"other weights", "not a file of published weights"),
+        ("empty.pth", b"", "not a file of published weights"),
     ],
 )
 def test_another_file_is_refused_and_leaves_nothing(tmp_path: Path, name: str, content: bytes, reason: str) -> None:

@@ -95,7 +95,7 @@ def test_an_image_that_the_recipe_does_not_fit_is_left_out(dataset: CachedDatase
     plan = Preprocessing((40, 40), ResizeRecipe(mode="crop", size=[30]))
     batch = dataset.read([0, 1], plan=plan)[0]
     assert batch.positions == []
-    assert "A crop of 40 x 40 pixels does not fit" in batch.skipped[0].message
+    assert "A crop of 40 × 40 pixels does not fit" in batch.skipped[0].message
 
 
 def test_an_unreadable_image_is_not_tried_twice(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_fewer_different_images_than_subsets_are_all_for_training(contents: list
     drawn = draw_split(make_table([("a", content) for content in contents]), "label", RATIOS, 0)
     assert set(drawn.values) == {place}
     differ = len(set(contents))
-    assert f"No image in val and test: only {differ} of the 12 images differ in content." in drawn.warnings
+    assert f"No validation or test images: only {differ} of the 12 images differ in content." in drawn.warnings
 
 
 def test_many_classes_of_one_pair_each_give_the_sizes_asked_for() -> None:

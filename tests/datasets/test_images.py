@@ -434,14 +434,14 @@ def test_reading_and_resizing_at_once_gives_the_same_pixels(tmp_path: Path, reci
     for path in paths:
         expected = resize_image(read_rgb(path), recipe, (10, 12))
         np.testing.assert_array_equal(read_resized(path, recipe, (10, 12)), expected)
-    with pytest.raises(ValueError, match="the model takes 8 x 8"):
+    with pytest.raises(ValueError, match="the model takes 8 × 8"):
         read_resized(paths[0], ResizeRecipe(mode="stretch", size=[10, 12]), (8, 8))
     with pytest.raises(UnreadableImageError, match="cannot be decoded"):
         read_resized(write_truncated_jpeg(tmp_path / "half.jpg"), recipe, (10, 12))
 
 
 def test_a_recipe_that_does_not_give_the_input_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="the model takes 8 x 8"):
+    with pytest.raises(ValueError, match="the model takes 8 × 8"):
         resize_image(gradient(), ResizeRecipe(mode="stretch", size=[10, 12]), (8, 8))
     with pytest.raises(ValueError, match="does not fit"):
         resize_image(gradient(), ResizeRecipe(mode="crop", size=[8]), (9, 9))

@@ -17,6 +17,7 @@ from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitRatios
 
 RATIOS = SplitRatios()
+BY_TITLE = {"training": "train", "validation": "val", "test": "test"}
 SENTENCES = {
     "test_in_train": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?training images?:",
     "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
@@ -24,11 +25,11 @@ SENTENCES = {
     "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
     "together": r"([\d,]+) images are identical to another image \(([\d,]+) groups?\); (?:the|each) group is in one",
     "advice": r"A new split keeps identical images in one subset\.",
-    "few": r"The split has fewer than 3 images \((\d+)\)",
-    "empty": r"No image in ((?:train|val|test)(?: and \w+)*)(?:: only (\d+) of the (\d+) images differ|\.)",
+    "few": r"The split has only (\d+) images?:",
+    "empty": r"No ((?:training|validation|test)(?: or \w+)*) images(?:: only (\d+) of the (\d+) images differ|\.)",
     "one_class": r"There is only one class \((\w+)\)",
-    "single": r"(?:A class has|Classes with) only one image(?: each)?, which is in train: (.+)\.",
-    "missing": r"No image in (train|val|test) of: ([^.]+)\.",
+    "single": r"(?:A class has|Classes with) only one image, which is a training image: (.+)\.",
+    "missing": r"Classes without (training|validation|test) images: ([^.]+)\.",
     "twins": r"Names of classes differ in letter case only: (.+)\. If they mean the same, merge them when you import\.",
 }
 
@@ -72,7 +73,7 @@ def check(rows: list[Row], warnings: list[str]) -> None:
     for (few,) in said["few"]:
         assert int(few) == len(used) < 3
     for names, differ, of in said["empty"]:
-        assert not any(size[subset] for subset in names.split(" and "))
+        assert not any(size[BY_TITLE[title]] for title in names.split(" or "))
         assert not differ or (int(differ), int(of)) == (len(contents), len(used))
     of_class = defaultdict(list)
     for name, _, subset in used:
@@ -82,7 +83,8 @@ def check(rows: list[Row], warnings: list[str]) -> None:
     assert said["one_class"] == ([(next(iter(of_class)),)] if len(of_class) == 1 else [])
     twins = [("Cat and cat",)] if {"Cat", "cat"} <= of_class.keys() else []
     assert said["twins"] == twins
-    for subset, names in said["missing"]:
+    for title, names in said["missing"]:
+        subset = BY_TITLE[title]
         assert all(subset not in of_class[name] for name in names.split(", "))
 
 
@@ -133,19 +135,19 @@ def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to
     outside = [f"class{i}" for i, value in enumerate(drawn.values) if value != "train"]
     assert (len(in_train), len(outside)) == (7, 3)
     assert drawn.warnings == [
-        f"Classes with only one image each, which is in train: {', '.join(in_train)}.",
-        f"No image in train of: {', '.join(outside)}. The model cannot learn them.",
+        f"Classes with only one image, which is a training image: {', '.join(in_train)}.",
+        f"Classes without training images: {', '.join(outside)}. The model cannot learn them.",
     ]
 
 
 @pytest.mark.parametrize(
     ("stats", "by_class", "expected"),
     [
-        (SplitCounts(test=4), {"a": SplitCounts(test=2), "b": SplitCounts(test=2)}, "No image in train."),
+        (SplitCounts(test=4), {"a": SplitCounts(test=2), "b": SplitCounts(test=2)}, "No training images."),
         (
             SplitCounts(train=4, val=1),
             {"a": SplitCounts(train=4), "b": SplitCounts(val=1)},
-            "No image in train of: b. The model cannot learn them.",
+            "Classes without training images: b. The model cannot learn them.",
         ),
         (SplitCounts(train=1_200), {f"c{i:04}": SplitCounts(train=1) for i in range(1_200)}, "and 1,190 more."),
     ],

@@ -59,7 +59,7 @@ def test_a_subset_that_is_asked_for_twice_counts_once(label_world: World) -> Non
 
 def test_the_cpu_is_always_there_and_other_devices_are_checked() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
-    with pytest.raises(JobFailure, match="gpu:99 does not exist"):
+    with pytest.raises(JobFailure, match="gpu:99 is not available"):
         resolve_device("gpu:99")
 
 

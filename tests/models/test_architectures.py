@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from torchvision.models import get_model_weights
+import torch
+from torch import Tensor
+from torchvision.models import get_model, get_model_weights
 
-from app.models.architectures import ARCHITECTURES, WEIGHTS_URL, get_architecture
+from app.models.architectures import ACTIVATION_BYTES_PER_PIXEL, ARCHITECTURES, WEIGHTS_URL, get_architecture
 from app.schemas.tasks import ArchitectureSpec
 
 
@@ -25,3 +27,31 @@ def test_figures_are_those_of_the_published_weights(spec: ArchitectureSpec) -> N
 def test_an_unknown_architecture_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match=r"resnet99.*resnet18.*mobilenet_v3_large"):
         get_architecture("resnet99")
+
+
+def test_activations_are_what_autograd_keeps_of_a_training_step() -> None:
+    """Counted on the meta device, which computes shapes and takes no memory."""
+    counted = {spec.id: count_kept_bytes(spec.id, num_images=2, side=224) for spec in ARCHITECTURES}
+    assert len(counted) == 7
+    assert {name: round(size / (2 * 224 * 224)) for name, size in counted.items()} == pytest.approx(
+        ACTIVATION_BYTES_PER_PIXEL, rel=0.01
+    )
+
+
+def count_kept_bytes(architecture: str, num_images: int, side: int) -> int:
+    """Return the bytes of all tensors but weights and statistics that are saved for the backward pass, each once."""
+    with torch.device("meta"):
+        network = get_model(architecture, weights=None).train()
+        images = torch.empty(num_images, 3, side, side)
+    own = {id(tensor) for tensor in (*network.parameters(), *network.buffers())}
+    kept: dict[int, Tensor] = {}  # holding them keeps their ids from being used again
+
+    def note(tensor: Tensor) -> Tensor:
+        whole = tensor if tensor._base is None else tensor._base
+        if id(whole) not in own:
+            kept[id(whole)] = whole
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        network(images)
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())

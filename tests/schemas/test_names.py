@@ -40,7 +40,7 @@ GOOD = [
     "日本語ですか",
 ]
 REFUSED = {
-    "": "This is needed.",
+    "": "This field is required.",
     " a": "not with The character U+0020 SPACE",
     "-a": "not with '-'",
     "_a": "not with '_'",

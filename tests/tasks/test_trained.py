@@ -105,7 +105,7 @@ def test_half_a_checkpoint_is_refused(share: float, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2], torch.zeros(3)])
 def test_a_checkpoint_of_another_program_is_refused(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "best.ckpt")
-    with pytest.raises(JobFailure, match="no checkpoint of AI Studio"):
+    with pytest.raises(JobFailure, match="not a checkpoint of AI Studio"):
         load_trained(tmp_path / "best.ckpt")
 
 

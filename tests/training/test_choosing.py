@@ -59,7 +59,7 @@ def test_a_checkpoint_of_a_gpu_goes_on_in_what_the_cpu_computes_and_says_so(work
     saved = make_arithmetic(batch_size=4, micro_batch_size=2, precision="16-mixed").model_dump(mode="json")
     choice = choose(inputs_of(workplace), saved)
     assert (choice.source, choice.chosen.precision, choice.chosen.micro_batch_size) == ("checkpoint", "32-true", 2)
-    assert "trained in 16-mixed, channels_last; on cpu the run continues in 32-true, channels_last" in choice.reason
+    assert "trained in 16-mixed, channels_last; on cpu the run continues in 32 bit, channels_last" in choice.reason
 
 
 def test_settings_that_became_explicit_are_obeyed(workplace: Workplace) -> None:
@@ -82,7 +82,7 @@ def test_a_batch_that_may_grow_is_measured_and_can_be_cancelled_meanwhile(workpl
     said: list[str] = []
     choice = choose(inputs, follow=lambda _done, _total, message: said.append(message))
     assert choice.candidates
-    assert any(message.startswith("Measuring 32-true") for message in said)
+    assert any(message.startswith("Measuring 32 bit") for message in said)
 
     def cancel(*_: Any) -> None:
         raise JobCancelled

@@ -150,7 +150,7 @@ def test_a_probe_leaves_model_and_generators_as_they_were(is_deterministic: bool
     )
     assert found.source == "probe"
     assert [candidate.error for candidate in found.candidates] == [""]
-    assert said[0] == "0 1 Measuring 32-true, channels_last, fused optimizer, batch 8"
+    assert said[0] == "0 1 Measuring 32 bit, channels_last, fused optimizer, batch 8"
     after = model.state_dict()
     assert len(after) == 9
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -14,8 +14,11 @@ from app.training.recovery import Adjustment, RunBroken, as_broken, describe_rec
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "The GPU ran out of memory."),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), "The GPU ran out of memory."),
-        (RuntimeError("CUDA error: out of memory\nCompile with"), "The GPU's driver ran out of memory, the GPU's or"),
-        (RuntimeError("CUDA driver error: out of memory"), "The GPU's driver ran out of memory, the GPU's or"),
+        (
+            RuntimeError("CUDA error: out of memory\nCompile with"),
+            "The GPU driver ran out of memory, either the GPU's or",
+        ),
+        (RuntimeError("CUDA driver error: out of memory"), "The GPU driver ran out of memory, either the GPU's or"),
         (ValueError("CUDA error: out of memory"), None),
         (MemoryError(), "The computer ran out of memory."),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "The computer ran out of memory."),

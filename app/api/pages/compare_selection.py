@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 from fastapi import Query
 
 from app.api.pages.address_fields import PageNumber
+from app.api.pages.run_words import show_best
+from app.core.names_apart import tell_apart
 from app.schemas.comparison import MAX_COMPARED, MIN_COMPARED, CompareQuery
 from app.schemas.experiments import ExperimentRecord
 
@@ -103,10 +105,12 @@ def select(project_id: str, asked: Asked, records: Sequence[ExperimentRecord]) -
 
 def list_choices(selection: Selection, records: Sequence[ExperimentRecord]) -> tuple[Choice, ...]:
     """Return the experiments to choose from: first those that can be compared best, and of these the newest."""
+    names = tell_apart(records)
     ordered = sorted(enumerate(records), key=lambda item: (_rank(item[1]), -item[0]))
     colours = {name: index + 1 for index, name in enumerate(selection.ordered[:MAX_COMPARED])}
     return tuple(
-        _choice(record, colours.get(record.id, 0), record.id in selection.experiments) for _, record in ordered
+        _choice(record, names[record.id], colours.get(record.id, 0), record.id in selection.experiments)
+        for _, record in ordered
     )
 
 
@@ -131,13 +135,12 @@ def with_metric(selection: Selection, metric: str) -> str:
     return replace(selection, metric=metric).url
 
 
-def _choice(record: ExperimentRecord, colour: int, is_chosen: bool) -> Choice:
-    best = next(iter(record.best_metric.items()), None)
+def _choice(record: ExperimentRecord, name: str, colour: int, is_chosen: bool) -> Choice:
     return Choice(
         id=record.id,
-        name=record.name,
+        name=name,
         status=record.status,
-        detail=f"{best[0].removeprefix('val_')} {best[1]:.4g}" if best is not None else record.model.backbone,
+        detail=show_best(record.best_metric) or record.model.backbone,
         is_chosen=is_chosen,
         reason="" if record.current_run_id is not None or is_chosen else "Not trained yet.",
         colour=colour,

@@ -9,17 +9,19 @@ from urllib.parse import quote
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
-from app.api.pages.evaluation_figures import explain_no_interval
+from app.api.pages.evaluation_figures import explain_no_interval, format_number
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
-from app.api.pages.values import MINUS, format_difference, format_value
+from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
 from app.plurals import count
+from app.schemas.arithmetic import PRECISION_WORDS
 from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
 from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
 MAX_POINTS = 200
+_TRANSFORMS = {"train": "Training transforms", "val": "Validation transforms"}
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         chart=chart,
         curves=curves,
         settings=tuple(
-            SettingRow(title_of(item.key.split(".")[-1]), item.key, tuple(show_setting(value) for value in item.values))
+            SettingRow(name_setting(item.key), item.key, tuple(show_setting(value) for value in item.values))
             for item in comparison.settings
         ),
         num_equal_settings=comparison.num_equal_settings,
@@ -190,10 +192,12 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
     )
 
 
-def show_number(value: float) -> str:
-    """Return a number as a person reads it."""
-    text = f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 else f"{value:.4g}"
-    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
+def name_setting(key: str) -> str:
+    """Return the title of a setting: parameters of a transform follow its name, because they are as short as `p`."""
+    area, *middle, name = key.split(".")
+    if area == "augmentations":
+        return ": ".join([*middle[1:], title_of(name)]) if middle else _TRANSFORMS.get(name, title_of(name))
+    return f"{title_of(name)} (used)" if area == "arithmetic" else title_of(name)
 
 
 def show_setting(value: Any) -> str:
@@ -204,7 +208,7 @@ def show_setting(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(show_setting(item) for item in value) or "none"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else PRECISION_WORDS.get(str(value), str(value))
 
 
 def describe_truth(value: Any) -> str:
@@ -212,7 +216,7 @@ def describe_truth(value: Any) -> str:
     if isinstance(value, dict):
         name = str(value.get("class_name", value))
         confidence = value.get("confidence")
-        return f"{name} ({confidence:.0%})" if isinstance(confidence, float) else name
+        return f"{name} ({100 * confidence:.0f} %)" if isinstance(confidence, float) else name
     if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
         return ", ".join(format_value(item) for item in value)
     return str(value)
@@ -248,7 +252,7 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
         return
     yield (
         f"On the {test.num_images:,} images evaluated by both, the mean error of {second} is "
-        f"{show_number(test.other_mean)} and of {first} {show_number(test.reference_mean)}: "
+        f"{format_number(test.other_mean)} and of {first} {format_number(test.reference_mean)}: "
         f"{format_difference(test.difference, '.4g')}{_range_text(test, 1.0, '.4g')}."
     )
     yield (
@@ -302,7 +306,7 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
             IntervalBar(
                 name=side.name,
                 colour=colours[side.id],
-                value="not evaluated" if value is None else show_number(value),
+                value="not evaluated" if value is None else format_number(value),
                 interval=_interval_text(figure),
                 why_none=explain_no_interval(figure.reason) if figure is not None and _has_none(figure) else "",
                 low_x=place(start) if start is not None else 0.0,
@@ -324,7 +328,7 @@ def _interval_text(figure: Figure | None) -> str:
         return ""
     if figure.low is None or figure.high is None:
         return "no interval"
-    return f"{show_number(figure.low)} to {show_number(figure.high)}"
+    return f"{format_number(figure.low)} to {format_number(figure.high)}"
 
 
 def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None, tuple[Link, ...]]:
@@ -342,7 +346,7 @@ def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None,
         Series(side.name, thin(line), colour=index)
         for index, (side, line) in enumerate(zip(comparison.experiments, points[chosen], strict=True))
     )
-    described = [f"{item.name} ends at {item.points[-1][1]}" for item in series if item.points]
+    described = [f"{item.name} ends at {_show_end(item.points[-1][1])}" for item in series if item.points]
     chart = Chart("curves", titles[chosen], "line", series, f"Per epoch. {'; '.join(described)}.", x_title="Epoch")
     return chart, tuple(Link(titles[name], with_metric(selection, name), name == chosen) for name in points)
 
@@ -352,6 +356,10 @@ def thin(line: Sequence[tuple[float, float]]) -> tuple[tuple[float, float | None
     step = -(-len(line) // MAX_POINTS) or 1
     kept = [*line[:-1:step], *line[-1:]]
     return tuple((x, float(f"{y:.6g}")) for x, y in kept)
+
+
+def _show_end(value: float | None) -> str:
+    return "an unknown value" if value is None else format_number(value)
 
 
 def _points(side: ComparedExperiment, name: str) -> list[tuple[float, float]]:

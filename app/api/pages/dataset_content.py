@@ -151,11 +151,11 @@ def title_of(item: ImportFormatInfo) -> str:
 def format_bytes(number: int) -> str:
     """Return a size in the unit in which it reads best."""
     size = float(number)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if size < 1000:
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if size < 1024:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+        size /= 1024
+    return f"{size:.1f} TiB"
 
 
 def _make_progress(job: JobSummary) -> ImportProgress:
@@ -295,4 +295,4 @@ def _sides(min_width: int, max_width: int, min_height: int, max_height: int) -> 
     def one(low: int, high: int) -> str:
         return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
-    return f"{one(min_width, max_width)} × {one(min_height, max_height)} px"  # noqa: RUF001 - the sign between sides
+    return f"{one(min_width, max_width)} × {one(min_height, max_height)} px"

@@ -167,7 +167,7 @@ _WHOLE_IMAGE: Mapping[str, Callable[[Annotation, Sequence[str]], list[str]]] = {
 
 def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     facts = [
-        ("Dimensions", f"{record['width']:,} × {record['height']:,} px"),  # noqa: RUF001 - the sign between two sides
+        ("Dimensions", f"{record['width']:,} × {record['height']:,} px"),
     ]
     if record.get("size_bytes"):
         facts.append(("File size", format_bytes(record["size_bytes"])))

@@ -196,7 +196,7 @@ def _make_tile(project_id: str, address: DatasetAddress, item: ImageItem) -> Til
         src=thumbnail_url(project_id, item.filename),
         alt=f"{name}: {text}",
         text=text,
-        size=f"{item.width} × {item.height}",  # noqa: RUF001 - the sign between two sides
+        size=f"{item.width} × {item.height}",
         num_annotations=f"{item.annotation_count:,}",
         subset=SUBSET_TITLES.get(item.selected_split_value or "", ""),
     )

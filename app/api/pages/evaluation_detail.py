@@ -93,7 +93,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -
     width, height = int(image.get("width") or 0), int(image.get("height") or 0)
     verdict = describe_verdict(row)
     facts = _FACTS.get(view.task.annotation_kind, _no_facts)(row)
-    size = [("Size", f"{width:,} × {height:,} px")] if width else []  # noqa: RUF001 - the sign between sides
+    size = [("Size", f"{width:,} × {height:,} px")] if width else []
     probabilities = _list_probabilities(row)
     page = (navigation.position - 1) // PAGE_SIZE + 1 if navigation.position else 1
     return Detail(

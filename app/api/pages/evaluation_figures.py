@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from app.api.pages.values import MINUS
+from app.metric_text import show_metric
 from app.schemas.tasks import MetricSpec
 
 
@@ -23,13 +25,9 @@ class Figure:
 
 
 def format_number(value: float) -> str:
-    """Return a number with as many digits as one can compare by."""
-    size = abs(value)
-    if size >= 100_000 or (0 < size < 0.001):
-        return f"{value:.3g}"
-    if size >= 100:
-        return f"{value:,.1f}"
-    return f"{value:.3f}" if size < 10 else f"{value:.2f}"
+    """Return a metric with the digits of every page, and a minus sign as it is printed."""
+    text = show_metric(value)
+    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
 
 
 def format_share(value: float) -> str:

@@ -132,7 +132,7 @@ def _make_score(url: str, clean: EvaluationAddress, name: str, figures: dict[str
     called = f"{url}{clean.to_text(predicted=name)}#results"
     bars = []
     for key, title in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")):
-        bar = Bar(format_share(figures[key]), round(100 * figures[key], 1))
+        bar = Bar(format_number(figures[key]), round(100 * figures[key], 1))
         words = f"{title} {bar.text}: images {'predicted as' if key == 'precision' else 'of'} {name}"
         bars.append(ScoreBar(bar, called if key == "precision" else truth, words, key != "precision"))
     return ClassScore(name=name, url=truth, support=f"{int(figures['support']):,}", bars=bars)

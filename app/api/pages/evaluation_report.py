@@ -19,6 +19,7 @@ from app.api.pages.evaluation_pictures import (
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import ResultGrid, make_grid
 from app.api.pages.forms import Option
+from app.api.pages.run_words import show_size
 from app.api.pages.subsets import SUBSET_TITLES
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
@@ -225,7 +226,7 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
     return EvaluationForm(
         action=f"/api/evaluation/{project_id}/{selected.experiment.id}",
         checkpoints=[
-            Option(item.name, f"{item.name.capitalize()}, epoch {item.epoch}, {item.size_mb:.1f} MiB")
+            Option(item.name, f"{item.name.capitalize()}, epoch {item.epoch}, {show_size(item.size_mb)}")
             for item in checkpoints
         ],
         checkpoint=checkpoint,

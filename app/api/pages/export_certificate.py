@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from app.api.pages.evaluation_figures import format_number
 from app.api.pages.subsets import SUBSET_TITLES
 from app.schemas.export import ParityCertificate
 from app.schemas.export_pages import ComparedImage, ComparedMetric
@@ -90,7 +91,7 @@ def _short(value: float) -> str:
 
 
 def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else format_number(value)
 
 
 def _tile(project_id: str, image: ComparedImage) -> WorstTile:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from app.api.pages.export_certificate import Certificate, make_certificate
 from app.api.pages.forms import FormField, Option, fields_from_schema
+from app.api.pages.run_words import show_size
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.schemas.common import parse_time
@@ -255,9 +256,9 @@ def _model(model: ExportModel) -> ModelChoice:
     options = []
     for name, title in (("best", "Best"), ("last", "Last")):
         info = model.checkpoints.get(name)  # type: ignore[call-overload]
-        text = f"{title}: epoch {info.epoch}, {info.size_mb:.1f} MiB" if info else title
+        text = f"{title}: epoch {info.epoch}, {show_size(info.size_mb)}" if info else title
         options.append(Option(name, text, "" if info else "file missing"))
-    size = f"Its input was {model.image_size} x {model.image_size} px in training." if model.image_size else ""
+    size = f"Its input was {model.image_size} × {model.image_size} px in training." if model.image_size else ""
     return ModelChoice(tuple(options), size)
 
 
@@ -278,7 +279,7 @@ def _item(project_id: str, entry: ExportEntry, is_selected: bool) -> ListItem:
 def _detail(project_id: str, detail: ExportDetail) -> Detail:
     record = detail.record
     base = f"/api/export/{project_id}/{record.id}"
-    size = f", {record.output_size_mb:.1f} MiB" if record.output_size_mb is not None else ""
+    size = f", {show_size(record.output_size_mb)}" if record.output_size_mb is not None else ""
     request = record.model_dump(include={"experiment_id", "checkpoint", "format", "options"})
     return Detail(
         id=record.id,
@@ -311,7 +312,7 @@ def _detail(project_id: str, detail: ExportDetail) -> Detail:
 def _facts(record: ExportRecord, option_names: Sequence[str]) -> list[tuple[str, str]]:
     options = record.options
     shape = options.input_shape
-    size = f"{shape[2]} x {shape[3]} px (height x width)" if shape else "training size"
+    size = f"{shape[2]} × {shape[3]} px (height × width)" if shape else "as in training"
     said = {
         "input_shape": ("Input", size),
         "dynamic_axes": ("Batch", "any size" if options.dynamic_axes else "one image"),
@@ -366,9 +367,7 @@ def _ending(record: ExportRecord) -> Ending | None:
     is_refused = record.status == "failed" and record.validation is not None and not record.validation.passed
     advice = ADVICE["refused"] if is_refused else ADVICE[record.status]
     return Ending(
-        title="Rejected: the exported file gives different predictions than the model"
-        if is_refused
-        else titles[record.status],
+        title="Rejected: the exported file does not match the model" if is_refused else titles[record.status],
         reason=error.message if error is not None else "",
         advice=advice,
         traceback=error.traceback if error is not None else "",

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 FieldKind = Literal["number", "integer", "text", "select", "checkbox", "range", "list", "json"]
 Node = Mapping[str, Any]
-_ACRONYMS = {"ema": "EMA", "lr": "LR", "id": "ID"}
+_ACRONYMS = {"ema": "EMA", "lr": "LR", "id": "ID", "mae": "MAE", "rmse": "RMSE", "warmup": "warm-up"}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,10 @@ _TITLES = {
     "class_mapping": "Classes renamed, merged or left out",
     "pixel_scale": "Range of pixel values",
 }
+_NESTED = {
+    "into_class": "Images in subfolders are added to the class",
+    "own_class": "Each subfolder of a class folder is a class",
+}
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,8 @@ def list_changes(options: ImportOptions) -> list[OptionChange]:
 
 
 def _describe_change(name: str, value: Any) -> str:
+    if name == "nested_folders" and value in _NESTED:
+        return _NESTED[value]
     if label := find_remedy_label({name: value}):
         return label
     title = _TITLES.get(name, name.replace("_", " ").capitalize())

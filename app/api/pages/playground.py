@@ -14,6 +14,7 @@ from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.address_fields import PageNumber
 from app.api.pages.forms import Option
 from app.api.pages.overlays import Picture
+from app.api.pages.run_words import show_best
 from app.api.pages.shell import ProjectShell, page_response, project_shell
 from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment, render_fragment
@@ -140,6 +141,5 @@ def playground_url(project_id: str, experiment_id: str, filename: str = "") -> s
 
 
 def _describe_model(model: AskableModel) -> Option:
-    best = next(iter(model.best_metric.items()), None)
-    figure = f" · {best[0].removeprefix('val_')} {best[1]:.4g}" if best is not None else ""
-    return Option(model.id, model.name + figure, model.reason)
+    best = show_best(model.best_metric)
+    return Option(model.id, f"{model.name} · {best}" if best else model.name, model.reason)

@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from app.api.pages.run_words import show_duration, show_size
-from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, ReadingChoice, ReadingPace
+from app.api.pages.run_words import name_metric, show_duration, show_size
+from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic, ArithmeticChoice, Candidate, ReadingChoice, ReadingPace
 from app.schemas.experiments import RunConfigRecord, RunRecord
 
-_PRECISIONS = {"32-true": "32 bit", "16-mixed": "16 bit, mixed", "bf16-mixed": "bfloat16, mixed"}
 _FORMATS = {"contiguous": "contiguous", "channels_last": "channels last"}
 _SOURCES = {
     "settings": "by the settings",
@@ -76,7 +75,7 @@ def _arithmetic_facts(chosen: Arithmetic) -> list[tuple[str, str]]:
     if chosen.micro_batch_size < chosen.batch_size:
         batch += f", in parts of {chosen.micro_batch_size}"
     return [
-        ("Precision", _PRECISIONS[chosen.precision] + _say_best_epoch(chosen)),
+        ("Precision", PRECISION_WORDS[chosen.precision] + _say_best_epoch(chosen)),
         ("Memory format", _FORMATS[chosen.memory_format]),
         ("Fused optimizer", "on" if chosen.is_optimizer_fused else "off"),
         ("Compiled", "yes" if chosen.is_compiled else "no"),
@@ -93,7 +92,10 @@ def _say_best_epoch(chosen: Arithmetic) -> str:
 
 def _metric_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
     name, reason = resolved.get("monitored_metric"), resolved.get("monitored_reason")
-    return [("Best checkpoint chosen by", f"{name}. {reason}" if reason else str(name))] if name else []
+    if not name:
+        return []
+    title = name_metric(str(name))
+    return [("Best checkpoint chosen by", f"{title}. {reason}" if reason else title)]
 
 
 def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
@@ -130,7 +132,9 @@ def _describe_pace(pace: ReadingPace) -> str:
 
 def _describe_candidate(candidate: Candidate) -> tuple[str, str, str, str]:
     arithmetic = candidate.arithmetic
-    name = f"{_PRECISIONS[arithmetic.precision]}, {_FORMATS[arithmetic.memory_format]}, batch {arithmetic.batch_size}"
+    name = (
+        f"{PRECISION_WORDS[arithmetic.precision]}, {_FORMATS[arithmetic.memory_format]}, batch {arithmetic.batch_size}"
+    )
     name += ", fused" if arithmetic.is_optimizer_fused else ""
     name += ", compiled" if arithmetic.is_compiled else ""
     if candidate.step_s is None:

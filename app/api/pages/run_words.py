@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
+from app.api.pages.evaluation_figures import format_number
+from app.api.pages.forms import title_of
 from app.schemas.common import parse_time
 from app.schemas.experiments import ExperimentRecord, RunRecord
 from app.schemas.tasks import MetricSpec
@@ -25,6 +27,14 @@ _ADVICE = {
     "Silent": "Try again. If it fails again, look at the end of the log.",
     "Crash": "Try again. If it fails again, choose precision 32 and turn compilation off.",
 }
+# Without a checkpoint, where Resume cannot be chosen.
+_ADVICE_TO_BEGIN = {
+    "OutOfMemory": "Use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model, "
+    "or close other programs. Then train again.",
+    "Killed": "Train again. To prevent this, find out what killed it: another user, a batch system or a container "
+    "limit.",
+    "DiskFull": "Free up disk space, then train again.",
+}
 _OTHERWISE = "See the end of the log. Fix the cause or change the settings, then train again."
 _CAN_RESUME = "Resume continues from the last checkpoint. Restart trains again from scratch."
 _MUST_BEGIN_ANEW = "It has no checkpoint yet. Restart to train again from scratch."
@@ -36,13 +46,25 @@ def titles_of(metrics: Sequence[MetricSpec]) -> dict[str, str]:
 
 
 def show_metric(value: float | None) -> str:
-    """Return a metric with four digits that count."""
-    return "not measured" if value is None else f"{value:.4g}"
+    """Return a metric with the digits of every page."""
+    return "not measured" if value is None else format_number(value)
 
 
 def show_metrics(values: Mapping[str, float], titles: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return (title, value) of each metric, in their order."""
     return tuple((titles.get(name, name), show_metric(value)) for name, value in values.items())
+
+
+def name_metric(name: str) -> str:
+    """Return the title of a number of an epoch where the task's own titles are not at hand."""
+    return _LOSSES.get(name) or title_of(name.removeprefix("val_"))
+
+
+def show_best(best_metric: Mapping[str, float]) -> str:
+    """Return the metric that chose the best checkpoint, such as "Accuracy 0.912"; empty before the first epoch."""
+    for name, value in best_metric.items():
+        return f"{name_metric(name)} {format_number(value)}"
+    return ""
 
 
 def show_duration(duration_s: float | None) -> str:
@@ -115,4 +137,5 @@ def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: boo
             "Interrupted, because the server stopped during the run.",
             _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW,
         )
-    return error.message, _ADVICE.get(error.type, _OTHERWISE)
+    advice = _ADVICE if can_resume else _ADVICE | _ADVICE_TO_BEGIN
+    return error.message, advice.get(error.type, _OTHERWISE)

@@ -37,7 +37,7 @@ _HINTS: dict[NextStep, tuple[str, str]] = {
     "done": ("Try the model on your own images, or train another experiment.", "Open the playground"),
 }
 _WORKING: dict[str, tuple[str, NextStep, str]] = {
-    "import": ("The images are being imported. Next: train.", "import", "Show images"),
+    "import": ("The images are being imported.", "import", "Show images"),
     "train": ("The model is being trained. Next: evaluate.", "train", "Show training"),
     "evaluate": ("The model is being evaluated. Next: export.", "evaluate", "Open evaluation"),
     "export": ("The model is being exported and checked.", "export", "Open export"),

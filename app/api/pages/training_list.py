@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import get_args
 from urllib.parse import urlencode
 
+from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import Option
-from app.api.pages.run_words import show_duration
+from app.api.pages.run_words import show_duration, show_size
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.plurals import count
@@ -104,7 +105,8 @@ def experiment_deletion_fragment(project_id: str, view: DeletionView) -> Fragmen
     """Return the form that deletes an experiment, with what goes with it."""
     goes = ["Its settings"]
     if view.num_runs:
-        goes.append(f"{count(view.num_runs, 'run')} with curves, logs and checkpoints ({view.checkpoints_mb:,.1f} MiB)")
+        size = f" ({show_size(view.checkpoints_mb)})" if view.checkpoints_mb >= 0.05 else ""
+        goes.append(f"{count(view.num_runs, 'run')} with curves, logs and checkpoints{size}")
     if view.has_evaluation:
         goes.append("Its evaluation")
     others = []
@@ -155,11 +157,13 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
     selected = rows.query.model_copy(update={"experiment": record.id})
     return ExperimentItem(
         id=record.id,
-        name=record.name,
+        name=rows.names[record.id],
         url=f"{page_url}?{encode_query(selected)}",
         status=record.status,
         is_selected=record.id == rows.query.experiment,
-        metric_text="" if row.metric is None else f"{row.metric_title or rows.metric.title} {row.metric:.3f}",
+        metric_text=""
+        if row.metric is None
+        else f"{row.metric_title or rows.metric.title} {format_number(row.metric)}",
         created=describe_moment(record.created_at),
         queue_text="" if row.queue_position is None else f"Position {row.queue_position} in the queue",
         progress_text=_describe_progress(row) if record.status == "training" else "",

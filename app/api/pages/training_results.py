@@ -92,6 +92,7 @@ class ResultsView:
     recoveries: tuple[str, ...]
     copies: str
     skipped_title: str
+    skipped_advice: str
     skipped: tuple[tuple[str, str], ...]
     actions: tuple[ActionView, ...]
     live: LiveView | None
@@ -147,7 +148,7 @@ def download_log(
     pid: ProjectPath, experiment: ExperimentQuery, studio: StudioDep, run: RunQuery = None
 ) -> FileResponse:
     """The whole log of a run as a file."""
-    path = studio.training.find_log(pid, experiment, run)
+    path = studio.run_logs.find_log(pid, experiment, run)
     return FileResponse(path, media_type="text/plain; charset=utf-8", filename=f"{run or experiment}-training.log")
 
 
@@ -183,6 +184,7 @@ def results_view(results: TrainingResults) -> ResultsView:
         copies=_explain_copies(results.num_val_copies),
         recoveries=tuple(f"In epoch {item.epoch}: {item.message}" for item in run.recoveries) if run else (),
         skipped_title=_title_skipped(run),
+        skipped_advice=_advise_skipped(run),
         skipped=tuple(
             (item.get("source_name", item.get("filename", "")), item.get("message", "")) for item in run.skipped
         )
@@ -244,6 +246,12 @@ def _title_skipped(run: RunRecord | None) -> str:
     if run.skipped_images == 1:
         return "1 image was skipped because it cannot be read"
     return f"{run.skipped_images:,} images were skipped because they cannot be read"
+
+
+def _advise_skipped(run: RunRecord | None) -> str:
+    if run is not None and run.skipped_images == 1:
+        return "Training continued without it. Repair or replace the file, then import it again."
+    return "Training continued without them. Repair or replace the files, then import them again."
 
 
 def _fork_form(results: TrainingResults) -> ForkForm:

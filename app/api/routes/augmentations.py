@@ -18,5 +18,5 @@ router = APIRouter(prefix="/api/training/{pid}", tags=["Training"], route_class=
 def preview_augmentations(
     request: Request, pid: ProjectPath, body: AugmentationPreviewRequest, studio: StudioDep
 ) -> Response:
-    """A few training images after these transforms, as random as in a run. The first request takes longest."""
+    """A few training images with these transforms applied, randomly as in training. The first request takes longest."""
     return present(request, studio.augmentations.preview(pid, body))

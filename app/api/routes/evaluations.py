@@ -39,13 +39,13 @@ def start_evaluation(
     studio: StudioDep,
     body: EvaluationRequest | None = None,
 ) -> Response:
-    """Runs as a job over the pooled subsets of the experiment's split; replaces an earlier evaluation."""
+    """Runs as a job on all images of the chosen subsets together. Replaces an earlier evaluation."""
     return present(request, studio.evaluations.start_evaluation(pid, eid, body or EvaluationRequest()))
 
 
 @router.get("", response_model=Ok[EvaluationView], summary="Get the evaluation of an experiment")
 def get_evaluation(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Its state, and the aggregate once it has completed."""
+    """Its state, and when it is completed the metrics over all images."""
     view, address = studio.evaluations.get_evaluation(pid, eid), EvaluationAddress(experiment=eid)
     return present(request, view, lambda: evaluation_report_fragment(read_report(studio, pid, address)))
 
@@ -82,7 +82,7 @@ def list_results(
 def download_results(
     pid: ProjectPath, eid: ExperimentPath, query: Annotated[ResultQuery, Query()], studio: StudioDep
 ) -> Response:
-    """Every result that matches, with the name of its image in the source; pages do not matter."""
+    """All matching results, not only one page, with the name of each image in the source."""
     name, pieces = studio.evaluations.write_csv(pid, eid, query)
     return stream_download(pieces, name, "text/csv; charset=utf-8")
 
@@ -96,7 +96,7 @@ def get_result(
     query: Annotated[ResultQuery, Query()],
     studio: StudioDep,
 ) -> Response:
-    """The result with its image, and the names of its neighbours in the order of the query."""
+    """The result with its image, and the names of the previous and next image in the order of the query."""
     address = EvaluationAddress.from_query(eid, query).change(image=filename)
     return present(
         request,
@@ -107,5 +107,5 @@ def get_result(
 
 @router.get("/checkpoints", response_model=Ok[CheckpointList], summary="List the checkpoints that exist")
 def list_checkpoints(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Those that an evaluation or an export can use."""
+    """The checkpoints that can be evaluated or exported."""
     return present(request, studio.evaluations.list_checkpoints(pid, eid))

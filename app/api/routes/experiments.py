@@ -86,7 +86,7 @@ def fork_experiment(
 
 @router.get("/{eid}/checks", response_model=Ok[RunCheckList], summary="Check an experiment before it is trained")
 def check_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """What will go wrong with these settings and images, and how to fix it. Errors prevent training."""
+    """Problems with these settings and images, and how to fix them. Errors prevent training."""
     return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid))
 
 
@@ -94,13 +94,13 @@ def check_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, st
 def check_changes(
     request: Request, pid: ProjectPath, eid: ExperimentPath, body: RunCheckRequest, studio: StudioDep
 ) -> Response:
-    """The same as if the changes had been saved; nothing is changed."""
+    """The checks as they would be with these changes. Nothing is saved."""
     return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid, body.changes))
 
 
 @router.get("/{eid}/metrics", response_model=Ok[MetricsRecord], summary="Get the metrics of every epoch")
 def get_metrics(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Those of the current run."""
+    """The metrics of the current run."""
     metrics = studio.experiments.read_metrics(pid, eid)
     return present(request, metrics, lambda: training_results_fragment(studio.training_results.get_results(pid, eid)))
 

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/export", tags=["Export"], route_class=StrictRout
 
 @router.get("/formats", response_model=Ok[ExportFormatList], summary="List the formats of an export")
 def list_formats(request: Request, studio: StudioDep) -> Response:
-    """Unavailable formats have a reason."""
+    """Formats that cannot be used state the reason."""
     return present(request, studio.exports.list_formats())
 
 

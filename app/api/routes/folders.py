@@ -15,13 +15,14 @@ from app.schemas.envelope import Ok
 from app.schemas.folders import FolderListing
 
 router = APIRouter(prefix="/api/folders", tags=["Datasets"], route_class=StrictRoute)
-PathQuery = Annotated[
-    str | None, Query(max_length=4096, description="An absolute path; the first of the roots when left out.")
-]
+PathQuery = Annotated[str | None, Query(max_length=4096, description="An absolute path. Default: the first root.")]
 
 
 @router.get("", response_model=Ok[FolderListing], summary="List a folder of this machine")
 def list_folder(request: Request, studio: StudioDep, path: PathQuery = None) -> Response:
-    """Its folders with the number of images in each, zips and annotation files; AI_STUDIO_BROWSE_ROOTS limits where."""
+    """Its folders with their number of images, its zip files and annotation files.
+
+    AI_STUDIO_BROWSE_ROOTS limits which folders can be listed.
+    """
     listing = studio.folders.list_folder(path or None)
     return present(request, listing, lambda: folder_browser_fragment(listing))

@@ -17,9 +17,12 @@ router = APIRouter(prefix="/api/training/{pid}/experiments/{eid}/forecast", tags
 
 @router.get("", response_model=Ok[ForecastView], summary="Forecast a run")
 def get_forecast(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Time, memory and disk space, from measurements on this machine. For a run that can be resumed: what remains.
+    """Time, memory and disk space, from measurements on this machine.
 
-    `ready`: measured with these settings. `estimated`: scaled from others. `needs_probe`: nothing fits yet.
+    For a run that can be resumed, the forecast is of the remaining part.
+
+    `ready`: measured with these settings. `estimated`: scaled from other settings.
+    `needs_probe`: no measurement can be used yet.
     """
     view = studio.forecasts.get_forecast(pid, eid)
     return present(request, view, lambda: training_forecast_fragment(pid, eid, view))

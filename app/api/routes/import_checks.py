@@ -23,7 +23,7 @@ from app.schemas.jobs import TERMINAL_JOB_STATUSES
 
 router = APIRouter(prefix="/api/datasets/{pid}/import", tags=["Datasets"], route_class=StrictRoute)
 PicturePath = Annotated[
-    str, Path(pattern=r"^[0-9]{1,4}-[0-9]{1,2}\.jpg$", description="Name of a preview picture as the report has it.")
+    str, Path(pattern=r"^[0-9]{1,4}-[0-9]{1,2}\.jpg$", description="Name of a picture, from `previews` of the report.")
 ]
 # Most dry runs end within this time, and then one request is all that it takes.
 WAIT_S = 5.0
@@ -35,14 +35,19 @@ POLL_S = 0.1
 @router.post(
     "/check",
     response_model=Ok[ImportReport],
-    responses={202: {"model": Ok[CheckState], "description": "It goes on; GET .../import/check/{job_id} follows it."}},
+    responses={
+        202: {
+            "model": Ok[CheckState],
+            "description": "The preview is still running; GET .../import/check/{job_id} returns its progress.",
+        }
+    },
     summary="Preview an import",
 )
 async def check_import(request: Request, pid: ProjectPath, body: ImportCheck, studio: StudioDep) -> Response:
     """The format found, counts, classes, and every problem with its file and how to fix it.
 
-    Runs as a job, in place of an older one of the project. A preview that is not requested for a minute is cancelled.
-    With `Prefer: respond-async` the answer comes within a second.
+    Runs as a job and replaces an earlier preview of the project. A preview that no client asks for
+    during one minute is cancelled. With `Prefer: respond-async` the response comes within a second.
     """
     state = await run_in_threadpool(studio.import_checks.start_check, pid, body)
     state = await _wait(request, studio, pid, state)
@@ -51,7 +56,7 @@ async def check_import(request: Request, pid: ProjectPath, body: ImportCheck, st
 
 @router.get("/check/{job_id}", response_model=Ok[CheckState], summary="Follow a preview")
 def get_check(request: Request, pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
-    """How far it is, and its report once it is done; POST /api/jobs/{job_id}/cancel ends it."""
+    """Its progress, and its report when it is finished. POST /api/jobs/{job_id}/cancel cancels it."""
     state = studio.import_checks.get_state(pid, job_id)
     return present(request, state, lambda: check_fragment(pid, studio.import_checks, state))
 
@@ -63,7 +68,7 @@ def get_check(request: Request, pid: ProjectPath, job_id: JobPath, studio: Studi
     summary="Get every problem of a preview",
 )
 def get_check_problems(pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> Response:
-    """A CSV table of file, message, fix and severity; reports name the first of them."""
+    """A CSV table with file, message, fix and severity. The report itself lists only the first problems."""
     return serve_download(studio.import_checks.problems_path(pid, job_id), "problems.csv", "text/csv")
 
 
@@ -71,7 +76,7 @@ def get_check_problems(pid: ProjectPath, job_id: JobPath, studio: StudioDep) -> 
     "/check/{job_id}/previews/{picture}",
     response_class=Response,
     responses=document_file("image/jpeg"),
-    summary="Get a preview picture of a check",
+    summary="Get a picture of a preview",
 )
 def get_check_preview(
     request: Request, pid: ProjectPath, job_id: JobPath, picture: PicturePath, studio: StudioDep
@@ -84,7 +89,7 @@ def get_check_preview(
     "/problems", response_class=Response, responses=document_file("text/csv"), summary="Get every problem of the import"
 )
 def get_import_problems(pid: ProjectPath, studio: StudioDep) -> Response:
-    """A CSV table of what the import of the dataset left out or warned of, or the last import that failed."""
+    """A CSV table of everything that the import left out or warned about. For a failed import: of the failed one."""
     return serve_download(studio.imports.problems_path(pid), "import-problems.csv", "text/csv")
 
 

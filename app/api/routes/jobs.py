@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/jobs", tags=["Jobs"], route_class=StrictRoute)
 
 @router.get("/{job_id}", response_model=Ok[JobSummary], summary="Get a job")
 def get_job(request: Request, job_id: JobPath, studio: StudioDep) -> Response:
-    """State and progress, and when it has ended the result or the error."""
+    """Its state and progress, and when it has ended its result or error."""
     return present(request, studio.jobs.get_job(job_id))
 
 

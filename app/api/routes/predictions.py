@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/predict", tags=["Prediction"], route_class=Stric
 
 def read_image_field(
     file: Annotated[UploadFile | None, File(description="The image.")] = None,
-    image: Annotated[UploadFile | None, File(description="The same under another name.")] = None,
+    image: Annotated[UploadFile | None, File(description="The image, as an alternative name of `file`.")] = None,
 ) -> UploadFile:
     """Return the image that was sent; raises ValidationFailedError when there is none."""
     sent = file or image
@@ -37,7 +37,7 @@ def predict(
     query: Annotated[PredictQuery, Query()],
     studio: StudioDep,
 ) -> Response:
-    """Predicts an uploaded image with the best checkpoint of the experiment; `explain=true` adds a heat map.
+    """Runs the best checkpoint of the experiment on an uploaded image. `explain=true` adds a heat map.
 
     The first request starts a process that loads the model. It stops after five minutes without requests. Images are
     not kept.
@@ -45,7 +45,7 @@ def predict(
     return present(request, studio.predictions.predict(pid, eid, image.file, query))
 
 
-@router.get("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Get whether a model is loaded")
+@router.get("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Get the state of a loaded model")
 def get_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """`off`, `starting` or `ready`."""
     return present(request, studio.predictions.get_state(pid, eid))
@@ -53,5 +53,5 @@ def get_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studi
 
 @router.delete("/{pid}/{eid}", response_model=Ok[PredictorState], summary="Unload a model")
 def unload_predictor(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Stops its process, also while the model is loading. The next image starts it again."""
+    """Stops its process, even while the model is loading. The next prediction starts it again."""
     return present(request, studio.predictions.unload(pid, eid))

@@ -46,7 +46,7 @@ def get_project(request: Request, pid: ProjectPath, studio: StudioDep) -> Respon
 
 @router.patch("/{pid}", response_model=Ok[ProjectSummary], summary="Rename or describe a project")
 def update_project(request: Request, pid: ProjectPath, body: ProjectUpdate, studio: StudioDep) -> Response:
-    """Fields that are left out stay as they are."""
+    """Fields that are not given stay unchanged."""
     project = studio.projects.update_project(pid, body)
     return present(request, project, lambda: project_card_fragment(studio.project_list.get_extent(pid)))
 

@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/samples", tags=["Samples"], route_class=StrictRo
 
 @router.get("", response_model=Ok[SampleList], summary="List the samples")
 def list_samples(request: Request, studio: StudioDep) -> Response:
-    """Images that come with the installation, by task, with where they are from."""
+    """The images that are included in the installation for each task, and their source."""
     return present(request, studio.samples.list_samples())
 
 
@@ -26,5 +26,5 @@ def list_samples(request: Request, studio: StudioDep) -> Response:
 def create_sample_project(
     request: Request, task: Annotated[str, Path(max_length=64, description="Id of a task.")], studio: StudioDep
 ) -> Response:
-    """Creates a project at once. Its images, split `main` and first experiment follow in a job."""
+    """Creates a project immediately. A job then adds its images, a split named `main` and an experiment."""
     return present(request, studio.samples.create_project(task), status_code=202)

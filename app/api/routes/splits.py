@@ -56,7 +56,7 @@ def list_splits(request: Request, pid: ProjectPath, studio: StudioDep) -> Respon
 
 @router.post("", response_model=Ok[SplitInfo], summary="Create a split")
 def create_split(request: Request, pid: ProjectPath, body: SplitCreate, studio: StudioDep) -> Response:
-    """Stratified; the same ratios and seed give the same split. It never changes."""
+    """The split is stratified. The same ratios and seed give the same split. A split cannot be changed."""
     split = studio.splits.create_split(pid, body)
     return present(request, split, lambda: split_classes_fragment(split))
 
@@ -86,5 +86,5 @@ def get_split(request: Request, pid: ProjectPath, split_name: SplitPath, studio:
 
 @router.delete("/{split_name}", response_model=Ok[SplitDeleted], summary="Delete a split")
 def delete_split(request: Request, pid: ProjectPath, split_name: SplitPath, studio: StudioDep) -> Response:
-    """Warns by name of the experiments that used it."""
+    """The response names the experiments that used it."""
     return present(request, studio.splits.delete_split(pid, split_name))

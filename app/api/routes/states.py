@@ -35,7 +35,7 @@ def get_state(request: Request, pid: ProjectPath, studio: StudioDep) -> Response
 
 @router.post("/confirm", response_model=Ok[ProjectState], summary="Confirm a waiting stage")
 def confirm(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
-    """409 if no stage is waiting."""
+    """Returns 409 if no stage is waiting."""
     studio.states.confirm(pid)
     return present(request, studio.states.get_state(pid))
 

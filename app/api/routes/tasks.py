@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/tasks", tags=["Tasks"], route_class=StrictRoute)
 
 @router.get("", response_model=Ok[TaskList], summary="List tasks")
 def list_tasks(request: Request, studio: StudioDep) -> Response:
-    """What a model of a project can predict, with architectures, losses and metrics."""
+    """The tasks that a project can have, with their architectures, losses and metrics."""
     return present(request, studio.tasks.list_tasks())
 
 

@@ -23,12 +23,14 @@ from app.schemas.experiments import (
 )
 
 router = APIRouter(prefix="/api/training/{pid}", tags=["Training"], route_class=StrictRoute)
-LogOffset = Annotated[int, Query(ge=0, le=2**53, description="Byte to read from; next_offset of the last answer.")]
+LogOffset = Annotated[
+    int, Query(ge=0, le=2**53, description="Byte to start reading from: `next_offset` of the previous response.")
+]
 
 
 @router.post("/experiments/{eid}/train", response_model=Ok[RunStarted], summary="Train an experiment")
 def start_training(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Puts a run in the queue; it starts when its device is free."""
+    """Adds a run to the queue. It starts when its device is free."""
     return present(request, studio.training.start_training(pid, eid))
 
 
@@ -36,9 +38,9 @@ def start_training(request: Request, pid: ProjectPath, eid: ExperimentPath, stud
 def stop_training(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: StopRequest | None = None
 ) -> Response:
-    """Ends as cancelled, or with `keep` as completed on the best checkpoint so far.
+    """Cancels the run. With `keep` the run is completed with the best checkpoint so far.
 
-    `keep` also completes a run that was paused or that ended early.
+    `keep` also completes a run that is paused or that ended early.
     """
     return present(request, studio.training.stop_training(pid, eid, body.keep if body else False))
 
@@ -57,7 +59,7 @@ def resume_training(request: Request, pid: ProjectPath, eid: ExperimentPath, stu
 
 @router.post("/experiments/{eid}/restart", response_model=Ok[ExperimentRecord], summary="Restart an experiment")
 def restart_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
-    """Sets it back to `created`, so that it can be changed and trained again; earlier runs stay listed."""
+    """Sets it back to `created`, so that it can be changed and trained again. Earlier runs are kept."""
     return present(request, studio.training.restart_experiment(pid, eid))
 
 
@@ -65,10 +67,10 @@ def restart_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, 
 def train_more(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, body: MoreEpochsRequest | None = None
 ) -> Response:
-    """Creates a fork that starts from the last checkpoint, and trains it; the answer names the fork.
+    """Creates a fork that starts from the last checkpoint, and trains it. The response names the fork.
 
-    The fork has the same settings but for its epochs and a short warm-up. Its optimizer and its learning rate schedule
-    start from the beginning.
+    The fork has the same settings except for the number of epochs and a short warm-up. Its optimizer and its
+    learning rate schedule start from the beginning.
     """
     return present(request, studio.more_epochs.train_more(pid, eid, body.epochs if body else None))
 
@@ -77,18 +79,18 @@ def train_more(
 def read_log(
     request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, offset: LogOffset = 0
 ) -> Response:
-    """The text from a byte offset on."""
-    chunk = studio.training.read_log(pid, eid, offset)
+    """The text from a byte offset to the end."""
+    chunk = studio.run_logs.read_log(pid, eid, offset)
     return present(request, chunk, lambda: run_log_fragment(chunk))
 
 
 @router.get("/queue", response_model=Ok[QueueList], summary="List the queued runs")
 def list_queue(request: Request, pid: ProjectPath, studio: StudioDep) -> Response:
-    """The first is the next to start."""
-    return present(request, studio.training.list_queue(pid))
+    """The first run in the list starts next."""
+    return present(request, studio.run_queue.list_queue(pid))
 
 
 @router.post("/queue/{run_id}/move", response_model=Ok[QueueList], summary="Move a run in the queue")
 def move_in_queue(request: Request, pid: ProjectPath, run_id: RunPath, body: QueueMove, studio: StudioDep) -> Response:
-    """Position 0 is next."""
-    return present(request, studio.training.move_in_queue(pid, run_id, body.position))
+    """The run at position 0 starts next."""
+    return present(request, studio.run_queue.move_in_queue(pid, run_id, body.position))

@@ -42,9 +42,11 @@ class UploadForm:
 
 def read_upload_form(
     files: Annotated[list[UploadFile] | None, File(description="Images, annotation files, or one zip.")] = None,
-    file: Annotated[UploadFile | None, File(description="The same for a single file.")] = None,
+    file: Annotated[UploadFile | None, File(description="A single file, instead of `files`.")] = None,
     source_format: Annotated[str | None, Form(alias="format", max_length=32)] = None,
-    upload_id: Annotated[UploadId | None, Form(description="Of an earlier batch.")] = None,
+    upload_id: Annotated[
+        UploadId | None, Form(description="The `upload_id` from the response to an earlier batch.")
+    ] = None,
     final: Annotated[bool, Form(description="Start the import with this batch.")] = True,
     options: Annotated[str, Form(description="Options of the format as a JSON object.", max_length=65_536)] = "{}",
 ) -> UploadForm:
@@ -76,10 +78,10 @@ def parse_options(text: str) -> ImportOptions:
 def import_upload(
     request: Request, pid: ProjectPath, studio: StudioDep, form: Annotated[UploadForm, Depends(read_upload_form)]
 ) -> Response:
-    """A zip, or images with what annotates them; file names may hold folders, as in `cats/1.jpg`.
+    """A zip file, or images with their annotation files. File names can contain folders, such as `cats/1.jpg`.
 
-    More than 1,000 files come in batches: the first with `final=false`, the others with the `upload_id` of its answer.
-    The batch with `final=true` starts the import as a job.
+    Send more than 1,000 files in batches: the first with `final=false`, the others with the `upload_id` from its
+    response. The batch with `final=true` starts the import as a job.
     """
     received = studio.imports.receive_upload(
         pid, form.named_files(), form.upload_id, form.source_format, form.is_final, form.options

@@ -46,7 +46,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
 def follow_experiment(
     pid: ProjectPath, eid: ExperimentPath, studio: StudioDep, after: After = 0, last_event_id: LastEventId = None
 ) -> Response:
-    """The earlier events of its current run, then new ones; the stream ends with the run.
+    """The earlier events of its current run, then new ones. The stream ends when the run ends.
 
     Ids are sequence numbers of the project's log. If no run is active, the stream ends after the earlier events.
     """

@@ -31,12 +31,15 @@ router = APIRouter(prefix="/api/projects/{pid}", tags=["Events"], route_class=St
 _formatter = LineFormatter()
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "A page of events with `limit` or `Accept: application/json`, else a stream of them.",
+        "description": "A JSON page of events with `limit` or `Accept: application/json`, otherwise an event stream.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
 After = Annotated[int, Query(ge=0, le=MAX_SEQ, description="Only events after this sequence number.")]
-Limit = Annotated[int | None, Query(ge=1, le=1000, description="Answer with a page of JSON of at most so many.")]
+Limit = Annotated[
+    int | None,
+    Query(ge=1, le=1000, description="Return at most this many events as one JSON document instead of a stream."),
+]
 LastEventId = Annotated[str | None, Header(alias="last-event-id", description="Sent by browsers that reconnect.")]
 
 

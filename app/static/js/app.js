@@ -83,7 +83,8 @@ window.Studio = window.Studio || {};
   /* What was refused value by value is told by the values; the message for programs would only stand before them. */
   const readProblem = (xhr) => {
     const problem = readError(xhr) || { code: String(xhr.status), message: `The server returned an error (HTTP ${xhr.status}).`, details: [] };
-    const isByValue = problem.code === "VALIDATION_ERROR" && problem.details.length > 0;
+    /* A conflict that names a field, such as a name that is in use, is corrected there like a refused value. */
+    const isByValue = ["VALIDATION_ERROR", "CONFLICT"].includes(problem.code) && problem.details.length > 0;
     return isByValue ? { ...problem, message: "Please correct:" } : problem;
   };
   /* Whole sentences are shown as they are; the name of a field, as programs know it, goes only before other messages. */

@@ -3,11 +3,21 @@
 (() => {
   "use strict";
   const charts = new Map();
+  const MAX_LABEL = 18; /* letters of a class beside its bar */
   const NUM_COLOURS = 8;
   const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
   const long = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
   /* Values far from 0, like seconds since 1970, differ in their last digits. */
   const format = { format: (value) => (Math.abs(value) >= 1e4 && Math.abs(value) < 1e15 ? long : short).format(value) };
+  /* As in metric_text.py. */
+  const showMetric = (value) => {
+    const size = Math.abs(value);
+    if (size >= 100 || !Number.isFinite(value)) return format.format(value);
+    if (size > 0 && size < 0.1) return value.toPrecision(3);
+    return value.toFixed(size < 10 ? 3 : 2);
+  };
+  /* The lines of a chart are losses and metrics; bars may be counts. */
+  const showValue = (spec, value) => (spec.type === "line" ? showMetric(value) : format.format(value));
 
   /* Numbers along an axis: as many digits as tell them apart, none that are only rounding. */
   const SMALLEST_SHARE = 1e-10;
@@ -66,13 +76,22 @@
     const isLine = type !== "bar" && showLine;
     return { ...item, ...(isLine ? { lineDash: borderDash, lineWidth: 2, strokeStyle: borderColor, pointStyle: "line" } : { lineWidth: 0, pointStyle: "rect" }) };
   });
+  /* A name that is too long would lose its beginning at the edge; the tooltip and the table have all of it. */
+  const shorten = (label) => {
+    const letters = [...String(label)];
+    return letters.length > MAX_LABEL ? `${letters.slice(0, MAX_LABEL - 1).join("")}…` : label;
+  };
   const axis = (title, extra = {}) => ({
     title: { display: Boolean(title), text: title || "" },
     ticks: { maxRotation: 0, autoSkipPadding: 12 },
     ...extra,
   });
   const configure = (spec, figure) => {
-    const category = axis(spec.x_title, { stacked: spec.is_stacked, grid: { display: false } });
+    const category = axis(spec.x_title, {
+      stacked: spec.is_stacked,
+      grid: { display: false },
+      ticks: { maxRotation: 0, autoSkipPadding: 12, callback(value) { return shorten(this.getLabelForValue(value)); } },
+    });
     const value = axis(spec.y_title, {
       stacked: spec.is_stacked,
       type: "linear",
@@ -96,7 +115,7 @@
         plugins: {
           colors: { enabled: false },
           legend: { display: spec.series.length > 1, position: "bottom", labels: { usePointStyle: true, pointStyleWidth: 24, boxHeight: 10, generateLabels: legendItems } },
-          tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${format.format(isSideways ? item.parsed.x : item.parsed.y)}` } },
+          tooltip: { callbacks: { label: (item) => `${item.dataset.label}: ${showValue(spec, isSideways ? item.parsed.x : item.parsed.y)}` } },
         },
         onClick: (event, items, chart) => {
           if (!items.length) return;
@@ -155,7 +174,7 @@
     const body = table.createTBody();
     for (const [first, ...values] of rowsOf(spec)) {
       const row = body.insertRow();
-      row.append(cell("td", typeof first === "number" ? format.format(first) : first), ...values.map((value) => cell("td", value === null ? "" : format.format(value), true)));
+      row.append(cell("td", typeof first === "number" ? format.format(first) : first), ...values.map((value) => cell("td", value === null ? "" : showValue(spec, value), true)));
     }
     details.querySelector("[data-chart-table]").replaceChildren(table);
   };
@@ -211,5 +230,5 @@
   document.addEventListener("htmx:load", (event) => scan(event.detail.elt));
   document.addEventListener("theme:changed", () => { for (const entry of charts.values()) replace(entry, entry.spec); });
 
-  Studio.charts = { get, colourOf };
+  Studio.charts = { get, colourOf, showMetric };
 })();

@@ -12,10 +12,10 @@
   let upload = null;
 
   const size = (bytes) => {
-    const units = ["bytes", "KB", "MB", "GB"];
+    const units = ["bytes", "KiB", "MiB", "GiB"];
     let value = bytes;
     let unit = 0;
-    while (value >= 1000 && unit < units.length - 1) { value /= 1000; unit += 1; }
+    while (value >= 1024 && unit < units.length - 1) { value /= 1024; unit += 1; }
     return `${value.toFixed(unit && value < 100 ? 1 : 0)} ${units[unit]}`;
   };
   const time = (seconds) => (seconds < 90 ? `${Math.max(1, Math.round(seconds))} s` : `${Math.round(seconds / 60)} min`);

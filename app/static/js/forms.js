@@ -95,7 +95,10 @@
   const start = (root) => { for (const form of root.querySelectorAll("form, [data-fields]")) countChanges(form); };
   document.addEventListener("DOMContentLoaded", () => {
     start(document);
-    document.querySelector('.project-tabs [aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
+    /* scrollIntoView would make the tab the place where the Tab key continues, and skip all that is above it. */
+    const tab = document.querySelector('.project-tabs [aria-current="page"]');
+    const row = tab?.closest(".project-tabs");
+    if (row) row.scrollLeft += tab.getBoundingClientRect().left - row.getBoundingClientRect().left - (row.clientWidth - tab.offsetWidth) / 2;
   });
   document.addEventListener("htmx:load", (event) => start(event.detail.elt.parentElement || document));
 

@@ -108,7 +108,8 @@
       const field = findField(form, path);
       if (field && showOnField(field, message)) fields.push(field);
       const label = field && labelOf(field);
-      const isSentence = !label && message.endsWith(".");
+      /* A part inside of a setting, such as train.0.p, is not in the message. */
+      const isSentence = !label && !/[.[]/.test(path) && message.endsWith(".");
       return { name: field ? field.name : "", text: isSentence ? message : `${label || path}: ${message}` };
     });
     if (summary) {

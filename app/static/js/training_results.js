@@ -104,7 +104,7 @@
     const select = find("[data-metric-choice]");
     const title = select && [...select.options].find((option) => option.value === select.dataset.primary)?.textContent;
     const value = select && metrics[select.dataset.primary];
-    const figure = typeof value === "number" ? `, ${title} ${value.toPrecision(3)}` : "";
+    const figure = typeof value === "number" ? `, ${title} ${Studio.charts.showMetric(value)}` : "";
     const region = find("#run-announce");
     if (region) region.textContent = `Epoch ${metrics.epoch} finished${figure}.`;
   };

@@ -55,7 +55,7 @@ class ClassificationHyperparameters(Hyperparameters):
     )
     sampler: Literal["shuffle", "balanced"] = Field(
         "shuffle",
-        description="balanced uses images of every class equally often.",
+        description="“balanced” uses images of every class equally often.",
         json_schema_extra=form_hint("Images"),
     )
     checkpoint_metric: Literal[

@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from app.metric_text import show_metric
 from app.schemas.experiments import EpochMetrics
 from app.training.callbacks.commands import CommandWatcher
 from app.training.live_run import LiveRun
@@ -153,7 +154,7 @@ class EpochCloser(Callback):
         )
 
     def _write_line(self, metrics: EpochMetrics, values: dict[str, float], is_best: bool) -> None:
-        text = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        text = ", ".join(f"{name} {show_metric(value)}" for name, value in values.items())
         marker = ", best so far" if is_best else ""
         self._live.reporter.write(
             f"Epoch {metrics.epoch}/{self._live.inputs.max_epochs}: {text}, lr {metrics.lr:.3g}, "

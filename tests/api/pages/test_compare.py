@@ -93,14 +93,14 @@ def test_differences_have_a_real_minus_sign() -> None:
 def test_a_metric_without_an_interval_says_why() -> None:
     data = comparison()
     known = build_result(SELECTION, Comparison.model_validate(data)).metrics[0].bars
-    assert [bar.interval for bar in known] == ["0.7500 to 0.8500", "no interval"]
+    assert [bar.interval for bar in known] == ["0.750 to 0.850", "no interval"]
     assert [bar.why_none for bar in known] == ["", "No interval could be calculated"]
     data["experiments"][1]["headline"]["accuracy"] |= {"value": -4.5, "reason": "3 of 5 classes have no image here."}
     data["experiments"][0]["headline"] = {}
     result = build_result(SELECTION, Comparison.model_validate(data))
     first, second = result.metrics[0].bars
     assert (first.value, first.interval, first.why_none) == ("not evaluated", "", "")
-    assert (second.value, second.interval) == ("\N{MINUS SIGN}4.5000", "no interval")
+    assert (second.value, second.interval) == ("\N{MINUS SIGN}4.500", "no interval")
     assert "Not enough images for an interval. 3 of 5 classes have no image here." in show(result)
 
 
@@ -129,7 +129,7 @@ def test_of_three_the_page_says_one_thing_above_all_pairs() -> None:
 def test_errors_are_said_in_their_own_units() -> None:
     test = {"based_on": "error", "p_value": 0.01, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
-    assert "mean error of Second is 2.0000 and of First 2.5000: \N{MINUS SIGN}0.5" in verdict.lines[0]
+    assert "mean error of Second is 2.000 and of First 2.500: \N{MINUS SIGN}0.5" in verdict.lines[0]
     assert "McNemar" not in "".join(verdict.lines)
 
 
@@ -137,7 +137,7 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     html = show(build_result(SELECTION, compare_label()))
     assert MARKUP not in html
     assert html.count("&lt;script&gt;") > 5
-    for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+    for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.750 to 0.850"):
         assert text in html
     assert html.count("1,200 images can miss something.") == 1
     assert f"experiments={EID},{OTHER_EID}&amp;only={EID}" in html
@@ -152,7 +152,7 @@ def test_the_fragment_is_what_the_page_holds() -> None:
     html = render_fragment(comparison_fragment(PID, query, compare_label()))
     assert html.startswith('<div id="comparison"')
     assert MARKUP not in html
-    for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.7500 to 0.8500"):
+    for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.750 to 0.850"):
         assert text in html
     page = show(build_result(Selection(PID, tuple(query.experiments), reference=EID), compare_label()))
     assert html.rstrip() in page

@@ -145,8 +145,8 @@ def test_page_of_a_refused_address_names_the_parts_that_are_wrong(client: httpx.
     answer = client.get(f"/projects/{imported}/dataset?page=x&sort=colour", headers={"accept": "text/html"})
     text = text_of(answer.text)
     assert answer.status_code == 422
-    assert "page: Input should be a valid integer" in text
-    assert "sort: Input should be" in text
+    assert "page: This must be a whole number." in text
+    assert "sort: This must be" in text
     assert "Request validation failed" not in text
 
 

@@ -69,7 +69,7 @@ def test_words_say_what_the_shapes_are() -> None:
     assert "Show annotations" in html
     assert "/images/a%20b%23.png" in html
     assert "Validation" in html
-    assert "1.2 KB" in html
+    assert "1.2 KiB" in html
 
 
 def test_values_have_their_names() -> None:

@@ -308,7 +308,7 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     assert "Confusion matrix" not in html
     assert 'id="result-correct"' not in html
     detail = client.get(f"/projects/{project}/evaluation/image?image=i0_19.png").text
-    assert re.search(r"<td>weight</td>.*?190.*?188\.1.*?-1\.900", detail, re.DOTALL)
+    assert re.search(r"<td>weight</td>.*?190.*?188\.1.*?.1\.900", detail, re.DOTALL)
 
 
 def leak(server: LiveServer, project: str, experiment: str, leaks: object) -> None:

@@ -56,7 +56,7 @@ def test_calibration_is_judged_only_beyond_chance() -> None:
     assert "surer" not in make_calibration(calibration, 40).sentence
     calibration["chance"] = {"mean": 0.06, "low": 0.01, "high": 0.15, "level": 0.95, "p_value": 0.2}
     sentence = make_calibration(calibration, 40).sentence
-    assert "would show 0.060 on average and 0.010 to 0.150 in 95 % of cases." in sentence
+    assert "would show 0.0600 on average and 0.0100 to 0.150 in 95 % of cases." in sentence
     assert "No clear difference from a perfectly calibrated model on 40 images" in sentence
     assert (
         "The model is overconfident: its confidence is higher than its accuracy."

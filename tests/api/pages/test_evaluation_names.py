@@ -95,4 +95,4 @@ def test_classes_without_a_training_image_are_named_beside_the_score(
     scores = client.get(f"/projects/{project_id}/evaluation/class-scores?experiment={made}&scores=all").text
     assert scores.count("no training image") == 2
     (split,) = client.get(f"/api/splits/{project_id}").json()["data"]["splits"]
-    assert any("No image in train of: c, d." in warning for warning in split["warnings"])
+    assert any("Classes without training images: c, d." in warning for warning in split["warnings"])

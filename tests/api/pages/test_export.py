@@ -115,7 +115,7 @@ def test_completed_export_shows_its_certificate_its_files_and_how_to_run_it(worl
 def test_refused_export_says_why_and_keeps_its_certificate(world: World) -> None:
     record = world.export(opset_version=13)
     html = world.page(f"?export={record.id}")
-    assert "Rejected: the exported file gives different predictions than the model" in html
+    assert "Rejected: the exported file does not match the model" in html
     assert "more than the tolerance" in html
     assert "differ by at most 0.5 (allowed: below 0.0001): not passed." in html
     assert "/download" not in html
@@ -173,7 +173,7 @@ def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     assert shown.sentence.endswith(" (allowed: below 0.0001): passed.")
     assert f"at most {dict(shown.facts)['Largest difference']} (" in shown.sentence
     assert ("Images compared", "269 of 900 images, selected with seed 3") in shown.facts
-    assert shown.metrics == [["Accuracy", "0.9000", "-"]]
+    assert shown.metrics == [["Accuracy", "0.900", "-"]]
     assert shown.worst[0].url == "/api/datasets/proj-00000000/thumbnails/a%20b/%C3%BC.png"
     assert shown.worst[0].href == "/projects/proj-00000000/dataset?image=a+b%2F%C3%BC.png"
     assert (shown.worst[1].url, shown.worst[1].href) == ("", "")

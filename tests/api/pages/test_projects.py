@@ -234,7 +234,7 @@ def test_work_shows_how_far_it_is_and_what_comes_then() -> None:
     work = TRAINING.model_copy(update={"kind": "import", "progress": JobProgress(done=3, total=9, message="Reading")})
     html = render_steps("wait", project=PROJECT.model_copy(update={"work": work}))
     assert 'value="3" max="9"' in html
-    assert "Next: train." in html
+    assert "The images are being imported." in html
 
 
 def test_the_page_of_first_steps_is_whole(client: httpx.Client, project_id: str) -> None:

@@ -109,7 +109,7 @@ def test_completed_run_shows_its_figures_and_what_comes_next(
     text = read_column(client, project, record.id)
     assert 'data-status="completed"' in text
     assert "Best epoch: 2" in text
-    assert "0.6667" in text
+    assert "0.667" in text
     assert f'href="/projects/{project}/evaluation?experiment={record.id}"' in text
     assert f'href="/projects/{project}/export?experiment={record.id}"' in text
     assert 'name="changes.hyperparameters.learning_rate"' in text
@@ -140,7 +140,7 @@ def test_run_that_paused_by_itself_says_why_and_names_images(
 
 def test_log_is_a_file(client: httpx.Client, server: LiveServer, project: str) -> None:
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "logged"))
-    path = server.studio.training.find_log
+    path = server.studio.run_logs.find_log
     run_id = record.current_run_id
     with pytest.raises(Exception, match="has no log"):
         path(project, record.id)
@@ -211,7 +211,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
         "2.0 GiB",
         "1.23 steps/s",
         "In epoch 2: It ran out.",
-        "bfloat16, mixed",
+        "bf16-mixed",
         "8 images, in parts of 4",
         "no room",
         "It was fastest.",

@@ -36,7 +36,7 @@ def _make_split(page: Page) -> None:
     page.get_by_role("button", name="New split").click()
     page.locator("#split-preview .subsets").wait_for()
     page.get_by_role("button", name="Create split").click()
-    expect(page.locator("#toasts")).to_contain_text("Created split")
+    expect(page.locator("#toasts")).to_contain_text("Created")
 
 
 SCREENS = (
