@@ -228,6 +228,8 @@ def summarize_table(project_id: str, table: DatasetTable, view: TableView) -> Da
         groups=[ProblemGroup(**to_builtins(group)) for group in table.groups],
         num_files=table.num_files,
         num_lost=table.num_lost,
+        num_left_out=table.num_left_out,
+        num_unused_entries=table.num_unused_entries,
         notes=list(table.notes),
         content_hash=table.content_hash,
         identical=view.identical,

@@ -76,6 +76,7 @@ class ImportCheckService:
             source_format=request.source_format,
             options=request.options,
             limits=self._limits,
+            workspace=str(self._stores.paths.root),
         )
         with self._starting(project_id), self._gate.enter(project_id):
             self._lookup.find_project(project_id)

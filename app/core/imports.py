@@ -198,6 +198,7 @@ class ImportService:
             mode="copy",
             options=options,
             limits=self._limits,
+            workspace=str(self._stores.paths.root),
         )
 
     def _submit(self, project_id: str, payload: ImportPayload, subject: dict[str, str]) -> ImportStarted:

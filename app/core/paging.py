@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.schemas.evaluation import ResultPage, ResultQuery
@@ -20,9 +20,12 @@ def read_path(row: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def select_rows(rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView) -> list[Mapping[str, Any]]:
+def select_rows(
+    rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView, name_of: Callable[[str], str] = str
+) -> list[Mapping[str, Any]]:
     """Return the rows that match a query, in its order; rows without the value sorted by come last.
 
+    `name_of` gives the name that is shown for a file name: equal values, and all rows by name, are in its order.
     `worst` puts wrong ones first, the surest of them at the top, then right ones, the least sure at the top; where
     nothing is right or wrong, the largest error comes first.
     """
@@ -35,16 +38,23 @@ def select_rows(rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: Res
     for path, wanted in tests:
         if wanted is not None:
             rows = [row for row in rows if path is not None and read_path(row, path) == wanted]
-    ordered = sorted(_select_sure(rows, query, view), key=lambda row: str(row["filename"]))
+    ordered = sorted(_select_sure(rows, query, view), key=lambda row: _sort_key(row, name_of))
     if query.sort_by == "worst":
         return _sort_by_badness(ordered, view, is_best_first=query.sort_order == "desc")
-    path = "filename" if query.sort_by == "filename" else view.sort_paths.get(query.sort_by)
+    if query.sort_by == "filename":
+        return ordered[::-1] if query.sort_order == "desc" else ordered
+    path = view.sort_paths.get(query.sort_by)
     if path is None:
         return ordered
     present = [row for row in ordered if read_path(row, path) is not None]
     absent = [row for row in ordered if read_path(row, path) is None]
     present.sort(key=lambda row: read_path(row, path), reverse=query.sort_order == "desc")
     return present + absent
+
+
+def _sort_key(row: Mapping[str, Any], name_of: Callable[[str], str]) -> tuple[str, str]:
+    filename = str(row["filename"])
+    return name_of(filename), filename
 
 
 def cut_page(rows: Sequence[Mapping[str, Any]], page: int, page_size: int) -> ResultPage:

@@ -111,8 +111,9 @@ class TableView:
 
     @cached_property
     def _in_name_order(self) -> list[int]:
+        """By the names that pages show: those of the source keep the images of a folder together."""
         images = self.table.images
-        return sorted(range(len(images)), key=lambda i: images[i].filename)
+        return sorted(range(len(images)), key=lambda i: (source_name_of(images[i]), images[i].filename))
 
     @cached_property
     def _folded_names(self) -> list[str]:

@@ -29,7 +29,7 @@ def run(context: JobContext) -> dict[str, Any]:
         context.report(JobProgressed(job_id=context.request.job_id, done=done, total=total, message=doing))
 
     try:
-        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME)
+        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME, workspace=payload.workspace)
         report = _check(payload, work, context)
         work.close()
         write_bytes_durably(context.output_dir / REPORT_NAME, report.model_dump_json().encode())

@@ -9,7 +9,8 @@ from collections.abc import Callable, Hashable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, ProblemList, shorten
+from app.datasets.formats.base import FoundImage, shorten
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.storing import hash_file
 from app.datasets.table import Value

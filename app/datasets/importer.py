@@ -19,9 +19,10 @@ from typing import Any
 
 from app.datasets.duplicates import warn_of_copies
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, SourceError, shorten
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.problem_file import PROBLEMS_NAME
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.source import Source, SourceScan, is_zip, scan_source
 from app.datasets.formats.work import Work
 from app.datasets.identical import find_identical, measure_split_leaks, summarize_identical
@@ -83,7 +84,7 @@ def run(context: JobContext) -> dict[str, Any]:
         context.report(JobProgressed(job_id=context.request.job_id, done=done, total=total, message=doing))
 
     try:
-        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME)
+        work = Work(payload.limits, on_progress, context.output_dir / PROBLEMS_NAME, workspace=payload.workspace)
         with closing(work), guard_limits(work, Path(context.request.job_dir)):
             return _import(context, payload, work)
     except SourceError as error:
@@ -112,7 +113,7 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     problems = _join_problems(refused, found.scan.problems, work)
     if not imported:
         raise JobFailure(_explain(problems), kind="SourceError")
-    num_files = found.inventory.count_files([item.found for item in imported], problems, refused)
+    num_files = found.inventory.count_files([item.found for item in imported], problems)
     pixels = survey.find_reading()
     _redraw(work, store, imported, pixels)
     table = record_reading(_build_table(payload, found, imported, problems, num_files), pixels)
@@ -152,8 +153,7 @@ def _transfer(payload: ImportPayload) -> Transfer:
 
 
 def _source(payload: ImportPayload, path: Path, work: Work) -> Source:
-    kind, allowed = payload.annotation_kind, payload.allowed_formats
-    return Source(path, kind, allowed, payload.source_format, payload.options, work)
+    return Source(path, payload.annotation_kind, payload.allowed_formats, payload.source_format, payload.options, work)
 
 
 def _store_images(work: Work, found: SourceScan, store: ImageStore) -> Iterator[_Imported]:
@@ -269,6 +269,8 @@ def _build_table(
         ],
         num_files=num_files,
         num_lost=problems.num_lost,
+        num_left_out=problems.num_left_out,
+        num_unused_entries=problems.num_unused_entries,
         value_names=list(found.scan.value_names),
         splits=[_record_original(images, now)] if found.scan.has_split else [],
         class_mapping=dict(payload.options.class_mapping),
@@ -321,6 +323,8 @@ def _summarize(table: DatasetTable) -> dict[str, Any]:
         "num_problems": table.num_problems,
         "num_files": table.num_files,
         "num_lost": table.num_lost,
+        "num_left_out": table.num_left_out,
+        "num_unused_entries": table.num_unused_entries,
         "num_classes": len(table.classes),
         "classes": table.classes[:MAX_NAMED_CLASSES],
         "source_format": table.source_format,

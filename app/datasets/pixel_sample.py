@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.datasets.formats.base import FoundImage, ProblemList
+from app.datasets.formats.base import FoundImage
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import ImageHeader, UnreadableImageError, describe_image, open_image
 from app.datasets.looks import look_at

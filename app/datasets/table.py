@@ -175,6 +175,8 @@ class DatasetTable(msgspec.Struct):
     groups: list[GroupRecord] = []
     num_files: Count = 0
     num_lost: Count = 0
+    num_left_out: Count = 0
+    num_unused_entries: Count = 0
     pixel_scale: PixelScaleRecord | None = None
     background: tuple[int, int, int] | None = None
 

@@ -53,7 +53,11 @@ class DatasetSummary(StrictModel):
     problems: list[ImportProblem] = Field(default_factory=list, description="The first of them.")
     groups: list[ProblemGroup] = Field(default_factory=list, description="All of them by kind.")
     num_files: int = Field(0, description="Image files that lay in the source; 0 where it was not counted.")
-    num_lost: int = Field(0, description="Image files and entries of documents that were not imported.")
+    num_lost: int = Field(0, description="Image files of the source that were not imported.")
+    num_left_out: int = Field(0, description="Image files of the classes that the class mapping leaves out.")
+    num_unused_entries: int = Field(
+        0, description="Rows and entries of annotation files that were not used and have no image file in num_lost."
+    )
     notes: list[str] = Field(
         default_factory=list, description="What the import found out, e.g. encoding and delimiter."
     )

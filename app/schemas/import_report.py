@@ -46,7 +46,7 @@ class ProblemGroup(StrictModel):
     title: str
     severity: Severity
     count: int = Field(description="Problems of this kind.")
-    num_images: int = Field(0, description="Images or entries that are not imported because of them.")
+    num_images: int = Field(0, description="Image files that are not imported because of them.")
     examples: list[ImportProblem] = Field(description="The first of them.")
     remedies: list[Remedy] = Field(default_factory=list)
 
@@ -75,7 +75,11 @@ class ImportReport(StrictModel):
     source_format: str
     num_images: int = Field(description="Images that would be imported.")
     num_files: int = Field(0, description="Image files that lie in the source.")
-    num_lost: int = Field(0, description="Image files and entries of documents that would not be imported.")
+    num_lost: int = Field(0, description="Image files of the source that would not be imported.")
+    num_left_out: int = Field(0, description="Image files of the classes that the class mapping leaves out.")
+    num_unused_entries: int = Field(
+        0, description="Rows and entries of annotation files that are not used and have no image file in num_lost."
+    )
     num_annotations: int
     num_classes: int = 0
     classes: list[str] = Field(description="The first of them.")
@@ -101,23 +105,36 @@ class ImportReport(StrictModel):
     @property
     def loss_level(self) -> LossLevel:
         """How bad the loss is; a source that cannot be imported loses all."""
-        return measure_loss(self.num_images, self.num_lost) if self.can_import else "most"
+        if not self.can_import:
+            return "most"
+        return measure_loss(self.num_images, self.num_lost, self.num_unused_entries)
 
     def in_words(self) -> str:
         """What an import would keep and lose, in one sentence without its full stop."""
         if self.can_import:
-            return describe_loss(self.num_images, self.num_lost, "will be imported", "will not")
+            told = describe_loss(self.num_images, self.num_lost, "will be imported", "will not")
+            return f"{told}{describe_unused(self.num_unused_entries, 'cannot be used')}"
         if not self.is_complete:
             return "The preview stopped at a limit"
         return f"None of {self.num_lost:,} images can be imported" if self.num_lost > 1 else "Nothing can be imported"
 
 
-def measure_loss(num_images: int, num_lost: int) -> LossLevel:
-    """Return how bad it is to lose so many images and keep the others."""
-    share = num_lost / max(1, num_images + num_lost)
+def measure_loss(num_images: int, num_lost: int, num_unused_entries: int = 0) -> LossLevel:
+    """Return how bad it is to lose so many images, or so many entries of documents, and keep the others.
+
+    A file that no entry names and an entry without a file are often the same image, so the larger number counts.
+    """
+    num_worse = max(num_lost, num_unused_entries)
+    share = num_worse / max(1, num_images + num_worse)
     if share > _MOST_SHARE or not num_images:
         return "most"
-    return "notable" if share > _NOTABLE_SHARE else "small" if num_lost else "none"
+    return "notable" if share > _NOTABLE_SHARE else "small" if num_worse else "none"
+
+
+def describe_unused(num_unused_entries: int, verb: str) -> str:
+    """Return what a sentence about images adds about entries, e.g. "; 2 annotation entries cannot be used"."""
+    noun = "entry" if num_unused_entries == 1 else "entries"
+    return f"; {num_unused_entries:,} annotation {noun} {verb}" if num_unused_entries else ""
 
 
 def describe_loss(num_images: int, num_lost: int, kept: str, lost: str) -> str:

@@ -48,6 +48,7 @@ class ImportPayload(StrictModel):
     mode: ImportMode
     options: ImportOptions
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
+    workspace: str = Field("", description="The workspace, which is no part of a source around it.")
     is_sample: bool = Field(False, description="The job writes the images of the kind's sample itself; no source_path.")
     split: SplitCreate | None = Field(None, description="A split that is drawn with the dataset.")
 
@@ -61,6 +62,7 @@ class CheckPayload(StrictModel):
     source_format: str | None
     options: ImportOptions
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
+    workspace: str = Field("", description="The workspace, which is no part of a source around it.")
 
 
 class DatasetLocation(StrictModel):

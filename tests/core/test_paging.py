@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from app.core.paging import cut_page, read_path, select_rows
 from app.schemas.evaluation import ResultQuery
 from app.schemas.tasks import ResultView
@@ -91,3 +93,20 @@ def test_worst_is_the_largest_error_where_nothing_is_right_or_wrong() -> None:
     view = ResultView(sort_paths={"error": "loss"})
     found = select_rows(ROWS, ResultQuery(sort_by="worst"), view)
     assert [row["filename"][0] for row in found] == ["d", "a", "c", "b"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ({"a": "day2/1.png", "b": "day1/1.png", "c": "day2/2.png", "d": "day1/2.png"}, "bdac"),
+        ({"a": "z.png"}, "bcda"),
+        ({}, "abcd"),
+    ],
+)
+def test_rows_come_in_the_order_of_the_names_that_are_shown(sources: dict[str, str], expected: str) -> None:
+    def name_of(filename: str) -> str:
+        return sources.get(filename[0], filename)
+
+    for query, wanted in (({}, expected), ({"sort_order": "desc"}, expected[::-1])):
+        found = select_rows(ROWS, ResultQuery.model_validate({"sort_by": "filename", **query}), VIEW, name_of)
+        assert "".join(row["filename"][0] for row in found) == wanted

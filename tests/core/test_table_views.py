@@ -89,3 +89,21 @@ def test_values_of_an_image() -> None:
     image = ImageRecord(filename="a", width=1, height=1, split=[], annotations=[Value([1.5, 2.0])])
     assert values_of(image) == [1.5, 2.0]
     assert values_of(make_table().images[0]) is None
+
+
+@pytest.mark.parametrize("folders", [("day1", "day2"), ("north", "south", "west"), ("a/x", "a/y", "b")])
+def test_images_of_a_folder_stay_together_by_name(folders: tuple[str, ...]) -> None:
+    """Names that several folders have are numbered, so by their file names the folders would be mixed."""
+    table = make_table()
+    image = table.images[0]
+    table.images = [
+        msgspec.structs.replace(image, filename=f"{number}_{place}.png", source_name=f"{folder}/{number}.png")
+        for number in range(3)
+        for place, folder in enumerate(folders)
+    ]
+    view = build_view(table)
+    names = [table.images[i].source_name for i in view.order(ImageQuery(sort_by="filename"))]
+    assert names == [f"{folder}/{number}.png" for folder in folders for number in range(3)]
+    assert [
+        table.images[i].source_name for i in view.order(ImageQuery(sort_by="filename", sort_order="desc"))
+    ] == names[::-1]

@@ -16,6 +16,22 @@ def report(**changes: Any) -> ImportReport:
 
 
 @pytest.mark.parametrize(
+    ("num_lost", "num_entries", "level", "words"),
+    [
+        (0, 1, "small", "All 40 images will be imported; 1 annotation entry cannot be used"),
+        (0, 100, "most", "All 40 images will be imported; 100 annotation entries cannot be used"),
+        (4, 4, "notable", "40 of 44 images will be imported; 4 will not; 4 annotation entries cannot be used"),
+        (25, 25, "notable", "40 of 65 images will be imported; 25 will not; 25 annotation entries cannot be used"),
+    ],
+)
+def test_entries_without_a_file_count_as_much_as_images(
+    num_lost: int, num_entries: int, level: LossLevel, words: str
+) -> None:
+    found = report(num_images=40, num_lost=num_lost, num_unused_entries=num_entries)
+    assert (found.loss_level, found.in_words()) == (level, words)
+
+
+@pytest.mark.parametrize(
     ("num_images", "num_lost", "level"),
     [
         (100, 0, "none"),

@@ -14,7 +14,7 @@ from app.api.templating import Fragment
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
 from app.schemas.format_names import describe_format
-from app.schemas.import_report import LossLevel, describe_loss, measure_loss
+from app.schemas.import_report import LossLevel, describe_loss, describe_unused, measure_loss
 from app.schemas.jobs import JobSummary
 from app.schemas.leaks import IdenticalGroup, IdenticalImages
 
@@ -191,9 +191,10 @@ def _describe_import(summary: DatasetSummary) -> ImportResult:
     texts.append("Next, split the images into training, validation and test sets.")
     lost = f"; {num_lost:,} {'was' if num_lost == 1 else 'were'} not" if num_lost else ""
     return ImportResult(
-        title=describe_loss(num_images, num_lost, "were imported", "were not" if num_lost != 1 else "was not"),
+        title=describe_loss(num_images, num_lost, "were imported", "were not" if num_lost != 1 else "was not")
+        + describe_unused(summary.num_unused_entries, "could not be used"),
         text=" ".join(texts),
-        kind=_RESULT_KINDS[measure_loss(num_images, num_lost)],
+        kind=_RESULT_KINDS[measure_loss(num_images, num_lost, summary.num_unused_entries)],
         message=f"Imported {num_images:,} {'image' if num_images == 1 else 'images'}{lost}",
         is_next=not summary.split_names,
     )
@@ -283,6 +284,8 @@ def _list_facts(summary: DatasetSummary) -> list[tuple[str, str]]:
         facts.append(("Range of pixel values", f"{scale.min:,g} is black, {scale.max:,g} is white ({scale.how})"))
     if summary.num_lost:
         facts.insert(1, ("Not imported", f"{summary.num_lost:,}"))
+    if summary.num_left_out:
+        facts.append(("Left out by class", f"{summary.num_left_out:,}"))
     if summary.class_mapping:
         facts.append(("Classes renamed or left out", f"{len(summary.class_mapping):,}"))
     return facts

@@ -147,8 +147,9 @@ def _advise(report: ImportReport) -> str:
     if not report.can_import:
         return "" if report.groups or not report.problems else report.problems[0].fix
     if report.loss_level == "most":
-        return "Most images would be lost. Fix the problems below, then preview again."
-    return "Each of them is listed below with the reason." if report.num_lost else ""
+        lost = "images would be lost" if report.num_lost >= report.num_unused_entries else "entries cannot be used"
+        return f"Most {lost}. Fix the problems below, then preview again."
+    return "Each of them is listed below with the reason." if report.num_lost or report.num_unused_entries else ""
 
 
 def _make_preview(preview: ClassPreview, report: ImportReport, check_url: str) -> PreviewRow:
@@ -181,6 +182,8 @@ def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
         facts.insert(0, ("Read as", describe_format(report.source_format)))
     if report.num_files:
         facts.insert(0, ("Image files found", f"{report.num_files:,}"))
+    if report.num_left_out:
+        facts.append(("Left out by class", f"{report.num_left_out:,}"))
     if report.classes:
         facts.append(("Classes", f"{report.num_classes:,}"))
     if report.value_names:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.datasets.formats.archive_kinds import name_archive
-from app.datasets.formats.base import FoundImage, ImportFormat, ProblemList, Scan, clean_text, shorten
+from app.datasets.formats.base import FoundImage, ImportFormat, Scan, clean_text, shorten
 from app.datasets.formats.class_folders import count_images
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tree import Folder, Link, SourceTree
 from app.datasets.formats.work import Work
 from app.plurals import name_first
@@ -25,23 +26,53 @@ class Inventory:
     """The image files that lie in a source; links that lead nowhere usable count as files."""
 
     tree: SourceTree
+    outside: frozenset[str] = frozenset()
+    """Folders beside those that an annotation file names images of, when the file itself is the source."""
 
-    def count_files(self, images: Sequence[FoundImage], problems: ProblemList, refused: ProblemList) -> int:
-        """Return how many image files lie in the source.
+    def count_files(self, images: Sequence[FoundImage], problems: ProblemList) -> int:
+        """Return how many image files lie in the source, and count none of those that are read as lost.
 
-        A file that two entries read counts twice, as it does among the images; `refused` are the entries of an archive
-        that were not unpacked.
+        A file that is read twice, by a link to it, counts twice, as it does among the images; so do the entries of an
+        archive that were not unpacked. So the files are those that are read, lost or left out.
         """
         distinct = {image.path for image in images}
-        num_beside = sum(not self.tree.has_image(path) for path in distinct | problems.covered)
-        num_in_tree = sum(len(folder.images) for folder in self.tree.top.iterate())
-        return num_in_tree + num_beside + len(images) - len(distinct) + refused.num_lost
+        problems.release(distinct)
+        num_beside = sum(not self._counts(path) for path in distinct | problems.covered)
+        inside = [folder for folder in self.tree.top.iterate() if folder.name not in self.outside]
+        num_in_tree = sum(len(folder.images) for folder in inside)
+        return num_in_tree + num_beside + len(images) - len(distinct) + problems.num_unpathed
+
+    def _counts(self, path: Path) -> bool:
+        """Say whether a file is one of those that the tree of the source is counted by."""
+        folder = self.tree.by_path.get(path.parent)
+        return self.tree.has_image(path) and folder is not None and folder.name not in self.outside
 
 
-def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: Work) -> tuple[Inventory, list[str]]:
+def find_outside(tree: SourceTree, scan: Scan, work: Work) -> frozenset[str]:
+    """Return the folders in and above which an annotation file names no image, by their names in the source.
+
+    Those who choose instances_val2017.json want val2017; the images of train2017 beside it are none of theirs. A file
+    in the top folder says nothing about the folders below it. Where no image is found every folder counts.
+    """
+    named = {path.parent for path in (*(image.path for image in scan.images), *scan.problems.covered)}
+    reached: set[str] = {folder.name for path in named if (folder := tree.by_path.get(path)) is not None}
+    if not reached:
+        return frozenset()
+    outside: set[str] = set()
+    for number, folder in enumerate(tree.top.iterate()):
+        work.step("Looking for the folders of the annotation file", number)
+        parts = folder.name.split("/")
+        if folder.name not in reached and reached.isdisjoint("/".join(parts[:end]) for end in range(1, len(parts))):
+            outside.add(folder.name)
+    return frozenset(outside)
+
+
+def account_for_files(
+    tree: SourceTree, scan: Scan, found: ImportFormat, work: Work, outside: frozenset[str] = frozenset()
+) -> tuple[Inventory, list[str]]:
     """Add the images that a scan neither reads nor names to its problems; return all of them, and notes.
 
-    Links of any kind that are not followed are named here too.
+    Images of the folders `outside` are noted only. Links of any kind that are not followed are named here too.
     """
     problems = scan.problems
     _name_links(tree, problems, work)
@@ -53,13 +84,24 @@ def account_for_files(tree: SourceTree, scan: Scan, found: ImportFormat, work: W
     for folder in tree.top.iterate():
         work.step("Accounting for every file", num_files)
         num_files += len(folder.images)
+        if folder.name in outside:
+            continue
         _name_archives(folder, problems)
         own = ((folder.join(name), folder.path / name) for name in folder.images)
         left = {name: path for name, path in own if path not in read and path not in problems.covered}
         if left:
             _name_left(folder, left, scan, found)
-    notes = [note for note in (_note_others(tree, scan, found), _note_hidden(tree)) if note]
-    return Inventory(tree), notes
+    notes = [
+        note
+        for note in (
+            _note_others(tree, scan, found),
+            _note_hidden(tree),
+            _note_outside(tree, outside),
+            _note_workspace(tree),
+        )
+        if note
+    ]
+    return Inventory(tree, outside), notes
 
 
 def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportFormat) -> None:
@@ -128,6 +170,23 @@ def _note_hidden(tree: SourceTree) -> str | None:
     number = sum(tree.hidden.values())
     verb = "image in a hidden or system folder is" if number == 1 else "images in hidden or system folders are"
     return f"{number:,} {verb} not read: {list_file_names(sorted(tree.hidden))}."
+
+
+def _note_workspace(tree: SourceTree) -> str | None:
+    if tree.workspace is None:
+        return None
+    return f"The folder {clean_text(tree.workspace)} is the workspace of AI Studio and is not read."
+
+
+def _note_outside(tree: SourceTree, outside: frozenset[str]) -> str | None:
+    """Return a note about the images in folders that the chosen annotation file does not name."""
+    beside = [folder for folder in tree.top.iterate() if folder.name in outside and folder.images]
+    if not beside:
+        return None
+    number = sum(len(folder.images) for folder in beside)
+    lie = "1 image lies" if number == 1 else f"{number:,} images lie"
+    names = list_file_names([folder.title for folder in beside])
+    return f"{lie} in folders that the annotation file does not name and does not count: {names}."
 
 
 def list_file_names(names: Sequence[str]) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.datasets.formats.archive_kinds import FIX, find_other_archive, name_archive
-from app.datasets.formats.base import ProblemList, SourceError, clean_text, shorten
+from app.datasets.formats.base import SourceError, clean_text, shorten
 from app.datasets.formats.name_encodings import TITLES, decode_name, find_encoding
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tree import has_image_ending
 from app.datasets.formats.walking import is_clutter, is_junk, resolve_inside
 from app.datasets.formats.work import LimitError, Work
@@ -30,11 +31,13 @@ from app.datasets.formats.zip_directory import (
     read_directory,
     read_entry,
 )
+from app.plurals import name_first
 from app.regular_files import open_regular
 
 _RATIO_FREE_BYTES = 1 << 20  # a ratio says nothing about what is this small
 _MAX_PART_BYTES = 240
 _MAX_DEPTH = 32
+_MAX_NAMED = 5
 _METHODS = frozenset({STORED, DEFLATED})
 _ENCRYPTED_BITS = 0x1 | 0x40 | 0x2000
 # What a file system answers to a name that it cannot hold; anything else is a failure of the disk.
@@ -69,6 +72,8 @@ def extract_zip(path: Path, target: Path, work: Work) -> ProblemList:
         named = _decode_names(_read_entries(path, file, work, problems), problems)
         entries = [entry for entry in named if not _is_junk(entry)]
         accepted = _accept(file, entries, root, work, problems)
+        if not problems.num_lost:
+            _refuse_archive_of_archives(accepted, entries)
         _check_declared_size(accepted, work)
         budget = _Budget(work, len(accepted))
         for done, entry in enumerate(accepted):
@@ -194,6 +199,18 @@ def _accept(
         else:
             accepted.append(entry)
     return accepted
+
+
+def _refuse_archive_of_archives(accepted: Sequence[ZipEntry], entries: Sequence[ZipEntry]) -> None:
+    """Raise SourceError for a zip that has its images in archives: what lies beside them is of no use alone."""
+    names = [name for entry in entries if name_archive(name := _entry_name(entry))]
+    if names and not any(_may_be_image(_entry_name(entry)) for entry in accepted):
+        msg = f"The zip holds no images but other archives: {clean_text(name_first(names, _MAX_NAMED))}."
+        raise SourceError(msg, "Unpack it, and import the archive or the folder that holds the images.")
+
+
+def _may_be_image(name: str) -> bool:
+    return has_image_ending(name) or "." not in name.rpartition("/")[2]
 
 
 def _check_entry(entry: ZipEntry, max_ratio: float, *, is_misplaced: bool) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from app.datasets.duplicates import hash_copies, warn_of_copies
 from app.datasets.formats.archive import extract_zip
-from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, ProblemList, SourceError, shorten
+from app.datasets.formats.base import MAX_NOTE_CHARACTERS, ChoiceError, FoundImage, SourceError, shorten
 from app.datasets.formats.class_mapping import count_found_classes
 from app.datasets.formats.decoding import find_damaged
 from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.previews import draw_previews
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.source import Source, is_zip, list_documents, scan_source
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import LimitError, Work
@@ -97,6 +98,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     problems = work.new_problems()
     problems.extend(refused)
     problems.extend(scan.problems)
+    num_files = found.inventory.count_files(images, problems)
     reading = sample.reading
     named = classes[:MAX_NAMED_CLASSES]
     return ImportReport(
@@ -109,8 +111,10 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
         found_classes=dict(islice(count_found_classes(found.unmapped, unreadable).items(), MAX_NAMED_CLASSES)),
         split_counts=dict(Counter(image.split or "none" for image in images)) if scan.has_split else {},
         value_names=[shorten(name) for name in scan.value_names[:_MAX_NAMES]],
-        num_files=found.inventory.count_files(images, problems, refused),
+        num_files=num_files,
         num_lost=problems.num_lost,
+        num_left_out=problems.num_left_out,
+        num_unused_entries=problems.num_unused_entries,
         num_problems=problems.num_problems,
         problems=problems.named,
         groups=problems.groups,

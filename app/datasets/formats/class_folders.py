@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import ProblemList, SourceError, clean_text, find_subset, is_readable
+from app.datasets.formats.base import SourceError, clean_text, find_subset, is_readable
 from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
 from app.datasets.formats.layouts import HOLDERS, NOT_CLASSES, find_tool_layout
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.subset_folders import find_crossed_folders, find_subset_folders
 from app.datasets.formats.tree import Folder, SourceTree
 from app.schemas.datasets import SplitValue

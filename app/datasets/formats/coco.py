@@ -194,9 +194,9 @@ class _Reader:
         def add() -> None:
             path = file.path if isinstance(file, FoundFile) and file.path not in images else None
             pointer = f"{self._name}/images/{index}{problem.pointer}"
-            num_images = 0 if path is not None else 1
+            num_entries = 0 if path is not None else 1
             self._problems.add(
-                pointer, problem.message, problem.fix, kind=problem.kind, path=path, num_images=num_images
+                pointer, problem.message, problem.fix, kind=problem.kind, path=path, num_entries=num_entries
             )
 
         return add
@@ -252,8 +252,8 @@ class _Reader:
                 self._add(f"/{key}/{index}", f"{error}.", "Correct the entry, or remove it.", int(key == "images"))
         return decoded
 
-    def _add(self, pointer: str, message: str, fix: str, num_images: int = 0) -> None:
-        self._problems.add(f"{self._name}{pointer}", message, fix, kind=_ENTRY, num_images=num_images)
+    def _add(self, pointer: str, message: str, fix: str, num_entries: int = 0) -> None:
+        self._problems.add(f"{self._name}{pointer}", message, fix, kind=_ENTRY, num_entries=num_entries)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from app.datasets.formats.base import FoundImage, ProblemList
+from app.datasets.formats.base import FoundImage
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError, open_image
 from app.regular_files import open_regular

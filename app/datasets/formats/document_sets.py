@@ -9,7 +9,8 @@ from pathlib import Path
 
 import msgspec
 
-from app.datasets.formats.base import ChoiceError, FoundImage, ProblemList, Scan, shorten
+from app.datasets.formats.base import ChoiceError, FoundImage, Scan, shorten
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.subset_columns import subset_of_words
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.walking import choose_document, find_documents, resolve_inside
@@ -87,7 +88,7 @@ def join_scans(parts: Sequence[tuple[SplitValue, Scan]], problems: ProblemList, 
             work.step("Joining the subsets", number, len(scan.images))
             if image.path in first:
                 msg = f"The image is in the subsets {first[image.path]} and {subset}; it stays in {first[image.path]}."
-                problems.add(image.name, msg, "Keep it in one of them.", kind="repeated_row", num_images=1)
+                problems.add(image.name, msg, "Keep it in one of them.", kind="repeated_row", num_entries=1)
                 continue
             first[image.path] = subset
             annotations = tuple(_relabel(annotation, labels) for annotation in image.annotations)

@@ -104,7 +104,7 @@ class FileFinder:
                 path = find_file(self._root, self._folders, own)
             except SourceError as error:
                 raise NoFileError(error.message, error.fix, "bad_file_name") from error
-            if path is not None:
+            if path is not None and not self._work.is_own(path, self._root):
                 return FoundFile(path, clean_text(path.relative_to(self._root).as_posix()), Match.EXACT)
         return self._search(name, wanted)
 

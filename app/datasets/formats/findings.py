@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from app.datasets.class_twins import describe_difference, find_twins
-from app.datasets.formats.base import FoundImage, ProblemList
+from app.datasets.formats.base import FoundImage
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.table import Annotation, Label
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import Remedy

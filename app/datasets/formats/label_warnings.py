@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from app.datasets.formats.base import ProblemList, shorten
+from app.datasets.formats.base import shorten
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tables import is_number
 
 _SEPARATORS = ("|", ";", ",", "+", "&", " ")

@@ -6,7 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from app.datasets.formats.base import ProblemList, clean_text, shorten
+from app.datasets.formats.base import clean_text, shorten
+from app.datasets.formats.problem_list import ProblemList
 
 _MASK = re.compile(
     r"(.+?)[-_. ](?:mask|masks|seg|segmentation|gt|groundtruth|ground_truth|label|labels|trimap|matte)(?:[-_. ]?\d+)?",

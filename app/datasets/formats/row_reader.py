@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from app.datasets.formats.base import ProblemList, is_readable, shorten
+from app.datasets.formats.base import is_readable, shorten
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
+from app.datasets.formats.problem_list import ProblemList
+from app.datasets.formats.spreadsheet import SpreadsheetTable
 from app.datasets.formats.tables import Row, Table
 from app.datasets.formats.values import NO_VALUES, RowError, has_decimal_commas, parse_number
 from app.datasets.formats.walking import too_many_entries
@@ -174,6 +176,8 @@ class RowReader:
             return number
         if any(map(str.isalpha, text)) and not any(map(str.isdigit, text)) and text.casefold() not in NO_VALUES:
             self.words.append(text)
+        if not text and isinstance(self._table, SpreadsheetTable):
+            raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
         return parse_number(text)
 
     def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:
@@ -191,7 +195,7 @@ class RowReader:
     def _lose(self, entry: _Entry, error: RowError, path: Path | None) -> None:
         num_rows = entry.num_lost - (1 if path is not None else 0)
         self.problems.add(
-            self._where(entry.number), error.message, error.fix, kind=error.kind, path=path, num_images=num_rows
+            self._where(entry.number), error.message, error.fix, kind=error.kind, path=path, num_entries=num_rows
         )
 
     def _warn_of_subset(self, number: int, word: str) -> None:

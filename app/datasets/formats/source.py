@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.datasets.formats.accounting import Inventory, account_for_files, list_file_names
-from app.datasets.formats.base import ChoiceError, ImportFormat, ProblemList, Scan, SourceError, clean_text
+from app.datasets.formats.accounting import Inventory, account_for_files, find_outside, list_file_names
+from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.disagreement import Disagreement, find_disagreement, is_other_part, may_be_a_part
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.document_sets import find_candidates
 from app.datasets.formats.layouts import NOT_CLASSES
+from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, is_workbook
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.registry import describe_unknown, get_format, list_usable
 from app.datasets.formats.source_root import find_format, find_root, list_beside
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
@@ -75,6 +77,8 @@ def is_zip(path: Path) -> bool:
         with open_regular(path) as file:
             if path.suffix.lower() in _PACKED_DOCUMENTS:  # these begin like a zip, because they are one
                 return False
+            if path.suffix.lower() in (*TABLE_ENDINGS, *LOOSE_ENDINGS) and is_workbook(file):
+                return False
             return file.read(4).startswith(_ZIP_SIGNATURES) or path.suffix.lower() == ".zip"
     except OSError:
         return False
@@ -89,7 +93,10 @@ def scan_source(source: Source) -> SourceScan:
     _check_extent(scan, source.work)
     path = source.path.resolve()
     scan = split_by_lists(scan, root, path if path.is_dir() else root, options, source.work)
-    inventory, notes = account_for_files(read_tree(root, source.work), scan, found, source.work)
+    tree = read_tree(root, source.work)
+    is_reaching = path.is_file() and bool(found.document_endings)
+    outside = find_outside(tree, scan, source.work) if is_reaching else frozenset()
+    inventory, notes = account_for_files(tree, scan, found, source.work, outside)
     beside = list_beside(source.path, root, source.work)
     scan = replace(scan, notes=(*scan.notes, *notes, *beside))
     found_classes = count_found_classes(scan)

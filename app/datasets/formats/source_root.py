@@ -14,7 +14,7 @@ from app.datasets.formats.base import SourceError, clean_text, subset_of
 from app.datasets.formats.layouts import HOLDERS, find_tool_layout
 from app.datasets.formats.registry import list_formats, list_usable
 from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
-from app.datasets.formats.walking import find_documents, is_junk, list_folder
+from app.datasets.formats.walking import find_documents, is_inside_file, is_junk, list_folder
 from app.datasets.formats.work import Work
 from app.regular_files import is_system_folder
 from app.schemas.datasets import ImportOptions
@@ -53,7 +53,9 @@ def find_root(source: Source) -> tuple[Path, ImportOptions, str | None]:
         msg = f"{path.name!r} is neither a folder, nor a zip, nor an annotation file ({named})."
         raise SourceError(msg, "Choose the folder that holds the images.")
     root = _find_folder_of_images(path, source.work)
-    options = source.options.model_copy(update={"annotation_file": path.relative_to(root).as_posix()})
+    chosen = source.options.annotation_file  # another one of the same folder, which a report offers
+    name = chosen if chosen and is_inside_file(root, chosen) else path.relative_to(root).as_posix()
+    options = source.options.model_copy(update={"annotation_file": name})
     return root, options, find_format(root, options, source)
 
 

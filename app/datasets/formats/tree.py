@@ -6,9 +6,11 @@ An image file is one that is named like an image, or begins like one. Whether it
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import SourceError, shorten
@@ -36,6 +38,9 @@ _SIGNATURES = (
 )
 _BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis"})
 _MAX_DEPTH = 200
+_MAX_PEEKED = 1000
+# What lies in a folder `runs`: tasks, attempts, and logs by date.
+_RUN = re.compile(r"(?i)(detect|segment|classify|pose|obb|(predict|exp)\d*|(train|val|version_)\d+|[a-z]{3}\d\d_.+)")
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,8 @@ class SourceTree:
     hidden: dict[str, int] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders that cannot be listed, with the reason."""
+    workspace: str | None = None
+    """Name of the folder in which AI Studio keeps its own data, if the source holds it; nothing in it is read."""
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -145,6 +152,19 @@ def has_image_ending(name: str) -> bool:
 def _is_icloud_placeholder(name: str) -> bool:
     """Say whether a file stands for an image that a Mac has not downloaded: `.photo.jpg.icloud` for `photo.jpg`."""
     return name.startswith(".") and name.endswith(".icloud") and has_image_ending(name[1 : -len(".icloud")])
+
+
+def _is_of_training(path: Path) -> bool:
+    """Say whether a folder `runs` holds what a training tool drew: folders by task or attempt, and no images itself."""
+    if path.name.casefold() != "runs" or path.is_symlink():
+        return False
+    try:
+        with os.scandir(path) as entries:
+            names = [entry.name for entry in islice(entries, _MAX_PEEKED)]
+    except OSError:
+        return False
+    is_of_runs = any(map(_RUN.fullmatch, names)) or any((path / name / "exp").is_dir() for name in ("train", "val"))
+    return is_of_runs and not any(map(has_image_ending, names))
 
 
 def begins_like_image(path: Path) -> bool:
@@ -228,9 +248,11 @@ class _Walk:
 
     def _take(self, folder: Folder, entry: os.DirEntry[str]) -> None:
         name = entry.name
-        if _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
+        if self._work.workspace is not None and folder.path / name == self._work.workspace:
+            self._tree.workspace = folder.join(name)
+        elif _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
             folder.images.append(name)  # an image that is still missing, which its content says
-        elif is_junk(name):
+        elif is_junk(name) or _is_of_training(folder.path / name):
             self._count_hidden(folder, entry)
         elif entry.is_symlink():
             self._take_link(folder, entry)
@@ -249,7 +271,7 @@ class _Walk:
         except (OSError, RuntimeError, ValueError):  # it leads nowhere, or in a circle
             folder.links.append(Link(entry.name, None))
             return
-        is_inside = target.is_relative_to(self._root)
+        is_inside = target.is_relative_to(self._root) and not self._work.is_own(target, self._root)
         if is_inside and target.is_dir() and not Path(entry.path).is_relative_to(target):
             folder.links.append(Link(entry.name, target, is_folder=True))
         elif is_inside and is_regular_file(target):

@@ -6,7 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from app.datasets.formats.base import ProblemList, shorten
+from app.datasets.formats.base import shorten
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tables import is_measure
 from app.datasets.formats.work import Work
 from app.datasets.run_data import LARGEST_VALUE, find_far_away
@@ -35,7 +36,7 @@ class RowError(ValueError):
 def parse_number(text: str) -> float:
     """Return a finite number written in plain decimal or scientific notation; raises RowError for anything else."""
     if not text:
-        raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
+        raise RowError("The value is empty.", "Write a number, or remove the row.")
     if text.casefold().lstrip("+-") in {"nan", "inf", "infinity"}:
         msg = f"The value {text!r} is not a finite number."
         raise RowError(msg, "Write a number, or remove the row.")

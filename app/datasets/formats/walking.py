@@ -30,6 +30,7 @@ _SYSTEM = frozenset(
         "config.msi",
         "msocache",
     }
+    | {"node_modules", "site-packages"}  # what programs bring along
     | {"_gsdata_", "thevolumesettingsfolder", "windowsimagebackup"}
 )
 # Bins of older versions of Windows, which always wrote them in capitals; in other letters it may be a class.
@@ -134,7 +135,7 @@ def list_folder(folder: Path, work: Work) -> tuple[list[Path], list[Path]]:
                 if number > most:
                     raise too_many_entries(f"The folder {folder.name!r} has", most)
                 work.step(doing, number)
-                if not is_junk(entry.name):
+                if not is_junk(entry.name) and work.workspace != folder / entry.name:
                     (folders if _is_folder(entry) else files).append(entry.name)
     except OSError as error:
         msg = f"The folder {folder.name!r} cannot be read: {error.strerror}."

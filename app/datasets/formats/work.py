@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.datasets.formats.base import ProblemList, SourceError
+from app.datasets.formats.base import SourceError
 from app.datasets.formats.problem_file import ProblemFile
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tables import OpenTables
 from app.schemas.payloads import ImportLimits
 
@@ -49,11 +50,16 @@ class Work:
         on_progress: OnProgress | None = None,
         problems_path: Path | None = None,
         interval_s: float = PROGRESS_INTERVAL_S,
+        workspace: str = "",
     ) -> None:
-        """`problems_path`: where every problem is written, also those that no list names."""
+        """`problems_path`: where every problem is written, also those that no list names.
+
+        `workspace`: the folder of AI Studio's own data, which is no part of a source around it.
+        """
         self.limits = limits or ImportLimits()
         self.is_over_memory = False  # set by the thread that watches
         self.prefix = ""  # what comes before each file of a list of problems that is made from now on
+        self.workspace = Path(workspace).resolve() if workspace else None
         self.trees: dict[Path, SourceTree] = {}  # folders that were walked through, kept by tree.read_tree
         self.tables = OpenTables()  # kept by open_table.open_table; who reads no further document clears them
         self._on_progress = on_progress
@@ -86,6 +92,11 @@ class Work:
         if self._on_progress is not None and (now_s >= self._next_s or (total and done == total)):
             self._next_s = now_s + self._interval_s
             self._on_progress(doing, done, total)
+
+    def is_own(self, path: Path, root: Path) -> bool:
+        """Say whether a resolved path lies in the workspace, which a source around it must not read."""
+        own = self.workspace
+        return own is not None and path.is_relative_to(own) and not root.is_relative_to(own)
 
     def new_problems(self) -> ProblemList:
         """Return an empty list, which also writes what it takes into the file of all problems."""

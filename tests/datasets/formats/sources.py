@@ -60,6 +60,7 @@ def look_at(
     report = check_source(source, root.parent)
     assert sum(group.count for group in report.groups) == report.num_problems
     assert sum(group.num_images for group in report.groups) == report.num_lost
+    assert report.num_images + report.num_lost + report.num_left_out == report.num_files
     return report
 
 

@@ -170,7 +170,9 @@ def test_every_row_is_an_image_or_a_named_problem(
     found = scan(tmp_path_factory, table.encode(), "label", f"t.{form}")
     num_faults = sum(fault is not None for fault in faults)
     assert len(found.images) == len(rows) - num_faults
-    assert found.problems.num_problems == found.problems.num_lost == num_faults
+    assert found.problems.num_problems == num_faults
+    assert found.problems.num_lost + found.problems.num_unused_entries == num_faults
+    assert found.problems.num_lost == len(found.problems.covered)
     first = 2 if form == "csv" else 1
     bad = [f"t.{form}, row {number + first}" for number, fault in enumerate(faults, start=1) if fault is not None]
     assert sorted(item.file for item in found.problems.named) == sorted(bad)

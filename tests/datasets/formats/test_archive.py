@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.datasets.formats import archive
-from app.datasets.formats.base import ProblemList, SourceError
+from app.datasets.formats.base import SourceError
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.work import Work
 from app.schemas.job_context import JobCancelled
 from app.schemas.payloads import ImportLimits

@@ -171,7 +171,8 @@ def test_a_file_in_both_documents_of_a_pair_is_named(tmp_path: Path) -> None:
     (root / "val.csv").write_text("filename,label\n0.png,a\n")
     found = scan_folder(root)
     assert splits(found) == ["train", "train"]
-    assert kinds(found) == [("error", "repeated_row", 1)]
+    assert kinds(found) == [("error", "repeated_row", 0)]
+    assert found.problems.num_unused_entries == 1
     assert "in the subsets train and val" in found.problems.named[0].message
 
 
@@ -209,8 +210,9 @@ def test_a_table_whose_images_are_missing_says_which(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", "other.png")
     (root / "t.csv").write_text("filename,label\n0.png,a\n1.png,b\n")
     report = check(root)
-    assert (report.source_format, report.num_lost) == ("csv", 3)
-    assert {(group.kind, group.num_images) for group in report.groups} == {("missing_file", 2), ("not_in_table", 1)}
+    assert (report.source_format, report.num_lost, report.num_unused_entries) == ("csv", 1, 2)
+    counts = {(group.kind, group.count, group.num_images) for group in report.groups}
+    assert counts == {("missing_file", 2, 0), ("not_in_table", 1, 1)}
 
 
 @pytest.mark.parametrize(
@@ -292,9 +294,9 @@ def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
     found = COCO.scan(root, "label", ImportOptions(), Work())
     assert labels(found) == [("0.png", "cat")]
     assert sorted(kinds(found)) == [
-        ("error", "missing_file", 1),
+        ("error", "missing_file", 0),
         ("error", "no_annotation", 1),
-        ("error", "repeated_row", 1),
+        ("error", "repeated_row", 0),
         ("error", "several_annotations", 1),
     ]
     assert found.problems.covered == {root / "1.png", root / "2.png"}

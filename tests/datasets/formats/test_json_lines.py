@@ -65,7 +65,7 @@ def test_lines_that_are_no_objects_are_named(root: Path, line: str, message: str
         name="t.jsonl",
     )
     assert [name for name, _ in labels(found)] == ["0.png", "1.png"]
-    assert kinds(found) == [("error", "bad_row", 1)]
+    assert kinds(found) == [("error", "bad_row", 0)]
     assert found.problems.named[0].file == "t.jsonl, row 2"
     assert message in found.problems.named[0].message
 
@@ -79,7 +79,7 @@ def test_missing_keys_are_named(root: Path) -> None:
     ]
     found = scan_table(root, lines(*records), name="t.jsonl")
     assert len(found.images) == 1
-    assert sorted(kinds(found)) == [("error", "bad_file_name", 1), ("error", "bad_label", 2)]
+    assert sorted(kinds(found)) == [("error", "bad_file_name", 0), ("error", "bad_label", 2)]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "[]\n", "no json\n"])

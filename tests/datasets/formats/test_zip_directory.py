@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.datasets.formats import archive
-from app.datasets.formats.base import ProblemList
+from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.walking import resolve_inside
 from app.datasets.formats.work import Work
 from app.datasets.formats.zip_directory import BadEntry, ZipEntry, read_directory, read_entry
