@@ -165,7 +165,7 @@ def test_training_images_are_named_and_every_format_has_a_text(label_export: Exp
     covered = MEASUREMENT.model_copy(update={"not_covered": "12 images can miss something."})
     both = make_metadata([covered, MEASUREMENT.model_copy(update=withheld), covered])
     text = write_readme(FORMATS[0], both, certificate, {"values": [2]})
-    assert "| other | 0.5 | not enough images | 12 of test |" in text
+    assert "| other | 0.500 | not enough images | 12 of test |" in text
     assert "\n\nNo interval of other: All errors are 0.\n\n" in text
     assert text.count("\n\n12 images can miss something.\n\n") == 1
     assert "Not measured" in write_readme(FORMATS[0], make_metadata([]), certificate, {"values": [2]})
