@@ -137,7 +137,7 @@ def test_no_readable_image_at_all_is_a_failure(label_world: World, tmp_path: Pat
     ("changes", "message"),
     [
         ({"split_name": "other"}, "no split 'other'. Its splits: main"),
-        ({"device": "gpu:63"}, "gpu:63 does not exist"),
+        ({"device": "gpu:63"}, "gpu:63 is not available"),
         ({"checkpoint_path": "/nowhere/last.ckpt"}, "last.ckpt does not exist"),
     ],
 )
