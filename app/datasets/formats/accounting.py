@@ -168,7 +168,7 @@ def _note_hidden(tree: SourceTree) -> str | None:
     if not tree.hidden:
         return None
     number = sum(tree.hidden.values())
-    verb = "image in a hidden or system folder is" if number == 1 else "images in hidden or system folders are"
+    verb = "image in a hidden, system or program folder is" if number == 1 else "images in hidden, system or program folders are"
     return f"{number:,} {verb} not read: {list_file_names(sorted(tree.hidden))}."
 
 

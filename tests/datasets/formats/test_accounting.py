@@ -58,7 +58,7 @@ def test_other_files_are_one_note_and_no_problem(tmp_path: Path) -> None:
 def test_images_in_system_folders_are_a_note_and_never_a_class(tmp_path: Path, folder: str) -> None:
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog", folder, f"cat/{folder}")))
     assert (report.classes, report.num_files, report.num_problems) == (["cat", "dog"], 4, 0)
-    assert report.notes[0].startswith("4 images in hidden or system folders are not read: ")
+    assert report.notes[0].startswith("4 images in hidden, system or program folders are not read: ")
 
 
 def test_a_class_of_a_recycling_plant_is_no_bin(tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ def test_hidden_images_of_a_zip_are_a_note_too(tmp_path: Path) -> None:
             archive.write(path, path.relative_to(root))
     report = look_at(tmp_path / "in.zip")
     assert (report.classes, report.num_files, report.num_problems) == (["cat", "dog"], 4, 0)
-    assert report.notes == ["2 images in hidden or system folders are not read: .Trash."]
+    assert report.notes == ["2 images in hidden, system or program folders are not read: .Trash."]
 
 
 def test_links_are_named_and_never_followed_outside(tmp_path: Path) -> None:

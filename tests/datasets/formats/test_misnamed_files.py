@@ -80,7 +80,7 @@ def test_folders_of_programs_are_left_out_with_a_note(tmp_path: Path, folder: st
     root = write_source(tmp_path / "in", [*files, f"{folder}/a.png", f"{folder}/b.png"])
     report = look_at(root)
     assert (report.class_counts, report.num_files, report.num_lost) == ({"cat": 2, "dog": 2}, 4, 0)
-    assert any(note.startswith("2 images in hidden or system folders are not read: ") for note in report.notes)
+    assert any(note.startswith("2 images in hidden, system or program folders are not read: ") for note in report.notes)
 
 
 @pytest.mark.parametrize("inner", ["", "train", "batch1"])
