@@ -168,7 +168,8 @@ def _note_hidden(tree: SourceTree) -> str | None:
     if not tree.hidden:
         return None
     number = sum(tree.hidden.values())
-    verb = "image in a hidden, system or program folder is" if number == 1 else "images in hidden, system or program folders are"
+    kinds = "hidden, system or program"
+    verb = f"image in a {kinds} folder is" if number == 1 else f"images in {kinds} folders are"
     return f"{number:,} {verb} not read: {list_file_names(sorted(tree.hidden))}."
 
 
