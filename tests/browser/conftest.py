@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import httpx
@@ -37,6 +37,7 @@ class Watched:
     page: Page
     url: str
     complaints: list[str] = field(default_factory=list)
+    overlooked: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def wait_for(self, expression: str, timeout_s: float = 15.0) -> None:
@@ -47,11 +48,12 @@ class Watched:
         """Take back complaints that hold one of these; each must have been there."""
         for part in parts:
             assert any(part in complaint for complaint in self.complaints), (part, self.complaints)
-        self.overlook(*parts)
+        self._take_back(parts)
 
     def overlook(self, *parts: str) -> None:
-        """Take back complaints that hold one of these, if there are any: for what may happen and may not."""
-        self.complaints[:] = [item for item in self.complaints if not any(part in item for part in parts)]
+        """Take back complaints that hold one of these, those to come too: for what may happen and may not."""
+        self._take_back(parts)
+        self.overlooked += parts
 
     def open(self, path: str) -> None:
         """Go to a path of the server."""
@@ -62,27 +64,34 @@ class Watched:
     def watch(self) -> None:
         """Note errors of scripts and policy, failed requests, and requests to anywhere else."""
         self.page.on("console", self._note_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("pageerror", lambda error: self._complain(f"error: {error}"))
         self.page.on("dialog", self._note_dialog)
         self.page.on("request", self._note_request)
         self.page.on("response", self._note_response)
 
+    def _take_back(self, parts: Sequence[str]) -> None:
+        self.complaints[:] = [item for item in self.complaints if not any(part in item for part in parts)]
+
+    def _complain(self, text: str) -> None:
+        if not any(part in text for part in self.overlooked):
+            self.complaints.append(text)
+
     def _note_dialog(self, dialog: Dialog) -> None:
-        self.complaints.append(f"dialog: {dialog.message}")
+        self._complain(f"dialog: {dialog.message}")
         dialog.dismiss()
 
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            self.complaints.append(f"console: {message.text} at {message.location['url']}")
+            self._complain(f"console: {message.text} at {message.location['url']}")
 
     def _note_request(self, request: Request) -> None:
         self.requests.append(request.url)
         if not request.url.removeprefix("blob:").startswith(self.url):
-            self.complaints.append(f"another host: {request.url}")
+            self._complain(f"another host: {request.url}")
 
     def _note_response(self, response: Response) -> None:
         if response.status >= 400:
-            self.complaints.append(f"{response.status}: {response.url}")
+            self._complain(f"{response.status}: {response.url}")
 
 
 def wait_for(page: Page, expression: str, timeout_s: float = 15.0) -> None:

@@ -63,8 +63,8 @@ def imported(server: LiveServer, add_project: list[str], source: Path) -> str:
 
 
 def overlook_pictures(watched: Watched) -> None:
-    """Pictures that a grid still fetched while the dataset was cleared are answered with errors, as they should be."""
-    watched.overlook("/thumbnails/", "/images/")
+    """Pictures that a page still fetched while the dataset was cleared are answered with errors, as they should be."""
+    watched.overlook("/thumbnails/", "/images/", "/dataset/picture")
 
 
 def test_a_folder_is_uploaded_mapped_and_imported(
