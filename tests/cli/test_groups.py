@@ -349,8 +349,8 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
     studio.server.on(f"GET /api/compare/{PID}", close)
     said = studio("compare", PID, EID, OTHER_EID).out
-    assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
-    assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
+    assert "No clear winner between First and Second on the 1,200 images evaluated by both (p = 0.08)." in said
+    assert "No clear winner between First and Second on the 1,200 images evaluated by both (p = 0.08)." in said
     assert " better" not in said
     worse = comparison(p_value=0.0001, p_adjusted=0.0001, verdict="worse")
     studio.server.on(f"GET /api/compare/{PID}", worse)
