@@ -205,7 +205,7 @@ def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> N
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
     assert "not enough images" in outcome.out
     assert "Every image has the same error." in outcome.out
-    assert "Another training run can vary more" in outcome.out
+    assert "do not include the variation between training runs" in outcome.out
     assert "40 images can miss it." in outcome.out
     assert "unseen_share" not in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
