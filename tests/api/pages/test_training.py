@@ -144,7 +144,7 @@ def test_settings_of_a_trained_model_are_fixed_with_a_reason(
     assert text.count("<fieldset disabled>") == 7
     assert "data-save-bar" not in text
     assert "training-forecast" not in text
-    assert "Train more epochs as a new experiment, restart or duplicate it." in text
+    assert "train more epochs as a new experiment, restart it or duplicate it." in text
     assert f'hx-post="/api/training/{project}/experiments/{record.id}/more"' in text
     assert "Train 2 more epochs</span>" in text
     assert 'id="run-checks"' not in text
