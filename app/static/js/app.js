@@ -117,7 +117,7 @@ window.Studio = window.Studio || {};
   };
 
   /* hx-confirm asks in our own dialog. */
-  const ask = ({ title, text, action, refusal, isDanger }) => new Promise((resolve) => {
+  const ask = ({ title, text, action, refusal = "Cancel", isDanger }) => new Promise((resolve) => {
     const dialog = document.getElementById("confirm");
     dialog.querySelector("[data-confirm-title]").textContent = title;
     dialog.querySelector("[data-confirm-text]").textContent = text;
@@ -159,7 +159,7 @@ window.Studio = window.Studio || {};
       title: wishes.confirmTitle || "Are you sure?",
       text: event.detail.question,
       action: wishes.confirmAction || "Continue",
-      refusal: wishes.confirmCancel || "Cancel",
+      refusal: wishes.confirmCancel,
       isDanger: wishes.confirmDanger !== undefined,
     }).then((isYes) => { if (isYes) carryOut(event.detail); });
   });

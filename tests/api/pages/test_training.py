@@ -249,7 +249,7 @@ def test_forecast_says_what_it_takes_and_how_far_the_measuring_is() -> None:
         "107 s",
         "2.0 GiB",
         "512 MiB",
-        "1,200 + 300",
+        "1,200 training + 300 validation",
         "It needs more",
         "Another size.",
         "Measure these settings",
