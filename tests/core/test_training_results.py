@@ -75,6 +75,8 @@ def test_page_of_a_run_shows_the_value_of_the_epoch_that_it_names(studio: Studio
         update={"experiment": results.experiment.model_copy(update={"best_metric": {name: -1.0}})}
     )
     assert results_view(late).best_metrics == results_view(results).best_metrics
+    [cancel] = [action for action in results_view(results).actions if action.id == "cancel"]
+    assert (cancel.attrs["data-confirm-cancel"], cancel.attrs["data-confirm-action"]) == ("Keep training", "Cancel run")
     studio.training.stop_training(imported_id, record.id, keep=False)
     studio.scheduler.wait(run.job_id or "", WAIT_S)
 

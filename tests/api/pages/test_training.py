@@ -133,6 +133,18 @@ def test_form_has_every_setting_once_and_sections_of_the_schema(
     off = re.findall(r'data-off>.*?name="hyperparameters\.(\w+)"', text, flags=re.DOTALL)
     assert {"momentum", "step_size", "milestones", "gamma", "poly_power"} <= set(off)
     assert "Step size: only with scheduler step" in text
+    options = dict(re.findall(r'<option value="([\w]+)"[^>]*>([^<]+)</option>', text))
+    shown = ("val_accuracy", "val_f1", "val_loss", "label_smoothing_cross_entropy", "auto")
+    wanted = [
+        "Accuracy, validation",
+        "F1 (macro), validation",
+        "Validation loss",
+        "Label smoothing cross entropy",
+        "auto",
+    ]
+    assert [options[value].strip() for value in shown] == wanted
+    assert "only with loss Label smoothing cross entropy" in text
+    assert "to Validation loss" in text
 
 
 def test_settings_of_a_trained_model_are_fixed_with_a_reason(
