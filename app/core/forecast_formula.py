@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
+from app.datasets.augmentation_catalog import TRANSFORMS
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.forecasts import ForecastParts
 
@@ -38,6 +39,12 @@ _WEIGHTS = {
     "ema": 1.0,
     "deterministic": 1.0,
     "source_scale": 1.0,
+}
+_LABELS = {
+    "torch": "PyTorch",
+    "auto_batch_size": "Larger batch size if possible",
+    "ema": "EMA",
+    "source_scale": "Scale of the stored training images",
 }
 _USED_PRECISION = {"32": "32-true"}
 
@@ -219,11 +226,18 @@ def _compare_speed(key: MeasurementKey, known: RunMeasurement) -> float:
 
 
 def _describe(name: str, key: MeasurementKey, other: MeasurementKey) -> str:
-    wanted, measured = (_show(getattr(item, name)) for item in (key, other))
-    return f"{name} is {wanted} here, but was {measured} in the measurement."
+    wanted, measured = (_show(name, getattr(item, name)) for item in (key, other))
+    label = _LABELS.get(name) or name.replace("_", " ").capitalize()
+    return f"{label}: {wanted} in this run, {measured} in the measured run."
 
 
-def _show(value: object) -> str:
+def _show(name: str, value: object) -> str:
+    if name == "augmentations":
+        chosen = [part for part in str(value).split(",") if part]
+        titles = [TRANSFORMS[part].title if part in TRANSFORMS else part for part in chosen]
+        return " + ".join(titles) or "none"  # titles contain commas
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, tuple):
         return " × ".join(str(side) for side in value) + " px"
     return str(value) or "none"

@@ -285,10 +285,10 @@ def say_unstartable(record: ExperimentRecord) -> str:
     if record.status in STARTABLE_STATUSES:
         return ""
     if record.status == "paused":
-        return "An experiment that is paused cannot be trained again. Resume or restart it."
+        return "This experiment is paused. To continue, resume it. To train from scratch, restart it."
     return (
-        f"An experiment that is {record.status} cannot be trained again. Train more epochs as a new experiment, "
-        f"restart or duplicate it."
+        f"This experiment is {record.status}. To train more, train more epochs as a new experiment, restart it or "
+        f"duplicate it."
     )
 
 

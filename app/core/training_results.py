@@ -77,7 +77,7 @@ class TrainingResultsService:
         config = experiments.read_run_config(*ids, run.id) if run else None
         monitored = find_monitored(spec, config, epochs)
         direction = spec.direction(monitored)
-        is_going_on = record.status in ACTIVE_EXPERIMENT_STATUSES
+        best_epoch, best_metric = find_best(record, epochs, monitored, direction)
         return TrainingResults(
             project_id=project_id,
             seq=seq,
@@ -95,7 +95,8 @@ class TrainingResultsService:
             primary_metric=find_first_metric(spec, monitored),
             monitored_metric=monitored,
             monitored_direction=direction,
-            best_epoch=find_best_epoch(epochs, monitored, direction) if is_going_on else record.best_epoch,
+            best_epoch=best_epoch,
+            best_metric=best_metric,
             hyperparameter_schema=spec.hyperparameters.model_json_schema(),
             num_images=self._lookup.count_subsets(project_id, record.split_name) if record.status == "created" else {},
             more_epochs=propose_epochs(self._stores, project_id, record) if record.status == "completed" else 0,
@@ -187,6 +188,20 @@ def find_best_epoch(epochs: list[EpochMetrics], metric: str, direction: Directio
     sign = -1 if direction == "max" else 1
     measured = [(sign * value, number) for value, number in values if value is not None]
     return min(measured)[1] if measured else None
+
+
+def find_best(
+    record: ExperimentRecord, epochs: list[EpochMetrics], metric: str, direction: Direction
+) -> tuple[int | None, dict[str, float]]:
+    """Return the best epoch with its value, both from the epochs while a run goes on.
+
+    The experiment's record follows the checkpoints then, of which some are written much later.
+    """
+    if record.status not in ACTIVE_EXPERIMENT_STATUSES:
+        return record.best_epoch, record.best_metric
+    number = find_best_epoch(epochs, metric, direction)
+    best = next((epoch for epoch in epochs if epoch.epoch == number), None)
+    return (number, {metric: best.model_dump()[metric]}) if best is not None else (None, {})
 
 
 def find_reasons(

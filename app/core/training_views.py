@@ -210,7 +210,7 @@ def say_locked(record: ExperimentRecord) -> str:
     if record.status in ACTIVE_EXPERIMENT_STATUSES:
         if record.status == "pending":
             return "A run is queued with these settings. Remove it from the queue to change them."
-        return "A run is in progress with these settings. You can change them when it is finished."
+        return "A run is in progress with these settings. To try other settings, duplicate the experiment."
     if record.status == "completed":
         return "The model was trained with these settings. Duplicate the experiment to try others."
     return ""

@@ -45,7 +45,7 @@ class Sample:
 # No flip: a mirrored digit is another sign.
 _DIGITS_RUN = FirstRun(
     name="Small network",
-    description="A small network, trained from scratch, for a first run.",
+    description="ResNet-18 on small images, trained from scratch, for a first run.",
     model={"backbone": "resnet18", "pretrained": False, "dropout": 0.1},
     hyperparameters={
         "image_size": 32,

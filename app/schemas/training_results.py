@@ -71,6 +71,7 @@ class TrainingResults(StrictModel):
     monitored_metric: str = Field(description="The one whose best epoch is kept.")
     monitored_direction: Direction
     best_epoch: int | None = Field(description="While a run goes on: of its epochs so far, saved or not.")
+    best_metric: dict[str, float] = Field(description="The value of the best epoch, from the same reading.")
     hyperparameter_schema: dict[str, Any] = Field(description="JSON Schema of the task's hyperparameters.")
     num_images: dict[str, int] = Field(description="Images of each subset of the split, empty without a split.")
     more_epochs: int = Field(0, description="Epochs that a completed experiment can be continued for.")

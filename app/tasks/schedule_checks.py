@@ -82,12 +82,19 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
         level="warning",
         field="hyperparameters.batch_size",
         title="Very few steps",
-        message=f"{larger}{count:,} training images in batches of {size} are {_count(facts.batches_per_epoch)} per "
-        f"epoch and {total:,} in total. The running statistics of batch normalisation need about {ENOUGH_STEPS} "
-        f"steps to settle; before that, validation can look like chance although the model learns, and early stopping "
-        f"may end the run. Use a smaller batch size or more epochs.",
+        message=f"{larger}With a batch size of {size}, {count:,} training images make "
+        f"{_count(facts.batches_per_epoch)} per epoch, {_count(total)} in total. {_judge_steps(total)}ntil about "
+        f"{ENOUGH_STEPS} steps, validation results can look like guessing even while the model learns, and early "
+        f"stopping may end the run. Use a smaller batch size or more epochs.",
         fixes=fixes,
     )
+
+
+def _judge_steps(total: int) -> str:
+    """Return what is said of the number of steps, up to the first letter of the sentence about ENOUGH_STEPS."""
+    if total < ENOUGH_STEPS:
+        return "That is too few: u"
+    return "That is barely enough: u" if total < 2 * ENOUGH_STEPS else "U"
 
 
 def _propose_batch_size(count: int, size: int) -> int:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from app.schemas.common import utc_now
 from app.schemas.events import Event, JobProgressed, LogLine, ResourceStats, StageStatus, TrainProgress
-from app.schemas.job_context import JobContext, JobFailure
+from app.schemas.job_context import JobCancelled, JobContext, JobFailure
 
 # What the next event says again, or the server at the end of the job.
 _PASSING = (TrainProgress, JobProgressed, ResourceStats, LogLine, StageStatus)
@@ -44,7 +44,8 @@ class RunReporter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        # A cancelled run has no message, and its status says what happened.
+        if error is not None and not isinstance(error, JobCancelled):
             self.write(f"Ended by {type(error).__name__}: {error}")
 
     @property

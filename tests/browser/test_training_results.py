@@ -89,7 +89,7 @@ def test_a_run_from_start_to_end_by_keyboard(tabs: Callable[[], Watched], server
     assert (fork.parent["experiment_id"], fork.parent["checkpoint"]) == (record.id, "best")
     tab.open(address(project, record.id))
     page.locator("#run-restart").click()
-    expect(page.get_by_text("becomes untrained")).to_be_visible()
+    expect(page.get_by_text("evaluation are discarded")).to_be_visible()
     page.locator("#confirm").get_by_role("button", name="Restart").click()
     expect_status(page, "created")
     expect(page.get_by_text("Runs of this experiment (1)")).to_be_visible()

@@ -99,7 +99,24 @@ def test_another_image_size_scales_speed_by_pixels() -> None:
     parts = split_time(Workload(num_train=200, num_val=100, epochs=1), basis, None)
     assert (parts.training_s, parts.validation_s) == (40.0, 8.0)
     assert parts.probe_s == 6.0  # other settings are tried anew
-    assert basis.differences == ("image_size is 400 × 400 px here, but was 200 × 200 px in the measurement.",)
+    assert basis.differences == ("Image size: 400 × 400 px in this run, 200 × 200 px in the measured run.",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"augmentations": "RandomAffine,ColorJitter"},
+            "Augmentations: Shift, rotate, scale and shear + Colour jitter in this run, none in the measured run.",
+        ),
+        ({"ema": True}, "EMA: on in this run, off in the measured run."),
+        ({"torch": "9.9.9"}, "PyTorch: 9.9.9 in this run, "),
+        ({"fused_optimizer": "off"}, "Fused optimizer: off in this run, auto in the measured run."),
+    ],
+)
+def test_differences_are_said_in_words_of_the_page(changes: dict[str, Any], said: str) -> None:
+    [line] = choose(make_key(**changes), make_measurement()).differences
+    assert line.startswith(said)
 
 
 def test_features_scale_with_pixels_and_the_head_does_not() -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from app.api.pages.training_results import results_view
 from app.core.exceptions import CheckpointNotFoundError, ConflictError
 from app.core.live_figures import LiveFigures
 from app.core.studio import Studio
-from app.core.training_results import find_best_epoch, find_reasons
+from app.core.training_results import find_best, find_best_epoch, find_reasons
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.events import EpochFinished, JobProgressed, ResourceStats, RunRecovered, TrainProgress
 from app.schemas.experiments import CheckpointInfo, EpochMetrics, ExperimentStatus
@@ -48,6 +49,36 @@ def test_best_epoch_is_the_first_of_the_best() -> None:
     assert find_best_epoch(epochs, "val_loss", "min") == 2
     assert find_best_epoch(epochs, "val_other", "min") is None
     assert find_best_epoch([], "val_f1", "max") is None
+
+
+def test_best_epoch_of_a_run_in_progress_comes_with_its_own_value(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    saved = {"best_epoch": 1, "best_metric": {"val_accuracy": 0.678}}
+    epochs = [make_epoch(1, val_accuracy=0.678), make_epoch(2, val_accuracy=0.9), make_epoch(3, val_accuracy=0.974)]
+    active = record.model_copy(update={"status": "training", **saved})
+    assert find_best(active, epochs, "val_accuracy", "max") == (3, {"val_accuracy": 0.974})
+    assert find_best(active, epochs[:1], "val_accuracy", "max") == (1, {"val_accuracy": 0.678})
+    assert find_best(active, [], "val_accuracy", "max") == (None, {})
+    ended = record.model_copy(update={"status": "paused", **saved})
+    assert find_best(ended, epochs, "val_accuracy", "max") == (1, {"val_accuracy": 0.678})
+
+
+def test_page_of_a_run_shows_the_value_of_the_epoch_that_it_names(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id, seed=14)
+    run = studio.training.start_training(imported_id, record.id)
+    wait_for_epochs(studio, imported_id, record.id, 1)
+    results = studio.training_results.get_results(imported_id, record.id)
+    [best] = [epoch for epoch in results.epochs if epoch.epoch == results.best_epoch]
+    name = results.monitored_metric
+    assert results.best_metric == {name: best.model_dump()[name]}
+    late = results.model_copy(
+        update={"experiment": results.experiment.model_copy(update={"best_metric": {name: -1.0}})}
+    )
+    assert results_view(late).best_metrics == results_view(results).best_metrics
+    [cancel] = [action for action in results_view(results).actions if action.id == "cancel"]
+    assert (cancel.attrs["data-confirm-cancel"], cancel.attrs["data-confirm-action"]) == ("Keep training", "Cancel run")
+    studio.training.stop_training(imported_id, record.id, keep=False)
+    studio.scheduler.wait(run.job_id or "", WAIT_S)
 
 
 @pytest.mark.parametrize(

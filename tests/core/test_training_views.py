@@ -83,7 +83,7 @@ def test_a_trained_model_keeps_its_settings_and_a_deletion_says_what_goes(
 ) -> None:
     view = studio.training_views.get_settings(imported_id, trained.id)
     assert "Duplicate the experiment" in view.lock_reason
-    assert "Train more epochs as a new experiment, restart or duplicate it." in view.train_refusal
+    assert "train more epochs as a new experiment, restart it or duplicate it." in view.train_refusal
     assert view.more_epochs == 2
     deletion = studio.training_views.describe_deletion(imported_id, trained.id)
     assert (deletion.num_runs, deletion.has_evaluation, deletion.num_exports) == (1, False, 0)

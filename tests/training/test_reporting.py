@@ -15,7 +15,7 @@ from app.schemas.events import (
     StageStatus,
     TrainProgress,
 )
-from app.schemas.job_context import JobFailure
+from app.schemas.job_context import JobCancelled, JobFailure
 from app.training.reporting import RunReporter
 from tests.training.fakes import FakeContext, Workplace
 
@@ -58,3 +58,20 @@ def test_another_failure_of_the_disk_is_not_hidden(context: FailingContext) -> N
     context.number = errno.EIO
     with RunReporter(context, RUN) as reporter, pytest.raises(OSError, match="-"):
         reporter.report(PASSING[0])
+
+
+@pytest.mark.parametrize(
+    ("error", "is_written"),
+    [(JobCancelled(), False), (JobFailure("The disk is full.", "DiskFull"), True), (ValueError("3"), True)],
+)
+def test_log_ends_with_the_error_unless_the_run_was_cancelled(
+    workplace: Workplace, error: Exception, is_written: bool
+) -> None:
+    context = FakeContext(workplace.root, workplace.payload())
+    reporter = RunReporter(context, RUN)
+    with reporter:
+        reporter.write("Started")
+    reporter.__exit__(type(error), error, None)
+    text = reporter.log_path.read_text()
+    assert "Started" in text
+    assert ("Ended by" in text) is is_written

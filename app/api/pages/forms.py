@@ -58,7 +58,8 @@ class FormField:
     @property
     def default_text(self) -> str:
         """The default as a person reads it."""
-        return "none" if self.default is None else self._text_of(self.default)
+        text = "none" if self.default is None else self._text_of(self.default)
+        return next((option.title for option in self.options if text and option.value == text), text)
 
     @property
     def text(self) -> str:

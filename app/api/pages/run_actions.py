@@ -11,11 +11,13 @@ RunState = str
 _HELP: dict[RunAction, str] = {
     "pause": "Saves the state and frees the device. You can resume later.",
     "stop_keep": "Stops now and keeps the best checkpoint so far as the result.",
-    "cancel": "Stops now without a result. Checkpoints are kept, so you can resume.",
+    "cancel": "Stops now. The experiment does not count as completed. You can resume from the last saved checkpoint, "
+    "which may be a few epochs back, or keep the best one.",
     "resume": "Continues from the last checkpoint.",
     "keep": "Keeps the best checkpoint so far as the result.",
-    "restart": "Archives this run, so that you can change the settings and train again from scratch.",
-    "more": "Creates a new experiment that continues from the last checkpoint.",
+    "restart": "Discards this model, so that you can change the settings and train again from scratch. "
+    "The log is kept.",
+    "more": "Starts training now: a new experiment from the last checkpoint, with a new learning rate schedule.",
     "fork": "Creates a new experiment that starts from these weights.",
     "evaluate": "Measures accuracy on the test images.",
     "export": "Saves the model as a file for other programs.",
@@ -63,10 +65,13 @@ _OF_STATE: dict[RunState, tuple[RunAction, ...]] = {
     "cancelled": ("resume", "keep", "fork", "restart"),
 }
 _RESTART_LOSES = (
-    "The experiment becomes untrained and its evaluation is deleted. This run stays in the list below with its "
-    "log, but its checkpoints can no longer be resumed, evaluated or exported."
+    "The trained model and its evaluation are discarded; the checkpoints of this run can no longer be resumed, "
+    "evaluated or exported. The run stays in the list of runs, with its log."
 )
-_CANCEL_LOSES = "The run stops without a result. Its checkpoints are kept, so you can resume it later."
+_CANCEL_LOSES = (
+    "The run stops and the experiment does not count as completed. You can resume from the last saved checkpoint, "
+    "which may be a few epochs back."
+)
 _LEAVE_LOSES = "The run is removed from the queue. Choose Train to queue it again."
 
 
@@ -149,5 +154,7 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
         attrs["hx-confirm"] = _LEAVE_LOSES if is_waiting else _CANCEL_LOSES
         attrs["data-confirm-title"] = "Remove the run from the queue?" if is_waiting else "Cancel the run?"
         attrs["data-confirm-action"] = "Remove from queue" if is_waiting else "Cancel run"
+        if not is_waiting:
+            attrs["data-confirm-cancel"] = "Keep training"
         attrs["data-confirm-danger"] = True
     return attrs

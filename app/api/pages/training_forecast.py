@@ -50,5 +50,5 @@ def _facts(forecast: Forecast) -> tuple[tuple[str, str], ...]:
     facts = [("Time", format_duration(forecast.duration_s))]
     # What was not measured, or is nothing, is left out: 0 MiB would read as a promise.
     facts += [(title, format_size(size_mb)) for title, size_mb in sizes if size_mb]
-    facts.append(("Images", f"{forecast.num_train:,} + {forecast.num_val:,}"))
+    facts.append(("Images", f"{forecast.num_train:,} training + {forecast.num_val:,} validation"))
     return tuple(facts)

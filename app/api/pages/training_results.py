@@ -177,7 +177,7 @@ def results_view(results: TrainingResults) -> ResultsView:
         traceback=experiment.error.traceback if experiment.error and is_ended else "",
         facts=_list_facts(results),
         metrics=show_metrics(experiment.final_metrics, titles),
-        best_metrics=show_metrics(experiment.best_metric, titles),
+        best_metrics=show_metrics(results.best_metric, titles),
         checkpoints=tuple(
             (name, f"epoch {info.epoch}", show_size(info.size_mb)) for name, info in results.checkpoints.items()
         ),

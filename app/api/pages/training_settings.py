@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.api.pages.augmentation_fields import count_changed_chains
-from app.api.pages.forms import FormField, Option
+from app.api.pages.forms import FormField, Option, title_of
 from app.api.pages.run_checks import ChecksView, describe_checks
+from app.api.pages.run_words import titles_of
 from app.api.pages.settings_fields import Section, SettingsField, make_sections, plain, read_fields
 from app.api.templating import Fragment
 from app.core.experiment_settings import GPU_PRECISIONS
@@ -17,6 +18,12 @@ from app.schemas.system import Device
 from app.schemas.training_views import SettingsView
 
 MIB_PER_GIB = 1024
+_TITLED_FIELDS = {
+    "hyperparameters.loss",
+    "hyperparameters.checkpoint_metric",
+    "hyperparameters.early_stopping_metric",
+}
+_LOSS_TITLES = {"mse": "MSE", "l1": "L1", "smooth_l1": "Smooth L1"}
 _OWN_FIELDS = frozenset({"model.backbone", "model.head", "hardware.selected_devices"})
 """Drawn in another way than by the generated form, or with nothing to choose."""
 
@@ -146,7 +153,11 @@ def _read_groups(view: SettingsView) -> dict[str, list[SettingsField]]:
     groups: dict[str, list[SettingsField]] = {}
     for area, schema in schemas.items():
         for group, fields in read_fields(schema, area, settings).items():
-            drawn = [_offer_classes(item, view) for item in fields if item.field.name not in _OWN_FIELDS]
+            drawn = [
+                _title_choices(_offer_classes(item, view), view)
+                for item in fields
+                if item.field.name not in _OWN_FIELDS
+            ]
             groups.setdefault(group or area.capitalize(), []).extend(drawn)
     return groups
 
@@ -165,6 +176,25 @@ def _describe_metric(view: SettingsView) -> str:
         return ""
     is_usual = advice.metric == view.task.primary_metric
     return f"The best checkpoint is chosen by this metric: {advice.title}." + ("" if is_usual else f" {advice.reason}")
+
+
+def _title_choices(item: SettingsField, view: SettingsView) -> SettingsField:
+    """Show metrics and losses under the names that the other pages give them; the values stay those of the API."""
+    words = " ".join(_title_choice(word, view) for word in item.condition_text.split(" "))
+    item = replace(item, condition_text=words)
+    if item.field.name not in _TITLED_FIELDS:
+        return item
+    options = tuple(replace(option, title=_title_choice(option.value, view)) for option in item.field.options)
+    return replace(item, field=replace(item.field, options=options))
+
+
+def _title_choice(value: str, view: SettingsView) -> str:
+    info = view.task
+    titles = titles_of((*info.epoch_metrics, *info.optional_metrics))
+    if value in titles:
+        is_loss = value in {"val_loss", "train_loss"}
+        return titles[value] if is_loss else f"{titles[value]}, validation"
+    return _LOSS_TITLES.get(value, title_of(value)) if value in info.losses else value
 
 
 def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:

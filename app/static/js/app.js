@@ -117,10 +117,11 @@ window.Studio = window.Studio || {};
   };
 
   /* hx-confirm asks in our own dialog. */
-  const ask = ({ title, text, action, isDanger }) => new Promise((resolve) => {
+  const ask = ({ title, text, action, refusal = "Cancel", isDanger }) => new Promise((resolve) => {
     const dialog = document.getElementById("confirm");
     dialog.querySelector("[data-confirm-title]").textContent = title;
     dialog.querySelector("[data-confirm-text]").textContent = text;
+    dialog.querySelector("[data-confirm-no]").textContent = refusal;
     const button = dialog.querySelector("[data-confirm-yes]");
     button.textContent = action;
     button.className = `button ${isDanger ? "button--danger" : "button--primary"}`;
@@ -158,6 +159,7 @@ window.Studio = window.Studio || {};
       title: wishes.confirmTitle || "Are you sure?",
       text: event.detail.question,
       action: wishes.confirmAction || "Continue",
+      refusal: wishes.confirmCancel,
       isDanger: wishes.confirmDanger !== undefined,
     }).then((isYes) => { if (isYes) carryOut(event.detail); });
   });

@@ -32,8 +32,10 @@
     });
     target.textContent = words.filter(Boolean).join(" · ");
   };
+  /* A chain counts once however much of it was changed, as in the server's number while the section is closed. */
   const countChangedChains = (section) => [...section.querySelectorAll("[data-chain]")].filter((chain) => (
-    JSON.stringify(JSON.parse(chain.dataset.defaultNames)) !== JSON.stringify(stepsOf(chain).map((step) => step.dataset.step)))).length;
+    chain.querySelector(".field.is-changed")
+    || JSON.stringify(JSON.parse(chain.dataset.defaultNames)) !== JSON.stringify(stepsOf(chain).map((step) => step.dataset.step)))).length;
   const changed = () => {
     renumber();
     form().dispatchEvent(new CustomEvent("steps:changed", { bubbles: true }));

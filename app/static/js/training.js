@@ -171,7 +171,7 @@
     for (const section of form().querySelectorAll(".settings-section")) {
       const badge = section.querySelector("[data-section-changed]");
       if (!section.querySelector(".field")) { total += Number.parseInt(badge.textContent, 10) || 0; continue; }
-      const fields = [...section.querySelectorAll(".field.is-changed")].filter((field) => !field.closest("[data-off]"));
+      const fields = [...section.querySelectorAll(".field.is-changed")].filter((field) => !field.closest("[data-off], [data-chain]"));
       const number = fields.length + (Studio.countChangedChains?.(section) || 0);
       badge.hidden = number === 0;
       badge.textContent = `${number} changed`;

@@ -112,8 +112,8 @@ def find_metric_warning(metric: str, profile: SplitProfile) -> str:
     share = 100.0 * count / profile.num_images
     return (
         f"{_describe_imbalance(profile)} Always predicting {common!r} has an accuracy of about {share:.0f} % "
-        f"on images like these, and the best checkpoint is chosen by accuracy. Choose val_f1 or val_recall as the "
-        f"checkpoint metric, or auto."
+        f"on images like these, and the best checkpoint is chosen by accuracy. Choose F1 (macro) or recall (macro) "
+        f"as the checkpoint metric (val_f1, val_recall), or auto."
     )
 
 

@@ -133,6 +133,18 @@ def test_form_has_every_setting_once_and_sections_of_the_schema(
     off = re.findall(r'data-off>.*?name="hyperparameters\.(\w+)"', text, flags=re.DOTALL)
     assert {"momentum", "step_size", "milestones", "gamma", "poly_power"} <= set(off)
     assert "Step size: only with scheduler step" in text
+    options = dict(re.findall(r'<option value="([\w]+)"[^>]*>([^<]+)</option>', text))
+    shown = ("val_accuracy", "val_f1", "val_loss", "label_smoothing_cross_entropy", "auto")
+    wanted = [
+        "Accuracy, validation",
+        "F1 (macro), validation",
+        "Validation loss",
+        "Label smoothing cross entropy",
+        "auto",
+    ]
+    assert [options[value].strip() for value in shown] == wanted
+    assert "only with loss Label smoothing cross entropy" in text
+    assert "to Validation loss" in text
 
 
 def test_settings_of_a_trained_model_are_fixed_with_a_reason(
@@ -144,7 +156,7 @@ def test_settings_of_a_trained_model_are_fixed_with_a_reason(
     assert text.count("<fieldset disabled>") == 7
     assert "data-save-bar" not in text
     assert "training-forecast" not in text
-    assert "Train more epochs as a new experiment, restart or duplicate it." in text
+    assert "train more epochs as a new experiment, restart it or duplicate it." in text
     assert f'hx-post="/api/training/{project}/experiments/{record.id}/more"' in text
     assert "Train 2 more epochs</span>" in text
     assert 'id="run-checks"' not in text
@@ -249,7 +261,7 @@ def test_forecast_says_what_it_takes_and_how_far_the_measuring_is() -> None:
         "107 s",
         "2.0 GiB",
         "512 MiB",
-        "1,200 + 300",
+        "1,200 training + 300 validation",
         "It needs more",
         "Another size.",
         "Measure these settings",
