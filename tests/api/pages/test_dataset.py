@@ -243,7 +243,10 @@ def test_identical_images_are_named_with_the_labels_that_differ(
     html = client.get(f"/projects/{project_id}/dataset").text
     assert 'id="identical-images"' in html
     assert "4 identical images" in html
-    assert "4 images are identical to another image (2 groups). 2 of the groups have different labels." in html
+    assert (
+        "4 images are identical to another image (2 groups). In 2 of the groups, the images have different labels."
+        in html
+    )
     assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat/cat0.png: cat</a>' in html
     summary = client.get(f"/api/datasets/{project_id}").json()["data"]
     assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2
