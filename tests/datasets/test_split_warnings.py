@@ -23,8 +23,7 @@ SENTENCES = {
     "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
     "test_in_val": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?validation images?:",
     "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
-    "together": r"([\d,]+) images are identical(?:; they are in the same| to another image \(([\d,]+) groups\); each group is in one)"
-    " subset",
+    "together": r"([\d,]+) images are identical(?:; they are in the same| to another image \(([\d,]+) groups\); each)",
     "advice": r"A new split keeps identical images in one subset\.",
     "few": r"The split has only (\d+) images?:",
     "empty": r"No ((?:training|validation|test)(?: or \w+)*) images(?:: only (\d+) of the (\d+) images differ|\.)",

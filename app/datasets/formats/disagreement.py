@@ -34,7 +34,7 @@ def find_disagreement(scan: Scan, tree: SourceTree) -> Disagreement | None:
     folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_images}
     if not scan.read_documents or len(folders) < 2 or not labels <= folders:
         return None
-    images = [image for image in scan.images if _lies_in_class_folder(image, tree, labels)]
+    images = [image for image in scan.images if image.path.parent != tree.top.path]
     num_other = sum(
         isinstance(annotation, Label) and annotation.class_name.casefold() != _folder_of(image)
         for image in images
@@ -47,7 +47,7 @@ def may_be_a_part(scan: Scan, tree: SourceTree) -> bool:
     """Say whether a document names only some images, and its classes are names of folders as well."""
     labels = {name.casefold() for name in scan.classes}
     folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_below}
-    return 0 < len(scan.images) < tree.top.num_below and len(labels) > 1 and labels <= folders
+    return 0 < len(scan.images) < tree.top.num_below and bool(labels) and labels <= folders
 
 
 def is_other_part(scan: Scan, folders: Scan) -> bool:
