@@ -148,7 +148,10 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
     """Return what the figures cover and what flatters them, as sentences."""
-    notes = ["The intervals cover only the choice of these images. Another training run can vary more."]
+    notes = [
+        "The 95 % intervals show the uncertainty from having only these images. They do not include the variation "
+        "between training runs."
+    ]
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     if "val" in subsets:

@@ -279,7 +279,9 @@ def _describe_test(pair: _Pair, basis: Basis, result: PairedResult, p_adjusted: 
         only_reference=result.only_a,
         only_other=result.only_b,
         verdict=verdict,
-        conclusion=f"{first} or {second}: no clear winner" if verdict == "open" else f"{better} is better than {worse}",
+        conclusion=f"No clear winner between {first} and {second}"
+        if verdict == "open"
+        else f"{better} is better than {worse}",
     )
 
 

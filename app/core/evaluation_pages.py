@@ -154,6 +154,7 @@ class EvaluationPageService:
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
             headline=headline if isinstance(headline, int | float) and not isinstance(headline, bool) else None,
+            subsets=evaluation.split_subsets if evaluation is not None else [],
             num_copies=leaks.identical.images if leaks is not None else 0,
         )
 

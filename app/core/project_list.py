@@ -93,6 +93,7 @@ class ProjectListService:
         return ProjectExtent(
             project=self._describe(project, self._jobs_by_project()),
             task=self._tasks.find_task(project.task),
+            num_splits=len(self._stores.datasets.list_split_names(project_id)),
             num_exports=len(self._stores.exports.read_all(project_id)),
             copy_name=self._free_copy_name(project.name),
         )

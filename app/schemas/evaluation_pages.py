@@ -31,6 +31,7 @@ class EvaluatedExperiment(StrictModel):
     evaluation_status: EvaluationStatus | None = None
     progress: Progress | None = None
     headline: float | None = Field(None, description="The first headline metric, once it was measured.")
+    subsets: list[Subset] = Field(default_factory=list, description="What the evaluation measures.")
     num_copies: int = Field(0, description="Evaluated images that are identical to training images.")
 
 

@@ -63,6 +63,7 @@ class ProjectExtent(StrictModel):
 
     project: ListedProject
     task: TaskInfo | None
+    num_splits: int = 0
     num_exports: int
     copy_name: str = Field(description="A name that no project has.")
 

@@ -86,7 +86,7 @@ def test_choose_read_filter_and_come_back(watched: Watched, lab: Lab, check_axe:
     expect(page.get_by_label("Untrained")).to_be_disabled()
     page.get_by_role("checkbox", name="First").check()
     expect(page.locator(".verdict")).to_have_count(2)
-    page.get_by_label("Compare with").select_option(label="First")
+    page.get_by_label("Reference experiment").select_option(label="First")
     expect(page.locator(".verdict__title").first).to_contain_text("is better than First")
     assert len(watched.page.locator(".metric-table tbody").all()) == 4
     expect(page.get_by_role("region", name="Values of these settings")).to_contain_text("max_epochs")

@@ -110,7 +110,7 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
     tile = page.locator("#image-picker .tile").first
     filename = tile.get_attribute("data-filename") or ""
     tile.click()
-    expect(page.locator("[data-truth]")).to_have_text(f"Ground truth: {filename.split('_')[0]}.")
+    expect(page.locator("[data-truth]")).to_have_text(f"True class: {filename.split('_')[0]}.")
     assert page.url.endswith(f"image={filename}")
     expect(page.locator(".history__item")).to_have_count(3)
     page.locator(".history__item").last.click()

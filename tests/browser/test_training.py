@@ -85,7 +85,7 @@ def test_settings_are_changed_marked_reset_and_saved(
     page.get_by_label("Batch multiplier", exact=True).fill("300")
     page.get_by_role("button", name="Save changes", exact=True).click()
     error = page.locator(".field", has=page.get_by_label("Batch multiplier", exact=True)).locator(".field__error")
-    expect(error).to_contain_text("less than or equal to 64")
+    expect(error).to_contain_text("at most 64")
     expect(state_of(page)).to_have_text("Not saved: correct the marked settings.")
     watched.forgive("422")
     page.get_by_label("Batch multiplier", exact=True).fill("2")

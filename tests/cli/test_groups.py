@@ -205,7 +205,7 @@ def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> N
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
     assert "not enough images" in outcome.out
     assert "Every image has the same error." in outcome.out
-    assert "Another training run can vary more" in outcome.out
+    assert "do not include the variation between training runs" in outcome.out
     assert "40 images can miss it." in outcome.out
     assert "unseen_share" not in outcome.out
     assert studio.server.body(0)["split_subsets"] == ["val", "test"]
@@ -349,8 +349,8 @@ def test_experiments_are_compared(studio: CommandRunner) -> None:
     close = comparison(p_value=0.04, p_adjusted=0.08, verdict="open")
     studio.server.on(f"GET /api/compare/{PID}", close)
     said = studio("compare", PID, EID, OTHER_EID).out
-    assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
-    assert "First or Second: no clear winner on the 1,200 images evaluated by both (p = 0.08)." in said
+    assert "No clear winner between First and Second on the 1,200 images evaluated by both (p = 0.08)." in said
+    assert "No clear winner between First and Second on the 1,200 images evaluated by both (p = 0.08)." in said
     assert " better" not in said
     worse = comparison(p_value=0.0001, p_adjusted=0.0001, verdict="worse")
     studio.server.on(f"GET /api/compare/{PID}", worse)

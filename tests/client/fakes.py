@@ -191,7 +191,7 @@ def comparison(**test: Any) -> dict[str, Any]:
     paired |= {"reference_mean": 0.8, "other_mean": 0.9, "difference": 0.1, "low": 0.05, "high": 0.15}
     paired |= {"p_adjusted": 0.01, "only_reference": 3, "only_other": 9, "verdict": "better", **test}
     sentences = {"better": "Second is better than First", "worse": "First is better than Second"}
-    paired["conclusion"] = sentences.get(str(paired["verdict"]), "First or Second: no clear winner")
+    paired["conclusion"] = sentences.get(str(paired["verdict"]), "No clear winner between First and Second")
     winner = {"better": OTHER_EID, "worse": EID}.get(str(paired["verdict"]))
     shared: dict[str, Any] = {"status": "completed", "best_epoch": 1, "best_metric": {}, "epochs": []}
     shared |= {"evaluation": None, "num_images": 1200}

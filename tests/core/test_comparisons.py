@@ -96,7 +96,7 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     assert (test.num_images, test.only_reference, test.only_other, test.verdict) == (4, 1, 2, "open")
     assert test.difference == 0.25
     assert (test.p_value, test.p_adjusted, found.winner) == (1.0, 1.0, None)
-    assert (found.conclusion, test.conclusion) == ("No clear winner", "First or Second: no clear winner")
+    assert (found.conclusion, test.conclusion) == ("No clear winner", "No clear winner between First and Second")
     assert test.low is not None
     assert test.low < 0 < test.difference < (test.high or 0)
     assert (found.images.num_common, found.images.counts) == (4, {first.id: 1, second.id: 2})

@@ -92,7 +92,7 @@ def augmentation_editor_fragment(project_id: str, view: SettingsView) -> Fragmen
     train_help = (
         "Applied to training images at random in every epoch, in this order, so that the model generalises better."
     )
-    val_help = "Applied to validation and test images, and to images that you predict with the trained model."
+    val_help = "Applied to validation and test images, and to new images that the model predicts."
     entries_url = f"/projects/{project_id}/training/augmentation-entries?experiment={record.id}"
     context = EditorContext(
         preview_url=f"/api/training/{project_id}/augmentation-preview",

@@ -12,6 +12,7 @@ from app.api.pages.compare_selection import Selection, with_metric
 from app.api.pages.evaluation_figures import explain_no_interval, format_number
 from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
+from app.api.pages.subsets import name_measured_images
 from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
 from app.plurals import count
@@ -117,6 +118,7 @@ class Result:
     verdicts: tuple[Verdict, ...]
     other_pairs: tuple[str, ...]
     metrics: tuple[MetricRows, ...]
+    metrics_title: str
     limits: tuple[str, ...]
     chart: Chart | None
     curves: tuple[Link, ...]
@@ -171,6 +173,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         metrics=tuple(_metric_rows(metric, sides, colours) for metric in comparison.headline_metrics)
         if any(side.headline for side in sides)
         else (),
+        metrics_title=_title_metrics(sides),
         limits=comparison.name_limits(),
         chart=chart,
         curves=curves,
@@ -227,8 +230,8 @@ def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment]) -> Verdict:
     first, second = names[test.reference], names[test.other]
     is_open = test.verdict == "open"
     return Verdict(
-        title="No clear winner" if is_open else test.conclusion,
-        detail=f"{first} or {second}, {_say_p(test.p_adjusted)}" if is_open else _say_p(test.p_adjusted),
+        title=test.conclusion,
+        detail=_say_p(test.p_adjusted),
         is_open=is_open,
         lines=tuple(_explain_test(test, first, second)),
     )
@@ -243,7 +246,8 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
         difference, interval = format_difference(test.difference * 100, ".1f"), _range_text(test, 100.0, ".1f")
         yield (
             f"On the {test.num_images:,} images evaluated by both, {second} predicts {test.other_mean * 100:.1f} % "
-            f"correctly and {first} {test.reference_mean * 100:.1f} %: {difference} percentage points{interval}."
+            f"correctly and {first} {test.reference_mean * 100:.1f} %, a difference of {difference} percentage "
+            f"points{interval}."
         )
         yield (
             f"{_say_who_is_right(second, test.only_other, first, test.only_reference)} "
@@ -252,7 +256,7 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
         return
     yield (
         f"On the {test.num_images:,} images evaluated by both, the mean error of {second} is "
-        f"{format_number(test.other_mean)} and of {first} {format_number(test.reference_mean)}: "
+        f"{format_number(test.other_mean)} and of {first} {format_number(test.reference_mean)}, a difference of "
         f"{format_difference(test.difference, '.4g')}{_range_text(test, 1.0, '.4g')}."
     )
     yield (
@@ -285,6 +289,15 @@ def _say_whose_error_is_smaller(name: str, smaller: int, other: str, other_small
         name, smaller, other, other_smaller = other, other_smaller, name, smaller
     on_other = f"{other_smaller:,}" if other_smaller else "none"
     return f"{name} has the smaller error on {count(smaller, 'image')}, {other} on {on_other}."
+
+
+def _title_metrics(sides: Sequence[ComparedExperiment]) -> str:
+    measured = {
+        name_measured_images(side.evaluation.split_subsets)
+        for side in sides
+        if side.headline and side.evaluation is not None
+    }
+    return f"Metrics on {measured.pop()}" if len(measured) == 1 else "Metrics"
 
 
 def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colours: dict[str, int]) -> MetricRows:

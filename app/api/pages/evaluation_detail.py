@@ -130,7 +130,7 @@ def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neigh
 def _label_facts(row: Row) -> list[tuple[str, str]]:
     prediction = row["prediction"]
     return [
-        ("Ground truth", str(row["ground_truth"]["class_name"])),
+        ("True class", str(row["ground_truth"]["class_name"])),
         ("Prediction", str(prediction["class_name"])),
         ("Confidence", format_share(float(prediction["confidence"]))),
     ]
@@ -153,7 +153,7 @@ def _list_probabilities(row: Row) -> list[Probability]:
     if first:  # the truth is always in sight, however improbable
         ordered = [item for item in ordered if item[0] != truth]
         ordered.insert(NUM_PROBABILITIES - 1, first[0])
-    marks = {said: "prediction", truth: "ground truth"} if said != truth else {truth: "ground truth, prediction"}
+    marks = {said: "prediction", truth: "true class"} if said != truth else {truth: "true class, prediction"}
     return [
         Probability(name, Bar(format_share(float(share)), round(100 * float(share), 1)), marks.get(name, ""))
         for name, share in ordered

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.evaluation_query import page_url
+from app.api.pages.subsets import name_measured_images
 from app.api.templating import Fragment
 from app.plurals import count
 from app.schemas.evaluation_pages import EvaluatedExperiment, EvaluationListing
@@ -78,7 +79,8 @@ def _count_others(num_more: int, num_unfinished: int) -> str:
 def _describe(item: EvaluatedExperiment, task: TaskInfo) -> str:
     if item.headline is not None:
         leaked = f", {count(item.num_copies, 'image')} used in training" if item.num_copies else ""
-        return f"{task.headline_metrics[0].title} {format_number(item.headline)}{leaked}"
+        measured = f" on {name_measured_images(item.subsets)}" if item.subsets else ""
+        return f"{task.headline_metrics[0].title} {format_number(item.headline)}{measured}{leaked}"
     if item.evaluation_status is None:
         return "Not evaluated yet"
     return _EVALUATION_WORDS.get(item.evaluation_status, "Evaluated")

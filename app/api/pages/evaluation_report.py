@@ -20,7 +20,7 @@ from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import ResultGrid, make_grid
 from app.api.pages.forms import Option
 from app.api.pages.run_words import show_size
-from app.api.pages.subsets import SUBSET_TITLES
+from app.api.pages.subsets import SUBSET_TITLES, name_measured_images
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.plurals import count
@@ -120,6 +120,7 @@ class Report:
     form: EvaluationForm
     progress: EvaluationProgress | None = None
     ending: Ending | None = None
+    figures_title: str = "Metrics"
     figures: list[Figure] = field(default_factory=list)
     figures_notes: tuple[str, ...] = ()
     leaks: LeakNotice | None = None
@@ -165,6 +166,7 @@ def make_report(
         form=_make_form(project_id, selected),
         progress=_make_progress(record.id, evaluation),
         ending=_make_ending(evaluation, is_measured) or _make_attempt_ending(selected.failed_attempt),
+        figures_title=f"Metrics on {name_measured_images(evaluation.split_subsets)}" if evaluation else "Metrics",
         figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
         figures_notes=_explain_figures(selected, aggregate) if aggregate else (),
         leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
@@ -309,8 +311,8 @@ def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str,
     num = int(aggregate.get("num_images", 0))
     few = " With few images, the intervals are wide." if num < 200 else ""
     notes = [
-        f"Measured on {count(num, 'image')}. The 95 % intervals cover only the choice of these images: on other, "
-        f"similar images the metric would probably be within the interval. Another training run can vary more.{few}"
+        f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
+        f"variation between training runs.{few}"
     ]
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))

@@ -331,7 +331,8 @@ def _task_choice(task: TaskInfo) -> TaskChoice:
 def _losses(extent: ProjectExtent) -> list[str]:
     project = extent.project
     counted = (
-        (project.num_images, "image", "with annotations and splits"),
+        (project.num_images, "image", "with their annotations"),
+        (extent.num_splits, "split", ""),
         (project.num_experiments, "experiment", "with checkpoints, logs and evaluations"),
         (extent.num_exports, "export", ""),
     )

@@ -51,8 +51,16 @@ def show_metric(value: float | None) -> str:
 
 
 def show_metrics(values: Mapping[str, float], titles: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return (title, value) of each metric, in their order."""
-    return tuple((titles.get(name, name), show_metric(value)) for name, value in values.items())
+    """Return (title, value) of each metric of an epoch, in their order."""
+    return tuple((name_subset(name, titles.get(name, name)), show_metric(value)) for name, value in values.items())
+
+
+def name_subset(name: str, title: str) -> str:
+    """Return the title with "Validation" before a metric of the validation images; evaluations use other images."""
+    if not name.startswith("val_") or title.startswith("Validation"):
+        return title
+    is_word = title[1:2].islower()  # not F1 and R²
+    return f"Validation {title[:1].lower() if is_word else title[:1]}{title[1:]}"
 
 
 def name_metric(name: str) -> str:
@@ -61,9 +69,9 @@ def name_metric(name: str) -> str:
 
 
 def show_best(best_metric: Mapping[str, float]) -> str:
-    """Return the metric that chose the best checkpoint, such as "Accuracy 0.912"; empty before the first epoch."""
+    """Return the best metric of a run, such as "Validation accuracy 0.912"; empty before the first epoch."""
     for name, value in best_metric.items():
-        return f"{name_metric(name)} {format_number(value)}"
+        return f"{name_subset(name, name_metric(name))} {format_number(value)}"
     return ""
 
 

@@ -10,7 +10,7 @@ from app.api.pages.subsets import SUBSET_TITLES
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
-from app.schemas.splits import SplitCounts, SplitInfo, SplitOverview, SplitPreview, SplitUser
+from app.schemas.splits import SplitCounts, SplitInfo, SplitOverview, SplitPreview, SplitRatios, SplitUser
 
 SUBSETS = ("train", "val", "test", "none")
 TITLES = SUBSET_TITLES | {"none": "Not used"}
@@ -220,7 +220,16 @@ def _origin(split: SplitInfo) -> str:
     if split.ratios is None:
         return f"Random split with seed {split.seed}."
     shares = " / ".join(f"{100 * share:g}" for share in (split.ratios.train, split.ratios.val, split.ratios.test))
-    return f"Random split: {shares} %, seed {split.seed}."
+    return f"Random split: {shares} %, seed {split.seed}.{_explain_shares(split.ratios, split.stats)}"
+
+
+def _explain_shares(ratios: SplitRatios, stats: SplitCounts) -> str:
+    """Return why the actual shares differ from the chosen ones, where they do by more than a percentage point."""
+    num = stats.train + stats.val + stats.test
+    pairs = ((stats.train, ratios.train), (stats.val, ratios.val), (stats.test, ratios.test))
+    if not num or all(abs(part / num - share) <= 0.01 for part, share in pairs):
+        return ""
+    return " The actual shares differ, because images of each class cannot be divided."
 
 
 def _delete_reason(users: Sequence[SplitUser]) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import Option
-from app.api.pages.run_words import show_duration, show_size
+from app.api.pages.run_words import name_subset, show_duration, show_size
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.plurals import count
@@ -163,7 +163,8 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         is_selected=record.id == rows.query.experiment,
         metric_text=""
         if row.metric is None
-        else f"{row.metric_title or rows.metric.title} {format_number(row.metric)}",
+        else f"{name_subset(next(iter(record.best_metric), ''), row.metric_title or rows.metric.title)} "
+        f"{format_number(row.metric)}",
         created=describe_moment(record.created_at),
         queue_text="" if row.queue_position is None else f"Position {row.queue_position} in the queue",
         progress_text=_describe_progress(row) if record.status == "training" else "",

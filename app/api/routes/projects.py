@@ -20,7 +20,7 @@ _encode_list = EncodedOnce()
 
 @router.get("", response_model=Ok[ProjectList], summary="List projects")
 def list_projects(request: Request, studio: StudioDep) -> Response:
-    """All projects, most recently changed first, and files that cannot be read."""
+    """All projects, most recently changed first, and project files that cannot be read."""
     projects = studio.projects.list_projects()
     return present(
         request,

@@ -202,7 +202,7 @@
       const about = heat?.label ? `for ${heat.label}` : isOnly ? "the value" : `value ${(heat?.target ?? 0) + 1}`;
       let text = reason || "";
       if (heat?.is_empty) text = `No image area influences ${isSigned ? about : `the score ${about}`}.`;
-      else if (heat) text = isSigned ? `Areas that raise or lower ${about}.` : `Areas that count as evidence ${about}. Click another class to see its evidence.`;
+      else if (heat) text = isSigned ? `Brighter areas raise or lower ${about} more.` : `Brighter areas are stronger evidence ${about}. Click another class to see its evidence.`;
       const isCoarse = canShow && heat.columns * heat.rows <= COARSE;
       part("heat-text").textContent = isCoarse ? `${text} The map has only ${heat.columns} × ${heat.rows} cells. Train with a larger image size for a finer map.` : text;
     };
@@ -222,7 +222,7 @@
       const { predictions } = entry.prediction;
       part("top").textContent = describeTop(predictions);
       const truth = part("truth");
-      truth.textContent = entry.truth ? `Ground truth: ${entry.truth}.` : "";
+      truth.textContent = entry.truth ? `${isSigned ? "True value" : "True class"}: ${entry.truth}.` : "";
       const isWrong = entry.truth && predictions.prediction?.class_name && predictions.prediction.class_name !== entry.truth;
       truth.classList.toggle("is-wrong", Boolean(isWrong));
       showBars(entry, false);

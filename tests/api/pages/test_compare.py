@@ -13,8 +13,9 @@ from app.api.pages.compare_views import Result, build_result, comparison_fragmen
 from app.api.pages.shell import ProjectShell
 from app.api.templating import Fragment, render_fragment
 from app.schemas.comparison import CompareQuery, Comparison
+from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import ExperimentRecord
-from tests.client.fakes import EID, OTHER_EID, PID, comparison, experiment
+from tests.client.fakes import EID, OTHER_EID, PID, comparison, evaluation, experiment
 
 MARKUP = "<script>alert(1)</script>"
 SELECTION = Selection(PID, (EID, OTHER_EID))
@@ -51,14 +52,17 @@ def show(result: Result | None, problem: str = "") -> str:
     [
         ({}, "Second is better than First", "p = 0.01"),
         ({"p_adjusted": 0.0004, "verdict": "worse"}, "First is better than Second", "p < 0.001"),
-        ({"p_adjusted": 0.08, "verdict": "open"}, "No clear winner", "First or Second, p = 0.08"),
-        ({"p_adjusted": 1.0, "verdict": "open"}, "No clear winner", "First or Second, p = 1"),
+        ({"p_adjusted": 0.08, "verdict": "open"}, "No clear winner between First and Second", "p = 0.08"),
+        ({"p_adjusted": 1.0, "verdict": "open"}, "No clear winner between First and Second", "p = 1"),
     ],
 )
 def test_the_verdict_is_said_with_its_uncertainty(test: dict[str, Any], title: str, detail: str) -> None:
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
     assert (verdict.title, verdict.detail) == (title, detail)
-    assert "+10.0 percentage points (95 % interval +5.0 to +15.0)" in verdict.lines[0]
+    assert (
+        "correctly and First 80.0 %, a difference of +10.0 percentage points (95 % interval +5.0 to +15.0)"
+        in verdict.lines[0]
+    )
     assert "Only Second is correct on 9 images, only First on 3." in verdict.lines[1]
 
 
@@ -104,6 +108,26 @@ def test_a_metric_without_an_interval_says_why() -> None:
     assert "Not enough images for an interval. 3 of 5 classes have no image here." in show(result)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "title"),
+    [
+        (["test"], ["test"], "Metrics on test images"),
+        (["test", "val"], ["val", "test"], "Metrics on validation and test images"),
+        (["test"], ["train", "val", "test"], "Metrics"),
+    ],
+)
+def test_the_metrics_name_the_images_that_they_were_measured_on(
+    first: list[str], second: list[str], title: str
+) -> None:
+    page = Comparison.model_validate(comparison())
+    evaluations = [EvaluationRecord.model_validate(evaluation(split_subsets=subsets)) for subsets in (first, second)]
+    sides = [
+        side.model_copy(update={"evaluation": measured})
+        for side, measured in zip(page.experiments, evaluations, strict=True)
+    ]
+    assert build_result(SELECTION, page.model_copy(update={"experiments": sides})).metrics_title == title
+
+
 def test_a_page_without_a_winner_names_none() -> None:
     page = Comparison.model_validate(comparison(p_value=0.04, p_adjusted=0.08, verdict="open"))
     html = show(build_result(SELECTION, page))
@@ -122,14 +146,14 @@ def test_of_three_the_page_says_one_thing_above_all_pairs() -> None:
     result = build_result(SELECTION, Comparison.model_validate(data))
     assert (len(result.verdicts), len(result.other_pairs), result.has_several_tests) == (2, 1, True)
     html = show(result)
-    assert html.count("No clear winner") == 3
+    assert html.count("No clear winner") == 4
     assert "all 3 pairs compared here" in html
 
 
 def test_errors_are_said_in_their_own_units() -> None:
     test = {"based_on": "error", "p_value": 0.01, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
-    assert "mean error of Second is 2.000 and of First 2.500: \N{MINUS SIGN}0.5" in verdict.lines[0]
+    assert "mean error of Second is 2.000 and of First 2.500, a difference of \N{MINUS SIGN}0.5" in verdict.lines[0]
     assert "McNemar" not in "".join(verdict.lines)
 
 

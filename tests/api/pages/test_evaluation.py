@@ -176,7 +176,8 @@ def test_report_is_sent_only_when_it_changed(
     assert "Confusion matrix" in changed.text
     listed = client.get(f"/projects/{labelled}/evaluation/evaluation-list?experiment={experiment}").text
     assert 'id="evaluation-list"' in listed
-    assert "Accuracy 0." in listed
+    assert re.search(r"Accuracy 0\.\d{3} on validation and test images", listed)
+    assert "Metrics on validation and test images" in changed.text
 
 
 def test_figures_have_their_intervals_in_words_and_bars(

@@ -40,7 +40,7 @@ def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> N
         return _explain_intervals(record, {"num_images": 500} | aggregate)
 
     assert len(notes("test")) == 1
-    assert "Another training run can vary more" in notes("test")[0]
+    assert "do not include the variation between training runs" in notes("test")[0]
     assert "used to choose the best epoch" in notes("val")[1]
     assert [text.split(" images")[0] for text in notes("test", "val", "train")[1:]] == [
         "These include validation",

@@ -43,7 +43,7 @@ def test_models_are_offered_with_the_reason_why_not() -> None:
         shell, options, EID, 'a" b.png', 'day1/a" b.png', is_missing=True, explains_values=False
     )
     html = render_fragment(Fragment("playground/index.html", context))
-    assert f'<option value="{EID}" selected>Good · Accuracy 0.900</option>' in html
+    assert f'<option value="{EID}" selected>Good · Validation accuracy 0.900</option>' in html
     assert f'<option value="{OTHER_EID}" disabled>New (not trained yet)</option>' in html
     assert 'data-image="a&#34; b.png" data-name="day1/a&#34; b.png"' in html
     assert "The model in this link is not available" in html

@@ -135,12 +135,21 @@ def test_work_is_put_in_words(work: ProjectWork, text: str) -> None:
 
 
 def test_the_dialog_of_a_deletion_says_what_goes() -> None:
-    extent = ProjectExtent(project=PROJECT, task=None, num_exports=2, copy_name="Screws copy")
+    extent = ProjectExtent(project=PROJECT, task=None, num_splits=3, num_exports=2, copy_name="Screws copy")
     html = render_fragment(project_dialog_fragment(extent, "delete"))
-    for words in ("1,797 images with", "1 experiment with", "2 exports", "is not changed"):
+    for words in (
+        "1,797 images with their annotations",
+        "3 splits",
+        "1 experiment with",
+        "2 exports",
+        "is not changed",
+    ):
         assert words in html
     assert 'hx-delete="/api/projects/proj-00000001"' in html
     assert "aria-disabled" not in html
+    unsplit = render_fragment(project_dialog_fragment(extent.model_copy(update={"num_splits": 0}), "delete"))
+    assert "1,797 images" in unsplit
+    assert "split" not in unsplit
 
 
 def test_the_dialog_of_a_deletion_says_why_not_now() -> None:

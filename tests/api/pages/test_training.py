@@ -68,7 +68,7 @@ def test_list_shows_state_and_selection_and_names_are_text(
     text = read(client, f"{path}/experiment-list", experiment=other.id)
     assert text.count('id="experiment-list"') == 1
     assert "<html" not in text
-    assert re.search(r"Accuracy 0\.\d{3}", text)
+    assert re.search(r"Validation accuracy 0\.\d{3}", text)
     assert re.findall(r'data-status="(\w+)"', text) == ["created", "completed"]
     assert "data-has-filter" not in text
     gone = '<div class="mb-4" id="experiment-gone" role="status" tabindex="-1">'

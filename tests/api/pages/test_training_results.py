@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api.pages.run_words import compare_with_forecast, explain_end, show_duration, show_size
+from app.api.pages.run_words import compare_with_forecast, explain_end, name_subset, show_duration, show_size
 from app.api.pages.training_results import training_results_fragment
 from app.api.templating import render_fragment
 from app.core.studio import Studio
@@ -279,3 +279,17 @@ def test_copies_among_the_validation_images_stand_beside_the_figures(trained: tu
         training_results_fragment(make_results(*trained, num_val_copies=1))
     )
     assert "identical" not in render_fragment(training_results_fragment(make_results(*trained)))
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "shown"),
+    [
+        ("val_accuracy", "Accuracy", "Validation accuracy"),
+        ("val_f1", "F1 (macro)", "Validation F1 (macro)"),
+        ("val_r2", "R²", "Validation R²"),
+        ("val_loss", "Validation loss", "Validation loss"),
+        ("train_loss", "Training loss", "Training loss"),
+    ],
+)
+def test_a_metric_of_an_epoch_names_its_subset(name: str, title: str, shown: str) -> None:
+    assert name_subset(name, title) == shown

@@ -33,7 +33,7 @@ SCREENS = (
     Screen(
         "projects-duplicate",
         "/projects",
-        lambda page: open_dialog(page, "Duplicate the settings of"),
+        lambda page: open_dialog(page, "New project like"),
         is_full_page=False,
     ),
     Screen("projects-delete", "/projects", lambda page: open_dialog(page, "Delete"), is_full_page=False),
