@@ -18,6 +18,7 @@ from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixel_records import reading_of
+from app.datasets.samples import SAMPLES
 from app.datasets.table import (
     DatasetTable,
     ImageRecord,
@@ -190,6 +191,7 @@ class DatasetService:
             reason=self._explain_use(project_id),
             num_images=len(table.images) if table else 0,
             import_mode=table.import_mode if table else "copy",
+            is_sample=table is not None and table.source_path in {sample.title for sample in SAMPLES.values()},
             split_names=table.split_names if table else [],
             num_experiments=len(trained),
         )

@@ -260,4 +260,5 @@ def _report_failure(message: str) -> ImportReport:
 
 
 def _not_there(job_id: str) -> NotFoundError:
-    return NotFoundError(f"The preview {job_id} does not exist; a newer one may have replaced it.")
+    """Say what to do; the most frequent reason is a newer preview that replaced this one."""
+    return NotFoundError(f"The preview {job_id[:64]} is out of date. Preview the import again.")

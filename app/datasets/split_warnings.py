@@ -72,9 +72,11 @@ def explain_leaks(stats: SplitCounts, leaks: SplitLeaks) -> Iterator[str]:
     if found.groups:
         yield "A new split keeps identical images in one subset."
     if found.groups_together:
-        groups, one = count(found.groups_together, "group"), "the" if found.groups_together == 1 else "each"
-        images = f"{found.images_together:,} images"
-        yield f"{images} are identical to another image ({groups}); {one} group is in one subset."
+        images = f"{found.images_together:,} images are identical"
+        if found.groups_together == 1:
+            yield f"{images}; they are in the same subset."
+        else:
+            yield f"{images} to another image ({found.groups_together:,} groups); each group is in one subset."
 
 
 def _is_wanted(subset: str, stats: SplitCounts, ratios: SplitRatios | None) -> bool:

@@ -69,5 +69,6 @@ class DatasetRemoval(StrictModel):
     reason: str | None
     num_images: int
     import_mode: str
+    is_sample: bool = Field(False, description="The images come with the program, so there is no original folder.")
     split_names: list[str]
     num_experiments: int = Field(description="Experiments that were trained on it and stay.")

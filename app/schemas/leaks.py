@@ -32,14 +32,13 @@ class IdenticalImages(StrictModel):
         """Return how many images are identical and what is wrong with them, empty where none is."""
         if not self.groups:
             return ""
-        groups = "1 group" if self.groups == 1 else f"{self.groups:,} groups"
-        text = f"{self.images:,} images are identical to another image ({groups})."
+        if self.groups == 1:
+            differ = " but have different labels" if self.groups_with_other_labels else ""
+            return f"{self.images:,} images are identical{differ}."
+        text = f"{self.images:,} images are identical to another image ({self.groups:,} groups)."
         if not self.groups_with_other_labels:
             return text
-        if self.groups == 1:
-            return f"{text} Their labels differ."
-        verb = "has" if self.groups_with_other_labels == 1 else "have"
-        return f"{text} {self.groups_with_other_labels:,} of the groups {verb} different labels."
+        return f"{text} In {self.groups_with_other_labels:,} of the groups, the images have different labels."
 
 
 class IdenticalAcross(StrictModel):

@@ -18,7 +18,7 @@ JOINERS = "\u200c\u200d"
 # For documentation. In Python, \w is a letter or digit of any script; ECMAScript takes it for ASCII only.
 NAME_PATTERN = r"^[^\W_][\w .()+-]{0,79}$"
 _PUNCTUATION = frozenset("_ .()+-")
-_ALLOWED = "letters and digits of any script, blanks and _ - . ( ) +"
+_ALLOWED = "letters and digits (any alphabet), spaces and _ - . ( ) +"
 # Letters and marks that show nothing (Default_Ignorable_Code_Point without the categories C): two names would look
 # the same, or a name would look empty.
 _INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")

@@ -160,7 +160,7 @@ def test_refusals_say_how_to_mend_them() -> None:
         Body.model_validate({"name": "50%", "subsets": [], "path": ""})
     located = [{**error, "loc": ("body", *error["loc"])} for error in caught.value.errors()]
     assert {problem.field: problem.message for problem in field_problems(located)} == {
-        "name": "'%' is not allowed in a name. Allowed are letters and digits of any script, blanks and _ - . ( ) +.",
+        "name": "'%' is not allowed in a name. Allowed are letters and digits (any alphabet), spaces and _ - . ( ) +.",
         "subsets": "Choose at least one.",
         "path": "This field is required.",
     }

@@ -381,7 +381,7 @@ def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: Comman
     identical = {"groups": 1, "images": 2, "groups_with_other_labels": 1, "examples": [example]}
     studio.server.on(f"GET /api/datasets/{PID}", dataset(identical=identical))
     outcome = studio("dataset", "show", PID)
-    assert "2 images are identical to another image (1 group)." in outcome.err
+    assert "2 images are identical but have different labels." in outcome.err
     assert "a.png, b.png" in outcome.out
     leaks = {"identical": {"groups": 1, "images": 2, "test_in_train": 1}}
     warning = "1 of 2 test images is identical to a training image"

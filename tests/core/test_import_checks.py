@@ -51,7 +51,7 @@ def test_only_the_newest_report_is_kept(studio: Studio, project_id: str, tmp_pat
     assert studio.import_checks.get_request(project_id, first) == request
     assert "bad.png" in studio.import_checks.problems_path(project_id, first).read_text()
     check_import(studio, project_id, request)
-    with pytest.raises(NotFoundError, match="a newer one may have replaced it"):
+    with pytest.raises(NotFoundError, match="is out of date"):
         studio.import_checks.get_state(project_id, first)
     project = tmp_path / "workspace" / "projects" / project_id
     assert len(list((project / "checks").iterdir())) == len(list((project / "jobs").iterdir())) == 1

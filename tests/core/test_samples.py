@@ -27,6 +27,7 @@ def test_every_task_of_a_kind_with_a_sample_is_listed(studio: Studio) -> None:
 def test_a_sample_project_is_ready_to_train_when_its_job_has_completed(studio: Studio) -> None:
     started = studio.samples.create_project(sample_task(studio))
     assert studio.scheduler.wait(started.job_id, WAIT_S).status == "completed"
+    assert studio.datasets.describe_removal(started.project_id).is_sample
     project = studio.projects.get_project(started.project_id)
     assert (project.name, project.num_images, project.num_experiments) == ("Sample digits", 1797, 1)
     assert [split.name for split in studio.splits.list_splits(project.id).splits] == ["main"]

@@ -27,7 +27,7 @@ def test_a_summary_names_groups_with_different_labels_first() -> None:
     assert (found.groups, found.images, found.groups_with_other_labels) == (3, 6, 1)
     assert [group.filenames for group in found.examples] == [["4.png", "5.png"], ["0.png", "1.png"], ["2.png", "3.png"]]
     assert [group.labels for group in found.examples] == [["dog", "cat"], [], []]
-    words = "6 images are identical to another image (3 groups). 1 of the groups has different labels."
+    words = "6 images are identical to another image (3 groups). In 1 of the groups, the images have different labels."
     assert found.in_words() == words
 
 
@@ -48,7 +48,8 @@ def test_values_are_labels_too_and_examples_are_limited() -> None:
 def test_words_of_no_and_of_one_group() -> None:
     assert IdenticalImages().in_words() == ""
     one = IdenticalImages(groups=1, images=2, groups_with_other_labels=1)
-    assert one.in_words() == ("2 images are identical to another image (1 group). Their labels differ.")
+    assert one.in_words() == "2 images are identical but have different labels."
+    assert one.model_copy(update={"groups_with_other_labels": 0}).in_words() == "2 images are identical."
 
 
 def test_leaks_of_a_split_are_counted_from_each_side() -> None:

@@ -23,7 +23,7 @@ SENTENCES = {
     "val_in_train": r"([\d,]+) of ([\d,]+) validation images? (?:is|are) identical to (?:a )?training images?:",
     "test_in_val": r"([\d,]+) of ([\d,]+) test images? (?:is|are) identical to (?:a )?validation images?:",
     "labels": r"([\d,]+) of the ([\d,]+) groups? of identical images across subsets ha(?:s|ve) more than one label\.",
-    "together": r"([\d,]+) images are identical to another image \(([\d,]+) groups?\); (?:the|each) group is in one",
+    "together": r"([\d,]+) images are identical(?:; they are in the same| to another image \(([\d,]+) groups\); each)",
     "advice": r"A new split keeps identical images in one subset\.",
     "few": r"The split has only (\d+) images?:",
     "empty": r"No ((?:training|validation|test)(?: or \w+)*) images(?:: only (\d+) of the (\d+) images differ|\.)",
@@ -69,7 +69,9 @@ def check(rows: list[Row], warnings: list[str]) -> None:
     contradictory = sum(len({name for name, _ in group}) > 1 for group in across)
     assert said["labels"] == ([(str(contradictory), str(len(across)))] if contradictory else [])
     together = [group for group in groups if group not in across]
-    assert said["together"] == ([(str(sum(map(len, together))), str(len(together)))] if together else [])
+    assert said["together"] == (
+        [(str(sum(map(len, together))), str(len(together)) if len(together) > 1 else "")] if together else []
+    )
     for (few,) in said["few"]:
         assert int(few) == len(used) < 3
     for names, differ, of in said["empty"]:

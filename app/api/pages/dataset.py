@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.files import serve_file
 from app.api.pages.dataset_clearing import clear_form_fragment
-from app.api.pages.dataset_content import Content, dataset_content_fragment, make_content, title_of
+from app.api.pages.dataset_content import Content, dataset_content_fragment, make_content
 from app.api.pages.dataset_detail import Detail, image_detail_fragment, make_detail, missing_detail
 from app.api.pages.dataset_grid import image_grid_fragment
 from app.api.pages.dataset_query import DatasetAddress, page_url
@@ -20,6 +20,8 @@ from app.api.pages.shell import ProjectShell, page_response, project_shell
 from app.api.templating import render_fragment
 from app.core.exceptions import DatasetNotImportedError, NotFoundError
 from app.core.studio import Studio
+from app.schemas.dataset_pages import ImportFormatInfo
+from app.schemas.format_names import describe_format
 
 router = APIRouter(include_in_schema=False)
 AddressQuery = Annotated[DatasetAddress, Query()]
@@ -37,12 +39,17 @@ class DatasetContext:
 
 
 @router.head("/projects/{pid}/dataset")
+def _format_option(item: ImportFormatInfo) -> Option:
+    """Begin with the name that notes and problems use when they say which format to choose."""
+    return Option(item.name, f"{describe_format(item.name)}: {item.title}")
+
+
 @router.get("/projects/{pid}/dataset")
 def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
     """The dataset page: images, statistics and the import dialog."""
     shell = project_shell(studio.pages.get_project_page(pid), "dataset")
     page = studio.dataset_pages.get_page(pid, address.to_query())
-    formats = [Option("", "Detect automatically"), *(Option(item.name, title_of(item)) for item in page.formats)]
+    formats = [Option("", "Detect automatically"), *map(_format_option, page.formats)]
     context = DatasetContext(
         shell, make_content(pid, address, page), _find_detail(studio, pid, address), formats, page.max_upload_bytes
     )

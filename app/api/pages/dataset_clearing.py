@@ -34,7 +34,8 @@ class ClearContext:
 
 def clear_form_fragment(project_id: str, removal: DatasetRemoval) -> Fragment:
     """Return the dialog that confirms clearing the dataset."""
-    goes = [f"{count(removal.num_images, 'image')} with annotations, and {_FILES[removal.import_mode]}"]
+    files = "the image files" if removal.is_sample else _FILES[removal.import_mode]
+    goes = [f"{count(removal.num_images, 'image')} with annotations, and {files}"]
     if removal.split_names:
         names = ", ".join(removal.split_names[:5]) + (", …" if len(removal.split_names) > 5 else "")
         goes.append(f"{count(len(removal.split_names), 'split')}: {names}")

@@ -171,7 +171,9 @@ def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if record.get("size_bytes"):
         facts.append(("File size", format_bytes(record["size_bytes"])))
-    facts.append(("Annotations", f"{len(record['annotations']):,}"))
+    # The one class or value of an image is shown by itself; a count says something of objects.
+    if {annotation["type"] for annotation in record["annotations"]} not in ({"label"}, {"value"}):
+        facts.append(("Annotations", f"{len(record['annotations']):,}"))
     facts += [(f"Split {name}", SUBSET_TITLES[value]) for name, value in record["splits"].items()]
     return facts
 

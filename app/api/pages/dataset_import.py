@@ -177,7 +177,9 @@ def _list_classes(request: ImportCheck, report: ImportReport) -> tuple[list[Clas
 
 
 def _list_facts(report: ImportReport) -> list[tuple[str, str]]:
-    facts = [("Annotations", f"{report.num_annotations:,}")] if report.can_import else []
+    # One label or value each, unless there are more annotations than images, as with boxes.
+    what = "Labelled images" if report.num_annotations <= report.num_images else "Annotations"
+    facts = [(what, f"{report.num_annotations:,}")] if report.can_import else []
     if report.source_format:
         facts.insert(0, ("Read as", describe_format(report.source_format)))
     if report.num_files:

@@ -304,7 +304,7 @@ def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: Proble
 
 
 def _list_loose(folder: Folder) -> Iterator[UnreadFiles]:
-    yield UnreadFiles(folder.title, "outside of the class folders", _MOVE, "beside_classes", folder.files())
+    yield UnreadFiles(folder.title, "outside the class folders", _MOVE, "beside_classes", folder.files())
 
 
 def _list_holder(item: ClassFolder) -> Iterator[UnreadFiles]:

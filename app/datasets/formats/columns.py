@@ -85,7 +85,7 @@ def choose_columns(
         view.first_row,
         subsets,
         is_one_hot,
-        _describe(view, filename, targets, subsets, others, is_one_hot=is_one_hot),
+        _describe(view, filename, targets, subsets, others, _name_targets(kind, targets, is_one_hot=is_one_hot)),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
         tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
     )
@@ -199,19 +199,26 @@ def _find_values(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
     raise view.missing("value")
 
 
+def _name_targets(kind: AnnotationKind, targets: Sequence[int], *, is_one_hot: bool) -> str:
+    """Return what stands before the names of the target columns."""
+    if is_one_hot:
+        return "One column per class:"
+    if len(targets) > 1:
+        return "Values, in this order:"
+    return "Value: column" if kind == "values" else "Class: column"
+
+
 def _describe(
     view: View,
     filename: int,
     targets: Sequence[int],
     subsets: SubsetColumns | None,
     others: Sequence[int],
-    *,
-    is_one_hot: bool,
+    target_words: str,
 ) -> tuple[str, ...]:
     """Return the choice in words."""
     found = shorten(", ".join(shorten(view.names[i]) for i in targets[:20]), 400)
-    what = "One column per class" if is_one_hot else "Target" if len(targets) == 1 else "Values, in this order"
-    first = f"File name: column {shorten(view.names[filename])!r}. {what}: {found}."
+    first = f"File name: column {shorten(view.names[filename])!r}. {target_words} {found}."
     if not view.has_header:
         first = f"There is no header; {first[0].lower()}{first[1:]}"
     notes = [first]

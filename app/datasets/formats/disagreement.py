@@ -13,7 +13,7 @@ from app.datasets.table import Label
 
 
 class Disagreement(NamedTuple):
-    """How many of the `num_named` images of a document have another label than the name of their folder."""
+    """How many of the `num_named` images of a document in class folders have another label than their folder's name."""
 
     document: str
     num_other: int
@@ -23,8 +23,8 @@ class Disagreement(NamedTuple):
     def message(self) -> str:
         """What was found, in a sentence."""
         return (
-            f"{self.document} gives {self.num_other:,} of {self.num_named:,} images another class than the name of "
-            "their folder."
+            f"{self.document} gives {self.num_other:,} of {self.num_named:,} images a different class from the one "
+            "their folder names."
         )
 
 
@@ -34,19 +34,20 @@ def find_disagreement(scan: Scan, tree: SourceTree) -> Disagreement | None:
     folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_images}
     if not scan.read_documents or len(folders) < 2 or not labels <= folders:
         return None
+    images = [image for image in scan.images if image.path.parent != tree.top.path]
     num_other = sum(
         isinstance(annotation, Label) and annotation.class_name.casefold() != _folder_of(image)
-        for image in scan.images
+        for image in images
         for annotation in image.annotations[:1]
     )
-    return Disagreement(clean_text(scan.read_documents[0]), num_other, len(scan.images)) if num_other else None
+    return Disagreement(clean_text(scan.read_documents[0]), num_other, len(images)) if num_other else None
 
 
 def may_be_a_part(scan: Scan, tree: SourceTree) -> bool:
     """Say whether a document names only some images, and its classes are names of folders as well."""
     labels = {name.casefold() for name in scan.classes}
     folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_below}
-    return 0 < len(scan.images) < tree.top.num_below and len(labels) > 1 and labels <= folders
+    return 0 < len(scan.images) < tree.top.num_below and bool(labels) and labels <= folders
 
 
 def is_other_part(scan: Scan, folders: Scan) -> bool:

@@ -32,7 +32,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "bad_label": ProblemKind("Entries whose label cannot be used"),
         "bad_row": ProblemKind("Rows that cannot be read"),
         "bad_value": ProblemKind("Entries whose value is not a usable number"),
-        "beside_classes": ProblemKind("Images outside of the class folders"),
+        "beside_classes": ProblemKind("Images outside the class folders"),
         "class_not_in_train": ProblemKind("Classes without a training image"),
         "class_twins": ProblemKind("Classes whose names differ in letter case or spelling only"),
         "column": ProblemKind("Columns to check"),

@@ -25,6 +25,7 @@ from app.datasets.formats.walking import is_inside_file
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions
+from app.schemas.format_names import describe_format
 from app.schemas.import_report import Remedy
 from app.schemas.tasks import AnnotationKind
 
@@ -172,7 +173,7 @@ def _scan_first(
         if isinstance(other, Scan) and other.images and NOT_CLASSES.isdisjoint(map(str.casefold, other.classes)):
             rewind()
             scan = _scan(reading, root, source, options)
-            note = f"Read as {reading.format.name}, because no image was found as {readings[0].format.name}."
+            note = f"Read as {_name(reading)}, because no image was found as {_name(readings[0])}."
             return reading, replace(scan, notes=(*scan.notes, note))
     if isinstance(result, SourceError):
         raise result
@@ -205,10 +206,10 @@ def _prefer_folders(
         other = _try_scan(folders, root, source, options)
         if isinstance(other, Scan) and len(other.images) + is_repeated > len(scan.images):
             if found is None:
-                why = f"The labels in {list_file_names(scan.read_documents)} only repeat the folders."
+                why = f", because the labels in {list_file_names(scan.read_documents)} only repeat the folders."
             else:
-                why = f"{found.message} It names {found.num_named:,} images only."
-            return folders, replace(other, notes=(*other.notes, f"Read as {folders.format.name}: {why}"))
+                why = f": {found.message} {_name_other_choice('It', readings[0], scan, tree.top.num_below)}"
+            return folders, replace(other, notes=(*other.notes, f"Read as {_name(folders)}{why}"))
         rewind()
         scan = _scan(readings[0], root, source, options)
     if found is not None:
@@ -229,16 +230,29 @@ def _prefer_larger_part(
     rewind()
     other = _try_scan(folders, root, source, options)
     if isinstance(other, Scan) and is_other_part(scan, other):
-        named = clean_text(scan.read_documents[0]) if scan.read_documents else reading.format.name
-        note = f"Read as {folders.format.name}: {named} names {len(scan.images):,} other images only and is not read."
+        named = clean_text(scan.read_documents[0]) if scan.read_documents else _name(reading)
+        num_files = read_tree(root, source.work).top.num_below
+        note = f"Read as {_name(folders)}, because {_name_other_choice(named, reading, scan, num_files)}"
         return folders, replace(other, notes=(*other.notes, note))
     rewind()
     return reading, _scan(reading, root, source, options)
 
 
+def _name(reading: _Reading) -> str:
+    return describe_format(reading.format.name)
+
+
+def _name_other_choice(named: str, reading: _Reading, scan: Scan, num_files: int) -> str:
+    """Say that a document names few images, and how it is read all the same."""
+    return (
+        f"{named} names only {len(scan.images):,} of {num_files:,} images. "
+        f"To use its classes instead, choose the format {_name(reading)}."
+    )
+
+
 def _warn_of_disagreement(found: Disagreement, problems: ProblemList, source: Source) -> None:
     """Warn that labels differ from the names of folders, and offer to read the folders."""
-    fix = "Check which are right. To use the folders, choose the format Image folders (image_folders)."
+    fix = "Check which are right. To use the folders, choose the format Image folders."
     problems.warn(found.document, found.message, fix, kind="other_folder")
     options = dict.fromkeys(("annotation_file", "filename_column", "target_columns", "split_column"))
     for item in list_usable(source.allowed_formats):

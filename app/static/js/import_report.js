@@ -158,6 +158,8 @@
 
   /* A check that takes longer says how far it is; it is asked again until its report is there. */
   let checkTimer = null;
+  let isChecking = false; /* another preview was asked for and is not answered yet */
+  const askedBy = (event) => event.detail.requestConfig?.elt || event.detail.elt;
   const follow = () => {
     const url = report().dataset.checkUrl;
     clearTimeout(checkTimer);
@@ -181,18 +183,35 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const url = report().dataset.checkUrl;
     if (!url || event.detail.pathInfo?.requestPath !== url || event.detail.successful) return;
+    if (isChecking) return;
     if (event.detail.xhr.status) forget(false); else follow();
   });
+  /* A preview that this page itself replaced no longer exists: its late answer is neither shown nor complained about. */
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const path = event.detail.pathInfo?.requestPath ?? "";
+    if (event.detail.requestConfig?.verb !== "get" || !/\/import\/check\/[^/]+$/.test(path)) return;
+    const isFailed = event.detail.xhr.status >= 400;
+    if (report().dataset.checkUrl === path && !(isChecking && isFailed)) return;
+    event.detail.shouldSwap = false;
+    event.stopPropagation();
+  }, true);
 
   /* What is imported is what the report says: while another report is on its way, this one cannot be imported. */
-  const askedBy = (event) => event.detail.requestConfig?.elt || event.detail.elt;
   const lockImport = (isLocked) => {
     const submit = document.querySelector("#import-form [type=submit]");
     if (isLocked) submit?.setAttribute("aria-disabled", "true"); else submit?.removeAttribute("aria-disabled");
   };
-  document.addEventListener("htmx:beforeRequest", (event) => { if (askedBy(event).id === "check-form") lockImport(true); });
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (askedBy(event).id !== "check-form") return;
+    isChecking = true;
+    lockImport(true);
+  });
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (askedBy(event).id === "check-form" && !event.detail.successful) lockImport(false);
+    if (askedBy(event).id !== "check-form") return;
+    isChecking = false;
+    if (event.detail.successful) return;
+    lockImport(false);
+    if (report().dataset.checkUrl) follow();
   });
 
   /* The import of an upload is a multipart form, which json-form does not read; its answer is JSON all the same. */

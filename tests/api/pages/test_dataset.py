@@ -11,8 +11,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from app.api.pages.dataset_clearing import clear_form_fragment
 from app.api.pages.dataset_content import title_of
+from app.api.templating import render_fragment
 from app.core.dataset_pages import describe_formats
+from app.schemas.dataset_pages import DatasetRemoval
 from tests.api.checking import check_import, check_import_html
 from tests.api.live import LiveServer
 
@@ -220,6 +223,16 @@ def test_clear_form_says_what_goes(client: httpx.Client, source: Path) -> None:
     assert 'data-state="empty"' in content
 
 
+@pytest.mark.parametrize("mode", ["copy", "link", "reference"])
+def test_clear_form_of_a_sample_names_no_original_folder(mode: str) -> None:
+    removal = DatasetRemoval(reason=None, num_images=3, import_mode=mode, split_names=[], num_experiments=0)
+    assert "not changed" in text_of(render_fragment(clear_form_fragment("p", removal)))
+    sample = removal.model_copy(update={"is_sample": True})
+    words = text_of(render_fragment(clear_form_fragment("p", sample)))
+    assert "3 images with annotations, and the image files" in words
+    assert "not changed" not in words
+
+
 def test_failed_import_is_explained_on_the_page(client: httpx.Client, project_id: str, tmp_path: Path) -> None:
     (tmp_path / "cats").mkdir()
     (tmp_path / "cats" / "1.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
@@ -243,7 +256,10 @@ def test_identical_images_are_named_with_the_labels_that_differ(
     html = client.get(f"/projects/{project_id}/dataset").text
     assert 'id="identical-images"' in html
     assert "4 identical images" in html
-    assert "4 images are identical to another image (2 groups). 2 of the groups have different labels." in html
+    assert (
+        "4 images are identical to another image (2 groups). In 2 of the groups, the images have different labels."
+        in html
+    )
     assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat/cat0.png: cat</a>' in html
     summary = client.get(f"/api/datasets/{project_id}").json()["data"]
     assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2

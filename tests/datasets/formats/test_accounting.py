@@ -36,7 +36,7 @@ def test_images_of_any_name_are_seen(tmp_path: Path) -> None:
         (root / name).write_bytes(HEIC)
     report = look_at(root)
     assert (report.num_images, report.num_files, report.num_lost) == (4, 11, 7)
-    assert "7 images are outside of the class folders" in report.problems[0].message
+    assert "7 images are outside the class folders" in report.problems[0].message
 
 
 def test_other_files_are_one_note_and_no_problem(tmp_path: Path) -> None:

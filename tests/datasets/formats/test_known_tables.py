@@ -139,7 +139,7 @@ def test_a_table_of_the_smaller_part_does_not_hide_class_folders(tmp_path: Path,
     root = write_source(tmp_path / "in", images, {f"{place}/{place}_annotations.txt": text})
     report = look_at(root)
     assert (report.class_counts, report.num_lost) == ({"n01": 3, "n02": 3}, 4)
-    assert any("names 4 " in note for note in report.notes)
+    assert any("names only 4 of " in note for note in report.notes)
 
 
 def test_a_table_of_the_larger_part_is_read(tmp_path: Path) -> None:

@@ -89,7 +89,31 @@ def test_a_table_of_all_images_that_contradicts_the_folders_is_read_with_a_warni
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog"), {"labels.csv": text}))
     assert (report.source_format, report.class_counts) == ("csv", {"cat": 1, "dog": 3})
     (message,) = [problem.message for problem in report.problems if problem.kind == "other_folder"]
-    assert message == "labels.csv gives 1 of 4 images another class than the name of their folder."
+    assert message == "labels.csv gives 1 of 4 images a different class from the one their folder names."
+
+
+@pytest.mark.parametrize(
+    ("loose", "rows"),
+    [
+        (["a.png", "b.png", "c.png"], ["a.png,cat", "b.png,dog", "gone.png,dog"]),
+        (["a.png", "b.png"], ["a.png,cat", "b.png,cat"]),
+        (["a.png", "b.png", "c.png"], ["a.png,ELK", "c.png,Cat"]),
+    ],
+)
+def test_images_in_the_top_folder_are_not_compared_with_its_name(
+    tmp_path: Path, loose: list[str], rows: list[str]
+) -> None:
+    text = "\n".join(["filename,label", *rows, ""])
+    root = write_source(tmp_path / "in", [*two_in("cat", "dog", "elk"), *loose], {"labels.csv": text})
+    report = look_at(root)
+    assert report.source_format == "image_folders"
+    assert not any("different class" in note for note in report.notes)
+    assert not any("image_folders" in note for note in report.notes)
+    (note,) = [note for note in report.notes if note.startswith("Read as Image folders")]
+    assert note == (
+        f"Read as Image folders, because labels.csv names only 2 of {6 + len(loose)} images. "
+        "To use its classes instead, choose the format Table."
+    )
 
 
 @pytest.mark.parametrize(
