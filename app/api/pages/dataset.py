@@ -38,12 +38,12 @@ class DatasetContext:
     max_upload_bytes: int
 
 
-@router.head("/projects/{pid}/dataset")
 def _format_option(item: ImportFormatInfo) -> Option:
     """Begin with the name that notes and problems use when they say which format to choose."""
     return Option(item.name, f"{describe_format(item.name)}: {item.title}")
 
 
+@router.head("/projects/{pid}/dataset")
 @router.get("/projects/{pid}/dataset")
 def show_dataset(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
     """The dataset page: images, statistics and the import dialog."""
