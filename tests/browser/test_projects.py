@@ -70,7 +70,7 @@ def test_a_new_project_is_made_and_a_bad_name_is_refused(
 ) -> None:
     page = watched.page
     watched.open("/projects")
-    page.get_by_role("button", name="New project").click()
+    page.get_by_role("button", name="New project", exact=True).click()
     dialog = page.get_by_role("dialog", name="New project")
     dialog.get_by_role("radio").last.check()
     name = dialog.get_by_label("Name", exact=True)
@@ -120,7 +120,7 @@ def test_a_project_is_renamed_copied_and_deleted_and_another_tab_sees_it(
     other.close()
 
     page.locator(f"#duplicate-{plain}").click()
-    expect(page.get_by_role("dialog")).to_contain_text("are not copied")
+    expect(page.get_by_role("dialog")).to_contain_text("Nothing else is copied")
     check_axe(page)
     page.get_by_role("button", name="Create project").click()
     expect(page).to_have_url(re.compile("/dataset$"))

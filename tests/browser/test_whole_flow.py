@@ -62,7 +62,7 @@ def go_to(page: Page, name: str) -> None:
 
 def make_project(page: Page, check_axe: CheckAxe) -> None:
     check_axe(page)
-    page.get_by_role("button", name="New project").first.click()
+    page.get_by_role("button", name="New project", exact=True).first.click()
     dialog = page.get_by_role("dialog", name="New project")
     dialog.get_by_role("radio", name="classification").first.check()
     dialog.get_by_label("Name", exact=True).fill(PROJECT)

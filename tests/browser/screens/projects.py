@@ -9,7 +9,7 @@ from tests.browser.screens.screen import Screen
 
 def open_new(page: Page) -> None:
     """Open the dialog of a new project, with a task chosen."""
-    page.get_by_role("button", name="New project").click()
+    page.get_by_role("button", name="New project", exact=True).click()
     page.locator(".choice").first.click()
 
 
