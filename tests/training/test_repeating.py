@@ -47,6 +47,7 @@ def train_in_fresh_workspace(folder: Path, photos: Path) -> tuple[str, str]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # four runs, three of them beside work that takes every core
 def test_four_fresh_workspaces_beside_busy_cores_give_the_same_weights(tmp_path: Path) -> None:
     found = []
     for number in range(WORKSPACES):
