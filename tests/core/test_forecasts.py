@@ -109,7 +109,7 @@ def test_other_settings_of_the_model_give_an_estimate_and_a_probe_is_still_possi
     view = studio.forecasts.get_forecast(imported_id, other.id)
     assert view.status == "estimated"
     assert view.forecast is not None
-    assert [text.partition(" ")[0] for text in view.forecast.basis.differences] == ["image_size", "batch_size"]
+    assert [text.partition(":")[0] for text in view.forecast.basis.differences] == ["Image size", "Batch size"]
     assert (view.forecast.parts.training_s, view.forecast.parts.probe_s) == (48.0, 3.0)
     assert view.forecast.memory_mb > 900.0
     assert any("The run will probably need less" in note for note in view.forecast.notes)
