@@ -191,6 +191,7 @@ def _scan(folder: Path, max_entries: int, ends_at: float) -> _Found:
     """Look through one folder, at most so many entries and so long; raises ValidationFailedError when it is closed."""
     found = _Found()
     endings, loose = _source_endings()
+    readable = endings | loose
     try:
         with os.scandir(folder) as entries:
             for number, entry in enumerate(entries):
@@ -206,7 +207,7 @@ def _scan(folder: Path, max_entries: int, ends_at: float) -> _Found:
                 if has_image_ending(entry.name):
                     found.num_images += 1
                     found.image_stems.add(stem)
-                elif ending.lower() in endings | loose and _is_text(entry.name):
+                elif ending.lower() in readable and _is_text(entry.name):
                     (found.files if ending.lower() in endings else found.loose_files).append(entry.name)
     except OSError as error:
         raise invalid_field("path", f"{str(folder)!r} cannot be listed: {error.strerror}.") from error

@@ -104,7 +104,7 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
     unpacked = context.output_dir / _UNPACKED_DIR
     source, transfer, refused = _open_source(payload, unpacked, work)
     found = scan_source(_source(payload, source, work))
-    work.tables.clear()
+    work.forget_documents()
     store = ImageStore(images_dir, thumbs_dir, transfer, payload.limits)
     imported = list(_store_images(work, found, store))
     shutil.rmtree(unpacked, ignore_errors=True)

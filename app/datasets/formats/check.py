@@ -59,7 +59,7 @@ def _report_or_refuse(source: Source, name: str, refused: ProblemList, pictures_
     except SourceError as error:
         return _refuse(source, name, error, refused)
     finally:
-        source.work.tables.clear()
+        source.work.forget_documents()
 
 
 def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList) -> ImportReport:
@@ -79,7 +79,7 @@ def _report(source: Source, refused: ProblemList, pictures_dir: Path | None) -> 
     ends_s = time.monotonic() + _MAX_CHECK_S
     found, work = scan_source(source), source.work
     scan, documents = found.scan, list_documents(found, source)
-    work.tables.clear()  # no document is read any more, and images need memory
+    work.forget_documents()  # no document is read any more, and images need memory
     sample = PixelSample(source.options.pixel_scale)
     images, num_read = _read_headers(scan.images, work, scan.problems, sample)
     pixel_notes = sample.look(work, scan.problems)

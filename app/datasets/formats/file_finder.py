@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -76,6 +76,32 @@ class _Wanted:
     refusal: SourceError | None = None
 
 
+@dataclass(frozen=True)
+class FileIndex:
+    """The images of a source by their names, by these without the ending, and by these as numbers without zeros."""
+
+    by_name: dict[str, list[str]] = field(default_factory=dict)
+    by_stem: dict[str, list[str]] = field(default_factory=dict)
+    by_number: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read_index(root: Path, work: Work) -> FileIndex:
+    """Return the index of a source; it is made once per reading, when the first name of a document fails."""
+    if root not in work.indexes:
+        index, files = FileIndex(), read_tree(root, work).files
+        for place, file in enumerate(files):
+            work.step("Sorting the images by their names", place, len(files))
+            last = file.rpartition("/")[2]
+            index.by_name.setdefault(_fold(last), []).append(file)
+            if has_image_ending(last):
+                stem = _fold(last.rpartition(".")[0])
+                index.by_stem.setdefault(stem, []).append(file)
+                if number := _number_of(stem):
+                    index.by_number.setdefault(number, []).append(file)
+        work.indexes[root] = index
+    return work.indexes[root]
+
+
 class FileFinder:
     """Finds the files that one document names."""
 
@@ -86,9 +112,6 @@ class FileFinder:
         self._folders = list(dict.fromkeys(_list_places(root, document, work)))
         self._files = read_tree(root, work).files
         self._subset = find_named_subset(document.stem)
-        self._by_name: dict[str, list[str]] | None = None
-        self._by_stem: dict[str, list[str]] = {}
-        self._by_number: dict[str, list[str]] = {}
         self._known: dict[str, set[str]] = {}  # for a folder of a name, the folders of the source that it may be
 
     def find(self, name: str) -> FoundFile:
@@ -149,24 +172,24 @@ class FileFinder:
 
     def _search(self, name: str, wanted: _Wanted) -> FoundFile:
         """Look in the whole source: for the last part of the name, without its ending, without an upload prefix."""
-        by_name, by_stem = self._index()
+        index = read_index(self._root, self._work)
         last = wanted.parts[-1] if wanted.parts else ""
         for variant in dict.fromkeys([last, unquote(last)]):
             key = _fold(variant)
             bare = _fold(_UPLOAD_PREFIX.sub("", variant, count=1))
-            ways = [(by_name, key, Match.LAST_PART), (by_stem, key, Match.STEM)]
+            ways = [(index.by_name, key, Match.LAST_PART), (index.by_stem, key, Match.STEM)]
             if bare != key:
-                ways += [(by_name, bare, Match.UPLOAD_PREFIX), (by_stem, bare, Match.UPLOAD_PREFIX)]
+                ways += [(index.by_name, bare, Match.UPLOAD_PREFIX), (index.by_stem, bare, Match.UPLOAD_PREFIX)]
             if number := _number_of(key):
-                ways.append((self._by_number, number, Match.NUMBER))
-            for index, wanted_key, match in ways:
-                files = self._keep_folder(wanted, index.get(wanted_key, ()))
+                ways.append((index.by_number, number, Match.NUMBER))
+            for names, wanted_key, match in ways:
+                files = self._keep_folder(wanted, names.get(wanted_key, ()))
                 if files:
                     return self._choose(name, wanted, files, match)
         if wanted.refusal is not None:
             raise NoFileError(wanted.refusal.message, wanted.refusal.fix, "bad_file_name")
         msg = f"The file {shorten(name)!r} does not exist."
-        others = by_stem.get(_fold(Path(last).stem)) if has_image_ending(last) else None
+        others = index.by_stem.get(_fold(Path(last).stem)) if has_image_ending(last) else None
         if others:
             msg = f"The file {shorten(name)!r} does not exist; there is {clean_text(others[0])!r}."
         raise NoFileError(msg, "Add the image, or correct or remove its entry.", "missing_file")
@@ -209,22 +232,6 @@ class FileFinder:
 
     def _found(self, file: str, match: Match) -> FoundFile:
         return FoundFile(self._files[file], clean_text(file), match)
-
-    def _index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        """Return the images of the source by name, and by name without ending; built once, when needed."""
-        if self._by_name is None:
-            by_name: dict[str, list[str]] = {}
-            for place, file in enumerate(self._files):
-                self._work.step("Sorting the images by their names", place, len(self._files))
-                last = file.rpartition("/")[2]
-                by_name.setdefault(_fold(last), []).append(file)
-                if has_image_ending(last):
-                    stem = _fold(last.rpartition(".")[0])
-                    self._by_stem.setdefault(stem, []).append(file)
-                    if number := _number_of(stem):
-                        self._by_number.setdefault(number, []).append(file)
-            self._by_name = by_name
-        return self._by_name, self._by_stem
 
 
 def describe_matches(matches: Iterable[Match]) -> tuple[str, ...]:

@@ -154,9 +154,12 @@ def _is_icloud_placeholder(name: str) -> bool:
     return name.startswith(".") and name.endswith(".icloud") and has_image_ending(name[1 : -len(".icloud")])
 
 
-def _is_of_training(path: Path) -> bool:
+def _is_of_training(folder: Path, name: str) -> bool:
     """Say whether a folder `runs` holds what a training tool drew: folders by task or attempt, and no images itself."""
-    if path.name.casefold() != "runs" or path.is_symlink():
+    if name.casefold() != "runs":  # first, for it is asked of every file
+        return False
+    path = folder / name
+    if path.is_symlink():
         return False
     try:
         with os.scandir(path) as entries:
@@ -248,11 +251,11 @@ class _Walk:
 
     def _take(self, folder: Folder, entry: os.DirEntry[str]) -> None:
         name = entry.name
-        if self._work.workspace is not None and folder.path / name == self._work.workspace:
+        if self._work.is_workspace(folder.path, name):
             self._tree.workspace = folder.join(name)
         elif _is_icloud_placeholder(name) and entry.is_file(follow_symlinks=False):
             folder.images.append(name)  # an image that is still missing, which its content says
-        elif is_junk(name) or _is_of_training(folder.path / name):
+        elif is_junk(name) or _is_of_training(folder.path, name):
             self._count_hidden(folder, entry)
         elif entry.is_symlink():
             self._take_link(folder, entry)

@@ -135,7 +135,7 @@ def list_folder(folder: Path, work: Work) -> tuple[list[Path], list[Path]]:
                 if number > most:
                     raise too_many_entries(f"The folder {folder.name!r} has", most)
                 work.step(doing, number)
-                if not is_junk(entry.name) and work.workspace != folder / entry.name:
+                if not is_junk(entry.name) and not work.is_workspace(folder, entry.name):
                     (folders if _is_folder(entry) else files).append(entry.name)
     except OSError as error:
         msg = f"The folder {folder.name!r} cannot be read: {error.strerror}."

@@ -17,6 +17,7 @@ from app.datasets.formats.tables import OpenTables
 from app.schemas.payloads import ImportLimits
 
 if TYPE_CHECKING:
+    from app.datasets.formats.file_finder import FileIndex
     from app.datasets.formats.tree import SourceTree
 
 PROGRESS_INTERVAL_S = 0.3
@@ -61,7 +62,8 @@ class Work:
         self.prefix = ""  # what comes before each file of a list of problems that is made from now on
         self.workspace = Path(workspace).resolve() if workspace else None
         self.trees: dict[Path, SourceTree] = {}  # folders that were walked through, kept by tree.read_tree
-        self.tables = OpenTables()  # kept by open_table.open_table; who reads no further document clears them
+        self.tables = OpenTables()  # kept by open_table.open_table
+        self.indexes: dict[Path, FileIndex] = {}  # of the files of a folder, kept by file_finder.read_index
         self._on_progress = on_progress
         self._problem_file = ProblemFile(problems_path) if problems_path is not None else None
         self._interval_s = interval_s
@@ -93,6 +95,11 @@ class Work:
             self._next_s = now_s + self._interval_s
             self._on_progress(doing, done, total)
 
+    def is_workspace(self, folder: Path, name: str) -> bool:
+        """Say whether an entry of a resolved folder is the workspace; by name first, for it is asked of every file."""
+        own = self.workspace
+        return own is not None and name == own.name and folder / name == own
+
     def is_own(self, path: Path, root: Path) -> bool:
         """Say whether a resolved path lies in the workspace, which a source around it must not read."""
         own = self.workspace
@@ -111,8 +118,13 @@ class Work:
         mark = file.mark()
         return lambda: file.rewind(mark)
 
+    def forget_documents(self) -> None:
+        """Give up what only the reading of documents needs: open tables, and the index of the files."""
+        self.tables.clear()
+        self.indexes.clear()
+
     def close(self) -> None:
         """Complete the file of all problems, and give up what was kept."""
-        self.tables.clear()
+        self.forget_documents()
         if self._problem_file is not None:
             self._problem_file.close()

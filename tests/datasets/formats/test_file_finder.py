@@ -169,3 +169,19 @@ def test_any_name_is_a_file_of_the_source_or_refused(tmp_path_factory: pytest.Te
         return
     assert found.path.is_relative_to(root.resolve())
     assert found.path.is_file()
+
+
+def test_the_files_of_a_source_are_sorted_once_for_all_of_its_documents(tmp_path: Path) -> None:
+    root, work = tmp_path.resolve(), Work()
+    for name in ("a/one.png", "b/two.png", "train.txt", "test.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"x")
+    finders = [FileFinder(root, root / name, work) for name in ("train.txt", "test.txt")]
+    assert work.indexes == {}  # names that are those of files need none
+    assert [find(finder, "one") for finder in finders] == ["a/one.png", "a/one.png"]
+    assert list(work.indexes) == [root]
+    index = work.indexes[root]
+    assert find(finders[1], "two") == "b/two.png"
+    assert work.indexes[root] is index
+    work.forget_documents()
+    assert work.indexes == {}
