@@ -44,8 +44,7 @@ class Inventory:
 
     def _counts(self, path: Path) -> bool:
         """Say whether a file is one of those that the tree of the source is counted by."""
-        folder = self.tree.by_path.get(path.parent)
-        return self.tree.has_image(path) and folder is not None and folder.name not in self.outside
+        return self.tree.has_image(path) and self.tree.by_path[path.parent].name not in self.outside
 
 
 def find_outside(tree: SourceTree, scan: Scan, work: Work) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from app.datasets.formats.base import clean_text, find_subset, shorten
+from app.plurals import name_first
 
 _WORD = re.compile(r"([^\W\d_][^\d]*?)[\W_]*\d.*", re.DOTALL)
 _MIN_SHARE = 0.9
@@ -25,5 +26,4 @@ def describe_classes_in_names(names: Iterable[str]) -> str:
     if len(common) < 2 or sum(common.values()) < _MIN_SHARE * len(stems) or all(map(find_subset, common)):
         return ""
     listed = [f"{shorten(clean_text(word), 40)!r} ({count:,})" for word, count in common.items()]
-    more = f" and {len(listed) - _MAX_NAMED:,} more" if len(listed) > _MAX_NAMED else ""
-    return f"The file names begin with {', '.join(listed[:_MAX_NAMED])}{more}."
+    return f"The file names begin with {name_first(listed, _MAX_NAMED)}."

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,6 +39,8 @@ _WORDS = re.compile(r"[^\W\d_]+")
 _DIGITS = re.compile(r"\d+")
 # Files named like lists that are looked into: tools write a text for each image, which may be called test_0001.txt.
 _MAX_SETS = 8
+_KEYS = ("train", "val", "valid", "validation", "test")
+"""Keys of the lists in a JSON document that has all of them."""
 
 
 class Line(NamedTuple):
@@ -94,7 +96,7 @@ def find_list_subset(name: str) -> SplitValue | None:
     path = PurePosixPath(name)
     if path.suffix.lower() not in _ENDINGS:
         return None
-    words = [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", path.stem))]
+    words = _words_of(path)
     plain = [_unglue(word) for word in words if word not in _FILLERS]
     return SUBSET_WORDS.get(plain[0]) if len(plain) == 1 else None
 
@@ -114,8 +116,7 @@ def find_lists(tree: SourceTree, without: Sequence[Path]) -> FoundLists:
             if subset is not None:
                 found.append(ListFile(path, folder.join(name), subset))
             elif path.suffix.lower() == ".json" and "split" in name.casefold():
-                keys = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-                documents.append([ListFile(path, folder.join(name), SUBSET_WORDS[key], key) for key in keys])
+                documents.append([ListFile(path, folder.join(name), SUBSET_WORDS[key], key) for key in _KEYS])
     shapes = Counter(item.shape for item in found)
     folds = [item for item in found if shapes[item.shape] > 1]
     sets: dict[tuple[str, str, tuple[str, ...]], list[ListFile]] = {}
@@ -168,6 +169,11 @@ def _name_of(entry: Any) -> str:
     return first.strip() if isinstance(first, str) else ""
 
 
+def _words_of(path: PurePath) -> list[str]:
+    """Return the words in the name of a file, in lower case: `TrainImages_1.txt` has train and images."""
+    return [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", path.stem))]
+
+
 def _unglue(word: str) -> str:
     """Return `train` for `trainlist`; a word that is a subset itself, as `testset`, stays."""
     if word in SUBSET_WORDS:
@@ -177,7 +183,7 @@ def _unglue(word: str) -> str:
 
 def _key_of(item: ListFile) -> tuple[str, str, tuple[str, ...]]:
     """Return what the lists of one set share: folder, file ending, and the words beside the subset."""
-    words = [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", item.path.stem))]
+    words = _words_of(item.path)
     return item.name.rpartition("/")[0], item.ending, tuple(word for word in words if word in _FILLERS)
 
 

@@ -15,7 +15,7 @@ from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.spreadsheet import SpreadsheetTable
 from app.datasets.formats.tables import Row, Table
-from app.datasets.formats.values import NO_VALUES, RowError, has_decimal_commas, parse_number
+from app.datasets.formats.values import MAX_WORDS, RowError, has_decimal_commas, is_word, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
 from app.plurals import count
@@ -59,8 +59,8 @@ class RowReader:
         self._has_decimal_comma = False
         self._has_quoted_decimals = False
         self._subset_words: dict[str, SplitValue] = {}
-        self.words: list[str] = []
-        """Cells without a digit where a number belongs."""
+        self.words: dict[str, None] = {}
+        """The first cells without a digit where a number belongs, each once."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -174,8 +174,8 @@ class RowReader:
             number = parse_number(plain)
             self._has_decimal_comma = True
             return number
-        if any(map(str.isalpha, text)) and not any(map(str.isdigit, text)) and text.casefold() not in NO_VALUES:
-            self.words.append(text)
+        if len(self.words) < MAX_WORDS and is_word(text):
+            self.words[text] = None
         if not text and isinstance(self._table, SpreadsheetTable):
             raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
         return parse_number(text)

@@ -14,7 +14,7 @@ from app.datasets.formats.disagreement import Disagreement, find_disagreement, i
 from app.datasets.formats.document_reasons import explain_documents
 from app.datasets.formats.document_sets import find_candidates
 from app.datasets.formats.layouts import NOT_CLASSES
-from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, is_workbook
+from app.datasets.formats.open_table import LOOSE_ENDINGS, SPREADSHEET_ENDINGS, TABLE_ENDINGS, is_workbook
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.registry import describe_unknown, get_format, list_usable
 from app.datasets.formats.source_root import find_format, find_root, list_beside
@@ -31,7 +31,6 @@ from app.schemas.tasks import AnnotationKind
 
 # Documents that a report offers to read instead; each is looked into.
 _MAX_DOCUMENTS = 20
-_PACKED_DOCUMENTS = (".xlsx", ".xlsm")
 _ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
 
 
@@ -76,7 +75,7 @@ def is_zip(path: Path) -> bool:
     """Say whether a file begins like a zip archive, or is named like one."""
     try:
         with open_regular(path) as file:
-            if path.suffix.lower() in _PACKED_DOCUMENTS:  # these begin like a zip, because they are one
+            if path.suffix.lower() in SPREADSHEET_ENDINGS:  # these begin like a zip, because they are one
                 return False
             if path.suffix.lower() in (*TABLE_ENDINGS, *LOOSE_ENDINGS) and is_workbook(file):
                 return False
@@ -88,8 +87,9 @@ def is_zip(path: Path) -> bool:
 def scan_source(source: Source) -> SourceScan:
     """Find the format of a folder or annotation file and list its images; raises SourceError."""
     root, options, named = find_root(source)
-    readings = _find_readings(root, source, options, source.source_format or named)
-    reading, scan = _scan_first(readings, root, source, options)
+    chosen = replace(source, options=options)
+    readings = _find_readings(root, chosen, source.source_format or named)
+    reading, scan = _scan_first(readings, root, chosen)
     found = reading.format
     _check_extent(scan, source.work)
     path = source.path.resolve()
@@ -125,12 +125,13 @@ def _fits(item: ImportFormat, root: Path, name: str, source: Source) -> bool:
     return item.is_match(root, source.options.model_copy(update={"annotation_file": name}), source.work)
 
 
-def _find_readings(root: Path, source: Source, options: ImportOptions, chosen: str | None) -> list[_Reading]:
+def _find_readings(root: Path, source: Source, chosen: str | None) -> list[_Reading]:
     """Return the ways in which the allowed formats can read a folder, the best first; raises SourceError for none.
 
     The chosen format is one in any case. A document in the folder itself comes before documents in the folders of
     subsets, and both before folders of classes.
     """
+    options = source.options
     if chosen is None and options.annotation_file is not None and is_inside_file(root, options.annotation_file):
         chosen = find_format(root, options, source)
     usable = list_usable(source.allowed_formats) if chosen is None else [get_format(chosen, source.allowed_formats)]
@@ -151,28 +152,26 @@ def _find_readings(root: Path, source: Source, options: ImportOptions, chosen: s
     return readings or [_Reading(usable[0])]
 
 
-def _scan_first(
-    readings: Sequence[_Reading], root: Path, source: Source, options: ImportOptions
-) -> tuple[_Reading, Scan]:
+def _scan_first(readings: Sequence[_Reading], root: Path, source: Source) -> tuple[_Reading, Scan]:
     """Return the first reading that finds images, else what the first one found; raises its SourceError.
 
     So a document whose files are elsewhere does not hide folders of classes. What is not used leaves no problems.
     """
     rewind = source.work.mark_problems()
-    result = _try_scan(readings[0], root, source, options)
+    result = _try_scan(readings[0], root, source)
     if isinstance(result, ChoiceError):
         raise result
     if isinstance(result, Scan) and result.images:
-        return _prefer_folders(readings, result, rewind, root, source, options)
+        return _prefer_folders(readings, result, rewind, root, source)
     if isinstance(result, Scan) and any(group.kind == "ambiguous_file" for group in result.problems.groups):
         return readings[0], result  # the images are there, so the folders are no substitute for the labels
     rewind_others = source.work.mark_problems()
     for reading in readings[1:]:
-        other = _try_scan(reading, root, source, options)
+        other = _try_scan(reading, root, source)
         rewind_others()
         if isinstance(other, Scan) and other.images and NOT_CLASSES.isdisjoint(map(str.casefold, other.classes)):
             rewind()
-            scan = _scan(reading, root, source, options)
+            scan = _scan(reading, root, source)
             note = f"Read as {_name(reading)}, because no image was found as {_name(readings[0])}."
             return reading, replace(scan, notes=(*scan.notes, note))
     if isinstance(result, SourceError):
@@ -186,24 +185,23 @@ def _prefer_folders(
     rewind: Callable[[], None],
     root: Path,
     source: Source,
-    options: ImportOptions,
 ) -> tuple[_Reading, Scan]:
     """Return the folders of classes instead of a document that repeats them, or contradicts them and leaves images out.
 
     A list of images with the numbers of their folders repeats them; it may still divide them. A document that
     contradicts them holds predictions more often than labels. One that names every image is read, with a warning.
     """
-    tree = read_tree(root, source.work)
+    tree, options = read_tree(root, source.work), source.options
     found = None if options.target_columns else find_disagreement(scan, tree)
     is_repeated = found is None and not options.target_columns and names_folders(scan)
     folders = next((reading for reading in readings[1:] if not reading.format.document_endings), None)
     if found is None and not is_repeated:
         if folders is None or options.annotation_file is not None or not may_be_a_part(scan, tree):
             return readings[0], scan
-        return _prefer_larger_part(readings[0], folders, scan, rewind, root, source, options)
+        return _prefer_larger_part(readings[0], folders, scan, rewind, root, source)
     if folders is not None and (is_repeated or len(scan.images) < tree.top.num_below):
         rewind()
-        other = _try_scan(folders, root, source, options)
+        other = _try_scan(folders, root, source)
         if isinstance(other, Scan) and len(other.images) + is_repeated > len(scan.images):
             if found is None:
                 why = f", because the labels in {list_file_names(scan.read_documents)} only repeat the folders."
@@ -211,7 +209,7 @@ def _prefer_folders(
                 why = f": {found.message} {_name_other_choice('It', readings[0], scan, tree.top.num_below)}"
             return folders, replace(other, notes=(*other.notes, f"Read as {_name(folders)}{why}"))
         rewind()
-        scan = _scan(readings[0], root, source, options)
+        scan = _scan(readings[0], root, source)
     if found is not None:
         _warn_of_disagreement(found, scan.problems, source)
     return readings[0], scan
@@ -224,18 +222,17 @@ def _prefer_larger_part(
     rewind: Callable[[], None],
     root: Path,
     source: Source,
-    options: ImportOptions,
 ) -> tuple[_Reading, Scan]:
     """Return the folders of classes instead of a document for other images, such as those of one subset, if fewer."""
     rewind()
-    other = _try_scan(folders, root, source, options)
+    other = _try_scan(folders, root, source)
     if isinstance(other, Scan) and is_other_part(scan, other):
         named = clean_text(scan.read_documents[0]) if scan.read_documents else _name(reading)
         num_files = read_tree(root, source.work).top.num_below
         note = f"Read as {_name(folders)}, because {_name_other_choice(named, reading, scan, num_files)}"
         return folders, replace(other, notes=(*other.notes, note))
     rewind()
-    return reading, _scan(reading, root, source, options)
+    return reading, _scan(reading, root, source)
 
 
 def _name(reading: _Reading) -> str:
@@ -261,29 +258,29 @@ def _warn_of_disagreement(found: Disagreement, problems: ProblemList, source: So
             problems.offer("other_folder", remedy)
 
 
-def _try_scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan | SourceError:
+def _try_scan(reading: _Reading, root: Path, source: Source) -> Scan | SourceError:
     try:
-        return _scan(reading, root, source, options)
+        return _scan(reading, root, source)
     except LimitError:
         raise
     except SourceError as error:
         return error
 
 
-def _scan(reading: _Reading, root: Path, source: Source, options: ImportOptions) -> Scan:
+def _scan(reading: _Reading, root: Path, source: Source) -> Scan:
     found, kind = reading.format, source.annotation_kind
     if kind not in found.annotation_kinds:
         msg = f"The format {found.name!r} cannot hold annotations of the kind {kind!r}."
         raise SourceError(msg, "Choose another format.")
     if reading.subsets:
-        return scan_subsets(reading.subsets, found, kind, options, source.work)
-    return _scan_folder(root, found, source, options)
+        return scan_subsets(reading.subsets, found, kind, source.options, source.work)
+    return _scan_folder(root, found, source)
 
 
-def _scan_folder(root: Path, found: ImportFormat, source: Source, options: ImportOptions) -> Scan:
+def _scan_folder(root: Path, found: ImportFormat, source: Source) -> Scan:
     """Return the scan of a format. A refusal of a format without documents says why those that are there are none."""
     try:
-        return found.scan(root, source.annotation_kind, options, source.work)
+        return found.scan(root, source.annotation_kind, source.options, source.work)
     except LimitError:
         raise
     except SourceError as error:

@@ -58,11 +58,9 @@ def split_by_lists(scan: Scan, root: Path, top: Path, options: ImportOptions, wo
         return scan
     lists = find_lists(read_tree(top, work), [root / name for name in scan.read_documents])
     paths = {image.path: index for index, image in enumerate(scan.images)}
-    sets = [[_read(item, top, work) for item in items] for items in lists.sets]
-    sets = [[reading for reading in readings if reading.count_found(paths)] for readings in sets]
-    ranked = sorted(sets, key=lambda readings: -sum(reading.count_found(paths) for reading in readings))
+    ranked = _rank([[_read(item, top, work) for item in items] for items in lists.sets], paths)
     notes = _note_folds(lists, paths, top, work)
-    if not ranked or not ranked[0]:
+    if not ranked:
         return replace(scan, notes=(*scan.notes, *notes))
     others = [reading.item.title for readings in ranked[1:] for reading in readings]
     if others:
@@ -71,6 +69,14 @@ def split_by_lists(scan: Scan, root: Path, top: Path, options: ImportOptions, wo
     used = [reading.item.path for reading in ranked[0] if reading.item.path.is_relative_to(root)]
     documents = dict.fromkeys(path.relative_to(root).as_posix() for path in used)
     return replace(divided, notes=(*divided.notes, *notes), read_documents=(*scan.read_documents, *documents))
+
+
+def _rank(sets: Sequence[Sequence[_Reading]], paths: Mapping[Path, int]) -> list[list[_Reading]]:
+    """Return the lists of each set that name images of the scan; the set that names most of them comes first."""
+    counted = [[(reading, reading.count_found(paths)) for reading in readings] for readings in sets]
+    counted.sort(key=lambda readings: -sum(number for _, number in readings))
+    kept = [[reading for reading, number in readings if number] for readings in counted]
+    return [readings for readings in kept if readings]
 
 
 def names_folders(scan: Scan) -> bool:
@@ -103,11 +109,11 @@ def _read(item: ListFile, top: Path, work: Work) -> _Reading:
         return _Reading(item, ())
     if _HEADER.split(lines[0].text.casefold())[0] in FILENAME_NAMES and not finder.is_found(take(lines[0].text)):
         lines = lines[1:]
-    names = {take(line.text) for line in lines}
-    if len(names) < _MIN_DISTINCT * len(lines):  # labels or numbers, line by line
+    names = [take(line.text) for line in lines]
+    if len(set(names)) < _MIN_DISTINCT * len(lines):  # labels or numbers, line by line
         return _Reading(item, ())
-    files = finder.find_all(take(line.text) for line in lines)
-    return _Reading(item, [(line, files[take(line.text)]) for line in lines])
+    files = finder.find_all(names)
+    return _Reading(item, [(line, files[name]) for line, name in zip(lines, names, strict=True)])
 
 
 def _find_way(item: ListFile, lines: Sequence[Line], finder: FileFinder) -> Callable[[str], str] | None:

@@ -16,9 +16,9 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,(?P<places>[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
-_MAX_SHOWN = 3
-NO_VALUES = frozenset({"nan", "na", "null", "none", "inf", "infinity"})
-"""Words that stand for a missing number."""
+MAX_WORDS = 3
+"""Words that the warning about a column of words names."""
+_NO_VALUES = frozenset({"nan", "na", "null", "none", "inf", "infinity"})
 _FEWEST_STEPS = 1000
 """Numbers that float64 has to be able to tell apart between the least and the greatest of a column."""
 
@@ -53,10 +53,14 @@ def parse_number(text: str) -> float:
     return value
 
 
-def warn_of_words(words: Sequence[str], table_name: str, problems: ProblemList) -> None:
+def is_word(text: str) -> bool:
+    """Say whether a cell has letters and no digit, and does not stand for a missing number."""
+    return any(map(str.isalpha, text)) and not any(map(str.isdigit, text)) and text.casefold() not in _NO_VALUES
+
+
+def warn_of_words(words: Iterable[str], table_name: str, problems: ProblemList) -> None:
     """Warn of a table whose targets are words, none of them a number: they may be classes."""
-    known = list(dict.fromkeys(words))
-    shown = ", ".join(repr(shorten(word, 40)) for word in known[:_MAX_SHOWN])
+    shown = ", ".join(repr(shorten(word, 40)) for word in words)
     message = f"The column of the values holds words, such as {shown}, and no numbers."
     fix = "Choose another column, or use a project that predicts classes."
     problems.warn(table_name, message, fix, kind="column")
