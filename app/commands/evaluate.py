@@ -15,8 +15,7 @@ from app.metric_text import show_metric
 from app.plurals import count
 from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
-
-SUBSETS = {"train": "training", "val": "validation", "test": "test"}
+from app.schemas.splits import SUBSET_WORDS
 
 app = typer.Typer(no_args_is_help=True, help="Measure the accuracy of a trained model on the test images.")
 
@@ -104,7 +103,7 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
     if view.evaluation is None or view.aggregate is None:
         out.text(f"Evaluation: {view.evaluation.status if view.evaluation else 'none'}")
         return
-    subsets = " and ".join(SUBSETS[name] for name in view.evaluation.split_subsets)
+    subsets = " and ".join(SUBSET_WORDS[name] for name in view.evaluation.split_subsets)
     images = count(int(view.aggregate.get("num_images", 0)), f"{subsets} image")
     out.text(f"{images}, {view.evaluation.checkpoint} checkpoint.")
     out.table(["metric", "value", "95 % interval"], metric_rows(view.aggregate))

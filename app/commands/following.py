@@ -7,8 +7,8 @@ from typing import Any
 
 from app.client import StreamEvent
 from app.commands.context import CommandLine, interruptible
-from app.commands.output import show_duration
 from app.commands.progress import ProgressDisplay
+from app.durations import show_duration
 from app.metric_text import show_metric
 from app.schemas.experiments import ExperimentRecord
 

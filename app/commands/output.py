@@ -87,14 +87,6 @@ def show_time(iso: str) -> str:
     return f"{iso[:10]} {iso[11:19]} UTC"
 
 
-def show_duration(duration_s: float) -> str:
-    """Return a duration such as "45 s", "12 min" or "2 h 5 min"."""
-    if duration_s < 120:
-        return f"{duration_s:.0f} s"
-    hours, minutes = divmod(round(duration_s / 60), 60)
-    return f"{hours} h {minutes} min" if hours >= 2 else f"{60 * hours + minutes} min"
-
-
 def show(value: Any) -> str:
     """Return a value as a person reads it."""
     if value is None:

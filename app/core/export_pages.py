@@ -42,10 +42,11 @@ class ExportPageService:
         """Return the page with one export selected, the newest without an id; raises NotFoundError for the project."""
         records = self._exports.list_exports(project_id).exports
         experiments = {record.id: record for record in self._stores.experiments.read_all(project_id)}
+        names = tell_apart(experiments.values())
         chosen = next((record for record in records if export_id in (None, record.id)), None)
         return ExportPage(
-            entries=[_describe_entry(record, experiments) for record in records],
-            selected=self._describe(project_id, chosen, experiments) if chosen is not None else None,
+            entries=[_describe_entry(record, names) for record in records],
+            selected=self._describe(project_id, chosen, experiments, names) if chosen is not None else None,
             missing_id=export_id if chosen is None else None,
             can_export=any(record.status == "completed" for record in experiments.values()),
             has_experiments=bool(experiments),
@@ -82,12 +83,16 @@ class ExportPageService:
         )
 
     def _describe(
-        self, project_id: str, record: ExportRecord, experiments: Mapping[str, ExperimentRecord]
+        self,
+        project_id: str,
+        record: ExportRecord,
+        experiments: Mapping[str, ExperimentRecord],
+        names: Mapping[str, str],
     ) -> ExportDetail:
         certificate = self._stores.exports.read_certificate(project_id, record.id)
         spec = get_format(record.format)
         return ExportDetail(
-            **dict(_describe_entry(record, experiments)),
+            **dict(_describe_entry(record, names)),
             progress=self._find_progress(record),
             certificate=certificate,
             metrics=self._compare_metrics(project_id, certificate) if certificate is not None else [],
@@ -164,8 +169,8 @@ class ExportPageService:
         return None
 
 
-def _describe_entry(record: ExportRecord, experiments: Mapping[str, ExperimentRecord]) -> ExportEntry:
-    names, spec = tell_apart(experiments.values()), get_format(record.format)
+def _describe_entry(record: ExportRecord, names: Mapping[str, str]) -> ExportEntry:
+    spec = get_format(record.format)
     return ExportEntry(
         record=record,
         format_title=spec.display_name if spec is not None else record.format,

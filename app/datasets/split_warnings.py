@@ -8,10 +8,9 @@ from app.datasets.class_twins import describe_difference, find_twins
 from app.datasets.table import DatasetTable
 from app.plurals import count, name_first
 from app.schemas.leaks import SplitLeaks
-from app.schemas.splits import SplitCounts, SplitRatios
+from app.schemas.splits import SUBSET_WORDS, SplitCounts, SplitRatios
 
 SUBSETS = ("train", "val", "test")
-_NAMES = {"train": "training", "val": "validation", "test": "test"}
 MIN_IMAGES = 3
 _MAX_NAMED_CLASSES = 10
 
@@ -93,7 +92,7 @@ def _explain_size(stats: SplitCounts, leaks: SplitLeaks, wanted: Sequence[str]) 
     elif empty:
         num_copies = found.images + found.images_together - found.groups - found.groups_together
         differ = f": only {number - num_copies:,} of the {number:,} images differ in content" if num_copies else ""
-        yield f"No {' or '.join(_NAMES[subset] for subset in empty)} images{differ}."
+        yield f"No {' or '.join(SUBSET_WORDS[subset] for subset in empty)} images{differ}."
 
 
 def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -> Iterator[str]:
@@ -114,7 +113,7 @@ def _explain_classes(counts: Mapping[str, SplitCounts], wanted: Sequence[str]) -
         )
         if missing:
             why = " The model cannot learn them." if subset == "train" else ""
-            yield f"Classes without {_NAMES[subset]} images: {_join(missing)}.{why}"
+            yield f"Classes without {SUBSET_WORDS[subset]} images: {_join(missing)}.{why}"
     if twins := find_twins(sorted(counts)):
         pairs = _join([" and ".join(names) for names in twins])
         difference = " or ".join(sorted({describe_difference(names) for names in twins}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -13,6 +15,8 @@ from app.schemas.names import Name
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 RATIO_TOLERANCE = 1e-6
+SUBSET_WORDS: Mapping[str, str] = MappingProxyType({"train": "training", "val": "validation", "test": "test"})
+"""What stands before "images" in a sentence about a subset."""
 
 
 class SplitRatios(StrictModel):

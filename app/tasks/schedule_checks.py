@@ -83,7 +83,7 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
         field="hyperparameters.batch_size",
         title="Very few steps",
         message=f"{larger}With a batch size of {size}, {count:,} training images make "
-        f"{_count(facts.batches_per_epoch)} per epoch, {_count(total)} in total. {_judge_steps(total)}ntil about "
+        f"{_count(facts.batches_per_epoch)} per epoch, {_count(total)} in total. {_judge_steps(total)} about "
         f"{ENOUGH_STEPS} steps, validation results can look like guessing even while the model learns, and early "
         f"stopping may end the run. Use a smaller batch size or more epochs.",
         fixes=fixes,
@@ -91,10 +91,10 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
 
 
 def _judge_steps(total: int) -> str:
-    """Return what is said of the number of steps, up to the first letter of the sentence about ENOUGH_STEPS."""
+    """Return the beginning of the sentence about ENOUGH_STEPS, with what the number of steps amounts to."""
     if total < ENOUGH_STEPS:
-        return "That is too few: u"
-    return "That is barely enough: u" if total < 2 * ENOUGH_STEPS else "U"
+        return "That is too few: until"
+    return "That is barely enough: until" if total < 2 * ENOUGH_STEPS else "Until"
 
 
 def _propose_batch_size(count: int, size: int) -> int:

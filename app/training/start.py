@@ -16,6 +16,7 @@ from app.models.weights import watch_downloads
 from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, raise_if_cancelled
+from app.schemas.splits import SUBSET_WORDS
 from app.tasks.run_checks import list_run_checks
 from app.throttle import Throttle
 from app.training.changed_settings import Changes, accept_changes, describe_changes, find_changes
@@ -38,7 +39,6 @@ from app.training.state import RunState
 
 DOWNLOAD_REPORT_S = 0.5
 MIB = 2**20
-_SUBSETS = {"train": "training", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def announce_run(start: RunStart, live: LiveRun) -> None:
 
 def _log_start(start: RunStart, live: LiveRun) -> None:
     inputs, log, arithmetic = live.inputs, live.reporter.log, live.choice.chosen
-    counts = ", ".join(f"{len(rows):,} {_SUBSETS.get(subset, subset)}" for subset, rows in inputs.subsets.items())
+    counts = ", ".join(f"{len(rows):,} {SUBSET_WORDS.get(subset, subset)}" for subset, rows in inputs.subsets.items())
     precision = PRECISION_WORDS[arithmetic.precision]
     log(f"Training on {', '.join(start.hardware.names)} with precision {precision}; images: {counts}.")
     if live.choice.reason:

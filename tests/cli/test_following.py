@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.commands.following import describe_progress
-from app.commands.output import show_duration, show_time
+from app.commands.output import show_time
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,6 @@ from app.commands.output import show_duration, show_time
 )
 def test_progress_is_words(data: dict[str, Any], wanted: str) -> None:
     assert describe_progress(data) == wanted
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "wanted"), [(0, "0 s"), (119.4, "119 s"), (120, "2 min"), (3700, "62 min"), (7500, "2 h 5 min")]
-)
-def test_durations_have_the_unit_that_is_easy_to_read(duration_s: float, wanted: str) -> None:
-    assert show_duration(duration_s) == wanted
 
 
 def test_a_time_of_a_record_is_shown_to_the_second() -> None:

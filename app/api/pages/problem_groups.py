@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.datasets.formats.problem_kinds import KINDS, OTHER
+from app.plurals import count
 from app.schemas.import_report import ImportProblem, ProblemGroup
 
 MAX_EXAMPLES = 5
@@ -82,7 +83,7 @@ def describe_problems(
     is_open = len(shown) <= MAX_OPEN_GROUPS
     noun = "warning" if all(group.severity == "warning" for group in shown) else "problem"
     return Problems(
-        title=f"{num_problems:,} {noun}{'' if num_problems == 1 else 's'}",
+        title=count(num_problems, noun),
         groups=[_describe_group(number, group, is_open) for number, group in enumerate(shown)],
         all_url=all_url,
         all_title=f"Save all {num_problems:,} {noun}s as CSV" if num_problems > 1 else f"Save the {noun} as CSV",
@@ -129,9 +130,8 @@ def _describe_group(number: int, group: ProblemGroup, is_open: bool) -> GroupVie
 
 def _count(group: ProblemGroup) -> str:
     if group.num_images:
-        return f"{group.num_images:,} {'image' if group.num_images == 1 else 'images'} not imported"
-    noun = "warning" if group.severity == "warning" else "problem"
-    return f"{group.count:,} {noun}{'' if group.count == 1 else 's'}"
+        return f"{count(group.num_images, 'image')} not imported"
+    return count(group.count, "warning" if group.severity == "warning" else "problem")
 
 
 def find_remedy_label(change: dict[str, Any]) -> str:

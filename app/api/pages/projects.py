@@ -14,6 +14,7 @@ from app.api.pages.forms import Option
 from app.api.pages.shell import page_response
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment, render_fragment
+from app.plurals import count
 from app.schemas.project_list import (
     ListedProject,
     NextStep,
@@ -336,7 +337,7 @@ def _losses(extent: ProjectExtent) -> list[str]:
         (project.num_experiments, "experiment", "with checkpoints, logs and evaluations"),
         (extent.num_exports, "export", ""),
     )
-    return [f"{number:,} {noun}{'' if number == 1 else 's'} {more}".strip() for number, noun, more in counted if number]
+    return [f"{count(number, noun)} {more}".strip() for number, noun, more in counted if number]
 
 
 def _why_kept(work: ProjectWork | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
+from app import durations
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import title_of
 from app.schemas.common import parse_time
@@ -76,15 +77,8 @@ def show_best(best_metric: Mapping[str, float]) -> str:
 
 
 def show_duration(duration_s: float | None) -> str:
-    """Return a duration in the two largest units that say something; training_results.js does the same."""
-    if duration_s is None:
-        return "unknown"
-    if duration_s < 120:
-        return f"{duration_s:.0f} s"
-    minutes = round(duration_s / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"
+    """Return a duration, or that it is unknown."""
+    return "unknown" if duration_s is None else durations.show_duration(duration_s)
 
 
 def show_size(size_mb: float | None) -> str:
