@@ -124,7 +124,7 @@ def test_a_project_is_renamed_copied_and_deleted_and_another_tab_sees_it(
     check_axe(page)
     page.get_by_role("button", name="Create project").click()
     expect(page).to_have_url(re.compile("/dataset$"))
-    expect(page.locator(".toast")).to_contain_text("Created Renamed copy with the settings of Renamed")
+    expect(page.locator(".toast")).to_contain_text("Created Renamed copy with the task of Renamed")
     copy = page.url.split("/")[-2]
     assert server.studio.projects.get_project(copy).task == server.studio.projects.get_project(plain).task
 
