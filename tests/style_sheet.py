@@ -9,6 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 STYLE_SHEET = ROOT / "app" / "static" / "css" / "app.css"
 _MARK = re.compile(r"\A/\* sources: ([0-9a-f]{64}) \*/\n")
+_CLASS_ATTRIBUTE = re.compile(r"""\bclass(?:Name)?\s*=\s*(["'`])(.*?)\1""", re.DOTALL)
+_QUOTED_WORD = re.compile(r"""(["'`])([a-z]+)\1""")
+_WORD_END = re.compile(r"""[\s"'`<>{}=]+""")
+_JOINED = re.compile(r"^[!a-z@*\[-].*[-:/\[]")
 
 
 def list_sources() -> list[Path]:
@@ -22,12 +26,29 @@ def list_sources() -> list[Path]:
     )
 
 
+def list_class_names(text: str) -> set[str]:
+    """Return what may be a class name in a template or a script.
+
+    The compiler takes every word of a file for a possible class. A sentence that is worded anew changes no style, so
+    plain words count only where class names stand: in a class attribute, or alone in quotes.
+    """
+    places = [text_of for _, text_of in _CLASS_ATTRIBUTE.findall(text)]
+    alone = {word for _, word in _QUOTED_WORD.findall(text)}
+    joined = {word.rstrip(".,:;") for word in _WORD_END.split(text)}
+    return {word for place in places for word in _WORD_END.split(place)} | alone | set(filter(_JOINED.search, joined))
+
+
 def digest_sources() -> str:
-    """Return one hash over the names and the contents of the sources."""
+    """Return one hash over the style sheets and the possible class names of the templates and scripts."""
     digest = hashlib.sha256()
+    names: set[str] = set()
     for path in list_sources():
-        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
-        digest.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+        if path.suffix == ".css":
+            digest.update(path.read_bytes().replace(b"\r\n", b"\n") + b"\0")
+        else:
+            names |= list_class_names(path.read_text("utf-8"))
+    for name in sorted(names):
+        digest.update(f"{name}\0".encode())
     return digest.hexdigest()
 
 

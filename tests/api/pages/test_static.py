@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
 from app.api.templating import STATIC_DIR, TEMPLATES_DIR, asset_url
 from app.schemas.event_table import list_event_classes
-from tests.style_sheet import STYLE_SHEET, digest_sources, list_sources, mark_style_sheet, read_mark
+from tests.style_sheet import STYLE_SHEET, digest_sources, list_class_names, list_sources, mark_style_sheet, read_mark
 
 JS = STATIC_DIR / "js"
 # Before compression, which makes a third of it. Charts alone are 167,000, Alpine is 72,000 and htmx 52,000; the page of
@@ -83,6 +84,26 @@ def test_our_scripts_write_no_markup_and_no_style_attribute() -> None:
 def test_style_sheet_was_compiled_from_what_is_here() -> None:
     assert len(list_sources()) >= 50
     assert read_mark(STYLE_SHEET.read_text()) == digest_sources(), "run `make css` and commit app.css"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('<p class="flex gap-2 {% if wide %}hidden{% endif %}">', {"flex", "gap-2", "hidden"}),
+        ('{% set tone = "alert-error" %}', {"alert-error"}),
+        ("node.classList.add('hidden')", {"hidden"}),
+        ('node.className = "badge md:inline-flex"', {"badge", "md:inline-flex"}),
+        ("<b class='w-[12ch] -mt-1 text-base/6'>", {"w-[12ch]", "-mt-1", "text-base/6"}),
+    ],
+)
+def test_class_names_are_found_where_they_stand(text: str, expected: set[str]) -> None:
+    assert expected <= list_class_names(text)
+
+
+def test_a_sentence_worded_anew_needs_no_new_style_sheet() -> None:
+    before = list_class_names('<p class="text-sm">Choose a table and a block of images.</p>')
+    assert before == list_class_names('<p class="text-sm">Pick a grid, then the images.</p>')
+    assert before != list_class_names('<p class="text-lg">Choose a table and a block of images.</p>')
 
 
 def test_mark_of_the_style_sheet_is_replaced_and_not_added(tmp_path: Path) -> None:
