@@ -73,7 +73,7 @@ def start_training(ctx: typer.Context, project: Project, experiment: Experiment,
 
 @app.command("resume")
 def resume_training(ctx: typer.Context, project: Project, experiment: Experiment, detach: Detach = False) -> None:
-    """Resume a paused, failed or interrupted run."""
+    """Resume a paused, cancelled, failed or interrupted run from its last checkpoint."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     _begin(line, project_id, find_experiment(line, project_id, experiment), "resume", detach)
@@ -89,7 +89,7 @@ def train_more_epochs(
         typer.Option(
             min=1,
             max=1000,
-            help="Epochs to train. By default as many as max_epochs was raised by, or as the run had.",
+            help="Epochs to train. By default as many as the maximum was raised by since the run, or as the run had.",
         ),
     ] = None,
     detach: Detach = False,
@@ -148,7 +148,7 @@ def stop_training(
     experiment: Experiment,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the best checkpoint so far as the result.")] = False,
 ) -> None:
-    """Stop a run. Without --keep it is cancelled; you can resume it later."""
+    """Stop a run. Without --keep it is cancelled; you can resume it if it has saved a checkpoint."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     answer = line.client.experiments.stop(project_id, find_experiment(line, project_id, experiment), keep=keep)
@@ -236,7 +236,7 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
         ("best epoch", record.best_epoch),
         *record.final_metrics.items(),
         *(
-            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MiB")
+            (f"checkpoint {name}", f"{item.moment}, {item.size_mb:.1f} MiB")
             for name, item in record.checkpoints.items()
         ),
     ]

@@ -90,6 +90,11 @@ class CheckpointInfo(StrictModel):
     size_mb: Size
     epoch: Count
 
+    @property
+    def moment(self) -> str:
+        """When it was saved, in words; `epoch` counts finished epochs, so it is 0 inside the first one."""
+        return f"epoch {self.epoch}" if self.epoch else "saved in epoch 1"
+
 
 class ErrorInfo(StrictModel):
     """Why something failed."""

@@ -204,7 +204,10 @@ def settle_without_measuring(
     """
     default = default_arithmetic(request)
     if request.is_reproducible:
-        reason = "Reproducible run: 32 bit, channels last, full batches, no measurements."
+        reason = (
+            "Reproducible run: 32 bit, channels last, not compiled. Every batch has the chosen size; only the last "
+            "batch of an epoch can be smaller. Speed was not measured before the run."
+        )
         return ArithmeticChoice(chosen=default, source="settings", reason=reason)
     if _is_explicit(request):
         return ArithmeticChoice(chosen=default, source="settings", reason="All compute settings are fixed.")

@@ -69,7 +69,14 @@ def test_what_is_not_saved_yet_is_checked_too(tabs: Callable[[], Watched], serve
     page.get_by_label("Learning rate", exact=True).fill("3")
     expect(notice(page, "The learning rate is very high")).to_be_visible()
     page.get_by_label("Learning rate", exact=True).fill("-3")  # refused when it is saved, and nothing is asked again
+    expect(notice(page, "The learning rate is very high")).to_be_hidden()
     page.get_by_label("Learning rate", exact=True).fill("4")
+    expect(notice(page, "The learning rate is very high")).to_be_visible()
+    page.locator("#section-augmentation > summary").click()
+    page.locator("[data-step=RandomResizedCrop] summary").click()
+    page.get_by_label("Scale", exact=True).fill("foo")  # only the server can refuse this
+    expect(notice(page, "The learning rate is very high")).to_be_hidden()
+    page.get_by_label("Scale", exact=True).fill("0.5, 1.0")
     notice(page, "The learning rate is very high").get_by_role("button", name="Use 0.001").click()
     expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.001")
     expect(notice(page, "The learning rate is very high")).to_have_count(0)

@@ -15,7 +15,7 @@ from app.schemas.tasks import MetricSpec
 PHASES = {"init": "Preparing", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
 _LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 _ADVICE = {
-    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with the same effective batch size. "
+    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with as many images per update. "
     "Or use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model, or close "
     "other programs.",
     "Killed": "Resume the run: it continues with the same settings and gives the same weights. To prevent this, "

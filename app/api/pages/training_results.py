@@ -178,9 +178,7 @@ def results_view(results: TrainingResults) -> ResultsView:
         facts=_list_facts(results),
         metrics=show_metrics(experiment.final_metrics, titles),
         best_metrics=show_metrics(results.best_metric, titles),
-        checkpoints=tuple(
-            (name, f"epoch {info.epoch}", show_size(info.size_mb)) for name, info in results.checkpoints.items()
-        ),
+        checkpoints=tuple((name, info.moment, show_size(info.size_mb)) for name, info in results.checkpoints.items()),
         copies=_explain_copies(results.num_val_copies),
         recoveries=tuple(f"In epoch {item.epoch}: {item.message}" for item in run.recoveries) if run else (),
         skipped_title=_title_skipped(run),
@@ -263,9 +261,7 @@ def _fork_form(results: TrainingResults) -> ForkForm:
     return ForkForm(
         url=f"/api/training/{results.project_id}/experiments/{experiment.id}/fork",
         name=add_suffix(experiment.name, " fork"),
-        checkpoints=tuple(
-            Option(name, f"{names[name]}, epoch {info.epoch}") for name, info in results.checkpoints.items()
-        ),
+        checkpoints=tuple(Option(name, f"{names[name]}, {info.moment}") for name, info in results.checkpoints.items()),
         fields=tuple(dataclasses.replace(item, default=item.value) for item in fields if item.name in chosen),
     )
 

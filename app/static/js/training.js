@@ -106,16 +106,19 @@
   let checked = 0;
   const showChecks = async () => {
     const box = document.getElementById("run-checks");
-    const now = box && form().checkValidity() && readNow(); /* what cannot be saved is told when it is saved */
-    if (!now) return;
+    if (!box) return;
     checked += 1;
     const number = checked;
+    /* What cannot be saved is told when it is saved; what was said of earlier values may be wrong now. */
+    const now = form().checkValidity() && readNow();
+    if (!now) { box.hidden = true; return; }
     const headers = { "Content-Type": "application/json", "HX-Request": "true" };
     const body = JSON.stringify({ changes: findChanges(now) });
     const answer = await fetch(`${root().dataset.api}/checks`, { method: "POST", headers, body }).catch(() => null);
     if (!answer?.ok) return;
     const text = await answer.text();
-    if (number !== checked || !box.isConnected || text.includes(" data-invalid>")) return;
+    if (number !== checked || !box.isConnected) return;
+    if (text.includes(" data-invalid>")) { box.hidden = true; return; }
     const hadFocus = box.contains(document.activeElement);
     const wasOpen = box.querySelector("details")?.open;
     htmx.swap(box, text, { swapStyle: "outerHTML" });

@@ -204,6 +204,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
     text = html.unescape(source)
     for words in (
         "Validating",
+        "<dt>Total time, estimated before the start</dt><dd>60 s</dd>",
         "3 of 9",
         "step 4 of 10",
         "75 s",
@@ -213,6 +214,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
         "In epoch 2: It ran out.",
         "bf16-mixed",
         "8 images, in parts of 4",
+        "<dt>Images per update</dt><dd>8</dd>",
         "no room",
         "It was fastest.",
         "2 threads, 1 batch ahead, pinned memory; measured in this run",
