@@ -12,6 +12,7 @@ import typer
 
 from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
+from app.commands.errors import CommandError
 from app.commands.following import LAST_COLUMNS, follow
 from app.commands.forecast import print_forecast_before_training, read_forecast_before_training
 from app.commands.run_checks import print_checks, read_checks
@@ -20,6 +21,7 @@ from app.metric_text import show_metric
 from app.schemas.experiments import ExperimentRecord, RunStarted
 
 LOG_PAUSE_S = 1.0
+AUGMENTATIONS_EXAMPLE = '{"train": [{"name": "RandomHorizontalFlip", "params": {"p": 0.5}}], "val": []}'
 NONE = "No experiments yet. Create and train one with: ai-studio train run PROJECT NAME --split SPLIT"
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[\d.]*Z(?= )", re.MULTILINE)  # of a line in a log
 
@@ -259,7 +261,11 @@ def _create(
 
 
 def _read_augmentations(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        msg = f"{path} is not valid JSON ({error}). Give a file such as {AUGMENTATIONS_EXAMPLE}."
+        raise CommandError(msg) from error
 
 
 def _read_changes(settings: list[str] | None, split: str | None) -> dict[str, Any]:

@@ -7,13 +7,15 @@ those of torchvision.transforms.v2.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from app.plurals import count
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings
+from app.schemas.refusals import show_value
 from app.schemas.tasks import AnnotationKind
 
 Kind = Literal["int", "float", "bool", "choice", "range", "floats", "size"]
@@ -27,7 +29,7 @@ _KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
         "choice": "one of",
         "range": "two increasing numbers",
         "floats": "numbers",
-        "size": "a side in pixels or [height, width]",
+        "size": "a side in pixels or [height, width], each",
     }
 )
 
@@ -44,6 +46,8 @@ class Parameter:
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
     length: int = 0
+    example: tuple[float, ...] = ()
+    """A list that is allowed, where the default is none or an extreme one."""
     centre: float | None = None
     """Of a number that may also be a pair, as torchvision takes it: d means [centre - d, centre + d]."""
 
@@ -55,12 +59,11 @@ class Parameter:
         words = f"{self.length} numbers" if self.kind == "floats" else _KIND_NAMES[self.kind]
         if self.centre is not None:
             low, high = self.pair_limits
-            return (
-                f"{words} from {self.minimum:g} to {self.maximum:g}, or two increasing numbers from {low:g} to {high:g}"
-            )
+            pair = f"a list of two increasing numbers from {low:g} to {high:g}"
+            return f"{words} from {self.minimum:g} to {self.maximum:g}, or {pair}"
         if self.kind == "bool" or self.minimum == -math.inf:
             return words
-        return f"{words}, from {self.minimum:g} to {self.maximum:g}"
+        return f"{words} from {self.minimum:g} to {self.maximum:g}"
 
     @property
     def pair_limits(self) -> tuple[float, float]:
@@ -137,7 +140,9 @@ _ENTRIES = (
         "Cuts out a random part and resizes it to the model's input size.",
         (
             _size(),
-            Parameter("scale", "range", [0.08, 1.0], "Fraction of the area that is kept.", 0.01, 1.0),
+            Parameter(
+                "scale", "range", [0.08, 1.0], "Fraction of the area that is kept.", 0.01, 1.0, example=(0.7, 1.0)
+            ),
             Parameter("ratio", "range", [0.75, 1.3333], "Aspect ratio (width / height) of the part.", 0.1, 10.0),
             _interpolation("bilinear"),
         ),
@@ -161,9 +166,16 @@ _ENTRIES = (
         (
             Parameter("degrees", "float", 10.0, "Largest angle in either direction.", 0.0, 180.0, centre=0.0),
             Parameter(
-                "translate", "floats", None, "Largest shift as a fraction of [width, height].", 0.0, 1.0, length=2
+                "translate",
+                "floats",
+                None,
+                "Largest shift as a fraction of [width, height].",
+                0.0,
+                1.0,
+                length=2,
+                example=(0.1, 0.1),
             ),
-            Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0),
+            Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0, example=(0.9, 1.1)),
             Parameter("shear", "float", None, "Largest shear in degrees.", 0.0, 89.0, centre=0.0),
             _interpolation("bilinear"),
             _fill(),
@@ -294,10 +306,10 @@ def _find_parameter_problems(transform: Transform, params: Mapping[str, Any], fi
             known = ", ".join(known.name for known in transform.parameters)
             problems.append(FieldProblem(field=f"{field}.{name}", message=f"{transform.name} takes: {known}."))
         elif not (value is None and parameter.default is None) and not _is_allowed(parameter, value):
-            message = f"{name} must be {parameter.allowed}; this is {_shorten(value)}."
+            message = explain_parameter(parameter, value)
             problems.append(FieldProblem(field=f"{field}.{name}", message=message))
     if transform.name == "GaussianBlur" and _is_even(params.get("kernel_size")):
-        problems.append(FieldProblem(field=f"{field}.kernel_size", message="kernel_size must be an odd number."))
+        problems.append(FieldProblem(field=f"{field}.kernel_size", message="Enter an odd number."))
     return problems
 
 
@@ -338,9 +350,44 @@ def _is_even(value: Any) -> bool:
     return isinstance(value, int) and value % 2 == 0
 
 
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+def explain_parameter(parameter: Parameter, value: Any) -> str:
+    """Return what may be entered instead of a value that is not allowed, and what is wrong with it."""
+    if value is None:
+        return f"Enter {parameter.allowed}; nothing was entered."
+    if parameter.kind not in {"range", "floats"}:
+        return f"Enter {parameter.allowed}; {_find_fault(parameter, value)}."
+    example = ", ".join(str(item) for item in parameter.example or parameter.default or ())
+    if not isinstance(value, list):
+        return f"Enter {parameter.allowed} as a list, such as [{example}]; {show_value(value)} is not a list."
+    return f"Enter {parameter.allowed}, such as {example}; {_find_fault(parameter, value)}."
+
+
+def _find_fault(parameter: Parameter, value: Any) -> str:
+    if parameter.kind in {"bool", "choice"}:
+        return f"this is {show_value(value)}"
+    needs_int = parameter.kind in {"int", "size"}
+    items = value if isinstance(value, list) else [value]
+    for item in items:
+        if isinstance(item, bool) or not isinstance(item, int if needs_int else (int, float)) or item != item:
+            return f"{show_value(item)} is not a {'whole ' if needs_int else ''}number"
+    if not isinstance(value, list):
+        return _find_fault_of_size(items, parameter.minimum, parameter.maximum)
+    if parameter.centre is None and parameter.kind in {"int", "float"}:
+        return f"{show_value(value)} is a list"
+    length = parameter.length or 2
+    if len(items) != length:
+        return f"there {'is' if len(items) == 1 else 'are'} {count(len(items), 'number')}"
+    limits = (parameter.minimum, parameter.maximum) if parameter.centre is None else parameter.pair_limits
+    return _find_fault_of_size(items, *limits) or f"{items[0]} is larger than {items[1]}"
+
+
+def _find_fault_of_size(items: Sequence[float], minimum: float, maximum: float) -> str:
+    for item in items:
+        if item < minimum:
+            return f"{item} is below {minimum:g}"
+        if item > maximum:
+            return f"{item} is above {maximum:g}"
+    return ""
 
 
 def to_extent(value: float | list[float], centre: float) -> tuple[float, float]:

@@ -109,6 +109,10 @@ def test_transforms_are_changed_and_nothing_is_no_change(studio: CommandRunner, 
     studio.server.on(f"PATCH {EXPERIMENT}", experiment())
     assert studio("train", "change", PID, EID, "--augmentations", str(tmp_path / "chain.json")).code == 0
     assert studio.server.body() == {"augmentations": chain}
+    (tmp_path / "chain.json").write_text("{train: []}")
+    broken = studio("train", "change", PID, EID, "--augmentations", str(tmp_path / "chain.json"))
+    assert broken.code == 1
+    assert "chain.json is not valid JSON" in broken.err
     outcome = studio("train", "change", PID, EID)
     assert outcome.code == 2
     assert "Give at least one of --set, --split and" in outcome.err

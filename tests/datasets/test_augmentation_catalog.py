@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from app.datasets.augmentation_catalog import TRANSFORMS, find_augmentation_problems, simplify_params
+from app.datasets.augmentation_catalog import (
+    TRANSFORMS,
+    explain_parameter,
+    find_augmentation_problems,
+    simplify_params,
+)
 from app.schemas.experiments import AugmentationSettings
 from app.schemas.tasks import AugmentationEntry
 
@@ -42,17 +48,46 @@ def test_every_parameter_has_help_and_a_unique_name() -> None:
 @pytest.mark.parametrize(
     ("name", "params", "message"),
     [
-        ("RandomHorizontalFlip", {"p": 1.5}, "p must be a number, from 0 to 1; this is 1.5."),
-        ("RandomHorizontalFlip", {"p": True}, "p must be a number, from 0 to 1; this is True."),
+        ("RandomHorizontalFlip", {"p": 1.5}, "Enter a number from 0 to 1; 1.5 is above 1."),
+        ("RandomHorizontalFlip", {"p": True}, "Enter a number from 0 to 1; true is not a number."),
         ("RandomHorizontalFlip", {"q": 0.5}, "RandomHorizontalFlip takes: p."),
-        ("RandomResizedCrop", {"scale": [0.9, 0.2]}, "scale must be two increasing numbers"),
-        ("RandomResizedCrop", {"scale": [0.2]}, "scale must be two increasing numbers"),
-        ("RandomResizedCrop", {"size": [32, 32.5]}, "size must be a side in pixels or"),
+        ("RandomHorizontalFlip", {"p": None}, "Enter a number from 0 to 1; nothing was entered."),
+        ("RandomHorizontalFlip", {"p": [0.5]}, "Enter a number from 0 to 1; [0.5] is a list."),
+        (
+            "RandomResizedCrop",
+            {"scale": ["foo", 1.0]},
+            "Enter two increasing numbers from 0.01 to 1, such as 0.7, 1.0; 'foo' is not a number.",
+        ),
+        (
+            "RandomResizedCrop",
+            {"scale": "0.7, 1.0"},
+            "Enter two increasing numbers from 0.01 to 1 as a list, such as [0.7, 1.0]; '0.7, 1.0' is not a list.",
+        ),
+        ("RandomResizedCrop", {"scale": [None]}, "; null is not a number."),
+        ("RandomResizedCrop", {"scale": [0.9, 0.2]}, "such as 0.7, 1.0; 0.9 is larger than 0.2."),
+        ("RandomResizedCrop", {"scale": [0.2]}, "; there is 1 number."),
+        ("RandomResizedCrop", {"scale": []}, "; there are 0 numbers."),
+        ("RandomResizedCrop", {"scale": [0.2, 2]}, "; 2 is above 1."),
+        ("RandomResizedCrop", {"ratio": [0.01, 2]}, "such as 0.75, 1.3333; 0.01 is below 0.1."),
+        ("RandomAffine", {"scale": [1, "two"]}, "such as 0.9, 1.1; 'two' is not a number."),
+        ("RandomAffine", {"translate": [0.1, True]}, "Enter 2 numbers from 0 to 1, such as 0.1, 0.1; true is not"),
+        (
+            "RandomAffine",
+            {"shear": [1, "x"]},
+            "or a list of two increasing numbers from -89 to 89; 'x' is not a number.",
+        ),
+        ("GaussianBlur", {"sigma": [{}, 2]}, "such as 0.1, 2.0; {} is not a number."),
+        ("Normalize", {"mean": [0.5, "half", 0.5]}, "'half' is not a number."),
+        ("RandomResizedCrop", {"size": [32, 32.5]}, "each from 8 to 4096; 32.5 is not a whole number."),
         ("RandomRotation", {"interpolation": "lanczos"}, "one of nearest, bilinear, bicubic; this is 'lanczos'."),
-        ("Normalize", {"std": [0, 1, 1]}, "std must be 3 numbers, from 0.001 to 10"),
-        ("GaussianBlur", {"kernel_size": 4}, "kernel_size must be an odd number."),
-        ("RandomPosterize", {"bits": "x" * 500}, "bits must be a whole number, from 1 to 8"),
-        ("ColorJitter", {"hue": float("nan")}, "hue must be a number from 0 to 0.5, or two increasing numbers"),
+        (
+            "Normalize",
+            {"std": [0, 1, 1]},
+            "Enter 3 numbers from 0.001 to 10, such as 0.229, 0.224, 0.225; 0 is below",
+        ),
+        ("GaussianBlur", {"kernel_size": 4}, "Enter an odd number."),
+        ("RandomPosterize", {"bits": "x" * 500}, "Enter a whole number from 1 to 8; 'xxxxx"),
+        ("ColorJitter", {"hue": float("nan")}, "Enter a number from 0 to 0.5, or a list of two increasing numbers"),
     ],
 )
 def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, params: dict[str, Any], message: str) -> None:
@@ -61,6 +96,20 @@ def test_a_bad_parameter_is_refused_with_what_is_allowed(name: str, params: dict
     text = next(iter(found.values()))
     assert message in text
     assert len(text) < 200
+
+
+def test_every_list_names_an_example_that_is_allowed() -> None:
+    count = 0
+    for transform in TRANSFORMS.values():
+        for parameter in transform.parameters:
+            if parameter.kind not in {"range", "floats"}:
+                continue
+            example = re.search(r"such as (.+);", explain_parameter(parameter, ["foo"]))
+            assert example is not None
+            numbers = [float(item) for item in example[1].split(", ")]
+            assert messages(entry(transform.name, **{parameter.name: numbers})) == {}
+            count += 1
+    assert count == 7
 
 
 def test_an_unknown_transform_is_refused_with_those_that_exist() -> None:

@@ -158,8 +158,9 @@
     const answer = await fetch("/api/weights", { method: "POST", body: data, headers: { Accept: "application/json" } }).catch(() => null);
     button.removeAttribute("aria-busy");
     const content = await answer?.json().catch(() => null);
+    const details = Array.isArray(content?.error?.details) ? content.error.details : [];
     if (answer?.ok) Studio.toast({ text: `Added ${content.data.file}` });
-    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server is not responding. Nothing was added." });
+    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ ...content.error, details }) : "The server is not responding. Nothing was added." });
     askChecks(0);
   };
   document.addEventListener("click", (event) => {
@@ -323,7 +324,8 @@
     event.stopImmediatePropagation();
     trainAfterSave = false;
     const broken = [...form().elements].filter((field) => { try { return field.name && Studio.readValue(field) && false; } catch { return true; } });
-    const details = broken.map((field) => ({ field: field.name, message: "Enter one number, or a list such as [224, 192]." }));
+    const exampleOf = (field) => (field.defaultValue.startsWith("[") ? field.defaultValue : "[224, 192]");
+    const details = broken.map((field) => ({ field: field.name, message: `Enter one number, or a list such as ${exampleOf(field)}.` }));
     Studio.showProblem(form(), { message: "Please correct:", details });
     showRefusal();
   }, true);
