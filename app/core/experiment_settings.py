@@ -115,7 +115,7 @@ def check_reproducible(record: ExperimentRecord) -> None:
     """Raise ValidationFailedError where a reproducible run cannot obey other settings; names each of them."""
     wrong = find_contradictions(record.hardware, record.hyperparameters)
     if wrong:
-        problem = f"{REPRODUCIBLE} Leave this at the default, or turn hyperparameters.reproducible off."
+        problem = f"{REPRODUCIBLE} Leave this at the default, or turn Reproducible off."
         msg = "Request validation failed."
         raise ValidationFailedError(msg, [FieldProblem(field=name, message=problem) for name in wrong])
 

@@ -286,7 +286,10 @@ class MoreEpochsRequest(StrictModel):
     """How many epochs a completed experiment is continued for."""
 
     epochs: int | None = Field(
-        None, ge=1, le=1000, description="As many as max_epochs was raised by, or as the run had, when left out."
+        None,
+        ge=1,
+        le=1000,
+        description="Default: as many as the maximum was raised by since the run, or as the run had.",
     )
 
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
 
 
-LOSSES = ("val_loss", "train_loss")
+LOSS_TITLES = {"val_loss": "Validation loss", "train_loss": "Training loss"}
+LOSSES = tuple(LOSS_TITLES)
 STOPPING_METRIC_HINT = form_hint("Training", unless={"early_stopping_patience": (0,)})
 
 
