@@ -245,6 +245,8 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
     line.out.pairs(rows)
     if record.error:
         line.out.note(f"{record.error.type}: {record.error.message}")
+        if "last" in record.checkpoints and record.status != "completed":
+            line.out.note("Continue from the last checkpoint with: ai-studio train resume PROJECT EXPERIMENT")
 
 
 def _create(

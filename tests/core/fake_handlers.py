@@ -99,7 +99,10 @@ def train(context: JobContext) -> dict[str, Any]:
     paused: dict[str, Any] = {"outcome": "paused"} if context.command() == "pause" else {}
     if seed == 16 and payload.resume_from is None:  # the disk is full, and an image was bad
         context.report(SamplesSkipped(run_id=run_id, count=1, images=[SkippedSample(filename="a.png", message="Bad.")]))
-        paused = {"outcome": "paused", "error": {"type": "DiskFull", "message": "The disk is full."}}
+        paused = {
+            "outcome": "paused",
+            "error": {"type": "DiskFull", "message": "The disk is full. Free up disk space."},
+        }
     if seed == 18 and payload.resume_from is None:  # it broke, went back to its first epoch, and is paused there
         _report_recovery(context, run_id)
         paused = {"outcome": "paused"}

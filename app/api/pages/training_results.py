@@ -157,7 +157,10 @@ def results_view(results: TrainingResults) -> ResultsView:
     experiment, run = results.experiment, results.run
     titles = titles_of(results.metrics)
     is_ended = experiment.status in {"failed", "interrupted", "cancelled", "paused"}
-    explanation, advice = explain_end(experiment, run, "resume" not in results.reasons) if is_ended else ("", "")
+    explanation, advice = "", ""
+    if is_ended:
+        can_resume = "resume" not in results.reasons
+        explanation, advice = explain_end(experiment, run, can_resume, results.log_bytes > 0)
     has_curve = run is not None and (bool(results.epochs) or experiment.status == "training")
     query = f"experiment={experiment.id}"
     return ResultsView(
