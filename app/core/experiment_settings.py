@@ -8,7 +8,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.datasets.augmentation_catalog import find_augmentation_problems, simplify_params
+from app.datasets.augmentation_catalog import simplify_params
+from app.datasets.augmentation_problems import find_augmentation_problems
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
 from app.schemas.refusals import explain_list_refusal, explain_refusal
