@@ -151,6 +151,21 @@ def test_run_cancelled_in_its_first_epoch_can_be_resumed_and_forked_but_not_kept
     assert reasons_of_models[record.id] == "no epoch finished"
 
 
+@pytest.mark.parametrize(("names", "button"), [((), "Train"), (("best", "last"), "Resume")])
+def test_a_queued_run_names_the_button_that_queues_it_again(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, names: tuple[CheckpointName, ...], button: str
+) -> None:
+    results = studio.training_results.get_results(imported_id, trained.id)
+    info = CheckpointInfo(path="x", size_mb=1.0, epoch=1)
+    changes = {
+        "experiment": results.experiment.model_copy(update={"status": "pending"}),
+        "checkpoints": dict.fromkeys(names, info),
+    }
+    [cancel] = results_view(results.model_copy(update=changes)).actions
+    assert cancel.help == f"The run will not start. You can queue it again with {button}."
+    assert cancel.attrs["hx-confirm"] == f"The run is removed from the queue. Choose {button} to queue it again."
+
+
 def test_a_best_checkpoint_that_is_gone_is_not_said_to_lack_an_epoch(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     record = record.model_copy(update={"status": "cancelled", "started_at": record.created_at, "best_epoch": 3})

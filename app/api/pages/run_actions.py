@@ -76,7 +76,7 @@ _NOTHING_TO_KEEP = "No epoch is finished yet, so there is no best checkpoint to 
 _RESUME_EARLY = "You can resume from the last saved checkpoint."
 # A cancelled run without any checkpoint saves one after the batch that it is at; while it prepares there is none.
 _RESUME_EARLIEST = "You can resume only if at least one batch was trained."
-_LEAVE_LOSES = "The run is removed from the queue. Choose Train to queue it again."
+_LEAVE_LOSES = "The run is removed from the queue. Choose {} to queue it again."
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,10 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     experiment, asked = results.experiment, results.figures.asked
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
-        label, help_text = "Remove from queue", "The run will not start. You can queue it again with Train."
+        label, help_text = (
+            "Remove from queue",
+            f"The run will not start. You can queue it again with {_name_start(results)}.",
+        )
     later_help = later_confirm = ""
     if action == "cancel" and _is_before_first_epoch(results):
         later_help, later_confirm = help_text, _CANCEL_LOSES
@@ -135,6 +138,11 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
         dialog="run-fork-dialog" if action == "fork" else "",
         attrs=_request(results, action),
     )
+
+
+def _name_start(results: TrainingResults) -> str:
+    """Return the button that queues the run again after it left the queue; only a resumed run has a checkpoint then."""
+    return "Resume" if "last" in results.checkpoints else "Train"
 
 
 def _is_before_first_epoch(results: TrainingResults) -> bool:
@@ -178,7 +186,7 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
         loses = _CANCEL_LOSES
         if _is_before_first_epoch(results):
             loses = f"The run stops and the experiment does not count as completed. {_say_early_end(results)}"
-        attrs["hx-confirm"] = _LEAVE_LOSES if is_waiting else loses
+        attrs["hx-confirm"] = _LEAVE_LOSES.format(_name_start(results)) if is_waiting else loses
         attrs["data-confirm-title"] = "Remove the run from the queue?" if is_waiting else "Cancel the run?"
         attrs["data-confirm-action"] = "Remove from queue" if is_waiting else "Cancel run"
         if not is_waiting:

@@ -119,7 +119,7 @@
     action.querySelector("button").removeAttribute("aria-disabled");
     action.querySelector(".reason").textContent = action.dataset.help;
   };
-  /* What was said of cancelling before the end of the first epoch is true no more. */
+  /* With the first best checkpoint, cancelling loses less than the button and its dialog have said. */
   const sayLater = (action) => {
     const button = action.querySelector("button");
     action.dataset.help = action.dataset.laterHelp;
