@@ -60,6 +60,14 @@ def test_evaluate_filter_walk_and_reset(
 ) -> None:
     page = watched.page
     watched.open(f"/projects/{project}/evaluation?experiment={trained}")
+    images = page.get_by_role("group", name="Images")
+    images.get_by_label("Test:").uncheck()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    expect(page.locator("[data-form-errors] li")).to_have_text("Images: Choose at least one.")
+    expect(images.locator(".field__error:visible")).to_have_text("Choose at least one.")
+    watched.forgive("422")
+    images.get_by_label("Test:").check()
+    expect(page.locator("[data-form-errors]")).to_be_hidden()
     page.get_by_label("Training:").check()
     check_axe(page)
     with monkeypatch.context() as held:  # one of so few images would end before it can be cancelled
