@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
+from app.api.pages.compare_settings import SettingRow, list_settings
 from app.api.pages.evaluation_figures import explain_no_interval, format_number
-from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
 from app.api.pages.subsets import name_measured_images
 from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
 from app.plurals import count
-from app.schemas.arithmetic import PRECISION_WORDS
 from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
 from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 MAX_POINTS = 200
-_TRANSFORMS = {"train": "Training transforms", "val": "Validation transforms"}
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,6 @@ class MetricRows:
     title: str
     hint: str
     bars: tuple[IntervalBar, ...]
-
-
-@dataclass(frozen=True)
-class SettingRow:
-    """A setting that differs."""
-
-    title: str
-    key: str
-    values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -143,15 +134,17 @@ class ComparisonContext:
     result: Result | None
 
 
-def comparison_fragment(project_id: str, query: CompareQuery, comparison: Comparison) -> Fragment:
-    """Return what the page shows of a comparison; its links lead to the page."""
+def comparison_fragment(
+    project_id: str, query: CompareQuery, comparison: Comparison, names: Mapping[str, str]
+) -> Fragment:
+    """Return what the page shows of a comparison; its links lead to the page. `names` are as in `build_result`."""
     chosen = tuple(query.experiments)
     selection = Selection(project_id, chosen, reference=chosen[0], only=query.only or "", page=query.page)
-    return Fragment("compare/_comparison.html", ComparisonContext(0, "", build_result(selection, comparison)))
+    return Fragment("compare/_comparison.html", ComparisonContext(0, "", build_result(selection, comparison, names)))
 
 
-def build_result(selection: Selection, comparison: Comparison) -> Result:
-    """Return what the page shows of a comparison."""
+def build_result(selection: Selection, comparison: Comparison, names: Mapping[str, str] = NO_NAMES) -> Result:
+    """Return what the page shows of a comparison; `names` are texts for ids among the values of the settings."""
     sides = comparison.experiments
     colours = {side.id: index + 1 for index, side in enumerate(sides)}
     chart, curves = _curves(selection, comparison)
@@ -177,10 +170,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         limits=comparison.name_limits(),
         chart=chart,
         curves=curves,
-        settings=tuple(
-            SettingRow(name_setting(item.key), item.key, tuple(show_setting(value) for value in item.values))
-            for item in comparison.settings
-        ),
+        settings=list_settings(comparison.settings, names),
         num_equal_settings=comparison.num_equal_settings,
         image_title="Images that only one model predicts correctly"
         if is_correct
@@ -193,25 +183,6 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         num_images=page.total_items,
         image_url=replace(selection, page=1).url + "&page=",
     )
-
-
-def name_setting(key: str) -> str:
-    """Return the title of a setting: parameters of a transform follow its name, because they are as short as `p`."""
-    area, *middle, name = key.split(".")
-    if area == "augmentations":
-        return ": ".join([*middle[1:], title_of(name)]) if middle else _TRANSFORMS.get(name, title_of(name))
-    return f"{title_of(name)} (used)" if area == "arithmetic" else title_of(name)
-
-
-def show_setting(value: Any) -> str:
-    """Return the value of a setting as text."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(show_setting(item) for item in value) or "none"
-    return f"{value:g}" if isinstance(value, float) else PRECISION_WORDS.get(str(value), str(value))
 
 
 def describe_truth(value: Any) -> str:

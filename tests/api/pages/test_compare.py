@@ -173,16 +173,36 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
 
 def test_the_fragment_is_what_the_page_holds() -> None:
     query = CompareQuery(experiments=[EID, OTHER_EID])
-    html = render_fragment(comparison_fragment(PID, query, compare_label()))
+    html = render_fragment(comparison_fragment(PID, query, compare_label(), {}))
     assert html.startswith('<div id="comparison"')
     assert MARKUP not in html
     for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.750 to 0.850"):
         assert text in html
     page = show(build_result(Selection(PID, tuple(query.experiments), reference=EID), compare_label()))
     assert html.rstrip() in page
-    only = render_fragment(comparison_fragment(PID, query.model_copy(update={"only": EID}), compare_label()))
+    only = render_fragment(comparison_fragment(PID, query.model_copy(update={"only": EID}), compare_label(), {}))
     assert only.count('aria-current="true"') == 2  # the curve, and the images of one experiment
     assert f'only={EID}" hx-push-url="true" aria-current="true"' in only
+
+
+def test_a_fork_says_what_it_starts_from_by_name() -> None:
+    data = comparison()
+    gone = "exp-0000dead"
+    data["settings"] = [
+        {"key": "parent.experiment_id", "values": [None, EID]},
+        {"key": "parent.run_id", "values": ["run-0000dead", "run-00000001"]},
+        {"key": "parent.checkpoint", "values": [None, "last"]},
+        {"key": "parent.experiment_id", "values": [gone, EID]},
+    ]
+    names = {EID: MARKUP, "run-00000001": "run 2 of First"}
+    result = build_result(SELECTION, Comparison.model_validate(data), names)
+    assert [(row.title, row.values) for row in result.settings] == [
+        ("Starts from experiment", ("none", MARKUP)),
+        ("Starts from run", ("run-0000dead", "run 2 of First")),
+        ("Starts from checkpoint", ("none", "last")),
+        ("Starts from experiment", (gone, MARKUP)),
+    ]
+    assert MARKUP not in show(result)
 
 
 def test_without_evaluations_it_says_where_to_evaluate() -> None:
