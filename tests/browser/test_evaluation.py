@@ -201,7 +201,7 @@ def test_values_show_their_errors(
     check_axe(page)
     check_layout(watched, 40)
     page.get_by_role("link", name="weight", exact=True).click()
-    expect(page.get_by_text("weight: ground truth and prediction")).to_be_visible()
+    expect(page.get_by_text("weight: true value and prediction")).to_be_visible()
     page.locator("#result-grid .tile").first.click()
     expect(page.get_by_role("table")).to_contain_text("188.1")
     client.delete(f"/api/projects/{project}")

@@ -9,7 +9,15 @@ from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
-from app.api.pages.compare_selection import Asked, Choice, describe_problem, list_choices, read_address, select
+from app.api.pages.compare_selection import (
+    Asked,
+    Choice,
+    Selection,
+    describe_problem,
+    list_choices,
+    read_address,
+    select,
+)
 from app.api.pages.compare_views import Result, build_result
 from app.api.pages.shell import ProjectShell, page_response, project_shell
 from app.core.studio import Studio

@@ -13,6 +13,7 @@ from app.api.pages.compare_selection import Selection, with_metric
 from app.api.pages.compare_settings import SettingRow, list_settings
 from app.api.pages.evaluation_figures import explain_no_interval, format_number
 from app.api.pages.overlays import Picture
+from app.api.pages.run_words import UNFINISHED
 from app.api.pages.subsets import name_measured_images
 from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
@@ -83,6 +84,7 @@ class ImageCard:
     """An image that the experiments differ on."""
 
     picture: Picture
+    truth_title: str
     truth: str
     answers: tuple[Answer, ...]
 
@@ -183,6 +185,15 @@ def build_result(selection: Selection, comparison: Comparison, names: Mapping[st
         num_images=page.total_items,
         image_url=replace(selection, page=1).url + "&page=",
     )
+
+
+def title_truth(value: Any) -> str:
+    """Return what the annotation of an image is called where predictions are compared with it."""
+    if isinstance(value, dict) and "class_name" in value:
+        return "True class"
+    if isinstance(value, list):
+        return "True value" if len(value) == 1 else "True values"
+    return "Annotation"
 
 
 def describe_truth(value: Any) -> str:
@@ -330,7 +341,12 @@ def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None,
         Series(side.name, thin(line), colour=index)
         for index, (side, line) in enumerate(zip(comparison.experiments, points[chosen], strict=True))
     )
-    described = [f"{item.name} ends at {_show_end(item.points[-1][1])}" for item in series if item.points]
+    described = [
+        f"{item.name} {'is at' if side.status in UNFINISHED else 'ends at'} {_show_end(item.points[-1][1])}"
+        + (" so far" if side.status in UNFINISHED else "")
+        for item, side in zip(series, comparison.experiments, strict=True)
+        if item.points
+    ]
     chart = Chart("curves", titles[chosen], "line", series, f"Per epoch. {'; '.join(described)}.", x_title="Epoch")
     return chart, tuple(Link(titles[name], with_metric(selection, name), name == chosen) for name in points)
 
@@ -410,6 +426,5 @@ def _image_card(
         )
         for side in sides
     )
-    return ImageCard(
-        Picture(url, image.source_name or image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers
-    )
+    picture = Picture(url, image.source_name or image.filename, 1, 1, href=href)
+    return ImageCard(picture, title_truth(image.ground_truth), describe_truth(image.ground_truth), answers)

@@ -123,11 +123,11 @@ def test_subsets_of_a_split_can_be_browsed(client: httpx.Client, imported: str) 
 def test_nothing_found_says_which_filter_to_drop(client: httpx.Client, imported: str) -> None:
     html = text_of(client.get(f"/projects/{imported}/dataset?class=blue&search=red").text)
     assert "No images match" in html
-    assert "Remove the class “blue” (60 images)" in html
-    assert "Remove the search “red” (60 images)" in html
+    assert "Remove the class filter “blue” (shows 60 images)" in html
+    assert "Remove the search filter “red” (shows 60 images)" in html
     html = text_of(client.get(f"/projects/{imported}/dataset?class=green&search=zebra").text)
-    assert "Drop the" not in html
-    assert "Remove all filters (120 images)" in html
+    assert "Remove the" not in html
+    assert "Remove all filters (shows 120 images)" in html
 
 
 @pytest.mark.parametrize("query", ["page=99999", "page=2", "unknown=1", "subset=&class=&search=", "image=nobody.png"])
