@@ -239,6 +239,33 @@ def test_completed_experiments_come_first_and_untrained_ones_last() -> None:
     assert [choice.id[-1] for choice in choices] == ["2", "0", "1", "9"]
 
 
+@pytest.mark.parametrize("status", ["training", "paused", "pending", "completed", "failed", "cancelled", "interrupted"])
+def test_the_best_result_of_an_unfinished_run_is_so_far(status: str) -> None:
+    (choice,) = list_choices(SELECTION, [record(EID, status=status, best_metric={"val_accuracy": 0.5})])
+    is_unfinished = status in {"training", "paused", "pending"}
+    assert choice.detail == "Validation accuracy 0.500" + (" so far" if is_unfinished else "")
+    (choice,) = list_choices(SELECTION, [record(EID, status=status, best_metric={})])
+    assert "so far" not in choice.detail
+    page = compare_label()
+    sides = [side.model_copy(update={"status": status}) for side in page.experiments]
+    chart = build_result(SELECTION, page.model_copy(update={"experiments": sides})).chart
+    assert chart is not None
+    assert ("is at 0.200 so far" in chart.summary) is is_unfinished
+    assert ("ends at 0.200" in chart.summary) is not is_unfinished
+
+
+@pytest.mark.parametrize(
+    ("truth", "title"),
+    [({"class_name": "cat"}, "True class"), ([1.5], "True value"), ([1.5, 2], "True values"), ("x", "Annotation")],
+)
+def test_an_image_names_its_annotation_as_other_pages_do(truth: Any, title: str) -> None:
+    page = compare_label()
+    items = [item.model_copy(update={"ground_truth": truth}) for item in page.images.items]
+    assert len(items) == 1
+    page = page.model_copy(update={"images": page.images.model_copy(update={"items": items})})
+    assert f"<p>{title}: <strong>" in show(build_result(SELECTION, page))
+
+
 def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:
     records = [record(f"exp-0000000{n}") for n in range(3)] + [record("exp-00000009", current_run_id=None)]
     selection, num_gone = select(PID, BARE, records)
