@@ -13,6 +13,7 @@ from app.datasets.formats.column_names import (
     LABEL_NAMES,
     VALUE_NAMES,
     WEAK_LABEL_NAMES,
+    list_aliases,
 )
 from app.datasets.formats.column_view import MIN_SHARE, View, has_image_ending, look_at_columns
 from app.datasets.formats.one_hot import find_flags, find_one_hot
@@ -80,7 +81,7 @@ def choose_columns(
     return Columns(
         filename,
         tuple(targets),
-        tuple(view.names),
+        _name_classes(view.names, targets) if is_one_hot else tuple(view.names),
         view.has_header,
         view.first_row,
         subsets,
@@ -104,9 +105,11 @@ def names_files(table: Table, options: ImportOptions) -> bool:
 def _find_filename(view: View) -> int:
     """Return the column whose cells are names of image files; raises ChoiceError when none is."""
     ranks = {name: rank for rank, name in enumerate(FILENAME_NAMES)}
-    places = sorted(range(len(view.names)), key=lambda index: ranks.get(view.raw_names[index].casefold(), len(ranks)))
+    last = len(ranks)
+    rank_of = [min(ranks.get(name, last) for name in list_aliases(raw.casefold())) for raw in view.raw_names]
+    places = sorted(range(len(view.names)), key=rank_of.__getitem__)
     with_ending = [index for index in places if view.share(index, has_image_ending) >= MIN_SHARE]
-    named = [index for index in places if view.raw_names[index].casefold() in ranks]
+    named = [index for index in places if rank_of[index] < last]
     for index in [*with_ending, *named]:
         if any(cell and view.is_file(cell) for cell in view.cells[index]):
             return index
@@ -149,6 +152,7 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled
     plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
+    plain = [index for index in plain if not _is_about_file(view, index)] or plain
     return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
 
 
@@ -229,6 +233,19 @@ def _describe(
             f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
         )
     return tuple(notes)
+
+
+def _is_about_file(view: View, index: int) -> bool:
+    """Say whether a column is of the same object as a column in use: image.width beside image.path is no target."""
+    outer = view.names[index].rpartition(".")[0]
+    return bool(outer) and any(view.names[other].rpartition(".")[0] == outer for other in view.taken)
+
+
+def _name_classes(names: Sequence[str], targets: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of the columns, those of classes without that of the object that all of them are in."""
+    outer = {names[index].rpartition(".")[0] for index in targets}
+    start = len(outer.pop()) + 1 if len(outer) == 1 and "" not in outer else 0
+    return tuple(name[start:] if index in set(targets) else name for index, name in enumerate(names))
 
 
 def _is_no_word(cell: str) -> bool:

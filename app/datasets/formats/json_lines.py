@@ -9,20 +9,23 @@ from typing import Any
 import msgspec
 
 from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.nested import flatten, is_cell, is_numbers
 from app.datasets.formats.tables import Row
 from app.datasets.formats.text_marks import read_lines
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
+from app.plurals import name_first
 from app.regular_files import open_regular
 
 _MAX_LINE_BYTES = 1 << 22
 _MAX_KEYS = 1000
 _MAX_CELL_CHARACTERS = 100_000
+_MAX_NAMED = 10
 _FIX = 'Write one JSON object per line, e.g. {"file_name": "1.png", "label": "cat"}.'
 
 
 class ObjectTable:
-    """A table of JSON objects whose keys are the columns."""
+    """A table of JSON objects whose keys are the columns; those of objects inside are called `label.name`."""
 
     def __init__(self, path: Path, name: str, work: Work, note: str) -> None:
         """Read the keys; raises SourceError when there is no object."""
@@ -33,7 +36,10 @@ class ObjectTable:
         self.notes: tuple[str, ...] = (note,)
         self._work = work
         self._keys: dict[str, int] = {}  # number of columns of each key: more than one for a list of numbers
-        self._find_keys()
+        left_out = self._find_keys()
+        if left_out:
+            there = name_first([repr(shorten(key)) for key in left_out], _MAX_NAMED)
+            self.notes += (f"Fields that are not used, because they hold lists: {there}.",)
         self.header: tuple[str, ...] | None = tuple(self._name_columns())
 
     def rows(self) -> Iterator[Row]:
@@ -43,28 +49,33 @@ class ObjectTable:
                 yield Row(number, [], found, _FIX)
                 continue
             cells: list[str] = []
+            record = flatten(found)
             for key, width in self._keys.items():
-                cells += _read_cells(found.get(key), width)
+                cells += _read_cells(record.get(key), width)
             yield Row(number, cells)
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yield the number of each entry with its object, or with what is wrong with it."""
         raise NotImplementedError
 
-    def _find_keys(self) -> None:
-        """Collect the keys of all objects in the order in which they come."""
+    def _find_keys(self) -> list[str]:
+        """Collect the keys of all objects in the order in which they come; return those that no column can hold."""
+        left_out: dict[str, None] = {}
         for number, found in self.objects():
             self._work.step(f"Finding the columns of {self.path.name}", number)
             if isinstance(found, str):
                 continue
-            for key, value in found.items():
-                if key not in self._keys:
-                    self._keys[key] = len(value) if _is_numbers(value) else 1
-            if sum(self._keys.values()) > _MAX_KEYS:
+            for key, value in flatten(found).items():
+                if not is_cell(value):
+                    left_out[key] = None
+                elif key not in self._keys:
+                    self._keys[key] = len(value) if is_numbers(value) else 1
+            if len(left_out) + sum(self._keys.values()) > _MAX_KEYS:
                 msg = f"The objects of {self.path.name} have more than {_MAX_KEYS:,} values."
                 raise SourceError(msg, "Leave out the keys that are not needed.")
         if not self._keys:
             raise SourceError(f"{self.path.name} has no JSON object with a usable value.", _FIX)
+        return [key for key in left_out if key not in self._keys]
 
     def _name_columns(self) -> Iterator[str]:
         for key, width in self._keys.items():
@@ -118,21 +129,10 @@ def _decode(line: bytes) -> dict[str, Any] | str:
     return found if isinstance(found, dict) else "The line is no JSON object."
 
 
-def is_flat(value: object) -> bool:
-    """Say whether a value fits into the cells of a table: one value, or a list of numbers."""
-    if isinstance(value, list):
-        return _is_numbers(value) or (len(value) == 1 and not isinstance(value[0], list | dict))
-    return not isinstance(value, dict)
-
-
-def _is_numbers(value: object) -> bool:
-    return isinstance(value, list) and len(value) > 1 and all(type(item) in {int, float} for item in value)
-
-
 def _read_cells(value: object, width: int) -> list[str]:
     """Return the cells of a key: one, or one for each number of a list."""
     if width == 1:
-        return [_text(value[0] if isinstance(value, list) and len(value) == 1 else value)]
+        return [_text(next(iter(value), None) if isinstance(value, list) and len(value) < 2 else value)]
     numbers = list(value) if isinstance(value, list) else []
     if len(numbers) != width:  # an empty cell is named as such
         return [""] * width

@@ -11,7 +11,7 @@ import msgspec
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.json_documents import inspect_json, replace_non_finite
-from app.datasets.formats.json_lines import ObjectTable, is_flat
+from app.datasets.formats.json_lines import ObjectTable
 from app.datasets.formats.text_marks import to_utf8
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -59,7 +59,7 @@ def _read_records(path: Path, work: Work) -> list[dict[str, Any] | str]:
         found = _list_named(found, path)
     if len(found) > most:
         raise too_many_entries(f"The table {path.name} has", most)
-    return [_keep_flat(record) if isinstance(record, dict) else "The entry is no JSON object." for record in found]
+    return [record if isinstance(record, dict) else "The entry is no JSON object." for record in found]
 
 
 def _list_named(found: dict[str, Any], path: Path) -> list[Any]:
@@ -67,9 +67,7 @@ def _list_named(found: dict[str, Any], path: Path) -> list[Any]:
     if not all(map(has_image_ending, found)):
         msg = f"{path.name} is a list of names that are no image files."
         raise SourceError(msg, _FIX)
-    return [{"file_name": name, "value": value} for name, value in found.items()]
-
-
-def _keep_flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without boxes and other nested parts, which no column can hold."""
-    return {key: value for key, value in record.items() if is_flat(value)}
+    return [
+        {**value, "file_name": name} if isinstance(value, dict) else {"file_name": name, "value": value}
+        for name, value in found.items()
+    ]

@@ -98,3 +98,63 @@ def test_limits(tmp_path: Path) -> None:
     path.write_text(lines({f"key {i}": i for i in range(2000)}))
     with pytest.raises(SourceError, match="more than 1,000 values"):
         JsonLinesTable(path, "t.jsonl", Work())
+
+
+NESTED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"file_name": "0.png", "label": {"name": "cat", "id": 0}},
+        {"file_name": "1.png", "label": {"name": "dog", "id": 1}},
+    ),
+    (
+        {"image": {"path": "0.png", "width": 4}, "class": "cat"},
+        {"image": {"path": "1.png", "width": 4}, "class": "dog"},
+    ),
+    (
+        {"data": {"image": "0.png", "n": 1}, "result": {"species": {"id": 7, "name": "cat"}}},
+        {"data": {"image": "1.png", "n": 2}, "result": {"species": {"id": 8, "name": "dog"}}},
+    ),
+    (
+        {"file": {"name": "0.png"}, "labels": {"cat": 1, "dog": 0}},
+        {"file": {"name": "1.png"}, "labels": {"cat": 0, "dog": 1}},
+    ),
+    (
+        {"file_name": "0.png", "label": {"text": "cat"}, "boxes": [[1, 2]]},
+        {"file_name": "1.png", "label": {"text": "dog"}},
+    ),
+    (
+        {"id": 1, "photo": {"url": "http://x/0.png"}, "label": {"value": "cat"}},
+        {"id": 2, "photo": {"url": "http://x/1.png"}, "label": {"value": "dog"}},
+    ),
+]
+
+
+@pytest.mark.parametrize("records", NESTED)
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_fields_of_objects_inside_are_columns(root: Path, records: tuple[dict[str, Any], ...], name: str) -> None:
+    text = lines(*records) if name == "t.jsonl" else json.dumps(records)
+    found = scan_table(root, text, name=name)
+    assert labels(found) == [("0.png", "cat"), ("1.png", "dog")]
+    assert set(found.classes) == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_numbers_of_objects_inside_are_values(root: Path, name: str) -> None:
+    records = [
+        {"image": {"path": f"{i}.png", "width": 8}, "objects": {"x": 1.5 + i, "y": i}, "boxes": [{"x": 1}]}
+        for i in range(2)
+    ]
+    text = lines(*records) if name == "t.jsonl" else json.dumps(records)
+    found = scan_table(root, text, "values", name=name)
+    assert found.value_names == ("objects.x", "objects.y")
+    assert values(found) == [[1.5, 0.0], [2.5, 1.0]]
+    assert "Fields that are not used, because they hold lists: 'boxes'." in found.notes
+
+
+def test_objects_by_name_of_the_image_are_rows(root: Path) -> None:
+    content = {f"{i}.png": {"label": own, "size": {"width": 8}} for i, own in enumerate(["cat", "dog"])}
+    assert labels(scan_table(root, json.dumps(content), name="t.json")) == [("0.png", "cat"), ("1.png", "dog")]
+
+
+def test_a_column_of_a_table_may_be_called_like_an_inner_field(root: Path) -> None:
+    text = "image.path,label.id,label.name\n0.png,4,cat\n1.png,5,dog\n"
+    assert labels(scan_table(root, text)) == [("0.png", "cat"), ("1.png", "dog")]
