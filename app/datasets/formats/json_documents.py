@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
+from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.column_view import has_image_ending
-from app.datasets.formats.text_marks import to_utf8
+from app.datasets.formats.text_encodings import recode
 from app.datasets.formats.work import Work
 from app.regular_files import open_regular
 
@@ -77,7 +78,7 @@ def inspect_json(path: Path, work: Work) -> JsonKind:
             tail = file.read(_PEEKED_BYTES) if size > len(head) else b""
     except OSError:
         return _UNREADABLE
-    head = to_utf8(head)
+    head, _ = recode(head)
     if tail and head.lstrip().startswith(b"["):
         return _RECORDS
     if tail:
@@ -101,8 +102,9 @@ def _locate(error: Exception, data: bytes) -> str:
     place = re.search(r"\(byte ([0-9]+)\)", str(error))
     if place is not None:
         line = data.count(b"\n", 0, int(place[1])) + 1
-        return f"line {line}: {str(error).removeprefix('JSON is malformed: ')}"
-    return "it ends too early" if "truncated" in str(error) else str(error)
+        what = explain_json(error).rpartition(" at byte ")
+        return f"line {line}: {what[0] or what[2]}"
+    return explain_json(error)
 
 
 def _inspect(data: bytes) -> JsonKind:

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import SourceError, shorten
 from app.datasets.formats.nested import flatten, is_cell, is_numbers
 from app.datasets.formats.tables import Row
+from app.datasets.formats.text_encodings import describe_guess, recode
 from app.datasets.formats.text_marks import read_lines
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -21,6 +23,7 @@ _MAX_LINE_BYTES = 1 << 22
 _MAX_KEYS = 1000
 _MAX_CELL_CHARACTERS = 100_000
 _MAX_NAMED = 10
+_GUESSED_BYTES = 16 * 2**20
 _FIX = 'Write one JSON object per line, e.g. {"file_name": "1.png", "label": "cat"}.'
 
 
@@ -90,12 +93,14 @@ class JsonLinesTable(ObjectTable):
 
     def __init__(self, path: Path, name: str, work: Work) -> None:
         """Read the keys; raises SourceError when no line is an object, LimitError for a file that is too large."""
-        super().__init__(path, name, work, "One JSON object per line.")
+        self._encoding = _find_code_page(path)
+        super().__init__(path, name, work, f"One JSON object per line.{describe_guess(self._encoding)}")
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yield the object of each line."""
         for number, line in self._lines():
-            yield number, _decode(line)
+            own = line.decode(self._encoding, "replace").encode() if self._encoding else line
+            yield number, _decode(own)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the number and the bytes of each line that is not blank."""
@@ -120,13 +125,23 @@ class JsonLinesTable(ObjectTable):
             raise SourceError(msg, "Check its permissions and the disk.") from error
 
 
+def _find_code_page(path: Path) -> str:
+    """Return the guessed encoding of a file most of whose words are no UTF-8; empty for any other."""
+    try:
+        with open_regular(path) as file:
+            return recode(file.read(_GUESSED_BYTES))[1]
+    except OSError as error:
+        msg = f"{path.name} cannot be read: {error.strerror}."
+        raise SourceError(msg, "Check its permissions and the disk.") from error
+
+
 def _decode(line: bytes) -> dict[str, Any] | str:
     """Return the object of a line, or what is wrong with it."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return f"The line is no JSON: {error}."
-    return found if isinstance(found, dict) else "The line is no JSON object."
+        return f"The line is not valid JSON: {explain_json(error)}."
+    return found if isinstance(found, dict) else "The line is not a JSON object."
 
 
 def _read_cells(value: object, width: int) -> list[str]:

@@ -75,14 +75,14 @@ def _check_size(path: Path, work: Work) -> None:
                 for entry in entries[:_MAX_ENTRIES]:
                     work.step(f"Looking into {path.name}", 0)
                     if entry.filename.endswith((".xml", ".rels")):
-                        _refuse_entities(archive, entry)
+                        _refuse_entities(path, archive, entry)
     except SourceError:
         raise
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except _DAMAGE as error:
-        msg = f"{path.name} is not an Excel workbook: {error}."
+        msg = f"{path.name} is not an Excel workbook, or is damaged."
         raise SourceError(msg, "Save it as .xlsx or CSV again.") from error
     # The zip reader never gives more bytes of an entry than the directory says.
     unpacked = sum(entry.file_size for entry in entries)
@@ -95,12 +95,12 @@ def _check_size(path: Path, work: Work) -> None:
         raise LimitError(msg, "Save the sheet as CSV.")
 
 
-def _refuse_entities(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Raise BadZipFile for XML that defines entities, which can unfold to any size."""
+def _refuse_entities(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Raise SourceError for XML that defines entities, which can unfold to any size."""
     with archive.open(entry) as part:
         if b"<!DOCTYPE" in part.read(_PEEKED_BYTES):
-            msg = f"{shorten(entry.filename)} defines entities of its own"
-            raise zipfile.BadZipFile(msg)
+            msg = f"{path.name} is not an Excel workbook: {shorten(entry.filename)} defines entities of its own."
+            raise SourceError(msg, "Save it as .xlsx or CSV again.")
 
 
 def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
@@ -132,7 +132,7 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
     except SourceError:
         raise
     except (*_DAMAGE, CellCoordinatesException, InvalidFileException) as error:
-        msg = f"{path.name} is damaged: {shorten(str(error), 200)}."
+        msg = f"{path.name} is damaged."
         raise SourceError(msg, "Open it in a spreadsheet program and save it again, or save it as CSV.") from error
     raise SourceError(f"The workbook {path.name} is empty.", "Write one row per image: its file name and its target.")
 

@@ -56,7 +56,12 @@ def test_a_split_key_becomes_the_split(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "is no JSON:"), ("[1]", "no JSON object"), ("[" * 100_000, "is no JSON:"), ("nonsense", "is no JSON:")],
+    [
+        ("{", "is not valid JSON:"),
+        ("[1]", "not a JSON object"),
+        ("[" * 100_000, "is not valid JSON:"),
+        ("nonsense", "is not valid JSON:"),
+    ],
 )
 def test_lines_that_are_no_objects_are_named(root: Path, line: str, message: str) -> None:
     found = scan_table(
@@ -158,3 +163,14 @@ def test_objects_by_name_of_the_image_are_rows(root: Path) -> None:
 def test_a_column_of_a_table_may_be_called_like_an_inner_field(root: Path) -> None:
     text = "image.path,label.id,label.name\n0.png,4,cat\n1.png,5,dog\n"
     assert labels(scan_table(root, text)) == [("0.png", "cat"), ("1.png", "dog")]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
+def test_records_in_a_code_page_keep_their_classes(root: Path, name: str, encoding: str) -> None:
+    records = [{"file_name": f"{i}.png", "Größe": i, "label": own} for i, own in enumerate(["Äpfel", "Bäume"])]
+    own = [json.dumps(record, ensure_ascii=False) for record in records]
+    text = "\n".join(own) if name == "t.jsonl" else f"[{', '.join(own)}]"
+    found = scan_table(root, text.encode(encoding), name=name)
+    assert labels(found) == [("0.png", "Äpfel"), ("1.png", "Bäume")]
+    assert f"Encoding: {encoding} (guessed" in found.notes[0]

@@ -42,7 +42,9 @@ def test_signs_of_western_europe_need_no_letters(tmp_path: Path, text: str) -> N
     assert find_encoding(tmp_path / "t.csv", Work()) == "cp1252"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
 def test_unicode_is_no_guess(tmp_path: Path, encoding: str) -> None:
     root = write_files(tmp_path / "in", "0.png", "1.png")
     found = scan_table(root, "filename,label\n0.png,Äpfel\n1.png,犬\n".encode(encoding))
