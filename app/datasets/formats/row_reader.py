@@ -185,7 +185,7 @@ class RowReader:
         if image.file.path not in images:
             return
         first, before = images[image.file.path]
-        message = f"The image {shorten(entry.name)!r} was in row {first} already"
+        message = f"The image {shorten(entry.name)!r} was in {self._name_row(first)} already"
         if before.target != image.target:
             raise RowError(f"{message}, with another target.", "Keep the row that is right.", "repeated_row")
         if before.subset != image.subset:
@@ -212,7 +212,10 @@ class RowReader:
         return [TableImage(image.file, image.target, None) for image in images]
 
     def _where(self, number: int) -> str:
-        return f"{self._table.name}, row {number}"
+        return f"{self._table.name}, {self._name_row(number)}"
+
+    def _name_row(self, number: int) -> str:
+        return self._table.name_row(number) if isinstance(self._table, SpreadsheetTable) else f"row {number}"
 
 
 def warn_of_left_out(columns: Columns, table_name: str, problems: ProblemList) -> None:

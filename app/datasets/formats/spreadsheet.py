@@ -1,4 +1,4 @@
-"""Reads the sheet of an Excel workbook (.xlsx) that names images as a table. A workbook is a zip of XML: its size is
+"""Reads the sheets of an Excel workbook (.xlsx) that name images as a table. A workbook is a zip of XML: its size is
 checked before a parser sees it.
 """
 
@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from app.datasets.formats.base import SourceError, shorten
-from app.datasets.formats.column_names import FILENAME_NAMES
-from app.datasets.formats.column_view import has_image_ending
+from app.datasets.formats.sheets import JoinedSheets, Sheet, choose_sheets
 from app.datasets.formats.tables import Row
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -39,13 +38,11 @@ _MAX_UNPACKED_BYTES = 512 * 2**20
 _MAX_RATIO = 500
 _PEEKED_BYTES = 4096
 _MAX_CELLS = 20_000_000
-_SEARCHED_ROWS = 50
-_BEST = 3
 _LEADING_ZEROS = re.compile(r"0{1,30}")
 
 
 class SpreadsheetTable:
-    """A sheet of a workbook. Formulas count with the value that was stored with them."""
+    """A sheet of a workbook, or several that are one table. Formulas count with the value that was stored with them."""
 
     def __init__(self, path: Path, name: str, work: Work) -> None:
         """Read the sheet; raises SourceError for a workbook that cannot be read, LimitError for one too large."""
@@ -55,11 +52,15 @@ class SpreadsheetTable:
         self.comment_header: tuple[str, ...] = ()
         self.has_decimal_commas = True
         _check_size(path, work)
-        self._rows, self.notes = _read(path, work)
+        self._sheets, self.notes = _read(path, work)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows of the sheet."""
-        return iter(self._rows)
+        """Yield the rows of the sheets."""
+        return iter(self._sheets.rows)
+
+    def name_row(self, number: int) -> str:
+        """Return a row as the user finds it: by its number in its sheet, with the sheet where there are several."""
+        return self._sheets.name_row(number)
 
 
 def _check_size(path: Path, work: Work) -> None:
@@ -103,8 +104,8 @@ def _refuse_entities(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInf
             raise SourceError(msg, "Save it as .xlsx or CSV again.")
 
 
-def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
-    """Return the rows of the sheet that names images, else of the first with at least two filled rows, and a note."""
+def _read(path: Path, work: Work) -> tuple[JoinedSheets, tuple[str, ...]]:
+    """Return the rows of the sheets that name images, else of the first with at least two filled rows, and a note."""
     # It takes 0.2 s, which only an import of a workbook should pay.
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import CellCoordinatesException, InvalidFileException
@@ -114,18 +115,10 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and other parts that are not read
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            sheets = list(book.worksheets)
-            titles = [sheet.title for sheet in sheets]
-            found: dict[int, tuple[list[Row], str]] = {}
-            for sheet in sheets:
-                rows = _read_sheet(sheet, path, work)
-                fit = _rate(rows[:_SEARCHED_ROWS])
-                found.setdefault(fit, (rows, sheet.title))
-                if fit == _BEST:
-                    break
-            best = max(found, default=0)
-            if best:
-                return found[best][0], _describe(found[best][1], titles)
+            sheets = [Sheet(sheet.title, _read_sheet(sheet, path, work)) for sheet in book.worksheets]
+            chosen = choose_sheets(sheets)
+            if chosen is not None:
+                return chosen, chosen.describe([sheet.title for sheet in sheets])
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror or error}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
@@ -135,16 +128,6 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
         msg = f"{path.name} is damaged."
         raise SourceError(msg, "Open it in a spreadsheet program and save it again, or save it as CSV.") from error
     raise SourceError(f"The workbook {path.name} is empty.", "Write one row per image: its file name and its target.")
-
-
-def _rate(rows: list[Row]) -> int:
-    """Return how surely a sheet is a table of images, from 0 for one without rows to 3 for one with file names."""
-    filled = [[cell.strip() for cell in row.cells if cell.strip()] for row in rows if any(row.cells)]
-    if len(filled) < 2:
-        return 0
-    if any(has_image_ending(cell) for cells in filled for cell in cells):
-        return _BEST
-    return 2 if any(cell.casefold() in FILENAME_NAMES for cells in filled if len(cells) > 1 for cell in cells) else 1
 
 
 def _read_sheet(sheet: ReadOnlyWorksheet, path: Path, work: Work) -> list[Row]:
@@ -181,9 +164,3 @@ def _text(cell: ReadOnlyCell | Any) -> str:
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat().removesuffix("T00:00:00")
     return str(value)
-
-
-def _describe(title: str, titles: list[str]) -> tuple[str, ...]:
-    others = [shorten(other, 40) for other in titles if other != title]
-    note = f"Sheet: {shorten(title, 40)!r}."
-    return (f"{note} Sheets that are not read: {shorten(', '.join(others), 300)}." if others else note,)
