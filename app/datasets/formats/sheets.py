@@ -129,7 +129,8 @@ def _join(sheets: Sequence[Sheet], subsets: Sequence[str]) -> JoinedSheets:
     top = _find_header(sheets[0].rows)
     header = sheets[0].rows[top]
     width = len(header.cells)
-    rows, starts = [], []
+    rows: list[Row] = []
+    starts: list[int] = []
     for index, sheet in enumerate(sheets):
         offset = rows[-1].number if rows else 0
         starts.append(offset)
