@@ -30,5 +30,4 @@ LABEL_NAMES = (
 # A class of a one-hot table may have one of these names.
 WEAK_LABEL_NAMES = ("target", "y")
 VALUE_NAMES = ("value", "target", "y", "label", "score")
-INDEX_NAME = re.compile(r"unnamed(: ?[0-9]+)?(_level_[0-9]+)?|index|idx|row|row_?id|row_names?|level_0|#|no\.?|nr\.?")
 ID_NAME = re.compile(r"id([_ ](code|number|no|nr))?|.*[_ ]id|uuid|guid")
