@@ -30,7 +30,6 @@ LABEL_NAMES = (
 # A class of a one-hot table may have one of these names.
 WEAK_LABEL_NAMES = ("target", "y")
 VALUE_NAMES = ("value", "target", "y", "label", "score")
-INDEX_NAME = re.compile(r"unnamed(: ?[0-9]+)?(_level_[0-9]+)?|index|idx|row|row_?id|row_names?|level_0|#|no\.?|nr\.?")
 ID_NAME = re.compile(r"id([_ ](code|number|no|nr))?|.*[_ .]id|uuid|guid")
 _INNER_FIELD = re.compile(r"(?P<outer>.*[^\W\d_])\.(?P<inner>[^\W\d_]\w+)")
 # Fields that say of what is outside how it is called: label.name is a label, and no name of a file.

@@ -77,7 +77,7 @@ def choose_columns(
         msg = f"The table has {len(targets):,} columns of values; {_MAX_TARGETS:,} is the limit."
         raise ChoiceError(msg, "Choose those to use (option target_columns).", columns=view.show())
     view.taken |= set(targets)
-    others = [index for index in range(len(view.names)) if index not in view.taken and not view.is_index(index)]
+    others = [index for index in range(len(view.names)) if index not in view.taken and any(view.cells[index])]
     return Columns(
         filename,
         tuple(targets),
@@ -151,6 +151,8 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
         return chosen, True
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled
+    if kind == "label":  # a column without a name holds remarks, where it does not count the rows
+        plain = [index for index in plain if view.raw_names[index] or not view.has_header] or plain
     plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
     plain = [index for index in plain if not _is_about_file(view, index)] or plain
     return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
@@ -230,7 +232,7 @@ def _describe(
         notes.append(subsets.note(view.names))
     if others:
         notes.append(
-            f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
+            f"Columns that are not used: {shorten(', '.join(_name_unused(view, i) for i in others[:20]), 400)}."
         )
     return tuple(notes)
 
@@ -246,6 +248,11 @@ def _name_classes(names: Sequence[str], targets: Sequence[int]) -> tuple[str, ..
     outer = {names[index].rpartition(".")[0] for index in targets}
     start = len(outer.pop()) + 1 if len(outer) == 1 and "" not in outer else 0
     return tuple(name[start:] if index in set(targets) else name for index, name in enumerate(names))
+
+
+def _name_unused(view: View, index: int) -> str:
+    """Return the name of a column that is not used, with the reason where it was taken for a counter."""
+    return f"{shorten(view.names[index])}{' (counts the rows)' if view.is_index(index) else ''}"
 
 
 def _is_no_word(cell: str) -> bool:

@@ -1,0 +1,49 @@
+"""Tells a column that counts the rows of a table from values in a column with such a name, like `row` or `index`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+# Libraries write these into every table that they save: pandas leaves the name out, or calls it `Unnamed: 0`.
+_NAMELESS = re.compile(r"(unnamed(: ?[0-9]+(\.[0-9]+)*)?(_level_[0-9]+)?)?")
+_WRITTEN_BY_LIBRARIES = re.compile(r"index|idx|row_?id|row_names?|level_[0-9]+")
+_WRITTEN_BY_PEOPLE = re.compile(r"row|#|no\.?|nr\.?")
+_COLUMN_NAMES = frozenset({"col", "cols", "column"})
+_WHOLE = re.compile(r"[0-9]{1,15}(\.0*)?")
+_MAX_SPREAD = 20
+"""How many times its number of rows a table was that was shuffled and divided: a subset of 5 % is left of it."""
+
+
+def is_counter(column: Sequence[str]) -> bool:
+    """Say whether a column counts 0, 1, 2 ... or 1, 2, 3 ..."""
+    return any(list(column) == [str(start + i) for i in range(len(column))] for start in (0, 1))
+
+
+def may_count_rows(names: Sequence[str], index: int, *, has_header: bool) -> bool:
+    """Say whether a column is called like one that counts the rows; without a header only the first can be one."""
+    if not has_header:
+        return index == 0
+    name = names[index].casefold()
+    if name == "row" and not _COLUMN_NAMES.isdisjoint(map(str.casefold, names)):
+        return False  # the two are a place on a grid
+    return any(kind.fullmatch(name) for kind in (_NAMELESS, _WRITTEN_BY_LIBRARIES, _WRITTEN_BY_PEOPLE))
+
+
+def are_distinct_whole_numbers(cells: Sequence[str]) -> bool:
+    """Say whether no two filled cells are the same, and each is a whole number from 0 on."""
+    filled = [cell for cell in cells if cell]
+    return all(map(_WHOLE.fullmatch, filled)) and len({float(cell) for cell in filled}) == len(filled)
+
+
+def counts_rows(name: str, cells: Sequence[str]) -> bool:
+    """Say whether all cells of a column that is called like a counter count rows, in order, shuffled or divided."""
+    if not are_distinct_whole_numbers(cells):
+        return False
+    numbers = [int(float(cell)) for cell in cells if cell]
+    if not numbers or _NAMELESS.fullmatch(name.casefold()):
+        return True
+    if _WRITTEN_BY_LIBRARIES.fullmatch(name.casefold()):
+        return max(numbers) <= _MAX_SPREAD * len(numbers)
+    is_complete = min(numbers) in {0, 1} and max(numbers) - min(numbers) == len(numbers) - 1
+    return is_complete or numbers == sorted(numbers)
