@@ -9,10 +9,12 @@ from app import durations
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import title_of
 from app.schemas.common import parse_time
-from app.schemas.experiments import ExperimentRecord, RunRecord
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord, ExperimentStatus, RunRecord
 from app.schemas.tasks import MetricSpec
 
 PHASES = {"init": "Preparing", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
+# Of a paused run, and of one that is queued again after a pause, epochs are to come.
+UNFINISHED: frozenset[ExperimentStatus] = ACTIVE_EXPERIMENT_STATUSES | {"paused"}
 _LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 _ADVICE = {
     "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with as many images per update. "
@@ -79,6 +81,11 @@ def show_best(best_metric: Mapping[str, float]) -> str:
     for name, value in best_metric.items():
         return f"{name_subset(name, name_metric(name))} {format_number(value)}"
     return ""
+
+
+def add_so_far(best: str, status: ExperimentStatus) -> str:
+    """Return the best result of an experiment, with "so far" where its run is not at its end."""
+    return f"{best} so far" if best and status in UNFINISHED else best
 
 
 def show_duration(duration_s: float | None) -> str:
