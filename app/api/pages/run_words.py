@@ -17,12 +17,12 @@ PHASES = {"init": "Preparing", "fit": "Training", "eval": "Validating", "finaliz
 UNFINISHED: frozenset[ExperimentStatus] = ACTIVE_EXPERIMENT_STATUSES | {"paused"}
 _LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 _ADVICE = {
-    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with the same effective batch size. "
+    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with as many images per update. "
     "Or use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model, or close "
     "other programs.",
     "Killed": "Resume the run: it continues with the same settings and gives the same weights. To prevent this, "
     "find out what killed it: another user, a batch system or a container limit.",
-    "DiskFull": "Free up disk space, then resume the run from where it stopped.",
+    "DiskFull": "Then resume the run: it continues from the last checkpoint.",
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
     "ImageReadError": "Repair or remove the images named in the log, then import the dataset again.",
@@ -36,9 +36,14 @@ _ADVICE_TO_BEGIN = {
     "or close other programs. Then train again.",
     "Killed": "Train again. To prevent this, find out what killed it: another user, a batch system or a container "
     "limit.",
-    "DiskFull": "Free up disk space, then train again.",
+    "DiskFull": "Then train again: there is no checkpoint to resume from.",
+}
+_ADVICE_WITHOUT_LOG = {
+    "ImageReadError": "Repair or remove the images that cannot be read, then import the dataset again.",
+    "Silent": "Try again.",
 }
 _OTHERWISE = "See the end of the log. Fix the cause or change the settings, then train again."
+_OTHERWISE_WITHOUT_LOG = "Fix the cause or change the settings, then train again. The run ended before it wrote a log."
 _CAN_RESUME = "Resume continues from the last checkpoint. Restart trains again from scratch."
 _MUST_BEGIN_ANEW = "It has no checkpoint yet. Restart to train again from scratch."
 
@@ -132,7 +137,9 @@ def compare_with_forecast(took_s: float, forecast_s: float) -> str:
     return f"{text}. The run took {abs(ratio - 1.0):.0%} {'longer' if ratio > 1.0 else 'less'}."
 
 
-def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: bool) -> tuple[str, str]:
+def explain_end(
+    record: ExperimentRecord, run: RunRecord | None, can_resume: bool, has_log: bool = True
+) -> tuple[str, str]:
     """Return what happened to a run that did not complete, and what to do about it."""
     error = record.error
     if record.status == "cancelled":
@@ -147,4 +154,6 @@ def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: boo
             _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW,
         )
     advice = _ADVICE if can_resume else _ADVICE | _ADVICE_TO_BEGIN
+    if not has_log:
+        return error.message, (advice | _ADVICE_WITHOUT_LOG).get(error.type, _OTHERWISE_WITHOUT_LOG)
     return error.message, advice.get(error.type, _OTHERWISE)

@@ -8,14 +8,17 @@
   const wantsFragment = (element) => element.hasAttribute("hx-target");
 
   const toNumber = (text) => (text.trim() === "" ? null : Number(text));
-  const toList = (text, convert) => text.split(/[\s,;]+/).filter(Boolean).map(convert);
+  /* With or without brackets, as lists stand in messages and in JSON. */
+  const toList = (text, convert) => text.replace(/^\s*\[|\]\s*$/g, "").split(/[\s,;]+/).filter(Boolean).map(convert);
+  /* What is not a number is sent as it was typed, so that the refusal can name it. */
+  const toNumberOrText = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
   const CONVERT = {
     text: (text) => text,
     number: toNumber,
     int: toNumber,
     bool: (text) => text === "true",
     list: (text) => toList(text, String),
-    "list:number": (text) => toList(text, Number),
+    "list:number": (text) => toList(text, toNumberOrText),
     json: (text) => (text.trim() === "" ? null : JSON.parse(text)),
     "null-if-empty": (text) => (text.trim() === "" ? null : text),
   };
@@ -118,10 +121,8 @@
     const lines = problem.details.map(({ field: path, message }) => {
       const field = findField(form, path);
       if (field && showOnField(field, message)) fields.push(field);
-      const label = field && labelOf(field);
-      /* A part inside of a setting, such as train.0.p, is not in the message. */
-      const isSentence = !label && !/[.[]/.test(path) && message.endsWith(".");
-      return { name: field ? field.name : "", text: isSentence ? message : `${label || path}: ${message}` };
+      const label = field ? labelOf(field) : "";
+      return { name: field ? field.name : "", text: Studio.detailText({ field: path, message }, label) };
     });
     if (summary) {
       const text = document.createElement("p");
@@ -212,5 +213,5 @@
     for (const field of marked) { clearError(field); forget(field); }
   });
 
-  Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
+  Object.assign(window.Studio, { isTyped, labelOf, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
 })();
