@@ -24,6 +24,7 @@ from app.datasets.formats.subset_columns import (
     is_subset_cell,
 )
 from app.datasets.formats.tables import Table, is_measure, is_number
+from app.datasets.formats.unused_columns import describe_unused, is_bookkeeping, list_unused
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
@@ -77,7 +78,8 @@ def choose_columns(
         msg = f"The table has {len(targets):,} columns of values; {_MAX_TARGETS:,} is the limit."
         raise ChoiceError(msg, "Choose those to use (option target_columns).", columns=view.show())
     view.taken |= set(targets)
-    others = [index for index in range(len(view.names)) if index not in view.taken and any(view.cells[index])]
+    others = list_unused(view)
+    unused = describe_unused(view, table, others) if others else ""
     return Columns(
         filename,
         tuple(targets),
@@ -86,7 +88,7 @@ def choose_columns(
         view.first_row,
         subsets,
         is_one_hot,
-        _describe(view, filename, targets, subsets, others, _name_targets(kind, targets, is_one_hot=is_one_hot)),
+        _describe(view, filename, targets, subsets, unused, _name_targets(kind, targets, is_one_hot=is_one_hot)),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
         tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
     )
@@ -154,7 +156,7 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
     if kind == "label":  # a column without a name holds remarks, where it does not count the rows
         plain = [index for index in plain if view.raw_names[index] or not view.has_header] or plain
     plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
-    plain = [index for index in plain if not _is_about_file(view, index)] or plain
+    plain = [i for i in plain if not _is_about_file(view, i) and not is_bookkeeping(view, i)] or plain
     return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
 
 
@@ -219,7 +221,7 @@ def _describe(
     filename: int,
     targets: Sequence[int],
     subsets: SubsetColumns | None,
-    others: Sequence[int],
+    unused: str,
     target_words: str,
 ) -> tuple[str, ...]:
     """Return the choice in words."""
@@ -230,10 +232,8 @@ def _describe(
     notes = [first]
     if subsets is not None:
         notes.append(subsets.note(view.names))
-    if others:
-        notes.append(
-            f"Columns that are not used: {shorten(', '.join(_name_unused(view, i) for i in others[:20]), 400)}."
-        )
+    if unused:
+        notes.append(f"Columns that are not used: {unused}.")
     return tuple(notes)
 
 
@@ -248,11 +248,6 @@ def _name_classes(names: Sequence[str], targets: Sequence[int]) -> tuple[str, ..
     outer = {names[index].rpartition(".")[0] for index in targets}
     start = len(outer.pop()) + 1 if len(outer) == 1 and "" not in outer else 0
     return tuple(name[start:] if index in set(targets) else name for index, name in enumerate(names))
-
-
-def _name_unused(view: View, index: int) -> str:
-    """Return the name of a column that is not used, with the reason where it was taken for a counter."""
-    return f"{shorten(view.names[index])}{' (counts the rows)' if view.is_index(index) else ''}"
 
 
 def _is_no_word(cell: str) -> bool:

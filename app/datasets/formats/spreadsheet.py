@@ -11,6 +11,7 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
@@ -37,6 +38,7 @@ _MAX_ENTRIES = 10_000
 _MAX_UNPACKED_BYTES = 512 * 2**20
 _MAX_RATIO = 500
 _PEEKED_BYTES = 4096
+_BLOCK_BYTES = 2**20
 _MAX_CELLS = 20_000_000
 _LEADING_ZEROS = re.compile(r"0{1,30}")
 
@@ -58,9 +60,29 @@ class SpreadsheetTable:
         """Yield the rows of the sheets."""
         return iter(self._sheets.rows)
 
+    @cached_property
+    def has_formulas(self) -> bool:
+        """Whether some cell of the workbook has a formula; its result may not be stored."""
+        try:
+            with open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
+                sheets = [entry for entry in archive.infolist() if entry.filename.startswith("xl/worksheets/")]
+                return any(_holds_formula(archive, entry) for entry in sheets)
+        except (OSError, *_DAMAGE):
+            return False
+
     def name_row(self, number: int) -> str:
         """Return a row as the user finds it: by its number in its sheet, with the sheet where there are several."""
         return self._sheets.name_row(number)
+
+
+def _holds_formula(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    with archive.open(entry) as part:
+        before = b""
+        while block := part.read(_BLOCK_BYTES):
+            if re.search(rb"<f[ >/]", before + block):
+                return True
+            before = block[-2:]
+    return False
 
 
 def _check_size(path: Path, work: Work) -> None:
