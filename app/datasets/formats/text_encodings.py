@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from app.datasets.formats.name_encodings import PAIRED, score_letters, score_pairs
+from app.datasets.formats.name_encodings import PAIRED, score_letters, score_pairs, settle_tie
 from app.datasets.formats.text_marks import to_utf8
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -30,6 +30,8 @@ _SCORES: Mapping[str, Callable[[Sequence[bytes]], float]] = MappingProxyType(
         "cp1250": score_letters("cp1250", "LATIN"),
         "cp1251": score_letters("cp1251", "CYRILLIC"),
         "cp1253": score_letters("cp1253", "GREEK"),
+        "cp850": score_letters("cp850", "LATIN"),  # this and the next by "CSV (MS-DOS)"
+        "cp866": score_letters("cp866", "CYRILLIC"),
         **{encoding: score_pairs(encoding) for encoding in PAIRED},
     }
 )
@@ -119,7 +121,7 @@ def _list_words(data: bytes) -> list[bytes]:
 def _guess_by_words(words: Sequence[bytes]) -> str:
     words = [word for word in words if _SIGNS.fullmatch(word) is None]
     scores = {encoding: score(words) for encoding, score in _SCORES.items()}
-    best = max(scores, key=lambda encoding: scores[encoding])
+    best = settle_tie(max(scores, key=lambda encoding: scores[encoding]), scores, words)
     return best if scores[best] >= _MIN_SCORE else "cp1252"
 
 
