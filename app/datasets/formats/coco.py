@@ -17,7 +17,8 @@ from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import FoundImage, Scan, is_readable, shorten
 from app.datasets.formats.coco_document import read_document
 from app.datasets.formats.document_sets import choose_documents, find_candidates, join_parts
-from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import Match, describe_matches
 from app.datasets.formats.json_documents import inspect_json
 from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids, write_id
 from app.datasets.formats.subset_paths import split_by_folders

@@ -10,11 +10,12 @@ from typing import TypeAlias
 from app.datasets.formats.base import is_readable, shorten
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.columns import Columns
-from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import describe_matches
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.spreadsheet import SpreadsheetTable
-from app.datasets.formats.tables import Row, Table
+from app.datasets.formats.tables import Row, Table, is_number, join_thousands
 from app.datasets.formats.values import MAX_WORDS, RowError, has_decimal_commas, is_word, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
@@ -57,6 +58,7 @@ class RowReader:
         self._finder = finder
         self._notes: list[str] = []
         self._has_decimal_comma = False
+        self._has_groups = False
         self._has_quoted_decimals = False
         self._subset_words: dict[str, SplitValue] = {}
         self.words: dict[str, None] = {}
@@ -73,6 +75,7 @@ class RowReader:
             *self._notes,
             *subsets,
             *(["Decimal commas were read as decimal points."] if self._has_decimal_comma else []),
+            *(["Blanks or apostrophes that group digits were left out of numbers."] if self._has_groups else []),
         )
 
     def read(self, kind: AnnotationKind) -> list[TableImage]:
@@ -169,10 +172,14 @@ class RowReader:
             raise RowError(error.message, error.fix, "one_hot_row") from error
 
     def _number(self, text: str) -> float:
-        if (self._table.has_decimal_commas or self._has_quoted_decimals) and text.count(",") == 1 and "." not in text:
-            plain = text.replace(",", ".")
-            number = parse_number(plain)
-            self._has_decimal_comma = True
+        plain = join_thousands(text)
+        has_comma = (
+            (self._table.has_decimal_commas or self._has_quoted_decimals) and plain.count(",") == 1 and "." not in plain
+        )
+        if (has_comma or plain != text) and is_number(plain):
+            number = parse_number(plain.replace(",", ".") if has_comma else plain)
+            self._has_decimal_comma |= has_comma
+            self._has_groups |= plain != text
             return number
         if len(self.words) < MAX_WORDS and is_word(text):
             self.words[text] = None

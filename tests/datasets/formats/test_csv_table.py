@@ -81,7 +81,7 @@ def test_encoding_and_delimiter_are_found_and_stated(root: Path, encoding: str, 
 
 
 def test_latin_1_is_the_last_resort(root: Path) -> None:
-    found = scan(root, b"filename,label\n0.png,a\x81\xe4\n1.png,b\n")
+    found = scan(root, b"filename,label\n0.png,a\x81\xa7\xb0\n1.png,b\n")
     assert "latin-1" in found.notes[0]
 
 
