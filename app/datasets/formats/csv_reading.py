@@ -177,8 +177,8 @@ def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:
                 yield from _divide_lines(lines, dialect)
                 return
             try:
-                # A blank between a delimiter and a quote would make the quote a part of the cell.
-                for cells in csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=True):
+                whole = _close_up_quotes(lines, dialect.delimiter)
+                for cells in csv.reader(whole, delimiter=dialect.delimiter, skipinitialspace=True):
                     number += 1
                     yield Row(number, cells)
             except csv.Error as error:
@@ -191,6 +191,14 @@ def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:
     except (OSError, UnicodeError) as error:
         msg = f"The table {path.name} cannot be read: {explain_table(error, dialect.encoding)}."
         raise SourceError(msg, "Save it as UTF-8.") from error
+
+
+def _close_up_quotes(lines: Iterator[str], delimiter: str) -> Iterator[str]:
+    """Yield the lines without blanks and tabs before the quote of a cell, which would become a part of the cell."""
+    blanks = "[ \u00a0]" if delimiter == "\t" else "[ \\t\u00a0]"
+    before_quote = re.compile(f'(^|{re.escape(delimiter)}){blanks}+(?="(?!"))')
+    for line in lines:
+        yield before_quote.sub(r"\1", line) if '"' in line else line
 
 
 def _divide_lines(lines: Iterator[str], dialect: Dialect) -> Iterator[Row]:
