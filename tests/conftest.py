@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import pytest
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # A server in a test would otherwise load PyTorch into a process that no test asked for. Child processes inherit it.
 os.environ.setdefault("AI_STUDIO_WARM_SPARE", "0")
+# Where compiled modules may not be kept, each of the hundreds of processes that tests start compiles the application
+# again, and pytest rewrites every assertion again. Child processes inherit it, workers of pytest too.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+sys.dont_write_bytecode = False
 # What a test measures must neither come from the user's own memory of the machine nor go there.
 if "AI_STUDIO_MACHINE_DIR" not in os.environ:
     os.environ["AI_STUDIO_MACHINE_DIR"] = tempfile.mkdtemp(prefix="ai-studio-machine-")
