@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import shutil
 import sys
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from httpx._transports import default as default_transport
 
 # Several processes with PyTorch share few cores here. Threads that spin while they wait take those cores from each
 # other (measured on two cores: 5.5 s for a step that takes 1.2 s without spinning). Child processes inherit it.
@@ -25,6 +27,10 @@ if "AI_STUDIO_MACHINE_DIR" not in os.environ:
     os.environ["AI_STUDIO_MACHINE_DIR"] = tempfile.mkdtemp(prefix="ai-studio-machine-")
     atexit.register(shutil.rmtree, os.environ["AI_STUDIO_MACHINE_DIR"], ignore_errors=True)
 
+# A client reads the certificates of the world, which takes 20 ms, and thousands of tests make one to speak to a server
+# beside it. They share what was read first.
+if "create_ssl_context" in vars(default_transport):
+    vars(default_transport)["create_ssl_context"] = functools.cache(vars(default_transport)["create_ssl_context"])
 
 # What takes long goes first, so that no worker is left with a long file at the end while the others wait.
 _LONG_FIRST = ("browser", "cli", "training", "tasks", "export", "evaluation")
