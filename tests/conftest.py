@@ -36,12 +36,8 @@ if "create_ssl_context" in vars(default_transport):
 _LONG_FIRST = ("browser", "cli", "training", "tasks", "export", "evaluation")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file on one worker: its servers, imports and trained models are then made once, not twice."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(_place_of(item)))
+    """Sort them; workers take whole files in this order."""
     items.sort(key=lambda item: _place_of(item).split("/")[0] not in _LONG_FIRST)
 
 

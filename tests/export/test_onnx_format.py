@@ -24,7 +24,6 @@ from app.tasks.trained import TrainedModel, load_trained
 from tests.evaluation.factory import World, make_context, make_model, task_of_kind
 from tests.export.conftest import Export, export, make_conversion
 
-pytestmark = pytest.mark.xdist_group("export_onnx")
 # The exporter on top of torch.export takes seconds for a real network, so most of its settings meet a small one.
 REAL_OPSETS = (13, 17, 18)
 # By operator set, those of the releases of ONNX.

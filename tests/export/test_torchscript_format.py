@@ -19,8 +19,6 @@ from tests.evaluation.factory import World
 from tests.export.conftest import Export, export, make_export_context
 from tests.export.test_run import SwappedChannels
 
-pytestmark = pytest.mark.xdist_group("export")
-
 
 @pytest.fixture(scope="module")
 def exports(
