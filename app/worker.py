@@ -335,7 +335,7 @@ def describe_error(error: BaseException) -> ErrorInfo:
         message = "The GPU ran out of memory. Use a smaller batch, smaller images or a smaller model."
         return ErrorInfo(type="OutOfMemory", message=message, traceback=traceback.format_exc())
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        message = "The disk is full. Free some space and start the job again."
+        message = "The disk is full. Free up disk space and try again."
         return ErrorInfo(type="DiskFull", message=message, traceback=traceback.format_exc())
     if isinstance(error, SystemExit):
         message = f"A library ended the job's process with exit code {error.code}."

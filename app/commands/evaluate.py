@@ -93,7 +93,7 @@ def list_results(
         )
         for item in results.items
     ]
-    line.out.table(["file", "subset", "ground truth", "prediction"], rows)
+    line.out.table(["file", "subset", "annotation", "prediction"], rows)
     line.out.text(f"Page {results.page} of {results.total_pages}, {count(results.total_items, 'image')}.")
 
 

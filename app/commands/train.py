@@ -12,6 +12,7 @@ import typer
 
 from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
+from app.commands.errors import CommandError
 from app.commands.following import LAST_COLUMNS, follow
 from app.commands.forecast import print_forecast_before_training, read_forecast_before_training
 from app.commands.run_checks import print_checks, read_checks
@@ -20,6 +21,7 @@ from app.metric_text import show_metric
 from app.schemas.experiments import ExperimentRecord, RunStarted
 
 LOG_PAUSE_S = 1.0
+AUGMENTATIONS_EXAMPLE = '{"train": [{"name": "RandomHorizontalFlip", "params": {"p": 0.5}}], "val": []}'
 NONE = "No experiments yet. Create and train one with: ai-studio train run PROJECT NAME --split SPLIT"
 _TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[\d.]*Z(?= )", re.MULTILINE)  # of a line in a log
 
@@ -73,7 +75,7 @@ def start_training(ctx: typer.Context, project: Project, experiment: Experiment,
 
 @app.command("resume")
 def resume_training(ctx: typer.Context, project: Project, experiment: Experiment, detach: Detach = False) -> None:
-    """Resume a paused, failed or interrupted run."""
+    """Resume a paused, cancelled, failed or interrupted run from its last checkpoint."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     _begin(line, project_id, find_experiment(line, project_id, experiment), "resume", detach)
@@ -89,7 +91,7 @@ def train_more_epochs(
         typer.Option(
             min=1,
             max=1000,
-            help="Epochs to train. By default as many as max_epochs was raised by, or as the run had.",
+            help="Epochs to train. By default as many as the maximum was raised by since the run, or as the run had.",
         ),
     ] = None,
     detach: Detach = False,
@@ -148,7 +150,7 @@ def stop_training(
     experiment: Experiment,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the best checkpoint so far as the result.")] = False,
 ) -> None:
-    """Stop a run. Without --keep it is cancelled; you can resume it later."""
+    """Stop a run. Without --keep it is cancelled; you can resume it if it has saved a checkpoint."""
     line = command_line(ctx)
     project_id = find_project(line, project)
     answer = line.client.experiments.stop(project_id, find_experiment(line, project_id, experiment), keep=keep)
@@ -236,13 +238,15 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
         ("best epoch", record.best_epoch),
         *record.final_metrics.items(),
         *(
-            (f"checkpoint {name}", f"epoch {item.epoch}, {item.size_mb:.1f} MiB")
+            (f"checkpoint {name}", f"{item.moment}, {item.size_mb:.1f} MiB")
             for name, item in record.checkpoints.items()
         ),
     ]
     line.out.pairs(rows)
     if record.error:
         line.out.note(f"{record.error.type}: {record.error.message}")
+        if "last" in record.checkpoints and record.status != "completed":
+            line.out.note("Continue from the last checkpoint with: ai-studio train resume PROJECT EXPERIMENT")
 
 
 def _create(
@@ -259,7 +263,11 @@ def _create(
 
 
 def _read_augmentations(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        msg = f"{path} is not valid JSON ({error}). Give a file such as {AUGMENTATIONS_EXAMPLE}."
+        raise CommandError(msg) from error
 
 
 def _read_changes(settings: list[str] | None, split: str | None) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.core.comparison_notes import PairCounts, note_differences
 from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
+from app.core.fork_starts import name_fork_starts
 from app.core.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.lookup import Lookup
 from app.core.names_apart import tell_apart
@@ -99,6 +100,10 @@ class ComparisonService:
             images=self._page_images(project_id, sides, basis, query),
             notes=note_differences([side.view for side in sides], _count_pairs(pairs)),
         )
+
+    def name_starts(self, project_id: str, experiment_ids: Sequence[str]) -> dict[str, str]:
+        """Return texts for the ids of the experiments and runs that forks start from, as far as these still exist."""
+        return name_fork_starts(self._stores, project_id, experiment_ids)
 
     def _read_side(self, project_id: str, spec: TaskSpec, names: dict[str, str], experiment_id: str) -> _Side:
         record = self._lookup.find_experiment(project_id, experiment_id)

@@ -101,6 +101,7 @@ class DatasetPageService:
             page=page,
             num_all=len(table.images),
             split_names=table.split_names,
+            annotation_kind=self._lookup.find_spec(project_id).info.annotation_kind,
             has_classes=bool(table.classes),
             missing_split=query.split_name if known.split_name != query.split_name else None,
             subset_counts=view.count_subsets(column) if column is not None else {},

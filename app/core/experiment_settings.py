@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.datasets.augmentation_catalog import find_augmentation_problems, simplify_params
+from app.datasets.augmentation_catalog import simplify_params
+from app.datasets.augmentation_problems import find_augmentation_problems
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
-from app.schemas.refusals import explain_refusal
+from app.schemas.refusals import explain_list_refusal, explain_refusal
 from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
 from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
@@ -114,9 +116,15 @@ def check_reproducible(record: ExperimentRecord) -> None:
     """Raise ValidationFailedError where a reproducible run cannot obey other settings; names each of them."""
     wrong = find_contradictions(record.hardware, record.hyperparameters)
     if wrong:
-        problem = f"{REPRODUCIBLE} Leave this at the default, or turn hyperparameters.reproducible off."
+        problem = f"{REPRODUCIBLE} Leave this at the default, or turn Reproducible off."
         msg = "Request validation failed."
         raise ValidationFailedError(msg, [FieldProblem(field=name, message=problem) for name in wrong])
+
+
+def _explain(model: type[BaseModel], error: ErrorDetails) -> str:
+    setting = model.model_fields.get(str(next(iter(error["loc"]), "")))
+    default = None if setting is None else setting.get_default(call_default_factory=True, validated_data={})
+    return explain_list_refusal(error, default) if isinstance(default, list) else explain_refusal(error)
 
 
 def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
@@ -126,9 +134,9 @@ def _parse(area: str, model: type[M], values: dict[str, Any]) -> M:
         problems = [
             FieldProblem(
                 field=".".join([area, *(str(part) for part in item["loc"])]),
-                message=explain_refusal(item),
+                message=_explain(model, item),
             )
-            for item in error.errors(include_url=False, include_input=False)[:MAX_PROBLEMS]
+            for item in error.errors(include_url=False)[:MAX_PROBLEMS]
         ]
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems) from error

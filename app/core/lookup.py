@@ -125,7 +125,9 @@ class Lookup:
         """Return the file of a checkpoint; raises CheckpointNotFoundError."""
         path = self._stores.experiments.checkpoint_path(project_id, record, name)
         if path is None:
-            msg = f"The experiment {record.name!r} has no checkpoint {name!r}."
+            msg = f"The experiment {record.name!r} has no {name} checkpoint."
+            if name == "best" and record.best_epoch is None:
+                msg = f"{msg[:-1]}, because no epoch was finished."
             raise CheckpointNotFoundError(msg)
         return path
 

@@ -11,6 +11,7 @@ from app.datasets.profile import SplitProfile, profile_training
 from app.datasets.table import DatasetTable
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.training_views import MetricAdvice
+from app.tasks.base import LOSS_TITLES
 
 MAX_KEPT = 64
 MAX_NAMED = 5
@@ -31,12 +32,14 @@ class MetricAdvisor:
             return MetricAdvice()
         spec = self._lookup.find_spec(project_id)
         if not any(image.split[index] == "val" for image in table.images):
-            reason = "The split has no validation images, so the best checkpoint is the one with the lowest train_loss."
-            return MetricAdvice(metric="train_loss", title="Training loss", reason=reason)
+            reason = (
+                "The split has no validation images, so the best checkpoint is the one with the lowest training loss."
+            )
+            return MetricAdvice(metric="train_loss", title=LOSS_TITLES["train_loss"], reason=reason)
         profile, unseen = self._profile(project_id, record.split_name, table, index)
         # An experiment of an earlier version does not name a metric.
         choice = spec.choose_metric(str(record.hyperparameters.get("checkpoint_metric", "auto")), profile)
-        titles = {metric.name: metric.title for metric in spec.all_metrics}
+        titles = LOSS_TITLES | {metric.name: metric.title for metric in spec.all_metrics}
         return MetricAdvice(
             metric=choice.name,
             title=titles.get(choice.name, choice.name),

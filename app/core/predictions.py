@@ -105,7 +105,11 @@ class PredictionService:
         if record.status not in TRAINED_STATUSES:
             return "not trained yet" if record.status == "created" else f"still {record.status}"
         has_model = self._stores.experiments.checkpoint_path(project_id, record, "best") is not None
-        return "" if has_model else "no model was saved"
+        if has_model:
+            return ""
+        if record.best_epoch is not None:
+            return "its best checkpoint no longer exists"
+        return "no epoch finished" if record.started_at else "not trained yet"
 
     def get_state(self, project_id: str, experiment_id: str) -> PredictorState:
         """Return whether a process has the model of an experiment loaded; raises ExperimentNotFoundError."""

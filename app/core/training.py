@@ -143,7 +143,7 @@ class TrainingService:
         job = self._scheduler.get(run.job_id or "")
         if keep and job.status == "running":
             if self._stores.experiments.checkpoint_path(project_id, record, "best") is None:
-                msg = "There is no checkpoint to keep yet. Wait until the first epoch is finished, or cancel the run."
+                msg = "There is no best checkpoint to keep yet. Wait for the end of the first epoch, or cancel the run."
                 raise CheckpointNotFoundError(msg)
             self._scheduler.send(job.id, "stop_keep")
             self._note_asked(project_id, run, "stop_keep")
@@ -204,7 +204,8 @@ class TrainingService:
                 msg = f"The experiment is now {record.status}."
                 raise ConflictError(msg)
             run = self._lookup.find_current_run(project_id, record)
-            self._lookup.find_checkpoint(project_id, record, "best")
+            if experiments.checkpoint_path(project_id, record, "best") is None:
+                raise CheckpointNotFoundError(say_nothing_to_keep(record))
             epochs = experiments.read_metrics(project_id, experiment_id, run.id).epochs
             final = _final_metrics(epochs[-1]) if epochs else {}
             changes: dict[str, Any] = {"status": "completed", "error": None}
@@ -278,6 +279,15 @@ class TrainingService:
             ExperimentStatusChanged(experiment_id=record.id, status=record.status),
             run_id=record.current_run_id,
         )
+
+
+def say_nothing_to_keep(record: ExperimentRecord) -> str:
+    """Return why a run that ended without a best checkpoint cannot be completed on it."""
+    if record.started_at is None:
+        return "The run was never started, so there is no checkpoint to keep."
+    if record.best_epoch is None:
+        return "No epoch was finished, so there is no best checkpoint to keep."
+    return "The best checkpoint of this run no longer exists, so it cannot be kept."
 
 
 def say_unstartable(record: ExperimentRecord) -> str:

@@ -12,7 +12,7 @@ from app.core.more_epochs import propose_epochs
 from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
-from app.core.training import RESUMABLE_STATUSES
+from app.core.training import RESUMABLE_STATUSES, say_nothing_to_keep
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
     CheckpointInfo,
@@ -217,7 +217,7 @@ def find_reasons(
         if "last" not in checkpoints:
             reasons["resume"] = f"{why}, so it cannot be resumed."
         if "best" not in checkpoints:
-            reasons["keep"] = f"{why}, so there is no checkpoint to keep."
+            reasons["keep"] = say_nothing_to_keep(record)
     if status not in ENDED_STATUSES:
         reasons["restart"] = "There is no run to restart." if status == "created" else "Stop the run first."
     if not checkpoints:
@@ -238,4 +238,4 @@ def _find_reasons_against_ending(record: ExperimentRecord, has_best: bool, figur
     if figures.asked is not None:
         blocked = actions if figures.asked == "cancel" else actions[:2]
         return {action: ASKED_FOR[figures.asked][action != figures.asked] for action in blocked}
-    return {} if has_best else {"stop_keep": "There is no checkpoint to keep until the first epoch is finished."}
+    return {} if has_best else {"stop_keep": "There is no best checkpoint to keep until the first epoch is finished."}

@@ -32,7 +32,7 @@ from app.schemas.training_views import (
     WeightsState,
 )
 from app.storage.json_store import CorruptDocumentError
-from app.tasks.base import TaskSpec
+from app.tasks.base import LOSS_TITLES, TaskSpec
 
 ROWS_PER_PAGE = 30
 
@@ -232,8 +232,7 @@ def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:
 
 
 def _title_of_best(record: ExperimentRecord, spec: TaskSpec) -> str:
-    titles = {"val_loss": "Validation loss", "train_loss": "Training loss"}
-    titles |= {metric.name: metric.title for metric in spec.all_metrics}
+    titles = LOSS_TITLES | {metric.name: metric.title for metric in spec.all_metrics}
     name = next(iter(record.best_metric), spec.info.primary_metric)
     return titles.get(name, name)
 

@@ -1,4 +1,4 @@
-"""The transforms that a user can choose, with their parameters: for forms, and to check what was chosen.
+"""The transforms that a user can choose, with their parameters; `augmentation_problems.py` checks what was chosen.
 
 Torch-free, because the web process reads it; `augmenting/chain.py` builds the transforms. Names and parameters are
 those of torchvision.transforms.v2.
@@ -12,10 +12,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from app.schemas.envelope import FieldProblem
-from app.schemas.experiments import AugmentationSettings
-from app.schemas.tasks import AnnotationKind
-
 Kind = Literal["int", "float", "bool", "choice", "range", "floats", "size"]
 """range: two increasing numbers. floats: a list of `length` numbers. size: one side, or [height, width], in pixels."""
 
@@ -27,7 +23,7 @@ _KIND_NAMES: Mapping[Kind, str] = MappingProxyType(
         "choice": "one of",
         "range": "two increasing numbers",
         "floats": "numbers",
-        "size": "a side in pixels or [height, width]",
+        "size": "a side in pixels or [height, width], each",
     }
 )
 
@@ -44,6 +40,8 @@ class Parameter:
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
     length: int = 0
+    example: tuple[float, ...] = ()
+    """A list that is allowed, where the default is none or an extreme one."""
     centre: float | None = None
     """Of a number that may also be a pair, as torchvision takes it: d means [centre - d, centre + d]."""
 
@@ -55,12 +53,11 @@ class Parameter:
         words = f"{self.length} numbers" if self.kind == "floats" else _KIND_NAMES[self.kind]
         if self.centre is not None:
             low, high = self.pair_limits
-            return (
-                f"{words} from {self.minimum:g} to {self.maximum:g}, or two increasing numbers from {low:g} to {high:g}"
-            )
+            pair = f"a list of two increasing numbers from {low:g} to {high:g}"
+            return f"{words} from {self.minimum:g} to {self.maximum:g}, or {pair}"
         if self.kind == "bool" or self.minimum == -math.inf:
             return words
-        return f"{words}, from {self.minimum:g} to {self.maximum:g}"
+        return f"{words} from {self.minimum:g} to {self.maximum:g}"
 
     @property
     def pair_limits(self) -> tuple[float, float]:
@@ -137,7 +134,9 @@ _ENTRIES = (
         "Cuts out a random part and resizes it to the model's input size.",
         (
             _size(),
-            Parameter("scale", "range", [0.08, 1.0], "Fraction of the area that is kept.", 0.01, 1.0),
+            Parameter(
+                "scale", "range", [0.08, 1.0], "Fraction of the area that is kept.", 0.01, 1.0, example=(0.7, 1.0)
+            ),
             Parameter("ratio", "range", [0.75, 1.3333], "Aspect ratio (width / height) of the part.", 0.1, 10.0),
             _interpolation("bilinear"),
         ),
@@ -161,9 +160,16 @@ _ENTRIES = (
         (
             Parameter("degrees", "float", 10.0, "Largest angle in either direction.", 0.0, 180.0, centre=0.0),
             Parameter(
-                "translate", "floats", None, "Largest shift as a fraction of [width, height].", 0.0, 1.0, length=2
+                "translate",
+                "floats",
+                None,
+                "Largest shift as a fraction of [width, height].",
+                0.0,
+                1.0,
+                length=2,
+                example=(0.1, 0.1),
             ),
-            Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0),
+            Parameter("scale", "range", None, "Smallest and largest factor.", 0.1, 10.0, example=(0.9, 1.1)),
             Parameter("shear", "float", None, "Largest shear in degrees.", 0.0, 89.0, centre=0.0),
             _interpolation("bilinear"),
             _fill(),
@@ -248,99 +254,6 @@ _ENTRIES = (
     ),
 )
 TRANSFORMS: Mapping[str, Transform] = MappingProxyType({transform.name: transform for transform in _ENTRIES})
-
-
-def find_augmentation_problems(
-    settings: AugmentationSettings, annotation_kind: AnnotationKind = "label"
-) -> list[FieldProblem]:
-    """Return everything that is wrong with the chosen transforms; each message says what is allowed.
-
-    Only labels can be mixed, so transforms of batches are for images with one class each.
-    """
-    problems = []
-    for subset, entries in (("train", settings.train), ("val", settings.val)):
-        for number, entry in enumerate(entries):
-            field = f"augmentations.{subset}.{number}"
-            transform = TRANSFORMS.get(entry.name)
-            if transform is None or (subset == "val" and transform.is_random):
-                problems.append(FieldProblem(field=f"{field}.name", message=_refuse_name(entry.name, subset)))
-            elif message := say_unusable(transform, annotation_kind):
-                problems.append(FieldProblem(field=f"{field}.name", message=message))
-            else:
-                problems += _find_parameter_problems(transform, entry.params, f"{field}.params")
-    return problems
-
-
-def say_unusable(transform: Transform, annotation_kind: AnnotationKind) -> str:
-    """Return why a transform cannot be used with annotations of this kind, empty when it can."""
-    if transform.is_batch and annotation_kind != "label":
-        return f"{transform.name} mixes classes and is only for images that have one class each."
-    return ""
-
-
-def _refuse_name(name: str, subset: str) -> str:
-    fixed = [known.name for known in _ENTRIES if not known.is_random]
-    if name not in TRANSFORMS:
-        allowed = fixed if subset == "val" else list(TRANSFORMS)
-        return f"No transform {name!r}. Known: {', '.join(allowed)}."
-    return f"{name} is random and only for training. Allowed here: {', '.join(fixed)}."
-
-
-def _find_parameter_problems(transform: Transform, params: Mapping[str, Any], field: str) -> list[FieldProblem]:
-    problems = []
-    for name, value in params.items():
-        parameter = transform.parameter(name)
-        if parameter is None:
-            known = ", ".join(known.name for known in transform.parameters)
-            problems.append(FieldProblem(field=f"{field}.{name}", message=f"{transform.name} takes: {known}."))
-        elif not (value is None and parameter.default is None) and not _is_allowed(parameter, value):
-            message = f"{name} must be {parameter.allowed}; this is {_shorten(value)}."
-            problems.append(FieldProblem(field=f"{field}.{name}", message=message))
-    if transform.name == "GaussianBlur" and _is_even(params.get("kernel_size")):
-        problems.append(FieldProblem(field=f"{field}.kernel_size", message="kernel_size must be an odd number."))
-    return problems
-
-
-def _is_allowed(parameter: Parameter, value: Any) -> bool:
-    if parameter.kind == "bool":
-        return isinstance(value, bool)
-    if parameter.kind == "choice":
-        return isinstance(value, str) and value in parameter.choices
-    if parameter.centre is not None and isinstance(value, list):
-        return _is_pair_within(parameter, value)
-    if parameter.kind in {"int", "float"}:
-        return _is_number_within(parameter, value)
-    if parameter.kind == "size" and not isinstance(value, list):
-        return _is_number_within(parameter, value)
-    length = parameter.length or 2
-    if not isinstance(value, list) or len(value) != length:
-        return False
-    if not all(_is_number_within(parameter, item) for item in value):
-        return False
-    return parameter.kind != "range" or value[0] <= value[1]
-
-
-def _is_number_within(parameter: Parameter, value: Any) -> bool:
-    needs_int = parameter.kind in {"int", "size"}
-    if isinstance(value, bool) or not isinstance(value, int if needs_int else (int, float)):
-        return False
-    return parameter.minimum <= value <= parameter.maximum
-
-
-def _is_pair_within(parameter: Parameter, value: list[Any]) -> bool:
-    low, high = parameter.pair_limits
-    if len(value) != 2 or any(isinstance(item, bool) or not isinstance(item, int | float) for item in value):
-        return False
-    return bool(low <= value[0] <= value[1] <= high)
-
-
-def _is_even(value: Any) -> bool:
-    return isinstance(value, int) and value % 2 == 0
-
-
-def _shorten(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def to_extent(value: float | list[float], centre: float) -> tuple[float, float]:

@@ -90,6 +90,11 @@ class CheckpointInfo(StrictModel):
     size_mb: Size
     epoch: Count
 
+    @property
+    def moment(self) -> str:
+        """When it was saved, in words; `epoch` counts finished epochs, so it is 0 inside the first one."""
+        return f"epoch {self.epoch}" if self.epoch else "saved in epoch 1"
+
 
 class ErrorInfo(StrictModel):
     """Why something failed."""
@@ -281,7 +286,10 @@ class MoreEpochsRequest(StrictModel):
     """How many epochs a completed experiment is continued for."""
 
     epochs: int | None = Field(
-        None, ge=1, le=1000, description="As many as max_epochs was raised by, or as the run had, when left out."
+        None,
+        ge=1,
+        le=1000,
+        description="Default: as many as the maximum was raised by since the run, or as the run had.",
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # pydantic's kinds of error; those that it names for numbers, texts and lists have the limit in their context.
@@ -41,6 +42,7 @@ _KINDS: Mapping[str, str] = {
 # The patterns of `id_pattern`, and what else must look a certain way.
 _ID = re.compile(r"\^([a-z]+)-\[0-9a-f\]\{8\}\$")
 _EXAMPLE = "3f8a1c0d"
+MAX_SHOWN = 60
 _PATTERNS: Mapping[str, str] = {
     r"^(cpu|gpu:[0-9]{1,2})$": "A device is cpu, or gpu: and its number, such as gpu:0.",
     r"^[A-Za-z0-9._-]+$": "An id consists of letters, digits and . _ - only.",
@@ -64,6 +66,27 @@ def explain_refusal(error: Mapping[str, Any]) -> str:
         return _KINDS[kind].format(**{name: _show(value) for name, value in context.items()})
     except KeyError:
         return str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "This must be")
+
+
+def explain_list_refusal(error: Mapping[str, Any], example: Sequence[Any]) -> str:
+    """Return the refusal of a setting that is a list such as `example`: with the entry that is wrong.
+
+    `error` has its `input`; `loc` of an entry ends with its place.
+    """
+    kind, value = str(error["type"]), show_value(error["input"])
+    if kind == "list_type":
+        return f"Enter a list such as {json.dumps(list(example))}; {value} is not a list."
+    if not isinstance(error["loc"][-1], int):
+        return explain_refusal(error)
+    if kind.startswith("int_"):
+        return f"Enter whole numbers such as {', '.join(map(str, example))}; {value} is not a whole number."
+    return f"{value} is not allowed. {explain_refusal(error)}"
+
+
+def show_value(value: Any) -> str:
+    """Return a refused value as it was written, shortened when it is long: texts in quotes, all else as in JSON."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value, default=repr, ensure_ascii=False)
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."
 
 
 def _explain_pattern(pattern: str) -> str:

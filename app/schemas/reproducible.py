@@ -9,7 +9,7 @@ from app.schemas.experiments import HardwareSettings
 
 REPRODUCIBLE = (
     "A reproducible run computes in 32 bit with channels last, a fused optimizer and deterministic operations, not "
-    "compiled, in whole batches of batch_size."
+    "compiled, and with the chosen batch size."
 )
 FIXED = {"precision": "32", "memory_format": "channels_last", "fused_optimizer": "on", "compile": "off"}
 

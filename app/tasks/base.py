@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
 
 
-LOSSES = ("val_loss", "train_loss")
+LOSS_TITLES = {"val_loss": "Validation loss", "train_loss": "Training loss"}
+LOSSES = tuple(LOSS_TITLES)
 STOPPING_METRIC_HINT = form_hint("Training", unless={"early_stopping_patience": (0,)})
 
 
@@ -106,7 +107,11 @@ class Hyperparameters(StrictModel):
     )
     loss: str = Field("", max_length=64, description="Loss function.", json_schema_extra=form_hint("Loss"))
     batch_size: int = Field(
-        32, ge=1, le=256, description="Number of images per step and device.", json_schema_extra=form_hint("Training")
+        32,
+        ge=1,
+        le=256,
+        description="Number of images in a batch, on each device.",
+        json_schema_extra=form_hint("Training"),
     )
     auto_batch_size: bool = Field(
         False,
@@ -166,7 +171,8 @@ class Hyperparameters(StrictModel):
     )
     reproducible: bool = Field(
         False,
-        description="Fixed compute settings instead of auto: 32 bit, channels last, full batches, no measurements.",
+        description="Use fixed compute settings instead of auto: 32 bit, channels last, not compiled. Every batch has "
+        "the chosen size; only the last batch of an epoch can be smaller. Speed is not measured before the run.",
         json_schema_extra=form_hint("Training"),
     )
     image_size: int = Field(

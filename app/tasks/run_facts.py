@@ -57,7 +57,7 @@ class RunFacts:
 
     @property
     def batch_size(self) -> int:
-        """Images per step on all devices."""
+        """Images in the batches of all devices together."""
         return int(self.hyperparameters["batch_size"]) * self.num_devices
 
     @property

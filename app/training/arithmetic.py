@@ -103,12 +103,13 @@ def check_request(request: ArithmeticRequest) -> None:
     optimizer = request.hyperparameters["optimizer"]
     if settings.fused_optimizer == "on" and optimizer not in OPTIMIZERS:
         msg = (
-            f"The optimizer {optimizer} has no fused form: choose fused_optimizer auto or off, or {_join(OPTIMIZERS)}."
+            f"The optimizer {optimizer} has no fused form. Set Fused optimizer to auto or off, or use "
+            f"{_join(OPTIMIZERS)}."
         )
         raise JobFailure(msg, "FusedNotAvailable")
     if settings.compile == "on" and not can_compile(request):
         needed = "a C++ compiler" if accelerator == "cpu" else "the package triton"
-        msg = f"Compiling the model needs {needed}, which is not on this machine: choose compile auto or off."
+        msg = f"Compiling the model needs {needed}, which is not on this machine. Set Compile to auto or off."
         raise JobFailure(msg, "CompileNotAvailable")
 
 
@@ -204,7 +205,10 @@ def settle_without_measuring(
     """
     default = default_arithmetic(request)
     if request.is_reproducible:
-        reason = "Reproducible run: 32 bit, channels last, full batches, no measurements."
+        reason = (
+            "Reproducible run: 32 bit, channels last, not compiled. Every batch has the chosen size; only the last "
+            "batch of an epoch can be smaller. Speed was not measured before the run."
+        )
         return ArithmeticChoice(chosen=default, source="settings", reason=reason)
     if _is_explicit(request):
         return ArithmeticChoice(chosen=default, source="settings", reason="All compute settings are fixed.")
@@ -287,7 +291,8 @@ def _choose_precision(request: ArithmeticRequest) -> UsedPrecision:
 def _check_reproducible(request: ArithmeticRequest) -> None:
     wrong = find_contradictions(request.settings, request.hyperparameters)
     if wrong:
-        msg = f"{REPRODUCIBLE} Leave {', '.join(wrong)} at the default, or turn reproducible off."
+        names = ", ".join(name.rpartition(".")[2].replace("_", " ") for name in wrong)
+        msg = f"{REPRODUCIBLE} Leave these settings at the default, or turn Reproducible off: {names}."
         raise JobFailure(msg, "ReproducibleNotAvailable")
 
 

@@ -79,7 +79,6 @@ def _explain(error: OSError | RuntimeError, path: Path) -> JobFailure:
     cause = error.__cause__ or error.__context__ or error
     is_full = errno.ENOSPC in {getattr(error, "errno", None), getattr(cause, "errno", None)}
     if is_full or "No space left" in str(error):
-        return JobFailure(
-            f"The disk is full: {path.name} could not be saved. Free up disk space and resume the run.", "DiskFull"
-        )
+        # Whether the run can be resumed then depends on the checkpoints that there are: who shows this says it.
+        return JobFailure(f"The disk is full: {path.name} could not be saved. Free up disk space.", "DiskFull")
     return JobFailure(f"{path.name} could not be saved: {error}", "CheckpointNotSaved")

@@ -199,7 +199,7 @@ class FeatureEntry:
             yield
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                msg = "The disk is full: features could not be kept. Free up disk space and resume the run."
+                msg = "The disk is full: features could not be kept. Free up disk space."
                 raise JobFailure(msg, "DiskFull") from error
             msg = f"Features could not be kept: {error.strerror or error}."
             raise JobFailure(msg, "FeaturesNotKept") from error

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import ValidationError
 
-from app.datasets.augmentation_catalog import find_augmentation_problems
+from app.datasets.augmentation_problems import find_augmentation_problems
 from app.datasets.pixel_records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training

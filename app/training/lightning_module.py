@@ -242,13 +242,13 @@ class TrainingModule(LightningModule):
         """Raise JobFailure when a single image is no exception, which a run can do without."""
         state, reason = self.run_state, "At this image size, batch normalisation cannot learn from one image at a time"
         if self.arithmetic.batch_size == 1:
-            msg = f"{reason}. Use a batch_size of 2 or more, or a larger image_size."
+            msg = f"{reason}. Use a batch size of 2 or more, or a larger image size."
         elif batch.size > 1:
             msg = f"{reason}, and more than one do not fit into memory. Use a smaller model, or freeze the backbone."
         elif self.trainer.world_size > 1:
-            msg = f"{reason}, and only one image of a batch can be read. Use a larger batch_size."
+            msg = f"{reason}, and only one image of a batch can be read. Use a larger batch size."
         elif state.batch + 1 == self.plan.batches_per_epoch and state.images_in_epoch == 0:
-            msg = f"{reason}, and no batch has two images that can be read. Use a larger batch_size."
+            msg = f"{reason}, and no batch has two images that can be read. Use a larger batch size."
         else:
             return
         raise JobFailure(msg, "BatchTooSmall")

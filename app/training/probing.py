@@ -116,7 +116,7 @@ class Probe:
                 first = whole
         elif small < default.batch_size and math.isfinite(step_s):
             self._notes.append(
-                f"Compared with {small} images per step, because a step of {default.batch_size} takes about "
+                f"Compared with batches of {small} images, because a step with {default.batch_size} takes about "
                 f"{step_s:.1f} s."
             )
         self._plan_time(first)

@@ -73,7 +73,7 @@ def plan_recovery(broken: RunBroken, present: Adjustment, micro_batch_size: int,
         msg = (
             f"{broken.message} This happened again after {MAX_ROLLBACKS} returns to the last good checkpoint, each "
             f"with a lower learning rate. Try a learning rate below {learning_rate:g} (a tenth of it), "
-            "gradient_clip 1, or precision 32."
+            "gradient clip 1, or precision 32."
         )
         raise JobFailure(msg, "LossNotFinite") from broken
     return replace(present, rate_scale=present.rate_scale * ROLLBACK_FACTOR, rollbacks=present.rollbacks + 1)
@@ -84,7 +84,7 @@ def describe_recovery(broken: RunBroken, adjusted: Adjustment, batch_size: int, 
     if broken.reason == "out_of_memory":
         return (
             f"{broken.message} Each batch of {batch_size} images is now computed in parts of at most "
-            f"{adjusted.micro_batch_size}, whose gradients are added; the effective batch stays the same."
+            f"{adjusted.micro_batch_size}, whose gradients are added; the number of images per update stays the same."
         )
     return (
         f"{broken.message} The run continues from the last good checkpoint with a learning rate of "

@@ -63,7 +63,7 @@ class RunReporter:
             if error.errno not in _FULL_DISK:
                 raise
             if not isinstance(event, _PASSING):
-                msg = "The disk is full: the run could not be recorded. Free up disk space and resume the run."
+                msg = "The disk is full: the run could not be recorded. Free up disk space."
                 raise JobFailure(msg, "DiskFull") from error
 
     def log(self, text: str, level: Level = "info") -> None:

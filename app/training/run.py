@@ -101,12 +101,12 @@ def _plain_failures() -> Iterator[None]:
     except RunBroken as reason:
         msg = (
             f"{reason.message} On several devices, a run does not return to its last checkpoint automatically. Resume "
-            "or restart it with a smaller learning rate, gradient_clip 1, or precision 32."
+            "or restart it with a smaller learning rate, gradient clip 1, or precision 32."
         )
         raise JobFailure(msg, "LossNotFinite") from reason
     except (MemoryError, RuntimeError) as error:
         broken = as_broken(error)
         if broken is None:
             raise
-        msg = f"{broken.message} Use a smaller batch with a larger batch_multiplier, or a smaller image size."
+        msg = f"{broken.message} Use a smaller batch size with a larger batch multiplier, or a smaller image size."
         raise JobFailure(msg, "OutOfMemory") from error

@@ -177,7 +177,7 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
         log(note, "warning")
     if not inputs.subsets["val"]:
         log(
-            "The split has no validation images, so the best checkpoint is the one with the lowest train_loss.",
+            "The split has no validation images, so the best checkpoint is the one with the lowest training loss.",
             "warning",
         )
     elif inputs.monitored_metric != inputs.parts.spec.info.primary_metric:

@@ -88,6 +88,26 @@ def test_a_field_of_a_dialog_and_one_of_many_boxes_are_forgotten_too(settings: W
     expect(dialog_summary).to_be_hidden()
 
 
+def test_a_problem_of_a_group_names_the_group_and_stands_below_all_of_it(patterns: Watched) -> None:
+    form = patterns.page.locator("#pattern-form")
+    group = form.get_by_role("group", name="Parts")
+    form.evaluate(
+        """form => Studio.showProblem(form, { message: "No.", details: [
+        { field: "parts", message: "Choose at least one." }, { field: "tile_size", message: "Choose one." },
+        { field: "is_on", message: "Must be off." }] })"""
+    )
+    lines = form.locator("[data-form-errors] li")
+    expect(lines).to_have_text(
+        ["Parts: Choose at least one.", "Size of tiles: Choose one.", "Switched on: Must be off."]
+    )
+    expect(group.locator(".field__error:visible")).to_have_text("Choose at least one.")
+    assert group.evaluate("group => group.lastElementChild.matches('.field__error')")
+    expect(group.get_by_label("Screw")).to_be_focused()  # Lid stands first and cannot be chosen
+    group.get_by_label("Screw").click()
+    expect(group.locator(".field__error:visible")).to_have_count(0)
+    expect(lines).to_have_count(2)
+
+
 @pytest.mark.parametrize(("scheme", "order"), [("light", ["dark", "light"]), ("dark", ["light", "dark"])])
 def test_the_first_press_on_the_theme_is_seen(
     browser: Browser, server: LiveServer, scheme: str, order: list[str]

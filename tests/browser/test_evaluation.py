@@ -60,6 +60,14 @@ def test_evaluate_filter_walk_and_reset(
 ) -> None:
     page = watched.page
     watched.open(f"/projects/{project}/evaluation?experiment={trained}")
+    images = page.get_by_role("group", name="Images")
+    images.get_by_label("Test:").uncheck()
+    page.get_by_role("button", name="Evaluate", exact=True).click()
+    expect(page.locator("[data-form-errors] li")).to_have_text("Images: Choose at least one.")
+    expect(images.locator(".field__error:visible")).to_have_text("Choose at least one.")
+    watched.forgive("422")
+    images.get_by_label("Test:").check()
+    expect(page.locator("[data-form-errors]")).to_be_hidden()
     page.get_by_label("Training:").check()
     check_axe(page)
     with monkeypatch.context() as held:  # one of so few images would end before it can be cancelled
@@ -193,7 +201,7 @@ def test_values_show_their_errors(
     check_axe(page)
     check_layout(watched, 40)
     page.get_by_role("link", name="weight", exact=True).click()
-    expect(page.get_by_text("weight: ground truth and prediction")).to_be_visible()
+    expect(page.get_by_text("weight: true value and prediction")).to_be_visible()
     page.locator("#result-grid .tile").first.click()
     expect(page.get_by_role("table")).to_contain_text("188.1")
     client.delete(f"/api/projects/{project}")

@@ -182,6 +182,57 @@ def test_a_report_cannot_be_imported_while_another_one_is_on_its_way(
     assert len(held) == 1
 
 
+@pytest.mark.parametrize("comes", ["while the newer one is asked for", "after the report of the newer one"])
+@pytest.mark.parametrize("status", [200, 409])
+def test_the_late_answer_of_a_replaced_preview_is_ignored(
+    add_project: list[str], watched: Watched, pictures: Path, comes: str, status: int
+) -> None:
+    page, dialog = watched.page, open_local(watched, add_project[0])
+    url = f"/api/datasets/{add_project[0]}/import/check/job-0000000a"
+    running = f'<section id="import-report" data-check-url="{url}">Reading files</section>'
+    newer = '<section id="import-report" data-options="{}" tabindex="-1">The newer preview</section>'
+    asked: list[Route] = []
+    followed: list[Route] = []
+    page.route("**/import/check", lambda route: asked.append(route))
+    page.route(f"**{url}", lambda route: followed.append(route))
+    page.evaluate(
+        """() => document.addEventListener("htmx:afterRequest", (event) => {
+        if (event.detail.requestConfig.verb === "get") document.body.dataset.late = event.detail.xhr.status; })"""
+    )
+    preview = dialog.get_by_role("button", name="Preview import")
+
+    def press() -> None:
+        with page.expect_request("**/import/check"):
+            preview.click()
+
+    dialog.get_by_label("Path of a folder").fill(str(pictures / "Tiere"))
+    press()
+    with page.expect_request(f"**{url}"):
+        asked[0].fulfill(status=200, content_type="text/html", body=running)
+    press()
+    if comes.startswith("after"):
+        asked[1].fulfill(status=200, content_type="text/html", body=newer)
+        expect(page.locator("#import-report")).to_have_text("The newer preview")
+    old = '<section id="import-report"><p>The older preview</p></section>'
+    problem = '{"status": "error", "error": {"code": "CONFLICT", "message": "The older preview was replaced."}}'
+    is_report = status == 200
+    followed[0].fulfill(
+        status=status,
+        content_type="text/html" if is_report else "application/json",
+        body=old if is_report else problem,
+    )
+    expect(page.locator("body")).to_have_attribute("data-late", str(status))
+    expect(page.get_by_text("The older preview")).to_have_count(0)
+    if comes.startswith("while"):
+        expect(page.locator("#import-report")).to_have_text("Reading files")
+        asked[1].fulfill(status=200, content_type="text/html", body=newer)
+    expect(page.locator("#import-report")).to_have_text("The newer preview")
+    expect(page.locator(".toast")).to_have_count(0)
+    assert (len(asked), len(followed)) == (2, 1)
+    if not is_report:
+        watched.forgive("409")
+
+
 def test_nothing_to_import_is_red_and_offers_no_import(
     add_project: list[str], watched: Watched, tmp_path: Path
 ) -> None:
@@ -241,7 +292,7 @@ def test_file_and_columns_are_chosen_from_lists(
     check(dialog, pictures / "Werte", "1 of 6 images will be imported; 5 will not")
     expect(dialog.locator("#import-report > .notice--error")).to_be_visible()
     expect(dialog.get_by_role("button", name="Read Tabelle 1.csv")).to_be_visible()
-    dialog.get_by_role("button", name="Choose file and columns").click()
+    dialog.get_by_role("button", name="Choose file and columns").first.click()
     dialog.get_by_label("Annotation file", exact=True).select_option("Tabelle 1.csv")
     dialog.get_by_role("button", name="Apply and preview again").click()
     expect(dialog.get_by_text("Annotation file: Tabelle 1.csv")).to_be_visible(timeout=WORK_MS)

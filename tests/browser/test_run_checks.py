@@ -22,6 +22,11 @@ from tests.browser.test_pages import check_layout
 from tests.core.conftest import create_experiment, train_to_end
 
 pytestmark = pytest.mark.browser
+NESTED = [
+    {"field": "augmentations.train.0.params.scale", "message": "Too small."},
+    {"field": "augmentations.train.9.params.p", "message": "Too large."},
+    {"field": "split_name", "message": "No such split."},
+]
 CONTENT = b"weights of a very small network"
 
 
@@ -69,7 +74,20 @@ def test_what_is_not_saved_yet_is_checked_too(tabs: Callable[[], Watched], serve
     page.get_by_label("Learning rate", exact=True).fill("3")
     expect(notice(page, "The learning rate is very high")).to_be_visible()
     page.get_by_label("Learning rate", exact=True).fill("-3")  # refused when it is saved, and nothing is asked again
+    expect(notice(page, "The learning rate is very high")).to_be_hidden()
     page.get_by_label("Learning rate", exact=True).fill("4")
+    expect(notice(page, "The learning rate is very high")).to_be_visible()
+    page.locator("#section-augmentation > summary").click()
+    page.locator("[data-step=RandomResizedCrop] summary").click()
+    page.get_by_label("Scale", exact=True).fill("foo")  # only the server can refuse this
+    expect(notice(page, "The learning rate is very high")).to_be_hidden()
+    page.get_by_role("button", name="Save changes").click()
+    refusal = "Enter two increasing numbers from 0.01 to 1, such as 0.7, 1.0; 'foo' is not a number."
+    expect(page.locator("#settings-form [data-form-errors] li")).to_have_text(f"Scale: {refusal}")
+    told = page.evaluate("problem => Studio.problemText(problem)", {"message": "No.", "details": NESTED})
+    assert told == "Scale: Too small. augmentations.train.9.params.p: Too large. No such split."
+    tab.forgive("422")
+    page.get_by_label("Scale", exact=True).fill("[0.5, 1.0]")
     notice(page, "The learning rate is very high").get_by_role("button", name="Use 0.001").click()
     expect(page.get_by_label("Learning rate", exact=True)).to_have_value("0.001")
     expect(notice(page, "The learning rate is very high")).to_have_count(0)

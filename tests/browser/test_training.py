@@ -134,9 +134,9 @@ def test_steps_are_added_moved_removed_and_seen_on_own_images(
     expect(images.first).not_to_have_attribute("src", first or "")
     page.locator("#steps-train .step", has_text="Colour jitter").locator("summary").click()
     page.get_by_label("Hue", exact=True).fill("3")
-    expect(page.locator("[data-preview-status]")).to_contain_text("No preview.")
+    expect(page.locator("[data-preview-status]")).to_contain_text("No preview. Hue: Enter a number from 0 to 0.5")
     expect(page.locator(".field", has=page.get_by_label("Hue", exact=True)).locator(".field__error")).to_contain_text(
-        "hue must be"
+        "3 is above 0.5."
     )
     watched.forgive("422")
     page.get_by_label("Hue", exact=True).fill("0.1")

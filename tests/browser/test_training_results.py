@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.schemas.events import JobProgressed, LogLine, ResourceStats, RunRecovered, TrainProgress
+from app.schemas.events import CheckpointSaved, JobProgressed, LogLine, ResourceStats, RunRecovered, TrainProgress
 from tests.api.imported import imported_workspace as imported_workspace
 from tests.api.imported import project as project
 from tests.api.imported import server as server
@@ -153,6 +153,30 @@ def test_waiting_runs_are_moved_by_keyboard_and_tabs_agree(
     for tab in (here, there):
         expect_status(tab.page, "cancelled")
         expect(tab.page.get_by_text("Removed from the queue before")).to_be_visible()
+
+
+def test_cancelling_in_the_first_epoch_says_what_is_left(
+    tabs: Callable[[], Watched], server: LiveServer, project: str
+) -> None:
+    studio = server.studio
+    record = create_experiment(studio, project, "first epoch", seed=21)
+    run = studio.training.start_training(project, record.id)
+    tab = tabs()
+    page = tab.page
+    tab.open(address(project, record.id))
+    expect_status(page, "training")
+    nothing = "No epoch is finished yet, so there is no best checkpoint to keep."
+    expect(page.locator("#run-cancel-help")).to_contain_text(nothing)
+    page.locator("#run-cancel").click()
+    expect(page.locator("#confirm")).to_contain_text(nothing)
+    page.locator("#confirm").get_by_role("button", name="Keep training").click()
+    saved = CheckpointSaved(run_id=run.run_id, name="best", path="x", epoch=1, size_bytes=1, metric={})
+    studio.bus.publish(project, saved, run_id=run.run_id, job_id=run.job_id)
+    expect(page.locator("#run-cancel-help")).to_contain_text("or keep the best one.")
+    page.locator("#run-cancel").click()
+    expect(page.locator("#confirm")).to_contain_text("which may be a few epochs back")
+    page.locator("#confirm").get_by_role("button", name="Cancel run").click()
+    expect_status(page, "cancelled")
 
 
 def test_figures_notes_and_log_follow_in_place(tabs: Callable[[], Watched], server: LiveServer, project: str) -> None:

@@ -109,6 +109,10 @@ def test_transforms_are_changed_and_nothing_is_no_change(studio: CommandRunner, 
     studio.server.on(f"PATCH {EXPERIMENT}", experiment())
     assert studio("train", "change", PID, EID, "--augmentations", str(tmp_path / "chain.json")).code == 0
     assert studio.server.body() == {"augmentations": chain}
+    (tmp_path / "chain.json").write_text("{train: []}")
+    broken = studio("train", "change", PID, EID, "--augmentations", str(tmp_path / "chain.json"))
+    assert broken.code == 1
+    assert "chain.json is not valid JSON" in broken.err
     outcome = studio("train", "change", PID, EID)
     assert outcome.code == 2
     assert "Give at least one of --set, --split and" in outcome.err
@@ -155,3 +159,22 @@ def test_a_name_is_found_in_composed_and_in_decomposed_letters(studio: CommandRu
     studio.server.on(f"GET {EXPERIMENT}", experiment(name=names[0]))
     for name in names:
         assert studio("train", "status", PID, name).code == 0
+
+
+@pytest.mark.parametrize(
+    ("checkpoints", "place"),
+    [
+        ({"last": {"path": "x", "size_mb": 1.0, "epoch": 0}}, "saved in epoch 1, 1.0 MiB"),
+        ({"last": {"path": "x", "size_mb": 1.0, "epoch": 3}}, "epoch 3, 1.0 MiB"),
+        ({}, ""),
+    ],
+)
+def test_a_failed_run_can_be_continued_where_there_is_a_checkpoint(
+    studio: CommandRunner, checkpoints: dict[str, Any], place: str
+) -> None:
+    error = {"type": "DiskFull", "message": "The disk is full."}
+    studio.server.on(f"GET {EXPERIMENT}", experiment(status="failed", error=error, checkpoints=checkpoints))
+    outcome = studio("train", "status", PID, EID)
+    assert place in outcome.out
+    assert "DiskFull: The disk is full." in outcome.err
+    assert ("ai-studio train resume" in outcome.err) == bool(checkpoints)

@@ -64,7 +64,7 @@ def check(context: JobContext) -> dict[str, Any]:
 
 def train(context: JobContext) -> dict[str, Any]:
     """Report `max_epochs` epochs; a seed of 13 fails at once, 14 never ends by itself, 17 waits after two epochs,
-    19 takes its time, 20 never tells of its best checkpoint.
+    19 takes its time, 20 never tells of its best checkpoint, 21 waits in its first epoch.
 
     What waits does so until a command comes; the resumed run goes on to its end.
     """
@@ -78,6 +78,8 @@ def train(context: JobContext) -> dict[str, Any]:
     if seed == 13:
         msg = "The seed is unlucky."
         raise JobFailure(msg)
+    while seed == 21 and payload.resume_from is None and context.command() is None:
+        time.sleep(EPOCH_S)
     epochs = 10**6 if seed == 14 else payload.hyperparameters["max_epochs"]
     first = 1
     if payload.resume_from is not None:
@@ -97,7 +99,10 @@ def train(context: JobContext) -> dict[str, Any]:
     paused: dict[str, Any] = {"outcome": "paused"} if context.command() == "pause" else {}
     if seed == 16 and payload.resume_from is None:  # the disk is full, and an image was bad
         context.report(SamplesSkipped(run_id=run_id, count=1, images=[SkippedSample(filename="a.png", message="Bad.")]))
-        paused = {"outcome": "paused", "error": {"type": "DiskFull", "message": "The disk is full."}}
+        paused = {
+            "outcome": "paused",
+            "error": {"type": "DiskFull", "message": "The disk is full. Free up disk space."},
+        }
     if seed == 18 and payload.resume_from is None:  # it broke, went back to its first epoch, and is paused there
         _report_recovery(context, run_id)
         paused = {"outcome": "paused"}

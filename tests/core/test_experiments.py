@@ -64,6 +64,57 @@ def test_a_bad_value_is_named(studio: Studio, imported_id: str, changes: dict[st
     assert studio.experiments.get_experiment(imported_id, record.id) == record
 
 
+@pytest.mark.parametrize(
+    ("changes", "field", "message"),
+    [
+        (
+            {"hyperparameters": {"milestones": ["foo", 40]}},
+            "hyperparameters.milestones.0",
+            "Enter whole numbers such as 30, 40; 'foo' is not a whole number.",
+        ),
+        (
+            {"hyperparameters": {"milestones": [30, None]}},
+            "hyperparameters.milestones.1",
+            "Enter whole numbers such as 30, 40; null is not a whole number.",
+        ),
+        (
+            {"hyperparameters": {"milestones": [30.5]}},
+            "hyperparameters.milestones.0",
+            "Enter whole numbers such as 30, 40; 30.5 is not a whole number.",
+        ),
+        (
+            {"hyperparameters": {"milestones": "30,40"}},
+            "hyperparameters.milestones",
+            "Enter a list such as [30, 40]; '30,40' is not a list.",
+        ),
+        (
+            {"hardware": {"selected_devices": ["tpu"]}},
+            "hardware.selected_devices.0",
+            "'tpu' is not allowed. A device is cpu, or gpu: and its number, such as gpu:0.",
+        ),
+        (
+            {"hardware": {"selected_devices": "cpu"}},
+            "hardware.selected_devices",
+            "Enter a list such as [\"cpu\"]; 'cpu' is not a list.",
+        ),
+        ({"hardware": {"selected_devices": []}}, "hardware.selected_devices", "Choose at least one."),
+        (
+            {"augmentations": {"train": [{"name": "RandomResizedCrop", "params": {"scale": ["foo"]}}]}},
+            "augmentations.train.0.params.scale",
+            "Enter two increasing numbers from 0.01 to 1, such as 0.7, 1.0; 'foo' is not a number.",
+        ),
+    ],
+)
+def test_a_bad_entry_of_a_list_is_named_with_an_example(
+    studio: Studio, imported_id: str, changes: dict[str, object], field: str, message: str
+) -> None:
+    record = create_experiment(studio, imported_id)
+    with pytest.raises(ValidationFailedError) as caught:
+        studio.experiments.update_experiment(imported_id, record.id, ExperimentUpdate.model_validate(changes))
+    assert isinstance(caught.value.details, list)
+    assert [(problem.field, problem.message) for problem in caught.value.details] == [(field, message)]
+
+
 def test_of_very_many_unknown_settings_the_first_are_named(studio: Studio, imported_id: str) -> None:
     unknown = {f"setting {number}": 1 for number in range(1000)}
     with pytest.raises(ValidationFailedError) as caught:

@@ -8,11 +8,18 @@ import pytest
 from app.api.pages.training_results import results_view
 from app.core.exceptions import CheckpointNotFoundError, ConflictError
 from app.core.live_figures import LiveFigures
+from app.core.lookup import Lookup
 from app.core.studio import Studio
 from app.core.training_results import find_best, find_best_epoch, find_reasons
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.events import EpochFinished, JobProgressed, ResourceStats, RunRecovered, TrainProgress
-from app.schemas.experiments import CheckpointInfo, EpochMetrics, ExperimentStatus
+from app.schemas.experiments import (
+    CheckpointInfo,
+    CheckpointName,
+    EpochMetrics,
+    ExperimentRecord,
+    ExperimentStatus,
+)
 from app.schemas.training_results import RunFigures
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 from tests.core.test_training import wait_for_epochs
@@ -112,6 +119,81 @@ def test_a_run_that_never_started_is_not_said_to_have_stopped(studio: Studio, im
     assert reasons["keep"] == "The run was never started, so there is no checkpoint to keep."
     stopped = find_reasons(record.model_copy(update={"started_at": record.created_at}), {}, RunFigures())
     assert stopped["resume"] == "The run stopped before its first checkpoint, so it cannot be resumed."
+
+
+def stop_in_first_epoch(studio: Studio, project_id: str) -> ExperimentRecord:
+    """Return an experiment that was cancelled between its first batch and the end of its first epoch."""
+    record = train_to_end(studio, project_id, create_experiment(studio, project_id, "stopped early", seed=13))
+    run_id = record.current_run_id or ""
+    folder = studio._paths.run_dir(project_id, record.id, run_id) / "checkpoints"
+    (folder / "last.ckpt").write_text('{"epoch": 0}')
+    info = CheckpointInfo(path=f"runs/{run_id}/checkpoints/last.ckpt", size_mb=0.1, epoch=0)
+    changes = {"status": "cancelled", "error": None, "checkpoints": {"last": info}}
+    return studio._stores.experiments.update(project_id, record.id, lambda current: current.model_copy(update=changes))
+
+
+def test_run_cancelled_in_its_first_epoch_can_be_resumed_and_forked_but_not_kept(
+    studio: Studio, imported_id: str
+) -> None:
+    record = stop_in_first_epoch(studio, imported_id)
+    nothing_to_keep = "No epoch was finished, so there is no best checkpoint to keep."
+    view = results_view(studio.training_results.get_results(imported_id, record.id))
+    reasons = {action.id: action.reason for action in view.actions}
+    assert reasons == {"resume": "", "keep": nothing_to_keep, "fork": "", "restart": ""}
+    assert view.checkpoints == (("last", "saved in epoch 1", "0.1 MiB"),)
+    assert view.fork is not None
+    assert [option.title for option in view.fork.checkpoints] == ["Last, saved in epoch 1"]
+    with pytest.raises(CheckpointNotFoundError, match=nothing_to_keep):
+        studio.training.stop_training(imported_id, record.id, keep=True)
+    with pytest.raises(CheckpointNotFoundError, match="has no best checkpoint, because no epoch was finished"):
+        Lookup(studio._stores).find_checkpoint(imported_id, record, "best")
+    reasons_of_models = {model.id: model.reason for model in studio.predictions.list_models(imported_id)}
+    assert reasons_of_models[record.id] == "no epoch finished"
+
+
+@pytest.mark.parametrize(("names", "button"), [((), "Train"), (("best", "last"), "Resume")])
+def test_a_queued_run_names_the_button_that_queues_it_again(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, names: tuple[CheckpointName, ...], button: str
+) -> None:
+    results = studio.training_results.get_results(imported_id, trained.id)
+    info = CheckpointInfo(path="x", size_mb=1.0, epoch=1)
+    changes = {
+        "experiment": results.experiment.model_copy(update={"status": "pending"}),
+        "checkpoints": dict.fromkeys(names, info),
+    }
+    [cancel] = results_view(results.model_copy(update=changes)).actions
+    assert cancel.help == f"The run will not start. You can queue it again with {button}."
+    assert cancel.attrs["hx-confirm"] == f"The run is removed from the queue. Choose {button} to queue it again."
+
+
+def test_a_best_checkpoint_that_is_gone_is_not_said_to_lack_an_epoch(studio: Studio, imported_id: str) -> None:
+    record = create_experiment(studio, imported_id)
+    record = record.model_copy(update={"status": "cancelled", "started_at": record.created_at, "best_epoch": 3})
+    assert "no longer exists" in find_reasons(record, {}, RunFigures())["keep"]
+
+
+@pytest.mark.parametrize(
+    ("names", "resuming"),
+    [
+        ((), "You can resume only if at least one batch was trained."),
+        (("last",), "You can resume from the last saved checkpoint."),
+    ],
+)
+def test_cancelling_in_the_first_epoch_promises_no_best_checkpoint(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, names: tuple[CheckpointName, ...], resuming: str
+) -> None:
+    results = studio.training_results.get_results(imported_id, trained.id)
+    running = results.experiment.model_copy(update={"status": "training"})
+    info = CheckpointInfo(path="x", size_mb=1.0, epoch=0)
+    early = results.model_copy(update={"experiment": running, "checkpoints": dict.fromkeys(names, info)})
+    [cancel] = [action for action in results_view(early).actions if action.id == "cancel"]
+    nothing = f"No epoch is finished yet, so there is no best checkpoint to keep. {resuming}"
+    assert cancel.help == f"Stops now. {nothing}"
+    assert str(cancel.attrs["hx-confirm"]).endswith(nothing)
+    later = early.model_copy(update={"checkpoints": {"best": info, "last": info}})
+    [after] = [action for action in results_view(later).actions if action.id == "cancel"]
+    assert (cancel.later_help, cancel.later_confirm) == (after.help, after.attrs["hx-confirm"])
+    assert after.later_help == ""
 
 
 def test_what_was_asked_is_seen_by_all_and_not_asked_again(studio: Studio, imported_id: str) -> None:

@@ -79,7 +79,9 @@ def test_what_cannot_be_obeyed_is_refused() -> None:
         check_request(make_request(CPU, {"compile": "on"}))
     with pytest.raises(JobFailure, match="triton"):
         check_request(make_request(ONE_GPU, {"compile": "on"}))
-    with pytest.raises(JobFailure, match="no fused form: choose fused_optimizer auto or off, or adam, adamw or sgd"):
+    with pytest.raises(
+        JobFailure, match=r"no fused form\. Set Fused optimizer to auto or off, or use adam, adamw or sgd"
+    ):
         check_request(make_request(CPU, {"fused_optimizer": "on"}, optimizer="lion"))
     with pytest.raises(JobFailure, match="choose auto, 32 or bf16-mixed"):
         make_request(CPU, {"precision": "16-mixed"})
@@ -142,11 +144,11 @@ def test_a_reproducible_run_is_the_same_everywhere_and_refuses_what_speaks_again
         assert (found.source, found.chosen) == ("settings", make_arithmetic())
     wrong = {"precision": "bf16-mixed", "memory_format": "contiguous", "fused_optimizer": "off"}
     for name, value in wrong.items():
-        with pytest.raises(JobFailure, match=f"Leave hardware.{name} at the default"):
+        with pytest.raises(JobFailure, match=f"or turn Reproducible off: {name.replace('_', ' ')}"):
             check_request(make_request(CPU, {name: value}, reproducible=True))
     flags: dict[str, Any] = {"deterministic": False, "auto_batch_size": True}
     for name, flag in flags.items():
-        with pytest.raises(JobFailure, match=f"Leave hyperparameters.{name} at the default"):
+        with pytest.raises(JobFailure, match=f"or turn Reproducible off: {name.replace('_', ' ')}"):
             check_request(make_request(CPU, None, reproducible=True, **{name: flag}))
 
 

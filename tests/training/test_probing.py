@@ -55,7 +55,7 @@ def test_long_steps_are_measured_on_few_images() -> None:
     found = choose(machine, make_request())
     assert {arithmetic.batch_size for arithmetic in machine.tried} == {8}
     assert found.chosen.batch_size == found.chosen.micro_batch_size == 32
-    assert "Compared with 8 images per step, because a step of 32 takes about 3.2 s." in found.reason
+    assert "Compared with batches of 8 images, because a step with 32 takes about 3.2 s." in found.reason
 
 
 def test_the_cost_stays_within_its_share_of_the_run() -> None:

@@ -49,7 +49,7 @@ def test_on_a_full_disk_what_passes_is_dropped_and_a_fact_is_not(context: Failin
     with RunReporter(context, RUN) as reporter:
         for event in PASSING:
             reporter.report(event)
-        with pytest.raises(JobFailure, match="Free up disk space and resume") as caught:
+        with pytest.raises(JobFailure, match="Free up disk space") as caught:
             reporter.report(BestModelUpdated(run_id=RUN, model_id="tiny", metric={}))
     assert caught.value.kind == "DiskFull"
 

@@ -56,7 +56,7 @@ def test_an_image_alone_in_its_batch_is_passed_over_and_a_pause_there_changes_no
 @pytest.mark.parametrize(
     ("batch_size", "spoiled", "limit", "words"),
     [
-        (1, [], 99, "Use a batch_size of 2 or more"),
+        (1, [], 99, "Use a batch size of 2 or more"),
         (4, [], 1, "more than one do not fit into memory"),
         (16, range(1, 10), 99, "no batch has two images that can be read"),
     ],

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from app.api.pages.forms import FieldKind, FormField, Option, title_of
 from app.api.templating import Fragment
-from app.datasets.augmentation_catalog import TRANSFORMS, Kind, Parameter, say_unusable
+from app.datasets.augmentation_catalog import TRANSFORMS, Kind, Parameter
+from app.datasets.augmentation_problems import say_unusable
 from app.schemas.tasks import AugmentationEntry
 from app.schemas.training_views import SettingsView
 

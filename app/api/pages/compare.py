@@ -9,9 +9,18 @@ from fastapi import APIRouter, Depends
 from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
-from app.api.pages.compare_selection import Asked, Choice, describe_problem, list_choices, read_address, select
+from app.api.pages.compare_selection import (
+    Asked,
+    Choice,
+    Selection,
+    describe_problem,
+    list_choices,
+    read_address,
+    select,
+)
 from app.api.pages.compare_views import Result, build_result
 from app.api.pages.shell import ProjectShell, page_response, project_shell
+from app.core.studio import Studio
 from app.schemas.comparison import MIN_COMPARED
 
 router = APIRouter(include_in_schema=False)
@@ -41,7 +50,7 @@ def show_compare(pid: ProjectPath, asked: Annotated[Asked, Depends(read_address)
     records = studio.experiments.list_experiments(pid).experiments
     selection, num_gone = select(pid, asked, records)
     problem = describe_problem(selection)
-    result = None if problem else build_result(selection, studio.comparisons.compare(pid, selection.query()))
+    result = None if problem else _compare(studio, pid, selection)
     num_trained = sum(record.current_run_id is not None for record in records)
     context = CompareContext(
         shell=shell,
@@ -56,3 +65,8 @@ def show_compare(pid: ProjectPath, asked: Annotated[Asked, Depends(read_address)
         result=result,
     )
     return page_response("compare/index.html", context)
+
+
+def _compare(studio: Studio, project_id: str, selection: Selection) -> Result:
+    comparison = studio.comparisons.compare(project_id, selection.query())
+    return build_result(selection, comparison, studio.comparisons.name_starts(project_id, selection.experiments))

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from fastapi import Query
 
 from app.api.pages.address_fields import PageNumber
-from app.api.pages.run_words import show_best
+from app.api.pages.run_words import add_so_far, show_best
 from app.core.names_apart import tell_apart
 from app.schemas.comparison import MAX_COMPARED, MIN_COMPARED, CompareQuery
 from app.schemas.experiments import ExperimentRecord
@@ -140,7 +140,7 @@ def _choice(record: ExperimentRecord, name: str, colour: int, is_chosen: bool) -
         id=record.id,
         name=name,
         status=record.status,
-        detail=show_best(record.best_metric) or record.model.backbone,
+        detail=add_so_far(show_best(record.best_metric), record.status) or record.model.backbone,
         is_chosen=is_chosen,
         reason="" if record.current_run_id is not None or is_chosen else "Not trained yet.",
         colour=colour,

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare_selection import Selection, with_metric
+from app.api.pages.compare_settings import SettingRow, list_settings
 from app.api.pages.evaluation_figures import explain_no_interval, format_number
-from app.api.pages.forms import title_of
 from app.api.pages.overlays import Picture
+from app.api.pages.run_words import UNFINISHED
 from app.api.pages.subsets import name_measured_images
 from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
 from app.plurals import count
-from app.schemas.arithmetic import PRECISION_WORDS
 from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
 from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 MAX_POINTS = 200
-_TRANSFORMS = {"train": "Training transforms", "val": "Validation transforms"}
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,6 @@ class MetricRows:
 
 
 @dataclass(frozen=True)
-class SettingRow:
-    """A setting that differs."""
-
-    title: str
-    key: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Link:
     """A choice that is an address."""
 
@@ -92,6 +84,7 @@ class ImageCard:
     """An image that the experiments differ on."""
 
     picture: Picture
+    truth_title: str
     truth: str
     answers: tuple[Answer, ...]
 
@@ -143,15 +136,17 @@ class ComparisonContext:
     result: Result | None
 
 
-def comparison_fragment(project_id: str, query: CompareQuery, comparison: Comparison) -> Fragment:
-    """Return what the page shows of a comparison; its links lead to the page."""
+def comparison_fragment(
+    project_id: str, query: CompareQuery, comparison: Comparison, names: Mapping[str, str]
+) -> Fragment:
+    """Return what the page shows of a comparison; its links lead to the page. `names` are as in `build_result`."""
     chosen = tuple(query.experiments)
     selection = Selection(project_id, chosen, reference=chosen[0], only=query.only or "", page=query.page)
-    return Fragment("compare/_comparison.html", ComparisonContext(0, "", build_result(selection, comparison)))
+    return Fragment("compare/_comparison.html", ComparisonContext(0, "", build_result(selection, comparison, names)))
 
 
-def build_result(selection: Selection, comparison: Comparison) -> Result:
-    """Return what the page shows of a comparison."""
+def build_result(selection: Selection, comparison: Comparison, names: Mapping[str, str] = NO_NAMES) -> Result:
+    """Return what the page shows of a comparison; `names` are texts for ids among the values of the settings."""
     sides = comparison.experiments
     colours = {side.id: index + 1 for index, side in enumerate(sides)}
     chart, curves = _curves(selection, comparison)
@@ -177,10 +172,7 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
         limits=comparison.name_limits(),
         chart=chart,
         curves=curves,
-        settings=tuple(
-            SettingRow(name_setting(item.key), item.key, tuple(show_setting(value) for value in item.values))
-            for item in comparison.settings
-        ),
+        settings=list_settings(comparison.settings, names),
         num_equal_settings=comparison.num_equal_settings,
         image_title="Images that only one model predicts correctly"
         if is_correct
@@ -195,23 +187,13 @@ def build_result(selection: Selection, comparison: Comparison) -> Result:
     )
 
 
-def name_setting(key: str) -> str:
-    """Return the title of a setting: parameters of a transform follow its name, because they are as short as `p`."""
-    area, *middle, name = key.split(".")
-    if area == "augmentations":
-        return ": ".join([*middle[1:], title_of(name)]) if middle else _TRANSFORMS.get(name, title_of(name))
-    return f"{title_of(name)} (used)" if area == "arithmetic" else title_of(name)
-
-
-def show_setting(value: Any) -> str:
-    """Return the value of a setting as text."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+def title_truth(value: Any) -> str:
+    """Return what the annotation of an image is called where predictions are compared with it."""
+    if isinstance(value, dict) and "class_name" in value:
+        return "True class"
     if isinstance(value, list):
-        return ", ".join(show_setting(item) for item in value) or "none"
-    return f"{value:g}" if isinstance(value, float) else PRECISION_WORDS.get(str(value), str(value))
+        return "True value" if len(value) == 1 else "True values"
+    return "Annotation"
 
 
 def describe_truth(value: Any) -> str:
@@ -359,7 +341,12 @@ def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None,
         Series(side.name, thin(line), colour=index)
         for index, (side, line) in enumerate(zip(comparison.experiments, points[chosen], strict=True))
     )
-    described = [f"{item.name} ends at {_show_end(item.points[-1][1])}" for item in series if item.points]
+    described = [
+        f"{item.name} {'is at' if side.status in UNFINISHED else 'ends at'} {_show_end(item.points[-1][1])}"
+        + (" so far" if side.status in UNFINISHED else "")
+        for item, side in zip(series, comparison.experiments, strict=True)
+        if item.points
+    ]
     chart = Chart("curves", titles[chosen], "line", series, f"Per epoch. {'; '.join(described)}.", x_title="Epoch")
     return chart, tuple(Link(titles[name], with_metric(selection, name), name == chosen) for name in points)
 
@@ -439,6 +426,5 @@ def _image_card(
         )
         for side in sides
     )
-    return ImageCard(
-        Picture(url, image.source_name or image.filename, 1, 1, href=href), describe_truth(image.ground_truth), answers
-    )
+    picture = Picture(url, image.source_name or image.filename, 1, 1, href=href)
+    return ImageCard(picture, title_truth(image.ground_truth), describe_truth(image.ground_truth), answers)

@@ -8,9 +8,10 @@ from typing import Literal
 from app.api.pages.charts import Chart, Series
 from app.api.pages.dataset_grid import Filters, Grid, GridLink, grid_link, make_filters, make_grid
 from app.api.pages.dataset_query import DatasetAddress, page_url
-from app.api.pages.problem_groups import Problems, describe_problems
+from app.api.pages.problem_groups import Problems, describe_problems, name_lost
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
+from app.plurals import count
 from app.schemas.dataset_pages import DatasetPage, ImportFormatInfo
 from app.schemas.datasets import DatasetSummary
 from app.schemas.format_names import describe_format
@@ -183,9 +184,11 @@ def _make_end(job: JobSummary) -> ImportEnd | None:
 def _describe_import(summary: DatasetSummary) -> ImportResult:
     num_images, num_lost = summary.image_stats.num_images, summary.num_lost
     texts = []
-    if summary.num_problems:
-        noun = "problem is" if summary.num_problems == 1 else "problems are"
-        texts.append(f"{summary.num_problems:,} {noun} listed under Statistics, with the reason for each image.")
+    if what := name_lost(num_lost, summary.num_unused_entries):
+        texts.append(f"The reasons are under Statistics; the CSV file there names every {what}.")
+    elif summary.num_problems:
+        verb = "is" if summary.num_problems == 1 else "are"
+        texts.append(f"{count(summary.num_problems, 'warning')} {verb} under Statistics.")
     if summary.identical.groups:
         texts.append(summary.identical.in_words())
     texts.append("Next, split the images into training, validation and test sets.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -13,17 +13,20 @@ from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import FilterName, ImageListing
 from app.schemas.datasets import DatasetSummary, ImageItem
+from app.schemas.tasks import AnnotationKind
 
 MAX_CLASS_OPTIONS = 200
 _PIXELATED_UP_TO_PX = 64
 _SORTS = (
-    ("filename", "Name (A to Z)"),
-    ("-filename", "Name (Z to A)"),
+    ("filename", "Path (A to Z)"),
+    ("-filename", "Path (Z to A)"),
     ("class", "Class (A to Z)"),
     ("-class", "Class (Z to A)"),
     ("-size", "Largest first"),
     ("size", "Smallest first"),
 )
+# What an image can have several of. Its one class, its values or its mask are not counted.
+_COUNTED: Mapping[AnnotationKind, str] = {"boxes": "Boxes", "rotated_boxes": "Boxes", "instances": "Objects"}
 _VIEWS = (("s", "S"), ("m", "M"), ("l", "L"), ("list", "List"))
 _VIEW_NAMES = {"s": "Small", "m": "Medium", "l": "Large", "list": "List"}
 _FIELD_OF: dict[FilterName, tuple[str, ...]] = {"class": ("class_name",), "search": ("search",), "subset": ("subset",)}
@@ -78,6 +81,7 @@ class Grid:
     is_pixelated: bool
     has_subsets: bool
     truth_title: str
+    count_title: str
     subset_links: list[GridLink]
     drop_links: list[GridLink]
     missing_split: str
@@ -136,6 +140,7 @@ def make_grid(project_id: str, address: DatasetAddress, listing: ImageListing) -
         is_pixelated=bool(page.items) and all(max(i.width, i.height) <= _PIXELATED_UP_TO_PX for i in page.items),
         has_subsets=address.split is not None,
         truth_title="Class" if listing.has_classes else "Values",
+        count_title=_COUNTED.get(listing.annotation_kind, ""),
         subset_links=_subset_links(project_id, address, listing),
         drop_links=_drop_links(project_id, address, listing),
         missing_split=listing.missing_split or "",
@@ -228,9 +233,9 @@ def _subset_links(project_id: str, address: DatasetAddress, listing: ImageListin
 
 def _drop_links(project_id: str, address: DatasetAddress, listing: ImageListing) -> list[GridLink]:
     shown = {
-        "class": f"the class “{address.class_name}”",
-        "search": f"the search “{address.search}”",
-        "subset": f"the subset {SUBSET_TITLES.get(address.subset or '', '')}",
+        "class": f"class filter “{address.class_name}”",
+        "search": f"search filter “{address.search}”",
+        "subset": f"subset filter “{SUBSET_TITLES.get(address.subset or '', '')}”",
     }
     links = []
     for item in listing.relaxed:
@@ -238,10 +243,11 @@ def _drop_links(project_id: str, address: DatasetAddress, listing: ImageListing)
             continue
         without = address.model_copy(update={**dict.fromkeys(_FIELD_OF[item.name]), "page": 1})
         noun = "image" if item.num_items == 1 else "images"
-        links.append(grid_link(project_id, without, f"Remove {shown[item.name]} ({item.num_items:,} {noun})"))
+        text = f"Remove the {shown[item.name]} (shows {item.num_items:,} {noun})"
+        links.append(grid_link(project_id, without, text))
     if listing.relaxed and not links:
         plain = DatasetAddress(split=address.split, view=address.view, sort=address.sort)
-        links.append(grid_link(project_id, plain, f"Remove all filters ({listing.num_all:,} images)"))
+        links.append(grid_link(project_id, plain, f"Remove all filters (shows {listing.num_all:,} images)"))
     return links
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.api.pages.import_choices import Choices, OptionChange, list_changes, make_choices
-from app.api.pages.problem_groups import Problems, describe_problems
+from app.api.pages.problem_groups import Problems, describe_problems, name_lost
 from app.api.pages.subsets import SUBSET_TITLES
 from app.api.templating import Fragment
 from app.schemas.datasets import ImportCheck
@@ -149,7 +149,8 @@ def _advise(report: ImportReport) -> str:
     if report.loss_level == "most":
         lost = "images would be lost" if report.num_lost >= report.num_unused_entries else "entries cannot be used"
         return f"Most {lost}. Fix the problems below, then preview again."
-    return "Each of them is listed below with the reason." if report.num_lost or report.num_unused_entries else ""
+    lost = name_lost(report.num_lost, report.num_unused_entries)
+    return f"The reasons are below; the CSV file names every {lost}." if lost else ""
 
 
 def _make_preview(preview: ClassPreview, report: ImportReport, check_url: str) -> PreviewRow:

@@ -241,14 +241,14 @@ def _draw_cloud(points: ValuePoints, title: str) -> Chart:
     low, high = min(numbers), max(numbers)
     return Chart(
         id="value-cloud",
-        title=f"{title}: ground truth and prediction",
+        title=f"{title}: true value and prediction",
         type="scatter",
         series=(
             Series("images", pairs, colour=0),
             Series("exact", ((low, low), (high, high)), colour=7, is_dashed=True),
         ),
-        summary=f"{count(len(pairs), 'image')} by ground truth and prediction. Exact predictions are on the diagonal.",
-        x_title="Ground truth",
+        summary=f"{count(len(pairs), 'image')} by true value and prediction. Exact predictions are on the diagonal.",
+        x_title="True value",
         y_title="Prediction",
     )
 
@@ -257,7 +257,7 @@ def _draw_residuals(residuals: dict[str, Any], title: str) -> Chart:
     bins = residuals["bins"]
     return Chart(
         id="value-residuals",
-        title=f"{title}: errors (prediction minus ground truth)",
+        title=f"{title}: errors (prediction minus true value)",
         type="bar",
         series=(Series("Images", values=tuple(float(item["count"]) for item in bins), colour=0),),
         labels=tuple(format_number((item["lower"] + item["upper"]) / 2) for item in bins),

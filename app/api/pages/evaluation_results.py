@@ -218,7 +218,7 @@ def _list_orders(listing: ResultListing) -> list[Option]:
         orders += [Option("-confidence", "Most confident first"), Option("confidence", "Least confident first")]
     if listing.has_error and listing.can_filter_correct:
         orders += [Option("-error", "Largest loss first")]
-    return [*orders, Option("filename", "File name")]
+    return [*orders, Option("filename", "Path (A to Z)")]
 
 
 def _list_active(url: str, address: EvaluationAddress) -> list[ActiveFilter]:

@@ -27,7 +27,8 @@ _CHOICE_KINDS = frozenset(
         "several_classes",
         "too_large",
     }
-    | {"low_contrast", "missing_file", "no_annotation", "not_in_table", "one_hot_row", "pixel_scale", "unknown_subset"}
+    | {"low_contrast", "missing_file", "no_annotation", "not_in_table", "one_class", "one_hot_row", "pixel_scale"}
+    | {"unknown_subset"}
 )
 _CLASS_KINDS = frozenset(
     {"class_not_in_train", "class_twins", "date_classes", "doubtful_class", "few_images", "nested_twin"}
@@ -88,6 +89,11 @@ def describe_problems(
         all_url=all_url,
         all_title=f"Save all {num_problems:,} {noun}s as CSV" if num_problems > 1 else f"Save the {noun} as CSV",
     )
+
+
+def name_lost(num_lost: int, num_unused_entries: int) -> str:
+    """Return what the table of all problems names one by one, "image" or "entry"; the page shows only examples."""
+    return " and every ".join([*(["image"] if num_lost else []), *(["entry"] if num_unused_entries else [])])
 
 
 def _group_of(problems: Sequence[ImportProblem], num_problems: int) -> ProblemGroup:

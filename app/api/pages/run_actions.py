@@ -72,12 +72,19 @@ _CANCEL_LOSES = (
     "The run stops and the experiment does not count as completed. You can resume from the last saved checkpoint, "
     "which may be a few epochs back."
 )
-_LEAVE_LOSES = "The run is removed from the queue. Choose Train to queue it again."
+_NOTHING_TO_KEEP = "No epoch is finished yet, so there is no best checkpoint to keep."
+_RESUME_EARLY = "You can resume from the last saved checkpoint."
+# A cancelled run without any checkpoint saves one after the batch that it is at; while it prepares there is none.
+_RESUME_EARLIEST = "You can resume only if at least one batch was trained."
+_LEAVE_LOSES = "The run is removed from the queue. Choose {} to queue it again."
 
 
 @dataclass(frozen=True)
 class ActionView:
-    """A button, or with `url` a link, or with `dialog` what opens one. `reason`: why not now."""
+    """A button, or with `url` a link, or with `dialog` what opens one. `reason`: why not now.
+
+    `later_help` and `later_confirm` take the place of the others as soon as there is a best checkpoint.
+    """
 
     id: RunAction
     label: str
@@ -88,6 +95,8 @@ class ActionView:
     asked_label: str = ""
     is_asked: bool = False
     waits_for_checkpoint: bool = False
+    later_help: str = ""
+    later_confirm: str = ""
     url: str = ""
     dialog: str = ""
     attrs: dict[str, str | bool] = field(default_factory=dict)
@@ -103,7 +112,14 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     experiment, asked = results.experiment, results.figures.asked
     label, help_text = _LABELS[action], _HELP[action]
     if action == "cancel" and experiment.status == "pending":
-        label, help_text = "Remove from queue", "The run will not start. You can queue it again with Train."
+        label, help_text = (
+            "Remove from queue",
+            f"The run will not start. You can queue it again with {_name_start(results)}.",
+        )
+    later_help = later_confirm = ""
+    if action == "cancel" and _is_before_first_epoch(results):
+        later_help, later_confirm = help_text, _CANCEL_LOSES
+        help_text = f"Stops now. {_say_early_end(results)}"
     if action == "more":
         label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
     return ActionView(
@@ -116,10 +132,26 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
         asked_label=_ASKED.get(action, ""),
         is_asked=asked == action,
         waits_for_checkpoint=action == "stop_keep" and asked is None and action in results.reasons,
+        later_help=later_help,
+        later_confirm=later_confirm,
         url=_find_url(results, action),
         dialog="run-fork-dialog" if action == "fork" else "",
         attrs=_request(results, action),
     )
+
+
+def _name_start(results: TrainingResults) -> str:
+    """Return the button that queues the run again after it left the queue; only a resumed run has a checkpoint then."""
+    return "Resume" if "last" in results.checkpoints else "Train"
+
+
+def _is_before_first_epoch(results: TrainingResults) -> bool:
+    return results.experiment.status == "training" and "best" not in results.checkpoints
+
+
+def _say_early_end(results: TrainingResults) -> str:
+    """Return what a run that is cancelled before the end of its first epoch leaves."""
+    return f"{_NOTHING_TO_KEEP} {_RESUME_EARLY if 'last' in results.checkpoints else _RESUME_EARLIEST}"
 
 
 def _find_url(results: TrainingResults, action: RunAction) -> str:
@@ -151,7 +183,10 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
         }
     if action == "cancel":
         is_waiting = experiment.status == "pending"
-        attrs["hx-confirm"] = _LEAVE_LOSES if is_waiting else _CANCEL_LOSES
+        loses = _CANCEL_LOSES
+        if _is_before_first_epoch(results):
+            loses = f"The run stops and the experiment does not count as completed. {_say_early_end(results)}"
+        attrs["hx-confirm"] = _LEAVE_LOSES.format(_name_start(results)) if is_waiting else loses
         attrs["data-confirm-title"] = "Remove the run from the queue?" if is_waiting else "Cancel the run?"
         attrs["data-confirm-action"] = "Remove from queue" if is_waiting else "Cancel run"
         if not is_waiting:

@@ -102,7 +102,7 @@ def _device_facts(resolved: dict[str, Any]) -> list[tuple[str, str]]:
     facts = []
     hardware, model = resolved.get("hardware") or {}, resolved.get("model") or {}
     if resolved.get("effective_batch"):
-        facts.append(("Effective batch", f"{resolved['effective_batch']} images per step"))
+        facts.append(("Images per update", str(resolved["effective_batch"])))
     if hardware.get("devices"):
         facts.append(("Device", ", ".join(hardware["devices"])))
     if model.get("parameters_total"):

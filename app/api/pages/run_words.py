@@ -9,18 +9,20 @@ from app import durations
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import title_of
 from app.schemas.common import parse_time
-from app.schemas.experiments import ExperimentRecord, RunRecord
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord, ExperimentStatus, RunRecord
 from app.schemas.tasks import MetricSpec
 
 PHASES = {"init": "Preparing", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
+# Of a paused run, and of one that is queued again after a pause, epochs are to come.
+UNFINISHED: frozenset[ExperimentStatus] = ACTIVE_EXPERIMENT_STATUSES | {"paused"}
 _LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 _ADVICE = {
-    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with the same effective batch size. "
+    "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with as many images per update. "
     "Or use a smaller batch size with a larger batch multiplier, a smaller image size or a smaller model, or close "
     "other programs.",
     "Killed": "Resume the run: it continues with the same settings and gives the same weights. To prevent this, "
     "find out what killed it: another user, a batch system or a container limit.",
-    "DiskFull": "Free up disk space, then resume the run from where it stopped.",
+    "DiskFull": "Then resume the run: it continues from the last checkpoint.",
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
     "ImageReadError": "Repair or remove the images named in the log, then import the dataset again.",
@@ -34,9 +36,14 @@ _ADVICE_TO_BEGIN = {
     "or close other programs. Then train again.",
     "Killed": "Train again. To prevent this, find out what killed it: another user, a batch system or a container "
     "limit.",
-    "DiskFull": "Free up disk space, then train again.",
+    "DiskFull": "Then train again: there is no checkpoint to resume from.",
+}
+_ADVICE_WITHOUT_LOG = {
+    "ImageReadError": "Repair or remove the images that cannot be read, then import the dataset again.",
+    "Silent": "Try again.",
 }
 _OTHERWISE = "See the end of the log. Fix the cause or change the settings, then train again."
+_OTHERWISE_WITHOUT_LOG = "Fix the cause or change the settings, then train again. The run ended before it wrote a log."
 _CAN_RESUME = "Resume continues from the last checkpoint. Restart trains again from scratch."
 _MUST_BEGIN_ANEW = "It has no checkpoint yet. Restart to train again from scratch."
 
@@ -74,6 +81,11 @@ def show_best(best_metric: Mapping[str, float]) -> str:
     for name, value in best_metric.items():
         return f"{name_subset(name, name_metric(name))} {format_number(value)}"
     return ""
+
+
+def add_so_far(best: str, status: ExperimentStatus) -> str:
+    """Return the best result of an experiment, with "so far" where its run is not at its end."""
+    return f"{best} so far" if best and status in UNFINISHED else best
 
 
 def show_duration(duration_s: float | None) -> str:
@@ -125,7 +137,9 @@ def compare_with_forecast(took_s: float, forecast_s: float) -> str:
     return f"{text}. The run took {abs(ratio - 1.0):.0%} {'longer' if ratio > 1.0 else 'less'}."
 
 
-def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: bool) -> tuple[str, str]:
+def explain_end(
+    record: ExperimentRecord, run: RunRecord | None, can_resume: bool, has_log: bool = True
+) -> tuple[str, str]:
     """Return what happened to a run that did not complete, and what to do about it."""
     error = record.error
     if record.status == "cancelled":
@@ -140,4 +154,6 @@ def explain_end(record: ExperimentRecord, run: RunRecord | None, can_resume: boo
             _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW,
         )
     advice = _ADVICE if can_resume else _ADVICE | _ADVICE_TO_BEGIN
+    if not has_log:
+        return error.message, (advice | _ADVICE_WITHOUT_LOG).get(error.type, _OTHERWISE_WITHOUT_LOG)
     return error.message, advice.get(error.type, _OTHERWISE)

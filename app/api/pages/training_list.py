@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from app.api.pages.evaluation_figures import format_number
 from app.api.pages.forms import Option
-from app.api.pages.run_words import name_subset, show_duration, show_size
+from app.api.pages.run_words import add_so_far, name_subset, show_duration, show_size
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
 from app.plurals import count
@@ -161,16 +161,20 @@ def _item(row: ExperimentRow, rows: ExperimentRows, page_url: str) -> Experiment
         url=f"{page_url}?{encode_query(selected)}",
         status=record.status,
         is_selected=record.id == rows.query.experiment,
-        metric_text=""
-        if row.metric is None
-        else f"{name_subset(next(iter(record.best_metric), ''), row.metric_title or rows.metric.title)} "
-        f"{format_number(row.metric)}",
+        metric_text=_describe_metric(row, rows),
         created=describe_moment(record.created_at),
         queue_text="" if row.queue_position is None else f"Position {row.queue_position} in the queue",
         progress_text=_describe_progress(row) if record.status == "training" else "",
         epochs_done=row.epochs_done,
         epochs=row.epochs,
     )
+
+
+def _describe_metric(row: ExperimentRow, rows: ExperimentRows) -> str:
+    if row.metric is None:
+        return ""
+    title = name_subset(next(iter(row.record.best_metric), ""), row.metric_title or rows.metric.title)
+    return add_so_far(f"{title} {format_number(row.metric)}", row.record.status)
 
 
 def _describe_progress(row: ExperimentRow) -> str:

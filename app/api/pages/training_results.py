@@ -157,7 +157,10 @@ def results_view(results: TrainingResults) -> ResultsView:
     experiment, run = results.experiment, results.run
     titles = titles_of(results.metrics)
     is_ended = experiment.status in {"failed", "interrupted", "cancelled", "paused"}
-    explanation, advice = explain_end(experiment, run, "resume" not in results.reasons) if is_ended else ("", "")
+    explanation, advice = "", ""
+    if is_ended:
+        can_resume = "resume" not in results.reasons
+        explanation, advice = explain_end(experiment, run, can_resume, results.log_bytes > 0)
     has_curve = run is not None and (bool(results.epochs) or experiment.status == "training")
     query = f"experiment={experiment.id}"
     return ResultsView(
@@ -178,9 +181,7 @@ def results_view(results: TrainingResults) -> ResultsView:
         facts=_list_facts(results),
         metrics=show_metrics(experiment.final_metrics, titles),
         best_metrics=show_metrics(results.best_metric, titles),
-        checkpoints=tuple(
-            (name, f"epoch {info.epoch}", show_size(info.size_mb)) for name, info in results.checkpoints.items()
-        ),
+        checkpoints=tuple((name, info.moment, show_size(info.size_mb)) for name, info in results.checkpoints.items()),
         copies=_explain_copies(results.num_val_copies),
         recoveries=tuple(f"In epoch {item.epoch}: {item.message}" for item in run.recoveries) if run else (),
         skipped_title=_title_skipped(run),
@@ -263,9 +264,7 @@ def _fork_form(results: TrainingResults) -> ForkForm:
     return ForkForm(
         url=f"/api/training/{results.project_id}/experiments/{experiment.id}/fork",
         name=add_suffix(experiment.name, " fork"),
-        checkpoints=tuple(
-            Option(name, f"{names[name]}, epoch {info.epoch}") for name, info in results.checkpoints.items()
-        ),
+        checkpoints=tuple(Option(name, f"{names[name]}, {info.moment}") for name, info in results.checkpoints.items()),
         fields=tuple(dataclasses.replace(item, default=item.value) for item in fields if item.name in chosen),
     )
 

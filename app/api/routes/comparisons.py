@@ -23,4 +23,8 @@ def compare_experiments(
 ) -> Response:
     """Curves, settings that differ, metrics with intervals, a paired test, and images that only one gets right."""
     comparison = studio.comparisons.compare(pid, query)
-    return present(request, comparison, lambda: comparison_fragment(pid, query, comparison))
+    return present(
+        request,
+        comparison,
+        lambda: comparison_fragment(pid, query, comparison, studio.comparisons.name_starts(pid, query.experiments)),
+    )

@@ -113,8 +113,6 @@ def _record_end(observer: JobObserver, job: JobRecord) -> None:
 
 def _describe(error: Exception) -> ErrorInfo:
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        message = (
-            "The disk is full, so the result of the job was not saved. Free up disk space and start the job again."
-        )
+        message = "The disk is full, so the result of the job was not saved. Free up disk space and try again."
         return ErrorInfo(type="DiskFull", message=message)
     return ErrorInfo(type=type(error).__name__, message=f"The result of the job could not be saved: {error}")

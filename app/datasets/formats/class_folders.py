@@ -23,6 +23,7 @@ _DATE = re.compile(r"(19|20)\d\d[-_. ]?(0?[1-9]|1[0-2])[-_. ]?(0?[1-9]|[12]\d|3[
 # Cameras and phones name their folders by a number: 100CANON, 101_PANA, 202401__.
 _CAMERA = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}|20\d{4}__")
 _BATCH = re.compile(r"(batch|day|session|week|run|shoot|part|upload|import|export)[-_. ]?\d+", re.IGNORECASE)
+_PATTERNS_OF_NO_CLASS = (_DATE, _BATCH, _CAMERA)
 # Where people keep what has no class yet.
 _UNSORTED = frozenset(
     {"unlabeled", "unlabelled", "unsorted", "unclassified", "unannotated", "to_sort", "todo", "new folder"}
@@ -86,6 +87,12 @@ class FoundClasses:
     folders: Sequence[ClassFolder]
     unread: Sequence[UnreadFiles]
     notes: tuple[str, ...] = ()
+
+
+def may_name_class(raw_name: str) -> bool:
+    """Say whether a folder may be called after what its images show: not `images`, `train`, `unsorted` or a date."""
+    is_technical = raw_name.casefold() in NOT_CLASSES | _UNSORTED or find_subset(raw_name) is not None
+    return not is_technical and not any(pattern.fullmatch(raw_name) for pattern in _PATTERNS_OF_NO_CLASS)
 
 
 def find_class_folders(
@@ -297,8 +304,7 @@ def _warn_of_holders(folders: Sequence[ClassFolder], problems: ProblemList, mapp
 def _warn_of_dates(top: Folder, folders: Sequence[ClassFolder], problems: ProblemList) -> None:
     """Warn where all classes are dates, numbered batches or folders of a camera: no names of what pictures show."""
     names = [item.raw_class for item in folders if item.folder.num_images]
-    patterns = (_DATE, _BATCH, _CAMERA)
-    if len(names) > 1 and all(any(pattern.fullmatch(name) for pattern in patterns) for name in names):
+    if len(names) > 1 and all(any(pattern.fullmatch(name) for pattern in _PATTERNS_OF_NO_CLASS) for name in names):
         message = f"All classes are named like dates, batches or folders of a camera: {', '.join(names[:5])}."
         problems.warn(top.title, message, f"{_USE_CLASS_FOLDERS}, if these are not your classes.", kind="date_classes")
 

@@ -5,9 +5,12 @@ Only where the labels of the document are names of folders, so that both could b
 
 from __future__ import annotations
 
+from collections.abc import Container
+from pathlib import Path
 from typing import NamedTuple
 
-from app.datasets.formats.base import FoundImage, Scan, clean_text
+from app.datasets.formats.base import Scan, clean_text
+from app.datasets.formats.class_folders import may_name_class
 from app.datasets.formats.tree import SourceTree
 from app.datasets.table import Label
 
@@ -34,13 +37,18 @@ def find_disagreement(scan: Scan, tree: SourceTree) -> Disagreement | None:
     folders = {folder.last_name.casefold() for folder in tree.top.iterate() if folder.num_images}
     if not scan.read_documents or len(folders) < 2 or not labels <= folders:
         return None
-    images = [image for image in scan.images if image.path.parent != tree.top.path]
+    holders = {folder.path.parent for folder in tree.top.iterate() if folder.last_name.casefold() in labels}
+    class_of = {
+        folder: _find_class_of(folder, holders, labels) for folder in {image.path.parent for image in scan.images}
+    }
+    found = [(image, class_of[image.path.parent]) for image in scan.images]
+    named = [(image, name) for image, name in found if name is not None]
     num_other = sum(
-        isinstance(annotation, Label) and annotation.class_name.casefold() != _folder_of(image)
-        for image in images
+        isinstance(annotation, Label) and annotation.class_name.casefold() != name
+        for image, name in named
         for annotation in image.annotations[:1]
     )
-    return Disagreement(clean_text(scan.read_documents[0]), num_other, len(images)) if num_other else None
+    return Disagreement(clean_text(scan.read_documents[0]), num_other, len(named)) if num_other else None
 
 
 def may_be_a_part(scan: Scan, tree: SourceTree) -> bool:
@@ -56,5 +64,12 @@ def is_other_part(scan: Scan, folders: Scan) -> bool:
     return len(folders.images) > len(named) and named.isdisjoint(image.path for image in folders.images)
 
 
-def _folder_of(image: FoundImage) -> str:
-    return image.path.parent.name.casefold()
+def _find_class_of(folder: Path, holders: Container[Path], labels: Container[str]) -> str | None:
+    """Return the class that a folder or one around it names, None where they only hold images, as `images` does.
+
+    That is the innermost one called like a label, or else one that stands beside such a folder (is in `holders`).
+    """
+    candidates = [place.name for place in (folder, *folder.parents) if place.parent in holders]
+    known = next((name for name in candidates if name.casefold() in labels), None)
+    name = known or next((name for name in candidates if may_name_class(name)), None)
+    return name.casefold() if name is not None else None

@@ -33,12 +33,13 @@ def drop_empty_classes(
         if counts[name] == 0:
             message = f"The class {name!r} has no readable image and is left out."
             problems.warn(name, message, "Add images of this class.", kind="empty")
-        elif counts[name] == 1:
+        elif counts[name] == 1 and len(kept) > 1:  # of a single class there is more to say than that
             message = f"The class {name!r} has only one image, so none is left for validation or test."
             problems.warn(name, message, "Add images, or merge classes.", kind="few_images")
     if len(kept) == 1:
         message = "There is only one class, so there is nothing to tell apart."
-        problems.warn(kept[0], message, "Add images of another class.", kind="few_images")
+        fix = "Choose a folder or an annotation file with at least two classes, or add images of another class."
+        problems.warn(kept[0], message, fix, kind="one_class")
     return kept, {name: Label(index, name) for index, name in enumerate(kept)}
 
 

@@ -60,6 +60,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "no_annotation": ProblemKind("Images without an annotation"),
         "not_in_table": ProblemKind("Images missing from the annotation files"),
         "other_folder": ProblemKind("Labels that differ from the names of the folders"),
+        "one_class": ProblemKind("Only one class"),
         "one_hot_row": ProblemKind("Rows with no class or several classes"),
         "pixel_scale": ProblemKind("Floating-point images with different value ranges"),
         "repeated_row": ProblemKind("Images that have more than one entry"),

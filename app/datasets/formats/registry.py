@@ -11,13 +11,12 @@ from types import MappingProxyType
 from typing import cast
 
 import app.datasets.formats
-from app.datasets.formats.base import ImportFormat, SourceError, clean_text, shorten
+from app.datasets.formats.accounting import list_file_names
+from app.datasets.formats.base import ImportFormat, SourceError, shorten
 from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.work import Work
 from app.plurals import count
-
-_MAX_NAMED = 5
 
 
 def index_formats(formats: Iterable[ImportFormat]) -> Mapping[str, ImportFormat]:
@@ -64,8 +63,8 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
     layout = find_tool_layout(tree)
     if layout is not None:
         return SourceError(layout.message, layout.fix)
-    names = [clean_text(name) for folder in top.iterate() for name in (folder.join(file) for file in folder.others)]
-    first = ", ".join(sorted(names, key=lambda name: (name.count("/"), name))[:_MAX_NAMED])
+    names = [folder.join(file) for folder in top.iterate() for file in folder.others]
+    first = list_file_names(names)
     if not top.num_below and first:
         msg = f"There is no image file in the folder, only {count(len(names), 'other file')}: {first}."
         return SourceError(

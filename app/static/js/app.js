@@ -87,11 +87,21 @@ window.Studio = window.Studio || {};
     const isByValue = ["VALIDATION_ERROR", "CONFLICT"].includes(problem.code) && problem.details.length > 0;
     return isByValue ? { ...problem, message: "Please correct:" } : problem;
   };
-  /* Whole sentences are shown as they are; the name of a field, as programs know it, goes only before other messages. */
+  /* One refused value. A whole sentence is shown as it is, unless the page has a `label` for it. Before other messages,
+     and before those about a part of a setting, such as train.0.p, which they do not name, goes what they are about: as
+     the page calls it, else as programs know it. */
+  const labelAt = (path) => {
+    const field = document.querySelector(`[name="${CSS.escape(path)}"]:not([type=hidden])`);
+    return field && Studio.labelOf(field);
+  };
+  const detailText = ({ field, message }, label = "") => {
+    if (!label && message.endsWith(".") && !/[.[]/.test(field)) return message;
+    return `${label || labelAt(field) || field}: ${message}`;
+  };
   const problemText = ({ message, details }) => {
-    if (!details.length) return message;
-    if (details.every((item) => item.message.endsWith("."))) return details.map((item) => item.message).join(" ");
-    return `${message} ${details.map((item) => `${item.field}: ${item.message}`).join(" ")}`;
+    const told = details.map((item) => detailText(item)).join(" ");
+    if (details.length && details.every((item) => item.message.endsWith("."))) return told;
+    return told ? `${message} ${told}` : message;
   };
 
   /* After a success: data-success-toast, -event, -go, -reload; a dialog closes unless data-success-keep-open. */
@@ -214,5 +224,5 @@ window.Studio = window.Studio || {};
   setInterval(showAges, 20000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) showAges(); });
 
-  Object.assign(Studio, { toast, keepToast, readProblem, problemText, followSuccess, ask });
+  Object.assign(Studio, { toast, keepToast, readProblem, detailText, problemText, followSuccess, ask });
 })();

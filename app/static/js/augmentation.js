@@ -158,9 +158,11 @@
   const showRefusal = (problem) => {
     const own = { entries: "augmentations.train", val: "augmentations.val" };
     const places = { image_size: "hyperparameters.image_size", resize_mode: "hyperparameters.resize_mode" };
-    for (const { field: path, message } of Array.isArray(problem.details) ? problem.details : []) {
+    const details = (Array.isArray(problem.details) ? problem.details : []).map(({ field: path, message }) => {
       const [first, ...rest] = path.split(".");
-      const name = [places[first] || own[first] || first, ...rest].join(".");
+      return { field: [places[first] || own[first] || first, ...rest].join("."), message };
+    });
+    for (const { field: name, message } of details) {
       const field = form().querySelector(`[name="${CSS.escape(name)}"]:not([type=hidden])`);
       const text = field?.closest(".field")?.querySelector(".field__error");
       if (!text) continue;
@@ -168,7 +170,7 @@
       Object.assign(text, { textContent: message, hidden: false });
       for (let part = field.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
     }
-    status(`No preview. ${Studio.problemText({ message: problem.message, details: Array.isArray(problem.details) ? problem.details : [] })}`);
+    status(`No preview. ${Studio.problemText({ message: problem.message, details })}`);
   };
   const draw = async () => {
     const number = asked += 1;

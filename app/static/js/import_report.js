@@ -186,12 +186,12 @@
     if (isChecking) return;
     if (event.detail.xhr.status) forget(false); else follow();
   });
-  /* A preview that this page itself replaced no longer exists: its late answer is neither shown nor complained about. */
+  /* The late answer of a preview that this page replaced, or is replacing, is neither shown nor complained about:
+     it would be imported with options that are no longer those of the form. */
   document.addEventListener("htmx:beforeSwap", (event) => {
     const path = event.detail.pathInfo?.requestPath ?? "";
     if (event.detail.requestConfig?.verb !== "get" || !/\/import\/check\/[^/]+$/.test(path)) return;
-    const isFailed = event.detail.xhr.status >= 400;
-    if (report().dataset.checkUrl === path && !(isChecking && isFailed)) return;
+    if (report().dataset.checkUrl === path && !isChecking) return;
     event.detail.shouldSwap = false;
     event.stopPropagation();
   }, true);

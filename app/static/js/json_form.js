@@ -8,14 +8,17 @@
   const wantsFragment = (element) => element.hasAttribute("hx-target");
 
   const toNumber = (text) => (text.trim() === "" ? null : Number(text));
-  const toList = (text, convert) => text.split(/[\s,;]+/).filter(Boolean).map(convert);
+  /* With or without brackets, as lists stand in messages and in JSON. */
+  const toList = (text, convert) => text.replace(/^\s*\[|\]\s*$/g, "").split(/[\s,;]+/).filter(Boolean).map(convert);
+  /* What is not a number is sent as it was typed, so that the refusal can name it. */
+  const toNumberOrText = (text) => (Number.isFinite(Number(text)) ? Number(text) : text);
   const CONVERT = {
     text: (text) => text,
     number: toNumber,
     int: toNumber,
     bool: (text) => text === "true",
     list: (text) => toList(text, String),
-    "list:number": (text) => toList(text, Number),
+    "list:number": (text) => toList(text, toNumberOrText),
     json: (text) => (text.trim() === "" ? null : JSON.parse(text)),
     "null-if-empty": (text) => (text.trim() === "" ? null : text),
   };
@@ -24,10 +27,11 @@
     const isNumber = field.type === "number" || field.type === "range";
     return CONVERT[field.dataset.type || (isNumber ? "number" : "text")](field.value);
   };
+  const isOneOfSeveral = (field) => field.type === "radio" || (field.type === "checkbox" && field.name.endsWith("[]"));
   const isSent = (field) => {
     if (!field.name || field.disabled || field.closest("fieldset[disabled]")) return false;
     if (["submit", "button", "reset", "file", "image"].includes(field.type)) return false;
-    if (field.type === "radio" || (field.type === "checkbox" && field.name.endsWith("[]"))) return field.checked;
+    if (isOneOfSeveral(field)) return field.checked;
     return !(field.dataset.empty === "omit" && field.value.trim() === "");
   };
   const put = (data, path, value) => {
@@ -67,14 +71,21 @@
     const keys = path.split(".");
     for (let length = keys.length; length > 0; length -= 1) {
       const name = CSS.escape(keys.slice(0, length).join("."));
-      const field = form.querySelector(`[name="${name}"]:not([type=hidden]), [name="${name}[]"]:not([type=hidden])`);
-      if (field) return field;
+      const fields = [...form.querySelectorAll(`[name="${name}"]:not([type=hidden]), [name="${name}[]"]:not([type=hidden])`)];
+      /* The first of a group may be one that cannot be chosen, and a disabled one takes no focus. */
+      if (fields.length) return fields.find((field) => !field.disabled) || fields[0];
     }
     return null;
   };
+  /* Boxes and radio buttons with one name are one question: their label and error are those of the group around them. */
+  const groupOf = (field) => (isOneOfSeveral(field) ? field.closest('fieldset, [role="group"]') : null);
+  const errorOf = (field) => {
+    const group = groupOf(field);
+    return group ? group.querySelector(":scope > .field__error") : field.closest(".field")?.querySelector(".field__error");
+  };
   const clearError = (field) => {
     field.removeAttribute("aria-invalid");
-    const text = field.closest(".field")?.querySelector(".field__error");
+    const text = errorOf(field);
     if (text) { text.textContent = ""; text.hidden = true; }
   };
   /* What was corrected leaves the summary too, which goes with its last line. */
@@ -93,13 +104,16 @@
   };
   const showOnField = (field, message) => {
     field.setAttribute("aria-invalid", "true");
-    const text = field.closest(".field")?.querySelector(".field__error");
+    const text = errorOf(field);
     if (!text) return false;
     text.textContent = message;
     text.hidden = false;
     return true;
   };
-  const labelOf = (field) => field.closest(".field")?.querySelector(".field__label")?.firstChild?.textContent.trim();
+  const labelOf = (field) => {
+    const place = groupOf(field) || field.closest(".field");
+    return place?.querySelector("legend, .field__label")?.firstChild?.textContent.trim();
+  };
   const showProblem = (form, problem, movesFocus = true) => {
     clearErrors(form);
     const summary = form.querySelector("[data-form-errors]");
@@ -107,10 +121,8 @@
     const lines = problem.details.map(({ field: path, message }) => {
       const field = findField(form, path);
       if (field && showOnField(field, message)) fields.push(field);
-      const label = field && labelOf(field);
-      /* A part inside of a setting, such as train.0.p, is not in the message. */
-      const isSentence = !label && !/[.[]/.test(path) && message.endsWith(".");
-      return { name: field ? field.name : "", text: isSentence ? message : `${label || path}: ${message}` };
+      const label = field ? labelOf(field) : "";
+      return { name: field ? field.name : "", text: Studio.detailText({ field: path, message }, label) };
     });
     if (summary) {
       const text = document.createElement("p");
@@ -201,5 +213,5 @@
     for (const field of marked) { clearError(field); forget(field); }
   });
 
-  Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
+  Object.assign(window.Studio, { isTyped, labelOf, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
 })();

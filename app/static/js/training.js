@@ -106,16 +106,19 @@
   let checked = 0;
   const showChecks = async () => {
     const box = document.getElementById("run-checks");
-    const now = box && form().checkValidity() && readNow(); /* what cannot be saved is told when it is saved */
-    if (!now) return;
+    if (!box) return;
     checked += 1;
     const number = checked;
+    /* What cannot be saved is told when it is saved; what was said of earlier values may be wrong now. */
+    const now = form().checkValidity() && readNow();
+    if (!now) { box.hidden = true; return; }
     const headers = { "Content-Type": "application/json", "HX-Request": "true" };
     const body = JSON.stringify({ changes: findChanges(now) });
     const answer = await fetch(`${root().dataset.api}/checks`, { method: "POST", headers, body }).catch(() => null);
     if (!answer?.ok) return;
     const text = await answer.text();
-    if (number !== checked || !box.isConnected || text.includes(" data-invalid>")) return;
+    if (number !== checked || !box.isConnected) return;
+    if (text.includes(" data-invalid>")) { box.hidden = true; return; }
     const hadFocus = box.contains(document.activeElement);
     const wasOpen = box.querySelector("details")?.open;
     htmx.swap(box, text, { swapStyle: "outerHTML" });
@@ -155,8 +158,9 @@
     const answer = await fetch("/api/weights", { method: "POST", body: data, headers: { Accept: "application/json" } }).catch(() => null);
     button.removeAttribute("aria-busy");
     const content = await answer?.json().catch(() => null);
+    const details = Array.isArray(content?.error?.details) ? content.error.details : [];
     if (answer?.ok) Studio.toast({ text: `Added ${content.data.file}` });
-    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ details: [], ...content.error }) : "The server is not responding. Nothing was added." });
+    else Studio.toast({ kind: "error", text: content?.error ? Studio.problemText({ ...content.error, details }) : "The server is not responding. Nothing was added." });
     askChecks(0);
   };
   document.addEventListener("click", (event) => {
@@ -320,7 +324,8 @@
     event.stopImmediatePropagation();
     trainAfterSave = false;
     const broken = [...form().elements].filter((field) => { try { return field.name && Studio.readValue(field) && false; } catch { return true; } });
-    const details = broken.map((field) => ({ field: field.name, message: "Enter one number, or a list such as [224, 192]." }));
+    const exampleOf = (field) => (field.defaultValue.startsWith("[") ? field.defaultValue : "[224, 192]");
+    const details = broken.map((field) => ({ field: field.name, message: `Enter one number, or a list such as ${exampleOf(field)}.` }));
     Studio.showProblem(form(), { message: "Please correct:", details });
     showRefusal();
   }, true);

@@ -119,6 +119,14 @@
     action.querySelector("button").removeAttribute("aria-disabled");
     action.querySelector(".reason").textContent = action.dataset.help;
   };
+  /* With the first best checkpoint, cancelling loses less than the button and its dialog have said. */
+  const sayLater = (action) => {
+    const button = action.querySelector("button");
+    action.dataset.help = action.dataset.laterHelp;
+    button.setAttribute("hx-confirm", action.dataset.laterConfirm);
+    delete action.dataset.laterHelp;
+    if (button.getAttribute("aria-disabled") !== "true") restore(action);
+  };
   const ASKED_FOR = { /* as in training_results.py */
     pause: ["It pauses after this batch.", "The run is pausing. Stop it when it is paused."],
     stop_keep: ["It stops after this batch.", "The run is stopping."],
@@ -181,6 +189,7 @@
       if (name !== "best") return;
       const waiting = find("[data-waits-for-checkpoint]");
       if (waiting) { delete waiting.dataset.waitsForCheckpoint; restore(waiting); }
+      for (const action of findRoot().querySelectorAll("[data-later-help]")) sayLater(action);
     },
     RUN_ASKED: ({ command }) => showAsked(command),
     EXPERIMENT_STATUS: () => refreshAll,

@@ -38,14 +38,14 @@ class ClassificationHyperparameters(Hyperparameters):
 
     loss: Literal["cross_entropy", "focal", "label_smoothing_cross_entropy"] = Field(
         "cross_entropy",
-        description="Loss function. focal gives more weight to difficult images.",
+        description="Loss function. Focal gives more weight to difficult images.",
         json_schema_extra=form_hint("Loss"),
     )
     label_smoothing: float = Field(
         0.1,
         ge=0.0,
         le=0.5,
-        description="Share of the label that is distributed over all classes (label_smoothing_cross_entropy).",
+        description="Share of each label that is distributed over all classes.",
         json_schema_extra=form_hint("Loss", {"loss": ("label_smoothing_cross_entropy",)}),
     )
     class_weights: Literal["none", "balanced"] = Field(
@@ -69,8 +69,8 @@ class ClassificationHyperparameters(Hyperparameters):
         "train_loss",
     ] = Field(
         "auto",
-        description="Metric used to choose the best epoch. auto: accuracy, or F1 (macro) if one "
-        "class has at least four times the training images of another. val_recall is also called balanced accuracy.",
+        description="Metric used to choose the best epoch. auto: accuracy, or F1 (macro) if one class has at least "
+        "four times the training images of another. Recall (macro) is also called balanced accuracy.",
         json_schema_extra=form_hint("Training"),
     )
     checkpoint_class: str = Field(
@@ -91,7 +91,7 @@ class ClassificationHyperparameters(Hyperparameters):
     @model_validator(mode="after")
     def _require_class(self) -> ClassificationHyperparameters:
         if self.checkpoint_metric == "val_class_recall" and not self.checkpoint_class:
-            msg = "Set checkpoint_class to the class whose recall should choose the best epoch."
+            msg = "Choose the checkpoint class: the class whose recall is used to choose the best epoch."
             raise ValueError(msg)
         return self
 
@@ -113,7 +113,7 @@ def find_metric_warning(metric: str, profile: SplitProfile) -> str:
     return (
         f"{_describe_imbalance(profile)} Always predicting {common!r} has an accuracy of about {share:.0f} % "
         f"on images like these, and the best checkpoint is chosen by accuracy. Choose F1 (macro) or recall (macro) "
-        f"as the checkpoint metric (val_f1, val_recall), or auto."
+        f"as the checkpoint metric, or auto."
     )
 
 

@@ -24,7 +24,11 @@ SYNONYMS = {
     "loss": "val_loss",
 }
 """Other names of the metrics of an epoch."""
-_IN_OWN_UNITS = frozenset({"val_mae", "val_mse", "val_rmse"})
+_IN_OWN_UNITS = {
+    "val_mae": "mean absolute error",
+    "val_mse": "mean squared error",
+    "val_rmse": "root mean squared error",
+}
 
 _NORMALIZE = AugmentationEntry(name="Normalize", params={"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)})
 
@@ -34,7 +38,7 @@ class RegressionHyperparameters(Hyperparameters):
 
     loss: Literal["mse", "l1", "smooth_l1"] = Field(
         "mse",
-        description="Loss function on standardised values. l1 and smooth_l1 are less sensitive to outliers.",
+        description="Loss function on standardised values. L1 and Smooth L1 are less sensitive to outliers.",
         json_schema_extra=form_hint("Loss"),
     )
     checkpoint_metric: Literal["auto", "val_mae", "val_mse", "val_rmse", "val_r2", "val_loss", "train_loss"] = Field(
@@ -69,9 +73,9 @@ def find_metric_warning(metric: str, profile: SplitProfile) -> str:
     if profile.num_values < 2 or metric not in _IN_OWN_UNITS:
         return ""
     return (
-        f"Each image has {profile.num_values} values, and {metric} averages them in their own units, so the "
-        f"value with the largest numbers dominates the choice of the best checkpoint. Choose val_loss or val_r2 as the "
-        f"checkpoint metric, or auto."
+        f"Each image has {profile.num_values} values, and the {_IN_OWN_UNITS[metric]} averages them in their own "
+        f"units, so the value with the largest numbers dominates the choice of the best checkpoint. Choose the "
+        f"validation loss or R² as the checkpoint metric, or auto."
     )
 
 

@@ -173,16 +173,36 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
 
 def test_the_fragment_is_what_the_page_holds() -> None:
     query = CompareQuery(experiments=[EID, OTHER_EID])
-    html = render_fragment(comparison_fragment(PID, query, compare_label()))
+    html = render_fragment(comparison_fragment(PID, query, compare_label(), {}))
     assert html.startswith('<div id="comparison"')
     assert MARKUP not in html
     for text in ("Which model is better", "hyperparameters.seed", "30 other settings", "0.750 to 0.850"):
         assert text in html
     page = show(build_result(Selection(PID, tuple(query.experiments), reference=EID), compare_label()))
     assert html.rstrip() in page
-    only = render_fragment(comparison_fragment(PID, query.model_copy(update={"only": EID}), compare_label()))
+    only = render_fragment(comparison_fragment(PID, query.model_copy(update={"only": EID}), compare_label(), {}))
     assert only.count('aria-current="true"') == 2  # the curve, and the images of one experiment
     assert f'only={EID}" hx-push-url="true" aria-current="true"' in only
+
+
+def test_a_fork_says_what_it_starts_from_by_name() -> None:
+    data = comparison()
+    gone = "exp-0000dead"
+    data["settings"] = [
+        {"key": "parent.experiment_id", "values": [None, EID]},
+        {"key": "parent.run_id", "values": ["run-0000dead", "run-00000001"]},
+        {"key": "parent.checkpoint", "values": [None, "last"]},
+        {"key": "parent.experiment_id", "values": [gone, EID]},
+    ]
+    names = {EID: MARKUP, "run-00000001": "run 2 of First"}
+    result = build_result(SELECTION, Comparison.model_validate(data), names)
+    assert [(row.title, row.values) for row in result.settings] == [
+        ("Starts from experiment", ("none", MARKUP)),
+        ("Starts from run", ("run-0000dead", "run 2 of First")),
+        ("Starts from checkpoint", ("none", "last")),
+        ("Starts from experiment", (gone, MARKUP)),
+    ]
+    assert MARKUP not in show(result)
 
 
 def test_without_evaluations_it_says_where_to_evaluate() -> None:
@@ -217,6 +237,33 @@ def test_completed_experiments_come_first_and_untrained_ones_last() -> None:
     records.append(record("exp-00000009", status="created", current_run_id=None))
     choices = list_choices(SELECTION, records)
     assert [choice.id[-1] for choice in choices] == ["2", "0", "1", "9"]
+
+
+@pytest.mark.parametrize("status", ["training", "paused", "pending", "completed", "failed", "cancelled", "interrupted"])
+def test_the_best_result_of_an_unfinished_run_is_so_far(status: str) -> None:
+    (choice,) = list_choices(SELECTION, [record(EID, status=status, best_metric={"val_accuracy": 0.5})])
+    is_unfinished = status in {"training", "paused", "pending"}
+    assert choice.detail == "Validation accuracy 0.500" + (" so far" if is_unfinished else "")
+    (choice,) = list_choices(SELECTION, [record(EID, status=status, best_metric={})])
+    assert "so far" not in choice.detail
+    page = compare_label()
+    sides = [side.model_copy(update={"status": status}) for side in page.experiments]
+    chart = build_result(SELECTION, page.model_copy(update={"experiments": sides})).chart
+    assert chart is not None
+    assert ("is at 0.200 so far" in chart.summary) is is_unfinished
+    assert ("ends at 0.200" in chart.summary) is not is_unfinished
+
+
+@pytest.mark.parametrize(
+    ("truth", "title"),
+    [({"class_name": "cat"}, "True class"), ([1.5], "True value"), ([1.5, 2], "True values"), ("x", "Annotation")],
+)
+def test_an_image_names_its_annotation_as_other_pages_do(truth: Any, title: str) -> None:
+    page = compare_label()
+    items = [item.model_copy(update={"ground_truth": truth}) for item in page.images.items]
+    assert len(items) == 1
+    page = page.model_copy(update={"images": page.images.model_copy(update={"items": items})})
+    assert f"<p>{title}: <strong>" in show(build_result(SELECTION, page))
 
 
 def test_an_address_that_chooses_nothing_takes_the_two_trained_last() -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,9 +14,12 @@ from PIL import Image
 
 from app.api.pages.dataset_clearing import clear_form_fragment
 from app.api.pages.dataset_content import title_of
+from app.api.pages.dataset_grid import image_grid_fragment
+from app.api.pages.dataset_query import DatasetAddress
 from app.api.templating import render_fragment
 from app.core.dataset_pages import describe_formats
-from app.schemas.dataset_pages import DatasetRemoval
+from app.schemas.dataset_pages import DatasetRemoval, ImageListing
+from app.schemas.tasks import AnnotationKind
 from tests.api.checking import check_import, check_import_html
 from tests.api.live import LiveServer
 
@@ -120,14 +124,54 @@ def test_subsets_of_a_split_can_be_browsed(client: httpx.Client, imported: str) 
     assert "120 images" in gone
 
 
+def test_images_are_sorted_by_path_and_the_list_says_so(client: httpx.Client, imported: str) -> None:
+    html = client.get(f"/projects/{imported}/dataset?view=list").text
+    names = [unescape(name) for name in re.findall(r"data-image-link>([^<]+)<", html)]
+    assert len(names) > 50
+    assert names == sorted(names)
+    assert all("/" in name for name in names)
+    assert "Path (A to Z)" in html
+    assert re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', html)[:3] == ["Path", "Class", "Size, px"]
+    assert "Annotations" not in html
+
+
+@pytest.mark.parametrize("kind", ["boxes", "rotated_boxes", "instances", "label", "values", "mask"])
+def test_the_list_counts_what_an_image_can_have_several_of(kind: AnnotationKind) -> None:
+    item = {"filename": "a.png", "width": 9, "height": 9, "annotation_count": 7, "class_name": None}
+    item |= {"split": [], "selected_split_value": None}
+    page: dict[str, Any] = {"items": [item], "page": 1, "page_size": 1, "total_items": 1, "total_pages": 1}
+    page["selected_split_name"] = None
+    listing = ImageListing.model_validate({"page": page, "num_all": 1, "split_names": [], "annotation_kind": kind})
+    address = DatasetAddress.model_validate({"view": "list"})
+    html = render_fragment(image_grid_fragment("proj-00000000", address, listing))
+    titles = {"boxes": "Boxes", "rotated_boxes": "Boxes", "instances": "Objects"}
+    assert re.findall(r'<th scope="col" class="is-number">([^<]+)</th>', html)[1:] == [
+        titles[name] for name in [kind] if name in titles
+    ]
+    assert ('<td class="is-number">7</td>' in html) is (kind in titles)
+
+
+def test_the_result_of_an_import_says_where_every_image_is_named(client: httpx.Client, source: Path) -> None:
+    task = client.get("/api/tasks").json()["data"]["tasks"][0]["id"]
+    project = client.post("/api/projects", json={"name": "Fresh", "task": task}).json()["data"]["id"]
+    started = client.post(f"/api/datasets/{project}/import/local", json={"source_path": str(source)}).json()
+    wait_for_job(client, started["data"]["job_id"])
+    html = client.get(f"/projects/{project}/dataset").text
+    assert "The reasons are under Statistics; the CSV file there names every image." in text_of(html)
+    table = client.get(f"/api/datasets/{project}/import/problems").text
+    assert "blue/broken.png" in table
+    assert f'href="/api/datasets/{project}/import/problems"' in html
+    client.delete(f"/api/projects/{project}")
+
+
 def test_nothing_found_says_which_filter_to_drop(client: httpx.Client, imported: str) -> None:
     html = text_of(client.get(f"/projects/{imported}/dataset?class=blue&search=red").text)
     assert "No images match" in html
-    assert "Remove the class “blue” (60 images)" in html
-    assert "Remove the search “red” (60 images)" in html
+    assert "Remove the class filter “blue” (shows 60 images)" in html
+    assert "Remove the search filter “red” (shows 60 images)" in html
     html = text_of(client.get(f"/projects/{imported}/dataset?class=green&search=zebra").text)
-    assert "Drop the" not in html
-    assert "Remove all filters (120 images)" in html
+    assert "Remove the" not in html
+    assert "Remove all filters (shows 120 images)" in html
 
 
 @pytest.mark.parametrize("query", ["page=99999", "page=2", "unknown=1", "subset=&class=&search=", "image=nobody.png"])

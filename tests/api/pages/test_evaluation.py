@@ -302,8 +302,8 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     write_value_results(server, project, experiment)
     html = read(client, project)
     assert 'id="value-cloud"' in html
-    assert "width: ground truth and prediction" in html
-    assert "weight: ground truth and prediction" in read(client, project, "?value=1")
+    assert "width: true value and prediction" in html
+    assert "weight: true value and prediction" in read(client, project, "?value=1")
     assert "Median absolute error 0.900" in html
     assert tiles(html)[:2] == ["i0_19.png", "i0_18.png"]
     assert "Confusion matrix" not in html

@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.api.pages.dataset_import import import_report_fragment
 from app.api.templating import render_fragment
+from app.datasets.formats.problem_kinds import KINDS
 from app.schemas.datasets import ImportCheck
 from app.schemas.import_report import ImportReport
 from tests.api.checking import check_import, check_import_html
@@ -80,6 +81,38 @@ def test_problems_are_counted_by_kind_with_a_button_that_mends_them() -> None:
     assert f'href="/api/datasets/{PID}/import/check/{JID}/problems" download' in html
     many = draw(num_images=96, num_problems=8, groups=[group()] * 3)
     assert ("<summary>" in html, many.count("<summary>1 example</summary>")) == (False, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"num_images": 96, "num_lost": 4, "num_problems": 4}, "are below; the CSV file names every image."),
+        ({"num_unused_entries": 3, "num_problems": 3}, "are below; the CSV file names every entry."),
+        (
+            {"num_images": 96, "num_lost": 4, "num_unused_entries": 3, "num_problems": 7},
+            "are below; the CSV file names every image and every entry.",
+        ),
+        ({"num_images": 9, "num_lost": 91, "num_problems": 91}, "Fix the problems below, then preview again."),
+        ({"num_problems": 1}, ""),
+        ({}, ""),
+    ],
+)
+def test_only_what_was_lost_is_said_to_be_named(changes: dict[str, Any], sentence: str) -> None:
+    text = text_of(draw(**changes, groups=[group()] if changes else []))
+    assert sentence in text
+    assert ("The reasons are below" in text) is ("CSV file names" in sentence)
+    assert "Each of them" not in text
+
+
+def test_a_single_class_leads_to_no_table_of_classes() -> None:
+    found: dict[str, Any] = {"classes": ["cat"], "class_counts": {"cat": 9}, "found_classes": {"cat": 9}}
+    found["num_problems"] = 1
+    one = group(kind="one_class", title=KINDS["one_class"].title, severity="warning", num_images=0, remedies=[])
+    text = text_of(draw(**found, groups=[one]))
+    assert "Only one class" in text
+    assert "Edit the classes" not in text
+    few = group(kind="few_images", title=KINDS["few_images"].title, severity="warning", num_images=0, remedies=[])
+    assert "Edit the classes" in text_of(draw(**found, groups=[few]))
 
 
 def test_problems_without_groups_are_shown_all_the_same() -> None:

@@ -13,7 +13,7 @@ from app.api.pages.settings_fields import SettingsField, read_fields
 from app.api.pages.training_forecast import training_forecast_fragment
 from app.api.templating import render_fragment
 from app.datasets.augmentation_catalog import TRANSFORMS
-from app.schemas.events import TrainProgress
+from app.schemas.events import BestModelUpdated, TrainProgress
 from app.schemas.experiments import DuplicateRequest, ExperimentUpdate
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastParts, ForecastView
 from app.schemas.jobs import JobProgress
@@ -105,12 +105,17 @@ def test_list_says_how_long_a_run_still_takes(client: httpx.Client, server: Live
     run = studio.training.start_training(project, record.id)
     wait_for_epochs(studio, project, record.id, 1)
     said = TrainProgress(run_id=run.run_id, epoch=1, epochs=2, step=1, steps=9, eta_s=7300.0, phase="fit")
-    studio._runs.on_event(studio.scheduler.get(run.job_id or ""), said)
+    best = BestModelUpdated(run_id=run.run_id, model_id="best", metric={"val_accuracy": 0.5})
+    for event in (said, best):
+        studio._runs.on_event(studio.scheduler.get(run.job_id or ""), event)
     text = read(client, f"/projects/{project}/training/experiment-list")
     assert re.search(r"\d+ of 2 epochs · 2 h 2 min left", text)
+    assert re.search(r"<strong>Validation accuracy 0\.500 so far</strong>", text)
     studio.scheduler.cancel(run.job_id or "")
     studio.scheduler.wait(run.job_id or "", 30)
-    assert " left" not in read(client, f"/projects/{project}/training/experiment-list")
+    ended = read(client, f"/projects/{project}/training/experiment-list")
+    assert " left" not in ended
+    assert "so far" not in ended
 
 
 def test_form_has_every_setting_once_and_sections_of_the_schema(

@@ -122,7 +122,8 @@ def test_failed_run_says_why_and_what_to_do(client: httpx.Client, server: LiveSe
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "failed", seed=13))
     text = read_column(client, project, record.id)
     assert "The seed is unlucky." in text
-    assert "See the end of the log." in text
+    assert "Fix the cause or change the settings, then train again." in text
+    assert "See the end of the log." not in text  # this one wrote none
     assert list_buttons(text) == {"resume": False, "keep": False, "fork": False, "restart": True}
     assert "before its first checkpoint" in text
 
@@ -133,7 +134,8 @@ def test_run_that_paused_by_itself_says_why_and_names_images(
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "full", seed=16))
     text = read_column(client, project, record.id)
     assert "The disk is full." in text
-    assert "Free up disk space, then resume" in text
+    assert "Free up disk space." in text
+    assert "Then resume the run" in text
     assert "1 image was skipped because it cannot be read" in text
     assert "<code>a.png</code> Bad." in text
 
@@ -204,6 +206,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
     text = html.unescape(source)
     for words in (
         "Validating",
+        "<dt>Total time, estimated before the start</dt><dd>60 s</dd>",
         "3 of 9",
         "step 4 of 10",
         "75 s",
@@ -213,6 +216,7 @@ def test_run_that_goes_on_shows_what_it_says_of_itself(trained: tuple[Studio, st
         "In epoch 2: It ran out.",
         "bf16-mixed",
         "8 images, in parts of 4",
+        "<dt>Images per update</dt><dd>8</dd>",
         "no room",
         "It was fastest.",
         "2 threads, 1 batch ahead, pinned memory; measured in this run",
@@ -270,6 +274,32 @@ def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> 
     record = record.model_copy(update={"status": "interrupted", "error": error})
     assert "Resume continues from the last checkpoint" in explain_end(record, None, can_resume=True)[1]
     assert "has no checkpoint yet" in explain_end(record, None, can_resume=False)[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "with_log", "without"),
+    [
+        ("ValueError", "See the end of the log.", "Fix the cause or change the settings, then train again. The run"),
+        ("Silent", "look at the end of the log", "Try again."),
+        ("ImageReadError", "images named in the log", "images that cannot be read"),
+    ],
+)
+def test_advice_names_the_log_only_where_there_is_one(
+    trained: tuple[Studio, str], kind: str, with_log: str, without: str
+) -> None:
+    error = ErrorInfo(type=kind, message="It failed.")
+    record = make_results(*trained).experiment.model_copy(update={"status": "failed", "error": error})
+    assert with_log in explain_end(record, None, can_resume=False, has_log=True)[1]
+    advice = explain_end(record, None, can_resume=False, has_log=False)[1]
+    assert advice.startswith(without) or without in advice
+    assert "See the end of the log" not in advice
+
+
+def test_a_full_disk_promises_resuming_only_from_a_checkpoint(trained: tuple[Studio, str]) -> None:
+    error = ErrorInfo(type="DiskFull", message="The disk is full: last.ckpt could not be saved. Free up disk space.")
+    record = make_results(*trained).experiment.model_copy(update={"status": "failed", "error": error})
+    assert explain_end(record, None, can_resume=True)[1].startswith("Then resume the run")
+    assert explain_end(record, None, can_resume=False)[1].startswith("Then train again: there is no checkpoint")
 
 
 def test_copies_among_the_validation_images_stand_beside_the_figures(trained: tuple[Studio, str]) -> None:

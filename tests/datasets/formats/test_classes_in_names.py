@@ -53,4 +53,4 @@ def test_a_single_class_gets_a_warning(tmp_path: Path) -> None:
 
 def test_a_single_class_with_one_kind_of_names_gets_none(tmp_path: Path) -> None:
     report = look_at(write_source(tmp_path / "in", [f"cats/img_{number}.png" for number in range(4)]))
-    assert [problem.kind for problem in report.problems] == ["few_images"]
+    assert [problem.kind for problem in report.problems] == ["one_class"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,25 @@ def test_empty_classes_are_dropped_and_small_ones_named() -> None:
     kept, labels = drop_empty_classes(("cat", "dog", "elk"), counts, problems)
     assert (kept, labels) == (("cat", "elk"), {"cat": Label(0, "cat"), "elk": Label(1, "elk")})
     assert [(item.file, item.kind) for item in problems.named] == [("dog", "empty"), ("elk", "few_images")]
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [
+        (two_in("cat"), {}),
+        (["cat/1.png"], {}),
+        (two_in("photos/cat"), {}),
+        (two_in("train/cat", "test/cat"), {}),
+        (two_in("cat", "dog"), {"class_mapping": {"dog": "cat"}}),
+        (two_in("cat", "dog"), {"class_mapping": {"dog": None}}),
+    ],
+)
+def test_a_single_class_is_named_as_such(tmp_path: Path, names: list[str], options: dict[str, Any]) -> None:
+    report = look_at(write_source(tmp_path / "in", names), **options)
+    assert list(report.class_counts) == ["cat"]
+    (group,) = [group for group in report.groups if group.kind in {"one_class", "few_images"}]
+    assert (group.title, group.count) == ("Only one class", 1)
+    assert "at least two classes" in group.examples[0].fix
 
 
 @pytest.mark.parametrize(

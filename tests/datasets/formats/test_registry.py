@@ -62,3 +62,11 @@ def test_a_source_without_images_is_refused_as_that(tmp_path: Path, names: list[
     refusal = describe_unknown(tmp_path, list_usable(["csv", "image_folders"]), Work())
     assert f"no image file in the folder, only {len(names)} other file" in refusal.message
     assert all(name in refusal.message for name in names)
+
+
+def test_of_many_other_files_those_at_the_top_are_named_first(tmp_path: Path) -> None:
+    for name in ("a/1.txt", "a/b/2.txt", *(f"z{number}.txt" for number in range(6))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    refusal = describe_unknown(tmp_path, list_usable(["csv"]), Work())
+    assert refusal.message.endswith(" 8 other files: z0.txt, z1.txt, z2.txt, z3.txt, z4.txt and 3 more.")
