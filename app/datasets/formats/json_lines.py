@@ -40,9 +40,10 @@ class ObjectTable:
         self._work = work
         self._keys: dict[str, int] = {}  # number of columns of each key: more than one for a list of numbers
         left_out = self._find_keys()
+        there = name_first([repr(shorten(key)) for key in left_out], _MAX_NAMED)
+        self.left_out_note = f"Fields that are not used, because they hold lists: {there}." if left_out else ""
         if left_out:
-            there = name_first([repr(shorten(key)) for key in left_out], _MAX_NAMED)
-            self.notes += (f"Fields that are not used, because they hold lists: {there}.",)
+            self.notes += (self.left_out_note,)
         self.header: tuple[str, ...] | None = tuple(self._name_columns())
 
     def rows(self) -> Iterator[Row]:
@@ -142,6 +143,14 @@ def _decode(line: bytes) -> dict[str, Any] | str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"The line is not valid JSON: {explain_json(error)}."
     return found if isinstance(found, dict) else "The line is not a JSON object."
+
+
+def is_list(text: str) -> bool:
+    """Say whether a cell is the text of a list or an object, which stands where other records have one value."""
+    try:
+        return text.startswith(("[", "{")) and isinstance(msgspec.json.decode(text), list | dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _read_cells(value: object, width: int) -> list[str]:

@@ -12,6 +12,7 @@ from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.columns import Columns
 from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
 from app.datasets.formats.file_matches import describe_matches
+from app.datasets.formats.json_lines import ObjectTable, is_list
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.spreadsheet import SpreadsheetTable
@@ -22,6 +23,8 @@ from app.datasets.formats.work import Work
 from app.plurals import count
 from app.schemas.datasets import SplitValue
 from app.schemas.tasks import AnnotationKind
+
+_FORMULA = "Formulas need stored results: open and save the file in a spreadsheet program."
 
 Target: TypeAlias = "str | tuple[float, ...]"
 
@@ -164,6 +167,11 @@ class RowReader:
         if kind == "values":
             return tuple(self._number(text) for text in entry.texts)
         if not self._columns.is_one_hot:
+            if not entry.texts[0] and isinstance(self._table, SpreadsheetTable) and self._table.has_formulas:
+                raise RowError("The label is empty.", f"Write the class of the image. {_FORMULA}", "bad_label")
+            if isinstance(self._table, ObjectTable) and is_list(entry.texts[0]):
+                msg = f"The label is a list or an object: {shorten(entry.texts[0])}."
+                raise RowError(msg, "Write one class: an image has one.", "bad_label")
             return _label(entry.texts[0])
         names = [self._columns.names[index] for index in self._columns.targets]
         try:
@@ -184,7 +192,7 @@ class RowReader:
         if len(self.words) < MAX_WORDS and is_word(text):
             self.words[text] = None
         if not text and isinstance(self._table, SpreadsheetTable):
-            raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
+            raise RowError("The value is empty.", f"Write a number. {_FORMULA}")
         return parse_number(text)
 
     def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:

@@ -45,9 +45,9 @@ def parse_number(text: str) -> float:
         raise RowError(msg, "Write the number with fewer digits.")
     if _NUMBER.fullmatch(text) is None:
         msg = f"The value {shorten(text)!r} is not a number{_explain(text)}."
-        raise RowError(
-            msg, "Write it like 12.5, without units. Of separators of thousands, only blanks and apostrophes are read."
-        )
+        has_thousands = _THOUSANDS.fullmatch(text) is not None
+        fix = "Write it like 1234.5 or 1 234.5." if has_thousands else "Write it like 12.5, without units."
+        raise RowError(msg, fix)
     value = float(text)
     if value in {float("inf"), float("-inf")}:
         msg = f"The value {shorten(text)!r} is too large."

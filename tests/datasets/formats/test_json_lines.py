@@ -174,3 +174,23 @@ def test_records_in_a_code_page_keep_their_classes(root: Path, name: str, encodi
     found = scan_table(root, text.encode(encoding), name=name)
     assert labels(found) == [("0.png", "Äpfel"), ("1.png", "Bäume")]
     assert f"Encoding: {encoding} (guessed" in found.notes[0]
+
+
+@pytest.mark.parametrize("other", [["cat", "dog"], [{"name": "cat"}], {"a": [1, 2], "label": "x"}])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_a_list_among_labels_is_no_class(root: Path, name: str, other: object) -> None:
+    records = [{"file_name": f"{i}.png", "label": own} for i, own in enumerate(["cat", "dog", other])]
+    found = scan_table(root, lines(*records) if name == "t.jsonl" else json.dumps(records), name=name)
+    assert labels(found) == [("0.png", "cat"), ("1.png", "dog")]
+    assert kinds(found) == [("error", "bad_label", 1)]
+
+
+def test_a_refusal_names_the_fields_that_hold_lists(root: Path) -> None:
+    records = [{"file_name": f"{i}.png", "tags": ["a", "b"], "boxes": [[1, 2]]} for i in range(3)]
+    with pytest.raises(SourceError, match="because they hold lists: 'tags', 'boxes'"):
+        scan_table(root, lines(*records), name="t.jsonl")
+
+
+def test_a_label_that_begins_like_a_list_is_a_class(root: Path) -> None:
+    records = [{"file_name": f"{i}.png", "label": own} for i, own in enumerate(["[unknown]", "{cat"])]
+    assert labels(scan_table(root, lines(*records), name="t.jsonl")) == [("0.png", "[unknown]"), ("1.png", "{cat")]

@@ -79,3 +79,13 @@ def test_notes_of_label_studio_are_no_labels(tmp_path: Path) -> None:
 def test_a_single_column_called_like_a_note_is_a_value(root: Path) -> None:
     found = scan_table(root, "file,lead_time,age\n0.png,1.5,3\n1.png,2.5,4\n", "values")
     assert found.value_names == ("lead_time", "age")
+
+
+def test_formulas_without_results_where_the_label_belongs_say_what_to_do(root: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in [["file", "label"], ["0.png", '="a"'], ["1.png", "b"]]:
+        book.active.append(row)
+    book.save(root / "t.xlsx")
+    found = scan_folder(root)
+    assert labels(found) == [("1.png", "b")]
+    assert "open and save the file in a spreadsheet program" in found.problems.named[0].fix
