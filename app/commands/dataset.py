@@ -41,11 +41,11 @@ def read_source(text: str | Path) -> Path:
 
 _OPTIONS = ImportOptions.model_fields
 _EPILOG = "\n\n".join(
-    ["Options of an import, for --set:", *(f"{name}: {field.description}" for name, field in _OPTIONS.items())]
+    ["Options of an import:", *(f"--set {name}=VALUE: {field.description}" for name, field in _OPTIONS.items())]
 )
 ImportSettings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help=f"Option as KEY=VALUE: {', '.join(_OPTIONS)}. Can be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Option of the import as KEY=VALUE, see below. Can be repeated."),
 ]
 ProblemFile = Annotated[
     Path | None,
