@@ -117,7 +117,7 @@ class _Reader:
         names: set[str] = set()
         repeated: list[str] = []
         for index, entry in entries:
-            name = str(entry.name).strip()
+            name = write_id(entry.name).strip()
             if index == root:
                 self._notes.append(
                     f"The category {name!r} is the root of the others, and no image has it, so it was left out."
@@ -147,7 +147,7 @@ class _Reader:
             used.add(ids.find(annotation.category_id))
         above = Counter(entry.supercategory for _, entry in entries if isinstance(entry.supercategory, str))
         for index, entry in entries:
-            name = str(entry.name)
+            name = write_id(entry.name)
             num_below = above[name] - (entry.supercategory == name)
             if 0 < num_below == len(entries) - 1 and entry.id not in used:
                 return index

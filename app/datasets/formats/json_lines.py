@@ -23,6 +23,7 @@ _MAX_LINE_BYTES = 1 << 22
 _MAX_KEYS = 1000
 _MAX_CELL_CHARACTERS = 100_000
 _MAX_NAMED = 10
+_LARGEST_WHOLE = 1e15
 _GUESSED_BYTES = 16 * 2**20
 _FIX = 'Write one JSON object per line, e.g. {"file_name": "1.png", "label": "cat"}.'
 
@@ -170,6 +171,8 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value[:_MAX_CELL_CHARACTERS]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        return str(int(value))  # tables of numbers write 3 as 3.0, also where it is a class or a name
     if isinstance(value, int | float):
         return shorten(repr(value), 1000)
     return msgspec.json.encode(value).decode()[:_MAX_CELL_CHARACTERS]

@@ -283,3 +283,8 @@ def test_one_damaged_letter_in_a_document_of_utf8_loses_its_entry_only(root: Pat
     found = scan(root, text.replace("Mühle".encode(), b"M\xfchle"))
     assert set(found.classes) == {"cat", *names[:3]}
     assert [item.message for item in found.problems.named] == ["Its letters are not encoded as UTF-8."]
+
+
+def test_a_category_may_be_called_by_a_number(root: Path) -> None:
+    found = scan(root, document(categories=[{"id": 7, "name": 2.0}, {"id": 3, "name": 1}]))
+    assert found.classes == ("1", "2")

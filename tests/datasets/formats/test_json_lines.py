@@ -194,3 +194,10 @@ def test_a_refusal_names_the_fields_that_hold_lists(root: Path) -> None:
 def test_a_label_that_begins_like_a_list_is_a_class(root: Path) -> None:
     records = [{"file_name": f"{i}.png", "label": own} for i, own in enumerate(["[unknown]", "{cat"])]
     assert labels(scan_table(root, lines(*records), name="t.jsonl")) == [("0.png", "[unknown]"), ("1.png", "{cat")]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_whole_numbers_are_names_and_classes_without_a_point(root: Path, name: str) -> None:
+    records = [{"file_name": float(i), "label": own} for i, own in enumerate([1, 1.0, 2.0])]
+    found = scan_table(root, lines(*records) if name == "t.jsonl" else json.dumps(records), name=name)
+    assert labels(found) == [("0.png", "1"), ("1.png", "1"), ("2.png", "2")]
