@@ -24,7 +24,7 @@ from app.plurals import count
 from app.schemas.datasets import SplitValue
 from app.schemas.tasks import AnnotationKind
 
-_FORMULA = "Formulas need stored results: open and save the file in a spreadsheet program."
+_FORMULA = "Formulas of a workbook need stored results: open and save it in a spreadsheet program."
 
 Target: TypeAlias = "str | tuple[float, ...]"
 

@@ -88,4 +88,4 @@ def test_formulas_without_results_where_the_label_belongs_say_what_to_do(root: P
     book.save(root / "t.xlsx")
     found = scan_folder(root)
     assert labels(found) == [("1.png", "b")]
-    assert "open and save the file in a spreadsheet program" in found.problems.named[0].fix
+    assert "open and save it in a spreadsheet program" in found.problems.named[0].fix
