@@ -289,7 +289,7 @@ def _entry_name(entry: ZipEntry) -> str:
 def _is_junk(entry: ZipEntry) -> bool:
     """Say whether an entry is not unpacked. Images in hidden and system folders are, so that they are counted."""
     parts = [part for part in _entry_name(entry).split("/") if part.strip(".")]
-    if any(is_clutter(part) for part in parts):
+    if parts and is_clutter(parts[-1]):
         return True
     return any(is_junk(part) for part in parts) and not has_image_ending(parts[-1])
 
