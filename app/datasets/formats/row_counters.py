@@ -11,8 +11,9 @@ _WRITTEN_BY_LIBRARIES = re.compile(r"index|idx|row_?id|row_names?|level_[0-9]+")
 _WRITTEN_BY_PEOPLE = re.compile(r"row|#|no\.?|nr\.?")
 _COLUMN_NAMES = frozenset({"col", "cols", "column"})
 _WHOLE = re.compile(r"[0-9]{1,15}(\.0*)?")
-_MAX_SPREAD = 20
-"""How many times its number of rows a table was that was shuffled and divided: a subset of 5 % is left of it."""
+_MAX_SPREAD, _MAX_SPREAD_OF_FEW = 20, 3
+"""How many times its number of rows a table had before it was shuffled and divided: a subset of 5 % is left of it."""
+_FEW_ROWS = 50  # so few free numbers are seldom twice the same, so that these tell nothing
 
 
 def is_counter(column: Sequence[str]) -> bool:
@@ -44,6 +45,7 @@ def counts_rows(name: str, cells: Sequence[str]) -> bool:
     if not numbers or _NAMELESS.fullmatch(name.casefold()):
         return True
     if _WRITTEN_BY_LIBRARIES.fullmatch(name.casefold()):
-        return max(numbers) <= _MAX_SPREAD * len(numbers)
+        spread = _MAX_SPREAD if len(numbers) >= _FEW_ROWS else _MAX_SPREAD_OF_FEW
+        return max(numbers) < spread * len(numbers)
     is_complete = min(numbers) in {0, 1} and max(numbers) - min(numbers) == len(numbers) - 1
     return is_complete or numbers == sorted(numbers)

@@ -28,6 +28,7 @@ def rows(*cells: str, header: str) -> str:
     [
         ("file,row,col", ["17,5", "3,77", "99,12", "42,31"], ["row", "col"]),
         ("file,row,column", ["0,5", "1,77", "2,12", "3,31"], ["row", "column"]),
+        ("file,index,age", ["17,5", "3,77", "99,12", "42,31"], ["index", "age"]),
         ("file,x,no", ["17,5", "3,77", "99,12", "42,31"], ["x", "no"]),
         *((f"file,{name},score", ["1.33,4", "1.45,3", "1.52,9", "1.36,1"], [name, "score"]) for name in NAMES),
         *((f"file,{name},score", ["2,4", "2,3", "5,9", "7,1"], [name, "score"]) for name in NAMES),
