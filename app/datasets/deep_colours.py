@@ -18,6 +18,7 @@ from app.schemas.pixels import PixelReading
 
 _FULL_RANGE = (0.0, 65535.0)
 _GREY_ALPHA = "LA;16B"
+_GREY_FACTORS = {"L;2": 85, "L;4": 17}
 _PLANES = frozenset("RGBA")
 _COLOURS = _PLANES | {"RGB", "RGBA", "RGBX"}
 _BITS_TAG, _PLANES_TAG, _SEPARATE = 258, 284, 2
@@ -69,6 +70,14 @@ def unpack_planes(image: Image.Image) -> None:
         else tile
         for tile in image.tile
     ]
+
+
+def scale_transparent_grey(image: Image.Image) -> None:
+    """Make the transparent grey of a PNG with 2 or 4 bits one of the 8-bit levels that Pillow makes of its pixels."""
+    colour, tiles = image.info.get("transparency"), getattr(image, "tile", [])
+    factor = _GREY_FACTORS.get(_raw_mode(tiles[0].args)) if image.format == "PNG" and tiles else None
+    if factor is not None and isinstance(colour, int):
+        image.info["transparency"] = min(255, colour * factor)
 
 
 def has_compressed_planes(image: Image.Image) -> bool:

@@ -44,6 +44,7 @@ ORIENTATION_TAG = 0x0112
 BITS_TAG, PHOTOMETRIC_TAG, PLANES_TAG, SAMPLE_FORMAT_TAG = 258, 262, 284, 339
 PLANES = ("R", "G", "B", "A")
 GREY_ALPHA = "LA;16B"
+GREY_FACTORS = {"L;2": 85, "L;4": 17}
 SUBFILE_TYPE_TAG, SUB_IFDS_TAG, DNG_VERSION_TAG = 254, 330, 50706
 UNIT_TOLERANCE = 1e-3
 TRANSPOSE = {
@@ -141,6 +142,7 @@ def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
             check_kind(image, head)
             use_native_order(image)
             unpack_planes(image)
+            scale_transparent_grey(image)
             low_bytes = read_low_bytes(path, image, metadata)
             image.load()
             return np.array(orient_image(convert_to_rgb(image, metadata, low_bytes), read_orientation(image)))
@@ -196,6 +198,14 @@ def unpack_planes(image: Any) -> None:
         tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) if tile.args[0] in PLANES else tile
         for tile in image.tile
     ]
+
+
+def scale_transparent_grey(image: Any) -> None:
+    """Make the transparent grey of a PNG with 2 or 4 bits one of the 8-bit levels that Pillow makes of its pixels."""
+    colour = image.info.get("transparency")
+    factor = GREY_FACTORS.get(find_raw_mode(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    if factor is not None and isinstance(colour, int):
+        image.info["transparency"] = min(255, colour * factor)
 
 
 def check_kind(image: Image.Image, head: bytes) -> None:
