@@ -39,7 +39,7 @@ HDF5 = ForeignKind("This is an HDF5 file.", "Save each image in it as TIFF or PN
 PDF = ForeignKind("This is a PDF document.", "Save each of its pages as JPEG or PNG.", is_picture=False)
 DICOM = ForeignKind("This is a DICOM image.", "Save it as TIFF or PNG with 16 bits, one file for each slice.")
 NIFTI = ForeignKind("This is a NIfTI volume.", "Save each of its slices as TIFF or PNG with 16 bits.", is_picture=False)
-_NETPBM = ForeignKind("This is a Netpbm image (PPM, PGM or PBM).", "Save it as PNG.")
+NETPBM = ForeignKind("This is a Netpbm image (PPM, PGM or PBM).", "Save it as PNG.")
 WEB_PAGE = ForeignKind(
     "This is a web page, as servers send it when a download fails.", "Download the image again.", is_picture=False
 )
@@ -101,7 +101,7 @@ def name_content(head: bytes) -> ForeignKind | None:
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return _AVI
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
-        return _NETPBM
+        return NETPBM
     if head[128:132] == b"DICM":
         return DICOM
     if head[344:348] in (b"n+1\0", b"ni1\0"):

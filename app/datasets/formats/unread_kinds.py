@@ -15,8 +15,11 @@ from app.datasets.foreign_files import (
     DICOM,
     EMPTY,
     FITS,
+    GIT_LFS,
     HDF5,
     HEAD_BYTES,
+    ICLOUD,
+    NETPBM,
     NIFTI,
     NUMPY,
     PDF,
@@ -54,8 +57,13 @@ _ENDINGS: Mapping[str, ForeignKind] = MappingProxyType(
     }
 )
 _ALL_ENDINGS = tuple(_ENDINGS)
-# What lies beside images for other reasons; a zip is named as an archive, and an office document is none of images.
-_NO_IMAGES = frozenset({EMPTY, TEXT, WEB_PAGE})
+# Endings of text, which is not opened for it.
+_TEXTS = frozenset(
+    {".txt", ".md", ".json", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", ".yml", ".toml", ".py", ".ipynb", ".html"}
+)
+# What lies beside images for other reasons, and what ordinary text or a settings file may begin like.
+_NO_IMAGES = frozenset({EMPTY, TEXT, WEB_PAGE, GIT_LFS, ICLOUD, NETPBM})
+_NO_FIXES = frozenset({"Unpack it first.", "Remove it."})  # archives, office documents, companions of files
 _MAX_OPENED = 100
 _MAX_NAMED = 5
 
@@ -71,11 +79,11 @@ def name_by_ending(name: str) -> ForeignKind | None:
 def find_unread_kinds(files: Mapping[str, Path]) -> dict[ForeignKind, list[str]]:
     """Return the names of the files that hold images in a form that is not read, by what they are.
 
-    The first files without an ending are opened, as scanners write DICOM images.
+    The first files with another ending, or with none as scanners write DICOM images, are opened.
     """
     found: dict[ForeignKind, list[str]] = {}
-    without = islice((name for name, path in files.items() if not path.suffix), _MAX_OPENED)
-    opened = {name: _name_by_content(files[name]) for name in without}
+    unknown = (name for name, path in files.items() if path.suffix.lower() not in _TEXTS and not name_by_ending(name))
+    opened = {name: _name_by_content(files[name]) for name in islice(unknown, _MAX_OPENED)}
     for name in files:
         kind = name_by_ending(name) or opened.get(name)
         if kind is not None:
@@ -98,4 +106,4 @@ def _name_by_content(path: Path) -> ForeignKind | None:
             kind = name_content(file.read(HEAD_BYTES))
     except OSError:
         return None
-    return kind if kind is not None and kind not in _NO_IMAGES and kind.fix != "Unpack it first." else None
+    return None if kind is None or kind in _NO_IMAGES or kind.fix in _NO_FIXES else kind

@@ -58,6 +58,31 @@ def test_files_without_an_ending_are_named_by_their_content(tmp_path: Path) -> N
     assert refusal.fix.startswith("Save it as TIFF or PNG with 16 bits")
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (DICOM, "a DICOM image"),
+        (b"\x93NUMPY\1\0", "a NumPy array"),
+        (b"8BPS\0\1", "a Photoshop document"),
+        (b"%PDF-1.7", "a PDF document"),
+    ],
+)
+def test_another_ending_hides_nothing(tmp_path: Path, content: bytes, what: str) -> None:
+    root = write_source(tmp_path / "in", two_in("cat", "dog"))
+    (root / "cat" / "0001.ima").write_bytes(content)
+    assert look_at(root).notes[0].startswith(f"1 other file is not read, because it is {what}: cat/0001.ima.")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"P1 is the first", b"bplist00", b"version https://git-lfs.github.com/spec/v1", b"PK\3\4", b"\x1f\x8b"],
+)
+def test_the_content_of_other_files_is_no_image(tmp_path: Path, content: bytes) -> None:
+    root = write_source(tmp_path / "in", two_in("cat", "dog"))
+    (root / "cat" / "notes.dat").write_bytes(content)
+    assert look_at(root).notes == ["1 other file is not used: cat/notes.dat."]
+
+
 @pytest.mark.parametrize("name", ["README", "a.txt", "labels.csv", "data.yaml", "a.zip", "a.gz", "model.onnx", "npy"])
 def test_files_that_hold_no_images_are_none_of_them(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("x")
