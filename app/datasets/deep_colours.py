@@ -64,12 +64,9 @@ def unpack_planes(image: Image.Image) -> None:
     if tags.get(_PLANES_TAG) != _SEPARATE or (bits[0] if isinstance(bits, tuple) else bits) != 16:
         return
     order = "16B" if getattr(tags, "prefix", b"II") == b"MM" else "16L"
-    image.tile = [
-        tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:]))
-        if tile.codec_name == "raw" and isinstance(tile.args, tuple) and tile.args[0] in _PLANES
-        else tile
-        for tile in image.tile
-    ]
+    if any(tile.codec_name == "raw" for tile in image.tile):  # a plane beyond the colours has no name and is left out
+        planes = [tile for tile in image.tile if _raw_mode(tile.args) in _PLANES]
+        image.tile = [tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) for tile in planes]
 
 
 def scale_transparent_grey(image: Image.Image) -> None:

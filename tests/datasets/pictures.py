@@ -105,6 +105,7 @@ def write_tiff(
         (278, _LONG, [height]),
         (279, _LONG, [len(strip) for strip in strips]),
         *([(284, _SHORT, [2])] if has_planes else []),
+        *([(338, _SHORT, [0])] if has_planes and num_channels == 4 else []),  # no alpha, but something else
     ]
     if sample_format != 0:
         entries.append((339, _SHORT, [sample_format or kind] * num_channels))

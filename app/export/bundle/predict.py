@@ -194,10 +194,9 @@ def unpack_planes(image: Any) -> None:
     if any(tile.codec_name != "raw" for tile in image.tile) and swap_bytes(image.tile[0].args) is not None:
         raise ValueError("This TIFF has a compressed plane of 16 bits for each colour. Save it without compression.")
     order = "16B" if getattr(tags, "prefix", b"II") == b"MM" else "16L"
-    image.tile = [
-        tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) if tile.args[0] in PLANES else tile
-        for tile in image.tile
-    ]
+    if any(tile.codec_name == "raw" for tile in image.tile):  # a plane beyond the colours has no name and is left out
+        planes = [tile for tile in image.tile if find_raw_mode(tile.args) in PLANES]
+        image.tile = [tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) for tile in planes]
 
 
 def scale_transparent_grey(image: Any) -> None:
