@@ -66,7 +66,7 @@ def unpack_planes(image: Image.Image) -> None:
     order = "16B" if getattr(tags, "prefix", b"II") == b"MM" else "16L"
     if any(tile.codec_name == "raw" for tile in image.tile):  # a plane beyond the colours has no name and is left out
         planes = [tile for tile in image.tile if _raw_mode(tile.args) in _PLANES]
-        image.tile = [tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) for tile in planes]
+        image.tile = [tile._replace(args=_rename(tile.args, f"{_raw_mode(tile.args)};{order}")) for tile in planes]
 
 
 def scale_transparent_grey(image: Image.Image) -> None:
@@ -98,4 +98,8 @@ def _swap(args: Any) -> Any:
         swapped = f"{mode};{'16L' if (order if order != '16N' else _NATIVE) == '16B' else '16B'}"
     else:
         return None
-    return (swapped, *args[1:]) if isinstance(args, tuple) else swapped
+    return _rename(args, swapped)
+
+
+def _rename(args: Any, raw_mode: str) -> Any:
+    return (raw_mode, *args[1:]) if isinstance(args, tuple) else raw_mode
