@@ -18,6 +18,7 @@ from app.schemas.pixels import PixelReading
 
 _FULL_RANGE = (0.0, 65535.0)
 _GREY_ALPHA = "LA;16B"
+_GREY_FACTORS = {"L;2": 85, "L;4": 17}
 _PLANES = frozenset("RGBA")
 _COLOURS = _PLANES | {"RGB", "RGBA", "RGBX"}
 _BITS_TAG, _PLANES_TAG, _SEPARATE = 258, 284, 2
@@ -63,12 +64,17 @@ def unpack_planes(image: Image.Image) -> None:
     if tags.get(_PLANES_TAG) != _SEPARATE or (bits[0] if isinstance(bits, tuple) else bits) != 16:
         return
     order = "16B" if getattr(tags, "prefix", b"II") == b"MM" else "16L"
-    image.tile = [
-        tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:]))
-        if tile.codec_name == "raw" and isinstance(tile.args, tuple) and tile.args[0] in _PLANES
-        else tile
-        for tile in image.tile
-    ]
+    if any(tile.codec_name == "raw" for tile in image.tile):  # a plane beyond the colours has no name and is left out
+        planes = [tile for tile in image.tile if _raw_mode(tile.args) in _PLANES]
+        image.tile = [tile._replace(args=_rename(tile.args, f"{_raw_mode(tile.args)};{order}")) for tile in planes]
+
+
+def scale_transparent_grey(image: Image.Image) -> None:
+    """Make the transparent grey of a PNG with 2 or 4 bits one of the 8-bit levels that Pillow makes of its pixels."""
+    colour, tiles = image.info.get("transparency"), getattr(image, "tile", [])
+    factor = _GREY_FACTORS.get(_raw_mode(tiles[0].args)) if image.format == "PNG" and tiles else None
+    if factor is not None and isinstance(colour, int):
+        image.info["transparency"] = min(255, colour * factor)
 
 
 def has_compressed_planes(image: Image.Image) -> bool:
@@ -92,4 +98,8 @@ def _swap(args: Any) -> Any:
         swapped = f"{mode};{'16L' if (order if order != '16N' else _NATIVE) == '16B' else '16B'}"
     else:
         return None
-    return (swapped, *args[1:]) if isinstance(args, tuple) else swapped
+    return _rename(args, swapped)
+
+
+def _rename(args: Any, raw_mode: str) -> Any:
+    return (raw_mode, *args[1:]) if isinstance(args, tuple) else raw_mode

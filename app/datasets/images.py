@@ -22,6 +22,7 @@ from app.datasets.deep_colours import (
     has_compressed_planes,
     needs_low_bytes,
     read_low_bytes,
+    scale_transparent_grey,
     unpack_planes,
 )
 from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
@@ -109,6 +110,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
             _check_kind(image, file)
             use_native_order(image)
             unpack_planes(image)
+            scale_transparent_grey(image)
             yield image
     except UnreadableImageError:
         raise

@@ -48,14 +48,20 @@ def write_truncated_jpeg(path: Path) -> Path:
 
 
 def write_png(
-    path: Path, samples: np.ndarray[Any, Any], chunks: tuple[tuple[bytes, bytes], ...] = (), clear: Sequence[int] = ()
+    path: Path,
+    samples: np.ndarray[Any, Any],
+    chunks: tuple[tuple[bytes, bytes], ...] = (),
+    clear: Sequence[int] = (),
+    bits: int | None = None,
 ) -> Path:
-    """Write samples of shape (height, width, channels) in 8 or 16 bit as PNG.
+    """Write samples of shape (height, width, channels) in 8 or 16 bit as PNG, or grey ones with fewer `bits`.
 
     `chunks` come after the pixels; `clear` is the colour that is transparent.
     """
     height, width, channels = samples.shape
-    depth = samples.dtype.itemsize * 8
+    depth = bits or samples.dtype.itemsize * 8
+    if depth < 8:
+        samples = np.packbits((samples >> np.arange(depth - 1, -1, -1)) & 1, axis=None).reshape(height, -1)
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     raw = b"".join(b"\0" + row.astype(samples.dtype.newbyteorder(">")).tobytes() for row in samples)
@@ -99,6 +105,7 @@ def write_tiff(
         (278, _LONG, [height]),
         (279, _LONG, [len(strip) for strip in strips]),
         *([(284, _SHORT, [2])] if has_planes else []),
+        *([(338, _SHORT, [0])] if has_planes and num_channels == 4 else []),  # no alpha, but something else
     ]
     if sample_format != 0:
         entries.append((339, _SHORT, [sample_format or kind] * num_channels))

@@ -97,3 +97,13 @@ def test_the_transparent_colour_has_no_part_in_the_scale(tmp_path: Path, channel
     assert look.greys is not None
     assert look.greys.high <= 4095
     assert (look.transparency is not None) == (channels == 1)
+
+
+@pytest.mark.parametrize(("bits", "clear"), [(2, 3), (2, 1), (2, 0), (4, 15), (4, 6), (8, 200)])
+def test_the_transparent_grey_of_few_bits_becomes_the_background(tmp_path: Path, bits: int, clear: int) -> None:
+    samples = (np.arange(256) % 2**bits).astype(np.uint8).reshape(16, 16, 1)
+    path = write_png(tmp_path / "a.png", samples, clear=[clear], bits=bits)
+    found = read_rgb(path, PixelReading(background=[10, 200, 30]))
+    is_clear = samples[..., 0] == clear
+    assert (found[is_clear] == [10, 200, 30]).all()
+    assert (found[~is_clear] == samples[~is_clear] * (255 // (2**bits - 1))).all()

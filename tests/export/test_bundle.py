@@ -266,6 +266,7 @@ def write_special_images(folder: Path) -> list[Path]:
     write_png(folder / "wide.png", wide[..., :3])
     write_png(folder / "wide_clear.png", wide * 16)
     write_png(folder / "wide_grey.png", wide[..., 2:] * np.array([1, 16], np.uint16))
+    write_png(folder / "one_grey_of_few.png", (wide[..., :1] // 256).astype(np.uint8), clear=[9], bits=4)
     write_png(folder / "one_wide_colour.png", wide[..., :3] // 512, clear=[3, 4, 5])
     write_png(folder / "one_wide_grey.png", wide[..., :1] // 8, clear=[77])
     write_tiff(folder / "wide.tif", wide[..., :3], 1)
@@ -310,7 +311,7 @@ def test_the_script_reads_pixels_as_training_does(number: int, tmp_path: Path) -
     script, pixels = load_script(), READINGS[number]
     metadata = {"pixel_scale": pixels.scale and pixels.scale.model_dump(), "background": pixels.background}
     paths = write_special_images(tmp_path / "images")
-    assert len(paths) == 30
+    assert len(paths) == 31
     for path in paths:
         np.testing.assert_array_equal(script.read_rgb(path, metadata), read_rgb(path, pixels), err_msg=path.name)
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.base import SourceError, join_both, shorten
 from app.datasets.formats.csv_reading import Dialect, read_rows
 from app.datasets.formats.subset_columns import SUBSET_WORDS
 from app.datasets.formats.text_encodings import find_encoding, recode
@@ -80,7 +80,7 @@ class ListFile:
     @property
     def is_union(self) -> bool:
         """Whether it is named like the images of train and val together."""
-        return "trainval" in self.path.stem.casefold()
+        return "trainval" in join_both(self.path.stem).casefold()
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _name_of(entry: Any) -> str:
 
 def _words_of(path: PurePath) -> list[str]:
     """Return the words in the name of a file, in lower case: `TrainImages_1.txt` has train and images."""
-    return [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", path.stem))]
+    return [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", join_both(path.stem)))]
 
 
 def _unglue(word: str) -> str:

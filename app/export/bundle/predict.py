@@ -44,6 +44,7 @@ ORIENTATION_TAG = 0x0112
 BITS_TAG, PHOTOMETRIC_TAG, PLANES_TAG, SAMPLE_FORMAT_TAG = 258, 262, 284, 339
 PLANES = ("R", "G", "B", "A")
 GREY_ALPHA = "LA;16B"
+GREY_FACTORS = {"L;2": 85, "L;4": 17}
 SUBFILE_TYPE_TAG, SUB_IFDS_TAG, DNG_VERSION_TAG = 254, 330, 50706
 UNIT_TOLERANCE = 1e-3
 TRANSPOSE = {
@@ -141,6 +142,7 @@ def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
             check_kind(image, head)
             use_native_order(image)
             unpack_planes(image)
+            scale_transparent_grey(image)
             low_bytes = read_low_bytes(path, image, metadata)
             image.load()
             return np.array(orient_image(convert_to_rgb(image, metadata, low_bytes), read_orientation(image)))
@@ -192,10 +194,17 @@ def unpack_planes(image: Any) -> None:
     if any(tile.codec_name != "raw" for tile in image.tile) and swap_bytes(image.tile[0].args) is not None:
         raise ValueError("This TIFF has a compressed plane of 16 bits for each colour. Save it without compression.")
     order = "16B" if getattr(tags, "prefix", b"II") == b"MM" else "16L"
-    image.tile = [
-        tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) if tile.args[0] in PLANES else tile
-        for tile in image.tile
-    ]
+    if any(tile.codec_name == "raw" for tile in image.tile):  # a plane beyond the colours has no name and is left out
+        planes = [tile for tile in image.tile if find_raw_mode(tile.args) in PLANES]
+        image.tile = [tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) for tile in planes]
+
+
+def scale_transparent_grey(image: Any) -> None:
+    """Make the transparent grey of a PNG with 2 or 4 bits one of the 8-bit levels that Pillow makes of its pixels."""
+    colour = image.info.get("transparency")
+    factor = GREY_FACTORS.get(find_raw_mode(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    if factor is not None and isinstance(colour, int):
+        image.info["transparency"] = min(255, colour * factor)
 
 
 def check_kind(image: Image.Image, head: bytes) -> None:

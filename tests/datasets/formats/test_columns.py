@@ -202,6 +202,7 @@ def test_columns_come_with_their_first_cells_and_roles(root: Path) -> None:
         ("filename,label,is_test", ["0", "1", "0"], ["train", "test", "train"]),
         ("filename,label,is_train", ["1", "0", "1"], ["train", "test", "train"]),
         ("filename,label,is_training_image", ["yes", "no", "yes"], ["train", "test", "train"]),
+        ("filename,label,split", ["train_val", "Train+Val", "test"], ["train", "train", "test"]),
         ("filename,label,when", ["train", "val", "test"], ["train", "val", "test"]),
     ],
 )

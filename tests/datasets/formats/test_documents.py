@@ -155,6 +155,14 @@ def test_a_pair_of_documents_is_one_dataset_with_a_split(tmp_path: Path, train: 
     assert train in found.notes[0]
 
 
+@pytest.mark.parametrize("name", ["trainval.csv", "train_val.csv", "Train-Valid.csv"])
+def test_train_and_val_in_one_table_are_the_subset_train(tmp_path: Path, name: str) -> None:
+    root = write_files(tmp_path / "in", "0.png", "1.png")
+    (root / name).write_text("filename,label\n0.png,a\n")
+    (root / ("Test.csv" if name[0] == "T" else "test.csv")).write_text("filename,label\n1.png,b\n")
+    assert splits(scan_folder(root)) == ["train", "test"]
+
+
 def test_classes_of_a_pair_are_joined_by_their_names(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(4)))
     (root / "train.json").write_text(json.dumps(coco(["0.png", "1.png"], ["cat", "dog"])))
