@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from app.datasets.formats.base import ChoiceError, SourceError, shorten
-from app.datasets.formats.column_names import FILENAME_NAMES
+from app.datasets.formats.column_names import FILENAME_NAMES, list_aliases
 from app.datasets.formats.row_counters import are_distinct_whole_numbers, counts_rows, is_counter, may_count_rows
 from app.datasets.formats.tables import Row, Table
 from app.datasets.formats.tree import IMAGE_ENDINGS
@@ -47,12 +47,15 @@ class View:
         return {name: index for index, name in enumerate(self.names)}
 
     @cached_property
-    def _places(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-        """The columns by their names, and by those that the table gives them, in any case of letters."""
-        found: tuple[dict[str, list[int]], dict[str, list[int]]] = ({}, {})
-        for places, names in zip(found, (self.names, self.raw_names), strict=True):
+    def _places(self) -> tuple[dict[str, list[int]], ...]:
+        """The columns by their names, by those that the table gives them, and by aliases, in any case of letters."""
+        found: tuple[dict[str, list[int]], dict[str, list[int]], dict[str, list[int]]] = ({}, {}, {})
+        for places, names in zip(found, (self.names, self.raw_names), strict=False):
             for index, name in enumerate(names):
                 places.setdefault(name.casefold(), []).append(index)
+        for index, name in enumerate(self.raw_names):
+            for alias in list_aliases(name.casefold()):
+                found[2].setdefault(alias, []).append(index)
         return found
 
     def find(self, wanted: Iterable[str]) -> int | None:

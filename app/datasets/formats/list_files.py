@@ -17,7 +17,7 @@ import msgspec
 from app.datasets.formats.base import SourceError, join_both, shorten
 from app.datasets.formats.csv_reading import Dialect, read_rows
 from app.datasets.formats.subset_columns import SUBSET_WORDS
-from app.datasets.formats.text_encodings import find_encoding
+from app.datasets.formats.text_encodings import find_encoding, recode
 from app.datasets.formats.tree import SourceTree
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -152,7 +152,7 @@ def _read_text(item: ListFile, work: Work) -> Iterator[Line]:
 def _read_json(item: ListFile, work: Work) -> Iterator[Line]:
     """Yield the names of a list, or of an object with a list for each class."""
     with open_regular(item.path) as file:
-        found = msgspec.json.decode(file.read().removeprefix(b"\xef\xbb\xbf"))
+        found = msgspec.json.decode(recode(file.read())[0])
     if item.key is not None:
         found = found.get(item.key) if isinstance(found, dict) else None
     lists = found.items() if isinstance(found, dict) else [("", found)]

@@ -236,7 +236,8 @@ def test_ids_match_whatever_their_type(tmp_path: Path, image_id: Any, category_i
     (root / "a.json").write_text(json.dumps(document))
     found = COCO.scan(root, "label", ImportOptions(), Work())
     assert labels(found) == [("0.png", "3")]
-    assert any(note.startswith(f"{loose} ids") for note in found.notes) == bool(loose)
+    told = "1 id differs in type" if loose == 1 else f"{loose} ids differ in type"
+    assert any(note.startswith(told) for note in found.notes) == bool(loose)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +315,7 @@ def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("a.json", '[{"id": 1, "data": {}, "annotations": []}]', "a.json is a Label Studio export"),
-        ("a.json", '[{"file_name": {"path": "0.png"}, "label": "x"}]', "a.json is a list of records"),
+        ("a.json", '[{"file_name": ["0.png", "1.png"], "label": "x"}]', "a.json is a list of records"),
         ("a.json", '{"images": [],\n,', "a.json is no readable JSON (line 2"),
         ("a.csv", "", "a.csv is empty"),
         ("a.csv", "x,y\n1,2\n", "a.csv has no column with names of image files"),

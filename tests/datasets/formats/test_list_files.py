@@ -92,6 +92,8 @@ def lines_of(path: Path, limits: ImportLimits | None = None) -> list[str]:
         ("a.json", b'{"cat": ["cat/0", 7], "dog": []}', ["/cat/0 cat/0"]),
         ("a.json", b'["cat/0", ["cat/1", 3, "cat"]]', ["/0 cat/0", "/1 cat/1"]),
         ("a.json", b'{"images": [{"id": 1}], "info": "x"}', []),
+        ("a.json", '["Äpfel/0"]'.encode("cp1252"), ["/0 Äpfel/0"]),
+        ("a.json", '["Äpfel/0"]'.encode("utf-16"), ["/0 Äpfel/0"]),
         ("a.json", b'{"cat": [', []),
         ("a.json", b'"cat"', []),
         ("a.txt", b"", []),
