@@ -53,7 +53,7 @@ class Lookup:
         try:
             return self._stores.datasets.read_table(project_id)
         except FileNotFoundError:
-            msg = "This project has no dataset yet. Import images first."
+            msg = "This project has no dataset. Import images first."
             if self._stores.paths.dataset_dir(project_id).is_dir():  # its document was moved away
                 msg = "dataset.json is missing. Damaged files are in .corrupt. Clear the dataset and import it again."
             raise DatasetNotImportedError(msg) from None
