@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
+from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError
 from app.core.exports import ACTIVE_STATUSES, ExportService
 from app.core.lookup import Lookup
 from app.core.names_apart import tell_apart
@@ -166,15 +166,7 @@ class ExportPageService:
             return f"The experiment is {experiment.status}; only completed experiments can be exported."
         if record.checkpoint not in self._stores.experiments.list_checkpoints(project_id, experiment):
             return f"The checkpoint “{record.checkpoint}” no longer exists."
-        return self._find_data_problem(project_id, experiment)
-
-    def _find_data_problem(self, project_id: str, experiment: ExperimentRecord) -> str | None:
-        """Return why the images are missing that an export compares its predictions on."""
-        try:
-            self._lookup.find_split(project_id, experiment.split_name)
-        except (DatasetNotImportedError, SplitNotFoundError) as error:
-            return error.message
-        return None
+        return self._lookup.explain_missing_images(project_id, experiment.split_name) or None
 
 
 def _describe_entry(record: ExportRecord, names: Mapping[str, str]) -> ExportEntry:

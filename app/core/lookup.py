@@ -78,6 +78,14 @@ class Lookup:
             raise SplitNotFoundError(msg)
         return table, table.split_names.index(split_name)
 
+    def explain_missing_images(self, project_id: str, split_name: str) -> str:
+        """Return why a split has no images to work on (it or the dataset is gone), empty where it has them."""
+        try:
+            self.find_split(project_id, split_name)
+        except (DatasetNotImportedError, SplitNotFoundError) as error:
+            return error.message
+        return ""
+
     def count_subsets(self, project_id: str, split_name: str) -> dict[str, int]:
         """Return the images of each subset of a split, nothing without the dataset or the split."""
         try:

@@ -363,3 +363,23 @@ def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(
     html = read(client, project, f"?experiment={made}")
     assert "3 of the 20 evaluated images are identical to training images." in html
     assert "Evaluate again to get the metrics without them." in html
+
+
+def test_results_whose_images_are_gone_say_so_and_lead_to_the_dataset(
+    server: LiveServer, client: httpx.Client, tmp_path: Path
+) -> None:
+    project = make_project(server, client, tmp_path / "images", classes=CLASSES)
+    experiment = make_experiment(server, client, project)
+    write_label_results(server, project, experiment, list(CLASSES), 20)
+    before = read(client, project)
+    assert (before.count("/thumbnails/"), "data-gone" in before) == (20, False)
+    assert client.delete(f"/api/datasets/{project}").status_code == 200
+    html = read(client, project)
+    assert (html.count("/thumbnails/"), html.count(">no longer in the dataset<")) == (0, 20)
+    assert re.search(rf'data-gone>[^<]*Their results are kept\. <a href="/projects/{project}/dataset">', html)
+    name = re.findall(r'class="tile result[^"]*" href="([^"]+)"', html)[0]
+    page = client.get(unescape(name), headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert "This image is no longer in the dataset. Its result is kept." in page.text
+    assert f'href="/projects/{project}/dataset"' in page.text
+    assert "/picture?" not in page.text
