@@ -310,10 +310,12 @@ def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str,
     """Return what the figures cover, and what flatters them."""
     num = int(aggregate.get("num_images", 0))
     few = " With few images, the intervals are wide." if num < 200 else ""
-    notes = [
-        f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
-        f"variation between training runs.{few}"
-    ]
+    notes = []
+    if aggregate.get("intervals"):
+        notes.append(
+            f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
+            f"variation between training runs.{few}"
+        )
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     subsets = evaluation.split_subsets if evaluation is not None else []
