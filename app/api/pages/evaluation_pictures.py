@@ -14,6 +14,7 @@ from app.api.templating import Fragment
 from app.plurals import count
 from app.schemas.class_scores import NOT_MEASURED, find_unmeasured
 from app.schemas.evaluation_pages import ValuePoints
+from app.schemas.tasks import MetricSpec
 
 NUM_WORST_CLASSES = 15
 
@@ -204,9 +205,14 @@ def _judge_calibration(calibration: dict[str, Any], num_images: int) -> str:
 
 
 def make_values(
-    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], points: ValuePoints, names: list[str]
+    project_id: str,
+    address: EvaluationAddress,
+    aggregate: dict[str, Any],
+    points: ValuePoints,
+    names: list[str],
+    metrics: Sequence[MetricSpec] = (),
 ) -> ValuePictures:
-    """Return truth against prediction and the spread of the errors of one value."""
+    """Return truth against prediction, the spread of the errors and, of several values, the metrics of one value."""
     per_value: list[dict[str, float]] = aggregate.get("per_value", [])
     residuals: list[dict[str, Any]] = aggregate.get("residuals", [])
     num_values = max(1, len(per_value))
@@ -216,11 +222,16 @@ def make_values(
     note = ""
     if len(points.points) < points.num_results:
         note = f"{len(points.points):,} of {points.num_results:,} images are shown, sampled evenly by error."
-    facts = []
+    figures = per_value[value] if per_value else aggregate
+    # One value has these above the charts already.
+    facts = [
+        (metric.title, format_number(float(figures[metric.name])))
+        for metric in (metrics if per_value else ())
+        if isinstance(figures.get(metric.name), int | float)
+    ]
     if value < len(residuals):
         charts.append(_draw_residuals(residuals[value], title))
-        facts = [("Mean error", format_number(residuals[value]["mean"]))]
-    figures = per_value[value] if per_value else aggregate
+        facts.append(("Mean error", format_number(residuals[value]["mean"])))
     facts += [
         (words, format_number(float(figures[name])))
         for name, words in (("median_absolute_error", "Median absolute error"), ("max_error", "Largest error"))

@@ -304,6 +304,11 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     assert 'id="value-cloud"' in html
     assert "width: true value and prediction" in html
     assert "weight: true value and prediction" in read(client, project, "?value=1")
+    assert "Each metric is the average over 2 values (width, weight)." in html
+    assert re.search(r"Mean absolute error 0\.950\. .*R² 0\.900\. Mean error 0\.950\.", unescape(html))
+    first_line = re.search(r'<span class="result__line" title="([^"]+)">([^<]+)<', html)
+    assert first_line is not None
+    assert first_line.group(1) == first_line.group(2)
     assert "Median absolute error 0.900" in html
     assert tiles(html)[:2] == ["i0_19.png", "i0_18.png"]
     assert "Confusion matrix" not in html

@@ -27,6 +27,16 @@ def test_a_figure_without_an_interval_says_why() -> None:
     assert rmse.interval == "95 % interval: 0.400 to 0.700"
     assert r_squared.interval == "Not enough images for an interval. Every image has the same error."
     assert r_squared.x == 0.0
+    assert (rmse.ends, r_squared.ends) == (("0", "0.77"), ("\N{MINUS SIGN}3", "1"))
+
+
+def test_an_error_without_an_interval_has_no_line_because_it_has_no_scale() -> None:
+    rmse, r_squared = make_figures(METRICS, {"rmse": 20.94, "r_squared": 0.5})
+    assert (rmse.ends, r_squared.ends) == ((), ("0", "1"))
+    (large,) = make_figures(
+        METRICS[:1], {"rmse": 12000.0, "intervals": {"rmse": {"low": 1, "high": 2e4, "level": 0.95}}}
+    )
+    assert large.ends == ("0", "22,000")
 
 
 def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> None:
