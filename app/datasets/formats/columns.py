@@ -217,7 +217,7 @@ def _describe(
     target_words: str,
 ) -> tuple[str, ...]:
     """Return the choice in words."""
-    found = shorten(", ".join(shorten(view.names[i]) for i in targets[:20]), 400)
+    found = shorten(", ".join(repr(shorten(view.names[i])) for i in targets[:20]), 400)
     first = f"File name: column {shorten(view.names[filename])!r}. {target_words} {found}."
     if not view.has_header:
         first = f"There is no header; {first[0].lower()}{first[1:]}"
@@ -226,7 +226,7 @@ def _describe(
         notes.append(subsets.note(view.names))
     if others:
         notes.append(
-            f"Columns that are not used: {shorten(', '.join(shorten(view.names[i]) for i in others[:20]), 400)}."
+            f"Columns that are not used: {shorten(', '.join(repr(shorten(view.names[i])) for i in others[:20]), 400)}."
         )
     return tuple(notes)
 

@@ -246,7 +246,7 @@ def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, pro
     text = text_of(html)
     assert "60 of 61 images will be imported; 1 will not" in text
     assert "broken.png" in text
-    assert "60 images of classes that are left out." in text
+    assert f"60 images are left out, because the class {MARKUP!r} is left out." in text
     assert re.search(r'value="cold" maxlength', html)
     assert html.count('name="mode"') == 3
     for name in ("", "   ", "a\x00b", "x" * 201):
