@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from app.client import StudioClient
+from app.export.catalog import FORMATS
 from app.schemas.evaluation import ResultQuery
 from tests.cli.conftest import CommandRunner
 from tests.client.fakes import (
@@ -350,6 +351,13 @@ def test_an_export_that_its_certificate_refuses_shows_it_and_ends_with_code_1(st
     assert outcome.code == 1
     assert "did not pass: Channels are swapped." in outcome.out
     assert "The exported file differs." in outcome.err
+
+
+def test_the_help_of_a_bundle_names_the_script_of_the_formats_that_have_one(studio: CommandRunner) -> None:
+    shown = " ".join(studio("export", "download", "--help").out.replace("│", " ").split())
+    with_script = [item.display_name for item in FORMATS if item.predict_script is not None]
+    assert with_script == ["ONNX"]
+    assert "of ONNX also predict.py" in shown
 
 
 def test_exports_and_formats_are_listed(studio: CommandRunner) -> None:
