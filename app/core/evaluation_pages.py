@@ -115,7 +115,7 @@ class EvaluationPageService:
         page = self._evaluations.cut_named_page(project_id, order, min(query.page, num_pages), query.page_size)
         return ResultListing(
             page=page,
-            gone=self._find_gone(project_id, [str(row["filename"]) for row in page.items]),
+            gone=self._evaluations.source_names.find_gone(project_id, [str(row["filename"]) for row in page.items]),
             num_results=len(everything),
             classes=self._name_classes(project_id, experiment_id),
             subsets=record.split_subsets if record is not None else [],
@@ -127,14 +127,6 @@ class EvaluationPageService:
             value_names=self._name_values(project_id),
             task=spec.info,
         )
-
-    def _find_gone(self, project_id: str, names: list[str]) -> list[str]:
-        """Return the images that the dataset does not have any more, all of them where it was cleared."""
-        try:
-            known = self._views.view(project_id, self._lookup.find_table(project_id)).by_name
-        except DatasetNotImportedError:
-            return names
-        return [name for name in names if name not in known]
 
     def list_points(self, project_id: str, experiment_id: str, value: int) -> ValuePoints:
         """Return truth and prediction of one value of at most 500 images; raises NotFoundError."""

@@ -420,7 +420,7 @@ def _image_card(
     project_id: str, image: ComparedImage, sides: Sequence[ComparedExperiment], colours: dict[str, int]
 ) -> ImageCard:
     name = quote(image.filename, safe="")
-    url = f"/api/datasets/{project_id}/thumbnails/{name}"
+    url = "" if image.is_gone else f"/api/datasets/{project_id}/thumbnails/{name}"
     href = f"/api/datasets/{project_id}/images/{name}"
     answers = tuple(
         Answer(

@@ -181,6 +181,16 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     assert len(html) < 100_000
 
 
+def test_an_image_that_the_dataset_no_longer_has_is_no_broken_picture() -> None:
+    data = compare_label().model_dump(mode="json")
+    for item in data["images"]["items"]:
+        item["is_gone"] = True
+    number = len(data["images"]["items"])
+    assert number > 0
+    html = show(build_result(SELECTION, Comparison.model_validate(data)))
+    assert (html.count(">no longer in the dataset<"), html.count("/thumbnails/")) == (number, 0)
+
+
 def test_the_fragment_is_what_the_page_holds() -> None:
     query = CompareQuery(experiments=[EID, OTHER_EID])
     html = render_fragment(comparison_fragment(PID, query, compare_label(), {}))
