@@ -388,3 +388,7 @@ def test_results_whose_images_are_gone_say_so_and_lead_to_the_dataset(
     assert "This image is no longer in the dataset. Its result is kept." in page.text
     assert f'href="/projects/{project}/dataset"' in page.text
     assert "/picture?" not in page.text
+    missing = client.get(f"/projects/{project}/dataset/picture?image=a.png", headers={"accept": "text/html"})
+    assert missing.status_code == 422
+    assert "<h1>This page is not available</h1>" in missing.text
+    assert f'href="/projects/{project}/dataset"' in missing.text
