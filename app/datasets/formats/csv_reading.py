@@ -80,7 +80,7 @@ def find_dialect(path: Path, root: Path, work: Work) -> Dialect:
         encoding = find_encoding(path, work)
         preamble = _read_preamble(path, encoding)
     except (OSError, UnicodeError) as error:
-        msg = f"The table {path.name} cannot be read: {error}."
+        msg = f"The table {path.name} cannot be read: {_say_reason(error)}."
         raise SourceError(msg, "Check its permissions and the disk, and save it as UTF-8.") from error
     if preamble.delimiter:
         return preamble
@@ -188,7 +188,7 @@ def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:
                 msg = f"The rest of the table cannot be read: {error}."
                 yield Row(number + 1, [], msg, "Check the quotes of this row.", num_lines)
     except (OSError, UnicodeError) as error:
-        msg = f"The table {path.name} cannot be read: {error}."
+        msg = f"The table {path.name} cannot be read: {_say_reason(error)}."
         raise SourceError(msg, "Save it as UTF-8.") from error
 
 
@@ -210,3 +210,8 @@ def _read_lines(file: io.TextIOWrapper) -> Iterator[str]:
             msg = f"A line of the table has {_MAX_LINE_CHARACTERS:,} characters or more."
             raise SourceError(msg, "Write one row per line.")
         yield line
+
+
+def _say_reason(error: OSError | UnicodeError) -> str:
+    """Return what went wrong, without the number and the path that the system's error begins and ends with."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
