@@ -12,7 +12,7 @@ import typer
 
 from app.commands.arguments import Detach, Project, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
-from app.commands.output import Output, show
+from app.commands.output import Output, describe_page, require_class, show
 from app.commands.settings import parse_assignments, write_value
 from app.plurals import count
 from app.remote.transport import LOOPBACK_HOSTS
@@ -148,21 +148,24 @@ def list_images(
     page: Annotated[int, typer.Option(min=1)] = 1,
     filter_class: Annotated[str | None, typer.Option("--class", help="Only images of this class.")] = None,
     search: Annotated[str | None, typer.Option(help="Only files with this text in their name.")] = None,
-    split: Annotated[str | None, typer.Option(help="Show the subsets of this split.")] = None,
+    split: Annotated[str | None, typer.Option(help="Show the subsets of this split. Default: the first split.")] = None,
     subset: Annotated[
-        str | None, typer.Option(help="Only images of this subset of --split: train, val, test or none.")
+        str | None, typer.Option(help="Only images of this subset of the split: train, val, test or none.")
     ] = None,
 ) -> None:
     """List images, 50 per page."""
     line = command_line(ctx)
+    project_id = find_project(line, project)
     found = line.client.datasets.images(
-        find_project(line, project),
+        project_id,
         page=page,
         filter_class=filter_class,
         search=search,
         split_name=split,
         subset=subset,
     )
+    if filter_class is not None and found.total_items == 0:
+        require_class(filter_class, line.client.datasets.get(project_id).classes)
     line.out.document(found)
     rows = [
         (
@@ -174,8 +177,9 @@ def list_images(
         )
         for item in found.items
     ]
-    line.out.table(["file", "width", "height", "class or values", "subset"], rows)
-    line.out.text(f"Page {found.page} of {found.total_pages}, {count(found.total_items, 'image')}.")
+    column = f"subset ({found.selected_split_name})" if found.selected_split_name else "subset"
+    line.out.table(["file", "width", "height", "class or values", column], rows)
+    line.out.text(describe_page(found.page, found.total_pages, found.total_items, "image"))
 
 
 def print_dataset(out: Output, dataset: DatasetSummary) -> None:

@@ -90,7 +90,9 @@ class TrainingResultsService:
             runs=experiments.read_runs(*ids),
             checkpoints=checkpoints,
             log_bytes=self._measure_log(project_id, run),
-            reasons=find_reasons(record, checkpoints, figures),
+            reasons=find_reasons(
+                record, checkpoints, figures, self._lookup.explain_missing_images(project_id, record.split_name)
+            ),
             metrics=find_shown_metrics(spec, monitored),
             primary_metric=find_first_metric(spec, monitored),
             monitored_metric=monitored,
@@ -205,11 +207,19 @@ def find_best(
 
 
 def find_reasons(
-    record: ExperimentRecord, checkpoints: dict[CheckpointName, CheckpointInfo], figures: RunFigures
+    record: ExperimentRecord,
+    checkpoints: dict[CheckpointName, CheckpointInfo],
+    figures: RunFigures,
+    missing_images: str = "",
 ) -> dict[RunAction, str]:
-    """Return why each action is not possible now; the services refuse the same."""
+    """Return why each action is not possible now; the services refuse the same.
+
+    `missing_images` says that the dataset or the split is gone, and holds for all that reads images.
+    """
     status = record.status
     reasons = _find_reasons_against_ending(record, "best" in checkpoints, figures)
+    if missing_images:
+        reasons |= dict.fromkeys(("resume", "restart", "more", "evaluate", "export"), missing_images)
     if status not in RESUMABLE_STATUSES:
         reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has no run to continue."
     else:

@@ -121,12 +121,12 @@ def find_class_folders(
     loose = list(_list_loose(tree.top))
     crossed = find_crossed_folders(item.raw_class for item in folders if item.folder.num_below)
     if crossed:
-        note = "The words for train, val and test in the names of the folders became the split 'original'."
+        note = "The words for train, val and test in the names of the folders make up the split 'original'."
         pairs = [(item, *crossed[item.raw_class]) for item in folders if item.raw_class in crossed]
         divided = [ClassFolder(item.folder, item.name, split, name) for item, split, name in pairs]
         return FoundClasses(divided, loose, (note,))
     if _are_divided_inside(folders):
-        note = "The folders train, val and test of each class became the split 'original'."
+        note = "The folders train, val and test of each class make up the split 'original'."
         return FoundClasses(_find_divided_inside(folders), loose, (note,))
     _warn_of_holders(folders, problems, mapping or {})
     _warn_of_dates(tree.top, folders, problems)
@@ -219,9 +219,9 @@ def _has_classes(item: ClassFolder) -> bool:
 
 
 def describe_subsets(names: Sequence[str]) -> str:
-    """Return the note about the folders that became a split."""
-    folders = "folder" if len(names) == 1 else "folders"
-    return f"The {folders} {_join_names([clean_text(name) for name in names])} became the split 'original'."
+    """Return the note about the folders that are a split, true before an import and after it."""
+    folders, verb = ("folder", "makes up") if len(names) == 1 else ("folders", "make up")
+    return f"The {folders} {_join_names([clean_text(name) for name in names])} {verb} the split 'original'."
 
 
 def _join_names(names: Sequence[str]) -> str:

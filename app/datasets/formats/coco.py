@@ -133,7 +133,7 @@ class _Reader:
         for name in dict.fromkeys(repeated):
             msg = f"{1 + repeated.count(name)} categories are called {shorten(name)!r}; they were read as one class."
             fix = "Give them different names if they mean different things."
-            self._problems.warn(f"{self._name}/categories", msg, fix, kind=_ENTRY)
+            self._problems.warn(f"{self._name}#/categories", msg, fix, kind=_ENTRY)
         return {key: found[key] for key in sort_ids(found)}
 
     def _find_root(
@@ -178,13 +178,15 @@ class _Reader:
                 lost.append(self._postpone(index, shared[entry.id], files[entry.file_name], images))
             else:
                 message = f"The image {shorten(entry.file_name)!r} has an entry with this id already."
-                self._problems.warn(f"{self._name}/images/{index}/id", message, "Keep one of the entries.", kind=_ENTRY)
+                self._problems.warn(
+                    f"{self._name}#/images/{index}/id", message, "Keep one of the entries.", kind=_ENTRY
+                )
         for add in lost:
             add()
         self._notes += describe_matches(matches)
         if num_alike:
             verb = "image has" if num_alike == 1 else "images have"
-            self._notes.append(f"{num_alike:,} {verb} several annotations of one category, which became the class.")
+            self._notes.append(f"{num_alike:,} {verb} several annotations of one category, which is the class.")
         return list(images.values())
 
     def _postpone(
@@ -194,7 +196,7 @@ class _Reader:
 
         def add() -> None:
             path = file.path if isinstance(file, FoundFile) and file.path not in images else None
-            pointer = f"{self._name}/images/{index}{problem.pointer}"
+            pointer = f"{self._name}#/images/{index}{problem.pointer}"
             num_entries = 0 if path is not None else 1
             self._problems.add(
                 pointer, problem.message, problem.fix, kind=problem.kind, path=path, num_entries=num_entries
@@ -258,7 +260,7 @@ class _Reader:
         return decoded
 
     def _add(self, pointer: str, message: str, fix: str, num_entries: int = 0) -> None:
-        self._problems.add(f"{self._name}{pointer}", message, fix, kind=_ENTRY, num_entries=num_entries)
+        self._problems.add(f"{self._name}#{pointer}", message, fix, kind=_ENTRY, num_entries=num_entries)
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,9 @@ def _explain(
     if len(classes) > 1:
         places = ", ".join(f"/annotations/{index}" for index, _ in own[:5])
         there = ", ".join(shorten(known) for known in list(classes)[:5])
-        msg = f"The image {name!r} has annotations of {len(classes)} categories: {there} ({places})."
+        msg = (
+            f"The image {name!r} has annotations of {len(classes)} categories: {there} ({places}). It is not imported."
+        )
         return _Problem("", msg, "Keep those of one category: an image has one class.", "several_annotations")
     if file.path in images:
         msg = f"The file {name!r} belongs to two images."

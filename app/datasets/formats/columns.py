@@ -225,7 +225,7 @@ def _describe(
     target_words: str,
 ) -> tuple[str, ...]:
     """Return the choice in words."""
-    found = shorten(", ".join(shorten(view.names[i]) for i in targets[:20]), 400)
+    found = shorten(", ".join(repr(shorten(view.names[i])) for i in targets[:20]), 400)
     first = f"File name: column {shorten(view.names[filename])!r}. {target_words} {found}."
     if not view.has_header:
         first = f"There is no header; {first[0].lower()}{first[1:]}"

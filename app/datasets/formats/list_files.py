@@ -160,7 +160,7 @@ def _read_json(item: ListFile, work: Work) -> Iterator[Line]:
         for index, entry in enumerate(entries if isinstance(entries, list) else ()):
             work.step(f"Reading {item.name}", index)
             if text := _name_of(entry):
-                yield Line(f"/{shorten(key)}/{index}" if key else f"/{index}", text)
+                yield Line(f"#/{shorten(key)}/{index}" if key else f"#/{index}", text)
 
 
 def _name_of(entry: Any) -> str:

@@ -202,9 +202,11 @@ class RowReader:
         first, before = images[image.file.path]
         message = f"The image {shorten(entry.name)!r} was in {self._name_row(first)} already"
         if before.target != image.target:
-            raise RowError(f"{message}, with another target.", "Keep the row that is right.", "repeated_row")
+            other = _compare_targets(before.target, image.target)
+            raise RowError(f"{message}, {other}. Row {first} is used.", "Keep the row that is right.", "repeated_row")
         if before.subset != image.subset:
-            raise RowError(f"{message}, in another subset.", "Keep the row that is right.", "repeated_row")
+            other = f"in {before.subset or 'no subset'} and not in {image.subset or 'none'}"
+            raise RowError(f"{message}, {other}. Row {first} is used.", "Keep the row that is right.", "repeated_row")
         self.problems.warn(self._where(entry.number), f"{message}.", "Remove one of the rows.", kind="repeated_row")
 
     def _lose(self, entry: _Entry, error: RowError, path: Path | None) -> None:
@@ -266,3 +268,10 @@ def _label(text: str) -> str:
         msg = f"The label {shorten(text)!r} is not a usable class name."
         raise RowError(msg, "Use a name of up to 200 printable characters.", "bad_label")
     return text
+
+
+def _compare_targets(before: Target, now: Target) -> str:
+    """Return how the target of an earlier row differs from that of this row."""
+    if isinstance(before, str) and isinstance(now, str):
+        return f"with the class {shorten(before)!r} and not {shorten(now)!r}"
+    return "with other values"

@@ -66,7 +66,7 @@ class SubsetColumns:
         """The choice in words."""
         columns = ", ".join(repr(shorten(names[column])) for column in sorted(self.columns))
         rest = "" if self.words is not None else f"; rows without a yes are {self._otherwise}"
-        return f"Subset: column {columns}, which became the split 'original'{rest}."
+        return f"Subset: column {columns}, which is the split 'original'{rest}."
 
 
 def find_subset_columns(

@@ -39,7 +39,7 @@ def scan(root: Path, content: Any, name: str = "a.json", **options: Any) -> Scan
 
 
 def pointers(found: Scan) -> list[str]:
-    return [item.file.removeprefix("a.json") for item in found.problems.named]
+    return [item.file.removeprefix("a.json#") for item in found.problems.named]
 
 
 def test_classes_are_in_the_order_of_their_ids(root: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_id_of_several_files_gives_none_of_them_a_class(root: Path, num_shari
     found = scan(root, document(images=images))
     assert [image.name for image in found.images] == [f"images/{i}.png" for i in range(num_sharing, 3)]
     lost = {item.file: item.message for item in found.problems.named if item.file.endswith("/id")}
-    assert list(lost) == [f"a.json/images/{i}/id" for i in range(num_sharing)]
+    assert list(lost) == [f"a.json#/images/{i}/id" for i in range(num_sharing)]
     assert all(f"'0.png', '1.png'{', ' if num_sharing > 2 else ')'}" in message for message in lost.values())
     assert found.problems.covered >= {root / "images" / f"{i}.png" for i in range(num_sharing)}
 
@@ -122,7 +122,7 @@ def test_an_entry_that_is_there_twice_loses_nothing(root: Path, other: str) -> N
     content = document()
     found = scan(root, content | {"images": [*content["images"], {"id": 0, "file_name": other}]})
     assert [image.annotations[0] for image in found.images] == [Label(0, "cat"), Label(1, "dog"), Label(1, "dog")]
-    assert [(item.file, item.severity) for item in found.problems.named] == [("a.json/images/3/id", "warning")]
+    assert [(item.file, item.severity) for item in found.problems.named] == [("a.json#/images/3/id", "warning")]
     assert found.problems.num_lost == 0
 
 
@@ -151,7 +151,7 @@ def test_categories_of_one_name_are_one_class(
     found = scan(root, content)
     assert (found.classes, len(found.images)) == (classes, 3)
     assert found.images[2].annotations[0] in {Label(0, "cat"), Label(1, "dog")}
-    assert [(item.severity, item.file) for item in found.problems.named] == [("warning", "a.json/categories")]
+    assert [(item.severity, item.file) for item in found.problems.named] == [("warning", "a.json#/categories")]
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

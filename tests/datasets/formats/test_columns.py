@@ -99,7 +99,7 @@ def test_columns_of_words_and_units_are_left_out_and_named(root: Path) -> None:
     table = rows("#.png,1,a,180 cm,45%", "#.png,2,b,170 cm,50%", header="filename,age,note,height,share")
     found = scan_table(root, table, "values")
     assert found.value_names == ("age",)
-    assert says(found, ["not used: note, height, share", "'height' holds numbers with units", "'share' holds"])
+    assert says(found, ["not used: 'note', 'height', 'share'", "'height' holds numbers with units", "'share' holds"])
 
 
 @pytest.mark.parametrize(
@@ -209,15 +209,15 @@ def test_columns_come_with_their_first_cells_and_roles(root: Path) -> None:
 def test_a_subset_column_becomes_the_split(root: Path, header: str, cells: list[str], expected: list[str]) -> None:
     found = scan_table(root, rows(*(f"#.png,a,{cell}" for cell in cells), header=header))
     assert splits(found) == expected
-    assert says(found, ["became the split 'original'"])
+    assert says(found, ["which is the split 'original'"])
 
 
 @pytest.mark.parametrize(
     ("column", "cells", "told"),
     [
-        ("fold", ["0", "1", "2"], "not used: fold"),
+        ("fold", ["0", "1", "2"], "not used: 'fold'"),
         ("split", ["train", "train", "train"], "Every image is in the subset train"),
-        ("usage", ["Public", "Private", "Public"], "not used: usage"),
+        ("usage", ["Public", "Private", "Public"], "not used: 'usage'"),
     ],
 )
 def test_a_column_that_divides_nothing_is_no_split(root: Path, column: str, cells: list[str], told: str) -> None:

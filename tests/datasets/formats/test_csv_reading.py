@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from app.datasets.formats import csv_reading
+from app.datasets.formats.base import SourceError
+from app.datasets.formats.work import Work
+from app.schemas.payloads import ImportLimits
 from tests.datasets.formats.tables import labels, scan_table, write_files
 
 
@@ -46,3 +52,19 @@ def test_quotes_inside_of_a_cell_keep_their_blanks(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", "0.png", "1.png")
     text = 'file,label\n0.png,"so, ""big"""\n1.png,"dog"\n'
     assert labels(scan_table(root, text)) == [("0.png", 'so, "big"'), ("1.png", "dog")]
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_failing_disk_is_told_without_the_words_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("filename,label\n0.png,cat\n")
+
+    def fail(*_: object) -> str:
+        raise OSError(code, os.strerror(code), str(path))
+
+    monkeypatch.setattr(csv_reading, "find_encoding", fail)
+    with pytest.raises(SourceError) as refusal:
+        csv_reading.find_dialect(path, tmp_path, Work(ImportLimits()))
+    assert refusal.value.message == f"The table t.csv cannot be read: {os.strerror(code)}."

@@ -199,6 +199,8 @@ def test_repeated_rows_are_warned_of_and_contradicting_ones_are_errors(root: Pat
         ("t.csv, row 4", "error"),
         ("t.csv, row 3", "warning"),
     ]
+    message = "The image '0.png' was in row 2 already, with the class 'a' and not 'b'. Row 2 is used."
+    assert found.problems.named[0].message.replace("./", "") == message
 
 
 def test_blank_lines_and_quoted_line_feeds_keep_the_count_of_rows(root: Path) -> None:
