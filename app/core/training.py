@@ -19,9 +19,10 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.payloads import TrainPayloads
+from app.core.resuming import find_resume_obstacle, settings_of_run
 from app.core.run_checks import RunChecker
 from app.core.stores import Stores
-from app.schemas.common import new_id, utc_now
+from app.schemas.common import new_id, seconds_between, utc_now
 from app.schemas.events import ExperimentStatusChanged, RunAsked, StageStatus
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
@@ -100,37 +101,15 @@ class TrainingService:
                     else "The run was never started, so it cannot be resumed. Train the experiment."
                 )
                 raise CheckpointNotFoundError(msg)
-            self._check_settings(project_id, record, run)
+            config = self._stores.experiments.read_run_config(project_id, experiment_id, run.id)
+            if obstacle := find_resume_obstacle(self._lookup, project_id, record, config):
+                raise ConflictError(obstacle)
             self._payloads.check_data(project_id, record)
             require_devices(list(record.hardware.selected_devices))
             payload = self._payloads.build(project_id, record, run.id, checkpoint)
-            changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1}
+            changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1, **_close_part(run)}
             run = self._stores.experiments.update_run(project_id, experiment_id, run.id, changes)
             return self._launch(project_id, record, run, payload)
-
-    def _check_settings(self, project_id: str, record: ExperimentRecord, run: RunRecord) -> None:
-        """Raise ConflictError when what the checkpoint holds means nothing to the settings; the job checks the rest."""
-        config = self._stores.experiments.read_run_config(project_id, record.id, run.id)
-        if config is None:
-            return
-        backbone = (config.requested.get("model") or {}).get("backbone", record.model.backbone)
-        optimizer = record.hyperparameters.get("optimizer")
-        compared = [
-            ("model", backbone, record.model.backbone, "restart the experiment"),
-            (
-                "optimizer",
-                (config.requested.get("hyperparameters") or {}).get("optimizer", optimizer),
-                optimizer,
-                "fork the experiment, which keeps the weights, or restart it",
-            ),
-        ]
-        for name, then, now, advice in compared:
-            if then != now:
-                msg = (
-                    f"This run cannot be resumed, because its {name} was changed from {then} to {now}. Set it back to "
-                    f"{then} to resume; to train with {now}, {advice}."
-                )
-                raise ConflictError(msg)
 
     def stop_training(self, project_id: str, experiment_id: str, keep: bool) -> RunStarted:
         """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError.
@@ -209,12 +188,16 @@ class TrainingService:
             epochs = experiments.read_metrics(project_id, experiment_id, run.id).epochs
             final = _final_metrics(epochs[-1]) if epochs else {}
             changes: dict[str, Any] = {"status": "completed", "error": None}
-            changes |= {"completed_at": utc_now(), "final_metrics": record.final_metrics or final}
+            # The run ended when it stopped: nothing is computed between that and the decision to keep it.
+            changes |= {"completed_at": run.completed_at or utc_now(), "final_metrics": record.final_metrics or final}
+            settings = settings_of_run(experiments.read_run_config(project_id, experiment_id, run.id))
             best = {"best_epoch": record.best_epoch, "best_metric": record.best_metric}
 
             def keep() -> ExperimentRecord:
                 experiments.update_run(project_id, experiment_id, run.id, {**changes, **best})
-                return experiments.update(project_id, experiment_id, lambda current: current.model_copy(update=changes))
+                return experiments.update(
+                    project_id, experiment_id, lambda current: current.model_copy(update=settings | changes)
+                )
 
             updated = self._stores.documents.reserve.spend(keep)
         stage = StageStatus(stage_id="TRAIN", status="COMPLETED", message="Kept the best checkpoint")
@@ -279,6 +262,16 @@ class TrainingService:
             ExperimentStatusChanged(experiment_id=record.id, status=record.status),
             run_id=record.current_run_id,
         )
+
+
+def _close_part(run: RunRecord) -> dict[str, Any]:
+    """Return the changes that keep when a run was first started and how long it ran before it is resumed."""
+    took_s = seconds_between(run.started_at, run.completed_at)
+    return {
+        "first_started_at": run.first_started_at or run.started_at,
+        "started_at": None,
+        "earlier_s": round(run.earlier_s + took_s, 3),
+    }
 
 
 def say_nothing_to_keep(record: ExperimentRecord) -> str:

@@ -63,11 +63,7 @@ class RunFacts:
     @property
     def batches_per_epoch(self) -> int:
         """Batches of an epoch on each device, as the sampler makes them: a last one of a single image is left out."""
-        size = int(self.hyperparameters["batch_size"])
-        count = max(2, -(-self.data.num_train // self.num_devices))
-        if count == 2:
-            return 1
-        return max(1, count // size + (count % size > (1 if size > 1 else 0)))
+        return count_batches(self.data.num_train, int(self.hyperparameters["batch_size"]), self.num_devices)
 
     @property
     def max_epochs(self) -> int:
@@ -78,6 +74,14 @@ class RunFacts:
 Check = Callable[[RunFacts], Iterator[RunCheck]]
 GO_TO_SPLIT = RunFix(label="Go to Split", page="split")
 GO_TO_DATASET = RunFix(label="Go to Dataset", page="dataset")
+
+
+def count_batches(num_images: int, batch_size: int, num_devices: int) -> int:
+    """Return the batches of an epoch on each device."""
+    count = max(2, -(-num_images // num_devices))
+    if count == 2:
+        return 1
+    return max(1, count // batch_size + (count % batch_size > (1 if batch_size > 1 else 0)))
 
 
 def change_settings(label: str, area: str, **values: Any) -> RunFix:

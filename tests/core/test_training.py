@@ -115,7 +115,7 @@ def test_a_run_that_pauses_by_itself_says_why_until_it_goes_on(studio: Studio, i
     paused = studio.experiments.get_experiment(imported_id, record.id)
     assert paused.status == "paused"
     assert paused.error is not None
-    assert (paused.error.type, paused.error.message) == ("DiskFull", "The disk is full.")
+    assert (paused.error.type, paused.error.message) == ("DiskFull", "The disk is full. Free up disk space.")
     [run] = studio.experiments.list_runs(imported_id, record.id).runs
     assert (run.status, run.skipped_images) == ("paused", 1)
     resumed = studio.training.resume_training(imported_id, record.id)

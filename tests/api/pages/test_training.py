@@ -210,6 +210,43 @@ def test_editor_has_the_chains_and_the_catalogue(client: httpx.Client, server: L
     assert client.get(f"{path}/augmentation-entries", params=wrong).status_code == 422
 
 
+def test_train_asks_before_it_discards_checkpoints(client: httpx.Client, server: LiveServer, project: str) -> None:
+    studio = server.studio
+    record = create_experiment(studio, project, "cancelled", seed=14)
+    page = f"/projects/{project}/training"
+
+    def read_train() -> str:
+        text = read(client, page, experiment=record.id)
+        [attributes] = re.findall(r'<button[^>]*id="train"[^>]*>', text)
+        return str(attributes)
+
+    assert "hx-confirm" not in read_train()
+    started = studio.training.start_training(project, record.id)
+    wait_for_epochs(studio, project, record.id, 2)
+    studio.training.stop_training(project, record.id, keep=False)
+    studio.scheduler.wait(started.job_id or "", 30)
+    asked = read_train()
+    assert "The trained model and its evaluation are discarded" in asked
+    assert 'data-confirm-title="Restart training?"' in asked
+
+
+def test_paused_run_does_not_promise_that_train_saves(client: httpx.Client, server: LiveServer, project: str) -> None:
+    studio = server.studio
+    record = create_experiment(studio, project, "paused", seed=14)
+    assert "Train saves your changes first" in read(client, f"/projects/{project}/training", experiment=record.id)
+    started = studio.training.start_training(project, record.id)
+    wait_for_epochs(studio, project, record.id, 1)
+    studio.training.pause_training(project, record.id)
+    studio.scheduler.wait(started.job_id or "", 30)
+    text = read(client, f"/projects/{project}/training", experiment=record.id)
+    assert "Train saves your changes first" not in text
+    assert "Some changes are not saved yet. A run uses the saved settings." in text
+    studio.experiments.update_experiment(project, record.id, ExperimentUpdate(hyperparameters={"batch_size": 3}))
+    text = read(client, f"/projects/{project}/training/training-results", experiment=record.id)
+    size = record.hyperparameters["batch_size"]
+    assert f"because its batch size was changed from {size} to 3. Set it back to {size} to resume" in text
+
+
 def test_dialogs_of_a_row(client: httpx.Client, server: LiveServer, project: str) -> None:
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "mine"))
     path = f"/projects/{project}/training"
