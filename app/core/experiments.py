@@ -30,6 +30,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.run_checks import RunChecker, refuse_changes
 from app.core.stores import Stores
+from app.core.training import say_untrainable
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (
@@ -226,7 +227,9 @@ class ExperimentService:
             record = self._apply(project_id, record, changes) if changes else record
         except ValidationFailedError as error:
             return refuse_changes(error)
-        return self._checker.list_checks(project_id, record)
+        found = self._checker.list_checks(project_id, record)
+        refusal = say_untrainable(record)
+        return found.model_copy(update={"refusal": refusal, "can_train": found.can_train and not refusal})
 
     def _choose_start(self, spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
         """Return model settings; where nobody says so, `pretrained` follows from the weights on this machine.

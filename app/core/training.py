@@ -283,6 +283,13 @@ def say_nothing_to_keep(record: ExperimentRecord) -> str:
     return "The best checkpoint of this run no longer exists, so it cannot be kept."
 
 
+def say_untrainable(record: ExperimentRecord) -> str:
+    """Return why the status of an experiment does not allow training it, with what to do; empty when it does."""
+    if record.status in ACTIVE_EXPERIMENT_STATUSES:
+        return "A run is already queued or running."
+    return say_unstartable(record)
+
+
 def say_unstartable(record: ExperimentRecord) -> str:
     """Return why an experiment that no run works on cannot be trained, with what to do instead; empty when it can."""
     if record.status in STARTABLE_STATUSES:

@@ -17,7 +17,7 @@ from app.core.names_apart import tell_apart
 from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.core.tasks import TaskService
-from app.core.training import say_unstartable
+from app.core.training import say_untrainable
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.names import fold_name
 from app.schemas.tasks import MetricSpec, TaskInfo
@@ -217,9 +217,7 @@ def say_locked(record: ExperimentRecord) -> str:
 
 
 def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
-    if record.status in ACTIVE_EXPERIMENT_STATUSES:
-        return "A run is already queued or running."
-    if reason := say_unstartable(record):
+    if reason := say_untrainable(record):
         return reason
     if record.split_name not in split_names:
         return f"The split {record.split_name!r} no longer exists. Choose another one and save."

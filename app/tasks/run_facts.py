@@ -56,6 +56,21 @@ class RunFacts:
         return self.model.pretrained and not self.has_start and bool(self.weights.file) and not self.weights.is_here
 
     @property
+    def cannot_get_weights(self) -> bool:
+        """Whether the run would fail, because its weights are missing and their host cannot be reached."""
+        return self.lacks_weights and self.weights.can_download is False
+
+    @property
+    def has_one_class(self) -> bool:
+        """Whether all training images show the same class, so that there is nothing to tell apart."""
+        return len(self.data.train_classes) == 1 and not self.data.unseen_classes
+
+    @property
+    def can_stop_early(self) -> bool:
+        """Whether early stopping waits for fewer epochs than the run has."""
+        return 0 < int(self.hyperparameters["early_stopping_patience"]) < self.max_epochs
+
+    @property
     def batch_size(self) -> int:
         """Images in the batches of all devices together."""
         return int(self.hyperparameters["batch_size"]) * self.num_devices
