@@ -21,6 +21,7 @@ from app.core.lookup import Lookup
 from app.core.payloads import TrainPayloads
 from app.core.resuming import find_resume_obstacle, settings_of_run
 from app.core.run_checks import RunChecker
+from app.core.run_logs import RunLogService
 from app.core.stores import Stores
 from app.schemas.common import new_id, seconds_between, utc_now
 from app.schemas.events import ExperimentStatusChanged, RunAsked, StageStatus
@@ -60,6 +61,7 @@ class TrainingService:
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
         self._checker = checker
+        self._logs = RunLogService(stores)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
@@ -200,6 +202,10 @@ class TrainingService:
                 )
 
             updated = self._stores.documents.reserve.spend(keep)
+        epoch = "" if record.best_epoch is None else f" of epoch {record.best_epoch}"
+        self._logs.append_line(
+            project_id, experiment_id, run.id, f"Kept the best checkpoint{epoch} as the result. The run is completed."
+        )
         stage = StageStatus(stage_id="TRAIN", status="COMPLETED", message="Kept the best checkpoint")
         announce(self._bus, project_id, stage, run_id=run.id)
         self._publish_status(project_id, updated)

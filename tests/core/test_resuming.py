@@ -101,6 +101,16 @@ def test_time_before_the_decision_to_keep_a_model_does_not_count(studio: Studio,
     assert studio.experiments.get_experiment(imported_id, record.id).completed_at == stopped.completed_at
 
 
+def test_log_of_a_kept_run_ends_with_the_decision(studio: Studio, imported_id: str) -> None:
+    record = pause_one(studio, imported_id)
+    path = WorkspacePaths(studio.settings.workspace_root).run_dir(imported_id, record.id, record.current_run_id or "")
+    (path / "logs").mkdir(exist_ok=True)
+    (path / "logs" / "training.log").write_text("2026-01-01T00:00:00Z Paused in epoch 2.\n")
+    studio.training.stop_training(imported_id, record.id, keep=True)
+    text = studio.run_logs.read_log(imported_id, record.id, 0).text
+    assert text.splitlines()[-1].endswith("Kept the best checkpoint of epoch 2 as the result. The run is completed.")
+
+
 def test_a_resumed_run_keeps_its_start_and_the_time_of_its_earlier_part(studio: Studio, imported_id: str) -> None:
     record = pause_one(studio, imported_id)
     first = read_run(studio, imported_id, record)
