@@ -17,7 +17,7 @@ def check_import(client: httpx.Client, project_id: str, body: dict[str, Any]) ->
     deadline = time.monotonic() + WAIT_S
     while answer.status_code == 202:
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.02)
         state = client.get(f"{url}/{answer.json()['data']['job_id']}").json()["data"]
         if state["report"] is not None:
             return dict(state["report"])
@@ -32,6 +32,6 @@ def check_import_html(client: httpx.Client, project_id: str, body: dict[str, Any
     deadline = time.monotonic() + WAIT_S
     while 'data-check-url="' in html:
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.02)
         html = client.get(html.partition('data-check-url="')[2].partition('"')[0], headers=headers).text
     return html

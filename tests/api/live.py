@@ -14,6 +14,9 @@ from fastapi import FastAPI
 from app.api.server import build_server
 from app.config import Settings
 from app.core.studio import Studio
+from tests import forked_jobs
+
+forked_jobs.install()
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
+
+from app.api.security.addresses import UnsafeListenError
 
 HEAVY = ("torch", "torchvision", "lightning", "torchmetrics", "onnx", "onnxruntime", "onnxscript", "sklearn", "scipy")
 SCRIPT = f"""
@@ -25,9 +29,9 @@ print(json.dumps(dict(routes=routes, cpu_s=cpu_s, memory_mb=memory_mb, heavy=hea
 """
 
 
-def run_script(workspace: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+def run_script(workspace: Path) -> subprocess.CompletedProcess[str]:
     root = Path(__file__).resolve().parents[2]
-    environment = {"PYTHONPATH": str(root), "AI_STUDIO_WORKSPACE_ROOT": str(workspace), **settings}
+    environment = {"PYTHONPATH": str(root), "AI_STUDIO_WORKSPACE_ROOT": str(workspace)}
     return subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, timeout=200)
 
 
@@ -55,8 +59,11 @@ def test_start_is_quick(report: dict[str, Any]) -> None:
     assert report["cpu_s"] < 10
 
 
-def test_application_refuses_an_open_address_without_a_token(tmp_path: Path) -> None:
-    done = run_script(tmp_path, AI_STUDIO_HOST="0.0.0.0")
-    assert done.returncode != 0
-    assert "AI_STUDIO_TOKEN" in done.stderr
-    assert run_script(tmp_path, AI_STUDIO_HOST="0.0.0.0", AI_STUDIO_TOKEN="long enough").returncode == 0
+def test_application_refuses_an_open_address_without_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "app.main", raising=False)
+    monkeypatch.setenv("AI_STUDIO_WORKSPACE_ROOT", str(tmp_path))
+    monkeypatch.setenv("AI_STUDIO_HOST", "0.0.0.0")
+    with pytest.raises(UnsafeListenError, match="AI_STUDIO_TOKEN"):
+        runpy.run_module("app.main")
+    monkeypatch.setenv("AI_STUDIO_TOKEN", "long enough")
+    assert isinstance(runpy.run_module("app.main")["app"], FastAPI)

@@ -150,6 +150,7 @@ def test_the_worst_page_counts_by_its_median() -> None:
     assert (size.ours, size.is_reached, size.note) == (100.0, False, "of 2 pages: projects")
 
 
+@pytest.mark.slow
 def test_without_a_browser_pages_are_weighed_and_the_rest_is_said_to_be_unmeasured(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

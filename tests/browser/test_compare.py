@@ -23,7 +23,7 @@ from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched
 from tests.core.conftest import FAKE_ENGINES, WAIT_S, create_experiment, draw_class_folders, train_to_end
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser-compare")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 NAMES = ("First", "Second", "Third")
 
 

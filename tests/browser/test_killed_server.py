@@ -14,7 +14,7 @@ from tests.browser.conftest import Watched, wait_for
 from tests.browser.test_training_results import curve_of, expect_status, read_points
 from tests.cli.test_restart import kill_server, start_training
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("restart")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WAIT_MS = 60_000
 NUM_POINTS = "Studio.charts.get('run-loss')?.spec.series[0].points.length || 0"
 # A page whose server is gone is right to say so on the console; htmx names a request that was under way.

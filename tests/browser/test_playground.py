@@ -18,7 +18,7 @@ from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched, wait_for
 from tests.core.conftest import draw_class_folders
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser-playground")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 HYPERPARAMETERS = {"image_size": 64, "batch_size": 8, "max_epochs": 1, "warmup_epochs": 0}
 
 

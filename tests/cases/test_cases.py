@@ -1,9 +1,10 @@
-"""Every source of this folder, by dry run and by import, over REST."""
+"""Every source of this folder, by dry run and by import; the import over REST."""
 
 from __future__ import annotations
 
 import io
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,14 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
+from app.datasets import checking
 from app.datasets.images import read_rgb
-from tests.api.checking import check_import
+from app.schemas.datasets import ImportOptions
+from app.schemas.payloads import CheckPayload, ImportLimits
+from app.tasks.registry import get_spec
 from tests.api.live import LiveServer, run_server
 from tests.cases.expectations import NUM_CASES, READINGS, Reading
+from tests.datasets.jobs import FakeContext
 
 HERE = Path(__file__).parent
 WAIT_S = 60.0
@@ -56,6 +61,22 @@ def source_of(case: str, source: str = "") -> Path:
     return HERE / case / "input" / source
 
 
+def check_source(reading: Reading, output: Path) -> dict[str, Any]:
+    """Return the report of a dry run in this process; how a server starts one is the subject of other tests."""
+    info = get_spec(reading.task).info
+    payload = CheckPayload(
+        annotation_kind=info.annotation_kind,
+        allowed_formats=list(info.import_formats),
+        source_path=str(source_of(reading.case, reading.source)),
+        source_format=None,
+        options=ImportOptions.model_validate(dict(reading.options)),
+        limits=ImportLimits(),
+    )
+    checking.run(FakeContext(output, payload))
+    report: dict[str, Any] = json.loads((output / "report.json").read_bytes())
+    return report
+
+
 def import_source(client: httpx.Client, project: str, path: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Import and return the summary of the dataset with all its images."""
     body = {"source_path": str(path), "options": options}
@@ -89,17 +110,18 @@ def test_every_case_is_read() -> None:
 
 
 @pytest.mark.parametrize("reading", READINGS, ids=lambda reading: reading.name)
-def test_a_case_is_read_as_it_should(client: httpx.Client, new_project: Callable[[str], str], reading: Reading) -> None:
-    project = new_project(reading.task)
-    path, options = source_of(reading.case, reading.source), dict(reading.options)
-    report = check_import(client, project, {"source_path": str(path), "options": options})
+def test_a_case_is_read_as_it_should(
+    client: httpx.Client, new_project: Callable[[str], str], tmp_path: Path, reading: Reading
+) -> None:
+    report = check_source(reading, tmp_path)
     assert report["can_import"], report
     assert (report["num_images"], report["class_counts"]) == (reading.num_images, dict(reading.classes)), report
     assert report["split_counts"] == dict(reading.splits)
     assert report["num_lost"] == reading.num_lost, report["groups"]
     for text in reading.says:
         assert text in text_of(report), text_of(report)
-    imported = import_source(client, project, path, options)
+    source, options = source_of(reading.case, reading.source), dict(reading.options)
+    imported = import_source(client, new_project(reading.task), source, options)
     assert (len(imported["images"]), imported["class_counts"]) == (reading.num_images, dict(reading.classes))
     counts = dict.fromkeys(reading.splits, 0)
     for image in imported["images"] if reading.splits else ():

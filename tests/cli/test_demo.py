@@ -45,7 +45,6 @@ def quick_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("lifecycle")
 def test_a_weak_model_fails_the_demo_after_every_step(
     quick_demo: Callable[[], Outcome], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ SETTINGS = [
 ]
 Run = Callable[..., Any]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lifecycle")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.ports import pick_port
 SETTINGS = {"image_size": 32, "batch_size": 14, "max_epochs": 500, "early_stopping_patience": 0}
 WAIT_S = 120.0
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("restart")]
+pytestmark = pytest.mark.slow
 
 
 class Follower(threading.Thread):

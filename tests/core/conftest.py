@@ -16,7 +16,9 @@ from app.schemas.experiments import ExperimentCreate, ExperimentRecord
 from app.schemas.import_report import ImportReport
 from app.schemas.projects import ProjectCreate
 from app.schemas.splits import SplitCreate, SplitRatios
+from tests import forked_jobs
 
+forked_jobs.install()
 FAKE_ENGINES = ("--handlers", "tests.core.fake_handlers:HANDLERS")
 WAIT_S = 60.0
 

@@ -18,7 +18,6 @@ from app.schemas.job_context import JobFailure
 from tests.evaluation.factory import World
 
 PLAN = InputPlan((32, 48), ResizeRecipe(mode="stretch", size=[32, 48]))
-pytestmark = pytest.mark.xdist_group("evaluation")
 
 
 class Brightness(nn.Module):

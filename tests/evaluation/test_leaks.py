@@ -19,8 +19,6 @@ from app.schemas.leaks import EvaluatedWithout
 from app.schemas.payloads import DatasetLocation
 from tests.evaluation.factory import FakeContext, World
 
-pytestmark = pytest.mark.xdist_group("evaluation")
-
 
 def image(name: str, subsets: Sequence[str], content: str, label: int = 0) -> ImageRecord:
     return ImageRecord(name, 8, 8, list(subsets), [Label(label, str(label))], content_hash=content)

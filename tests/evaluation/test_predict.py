@@ -24,7 +24,6 @@ from app.tasks.trained import load_trained
 from tests.evaluation.factory import FakeContext, World, make_world
 
 ID = "0123456789abcdef"
-pytestmark = pytest.mark.xdist_group("evaluation")
 
 
 def make_context(world: World, folder: Path, *messages: dict[str, Any], idle_s: float = 0.3) -> FakeContext:

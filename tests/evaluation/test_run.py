@@ -22,8 +22,6 @@ from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.payloads import DatasetLocation
 from tests.evaluation.factory import CLASSES, FakeContext, World
 
-pytestmark = pytest.mark.xdist_group("evaluation")
-
 
 def evaluate(world: World, folder: Path, **changes: Any) -> tuple[FakeContext, dict[str, Any]]:
     """Run the job; returns its context and its result."""

@@ -33,7 +33,6 @@ from tests.evaluation.factory import make_world
 from tests.export.conftest import Export, export
 
 SCRIPT = Path(app.export.run.__file__).with_name("bundle") / "predict.py"
-pytestmark = pytest.mark.xdist_group("export")
 
 
 def unpack(exported: Export, folder: Path) -> Path:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from app.export.golden import NUM_GOLDEN, choose, find_kind
@@ -42,7 +41,6 @@ def test_kinds_tell_apart_what_is_easily_read_wrongly(tmp_path: Path) -> None:
     assert PLAIN not in kinds.values()
 
 
-@pytest.mark.xdist_group("export")
 def test_files_are_in_the_bundle_byte_by_byte(label_export: Export, tmp_path: Path) -> None:
     folder = unpack(label_export, tmp_path)
     originals = {path.read_bytes() for path in Path(label_export.world.location.images_dir).rglob("*.*")}

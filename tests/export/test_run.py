@@ -17,8 +17,6 @@ from app.schemas.job_context import JobCancelled, JobFailure
 from tests.evaluation.factory import FakeContext, World
 from tests.export.conftest import Export, export, make_export_context
 
-pytestmark = pytest.mark.xdist_group("export")
-
 
 def read_certificate(folder: Path) -> ParityCertificate:
     """Return parity.json."""

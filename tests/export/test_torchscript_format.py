@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +16,27 @@ from app.export.torchscript_format import open_exported
 from app.schemas.export import ModelMetadata, ParityCertificate
 from app.schemas.job_context import JobFailure
 from tests.evaluation.factory import World
-from tests.export.conftest import export, make_export_context
+from tests.export.conftest import Export, export, make_export_context
 from tests.export.test_run import SwappedChannels
 
-pytestmark = pytest.mark.xdist_group("export")
+
+@pytest.fixture(scope="module")
+def exports(
+    label_world: World, values_world: World, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Export]:
+    """Returns the export of a kind, made for the first test that wants it."""
+    worlds = {"label": label_world, "values": values_world}
+    return cache(lambda kind: export(worlds[kind], tmp_path_factory.mktemp(kind), "torchscript"))
 
 
 @pytest.mark.parametrize("kind", ["label", "values"])
-def test_the_file_is_certified_and_describes_itself(
-    kind: str, label_world: World, values_world: World, tmp_path: Path
-) -> None:
-    finished = export(label_world if kind == "label" else values_world, tmp_path, "torchscript")
-    certificate = ParityCertificate.model_validate_json((tmp_path / "parity.json").read_text())
+def test_the_file_is_certified_and_describes_itself(kind: str, exports: Callable[[str], Export]) -> None:
+    finished = exports(kind)
+    certificate = ParityCertificate.model_validate_json((finished.folder / "parity.json").read_text())
     assert certificate.passed
     assert certificate.runtime.startswith("torch.jit ")
     assert (certificate.num_images, certificate.batch_sizes) == (8, [1, 7])
-    description = open_exported(tmp_path / "model.pt").description
+    description = open_exported(finished.folder / "model.pt").description
     outputs, is_dynamic = description.pop("outputs"), description.pop("dynamic_batch")
     assert is_dynamic
     assert ModelMetadata.model_validate(description).task == finished.world.task
@@ -45,9 +52,9 @@ def test_any_number_of_images_can_be_given(label_world: World, tmp_path: Path) -
         assert outputs["probabilities"].shape == (batch, 3)
 
 
-def test_its_bundle_has_no_script_for_another_runtime(label_world: World, tmp_path: Path) -> None:
-    finished = export(label_world, tmp_path, "torchscript")
-    names = zipfile.ZipFile(tmp_path / "bundle.zip").namelist()
+def test_its_bundle_has_no_script_for_another_runtime(exports: Callable[[str], Export]) -> None:
+    finished = exports("label")
+    names = zipfile.ZipFile(finished.folder / "bundle.zip").namelist()
     assert names == finished.result["contents"]
     assert "model.pt" in names
     assert "predict.py" not in names

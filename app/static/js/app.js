@@ -92,7 +92,7 @@ window.Studio = window.Studio || {};
      the page calls it, else as programs know it. */
   const labelAt = (path) => {
     const field = document.querySelector(`[name="${CSS.escape(path)}"]:not([type=hidden])`);
-    return field?.closest(".field")?.querySelector(".field__label")?.firstChild?.textContent.trim();
+    return field && Studio.labelOf(field);
   };
   const detailText = ({ field, message }, label = "") => {
     if (!label && message.endsWith(".") && !/[.[]/.test(field)) return message;

@@ -213,5 +213,5 @@
     for (const field of marked) { clearError(field); forget(field); }
   });
 
-  Object.assign(window.Studio, { isTyped, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
+  Object.assign(window.Studio, { isTyped, labelOf, readForm, readValue, showProblem, clearErrors, clearFieldError: clearError, showFieldError: showOnField });
 })();

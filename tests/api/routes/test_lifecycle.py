@@ -20,7 +20,7 @@ from tests.api.live import LiveServer
 from tests.api.routes.test_uploads import wait_for_job
 from tests.api.streams.sse_client import Message, read_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lifecycle")]
+pytestmark = pytest.mark.slow
 MODEL = {"backbone": "resnet18", "pretrained": False}
 HYPERPARAMETERS = {"image_size": 32, "batch_size": 14, "max_epochs": 2, "warmup_epochs": 0}
 
