@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.lookup import Lookup
-from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
+from app.schemas.experiments import ExperimentRecord
 from app.schemas.experiments import RunConfigRecord as RunConfig
 from app.tasks.run_facts import count_batches
 
 _FORK = "fork the experiment, which keeps the weights, or restart it"
 _RESTART = "restart the experiment"
+_SETTINGS = ("model", "hyperparameters", "augmentations", "hardware", "split_name")
 
 
 @dataclass(frozen=True)
@@ -40,40 +41,36 @@ def find_resume_obstacle(lookup: Lookup, project_id: str, record: ExperimentReco
     return ""
 
 
-def settings_of_run(config: RunConfig | None) -> dict[str, Any]:
+def settings_of_run(record: ExperimentRecord, config: RunConfig | None) -> dict[str, Any]:
     """Return the settings that a run was trained with, as changes of its experiment; none where none are recorded."""
-    if config is None:
+    found = {name: config.requested[name] for name in _SETTINGS if config.requested.get(name)} if config else {}
+    try:
+        trained = ExperimentRecord.model_validate({**record.model_dump(), **found})
+    except ValueError:  # a document that was changed by hand, or is of an earlier version
         return {}
-    requested = config.requested
-    parsed: dict[str, Any] = {}
-    for name, kind in (
-        ("model", ModelSettings),
-        ("augmentations", AugmentationSettings),
-        ("hardware", HardwareSettings),
-    ):
-        if name in requested:
-            parsed[name] = kind.model_validate(requested[name])
-    plain = {name: requested[name] for name in ("hyperparameters", "split_name") if name in requested}
-    return parsed | plain
+    return {name: getattr(trained, name) for name in found}
 
 
 def _list_changes(lookup: Lookup, project_id: str, record: ExperimentRecord, config: RunConfig) -> Iterator[_Change]:
     requested = config.requested
     model, settings = requested.get("model") or {}, requested.get("hyperparameters") or {}
-    devices = (requested.get("hardware") or {}).get("selected_devices") or record.hardware.selected_devices
+    devices = (requested.get("hardware") or {}).get("selected_devices")
+    num_devices = len(record.hardware.selected_devices)
+    num_then = len(devices) if isinstance(devices, list) else num_devices
     frozen = bool(model.get("freeze_backbone", record.model.freeze_backbone))
     present = record.hyperparameters
     compared = (
         _Change("model", model.get("backbone", record.model.backbone), record.model.backbone, _RESTART),
         _Change("freezing of the backbone", _on(frozen), _on(record.model.freeze_backbone), _FORK),
         _Change("optimizer", settings.get("optimizer", present.get("optimizer")), present.get("optimizer"), _FORK),
-        _Change("split", requested.get("split_name", record.split_name), record.split_name, _FORK),
-        _Change("number of devices", len(devices), len(record.hardware.selected_devices), _FORK),
+        _Change("split", requested.get("split_name") or record.split_name, record.split_name, _FORK),
+        _Change("number of devices", num_then, num_devices, _FORK),
     )
     yield from (change for change in compared if change.then != change.now)
     size, now = settings.get("batch_size"), present.get("batch_size")
-    if size and now and size != now and not settings.get("auto_batch_size"):
-        counts = _count_both(lookup, project_id, record, (int(size), int(now)))
+    is_measured = settings.get("auto_batch_size") or present.get("auto_batch_size")
+    if isinstance(size, int) and isinstance(now, int) and size > 0 and size != now and not is_measured:
+        counts = _count_both(lookup, project_id, record, (size, now))
         if counts is None or counts[0] != counts[1]:
             yield _Change("batch size", size, now, _FORK)
 

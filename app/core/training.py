@@ -192,7 +192,7 @@ class TrainingService:
             changes: dict[str, Any] = {"status": "completed", "error": None}
             # The run ended when it stopped: nothing is computed between that and the decision to keep it.
             changes |= {"completed_at": run.completed_at or utc_now(), "final_metrics": record.final_metrics or final}
-            settings = settings_of_run(experiments.read_run_config(project_id, experiment_id, run.id))
+            settings = settings_of_run(record, experiments.read_run_config(project_id, experiment_id, run.id))
             best = {"best_epoch": record.best_epoch, "best_metric": record.best_metric}
 
             def keep() -> ExperimentRecord:

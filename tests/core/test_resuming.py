@@ -9,11 +9,13 @@ import pytest
 
 from app.core.exceptions import ConflictError
 from app.core.live_figures import LiveFigures
+from app.core.lookup import Lookup
+from app.core.resuming import find_resume_obstacle, settings_of_run
 from app.core.run_observer import RunObserver
 from app.core.stores import open_stores
 from app.core.studio import Studio
 from app.schemas.common import parse_time, seconds_between
-from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, RunRecord
+from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, RunConfigRecord, RunRecord
 from app.schemas.splits import SplitCreate, SplitRatios
 from app.storage.paths import WorkspacePaths
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
@@ -90,6 +92,29 @@ def test_kept_model_has_the_settings_that_it_was_trained_with(
     assert kept.status == "completed"
     for name in ("model", "hyperparameters", "augmentations", "hardware", "split_name"):
         assert getattr(kept, name) == getattr(record, name), name
+
+
+@pytest.mark.parametrize(
+    "requested",
+    [
+        {"hardware": {"selected_devices": 5}},
+        {"hyperparameters": {"batch_size": "many"}},
+        {"model": {"backbone": "resnet18", "unknown": 1}},
+    ],
+)
+def test_settings_that_cannot_be_read_change_nothing(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, requested: dict[str, Any]
+) -> None:
+    lookup = Lookup(open_stores(WorkspacePaths(studio.settings.workspace_root)))
+    config = RunConfigRecord(
+        run_id=trained.current_run_id or "",
+        experiment_id=trained.id,
+        created_at=trained.created_at,
+        requested={},
+        resolved={},
+    ).model_copy(update={"requested": requested})
+    assert settings_of_run(trained, config) == {}
+    assert find_resume_obstacle(lookup, imported_id, trained, config) == ""
 
 
 def test_time_before_the_decision_to_keep_a_model_does_not_count(studio: Studio, imported_id: str) -> None:
