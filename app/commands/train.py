@@ -153,6 +153,8 @@ def change_experiment(
     record = line.client.experiments.update(project_id, find_experiment(line, project_id, experiment), **changes)
     line.out.document(record)
     line.out.text(f"Changed {record.id} ({record.name}).")
+    if record.status == "paused":  # some changes keep the run from being resumed
+        line.out.note(line.client.experiments.checks(project_id, record.id, None).refusal)
 
 
 @app.command("stop")

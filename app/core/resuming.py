@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core.lookup import Lookup
+from app.core.setting_differences import find_differences
+from app.plurals import name_first
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.experiments import RunConfigRecord as RunConfig
 from app.tasks.run_facts import count_batches
 
 _FORK = "fork the experiment, which keeps the weights, or restart it"
 _RESTART = "restart the experiment"
+MAX_NAMED = 3
 _SETTINGS = ("model", "hyperparameters", "augmentations", "hardware", "split_name")
 
 
@@ -49,6 +52,15 @@ def settings_of_run(record: ExperimentRecord, config: RunConfig | None) -> dict[
     except ValueError:  # a document that was changed by hand, or is of an earlier version
         return {}
     return {name: getattr(trained, name) for name in found}
+
+
+def describe_later_changes(record: ExperimentRecord, config: RunConfig | None) -> str:
+    """Return the settings that an experiment got after its run, with both values; empty without any."""
+    trained = record.model_copy(update=settings_of_run(record, config))
+    before, now = (item.model_dump(mode="json", include=set(_SETTINGS)) for item in (trained, record))
+    differing, _ = find_differences([before, now])
+    words = [f"{item.key} {item.values[0]} then, {item.values[1]} now" for item in differing]
+    return name_first(words, MAX_NAMED)
 
 
 def _list_changes(lookup: Lookup, project_id: str, record: ExperimentRecord, config: RunConfig) -> Iterator[_Change]:

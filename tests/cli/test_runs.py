@@ -43,3 +43,13 @@ def test_status_names_the_epoch_of_each_metric(studio: CommandRunner) -> None:
     assert ["val_f1,", "best", "epoch", "0.750"] in lines
     assert ["val_loss,", "last", "epoch", "0.500"] in lines
     assert ["val_f1,", "last", "epoch", "0.250"] in lines
+
+
+def test_changing_a_paused_run_says_whether_it_can_still_be_resumed(studio: CommandRunner) -> None:
+    refusal = (
+        "This run cannot be resumed, because its batch size was changed from 64 to 32. Set it back to 64 to resume."
+    )
+    studio.server.on(f"PATCH {EXPERIMENT}", experiment(status="paused"), experiment())
+    studio.server.on(f"GET {EXPERIMENT}/checks", {"checks": [], "can_train": False, "refusal": refusal})
+    assert refusal in studio("train", "change", PID, EID, "--set", "batch_size=32").err
+    assert studio("train", "change", PID, EID, "--set", "batch_size=32").err == ""

@@ -57,6 +57,8 @@ def test_what_keeps_a_run_from_being_resumed_is_said_before_and_can_be_set_back(
     change(studio, imported_id, record, **changes)
     said = studio.training_results.get_results(imported_id, record.id).reasons.get("resume", "")
     assert reason in said
+    refusal = studio.experiments.check_experiment(imported_id, record.id).refusal
+    assert refusal == (said or "This experiment is paused. To continue, resume it. To train from scratch, restart it.")
     assert bool(reason) == bool(said)
     if reason:
         with pytest.raises(ConflictError, match="cannot be resumed"):

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from app.api.pages.run_progress import describe_live
 from app.api.pages.training_results import ResultsView, results_view
 from app.core.studio import Studio
+from app.schemas.common import utc_now
 from app.schemas.experiments import CheckpointInfo, ExperimentRecord
 from app.schemas.training_results import TrainingResults
 from tests.core.conftest import create_experiment, train_to_end
@@ -102,6 +104,17 @@ def test_duration_is_that_of_all_parts_of_a_run(
     assert row.took == took
     if run.get("first_started_at"):
         assert row.started.startswith("2026-01-01 10:00")
+
+
+@pytest.mark.parametrize("earlier_s", [0.0, 33.0, 7200.0])
+def test_elapsed_time_includes_that_before_the_run_was_resumed(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, earlier_s: float
+) -> None:
+    results = studio.training_results.get_results(imported_id, trained.id)
+    assert results.run is not None
+    run = results.run.model_copy(update={"started_at": utc_now(), "earlier_s": earlier_s})
+    live = describe_live(results.model_copy(update={"run": run}))
+    assert earlier_s <= live.elapsed_s < earlier_s + 30.0
 
 
 def test_a_restart_without_a_model_discards_nothing_and_asks_nothing(studio: Studio, imported_id: str) -> None:

@@ -59,7 +59,7 @@ def describe_live(results: TrainingResults) -> LiveView:
     """Return how far the run is."""
     run, figures = results.run, results.figures
     progress = figures.progress or _progress_so_far(results)
-    elapsed_s = seconds_between(run.started_at if run else None, utc_now())
+    elapsed_s = run.earlier_s + seconds_between(run.started_at, utc_now()) if run else 0.0
     beside = figures.beside
     steps = max(progress.steps, 1)
     forecast_s = run.forecast_s if run else None

@@ -165,6 +165,14 @@ def test_settings_of_a_trained_model_are_fixed_with_a_reason(
     assert f'hx-post="/api/training/{project}/experiments/{record.id}/more"' in text
     assert "Train 2 more epochs</span>" in text
     assert 'id="run-checks"' not in text
+    assert "The model was trained with these settings." in text
+    server.studio.experiments.update_experiment(
+        project, record.id, ExperimentUpdate(hyperparameters={"max_epochs": 5}, model={"dropout": 0.5})
+    )
+    text = read(client, f"/projects/{project}/training/training-settings", experiment=record.id)
+    assert "The model was trained with these settings." not in text
+    changed = "Settings were changed after the model was trained: model.dropout 0.2 then, 0.5 now"
+    assert f"{changed}, hyperparameters.max_epochs 2 then, 5 now." in text
 
 
 @pytest.mark.parametrize("task", sorted(list_specs()))
