@@ -262,7 +262,7 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
     ]
     line.out.pairs(rows)
     if record.error:
-        line.out.note(f"{record.error.type}: {record.error.message}")
+        line.out.note(f"{record.status.capitalize()}: {record.error.message}")
         if "last" in record.checkpoints and record.status != "completed":
             line.out.note("Continue from the last checkpoint with: ai-studio train resume PROJECT EXPERIMENT")
 
@@ -310,8 +310,8 @@ def _show_started(
 ) -> None:
     if view is not None:
         print_forecast_before_training(line, view)
-        warnings = dict.fromkeys([*view.warnings, *started.warnings])
-        started = started.model_copy(update={"warnings": list(warnings)})
+        # Both are of the same checks; those of the start are later, and know whether weights can be downloaded.
+        started = started.model_copy(update={"warnings": started.warnings or view.warnings})
     _show_run(line, project_id, started, detach)
 
 

@@ -203,5 +203,5 @@ def test_a_failed_run_can_be_continued_where_there_is_a_checkpoint(
     studio.server.on(f"GET {EXPERIMENT}", experiment(status="failed", error=error, checkpoints=checkpoints))
     outcome = studio("train", "status", PID, EID)
     assert place in outcome.out
-    assert "DiskFull: The disk is full." in outcome.err
+    assert "Failed: The disk is full." in outcome.err
     assert ("ai-studio train resume" in outcome.err) == bool(checkpoints)

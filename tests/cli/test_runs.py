@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.conftest import CommandRunner
-from tests.client.fakes import EID, JID, PID, RID, experiment, refused
+from tests.client.fakes import EID, JID, PID, RID, experiment, forecast, refused
 
 EXPERIMENT = f"/api/training/{PID}/experiments/{EID}"
 RUN = {"experiment_id": EID, "run_id": RID, "status": "training", "job_id": JID}
@@ -53,3 +53,13 @@ def test_changing_a_paused_run_says_whether_it_can_still_be_resumed(studio: Comm
     studio.server.on(f"GET {EXPERIMENT}/checks", {"checks": [], "can_train": False, "refusal": refusal})
     assert refusal in studio("train", "change", PID, EID, "--set", "batch_size=32").err
     assert studio("train", "change", PID, EID, "--set", "batch_size=32").err == ""
+
+
+def test_warnings_of_the_start_take_the_place_of_those_before(studio: CommandRunner) -> None:
+    studio.server.on(f"GET {EXPERIMENT}/forecast", forecast("estimated") | {"warnings": ["The run downloads them."]})
+    studio.server.on(f"POST {EXPERIMENT}/train", RUN | {"warnings": ["They cannot be reached."]})
+    studio.server.on(f"POST {EXPERIMENT}/resume", RUN)
+    outcome = studio("train", "start", PID, EID, "--detach")
+    assert "Warning: They cannot be reached." in outcome.err
+    assert "The run downloads them." not in outcome.err
+    assert "Warning: The run downloads them." in studio("train", "resume", PID, EID, "--detach").err
