@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,8 @@ _PAGE_TITLES: Mapping[int, str] = {
     507: "The disk is full",
 }
 
+_NOT_AVAILABLE = "This page is not available"
+_PROJECT_PAGE = re.compile(r"/projects/[^/]+")
 _REFUSED_ADDRESS = "The link has values that this page does not know. Remove them from the address, or go back."
 
 INTERNAL_ERROR = ErrorBody(
@@ -105,6 +108,7 @@ class ErrorPageContext:
     title: str
     message: str
     problems: Sequence[FieldProblem]
+    dataset_url: str = ""
     section: str = ""
 
 
@@ -149,11 +153,14 @@ def answer_failure(request: Request, body: ErrorBody, extra_headers: Mapping[str
     if not _is_page_request(request):
         return error_response(request.headers, body, extra_headers)
     status = STATUS_BY_CODE[body.code]
-    title = _PAGE_TITLES.get(status, "This page is not available")
+    is_without_dataset = body.code == "DATASET_NOT_IMPORTED"  # then the address is right
+    title = _NOT_AVAILABLE if is_without_dataset else _PAGE_TITLES.get(status, _NOT_AVAILABLE)
     problems = body.details if isinstance(body.details, list) else []
     # For programs the message stays the same for every refused value; on a page the values say what is wrong.
     message = _REFUSED_ADDRESS if body.code == "VALIDATION_ERROR" and problems else body.message
-    page = Fragment("error.html", ErrorPageContext(status, title, message, problems))
+    found = _PROJECT_PAGE.match(request.url.path)
+    dataset_url = f"{found.group()}/dataset" if found is not None and is_without_dataset else ""
+    page = Fragment("error.html", ErrorPageContext(status, title, message, problems, dataset_url))
     return HTMLResponse(render_fragment(page), status, extra_headers)
 
 

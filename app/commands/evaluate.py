@@ -10,9 +10,10 @@ import typer
 from app.commands.arguments import Checkpoint, Detach, Experiment, Project
 from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
-from app.commands.output import Output, show
+from app.commands.output import Output, describe_page, require_class, show
 from app.metric_text import show_metric
 from app.plurals import count
+from app.schemas.class_scores import NOT_MEASURED, find_unmeasured
 from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
 from app.schemas.splits import SUBSET_WORDS
@@ -67,22 +68,29 @@ def list_results(
     wrong: Annotated[bool, typer.Option("--wrong", help="Only wrong predictions.")] = False,
     filter_class: Annotated[str | None, typer.Option("--class", help="Only images of this class.")] = None,
     sort_by: Annotated[
-        str, typer.Option("--sort", help="Order: filename, confidence (lowest first) or error (largest first).")
+        str,
+        typer.Option(
+            "--sort", help="Order: filename, worst (first), confidence (lowest first) or error (largest first)."
+        ),
     ] = "filename",
     page: Annotated[int, typer.Option(min=1)] = 1,
 ) -> None:
     """List the results per image, 50 per page."""
     line = command_line(ctx)
     project_id = find_project(line, project)
+    experiment_id = find_experiment(line, project_id, experiment)
     results = line.client.evaluations.results(
         project_id,
-        find_experiment(line, project_id, experiment),
+        experiment_id,
         filter_correct=False if wrong else None,
         filter_class=filter_class,
         sort_by=sort_by,
         sort_order="desc" if sort_by == "error" else "asc",
         page=page,
     )
+    if filter_class is not None and results.total_items == 0:
+        aggregate = line.client.evaluations.get(project_id, experiment_id).aggregate or {}
+        require_class(filter_class, aggregate.get("classes", []))
     line.out.document(results)
     rows = [
         (
@@ -94,7 +102,7 @@ def list_results(
         for item in results.items
     ]
     line.out.table(["file", "subset", "annotation", "prediction"], rows)
-    line.out.text(f"Page {results.page} of {results.total_pages}, {count(results.total_items, 'image')}.")
+    line.out.text(describe_page(results.page, results.total_pages, results.total_items, "image"))
 
 
 def print_evaluation(out: Output, view: EvaluationView) -> None:
@@ -112,7 +120,8 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
     print_leaks(out, view.aggregate)
     for name, table in view.aggregate.items():
         if name.startswith("per_class") and isinstance(table, dict):
-            _print_per_class(out, table)
+            _print_per_class(out, table, find_unmeasured(view.aggregate))
+    _print_per_value(out, view.aggregate)
 
 
 def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
@@ -147,18 +156,22 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
     """Return what the figures cover and what flatters them, as sentences."""
-    notes = [
-        "The 95 % intervals show the uncertainty from having only these images. They do not include the variation "
-        "between training runs."
-    ]
+    notes = []
+    if aggregate.get("intervals"):
+        notes.append(
+            "The 95 % intervals show the uncertainty from having only these images. They do not include the variation "
+            "between training runs."
+        )
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     if "val" in subsets:
         notes.append("Validation images were used to choose the best epoch, so the metrics are too good.")
     if "train" in subsets:
         notes.append("The model was trained on some of these images, so the metrics are too good.")
-    reasons = dict.fromkeys((aggregate.get("not_enough_images") or {}).values())
-    return [*notes, *(f"Not enough images for some intervals: {reason}" for reason in reasons)]
+    reasons: dict[str, list[str]] = {}
+    for name, reason in (aggregate.get("not_enough_images") or {}).items():
+        reasons.setdefault(reason, []).append(name)
+    return [*notes, *(f"No interval of {', '.join(names)}: {reason}" for reason, names in reasons.items())]
 
 
 def _interval_or_reason(name: str, intervals: Mapping[str, Any], reasons: Mapping[str, str]) -> str:
@@ -181,13 +194,35 @@ def describe(value: Any) -> str:
     return show(value)
 
 
-def _print_per_class(out: Output, table: Mapping[str, Any]) -> None:
+def _print_per_value(out: Output, aggregate: Mapping[str, Any]) -> None:
+    """Print the metrics of each of several values, whose averages stand above."""
+    per_value = aggregate.get("per_value") or []
+    if not per_value:
+        return
+    out.text(f"Each metric above is the average over {len(per_value)} values. Each value:")
+    columns = list(per_value[0])
+    rows = [
+        [f"value {number}", *(show_metric(item[key]) for key in columns)] for number, item in enumerate(per_value, 1)
+    ]
+    out.table(["", *columns], rows)
+
+
+def _print_per_class(out: Output, table: Mapping[str, Any], unmeasured: Mapping[str, frozenset[str]]) -> None:
     rows = {name: item for name, item in table.items() if isinstance(item, dict)}
     columns = list(dict.fromkeys(key for item in rows.values() for key in item))
     if columns:
         out.table(
             ["class", *columns],
-            [[name, *(_show_score(item.get(key)) for key in columns)] for name, item in rows.items()],
+            [
+                [
+                    name,
+                    *(
+                        NOT_MEASURED if key in unmeasured.get(name, ()) else _show_score(item.get(key))
+                        for key in columns
+                    ),
+                ]
+                for name, item in rows.items()
+            ],
         )
 
 

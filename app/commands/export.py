@@ -89,7 +89,11 @@ def download_export(
     export: ExportArgument,
     output: OutputFile = None,
     bundle: Annotated[
-        bool, typer.Option("--bundle", help="Download the zip file with the model, labels, certificate and predict.py.")
+        bool,
+        typer.Option(
+            "--bundle",
+            help="Download the zip file: model, labels, certificate and README; of ONNX also predict.py.",
+        ),
     ] = False,
 ) -> None:
     """Download the file of an export, or its bundle."""

@@ -9,12 +9,34 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from app.commands.errors import CommandError
+from app.plurals import count, name_first
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 LARGEST_IN_FULL = 1e15
 """Beyond this a float64 has no digit after the point: below it, two values far from 0 can still be told apart."""
+MAX_NAMED_CLASSES = 20
 PIPE_WIDTH = 200  # characters; a pipe has no width, and a table that is cut off there helps nobody
+
+
+def describe_page(page: int, total_pages: int, total_items: int, noun: str) -> str:
+    """Return which page of a list was printed, or that there is no such page."""
+    if total_items == 0:
+        return f"No {noun}s."
+    if page > total_pages:
+        return f"There is no page {page}: {count(total_items, noun)} on {count(total_pages, 'page')}."
+    return f"Page {page} of {total_pages}, {count(total_items, noun)}."
+
+
+def require_class(name: str, classes: Sequence[str]) -> None:
+    """Raise CommandError for a class that does not exist, with those that do."""
+    if name in classes:
+        return
+    if not classes:
+        raise CommandError(f"The class {name!r} does not exist: these images have no classes.")
+    raise CommandError(f"The class {name!r} does not exist. Classes: {name_first(classes, MAX_NAMED_CLASSES)}.")
 
 
 class Output:

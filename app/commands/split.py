@@ -82,9 +82,10 @@ def parse_ratios(text: str) -> dict[str, float]:
 
 
 def print_counts(out: Output, stats: SplitCounts, distribution: Mapping[str, SplitCounts], warnings: list[str]) -> None:
-    """Print images per subset and class."""
-    rows = [("all", stats), *distribution.items()]
-    columns = ["class", "train", "val", "test", "none"]
+    """Print images per subset and class; images without classes, as with values, are counted under an empty name."""
+    classes = [(name, item) for name, item in distribution.items() if name]
+    rows = [("all" if classes else "images", stats), *classes]
+    columns = ["class" if classes else "", "train", "val", "test", "none"]
     out.table(columns, [(name, item.train, item.val, item.test, item.none) for name, item in rows])
     for warning in warnings:
         out.note(f"Warning: {warning}")

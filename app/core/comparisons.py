@@ -197,9 +197,17 @@ class ComparisonService:
             _describe_image(common, int(image), ids, best[:, image], results)
             for image in order[start : start + query.page_size]
         ]
-        name = self._source_names.of_project(project_id)
-        items = [item.model_copy(update={"source_name": name(item.filename)}) for item in described if item is not None]
+        items = self._complete(project_id, [item for item in described if item is not None])
         return _cut_images(items, query, len(order), counts, len(common.filenames))
+
+    def _complete(self, project_id: str, items: list[ComparedImage]) -> list[ComparedImage]:
+        """Return images with what the dataset knows of them: their names in the source, and whether it has them."""
+        name = self._source_names.of_project(project_id)
+        gone = set(self._source_names.find_gone(project_id, [item.filename for item in items]))
+        return [
+            item.model_copy(update={"source_name": name(item.filename), "is_gone": item.filename in gone})
+            for item in items
+        ]
 
 
 def check_selection(query: CompareQuery) -> None:

@@ -77,6 +77,9 @@ class DatasetService:
         split_names = self._lookup.find_table(project_id).split_names
         if query.split_name is None and split_names:
             query = query.model_copy(update={"split_name": split_names[0]})
+        if query.split_name is None and query.subset not in (None, "none"):
+            msg = f"This dataset has no split, so it has no {query.subset} images. Create a split first."
+            raise SplitNotFoundError(msg)
         return self.find_images(project_id, query)
 
     def find_images(self, project_id: str, query: ImageQuery) -> ImagePage:

@@ -112,8 +112,10 @@ class EvaluationPageService:
         num_pages = max(1, -(-len(order) // query.page_size))
         record = self._stores.evaluations.read_completed(project_id, experiment_id)
         everything = self._stores.evaluations.read_results(project_id, experiment_id) or []
+        page = self._evaluations.cut_named_page(project_id, order, min(query.page, num_pages), query.page_size)
         return ResultListing(
-            page=self._evaluations.cut_named_page(project_id, order, min(query.page, num_pages), query.page_size),
+            page=page,
+            gone=self._evaluations.source_names.find_gone(project_id, [str(row["filename"]) for row in page.items]),
             num_results=len(everything),
             classes=self._name_classes(project_id, experiment_id),
             subsets=record.split_subsets if record is not None else [],

@@ -202,16 +202,24 @@ class EvaluationService:
             msg = f"The evaluation has no result for image {name[:120]!r}."
             raise NotFoundError(msg)
         order = self.order_results(project_id, experiment_id, query or ResultQuery())
-        table = self._lookup.find_table(project_id)
-        position = self._views.view(project_id, table).by_name.get(filename)
-        gone = {"filename": filename, "source_name": filename}
-        image = describe_record(table.images[position]) if position is not None else gone
+        image, dataset = self._describe_image(project_id, filename)
         return ResultInfo(
             result=self.source_names.add_to(project_id, [found])[0],
             image=image,
-            dataset={"id": table.id, "classes": table.classes, "split_names": table.split_names},
+            dataset=dataset,
             navigation=find_neighbours([row["filename"] for row in order], filename),
         )
+
+    def _describe_image(self, project_id: str, filename: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return an image and its dataset; of an image or a dataset that is gone, what results are shown without."""
+        gone = {"filename": filename, "source_name": filename}
+        try:
+            table = self._lookup.find_table(project_id)
+        except DatasetNotImportedError:
+            return gone, {"id": None, "classes": [], "split_names": []}
+        position = self._views.view(project_id, table).by_name.get(filename)
+        image = describe_record(table.images[position]) if position is not None else gone
+        return image, {"id": table.id, "classes": table.classes, "split_names": table.split_names}
 
     def list_checkpoints(self, project_id: str, experiment_id: str) -> CheckpointList:
         """Return the checkpoints of the current run whose files exist."""

@@ -166,7 +166,7 @@ class ExportPageService:
             return f"The experiment is {experiment.status}; only completed experiments can be exported."
         if record.checkpoint not in self._stores.experiments.list_checkpoints(project_id, experiment):
             return f"The checkpoint “{record.checkpoint}” no longer exists."
-        return None
+        return self._lookup.explain_missing_images(project_id, experiment.split_name) or None
 
 
 def _describe_entry(record: ExportRecord, names: Mapping[str, str]) -> ExportEntry:

@@ -84,13 +84,18 @@ class ExportService:
             raise unusable(f"The export {export_id}", error, NotFoundError) from error
 
     def create_export(self, project_id: str, request: ExportRequest) -> ExportRecord:
-        """Queue an export; raises ConflictError, CheckpointNotFoundError, ExportFormatUnavailableError."""
+        """Queue an export; its certificate compares predictions on images of the experiment's split.
+
+        Raises ConflictError, CheckpointNotFoundError, ExportFormatUnavailableError, and DatasetNotImportedError or
+        SplitNotFoundError without the images.
+        """
         _require_format(request.format)
         _check_input_shape(request.options.input_shape)
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, request.experiment_id)
             require_completed(record, "exported")
             checkpoint = self._lookup.find_checkpoint(project_id, record, request.checkpoint)
+            self._lookup.find_split(project_id, record.split_name)
             export = ExportRecord(
                 id=new_id("export"),
                 run_id=record.current_run_id,

@@ -53,7 +53,7 @@ class Lookup:
         try:
             return self._stores.datasets.read_table(project_id)
         except FileNotFoundError:
-            msg = "This project has no dataset yet. Import images first."
+            msg = "This project has no dataset. Import images first."
             if self._stores.paths.dataset_dir(project_id).is_dir():  # its document was moved away
                 msg = "dataset.json is missing. Damaged files are in .corrupt. Clear the dataset and import it again."
             raise DatasetNotImportedError(msg) from None
@@ -77,6 +77,14 @@ class Lookup:
             msg = f"The split {split_name!r} does not exist. Splits of this dataset: {known}."
             raise SplitNotFoundError(msg)
         return table, table.split_names.index(split_name)
+
+    def explain_missing_images(self, project_id: str, split_name: str) -> str:
+        """Return why a split has no images to work on (it or the dataset is gone), empty where it has them."""
+        try:
+            self.find_split(project_id, split_name)
+        except (DatasetNotImportedError, SplitNotFoundError) as error:
+            return error.message
+        return ""
 
     def count_subsets(self, project_id: str, split_name: str) -> dict[str, int]:
         """Return the images of each subset of a split, nothing without the dataset or the split."""

@@ -39,6 +39,14 @@ class SourceNames:
         name_of = self.of_project(project_id)
         return [{"filename": row["filename"], "source_name": name_of(str(row["filename"])), **row} for row in rows]
 
+    def find_gone(self, project_id: str, filenames: Sequence[str]) -> list[str]:
+        """Return the images that the dataset no longer has, all of them where it was cleared."""
+        try:
+            known = self._views.view(project_id, self._lookup.find_table(project_id)).by_name
+        except DatasetNotImportedError:
+            return list(filenames)
+        return [name for name in filenames if name not in known]
+
     def name_skipped(self, project_id: str, aggregate: dict[str, Any]) -> dict[str, Any]:
         """Return the aggregate of an evaluation with the source names of the images that it skipped."""
         skipped = aggregate.get("skipped")

@@ -112,7 +112,8 @@ class TrainingResultsService:
         figures: RunFigures,
         config: RunConfigRecord | None,
     ) -> dict[RunAction, str]:
-        reasons = find_reasons(record, checkpoints, figures)
+        missing = self._lookup.explain_missing_images(project_id, record.split_name)
+        reasons = find_reasons(record, checkpoints, figures, missing)
         if "resume" not in reasons:
             obstacle = find_resume_obstacle(self._lookup, project_id, record, config)
             reasons |= {"resume": obstacle} if obstacle else {}
@@ -220,11 +221,19 @@ def find_best(
 
 
 def find_reasons(
-    record: ExperimentRecord, checkpoints: dict[CheckpointName, CheckpointInfo], figures: RunFigures
+    record: ExperimentRecord,
+    checkpoints: dict[CheckpointName, CheckpointInfo],
+    figures: RunFigures,
+    missing_images: str = "",
 ) -> dict[RunAction, str]:
-    """Return why each action is not possible now; the services refuse the same."""
+    """Return why each action is not possible now; the services refuse the same.
+
+    `missing_images` says that the dataset or the split is gone, and holds for all that reads images.
+    """
     status = record.status
     reasons = _find_reasons_against_ending(record, "best" in checkpoints, figures)
+    if missing_images:
+        reasons |= dict.fromkeys(("resume", "restart", "more", "evaluate", "export"), missing_images)
     if status not in RESUMABLE_STATUSES:
         reasons["resume"] = reasons["keep"] = f"An experiment that is {status} has no run to continue."
     else:

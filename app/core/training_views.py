@@ -138,6 +138,8 @@ class TrainingViewService:
     def _propose_epochs(self, project_id: str, record: ExperimentRecord) -> int:
         if record.status != "completed" or not self._stores.experiments.list_checkpoints(project_id, record):
             return 0
+        if self._lookup.explain_missing_images(project_id, record.split_name):
+            return 0
         return propose_epochs(self._stores, project_id, record)
 
     def describe_deletion(self, project_id: str, experiment_id: str) -> DeletionView:

@@ -190,6 +190,15 @@ def decode_dataset(data: bytes) -> DatasetTable:
     return DATASET_DECODER.decode(data)
 
 
+def explain_unreadable(error: OSError | msgspec.DecodeError) -> str:
+    """Return why dataset.json cannot be read, without the words of the system's error."""
+    if isinstance(error, FileNotFoundError):
+        return "This project no longer has a dataset: it was cleared. Import images again."
+    if isinstance(error, OSError):
+        return f"The dataset cannot be read: {error.strerror or type(error).__name__}. Check the disk and try again."
+    return f"The dataset is damaged: {error}. Clear the dataset and import it again."
+
+
 def encode_dataset(table: DatasetTable) -> bytes:
     """Encode a dataset as the bytes of dataset.json."""
     return _ENCODER.encode(table)

@@ -22,7 +22,7 @@ from app.datasets.batch_reader import BatchReader
 from app.datasets.pacing import PaceTuner, propose_paces
 from app.datasets.reading import ResizePlan
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
-from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, select_subset
+from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, explain_unreadable, select_subset
 from app.schemas.events import LogLine
 from app.schemas.export import ResizeRecipe
 from app.schemas.job_context import JobContext, JobFailure
@@ -74,8 +74,7 @@ def load_dataset(location: DatasetLocation) -> DatasetTable:
     try:
         return decode_dataset(Path(location.dataset_json).read_bytes())
     except (OSError, msgspec.DecodeError) as error:
-        msg = f"The dataset cannot be read: {error}"
-        raise JobFailure(msg) from error
+        raise JobFailure(explain_unreadable(error)) from error
 
 
 def pool_subsets(table: DatasetTable, split_name: str, subsets: Sequence[str]) -> list[PooledImage]:

@@ -104,7 +104,7 @@ def ensure_file(file: WeightsFile, weights_dir: Path) -> Path:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise _unavailable(file, weights_dir, f"The download failed: {_explain(file.url, error)}.") from error
     except OSError as error:
-        raise _unavailable(file, weights_dir, f"The file could not be written: {error.strerror or error}.") from error
+        raise _unavailable(file, weights_dir, f"The file could not be written ({error.strerror or error}).") from error
     return path
 
 

@@ -120,6 +120,7 @@ class ComparedImage(StrictModel):
 
     filename: str
     source_name: str = Field("", description="Its name in the source that was imported.")
+    is_gone: bool = Field(False, description="The dataset no longer has it.")
     subset: str
     ground_truth: Any
     best: list[ExperimentId] = Field(

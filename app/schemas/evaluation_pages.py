@@ -69,9 +69,13 @@ class SelectedEvaluation(StrictModel):
 
 
 class ResultListing(StrictModel):
-    """A page of results with what the filters offer. `num_results` counts all of them, whatever the filters say."""
+    """A page of results with what the filters offer. `num_results` counts all of them, whatever the filters say.
+
+    `gone` are the images of the page that the dataset no longer has.
+    """
 
     page: ResultPage
+    gone: list[str] = Field(default_factory=list)
     num_results: int
     classes: list[str]
     subsets: list[Subset]

@@ -30,12 +30,22 @@ class SplitRatios(StrictModel):
     def _sum_to_one(self) -> SplitRatios:
         total = self.train + self.val + self.test
         if abs(total - 1.0) > RATIO_TOLERANCE:
-            msg = f"Ratios must sum to 1, these sum to {total:g}."
-            raise ValueError(msg)
+            raise ValueError(self._explain_sum(total))
         if self.train == 0.0:
             msg = "The train ratio must be above 0."
             raise ValueError(msg)
         return self
+
+    def _explain_sum(self, total: float) -> str:
+        """Return what the ratios sum to, and which of them were not given."""
+        ratios = {"train": self.train, "val": self.val, "test": self.test}
+        shown = ", ".join(f"{name} {value:g}" for name, value in ratios.items())
+        msg = f"Ratios must sum to 1, these sum to {total:g} ({shown})."
+        missing = [name for name in ratios if name not in self.model_fields_set]
+        if not missing:
+            return msg
+        defaults = ", ".join(f"{name} {ratios[name]:g}" for name in missing)
+        return f"{msg} Not given, so the default applies: {defaults}. Give all three, 0 for a subset without images."
 
 
 class SplitPreviewRequest(StrictModel):

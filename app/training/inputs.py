@@ -16,7 +16,15 @@ from app.datasets.pixel_records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training
 from app.datasets.run_data import read_run_data
-from app.datasets.table import DatasetTable, ImageRecord, decode_dataset, hash_content, hash_split, select_subset
+from app.datasets.table import (
+    DatasetTable,
+    ImageRecord,
+    decode_dataset,
+    explain_unreadable,
+    hash_content,
+    hash_split,
+    select_subset,
+)
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.schemas.refusals import explain_refusal
@@ -198,8 +206,7 @@ def _read_dataset(path: Path) -> DatasetTable:
     try:
         return decode_dataset(path.read_bytes())
     except (OSError, msgspec.DecodeError) as error:
-        msg = f"The dataset cannot be read: {error}"
-        raise JobFailure(msg) from error
+        raise JobFailure(explain_unreadable(error)) from error
 
 
 def _select_subsets(table: DatasetTable, split_name: str) -> dict[str, list[ImageRecord]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from app.client import StudioClient
+from app.export.catalog import FORMATS
+from app.schemas.evaluation import ResultQuery
 from tests.cli.conftest import CommandRunner
 from tests.client.fakes import (
     EID,
@@ -110,6 +112,97 @@ def test_images_are_listed(studio: CommandRunner) -> None:
     outcome = studio("dataset", "images", PID, "--split", "main", "--subset", "test")
     assert "a.png" in outcome.out
     assert "1.5000" in outcome.out
+    assert "subset (main)" in outcome.out
+    assert "Page 1 of 1, 1 image." in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ((9, 1, 18), "There is no page 9: 18 images on 1 page."),
+        ((3, 2, 60), "There is no page 3: 60 images on 2 pages."),
+        ((1, 0, 0), "No images."),
+        ((2, 2, 60), "Page 2 of 2, 60 images."),
+    ],
+)
+def test_a_page_that_does_not_exist_is_said_to_be_none(
+    studio: CommandRunner, found: tuple[int, int, int], words: str
+) -> None:
+    page, total_pages, total_items = found
+    body = {"page": page, "page_size": 50, "total_items": total_items, "total_pages": total_pages, "items": []}
+    studio.server.on(f"GET /api/datasets/{PID}/images", body | {"selected_split_name": None})
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}/results", body)
+    assert words in studio("dataset", "images", PID, "--page", str(page)).out
+    assert words in studio("evaluate", "results", PID, EID, "--page", str(page)).out
+
+
+def test_an_unknown_class_is_refused_with_those_that_exist(studio: CommandRunner) -> None:
+    page = {"page": 1, "page_size": 50, "total_items": 0, "total_pages": 0, "items": []}
+    studio.server.on(f"GET /api/datasets/{PID}/images", page | {"selected_split_name": None})
+    known, without = dataset(classes=["cat", "dog"]), dataset(classes=[])
+    studio.server.on(f"GET /api/datasets/{PID}", known, without, known)
+    outcome = studio("dataset", "images", PID, "--class", "cow")
+    assert (outcome.code, "The class 'cow' does not exist. Classes: cat, dog." in outcome.err) == (1, True)
+    assert "these images have no classes" in studio("dataset", "images", PID, "--class", "cow").err
+    assert studio("dataset", "images", PID, "--class", "cat").code == 0
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}/results", page)
+    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"classes": ["a", "b"]}}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
+    outcome = studio("evaluate", "results", PID, EID, "--class", "cow")
+    assert (outcome.code, "Classes: a, b." in outcome.err) == (1, True)
+
+
+def test_the_help_of_results_lists_every_order(studio: CommandRunner) -> None:
+    shown = " ".join(studio("evaluate", "results", "--help").out.replace("│", " ").split())
+    wanted = get_args(ResultQuery.model_fields["sort_by"].annotation)
+    assert len(wanted) == 4
+    assert [name for name in wanted if name not in shown] == []
+
+
+def test_images_with_values_are_counted_once(studio: CommandRunner) -> None:
+    counts = {"train": 26, "val": 6, "test": 6, "none": 0}
+    studio.server.on(f"POST /api/splits/{PID}", split(stats=counts, class_distribution={"": counts}))
+    rows = [line.split() for line in studio("split", "create", PID, "main").out.splitlines() if "26" in line]
+    assert rows == [["images", "26", "6", "6", "0"]]
+
+
+def test_scores_of_a_class_without_images_are_not_printed_as_0(studio: CommandRunner) -> None:
+    nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    aggregate = AGGREGATE | {"classes": ["a", "b", "c"], "confusion_matrix": [[5, 1, 0], [0, 0, 0], [0, 0, 0]]}
+    aggregate |= {"per_class": {"a": nothing | {"recall": 0.5, "support": 6}, "b": nothing, "c": nothing}}
+    why = "1 of 3 classes has no image here."
+    aggregate |= {"not_enough_images": {"f1_macro": why, "recall_macro": why}}
+    studio.server.on(
+        f"GET /api/evaluation/{PID}/{EID}",
+        {"evaluation": evaluation(status="completed"), "aggregate": aggregate},
+    )
+    out = studio("evaluate", "show", PID, EID).out
+    rows = {words[0]: words[1:] for words in map(str.split, out.splitlines()) if words and words[0] in {"a", "b", "c"}}
+    assert rows == {
+        "a": ["0.000", "0.500", "0.000", "6"],
+        "b": ["0.000", "–", "0.000", "0"],  # noqa: RUF001
+        "c": ["–", "–", "–", "0"],  # noqa: RUF001
+    }
+    assert f"No interval of f1_macro, recall_macro: {why}" in out
+
+
+def test_an_evaluation_of_values_prints_each_value_and_no_word_of_intervals_that_are_missing(
+    studio: CommandRunner,
+) -> None:
+    aggregate = {"mae": 20.94, "rmse": 30.5, "num_images": 6, "intervals": {}, "not_enough_images": {"mae": "Too few."}}
+    aggregate["per_value"] = [{"mae": 1.5, "rmse": 2.0}, {"mae": 40.38, "rmse": 59.0}]
+    studio.server.on(
+        f"GET /api/evaluation/{PID}/{EID}",
+        {"evaluation": evaluation(status="completed"), "aggregate": aggregate},
+    )
+    out = studio("evaluate", "show", PID, EID).out
+    assert "intervals show" not in out
+    assert "No interval of mae: Too few." in out
+    assert "average over 2 values" in out
+    assert [line.split()[2:] for line in out.splitlines() if line.startswith("value ")] == [
+        ["1.500", "2.000"],
+        ["40.38", "59.00"],
+    ]
 
 
 def test_a_split_is_created_by_its_ratios(studio: CommandRunner) -> None:
@@ -258,6 +351,13 @@ def test_an_export_that_its_certificate_refuses_shows_it_and_ends_with_code_1(st
     assert outcome.code == 1
     assert "did not pass: Channels are swapped." in outcome.out
     assert "The exported file differs." in outcome.err
+
+
+def test_the_help_of_a_bundle_names_the_script_of_the_formats_that_have_one(studio: CommandRunner) -> None:
+    shown = " ".join(studio("export", "download", "--help").out.replace("│", " ").split())
+    with_script = [item.display_name for item in FORMATS if item.predict_script is not None]
+    assert with_script == ["ONNX"]
+    assert "of ONNX also predict.py" in shown
 
 
 def test_exports_and_formats_are_listed(studio: CommandRunner) -> None:

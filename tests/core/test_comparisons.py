@@ -108,6 +108,11 @@ def test_two_trained_experiments(studio: Studio, imported_id: str) -> None:
     # A new evaluation is seen at once.
     overwrite_rows(studio, imported_id, second.id, [True, False, False, True])
     assert compare(studio, imported_id, first.id, second.id).tests[0].difference == 0.0
+    assert not any(item.is_gone for item in found.images.items)
+    overwrite_rows(studio, imported_id, second.id, [True, True, True, False])
+    studio.datasets.clear_dataset(imported_id)
+    left = compare(studio, imported_id, first.id, second.id).images.items
+    assert [item.is_gone for item in left] == [True] * 3
 
 
 def test_precisions_that_auto_came_to_are_noted(studio: Studio, imported_id: str) -> None:

@@ -30,6 +30,10 @@ def test_pages_hold_what_was_asked_for(studio: Studio, imported_id: str) -> None
 def test_an_unknown_split_is_refused(studio: Studio, imported_id: str) -> None:
     with pytest.raises(SplitNotFoundError):
         studio.datasets.list_images(imported_id, ImageQuery(split_name="other"))
+    studio.splits.delete_split(imported_id, "main")
+    assert studio.datasets.list_images(imported_id, ImageQuery(subset="none")).total_items == 20
+    with pytest.raises(SplitNotFoundError, match="no split, so it has no test images"):
+        studio.datasets.list_images(imported_id, ImageQuery(subset="test"))
 
 
 def test_files_are_found_by_name(studio: Studio, imported_id: str) -> None:

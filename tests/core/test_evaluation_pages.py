@@ -53,3 +53,27 @@ def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: s
     assert headline == pytest.approx(7 / 8)
     points = studio.evaluation_pages.list_points(imported_id, trained.id, 0)
     assert (points.points, points.num_results) == ([], 8)
+
+
+def test_results_stay_readable_after_the_dataset_was_cleared(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    started = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest())
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    pages, query = studio.evaluation_pages, ResultQuery()
+    names = [row["filename"] for row in pages.list_results(imported_id, trained.id, query).page.items]
+    assert pages.list_results(imported_id, trained.id, query).gone == []
+    studio.datasets.clear_dataset(imported_id)
+    assert pages.list_results(imported_id, trained.id, query).gone == names
+    assert len(names) == 4
+    shown = pages.get_result(imported_id, trained.id, names[0], query)
+    assert shown.info.result["filename"] == names[0]
+    assert shown.info.image == {"filename": names[0], "source_name": names[0]}
+    assert shown.info.dataset == {"id": None, "classes": [], "split_names": []}
+    reason = "This project has no dataset. Import images first."
+    reasons = studio.training_results.get_results(imported_id, trained.id).reasons
+    assert {name: reasons.get(name) for name in ("more", "restart", "evaluate", "export")} == dict.fromkeys(
+        ("more", "restart", "evaluate", "export"), reason
+    )
+    assert "fork" not in reasons
+    assert studio.training_views.get_settings(imported_id, trained.id).more_epochs == 0

@@ -7,7 +7,14 @@ from hashlib import sha256
 
 import pytest
 
-from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, ValidationFailedError
+from app.core.exceptions import (
+    ConflictError,
+    DatasetNotImportedError,
+    ExportFormatUnavailableError,
+    NotFoundError,
+    SplitNotFoundError,
+    ValidationFailedError,
+)
 from app.core.measured import find_measurements
 from app.core.studio import Studio
 from app.schemas.evaluation import EvaluationRequest
@@ -113,6 +120,31 @@ def test_copies_of_training_images_are_told_from_new_images(
     ]
     in_training = find_measurements(stores, imported_id, trained, "best", None)
     assert {item.num_copies for item in in_training} == {0}
+
+
+@pytest.mark.parametrize("gone", ["dataset", "split"])
+@pytest.mark.parametrize("is_evaluated", [True, False])
+def test_without_the_images_to_compare_on_an_export_is_refused_and_none_begins(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, gone: str, is_evaluated: bool
+) -> None:
+    if is_evaluated:
+        evaluation = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest())
+        studio.scheduler.wait(evaluation.job_id or "", WAIT_S)
+    done = export(studio, imported_id, trained.id)
+    if gone == "dataset":
+        studio.datasets.clear_dataset(imported_id)
+    else:
+        studio.splits.delete_split(imported_id, trained.split_name)
+    kind, words = {
+        "dataset": (DatasetNotImportedError, "This project has no dataset. Import images first."),
+        "split": (SplitNotFoundError, f"The split '{trained.split_name}' does not exist."),
+    }[gone]
+    with pytest.raises(kind, match=words):
+        studio.exports.create_export(imported_id, ExportRequest(experiment_id=trained.id))
+    assert len(studio.exports.list_exports(imported_id).exports) == 1
+    selected = studio.export_pages.get_page(imported_id, done.id).selected
+    assert selected is not None
+    assert (selected.retry_reason or "").startswith(words)
 
 
 def test_a_refused_export_says_why(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:

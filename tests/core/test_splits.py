@@ -83,7 +83,7 @@ def test_overview_says_what_made_a_split_and_what_uses_it(studio: Studio, import
 def test_overview_of_a_project_without_images_says_why(studio: Studio, project_id: str) -> None:
     overview = studio.splits.get_overview(project_id)
     assert (overview.splits, overview.suggested_name) == ([], "main")
-    assert "no dataset yet" in (overview.problem or "")
+    assert "no dataset" in (overview.problem or "")
 
 
 def change_contents(studio: Studio, project_id: str, split: SplitRecord) -> None:

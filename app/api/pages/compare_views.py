@@ -223,6 +223,11 @@ def _say_p(value: float) -> str:
     return f"p = {value:.2g}" if value >= 0.001 else "p < 0.001"
 
 
+def _say_own_p(test: PairedTest) -> str:
+    """Return the p-value before a correction, and that it is where it differs from the one above."""
+    return _say_p(test.p_value) + (" (uncorrected)" if test.p_adjusted != test.p_value else "")
+
+
 def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
     if test.based_on == "correct":
         difference, interval = format_difference(test.difference * 100, ".1f"), _range_text(test, 100.0, ".1f")
@@ -233,7 +238,7 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
         )
         yield (
             f"{_say_who_is_right(second, test.only_other, first, test.only_reference)} "
-            f"McNemar's exact test: {_say_p(test.p_value)} (uncorrected)."
+            f"McNemar's exact test: {_say_own_p(test)}."
         )
         return
     yield (
@@ -243,7 +248,7 @@ def _explain_test(test: PairedTest, first: str, second: str) -> Iterable[str]:
     )
     yield (
         f"{_say_whose_error_is_smaller(second, test.only_other, first, test.only_reference)} "
-        f"Permutation test: {_say_p(test.p_value)} (uncorrected)."
+        f"Permutation test: {_say_own_p(test)}."
     )
 
 
@@ -415,7 +420,7 @@ def _image_card(
     project_id: str, image: ComparedImage, sides: Sequence[ComparedExperiment], colours: dict[str, int]
 ) -> ImageCard:
     name = quote(image.filename, safe="")
-    url = f"/api/datasets/{project_id}/thumbnails/{name}"
+    url = "" if image.is_gone else f"/api/datasets/{project_id}/thumbnails/{name}"
     href = f"/api/datasets/{project_id}/images/{name}"
     answers = tuple(
         Answer(

@@ -43,6 +43,6 @@ def clear_form_fragment(project_id: str, removal: DatasetRemoval) -> Fragment:
     num = removal.num_experiments
     verb = "is" if num == 1 else "are"
     kept = f"{count(num, 'experiment')} with models and results {verb} kept"
-    stays = f"{kept}, but can no longer be trained or evaluated."
+    stays = f"{kept}, but can no longer be trained, evaluated or exported."
     form = ClearForm(project_id, removal.reason or "", goes, stays if num else "")
     return Fragment("dataset/_clear_form.html", ClearContext(form))

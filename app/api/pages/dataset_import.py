@@ -63,6 +63,9 @@ MODES = (
     ModeChoice("link", "Hard link", "Takes no space. Works on the same disk only."),
     ModeChoice("reference", "Reference", "Takes no space. The files must stay where they are, unchanged."),
 )
+ZIP_MODE = ModeChoice(
+    "copy", "Copy", "The images are unpacked into the project, because files in a zip cannot be linked."
+)
 
 
 @dataclass(frozen=True)
@@ -128,10 +131,15 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
         upload_id=request.upload_id or "",
         source_format=request.source_format or "",
         options=request.options.model_dump(mode="json"),
-        modes=MODES,
+        modes=_list_modes(request.source_path or ""),
         submit=f"Import {report.num_images:,} {'image' if report.num_images == 1 else 'images'}",
     )
     return Fragment("dataset/_import_report.html", ReportContext(context))
+
+
+def _list_modes(source_path: str) -> tuple[ModeChoice, ...]:
+    """Return the ways to store the files: those in a zip are unpacked, so there is nothing to link or refer to."""
+    return (ZIP_MODE,) if source_path.casefold().endswith(".zip") else MODES
 
 
 def _name_places(choices: Choices | None, rows: list[ClassRow]) -> dict[str, str]:
@@ -143,7 +151,12 @@ def _name_places(choices: Choices | None, rows: list[ClassRow]) -> dict[str, str
 def _advise(report: ImportReport) -> str:
     """Return what to do next, empty when nothing needs attention."""
     if not report.can_import and (report.documents or report.columns):
-        return "Choose the annotation file or the columns to read, then preview again."
+        what = " or ".join(
+            name
+            for name, is_there in (("the annotation file", report.documents), ("the columns", report.columns))
+            if is_there
+        )
+        return f"Choose {what} to read, then preview again."
     if not report.can_import:
         return "" if report.groups or not report.problems else report.problems[0].fix
     if report.loss_level == "most":

@@ -52,7 +52,10 @@ class ValueResult:
 
 @dataclass(frozen=True)
 class Detail:
-    """What `evaluation/_result_detail.html` shows; `name` is that of the source."""
+    """What `evaluation/_result_detail.html` shows; `name` is that of the source.
+
+    `picture` is None for an image that the dataset no longer has.
+    """
 
     name: str
     url: str
@@ -60,7 +63,7 @@ class Detail:
     position: str
     previous: Neighbour | None
     next: Neighbour | None
-    picture: Picture
+    picture: Picture | None
     fallback_url: str
     is_small: bool
     verdict: str
@@ -103,7 +106,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -
         position=f"{navigation.position:,} of {count(navigation.total, 'image')}" if navigation.position else "",
         previous=_image_urls(project_id, address, navigation.prev) if navigation.prev else None,
         next=_image_urls(project_id, address, navigation.next) if navigation.next else None,
-        picture=Picture(picture_url(project_id, filename), name, width or 1, height or 1),
+        picture=Picture(picture_url(project_id, filename), name, width or 1, height or 1) if width else None,
         fallback_url=thumbnail_url(project_id, filename),
         is_small=0 < max(width, height) <= SMALL_SIDE_PX,
         verdict=verdict,
@@ -112,7 +115,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -
         more_probabilities=probabilities[NUM_PROBABILITIES:MAX_PROBABILITIES],
         more_text=f"{len(probabilities[NUM_PROBABILITIES:MAX_PROBABILITIES]):,} more classes",
         values=_list_values(row, view.value_names) if view.task.annotation_kind == "values" else [],
-        dataset_url=f"/projects/{project_id}/dataset?image={quote(filename, safe='')}",
+        dataset_url=f"/projects/{project_id}/dataset" + (f"?image={quote(filename, safe='')}" if width else ""),
         experiment_name=view.experiment_name,
     )
 

@@ -12,7 +12,11 @@ from app.schemas.tasks import MetricSpec
 
 @dataclass(frozen=True)
 class Figure:
-    """One headline metric with its interval; `low_x`, `high_x` and `x` lie on a line from 0 to 100."""
+    """One headline metric with its interval; `low_x`, `high_x` and `x` lie on a line from 0 to 100.
+
+    `ends` are what the line goes from and to, empty without a line: nothing says how large an error without an
+    interval is.
+    """
 
     title: str
     text: str
@@ -22,6 +26,7 @@ class Figure:
     low_x: float
     width: float
     scale: str
+    ends: tuple[str, ...] = ()
 
 
 def format_number(value: float) -> str:
@@ -74,4 +79,11 @@ def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | No
         low_x=place(low),
         width=max(0.6, round(place(high) - place(low), 2)),
         scale=f"Scale {format_number(start)} to {format_number(end)}, {better}",
+        ends=(_show_end(start), _show_end(end)) if interval or metric.direction == "max" else (),
     )
+
+
+def _show_end(value: float) -> str:
+    """Return an end of a scale, which needs fewer digits than a metric."""
+    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{MINUS}{text[1:]}" if text.startswith("-") else text

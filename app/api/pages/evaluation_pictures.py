@@ -12,7 +12,9 @@ from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import describe_range, name_value
 from app.api.templating import Fragment
 from app.plurals import count
+from app.schemas.class_scores import NOT_MEASURED, find_unmeasured
 from app.schemas.evaluation_pages import ValuePoints
+from app.schemas.tasks import MetricSpec
 
 NUM_WORST_CLASSES = 15
 
@@ -110,12 +112,13 @@ def make_scores(
     url = page_url(project_id)
     per_class: dict[str, dict[str, float]] = aggregate["per_class"]
     ordered = sorted(per_class.items(), key=lambda item: (item[1]["support"] == 0, item[1]["f1"], item[0]))
+    unmeasured = find_unmeasured(aggregate)
     shown = ordered if address.scores == "all" else ordered[:NUM_WORST_CLASSES]
     return ClassScores(
         url=url,
         scores=[
             replace(
-                _make_score(url, address.keep_view(), name, figures),
+                _make_score(url, address.keep_view(), name, figures, unmeasured.get(name, frozenset())),
                 note="no training image" if name in untrained else "",
             )
             for name, figures in shown
@@ -126,14 +129,18 @@ def make_scores(
     )
 
 
-def _make_score(url: str, clean: EvaluationAddress, name: str, figures: dict[str, float]) -> ClassScore:
+def _make_score(
+    url: str, clean: EvaluationAddress, name: str, figures: dict[str, float], unmeasured: frozenset[str]
+) -> ClassScore:
     """Return the figures of a class. Precision is about the images that are called so, the others about its own."""
     truth = f"{url}{clean.to_text(class_name=name)}#results"
     called = f"{url}{clean.to_text(predicted=name)}#results"
     bars = []
     for key, title in (("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")):
-        bar = Bar(format_number(figures[key]), round(100 * figures[key], 1))
-        words = f"{title} {bar.text}: images {'predicted as' if key == 'precision' else 'of'} {name}"
+        is_unknown = key in unmeasured
+        bar = Bar(NOT_MEASURED if is_unknown else format_number(figures[key]), round(100 * figures[key], 1))
+        shown = "not measured" if is_unknown else bar.text
+        words = f"{title} {shown}: images {'predicted as' if key == 'precision' else 'of'} {name}"
         bars.append(ScoreBar(bar, called if key == "precision" else truth, words, key != "precision"))
     return ClassScore(name=name, url=truth, support=f"{int(figures['support']):,}", bars=bars)
 
@@ -198,9 +205,14 @@ def _judge_calibration(calibration: dict[str, Any], num_images: int) -> str:
 
 
 def make_values(
-    project_id: str, address: EvaluationAddress, aggregate: dict[str, Any], points: ValuePoints, names: list[str]
+    project_id: str,
+    address: EvaluationAddress,
+    aggregate: dict[str, Any],
+    points: ValuePoints,
+    names: list[str],
+    metrics: Sequence[MetricSpec] = (),
 ) -> ValuePictures:
-    """Return truth against prediction and the spread of the errors of one value."""
+    """Return truth against prediction, the spread of the errors and, of several values, the metrics of one value."""
     per_value: list[dict[str, float]] = aggregate.get("per_value", [])
     residuals: list[dict[str, Any]] = aggregate.get("residuals", [])
     num_values = max(1, len(per_value))
@@ -210,11 +222,16 @@ def make_values(
     note = ""
     if len(points.points) < points.num_results:
         note = f"{len(points.points):,} of {points.num_results:,} images are shown, sampled evenly by error."
-    facts = []
+    figures = per_value[value] if per_value else aggregate
+    # One value has these above the charts already.
+    facts = [
+        (metric.title, format_number(float(figures[metric.name])))
+        for metric in (metrics if per_value else ())
+        if isinstance(figures.get(metric.name), int | float)
+    ]
     if value < len(residuals):
         charts.append(_draw_residuals(residuals[value], title))
-        facts = [("Mean error", format_number(residuals[value]["mean"]))]
-    figures = per_value[value] if per_value else aggregate
+        facts.append(("Mean error", format_number(residuals[value]["mean"])))
     facts += [
         (words, format_number(float(figures[name])))
         for name, words in (("median_absolute_error", "Median absolute error"), ("max_error", "Largest error"))

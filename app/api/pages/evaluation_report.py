@@ -23,7 +23,7 @@ from app.api.pages.run_words import show_size
 from app.api.pages.subsets import SUBSET_TITLES, name_measured_images
 from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
-from app.plurals import count
+from app.plurals import count, name_first
 from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 
@@ -296,7 +296,7 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
 
 def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what is wrong with the classes, what the figures cover, and what flatters them."""
-    notes = _explain_intervals(selected.evaluation, aggregate)
+    notes = _explain_average(selected.value_names, aggregate) + _explain_intervals(selected.evaluation, aggregate)
     untrained = [name for name in selected.untrained_classes if name in aggregate.get("classes", [])]
     if not untrained:
         return notes
@@ -306,14 +306,28 @@ def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) ->
     return (f"No training image of: {names}. The model cannot recognise a class that it was not trained on.", *notes)
 
 
+def _explain_average(names: list[str], aggregate: dict[str, Any]) -> tuple[str, ...]:
+    """Return over what the metrics of several values are averaged, and where those of each value are."""
+    num = len(aggregate.get("per_value") or [])
+    if num < 2:
+        return ()
+    known = f" ({name_first(names, MAX_NAMED_CLASSES)})" if len(names) == num else ""
+    return (
+        f"Each metric is the average over {num} values{known}. Choose a value below to see its own metrics. "
+        "Values with large numbers weigh most in the averages of the errors.",
+    )
+
+
 def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what the figures cover, and what flatters them."""
     num = int(aggregate.get("num_images", 0))
     few = " With few images, the intervals are wide." if num < 200 else ""
-    notes = [
-        f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
-        f"variation between training runs.{few}"
-    ]
+    notes = []
+    if aggregate.get("intervals"):
+        notes.append(
+            f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
+            f"variation between training runs.{few}"
+        )
     if note := (aggregate.get("interval_limits") or {}).get("note"):
         notes.append(str(note))
     subsets = evaluation.split_subsets if evaluation is not None else []
@@ -345,7 +359,8 @@ def _make_pictures(
     """Return what there is to draw. Keyed on what the aggregate holds, which the annotation kind decides."""
     aggregate = selected.aggregate or {}
     if points is not None:
-        return Pictures(values=make_values(project_id, address, aggregate, points, selected.value_names))
+        metrics, names = selected.task.headline_metrics, selected.value_names
+        return Pictures(values=make_values(project_id, address, aggregate, points, names, metrics))
     classes = aggregate.get("classes", [])
     has_matrix = bool(classes) and "confusion_matrix" in aggregate
     is_inline = has_matrix and len(classes) <= MAX_INLINE_CLASSES

@@ -22,7 +22,10 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class ResultTile:
-    """One image of the grid, by its name in the source. `verdict`: "Correct", "Wrong", empty where there is none."""
+    """One image of the grid, by its name in the source. `verdict`: "Correct", "Wrong", empty where there is none.
+
+    `thumbnail` is empty for an image that the dataset no longer has.
+    """
 
     name: str
     url: str
@@ -65,7 +68,10 @@ class Pager:
 
 @dataclass(frozen=True)
 class ResultGrid:
-    """What `evaluation/_result_grid.html` shows. `cell` are the numbers of the classes that are filtered by."""
+    """What `evaluation/_result_grid.html` shows. `cell` are the numbers of the classes that are filtered by.
+
+    `is_gone` says that the dataset has images of this page no longer.
+    """
 
     url: str
     count_text: str
@@ -78,6 +84,8 @@ class ResultGrid:
     clear_url: str
     clear_hx: str
     csv_url: str
+    dataset_url: str
+    is_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,8 @@ def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListin
         clear_url=f"{url}{clean}#results",
         clear_hx=f"{url}/result-grid{clean}",
         csv_url=_csv_url(project_id, address),
+        dataset_url=f"/projects/{project_id}/dataset",
+        is_gone=bool(listing.gone),
     )
 
 
@@ -147,7 +157,7 @@ def _make_tile(project_id: str, address: EvaluationAddress, row: Row, listing: R
     return ResultTile(
         name=name,
         url=f"{page_url(project_id)}/image{address.to_text(page=1, image=filename)}",
-        thumbnail=thumbnail_url(project_id, filename),
+        thumbnail="" if filename in listing.gone else thumbnail_url(project_id, filename),
         alt=f"{name}. {verdict}. {first}. {second}",
         verdict=verdict,
         first_line=first,

@@ -37,7 +37,7 @@ ADVICE = {
     "refused": "Try again without “Simplify”, or with another operator set. The certificate shows the difference.",
     "interrupted": "The server stopped during the export. Export again.",
     "cancelled": "No file was created. Export again if you need it.",
-    "failed": "Try again, or with other options. If it fails again, report the technical details.",
+    "failed": "Fix the cause, or try other options. Then export again.",
 }
 OPTION_HELP = {
     "opset_version": "ONNX operator version, 13 to 21. Change it only if the program that runs the model requires it.",

@@ -9,6 +9,9 @@ from app.api.templating import Fragment
 from app.plurals import count
 from app.schemas.folders import FolderEntry, FolderListing, FolderPlace
 
+MAX_PLACE = 40
+"""Letters of the path of a place; its title has all of them."""
+
 
 @dataclass(frozen=True)
 class PlaceLink:
@@ -60,7 +63,7 @@ def folder_browser_fragment(listing: FolderListing) -> Fragment:
         summary=_count_here(listing),
         refusal=listing.refusal,
         up=PlaceLink("Up", _url(listing.parent)) if listing.parent is not None else None,
-        roots=[_link(place, is_current=place.path == root) for place in listing.roots]
+        roots=[_link_root(place, is_current=place.path == root) for place in listing.roots]
         if len(listing.roots) > 1
         else [],
         crumbs=[_link(place, is_current=place.path == listing.path) for place in listing.crumbs],
@@ -73,6 +76,15 @@ def folder_browser_fragment(listing: FolderListing) -> Fragment:
 
 def _link(place: FolderPlace, *, is_current: bool) -> PlaceLink:
     return PlaceLink(place.name, _url(place.path), place.path, is_current)
+
+
+def _link_root(place: FolderPlace, *, is_current: bool) -> PlaceLink:
+    """Return a place with its whole path: "root" alone could be any folder of that name."""
+    return PlaceLink(_shorten_path(place.path), _url(place.path), place.path, is_current)
+
+
+def _shorten_path(path: str) -> str:
+    return path if len(path) <= MAX_PLACE else f"…{path[1 - MAX_PLACE :]}"
 
 
 def _url(path: str) -> str:

@@ -80,7 +80,7 @@ def make_choices(options: ImportOptions, report: ImportReport) -> Choices | None
     if not report.columns and len(documents) == 1 and scale is None:
         return None
     shown = report.columns[:MAX_COLUMNS]
-    has_table = bool(report.columns) or len(documents) > 1
+    title, button = _name_choices(has_documents=len(documents) > 1, has_columns=bool(report.columns))
     return Choices(
         documents=documents if len(documents) > 1 else [],
         document=document,
@@ -93,9 +93,18 @@ def make_choices(options: ImportOptions, report: ImportReport) -> Choices | None
             Option("subset", "Subset"),
         ],
         scale=_make_range(scale) if scale is not None else None,
-        title="Annotation file and columns" if has_table else "Range of pixel values",
-        button="Choose file and columns" if has_table else "Choose the range",
+        title=title,
+        button=button,
     )
+
+
+def _name_choices(*, has_documents: bool, has_columns: bool) -> tuple[str, str]:
+    """Return the title of what can be chosen and the text of a button that leads there."""
+    if has_documents and has_columns:
+        return "Annotation file and columns", "Choose file and columns"
+    if has_documents:
+        return "Annotation file", "Choose the annotation file"
+    return ("Columns", "Choose columns") if has_columns else ("Range of pixel values", "Choose the range")
 
 
 def _make_range(scale: PixelScale) -> ScaleRange:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from app.api.pages.subsets import SUBSET_TITLES
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
+from app.plurals import divide_percent
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES
 from app.schemas.splits import SplitCounts, SplitInfo, SplitOverview, SplitPreview, SplitRatios, SplitUser
 
@@ -154,17 +155,15 @@ def make_split_list(project_id: str, overview: SplitOverview) -> SplitList:
 def make_parts(counts: SplitCounts, project_id: str = "", split_name: str = "") -> tuple[BarPart, ...]:
     """Return the subsets of a split; with a project each leads to its images. Subsets without use are left out."""
     total = _total(counts)
+    numbers = [getattr(counts, subset) for subset in SUBSETS]
     parts, x = [], 0.0
-    for subset in SUBSETS:
-        number = getattr(counts, subset)
+    for subset, number, percent in zip(SUBSETS, numbers, _show_percents(numbers), strict=True):
         if subset == "none" and not number:
             continue
         width = 100 * number / (total or 1)
         address = urlencode({"split": split_name, "subset": subset})
         url = f"/projects/{project_id}/dataset?{address}" if project_id and number else ""
-        parts.append(
-            BarPart(subset, TITLES[subset], f"{number:,}", _percent(number, total), x, width, COLOURS[subset], url)
-        )
+        parts.append(BarPart(subset, TITLES[subset], f"{number:,}", percent, x, width, COLOURS[subset], url))
         x += width
     return tuple(parts)
 
@@ -277,6 +276,8 @@ def _total(counts: SplitCounts) -> int:
     return counts.train + counts.val + counts.test + counts.none
 
 
-def _percent(number: int, total: int) -> str:
-    share = 100 * number / total if total else 0.0
-    return f"{share:.0f} %" if share >= 9.95 or not number else f"{share:.1f} %"
+def _show_percents(numbers: Sequence[int]) -> list[str]:
+    """Return the percentage of each number; all of them with a digit after the point where one is below 10 %."""
+    digits = 1 if any(0 < 100 * number < 9.95 * sum(numbers) for number in numbers) else 0
+    percents = zip(numbers, divide_percent(numbers, digits), strict=True)
+    return ["< 0.1 %" if number and not percent else f"{percent:.{digits}f} %" for number, percent in percents]

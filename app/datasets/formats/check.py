@@ -66,7 +66,8 @@ def _refuse(source: Source, name: str, error: SourceError, refused: ProblemList)
     """Return the report of a source that cannot be read as a whole; all images that lie in it are lost."""
     is_complete = not isinstance(error, LimitError)
     num_lost = _count_refused(source) if is_complete else 0
-    refused.add(name, error.message, error.fix, kind="refused", num_images=num_lost)
+    message = error.message.removeprefix(f"{name}: ")  # a problem names its file already
+    refused.add(name, message, error.fix, kind="refused", num_images=num_lost)
     if isinstance(error, ChoiceError):
         _offer_documents(["refused"], error.documents, refused)
     report = make_refusal(source.source_format, refused, is_complete=is_complete)

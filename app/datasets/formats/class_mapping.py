@@ -12,8 +12,10 @@ import msgspec
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
 from app.datasets.formats.findings import count_classes
 from app.datasets.table import Annotation, BBox, Instance, Label, OrientedBBox, SegmentationMask
+from app.plurals import count, name_first
 
 ClassMapping = Mapping[str, str | None]
+MAX_NAMED_CLASSES = 10
 
 
 def count_found_classes(scan: Scan, lost: Set[Path] = frozenset()) -> dict[str, int]:
@@ -46,8 +48,17 @@ def map_classes(scan: Scan, mapping: ClassMapping) -> Scan:
     left_out = len(scan.images) - len(images)
     kept = {image.path for image in images} if left_out else set()
     scan.problems.leave_out(image.path for image in scan.images if left_out and image.path not in kept)
-    notes = (*scan.notes, f"{left_out:,} images of classes that are left out.") if left_out else scan.notes
+    notes = (*scan.notes, _note_left_out(left_out, new_names)) if left_out else scan.notes
     return replace(scan, images=images, classes=classes, notes=notes)
+
+
+def _note_left_out(num_images: int, new_names: ClassMapping) -> str:
+    """Return how many images are not imported because of their class, and of which classes."""
+    names = [repr(shorten(name)) for name, new_name in new_names.items() if new_name is None]
+    noun, verb = ("class", "is") if len(names) == 1 else ("classes", "are")
+    left = "is" if num_images == 1 else "are"
+    shown = name_first(names, MAX_NAMED_CLASSES)
+    return f"{count(num_images, 'image')} {left} left out, because the {noun} {shown} {verb} left out."
 
 
 def _map_image(image: FoundImage, new_names: ClassMapping, ids: Mapping[str, int]) -> FoundImage | None:

@@ -116,7 +116,7 @@ def join_parts(root: Path, scans: Sequence[tuple[Part, Scan]], work: Work) -> Sc
     named = ", ".join(f"{name} ({part.subset})" for name, (part, _) in zip(names, scans, strict=True))
     # The first note names them all, so the note of each is left out.
     notes = [note for note in joined.notes if note not in {f"Annotations: {name}." for name in names}]
-    return replace(joined, notes=(f"Files that became the split 'original': {named}.", *notes))
+    return replace(joined, notes=(f"Files that make up the split 'original': {named}.", *notes))
 
 
 def _pair(names: Sequence[str]) -> list[tuple[str, SplitValue]]:

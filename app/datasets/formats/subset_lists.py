@@ -11,7 +11,8 @@ from pathlib import Path
 from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.base import Scan
 from app.datasets.formats.column_names import FILENAME_NAMES
-from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import describe_matches
 from app.datasets.formats.list_files import (
     ONE_COLUMN,
     FoundLists,
@@ -169,7 +170,7 @@ def _divide(scan: Scan, readings: Sequence[_Reading], paths: Mapping[Path, int])
         only = next(iter(subsets.values()))
         note = f"Every image is in the list of {only}, {readings[0].item.title}, so no split was created."
         return replace(scan, notes=(*scan.notes, note))
-    notes = [f"Lists that became the split 'original': {named}.", *matches]
+    notes = [f"Lists that make up the split 'original': {named}.", *matches]
     if num_left := len(scan.images) - len(subsets):
         notes.append(f"{num_left:,} {'image is' if num_left == 1 else 'images are'} in no list and in no subset.")
     images = [replace(image, split=subsets.get(image.path)) for image in scan.images]

@@ -145,7 +145,7 @@
     chart.options.font = { family: getComputedStyle(document.body).fontFamily, size: 12 };
   };
 
-  /* The same numbers as a table, made when someone opens it. */
+  /* The same numbers as a table, made when it is opened. */
   const cell = (tag, text, isNumber) => {
     const element = document.createElement(tag);
     element.textContent = text;
@@ -153,8 +153,20 @@
     if (tag === "th") element.scope = "col";
     return element;
   };
+  const cloudsOf = (spec) => spec.series.filter((series) => !series.is_dashed);
+  /* The one cloud of a scatter is named after its axis: its legend says what the points are, not what they measure. */
+  const headingsOf = (spec) => {
+    if (spec.type !== "scatter") return spec.series.map((series) => series.name);
+    const clouds = cloudsOf(spec);
+    return clouds.length === 1 ? [spec.y_title || clouds[0].name] : clouds.map((series) => series.name);
+  };
   const rowsOf = (spec) => {
     if (spec.type === "bar") return spec.labels.map((label, index) => [label, ...spec.series.map((series) => series.values[index])]);
+    /* Images can have the same true value, so each point is a row; a line to compare with is none. */
+    if (spec.type === "scatter") {
+      const clouds = cloudsOf(spec);
+      return clouds.flatMap((series, index) => series.points.map(([x, y]) => [x, ...clouds.map((_, at) => (at === index ? y : null))])).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+    }
     const byX = new Map();
     spec.series.forEach((series, index) => {
       for (const [x, y] of series.points) {
@@ -170,7 +182,7 @@
     const table = document.createElement("table");
     table.className = "table";
     const head = table.createTHead().insertRow();
-    head.append(cell("th", spec.x_title || ""), ...spec.series.map((series) => cell("th", series.name, true)));
+    head.append(cell("th", spec.x_title || ""), ...headingsOf(spec).map((name) => cell("th", name, true)));
     const body = table.createTBody();
     for (const [first, ...values] of rowsOf(spec)) {
       const row = body.insertRow();

@@ -21,6 +21,7 @@ from torchmetrics.classification import (
 )
 
 from app.datasets.table import ImageRecord, describe_name
+from app.plurals import count
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskContext
 from app.tasks.classification.calibration import measure_calibration
@@ -127,8 +128,17 @@ def headline_intervals(
     if is_absent.mean() <= MAX_UNSEEN_SHARE:
         macro = macro_intervals(confusion)
         return {"intervals": intervals | {name: macro[name] for name in MACRO_METRICS}, "not_enough_images": {}}
-    why = f"{int(is_absent.sum())} of {len(is_absent)} classes have no image here, so their average is unknown."
+    why = _explain_absence(int(is_absent.sum()), len(is_absent))
     return {"intervals": intervals, "not_enough_images": dict.fromkeys(MACRO_METRICS, why)}
+
+
+def _explain_absence(num_absent: int, num_classes: int) -> str:
+    """Return why an average over all classes has no interval, although that over the others has a value."""
+    verb, them = ("has", "it") if num_absent == 1 else ("have", "them")
+    return (
+        f"{num_absent:,} of {count(num_classes, 'class', 'classes')} {verb} no image here. The average is over the "
+        f"other classes; how well the model does on {them} is unknown."
+    )
 
 
 def aggregate(results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:

@@ -150,6 +150,16 @@ def test_of_three_the_page_says_one_thing_above_all_pairs() -> None:
     assert "all 3 pairs compared here" in html
 
 
+@pytest.mark.parametrize("based_on", ["correct", "error"])
+def test_one_pair_is_not_said_to_be_corrected(based_on: str) -> None:
+    alone = comparison(p_value=1.0, p_adjusted=1.0, verdict="open", based_on=based_on)
+    html = show(build_result(SELECTION, Comparison.model_validate(alone)))
+    assert "With one pair, the p-value needs no correction." in html
+    assert not [word for word in ("uncorrected", "Holm", "all pairs together") if word in html]
+    corrected = comparison(p_value=0.04, p_adjusted=0.08, verdict="open", based_on=based_on)
+    assert "p = 0.04 (uncorrected)." in show(build_result(SELECTION, Comparison.model_validate(corrected)))
+
+
 def test_errors_are_said_in_their_own_units() -> None:
     test = {"based_on": "error", "p_value": 0.01, "reference_mean": 2.5, "other_mean": 2.0, "difference": -0.5}
     (verdict,) = build_result(SELECTION, Comparison.model_validate(comparison(**test))).verdicts
@@ -169,6 +179,16 @@ def test_the_page_shows_every_part_and_names_as_text() -> None:
     assert "/api/datasets/" + PID + "/thumbnails/a%2Fb.png" in html
     assert "Evaluate Second" not in html
     assert len(html) < 100_000
+
+
+def test_an_image_that_the_dataset_no_longer_has_is_no_broken_picture() -> None:
+    data = compare_label().model_dump(mode="json")
+    for item in data["images"]["items"]:
+        item["is_gone"] = True
+    number = len(data["images"]["items"])
+    assert number > 0
+    html = show(build_result(SELECTION, Comparison.model_validate(data)))
+    assert (html.count(">no longer in the dataset<"), html.count("/thumbnails/")) == (number, 0)
 
 
 def test_the_fragment_is_what_the_page_holds() -> None:

@@ -246,7 +246,7 @@ def test_report_names_problems_and_carries_the_mapping(client: httpx.Client, pro
     text = text_of(html)
     assert "60 of 61 images will be imported; 1 will not" in text
     assert "broken.png" in text
-    assert "60 images of classes that are left out." in text
+    assert f"60 images are left out, because the class {MARKUP!r} is left out." in text
     assert re.search(r'value="cold" maxlength', html)
     assert html.count('name="mode"') == 3
     for name in ("", "   ", "a\x00b", "x" * 201):
@@ -271,6 +271,10 @@ def test_clear_form_says_what_goes(client: httpx.Client, source: Path) -> None:
 def test_clear_form_of_a_sample_names_no_original_folder(mode: str) -> None:
     removal = DatasetRemoval(reason=None, num_images=3, import_mode=mode, split_names=[], num_experiments=0)
     assert "not changed" in text_of(render_fragment(clear_form_fragment("p", removal)))
+    trained = text_of(render_fragment(clear_form_fragment("p", removal.model_copy(update={"num_experiments": 2}))))
+    assert "2 experiments with models and results are kept, but can no longer be trained, evaluated or exported." in (
+        trained
+    )
     sample = removal.model_copy(update={"is_sample": True})
     words = text_of(render_fragment(clear_form_fragment("p", sample)))
     assert "3 images with annotations, and the image files" in words

@@ -304,6 +304,11 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     assert 'id="value-cloud"' in html
     assert "width: true value and prediction" in html
     assert "weight: true value and prediction" in read(client, project, "?value=1")
+    assert "Each metric is the average over 2 values (width, weight)." in html
+    assert re.search(r"Mean absolute error 0\.950\. .*R² 0\.900\. Mean error 0\.950\.", unescape(html))
+    first_line = re.search(r'<span class="result__line" title="([^"]+)">([^<]+)<', html)
+    assert first_line is not None
+    assert first_line.group(1) == first_line.group(2)
     assert "Median absolute error 0.900" in html
     assert tiles(html)[:2] == ["i0_19.png", "i0_18.png"]
     assert "Confusion matrix" not in html
@@ -363,3 +368,27 @@ def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(
     html = read(client, project, f"?experiment={made}")
     assert "3 of the 20 evaluated images are identical to training images." in html
     assert "Evaluate again to get the metrics without them." in html
+
+
+def test_results_whose_images_are_gone_say_so_and_lead_to_the_dataset(
+    server: LiveServer, client: httpx.Client, tmp_path: Path
+) -> None:
+    project = make_project(server, client, tmp_path / "images", classes=CLASSES)
+    experiment = make_experiment(server, client, project)
+    write_label_results(server, project, experiment, list(CLASSES), 20)
+    before = read(client, project)
+    assert (before.count("/thumbnails/"), "data-gone" in before) == (20, False)
+    assert client.delete(f"/api/datasets/{project}").status_code == 200
+    html = read(client, project)
+    assert (html.count("/thumbnails/"), html.count(">no longer in the dataset<")) == (0, 20)
+    assert re.search(rf'data-gone>[^<]*Their results are kept\. <a href="/projects/{project}/dataset">', html)
+    name = re.findall(r'class="tile result[^"]*" href="([^"]+)"', html)[0]
+    page = client.get(unescape(name), headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert "This image is no longer in the dataset. Its result is kept." in page.text
+    assert f'href="/projects/{project}/dataset"' in page.text
+    assert "/picture?" not in page.text
+    missing = client.get(f"/projects/{project}/dataset/picture?image=a.png", headers={"accept": "text/html"})
+    assert missing.status_code == 422
+    assert "<h1>This page is not available</h1>" in missing.text
+    assert f'href="/projects/{project}/dataset"' in missing.text

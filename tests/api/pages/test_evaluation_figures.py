@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from app.api.pages.evaluation_figures import make_figures
-from app.api.pages.evaluation_pictures import make_calibration
+from app.api.pages.evaluation_pictures import make_calibration, make_scores
+from app.api.pages.evaluation_query import EvaluationAddress
 from app.api.pages.evaluation_report import _explain_intervals
+from app.schemas.class_scores import NOT_MEASURED
 from app.schemas.evaluation import EvaluationRecord, Subset
 from app.schemas.tasks import MetricSpec
 
@@ -25,6 +27,16 @@ def test_a_figure_without_an_interval_says_why() -> None:
     assert rmse.interval == "95 % interval: 0.400 to 0.700"
     assert r_squared.interval == "Not enough images for an interval. Every image has the same error."
     assert r_squared.x == 0.0
+    assert (rmse.ends, r_squared.ends) == (("0", "0.77"), ("\N{MINUS SIGN}3", "1"))
+
+
+def test_an_error_without_an_interval_has_no_line_because_it_has_no_scale() -> None:
+    rmse, r_squared = make_figures(METRICS, {"rmse": 20.94, "r_squared": 0.5})
+    assert (rmse.ends, r_squared.ends) == ((), ("0", "1"))
+    (large,) = make_figures(
+        METRICS[:1], {"rmse": 12000.0, "intervals": {"rmse": {"low": 1, "high": 2e4, "level": 0.95}}}
+    )
+    assert large.ends == ("0", "22,000")
 
 
 def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> None:
@@ -37,7 +49,8 @@ def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> N
             device="cpu",
             created_at="2026-01-01T00:00:00Z",
         )
-        return _explain_intervals(record, {"num_images": 500} | aggregate)
+        intervals = {"rmse": {"low": 0.4, "high": 0.7, "level": 0.95}}
+        return _explain_intervals(record, {"num_images": 500, "intervals": intervals} | aggregate)
 
     assert len(notes("test")) == 1
     assert "do not include the variation between training runs" in notes("test")[0]
@@ -46,6 +59,9 @@ def test_the_note_says_what_an_interval_covers_and_what_flatters_a_figure() -> N
         "These include validation",
         "These include training",
     ]
+    assert notes("test", intervals={}) == ()
+    assert "With few images, the intervals are wide." in notes("test", num_images=20)[0]
+    assert notes("test", intervals={}, num_images=6) == ()
     limits = {"unseen_share": 0.006, "note": "500 images can miss something."}
     assert notes("test", interval_limits=limits)[1:] == ("500 images can miss something.",)
 
@@ -62,3 +78,20 @@ def test_calibration_is_judged_only_beyond_chance() -> None:
         "The model is overconfident: its confidence is higher than its accuracy."
         in make_calibration(calibration | {"verdict": "overconfident"}, 40).sentence
     )
+
+
+def test_scores_of_a_class_without_images_are_not_shown_as_0() -> None:
+    nothing = {"precision": 0.0, "recall": 0.0, "f1": 0.0, "support": 0}
+    aggregate = {
+        "classes": ["a", "b", "c"],
+        "confusion_matrix": [[4, 0, 2], [0, 0, 0], [0, 0, 0]],
+        "per_class": {"b": nothing, "c": nothing, "a": {"precision": 1.0, "recall": 0.667, "f1": 0.8, "support": 6}},
+    }
+    scores = make_scores("p", EvaluationAddress(), aggregate, [])
+    assert {score.name: [item.bar.text for item in score.bars] for score in scores.scores} == {
+        "a": ["1.000", "0.667", "0.800"],
+        "b": [NOT_MEASURED] * 3,
+        "c": ["0.000", NOT_MEASURED, "0.000"],
+    }
+    assert scores.scores[0].name == "a"
+    assert scores.scores[1].bars[0].title == "Precision not measured: images predicted as b"

@@ -13,14 +13,27 @@ import pytest
 from PIL import Image
 
 from app.api.pages.dataset_import import import_report_fragment
+from app.api.pages.import_choices import make_choices
 from app.api.templating import render_fragment
 from app.datasets.formats.problem_kinds import KINDS
-from app.schemas.datasets import ImportCheck
+from app.schemas.datasets import ImportCheck, ImportOptions
 from app.schemas.import_report import ImportReport
 from tests.api.checking import check_import, check_import_html
 
 PID = "proj-00000000"
 JID = "job-00000000"
+BASE: dict[str, Any] = {
+    "source_format": "csv",
+    "num_annotations": 0,
+    "classes": [],
+    "class_counts": {},
+    "split_counts": {},
+    "num_problems": 0,
+    "problems": [],
+    "num_images": 100,
+    "can_import": True,
+}
+COLUMNS = [{"name": "file", "samples": ["a.png"], "role": "filename"}]
 UNDO = re.compile(r'id="undo-(\w+)" data-set-options="([^"]+)"')
 REMEDY = {"label": "Add them to the class", "options": {"annotation_file": "a b %.csv"}}
 
@@ -31,10 +44,8 @@ def text_of(html: str) -> str:
 
 def draw(options: dict[str, Any] | None = None, **changes: Any) -> str:
     """Return the fragment of a report that is made up."""
-    base: dict[str, Any] = {"source_format": "csv", "num_annotations": 0, "classes": [], "class_counts": {}}
-    base |= {"split_counts": {}, "num_problems": 0, "problems": [], "num_images": 100, "can_import": True}
     request = ImportCheck.model_validate({"source_path": "/data", "options": options or {}})
-    return render_fragment(import_report_fragment(PID, request, ImportReport.model_validate(base | changes), JID))
+    return render_fragment(import_report_fragment(PID, request, ImportReport.model_validate(BASE | changes), JID))
 
 
 def group(**changes: Any) -> dict[str, Any]:
@@ -153,6 +164,44 @@ def test_files_and_columns_are_chosen_from_lists() -> None:
     assert "Value" in text_of(html)
     assert "data-choices" not in draw()
     assert "data-choices" in draw(num_images=0, can_import=False, columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("changes", "title", "advice"),
+    [
+        ({"documents": ["a.json", "b.json"]}, "Annotation file", "Choose the annotation file to read, then"),
+        ({"columns": COLUMNS}, "Columns", "Choose the columns to read, then"),
+        (
+            {"documents": ["a.csv", "b.csv"], "columns": COLUMNS},
+            "Annotation file and columns",
+            "Choose the annotation file or the columns to read, then",
+        ),
+    ],
+)
+def test_only_what_the_source_has_is_offered_as_a_choice(changes: dict[str, Any], title: str, advice: str) -> None:
+    html = draw(num_images=0, can_import=False, **changes)
+    assert f"<summary>{title}</summary>" in re.sub(r"\s*(</?summary)[^>]*(>)", r"\1\2", html)
+    assert advice in text_of(html)
+    buttons = {"Annotation file": "Choose the annotation file", "Columns": "Choose columns"}
+    choices = make_choices(ImportOptions(), ImportReport.model_validate(BASE | changes))
+    assert choices is not None
+    assert choices.button == buttons.get(title, "Choose file and columns")
+
+
+@pytest.mark.parametrize(
+    ("path", "modes"),
+    [
+        ("/data/images", ["copy", "link", "reference"]),
+        ("/data/images.zip", ["copy"]),
+        ("/data/IMAGES.ZIP", ["copy"]),
+        ("/data/zip", ["copy", "link", "reference"]),
+    ],
+)
+def test_a_zip_can_only_be_copied(path: str, modes: list[str]) -> None:
+    request = ImportCheck.model_validate({"source_path": path})
+    html = render_fragment(import_report_fragment(PID, request, ImportReport.model_validate(BASE), JID))
+    assert re.findall(r'name="mode" value="(\w+)"', html) == modes
+    assert ("files in a zip cannot be linked" in text_of(html)) == (len(modes) == 1)
 
 
 def test_pictures_of_the_first_classes_are_in_sight(client: httpx.Client, project_id: str, tmp_path: Path) -> None:

@@ -108,6 +108,23 @@ def test_split_of_an_active_run_cannot_be_deleted_and_says_why() -> None:
     assert 'href="/projects/proj-00000000/training?experiment=exp-00000000"' in html
 
 
+@pytest.mark.parametrize(
+    ("counts", "percents"),
+    [
+        ((4, 1, 1, 0), ["66 %", "17 %", "17 %"]),
+        ((5, 1, 1, 0), ["72 %", "14 %", "14 %"]),
+        ((90, 5, 5, 0), ["90.0 %", "5.0 %", "5.0 %"]),
+        ((99_998, 1, 1, 0), ["100.0 %", "< 0.1 %", "< 0.1 %"]),
+        ((2, 0, 2, 2), ["34 %", "0 %", "33 %", "33 %"]),
+        ((0, 0, 0, 0), ["0 %", "0 %", "0 %"]),
+    ],
+)
+def test_shown_shares_sum_to_100(counts: tuple[int, int, int, int], percents: list[str]) -> None:
+    train, val, test, none = counts
+    parts = make_parts(SplitCounts(train=train, val=val, test=test, none=none))
+    assert [part.percent for part in parts] == percents
+
+
 def test_bars_add_up_and_long_lists_are_cut() -> None:
     parts = make_parts(SplitCounts(train=7, val=2, test=1))
     assert [(part.subset, part.count, part.percent) for part in parts] == [

@@ -169,3 +169,12 @@ def test_the_classes_to_choose_from_count_what_can_be_read(animals: Path) -> Non
     found = report(animals)
     assert (found.found_classes, found.class_counts) == ({"cat": 5, "dog": 5}, {"cat": 5, "dog": 5})
     assert (found.num_files, found.num_images, found.num_lost) == (11, 10, 1)
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "table.csv", "a b.tsv"])
+def test_a_file_that_is_refused_is_named_once(tmp_path: Path, name: str) -> None:
+    write_image(tmp_path / "0.png")
+    (tmp_path / name).write_text("one,two\n1,2\n3,4\n")
+    (problem,) = report(tmp_path / name, source_format="csv").problems
+    assert (problem.file, name in problem.message) == (name, False)
+    assert problem.message

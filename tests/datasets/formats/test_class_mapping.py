@@ -70,3 +70,15 @@ def test_masks_are_renamed_only() -> None:
     for mapping in ({"ant": "bee"}, {"ant": None}):
         with pytest.raises(SourceError, match="masks"):
             map_classes(scan, mapping)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "note"),
+    [
+        ({"bee": None}, "1 image is left out, because the class 'bee' is left out."),
+        ({"ant": None, "cow": None}, "2 images are left out, because the classes 'ant', 'cow' are left out."),
+        ({"bee": "wasp"}, ""),
+    ],
+)
+def test_a_note_says_which_classes_are_left_out(mapping: dict[str, str | None], note: str) -> None:
+    assert map_classes(LABELS, mapping).notes == ((note,) if note else ())

@@ -30,7 +30,7 @@ def test_each_subset_is_read_by_its_own_document(tmp_path: Path, document: str, 
     assert (report.num_images, report.num_files, report.num_lost) == (2 * len(folders), 2 * len(folders), 0)
     assert report.class_counts == {"apple": len(folders), "pear": len(folders)}
     assert report.split_counts == dict(zip(("train", "val", "test"), [2] * len(folders), strict=False))
-    assert any("became the split 'original'" in note for note in report.notes)
+    assert any("make up the split 'original'" in note for note in report.notes)
 
 
 def test_values_of_subsets_have_the_same_names(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_lists_become_the_split_of_class_folders(tmp_path: Path, layout: str) ->
     report = look_at(write_source(tmp_path / "in", [folder + name for name in NAMES], texts))
     assert (report.source_format, report.num_images, report.classes) == ("image_folders", 8, ["cat", "dog"])
     assert (report.split_counts, report.num_problems) == (ALL_LISTED, 0)
-    (note,) = [note for note in report.notes if note.startswith("Lists that became the split")]
+    (note,) = [note for note in report.notes if note.startswith("Lists that make up the split")]
     assert "(train, 4 images)" in note
     assert "(test, 2 images)" in note
 
@@ -202,4 +202,4 @@ def note_of(report: ImportReport) -> str:
 def test_a_test_list_alone_is_used(tmp_path: Path) -> None:
     report = look_at(write(tmp_path, {"test_list.txt": lines("test")}))
     assert report.split_counts == {"test": 2, "none": 6}
-    assert note_of(report) == "Lists that became the split 'original': test_list.txt (test, 2 images)."
+    assert note_of(report) == "Lists that make up the split 'original': test_list.txt (test, 2 images)."

@@ -39,4 +39,4 @@ def test_a_coco_document_is_divided_alike(tmp_path: Path) -> None:
     names = ["train/0.png", "train/1.png", "val/2.png", "val/3.png"]
     report = look_at(write_source(tmp_path / "in", names, {"annotations.json": coco_document(names)}))
     assert (report.source_format, report.split_counts) == ("coco", {"train": 2, "val": 2})
-    assert any("became the split" in note for note in report.notes)
+    assert any("the split 'original'" in note for note in report.notes)
