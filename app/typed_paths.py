@@ -1,17 +1,21 @@
 """Turns what people type or paste for a path into a path: quotes, blanks, `~`, file:// URLs. Standard library only.
 
-Nothing is opened; whether something exists is asked to tell a name with quotes in it from a quoted name.
+No file is opened; whether something exists is asked to tell a name with quotes in it from a quoted name. A folder is
+listed to find a name whose letters are composed in another way.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 MAX_SHOWN_CHARACTERS = 200
+_MAX_LISTED = 100_000
 _QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019", "\u00ab": "\u00bb"}
 # Blanks and marks that no one sees and that come along when text is copied.
 _INVISIBLE = " \t\r\n\f\v\u00a0\u200b\u200e\u200f\u202a\u202c\u2060\ufeff"
@@ -31,11 +35,13 @@ def read_typed_path(text: str, *, is_relative_allowed: bool = False) -> Path:
     """
     if "\x00" in text:
         raise TypedPathError("A path cannot contain a null character.")
-    for candidate in _read_candidates(text):
-        if not candidate.is_absolute() and not is_relative_allowed:
-            continue
+    candidates = [path for path in _read_candidates(text) if path.is_absolute() or is_relative_allowed]
+    for candidate in candidates:
         if _exists(candidate):
             return candidate
+    for candidate in candidates:
+        if (found := _find_in_other_form(candidate)) is not None:
+            return found
     path = next(_read_candidates(_strip(text)), Path())
     if not _strip(text):
         raise TypedPathError("The path is empty. Give the path of a folder, a zip or an annotation file.")
@@ -137,6 +143,38 @@ def _exists(path: Path) -> bool:
         return os.path.lexists(path)
     except (OSError, ValueError):
         return False
+
+
+def _find_in_other_form(path: Path) -> Path | None:
+    """Return the one path whose letters are the same and are composed in another way, as macOS writes them.
+
+    Only folders with such a letter in a name that is missing are listed. None where several names fit.
+    """
+    if str(path).isascii():
+        return None
+    found = Path(path.anchor)
+    for part in path.relative_to(found).parts:
+        if _exists(found / part):
+            found /= part
+            continue
+        names = _list_same_letters(found, part)
+        if len(names) != 1:
+            return None
+        found /= names[0]
+    return found
+
+
+def _list_same_letters(folder: Path, name: str) -> list[str]:
+    """Return the entries of a folder that have the name when letters and their marks are composed."""
+    composed = unicodedata.normalize("NFC", name)
+    if name.isascii():
+        return []
+    try:
+        with os.scandir(folder) as entries:
+            seen = islice((entry.name for entry in entries), _MAX_LISTED)
+            return [other for other in seen if unicodedata.normalize("NFC", other) == composed]
+    except OSError:
+        return []
 
 
 def _show(text: str) -> str:

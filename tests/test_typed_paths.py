@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -46,6 +48,38 @@ WRAPPINGS = (
 def test_quotes_blanks_and_slashes_around_a_path_are_not_part_of_it(folder: Path, wrapping: str) -> None:
     assert len(WRAPPINGS) == 14
     assert read_typed_path(wrapping.format(folder)) == folder
+
+
+NAMES = ("Übung", "Ångström/für Äpfel", "a/é/ü", "한국/é", "bilder/\u1e69")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_name_in_another_unicode_form_is_found(tmp_path: Path, name: str, forms: tuple[Any, Any]) -> None:
+    there = tmp_path / unicodedata.normalize(forms[0], name)
+    there.mkdir(parents=True)
+    pasted = str(tmp_path / unicodedata.normalize(forms[1], name))
+    for wrapping in ("{}", '"{}"', "{}/"):
+        assert str(read_typed_path(wrapping.format(pasted))) == str(there)
+    assert str(read_typed_path(f"file://{quote(pasted)}")) == str(there)
+
+
+def test_parts_of_a_path_may_each_have_another_form(tmp_path: Path) -> None:
+    there = tmp_path / unicodedata.normalize("NFC", "für") / unicodedata.normalize("NFD", "Äpfel")
+    there.mkdir(parents=True)
+    for form in ("NFC", "NFD"):
+        pasted = str(tmp_path / unicodedata.normalize(form, "für/Äpfel"))
+        assert str(read_typed_path(pasted)) == str(there)
+
+
+def test_of_two_forms_the_one_that_was_given_is_taken_and_none_is_guessed(tmp_path: Path) -> None:
+    forms = ["\u1e69", "s\u0323\u0307"]
+    for form in forms:
+        (tmp_path / form).mkdir()
+        assert str(read_typed_path(str(tmp_path / form))) == str(tmp_path / form)
+    third = tmp_path / "\u1e61\u0323"
+    assert read_typed_path(str(third)) == third
+    assert "There is nothing at" in describe_missing(third)
 
 
 @pytest.mark.parametrize("prefix", ["file://", "file:", "FILE://", "file://localhost", ' "file://'])

@@ -30,8 +30,12 @@ def _rows(text: str) -> list[list[str]]:
 
 
 def find_banned(texts: list[ShownText], banned: list[str]) -> list[str]:
-    """Return "file:line: phrase in text" for each banned phrase, as whole words in any case."""
-    pattern = re.compile(rf"(?<!\w)({'|'.join(map(re.escape, banned))})(?!\w)", re.IGNORECASE)
+    """Return "file:line: phrase in text" for each banned phrase, as whole words in any case.
+
+    "…" in a phrase stands for up to three words.
+    """
+    phrases = [re.escape(phrase).replace("\\ …\\ ", r" (?:\w+ ){0,3}") for phrase in banned]
+    pattern = re.compile(rf"(?<!\w)({'|'.join(phrases)})(?!\w)", re.IGNORECASE)
     return [
         f"{text.file}:{text.line}: {found[0]!r} in {text.text!r}"
         for text in texts
@@ -107,3 +111,10 @@ def test_what_users_do_not_read_is_free() -> None:
 def test_fenced_blocks_of_a_document_are_left_out() -> None:
     texts = read_markdown("README.md", "# Title\n\n```sh\nmend it\n```\n\nA paragraph\nof two lines.\n")
     assert [(text.line, text.text) for text in texts] == [(1, "# Title"), (7, "A paragraph of two lines.")]
+
+
+@pytest.mark.parametrize(
+    "text", ["Draw a new split.", "draw a split after the import", "Draw other random splits first."]
+)
+def test_words_may_stand_between_those_of_a_phrase(text: str) -> None:
+    assert len(find_banned(read_module("app/api/x.py", f'def f() -> str:\n    return "{text}"'), BANNED)) == 1

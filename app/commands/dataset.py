@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 import typer
 
-from app.commands.arguments import Detach, Project, Settings, SourceFormat
+from app.commands.arguments import Detach, Project, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, describe_page, require_class, show
 from app.commands.settings import parse_assignments, write_value
 from app.plurals import count
 from app.remote.transport import LOOPBACK_HOSTS
-from app.schemas.datasets import CheckState, DatasetSummary, ImportStarted
+from app.schemas.datasets import CheckState, DatasetSummary, ImportOptions, ImportStarted
 from app.schemas.format_names import describe_format
 from app.schemas.import_report import ImportProblem, ImportReport, ProblemGroup
 from app.schemas.leaks import IdenticalImages
@@ -39,10 +39,22 @@ def read_source(text: str | Path) -> Path:
     return path
 
 
+_OPTIONS = ImportOptions.model_fields
+_EPILOG = "\n\n".join(
+    ["Options of an import:", *(f"--set {name}=VALUE: {field.description}" for name, field in _OPTIONS.items())]
+)
+ImportSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Option of the import as KEY=VALUE, see below. Can be repeated."),
+]
+ProblemFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write a table of all problems to this file.", dir_okay=False),
+]
 Source = Annotated[Path, typer.Argument(help="Folder, zip or annotation file.", parser=read_source, metavar="SOURCE")]
 
 
-@app.command("import")
+@app.command("import", epilog=_EPILOG)
 def import_dataset(
     ctx: typer.Context,
     project: Project,
@@ -52,10 +64,10 @@ def import_dataset(
         str,
         typer.Option(help="Storage: copy, link (hard link), reference (read in place) or upload."),
     ] = "",
-    settings: Settings = None,
+    settings: ImportSettings = None,
     detach: Detach = False,
 ) -> None:
-    """Import images; --set takes filename_column, target_columns, split_column and annotation_file.
+    """Import images.
 
     Files are copied if the server runs on this machine, and uploaded otherwise.
     """
@@ -77,9 +89,14 @@ def import_dataset(
     print_dataset(line.out, line.client.datasets.get(project_id))
 
 
-@app.command("check")
+@app.command("check", epilog=_EPILOG)
 def check_dataset(
-    ctx: typer.Context, project: Project, source: Source, source_format: SourceFormat = None, settings: Settings = None
+    ctx: typer.Context,
+    project: Project,
+    source: Source,
+    source_format: SourceFormat = None,
+    settings: ImportSettings = None,
+    problem_file: ProblemFile = None,
 ) -> None:
     """Preview an import without importing anything. Exits with code 1 if the source cannot be imported."""
     line = command_line(ctx)
@@ -94,15 +111,19 @@ def check_dataset(
             project_id, source, source_format=source_format, options=options or None, on_progress=show_state
         )
     print_report(line.out, report)
+    _write_problems(line, project_id, problem_file, report.num_problems, report.check_id)
     if not report.can_import:
         raise typer.Exit(1)
 
 
 @app.command("show")
-def show_dataset(ctx: typer.Context, project: Project) -> None:
+def show_dataset(ctx: typer.Context, project: Project, problem_file: ProblemFile = None) -> None:
     """Show the dataset of a project."""
     line = command_line(ctx)
-    print_dataset(line.out, line.client.datasets.get(find_project(line, project)))
+    project_id = find_project(line, project)
+    found = line.client.datasets.get(project_id)
+    print_dataset(line.out, found)
+    _write_problems(line, project_id, problem_file, found.num_problems)
 
 
 @app.command("clear")
@@ -174,7 +195,7 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     if dataset.split_names:
         out.text(f"Splits: {show(dataset.split_names)}")
     _print_identical(out, dataset.identical)
-    _print_problems(out, dataset.problems, dataset.num_problems)
+    _print_problems(out, dataset.problems, dataset.num_problems, "dataset show --csv FILE")
 
 
 def print_report(out: Output, report: ImportReport) -> None:
@@ -188,7 +209,7 @@ def print_report(out: Output, report: ImportReport) -> None:
         out.text(note)
     _print_groups(out, report.groups)
     _print_choices(out, report)
-    _print_problems(out, report.problems, report.num_problems)
+    _print_problems(out, report.problems, report.num_problems, "--csv FILE")
     if not report.can_import:
         out.text("This source cannot be imported." if report.is_complete else "The preview stopped at a limit.")
 
@@ -234,11 +255,25 @@ def _print_identical(out: Output, identical: IdenticalImages) -> None:
     out.table(["identical images", "number", "labels, where they differ"], rows)
 
 
-def _print_problems(out: Output, problems: list[ImportProblem], num_problems: int) -> None:
+def _print_problems(out: Output, problems: list[ImportProblem], num_problems: int, way_to_all: str) -> None:
+    """Print the first problems, and what writes a table of all of them."""
     if not num_problems:
         return
     rows = [(item.severity, item.file, item.message, item.fix) for item in problems[:MAX_SHOWN_PROBLEMS]]
     out.table(["", "file", "problem", "fix"], rows, f"Problems: {num_problems}")
+    if num_problems > len(rows):
+        out.text(f"... and {num_problems - len(rows):,} more. To write all of them to a table, use {way_to_all}.")
+
+
+def _write_problems(
+    line: CommandLine, project_id: str, path: Path | None, num_problems: int, check_id: str | None = None
+) -> None:
+    """Write the table of all problems of a preview or of the dataset, where the user asked for it and there are any."""
+    if path is None:
+        return
+    if num_problems:
+        line.client.datasets.download_problems(project_id, path, check_job_id=check_id)
+    line.out.note(f"Wrote {path}." if num_problems else f"There are no problems, so {path} was not written.")
 
 
 def _upload(

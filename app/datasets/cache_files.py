@@ -29,7 +29,7 @@ from app.schemas.pixels import LEGACY
 if TYPE_CHECKING:
     from app.datasets.reading import ResizePlan  # needs torch, which the web process has not
 
-PIXELS_VERSION = 2
+PIXELS_VERSION = 3
 """Counts the changes of `images.read_rgb` and `images.resize_image` that change a pixel of the same `PixelReading`."""
 
 STATE_BYTES = 8

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 from app.schemas.names import JOINERS, fold_name
 
@@ -20,12 +22,34 @@ def find_twins(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 def describe_difference(names: Sequence[str]) -> str:
     """Return in what twins differ, as the end of "They differ in"."""
-    composed = {unicodedata.normalize("NFC", name) for name in names}
-    if len(composed) == 1:
-        return "the form of their accented letters"
-    if len({name.translate(_WITHOUT_JOINERS) for name in composed}) == 1:
-        return "characters that show nothing"
-    return "letter case" if len({fold_name(name) for name in composed}) == 1 else "blanks and letter case"
+    found = [
+        what
+        for what in _STEPS
+        if len({_apply([step for other, step in _STEPS.items() if other != what], name) for name in names}) > 1
+    ]
+    return " and ".join(found) or "the form of their letters"
+
+
+def tidy_name(name: str) -> str:
+    """Return a name as people would type it: composed letters, and single blanks only between words."""
+    return " ".join(unicodedata.normalize("NFC", name).split())
+
+
+def _apply(steps: Iterable[Callable[[str], str]], name: str) -> str:
+    for step in steps:
+        name = step(name)
+    return name
+
+
+# Twins that are still different without one of the steps differ in what that step takes away.
+_STEPS: Mapping[str, Callable[[str], str]] = MappingProxyType(
+    {
+        "the form of their accented letters": partial(unicodedata.normalize, "NFC"),
+        "invisible characters": lambda name: name.translate(_WITHOUT_JOINERS),
+        "blanks": lambda name: " ".join(name.split()),
+        "letter case": str.casefold,
+    }
+)
 
 
 def _fold(name: str) -> str:

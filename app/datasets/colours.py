@@ -31,7 +31,7 @@ def is_beyond_8_bit(mode: str) -> bool:
 
 def may_be_transparent(image: Image.Image) -> bool:
     """Say whether an image has an alpha channel or a transparent colour; its pixels may still all be opaque."""
-    return not is_beyond_8_bit(image.mode) and (image.mode in _ALPHA_MODES or "transparency" in image.info)
+    return image.mode in _ALPHA_MODES or "transparency" in image.info
 
 
 def convert_to_rgb(image: Image.Image, pixels: PixelReading, low_bytes: Array | None = None) -> Image.Image:
@@ -39,13 +39,10 @@ def convert_to_rgb(image: Image.Image, pixels: PixelReading, low_bytes: Array | 
 
     `low_bytes` are those of colours with 16 bits per channel, of which the image has the upper bytes.
     """
-    if low_bytes is not None and pixels.scale is not None:
-        image = _scale_colours(np.asarray(image), low_bytes, pixels.scale)
-    if is_beyond_8_bit(image.mode):
-        grey = scale_to_8_bit(read_samples(image), pixels.scale)
-        if is_white_zero(image):
-            grey = 255 - grey
-        return Image.fromarray(grey).convert("RGB")
+    if low_bytes is not None:
+        image = _scale_colours(image, low_bytes, pixels.scale)
+    elif is_beyond_8_bit(image.mode):
+        image = _scale_greys(image, pixels.scale)
     if pixels.background is not None and may_be_transparent(image):
         return lay_on(find_rgba(image), (pixels.background[0], pixels.background[1], pixels.background[2]))
     if image.mode == "RGB":
@@ -54,11 +51,33 @@ def convert_to_rgb(image: Image.Image, pixels: PixelReading, low_bytes: Array | 
     return _unmultiply(image).convert("RGB")
 
 
-def _scale_colours(high_bytes: Array, low_bytes: Array, scale: PixelScale) -> Image.Image:
+def _scale_colours(image: Image.Image, low_bytes: Array, scale: PixelScale | None) -> Image.Image:
     """Return colours of 16 bits per channel as RGB or RGBA with 8 bits; alpha keeps its upper byte."""
+    high_bytes = np.asarray(image)
     samples = (high_bytes[..., :3].astype(np.uint16) << 8) | low_bytes[..., :3]
-    levels = np.concatenate([scale_to_8_bit(samples, scale), high_bytes[..., 3:]], axis=2)
-    return Image.fromarray(levels)
+    colours = high_bytes[..., :3] if scale is None else scale_to_8_bit(samples, scale)
+    transparent = find_transparent(image, samples)
+    alpha = high_bytes[..., 3:] if transparent is None else np.where(transparent, 0, 255).astype(np.uint8)[..., None]
+    return Image.fromarray(np.concatenate([colours, alpha], axis=2))
+
+
+def _scale_greys(image: Image.Image, scale: PixelScale | None) -> Image.Image:
+    """Return grey values beyond 8 bit as RGB, or as RGBA where one of them is transparent."""
+    samples = read_samples(image)
+    grey = scale_to_8_bit(samples, scale)
+    picture = Image.fromarray(255 - grey if is_white_zero(image) else grey).convert("RGB")
+    transparent = find_transparent(image, samples)
+    if transparent is not None:
+        picture.putalpha(Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8)))
+    return picture
+
+
+def find_transparent(image: Image.Image, samples: Samples) -> Samples | None:
+    """Return where samples beyond 8 bit have the transparent colour of their PNG; None where it has none."""
+    colour = image.info.get("transparency")
+    if isinstance(colour, tuple) and samples.ndim == 3:
+        return np.asarray((samples[..., :3] == np.array(colour, samples.dtype)).all(axis=-1))
+    return np.asarray(samples == colour) if isinstance(colour, int) and samples.ndim == 2 else None
 
 
 def find_rgba(image: Image.Image) -> Image.Image:

@@ -33,7 +33,13 @@ ICLOUD = ForeignKind(
     "Download it in Finder (Download Now), or copy the folder from a place where all files are.",
     is_picture=False,
 )
-_NETPBM = ForeignKind("This is a Netpbm image (PPM, PGM or PBM).", "Save it as PNG.")
+NUMPY = ForeignKind("This is a NumPy array.", "Save it as PNG or TIFF.", is_picture=False)
+FITS = ForeignKind("This is a FITS image.", "Save it as TIFF with floating-point values.")
+HDF5 = ForeignKind("This is an HDF5 file.", "Save each image in it as TIFF or PNG.", is_picture=False)
+PDF = ForeignKind("This is a PDF document.", "Save each of its pages as JPEG or PNG.", is_picture=False)
+DICOM = ForeignKind("This is a DICOM image.", "Save it as TIFF or PNG with 16 bits, one file for each slice.")
+NIFTI = ForeignKind("This is a NIfTI volume.", "Save each of its slices as TIFF or PNG with 16 bits.", is_picture=False)
+NETPBM = ForeignKind("This is a Netpbm image (PPM, PGM or PBM).", "Save it as PNG.")
 WEB_PAGE = ForeignKind(
     "This is a web page, as servers send it when a download fails.", "Download the image again.", is_picture=False
 )
@@ -64,10 +70,10 @@ _STARTS: tuple[tuple[bytes, ForeignKind], ...] = (
     (b"bplist00", ICLOUD),
     (b"\0\0\x01\0", ForeignKind("This is a Windows icon.", "Save it as PNG.")),
     (b"DDS ", ForeignKind("This is a DirectDraw texture.", "Save it as PNG.")),
-    (b"SIMPLE  =", ForeignKind("This is a FITS image.", "Save it as TIFF with floating-point values.")),
-    (b"\x89HDF\r\n\x1a\n", ForeignKind("This is an HDF5 file.", "Save each image in it as TIFF or PNG.", False)),
-    (b"\x93NUMPY", ForeignKind("This is a NumPy array.", "Save it as PNG or TIFF.", False)),
-    (b"%PDF", ForeignKind("This is a PDF document.", "Save each of its pages as JPEG or PNG.", False)),
+    (b"SIMPLE  =", FITS),
+    (b"\x89HDF\r\n\x1a\n", HDF5),
+    (b"\x93NUMPY", NUMPY),
+    (b"%PDF", PDF),
     (b"PK\x03\x04", ForeignKind("This is a zip archive or an office document.", "Unpack it first.", False)),
     (b"Rar!\x1a\x07", ForeignKind("This is a RAR archive.", "Unpack it first.", False)),
     (b"7z\xbc\xaf\x27\x1c", ForeignKind("This is a 7z archive.", "Unpack it first.", False)),
@@ -77,8 +83,6 @@ _STARTS: tuple[tuple[bytes, ForeignKind], ...] = (
     (b"\x1aE\xdf\xa3", VIDEO),
     (b"\0\0\x01\xba", VIDEO),
 )
-_DICOM = ForeignKind("This is a DICOM image.", "Save it as TIFF or PNG with 16 bits, one file for each slice.")
-_NIFTI = ForeignKind("This is a NIfTI volume.", "Save each of its slices as TIFF or PNG with 16 bits.", False)
 _SVG = ForeignKind("This is an SVG drawing, which has no pixels.", "Save it as PNG in the size that you need.", False)
 _RAW_TIFF = (b"II*\0", b"MM\0*")
 _IMAGE_STARTS = (b"GIF8", b"BM")  # formats that are read and begin with letters
@@ -97,11 +101,11 @@ def name_content(head: bytes) -> ForeignKind | None:
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return _AVI
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
-        return _NETPBM
+        return NETPBM
     if head[128:132] == b"DICM":
-        return _DICOM
+        return DICOM
     if head[344:348] in (b"n+1\0", b"ni1\0"):
-        return _NIFTI
+        return NIFTI
     if head[:4] in _RAW_TIFF and head[8:10] == b"CR":
         return RAW
     return _name_text(head)

@@ -16,7 +16,15 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from app.datasets.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
-from app.datasets.deep_colours import has_16_bit_colours, needs_low_bytes, read_low_bytes
+from app.datasets.decoder_errors import explain_picture
+from app.datasets.deep_colours import (
+    has_16_bit_colours,
+    has_compressed_planes,
+    needs_low_bytes,
+    read_low_bytes,
+    scale_transparent_grey,
+    unpack_planes,
+)
 from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
 from app.datasets.tiff_samples import name_tiff, use_native_order
 from app.regular_files import open_regular
@@ -101,6 +109,8 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
             _check_size(image.width, image.height, max_side_px, max_pixels)
             _check_kind(image, file)
             use_native_order(image)
+            unpack_planes(image)
+            scale_transparent_grey(image)
             yield image
     except UnreadableImageError:
         raise
@@ -114,7 +124,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
         if isinstance(error, OSError) and error.errno is not None:
             msg = f"The file cannot be read: {error.strerror}."
             raise UnreadableImageError(msg, "Check the permissions and the disk.") from error
-        msg = f"The image cannot be decoded: {str(error) or type(error).__name__}."
+        msg = f"The image cannot be decoded: {explain_picture(error)}."
         raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from error
 
 
@@ -252,7 +262,7 @@ def resize_image(array: Array, recipe: ResizeRecipe, input_size: tuple[int, int]
 
 def load_rgb(image: Image.Image, path: Path, pixels: PixelReading) -> Image.Image:
     """Decode an opened image and return it as 8-bit RGB, not turned yet; `path` is its file."""
-    low_bytes = read_low_bytes(path) if needs_low_bytes(image, pixels.scale) else None
+    low_bytes = read_low_bytes(path) if needs_low_bytes(image, pixels) else None
     image.load()
     return convert_to_rgb(image, pixels, low_bytes)
 
@@ -315,6 +325,10 @@ def _check_kind(image: Image.Image, file: BinaryIO) -> None:
         raise UnreadableImageError(msg, "Save it as RGB.")
     if image.format == "TIFF" and _is_raw(image, file):
         raise UnreadableImageError(RAW.message, RAW.fix)
+    if has_compressed_planes(image):
+        msg = "This TIFF has a compressed plane of 16 bits for each colour, which cannot be read."
+        fix = "Save it without compression, or with the colours of a pixel side by side (planar configuration 1)."
+        raise UnreadableImageError(msg, fix)
 
 
 def _is_raw(image: Image.Image, file: BinaryIO) -> bool:

@@ -7,10 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from app.datasets.colours import Array, find_rgba, is_beyond_8_bit, lay_on, may_be_transparent
+from app.datasets.colours import (
+    find_rgba,
+    find_transparent,
+    is_beyond_8_bit,
+    lay_on,
+    may_be_transparent,
+    scale_to_8_bit,
+)
 from app.datasets.pixel_scale import GreyRange, measure_greys
 from app.datasets.tiff_samples import read_samples
-from app.schemas.pixels import BLACK, WHITE
+from app.schemas.pixels import BLACK, WHITE, PixelScale
 
 # An image whose levels differ by no more shows nothing.
 _BLANK_SPAN = 3
@@ -37,13 +44,37 @@ def look_at(image: Image.Image, *, has_16_bit_colours: bool = False) -> ImageLoo
     Of colours with 16 bits per channel the upper bytes are there, which are enough to tell the depth of their values.
     """
     if is_beyond_8_bit(image.mode):
-        return ImageLook(greys=measure_greys(read_samples(image)))
-    greys = _measure_high_bytes(np.asarray(image)) if has_16_bit_colours else None
-    return ImageLook(greys, _look_through(find_rgba(image)) if may_be_transparent(image) else None)
+        return _look_at_greys(image)
+    if not has_16_bit_colours:
+        return ImageLook(transparency=_look_through(find_rgba(image)) if may_be_transparent(image) else None)
+    # Of two colours with the same upper bytes one can be transparent, so these do not tell where an image is clear.
+    is_clear = may_be_transparent(image) and "transparency" not in image.info
+    return ImageLook(_measure_high_bytes(image), _look_through(find_rgba(image)) if is_clear else None)
 
 
-def _measure_high_bytes(high_bytes: Array) -> GreyRange | None:
-    greys = measure_greys(high_bytes[..., :3].astype(np.uint16) << 8)
+def _look_at_greys(image: Image.Image) -> ImageLook:
+    """Measure grey values beyond 8 bit without those of the transparent colour, which may be any number."""
+    samples = read_samples(image)
+    transparent = find_transparent(image, samples)
+    if transparent is None:
+        return ImageLook(greys=measure_greys(samples))
+    greys = measure_greys(samples[~transparent])
+    if greys is None:
+        return ImageLook()
+    span = greys.high - greys.low or 1.0
+    levels = scale_to_8_bit(samples, PixelScale(min=greys.low, max=greys.low + span))
+    rgba = Image.fromarray(levels).convert("RGBA")
+    rgba.putalpha(Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8)))
+    return ImageLook(greys, _look_through(rgba))
+
+
+def _measure_high_bytes(image: Image.Image) -> GreyRange | None:
+    high_bytes = np.asarray(image)[..., :3]
+    colour = image.info.get("transparency")
+    if isinstance(colour, tuple):
+        kept = ~(high_bytes == np.array(colour) >> 8).all(axis=-1)
+        high_bytes = high_bytes[kept] if kept.any() else high_bytes
+    greys = measure_greys(high_bytes.astype(np.uint16) << 8)
     return greys and greys._replace(high=greys.high + 255.0, usual_high=greys.usual_high + 255.0)
 
 

@@ -26,7 +26,7 @@ def draw_picture(source: Path, limits: ImportLimits, pixels: PixelReading) -> by
     """
     with open_image(source, limits.max_side_px, limits.max_pixels) as image:
         is_clear = pixels.background is not None and may_be_transparent(image)
-        is_deep = is_beyond_8_bit(image.mode) or needs_low_bytes(image, pixels.scale)
+        is_deep = is_beyond_8_bit(image.mode) or needs_low_bytes(image, pixels)
         needs_drawing = image.format not in _SHOWN_BY_BROWSERS or is_deep or is_clear
         if not needs_drawing or image.width * image.height > MAX_PIXELS:
             return None

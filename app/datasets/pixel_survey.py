@@ -131,7 +131,8 @@ class PixelSurvey:
         if found.num_unit:
             text += f" {found.num_unit:,} of them hold values from 0 to 1 and are read as 0 to 1."
         if found.num_clipped:
-            text += f" {found.num_clipped:,} of them have values outside of it, which become black or white."
+            verb = "has" if found.num_clipped == 1 else "have"
+            text += f" {found.num_clipped:,} of them {verb} values outside of it, which become black or white."
         if found.has_zero_holes:
             text += " The value 0 lies far below all others, so it counts as a missing measurement and becomes black."
         if count < self._num_images:

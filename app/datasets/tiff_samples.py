@@ -16,6 +16,7 @@ _BITS_TAG, _CHANNELS_TAG, _FORMAT_TAG = 258, 277, 339
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 _COMPLEX = (5, 6)
 _READ_CHANNELS = (1, 3, 4)
+_READ_BITS = (1, 2, 4, 8, 12, 16)
 # Keys as Pillow has them: byte order, black is zero, format of the samples, order of bits, bits per sample, further
 # channels. The values are the mode of the image and how its bytes are unpacked.
 _KINDS: dict[Any, tuple[str, str]] = {
@@ -31,6 +32,11 @@ _NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF", "F;64BF":
 
 # Pillow has no entry for these, or one for 8 bits with a sign that wraps numbers below 0 around to 128 and more.
 TiffImagePlugin.OPEN_INFO.update(_KINDS)
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 1, (1,), 1, (12,), ()), ("I;16", "I;12"))
+# Pillow has few entries for samples beyond 8 bit in which 0 is white; whoever reads them inverts them.
+for _key, _modes in list(TiffImagePlugin.OPEN_INFO.items()):
+    if _key[1] == 1 and _modes[0] in {"I", "F", "I;16", "I;16B"}:
+        TiffImagePlugin.OPEN_INFO.setdefault((_key[0], 0, *_key[2:]), _modes)
 
 
 class TiffKind(NamedTuple):
@@ -93,7 +99,7 @@ def name_tiff(file: BinaryIO) -> TiffKind | None:
     if channels > 1 and (kind != _UNSIGNED or bits > 16):
         fix = "Save it as RGB with 8 or 16 bits per colour, or one channel as 32-bit floating-point values."
         return TiffKind(f"This TIFF has colours as {bits}-bit {numbers}, which cannot be read.", fix)
-    if channels == 1 and bits > 16:
+    if channels == 1 and bits not in _READ_BITS:
         fix = "Save it as 32-bit floating-point values, or as 16-bit whole numbers."
         return TiffKind(f"This TIFF has {bits}-bit {numbers}, which cannot be read.", fix)
     return None

@@ -41,7 +41,8 @@ def normalize_name(name: str) -> str:
             msg = f"{describe_character(character)} is not allowed in a name. Allowed are {_ALLOWED}."
             raise ValueError(msg)
     if not composed[0].isalnum():
-        msg = f"A name begins with a letter or a digit, not with {describe_character(composed[0])}."
+        first = describe_character(composed[0])
+        msg = f"A name begins with a letter or a digit, not with {first[:1].lower()}{first[1:]}."
         raise ValueError(msg)
     return composed
 
@@ -83,12 +84,15 @@ def add_suffix(name: str, suffix: str) -> str:
 
 def describe_character(character: str) -> str:
     """Return a character as an error names it: itself when it can be seen, and its code point and name else."""
-    code = f"U+{ord(character):04X}"
-    title = unicodedata.name(character, "")
     if character.isprintable() and not character.isspace() and _INVISIBLE.match(character) is None:
         shown = f"\u25cc{character}" if unicodedata.category(character)[0] == "M" else character
         return f"'{shown}'"
-    return f"The character {code} {title}".rstrip()
+    return f"The character {describe_code(character)}"
+
+
+def describe_code(character: str) -> str:
+    """Return the code point of a character, and its name where it has one: `U+200B ZERO WIDTH SPACE`."""
+    return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
 
 
 def _is_allowed(character: str) -> bool:

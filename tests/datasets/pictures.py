@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,26 @@ def write_truncated_jpeg(path: Path) -> Path:
     return path
 
 
-def write_png(path: Path, samples: np.ndarray[Any, Any], chunks: tuple[tuple[bytes, bytes], ...] = ()) -> Path:
-    """Write samples of shape (height, width, channels) in 8 or 16 bit as PNG; `chunks` come after the pixels."""
+def write_png(
+    path: Path,
+    samples: np.ndarray[Any, Any],
+    chunks: tuple[tuple[bytes, bytes], ...] = (),
+    clear: Sequence[int] = (),
+    bits: int | None = None,
+) -> Path:
+    """Write samples of shape (height, width, channels) in 8 or 16 bit as PNG, or grey ones with fewer `bits`.
+
+    `chunks` come after the pixels; `clear` is the colour that is transparent.
+    """
     height, width, channels = samples.shape
-    depth = samples.dtype.itemsize * 8
+    depth = bits or samples.dtype.itemsize * 8
+    if depth < 8:
+        samples = np.packbits((samples >> np.arange(depth - 1, -1, -1)) & 1, axis=None).reshape(height, -1)
     colour = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     raw = b"".join(b"\0" + row.astype(samples.dtype.newbyteorder(">")).tobytes() for row in samples)
-    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(raw)), *chunks, (b"IEND", b"")]
+    transparency = [(b"tRNS", struct.pack(f">{len(clear)}H", *clear))] if clear else []
+    parts = [(b"IHDR", header), *transparency, (b"IDAT", zlib.compress(raw)), *chunks, (b"IEND", b"")]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, body) for name, body in parts))
     return path
@@ -66,27 +79,33 @@ def write_tiff(
     *,
     order: str = "<",
     is_deflated: bool = False,
+    has_planes: bool = False,
+    photometric: int | None = None,
 ) -> Path:
     """Write samples (height, width) or (height, width, channels) as a TIFF that Pillow did not make, in one strip.
 
     `sample_format` is that of the samples where it is not given; 0 leaves the tag out, which means whole numbers
-    without a sign.
+    without a sign. `has_planes`: in one strip for each channel.
     """
     height, width, *channels = samples.shape
     num_channels = channels[0] if channels else 1
     kind, bits = _FORMATS[samples.dtype.kind], samples.dtype.itemsize * 8
-    data = samples.astype(samples.dtype.newbyteorder(order)).tobytes()
-    data = zlib.compress(data) if is_deflated else data
+    ordered = samples.astype(samples.dtype.newbyteorder(order))
+    planes = [ordered[..., number] for number in range(num_channels)] if has_planes else [ordered]
+    strips = [zlib.compress(plane.tobytes()) if is_deflated else plane.tobytes() for plane in planes]
+    data = b"".join(strips)
     entries: list[tuple[int, int, list[int]]] = [
         (256, _LONG, [width]),
         (257, _LONG, [height]),
         (258, _SHORT, [bits] * num_channels),
         (259, _SHORT, [_DEFLATE if is_deflated else _NO_COMPRESSION]),
-        (262, _SHORT, [2 if num_channels >= 3 else 1]),
-        (273, _LONG, [8]),
+        (262, _SHORT, [photometric if photometric is not None else 2 if num_channels >= 3 else 1]),
+        (273, _LONG, [8 + sum(map(len, strips[:number])) for number in range(len(strips))]),
         (277, _SHORT, [num_channels]),
         (278, _LONG, [height]),
-        (279, _LONG, [len(data)]),
+        (279, _LONG, [len(strip) for strip in strips]),
+        *([(284, _SHORT, [2])] if has_planes else []),
+        *([(338, _SHORT, [0])] if has_planes and num_channels == 4 else []),  # no alpha, but something else
     ]
     if sample_format != 0:
         entries.append((339, _SHORT, [sample_format or kind] * num_channels))

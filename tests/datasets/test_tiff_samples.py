@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,34 @@ def test_the_import_measures_the_values_as_they_are(tmp_path: Path, dtype: str) 
     assert look.greys is not None
     assert (look.greys.low, look.greys.high) == (min(numbers), max(numbers))
     assert look.greys.is_float == (dtype[0] == "f")
+
+
+@pytest.mark.parametrize(("order", "is_deflated"), WAYS, ids=lambda value: str(value))
+@pytest.mark.parametrize("dtype", VALUES)
+def test_every_kind_is_inverted_where_0_is_white(tmp_path: Path, dtype: str, order: str, is_deflated: bool) -> None:
+    samples = np.linspace(0, 100, 60).round().reshape(6, 10).astype(dtype)
+    path = write_tiff(tmp_path / "a.tif", samples, order=order, is_deflated=is_deflated, photometric=0)
+    grey = read_rgb(path, PixelReading(scale=PixelScale(min=0.0, max=100.0)))[..., 0]
+    assert np.abs(grey - (255 - np.rint(samples.astype(float) * 2.55))).max() <= 1
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("bits", [10, 12, 14])
+def test_packed_whole_numbers_are_read_or_named(tmp_path: Path, order: str, bits: int) -> None:
+    samples = np.random.default_rng(2).integers(0, 2**bits, (6, 8), dtype=np.uint16)
+    packed = np.packbits((samples.reshape(-1, 1) >> np.arange(bits - 1, -1, -1)) & 1).reshape(6, bits)
+    path = write_tiff(tmp_path / "a.tif", packed, order=order)
+    width, depth = (struct.pack(f"{order}HHI", 256, 4, 1), struct.pack(f"{order}HHI", 258, 3, 1))
+    content = path.read_bytes()
+    content = content.replace(width + struct.pack(f"{order}I", bits), width + struct.pack(f"{order}I", 8))
+    content = content.replace(depth + struct.pack(f"{order}HH", 8, 0), depth + struct.pack(f"{order}HH", bits, 0))
+    path.write_bytes(content)
+    if bits == 12:
+        assert read(path).tolist() == samples.tolist()
+        return
+    with pytest.raises(UnreadableImageError, match=f"This TIFF has {bits}-bit whole numbers") as refused:
+        read_header(path, LIMITS)
+    assert "16-bit whole numbers" in refused.value.fix
 
 
 @pytest.mark.parametrize("order", "<>")

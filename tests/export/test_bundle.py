@@ -265,7 +265,13 @@ def write_special_images(folder: Path) -> list[Path]:
     wide = np.random.default_rng(2).integers(0, 4096, (60, 80, 4), dtype=np.uint16)
     write_png(folder / "wide.png", wide[..., :3])
     write_png(folder / "wide_clear.png", wide * 16)
+    write_png(folder / "wide_grey.png", wide[..., 2:] * np.array([1, 16], np.uint16))
+    write_png(folder / "one_grey_of_few.png", (wide[..., :1] // 256).astype(np.uint8), clear=[9], bits=4)
+    write_png(folder / "one_wide_colour.png", wide[..., :3] // 512, clear=[3, 4, 5])
+    write_png(folder / "one_wide_grey.png", wide[..., :1] // 8, clear=[77])
     write_tiff(folder / "wide.tif", wide[..., :3], 1)
+    write_tiff(folder / "planes.tif", wide[..., :3], 1, order=">", has_planes=True)
+    write_tiff(folder / "white_zero.tif", wide[..., 0], 1, order=">", photometric=0)
     colours.save(folder / "pages.tif", save_all=True, append_images=[Image.new("RGB", (80, 60))])
     write_numbers(folder)
     return sorted(folder.iterdir())
@@ -281,10 +287,13 @@ def write_numbers(folder: Path) -> list[Path]:
         "signed_byte.tif": (ramp * 255 - 128).astype(np.int8),
         "int32_of_another_machine.tif": (ramp * 90_000 - 1000).astype(np.int32),
         "float_of_another_machine.tif": (ramp * 30 + 290).astype(np.float32),
+        "white_zero_of_another_machine.tif": (ramp * 4095).astype(np.uint16),
     }
     for number, (name, values) in enumerate(samples.items()):
         is_foreign = "another" in name or number % 2 == 0
-        write_tiff(folder / name, values, order=">" if is_foreign else "<", is_deflated=is_foreign)
+        photometric = 0 if "white_zero" in name else 1
+        order = ">" if is_foreign else "<"
+        write_tiff(folder / name, values, order=order, is_deflated=is_foreign, photometric=photometric)
     return [folder / name for name in samples]
 
 
@@ -302,9 +311,16 @@ def test_the_script_reads_pixels_as_training_does(number: int, tmp_path: Path) -
     script, pixels = load_script(), READINGS[number]
     metadata = {"pixel_scale": pixels.scale and pixels.scale.model_dump(), "background": pixels.background}
     paths = write_special_images(tmp_path / "images")
-    assert len(paths) == 24
+    assert len(paths) == 31
     for path in paths:
         np.testing.assert_array_equal(script.read_rgb(path, metadata), read_rgb(path, pixels), err_msg=path.name)
+
+
+def test_the_script_refuses_compressed_planes_of_16_bits(tmp_path: Path) -> None:
+    samples = np.random.default_rng(2).integers(0, 4096, (6, 8, 3), dtype=np.uint16)
+    path = write_tiff(tmp_path / "a.tif", samples, has_planes=True, is_deflated=True)
+    with pytest.raises(ValueError, match="compressed plane of 16 bits"):
+        load_script().read_rgb(path, {})
 
 
 def test_the_script_reads_numbers_of_every_kind_in_an_interpreter_of_its_own(tmp_path: Path) -> None:
@@ -318,10 +334,10 @@ def test_the_script_reads_numbers_of_every_kind_in_an_interpreter_of_its_own(tmp
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert len(found) == len(paths) == 6
+    assert len(found) == len(paths) == 7
     for path, pixels in zip(paths, found, strict=True):
         np.testing.assert_array_equal(np.array(pixels), read_rgb(path), err_msg=path.name)
-        assert len(np.unique(pixels)) > 40, path.name
+        assert len(np.unique(pixels)) > (10 if "white" in path.name else 40), path.name
 
 
 def test_an_export_answers_as_the_product_on_images_that_depend_on_the_dataset(tmp_path: Path) -> None:

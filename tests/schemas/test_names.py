@@ -41,7 +41,7 @@ GOOD = [
 ]
 REFUSED = {
     "": "This field is required.",
-    " a": "not with The character U+0020 SPACE",
+    " a": "begins with a letter or a digit, not with the character U+0020 SPACE",
     "-a": "not with '-'",
     "_a": "not with '_'",
     "a/b": "'/' is not allowed",

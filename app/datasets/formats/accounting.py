@@ -14,6 +14,7 @@ from app.datasets.formats.base import FoundImage, ImportFormat, Scan, clean_text
 from app.datasets.formats.class_folders import count_images
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.tree import Folder, Link, SourceTree
+from app.datasets.formats.unread_kinds import describe_unread, find_unread_kinds, name_by_ending
 from app.datasets.formats.work import Work
 from app.plurals import name_first
 
@@ -93,7 +94,7 @@ def account_for_files(
     notes = [
         note
         for note in (
-            _note_others(tree, scan, found),
+            *_note_others(tree, scan, found),
             _note_hidden(tree),
             _note_outside(tree, outside),
             _note_workspace(tree),
@@ -119,7 +120,7 @@ def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportF
 
 def _name_archives(folder: Folder, problems: ProblemList) -> None:
     for name in folder.others:
-        if archive := name_archive(name):
+        if (archive := name_archive(name)) and name_by_ending(name) is None:
             message = f"This {archive} is not unpacked."
             problems.warn(folder.join(name), message, "Unpack it, and import again.", kind="nested_archive")
 
@@ -146,21 +147,28 @@ def _name_lost_link(folder: Folder, link: Link, name: str, problems: ProblemList
     problems.add(name, message, fix, kind="link", path=folder.path / link.name if link.is_image else None)
 
 
-def _note_others(tree: SourceTree, scan: Scan, found: ImportFormat) -> str | None:
-    """Return a note about the files that are no images and no annotation files in use."""
+def _note_others(tree: SourceTree, scan: Scan, found: ImportFormat) -> list[str]:
+    """Return notes about the files that are no images and no annotation files in use, those with images in them first.
+
+    What holds images in a form that is not read is named with what to do; the rest is one note.
+    """
     used = set(scan.read_documents)
-    names = [
-        folder.join(name)
+    others = {
+        folder.join(name): folder.path / name
         for folder in tree.top.iterate()
         for name in folder.others
         if folder.join(name) not in used
-        and not name_archive(name)
+        and not (name_archive(name) and name_by_ending(name) is None)
         and not (not used and _is_document(name, found.document_endings))
-    ]
-    if not names:
-        return None
-    verb = "1 other file is" if len(names) == 1 else f"{len(names):,} other files are"
-    return f"{verb} not used: {list_file_names(names)}."
+    }
+    kinds = find_unread_kinds(others)
+    unread = {name for names in kinds.values() for name in names}
+    notes = [describe_unread(kind, [shorten(clean_text(name)) for name in names]) for kind, names in kinds.items()]
+    names = [name for name in others if name not in unread]
+    if names:
+        verb = "1 other file is" if len(names) == 1 else f"{len(names):,} other files are"
+        notes.append(f"{verb} not used: {list_file_names(names)}.")
+    return notes
 
 
 def _note_hidden(tree: SourceTree) -> str | None:

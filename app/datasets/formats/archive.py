@@ -72,6 +72,9 @@ def extract_zip(path: Path, target: Path, work: Work) -> ProblemList:
         named = _decode_names(_read_entries(path, file, work, problems), problems)
         entries = [entry for entry in named if not _is_junk(entry)]
         accepted = _accept(file, entries, root, work, problems)
+        if not accepted and not problems.num_problems:
+            msg = f"The zip {path.name!r} has no files in it."
+            raise SourceError(msg, "Choose a zip with images in it, or pack the folder again.")
         if not problems.num_lost:
             _refuse_archive_of_archives(accepted, entries)
         _check_declared_size(accepted, work)
@@ -289,7 +292,7 @@ def _entry_name(entry: ZipEntry) -> str:
 def _is_junk(entry: ZipEntry) -> bool:
     """Say whether an entry is not unpacked. Images in hidden and system folders are, so that they are counted."""
     parts = [part for part in _entry_name(entry).split("/") if part.strip(".")]
-    if any(is_clutter(part) for part in parts):
+    if parts and is_clutter(parts[-1]):
         return True
     return any(is_junk(part) for part in parts) and not has_image_ending(parts[-1])
 

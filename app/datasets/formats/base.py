@@ -49,6 +49,10 @@ SUBSET_FOLDERS: dict[str, SplitValue] = {
     "testset": "test",
     "holdout": "test",
 }
+_BOTH = re.compile(
+    r"(?<![^\W\d_])(train|training)[\W_]*((and|und|et|y)[\W_]+)?(val|valid|validation|validierung|dev)(?![^\W\d_])",
+    re.IGNORECASE,
+)
 # Words beside the name of a subset that change nothing: training_set, val2017, test-images, train_data.
 _FILLERS = frozenset({"set", "split", "data", "dataset", "images", "image", "imgs", "img", "folder", "files", "part"})
 
@@ -158,8 +162,13 @@ def subset_of(folder: Path) -> SplitValue | None:
 
 def find_subset(name: str) -> SplitValue | None:
     """Return the subset that a folder name stands for: `train`, `Training_Set`, `val2017`, `test-images`."""
-    words = [word for word in re.split(r"[\W\d_]+", name.casefold()) if word and word not in _FILLERS]
+    words = [word for word in re.split(r"[\W\d_]+", join_both(name).casefold()) if word and word not in _FILLERS]
     return SUBSET_FOLDERS.get(words[0]) if len(words) == 1 else None
+
+
+def join_both(name: str) -> str:
+    """Return a name with every spelling of train and val together as `trainval`: `train-val`, `Train+Valid2017`."""
+    return _BOTH.sub("trainval", name)
 
 
 def sort_classes(names: Iterable[str]) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import SourceError, clean_text, find_subset, is_readable
+from app.datasets.formats.base import SourceError, clean_text, find_subset
 from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
 from app.datasets.formats.layouts import HOLDERS, NOT_CLASSES, find_tool_layout
 from app.datasets.formats.problem_list import ProblemList
@@ -20,10 +19,12 @@ from app.schemas.import_report import Remedy
 
 _ORDER = ("train", "val", "test", "none")
 _DATE = re.compile(r"(19|20)\d\d[-_. ]?(0?[1-9]|1[0-2])[-_. ]?(0?[1-9]|[12]\d|3[01])([-_. T].*)?")
+_MONTH = re.compile(r"(19|20)\d\d[-_. ](0?[1-9]|1[0-2])|(0?[1-9]|1[0-2])[-_. ](19|20)\d\d")
+_DAY_FIRST = re.compile(r"(0?[1-9]|[12]\d|3[01])[-_. ](0?[1-9]|1[0-2])[-_. ](19|20)\d\d([-_. T].*)?")
 # Cameras and phones name their folders by a number: 100CANON, 101_PANA, 202401__.
 _CAMERA = re.compile(r"[1-9]\d\d[A-Z0-9_]{5}|20\d{4}__")
 _BATCH = re.compile(r"(batch|day|session|week|run|shoot|part|upload|import|export)[-_. ]?\d+", re.IGNORECASE)
-_PATTERNS_OF_NO_CLASS = (_DATE, _BATCH, _CAMERA)
+_PATTERNS_OF_NO_CLASS = (_DATE, _DAY_FIRST, _MONTH, _BATCH, _CAMERA)
 # Where people keep what has no class yet.
 _UNSORTED = frozenset(
     {"unlabeled", "unlabelled", "unsorted", "unclassified", "unannotated", "to_sort", "todo", "new folder"}
@@ -187,9 +188,11 @@ def _find_divided(
     if not any(inner.folder.num_below for inners in found.values() for inner in inners):
         _refuse_subsets_without_classes(tree.top, subsets, [i for i in subsets if subset_of[i.raw_class] == "train"])
     unread = list(_list_loose(tree.top))
+    order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.raw_class]), item.name))
+    beside = _join_names([clean_text(item.raw_class) for item in order])
     for item in folders:
         if item not in subsets:
-            unread += _list_unread(item.folder, "the folder lies beside train, val and test", _MOVE_INTO_SUBSET)
+            unread += _list_unread(item.folder, f"the folder lies beside {beside}", _MOVE_INTO_SUBSET)
     classes: list[ClassFolder] = []
     for item in subsets:
         unread += _list_loose(item.folder) if _has_classes(item) else _list_unread(item.folder, _NO_CLASSES, _SORT)
@@ -200,7 +203,6 @@ def _find_divided(
                 classes += inside if _has_classes(inner) else []
             else:
                 classes.append(inner)
-    order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.raw_class]), item.name))
     names = [item.name for item in order if _has_classes(item)]
     has_images = any(item.folder.num_below for item in classes)
     return FoundClasses(classes, unread, (describe_subsets(names),) if has_images else ())
@@ -219,9 +221,12 @@ def _has_classes(item: ClassFolder) -> bool:
 def describe_subsets(names: Sequence[str]) -> str:
     """Return the note about the folders that are a split, true before an import and after it."""
     folders, verb = ("folder", "makes up") if len(names) == 1 else ("folders", "make up")
-    *first, last = [clean_text(name) for name in names]
-    shown = f"{', '.join(first)} and {last}" if first else last
-    return f"The {folders} {shown} {verb} the split 'original'."
+    return f"The {folders} {_join_names([clean_text(name) for name in names])} {verb} the split 'original'."
+
+
+def _join_names(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _are_divided_inside(folders: Sequence[ClassFolder]) -> bool:
@@ -320,25 +325,3 @@ def _list_holder(item: ClassFolder) -> Iterator[UnreadFiles]:
 def _list_unread(folder: Folder, reason: str, fix: str) -> Iterator[UnreadFiles]:
     for inner in folder.iterate():
         yield UnreadFiles(inner.title, f"not read, because {reason}", fix, "unread_folder", inner.files())
-
-
-def name_classes(raw_names: Iterable[str], problems: ProblemList) -> dict[str, str]:
-    """Return a class name for each name of a folder: text that JSON can hold, and never one for two folders."""
-    unique = sorted(set(raw_names))
-    names = {raw: raw for raw in unique if raw == clean_text(raw) and is_readable(raw)}
-    for raw in unique:
-        if raw in names:
-            continue
-        plain = "".join(c if is_readable(c) else "?" for c in clean_text(raw))
-        name, number = plain, 1
-        while name in names.values():
-            number += 1
-            name = f"{plain} ({number})"
-        names[raw] = name
-        message = f"The name of the folder cannot be decoded as text ({_show(raw)}); its class is '{name}'."
-        problems.warn(name, message, "Rename the folder, or give the class another name.", kind="undecodable_name")
-    return names
-
-
-def _show(raw: str) -> str:
-    return os.fsencode(raw).decode("ascii", "backslashreplace")

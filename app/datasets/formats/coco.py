@@ -5,7 +5,6 @@ Entries are decoded one by one, so that a bad one is named by its JSON pointer a
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +13,19 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
-from app.datasets.formats.base import FoundImage, Scan, SourceError, is_readable, shorten
+from app.datasets.decoder_errors import explain_json
+from app.datasets.formats.base import FoundImage, Scan, is_readable, shorten
+from app.datasets.formats.coco_document import read_document
 from app.datasets.formats.document_sets import choose_documents, find_candidates, join_parts
-from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
-from app.datasets.formats.json_documents import inspect_json, replace_non_finite
-from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import Match, describe_matches
+from app.datasets.formats.json_documents import inspect_json
+from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids, write_id
 from app.datasets.formats.subset_paths import split_by_folders
-from app.datasets.formats.text_marks import to_utf8
-from app.datasets.formats.walking import is_inside_file, resolve_inside, too_many_entries
-from app.datasets.formats.work import LimitError, Work
+from app.datasets.formats.walking import is_inside_file, resolve_inside
+from app.datasets.formats.work import Work
 from app.datasets.table import Label
-from app.regular_files import open_regular
+from app.plurals import count
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
@@ -33,13 +34,13 @@ _ENTRY = "annotation_entry"
 _MAX_NAMED = 3
 
 
-class _Document(msgspec.Struct):
-    images: list[msgspec.Raw]
-    annotations: list[msgspec.Raw]
-    categories: list[msgspec.Raw]
+class _StoredImage(msgspec.Struct):
+    id: Id
+    file_name: Id  # scripts write 17 for 17.png
 
 
-class _Image(msgspec.Struct):
+@dataclass(frozen=True)
+class _Image:
     id: Id
     file_name: str
 
@@ -92,12 +93,12 @@ class _Reader:
     """Joins images, annotations and categories, and names what does not fit by its JSON pointer."""
 
     def __init__(self, root: Path, path: Path, work: Work) -> None:
-        self._document = _decode_document(path, work)
+        self._document = read_document(path, work)
         self._work = work
         self._problems = work.new_problems()
         self._name = path.relative_to(root).as_posix()
         self._finder = FileFinder(root, path, work)
-        self._notes = [f"Annotations: {self._name}."]
+        self._notes = [f"Annotations: {self._name}.{self._document.encoding_note}"]
 
     def read(self) -> Scan:
         """Return the images whose annotations have one and the same known category."""
@@ -116,7 +117,7 @@ class _Reader:
         names: set[str] = set()
         repeated: list[str] = []
         for index, entry in entries:
-            name = str(entry.name).strip()
+            name = write_id(entry.name).strip()
             if index == root:
                 self._notes.append(
                     f"The category {name!r} is the root of the others, and no image has it, so it was left out."
@@ -146,7 +147,7 @@ class _Reader:
             used.add(ids.find(annotation.category_id))
         above = Counter(entry.supercategory for _, entry in entries if isinstance(entry.supercategory, str))
         for index, entry in entries:
-            name = str(entry.name)
+            name = write_id(entry.name)
             num_below = above[name] - (entry.supercategory == name)
             if 0 < num_below == len(entries) - 1 and entry.id not in used:
                 return index
@@ -208,7 +209,8 @@ class _Reader:
         kept: list[tuple[int, _Image]] = []
         repeated: list[tuple[int, _Image]] = []
         ids: set[Id] = set()
-        for index, entry in self._decode(self._document.images, "images", _Image):
+        for index, stored in self._decode(self._document.images, "images", _StoredImage):
+            entry = _Image(stored.id, write_id(stored.file_name))
             (repeated if entry.id in ids else kept).append((index, entry))
             ids.add(entry.id)
         return kept, repeated
@@ -237,9 +239,10 @@ class _Reader:
             found.setdefault(image, []).append((index, labels[category]))
         num_loose = image_ids.num_loose + category_ids.num_loose
         if num_loose:
+            verb, them = ("differs", "it was") if num_loose == 1 else ("differ", "they were")
             self._notes.append(
-                f"{num_loose:,} ids differ in type (text or number) from the ids that they refer to; "
-                "they were matched anyway."
+                f"{count(num_loose, 'id')} {verb} in type (text or number) from the ids of the entries; "
+                f"{them} matched anyway."
             )
         return found
 
@@ -251,7 +254,9 @@ class _Reader:
             try:
                 decoded.append((index, decoder.decode(raw)))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                self._add(f"/{key}/{index}", f"{error}.", "Correct the entry, or remove it.", int(key == "images"))
+                reason = explain_json(error)
+                message = f"{reason[0].upper()}{reason[1:]}."
+                self._add(f"/{key}/{index}", message, "Correct the entry, or remove it.", int(key == "images"))
         return decoded
 
     def _add(self, pointer: str, message: str, fix: str, num_entries: int = 0) -> None:
@@ -307,31 +312,6 @@ def _explain(
         msg = f"The file {name!r} belongs to two images."
         return _Problem("/file_name", msg, "Keep one of the entries.", "repeated_row")
     return None
-
-
-def _decode_document(path: Path, work: Work) -> _Document:
-    """Return the three lists of the document, their entries not yet decoded; raises SourceError."""
-    most_bytes, most = work.limits.max_annotation_bytes, work.limits.max_entries
-    work.step(f"Reading {path.name}", 0)
-    try:
-        with open_regular(path) as file:
-            # Room for as much as is asked for is taken first, so this asks for no more than there is.
-            size = os.fstat(file.fileno()).st_size
-            data = file.read(min(size, most_bytes) + 1)
-        if max(size, len(data)) > most_bytes:
-            msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
-            raise LimitError(msg, "Divide it into several datasets, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
-        document = msgspec.json.decode(replace_non_finite(to_utf8(data)), type=_Document)
-    except OSError as error:
-        msg = f"{path.name} cannot be read: {error.strerror}."
-        raise SourceError(msg, "Check its permissions and the disk.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        kind = inspect_json(path, work)
-        msg = f"{path.name} is not a COCO document: {error}. It is {kind.description}."
-        raise SourceError(msg, f"{kind.fix} COCO has the lists images, annotations and categories.") from error
-    if max(len(document.images), len(document.annotations), len(document.categories)) > 10 * most:
-        raise too_many_entries(f"A list of {path.name} has", 10 * most)
-    return document
 
 
 FORMAT = Coco()

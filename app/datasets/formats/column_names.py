@@ -30,5 +30,21 @@ LABEL_NAMES = (
 # A class of a one-hot table may have one of these names.
 WEAK_LABEL_NAMES = ("target", "y")
 VALUE_NAMES = ("value", "target", "y", "label", "score")
-INDEX_NAME = re.compile(r"unnamed(: ?[0-9]+)?(_level_[0-9]+)?|index|idx|row|row_?id|row_names?|level_0|#|no\.?|nr\.?")
-ID_NAME = re.compile(r"id([_ ](code|number|no|nr))?|.*[_ ]id|uuid|guid")
+ID_NAME = re.compile(r"id([_ ](code|number|no|nr))?|.*[_ .]id|uuid|guid")
+_INNER_FIELD = re.compile(r"(?P<outer>.*[^\W\d_])\.(?P<inner>[^\W\d_]\w+)")
+# Fields that say of what is outside how it is called: label.name is a label, and no name of a file.
+_OWN_NAMES = frozenset({"name", "title", "text", "value"})
+
+
+def list_aliases(name: str) -> tuple[str, ...]:
+    """Return what the column of an inner field may be called as well: image.path is image_path and path.
+
+    `name` is in lower case; any other column has its own name only.
+    """
+    found = _INNER_FIELD.fullmatch(name)
+    if found is None:
+        return (name,)
+    outer, inner = found["outer"].rpartition(".")[2], found["inner"]
+    if inner == "id":
+        return (name, f"{outer}_id")
+    return (name, f"{outer}_{inner}", outer if inner in _OWN_NAMES else inner)

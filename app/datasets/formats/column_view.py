@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import PurePosixPath
 
 from app.datasets.formats.base import ChoiceError, SourceError, shorten
-from app.datasets.formats.column_names import FILENAME_NAMES, INDEX_NAME
+from app.datasets.formats.column_names import FILENAME_NAMES, list_aliases
+from app.datasets.formats.row_counters import are_distinct_whole_numbers, counts_rows, is_counter, may_count_rows
 from app.datasets.formats.tables import Row, Table
 from app.datasets.formats.tree import IMAGE_ENDINGS
 from app.schemas.datasets import ImportOptions
@@ -35,7 +36,10 @@ class View:
     first_row: int
     is_file: Callable[[str], bool]
     raw_names: list[str]
+    read_column: Callable[[int], list[str]]
+    has_more_rows: bool = False
     taken: set[int] = field(default_factory=set)
+    _are_indices: dict[int, bool] = field(default_factory=dict)
 
     @cached_property
     def _exact(self) -> dict[str, int]:
@@ -43,12 +47,15 @@ class View:
         return {name: index for index, name in enumerate(self.names)}
 
     @cached_property
-    def _places(self) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-        """The columns by their names, and by those that the table gives them, in any case of letters."""
-        found: tuple[dict[str, list[int]], dict[str, list[int]]] = ({}, {})
-        for places, names in zip(found, (self.names, self.raw_names), strict=True):
+    def _places(self) -> tuple[dict[str, list[int]], ...]:
+        """The columns by their names, by those that the table gives them, and by aliases, in any case of letters."""
+        found: tuple[dict[str, list[int]], dict[str, list[int]], dict[str, list[int]]] = ({}, {}, {})
+        for places, names in zip(found, (self.names, self.raw_names), strict=False):
             for index, name in enumerate(names):
                 places.setdefault(name.casefold(), []).append(index)
+        for index, name in enumerate(self.raw_names):
+            for alias in list_aliases(name.casefold()):
+                found[2].setdefault(alias, []).append(index)
         return found
 
     def find(self, wanted: Iterable[str]) -> int | None:
@@ -97,12 +104,23 @@ class View:
         return sum(fits(cell) for cell in filled) / len(filled) if filled else 0.0
 
     def is_index(self, index: int) -> bool:
-        """Say whether a column only counts the rows or has nothing in it."""
-        if not any(self.cells[index]):
-            return True
-        if self.has_header:
-            return not self.raw_names[index] or INDEX_NAME.fullmatch(self.raw_names[index].casefold()) is not None
-        return index == 0 and is_counter(self.cells[index])
+        """Say whether a column only counts the rows or has nothing in it.
+
+        The first cells decide where they can; the whole column is read only for distinct numbers out of order.
+        """
+        if index not in self._are_indices:
+            self._are_indices[index] = not any(self.cells[index]) or self._counts_rows(index)
+        return self._are_indices[index]
+
+    def _counts_rows(self, index: int) -> bool:
+        cells = self.cells[index]
+        if not may_count_rows(self.raw_names, index, has_header=self.has_header):
+            return False
+        if is_counter(cells) or not self.has_header:
+            return is_counter(cells)
+        if not self.has_more_rows or not are_distinct_whole_numbers(cells):
+            return counts_rows(self.raw_names[index], cells)
+        return counts_rows(self.raw_names[index], self.read_column(index))
 
 
 def has_image_ending(cell: str) -> bool:
@@ -118,6 +136,7 @@ def look_at_columns(table: Table, options: ImportOptions, is_file: Callable[[str
         broken = next((row for row in table.rows() if row.error), None)
         msg = f"The table {table.name} is empty." if broken is None else f"{table.name}: {broken.error}"
         raise SourceError(msg, broken.fix if broken else "Write one row per image: its file name and its target.")
+    has_more = len(peeked) == _PEEKED_ROWS
     peeked = peeked[_count_titles(peeked) :]
     rows = [[cell.strip() for cell in row.cells] for row in peeked]
     first_row = peeked[0].number
@@ -134,7 +153,12 @@ def look_at_columns(table: Table, options: ImportOptions, is_file: Callable[[str
     width = max(width, len(header or ()))
     raw = [*(header or ()), *[""] * (width - len(header or ()))]
     cells = [[row[index] if index < len(row) else "" for row in rows] for index in range(width)]
-    return View(_name_columns(raw), cells, header is not None, first_row, is_file, raw)
+
+    def read_column(index: int) -> list[str]:
+        filled = (row.cells for row in table.rows() if row.number >= first_row and any(map(str.strip, row.cells)))
+        return [row[index].strip() if index < len(row) else "" for row in filled]
+
+    return View(_name_columns(raw), cells, header is not None, first_row, is_file, raw, read_column, has_more)
 
 
 def _count_titles(rows: Sequence[Row]) -> int:
@@ -177,8 +201,3 @@ def _compose(name: str) -> str:
 
 def _find_words(cells: Sequence[str], words: Sequence[str]) -> list[str]:
     return [cell for cell in cells if cell.strip().casefold() in words]
-
-
-def is_counter(column: Sequence[str]) -> bool:
-    """Say whether a column counts 0, 1, 2 ... or 1, 2, 3 ..."""
-    return any(list(column) == [str(start + i) for i in range(len(column))] for start in (0, 1))

@@ -13,6 +13,7 @@ from app.datasets.formats.column_names import (
     LABEL_NAMES,
     VALUE_NAMES,
     WEAK_LABEL_NAMES,
+    list_aliases,
 )
 from app.datasets.formats.column_view import MIN_SHARE, View, has_image_ending, look_at_columns
 from app.datasets.formats.one_hot import find_flags, find_one_hot
@@ -23,6 +24,7 @@ from app.datasets.formats.subset_columns import (
     is_subset_cell,
 )
 from app.datasets.formats.tables import Table, is_measure, is_number
+from app.datasets.formats.unused_columns import describe_unused, is_bookkeeping, list_unused
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
 from app.schemas.tasks import AnnotationKind
@@ -76,16 +78,17 @@ def choose_columns(
         msg = f"The table has {len(targets):,} columns of values; {_MAX_TARGETS:,} is the limit."
         raise ChoiceError(msg, "Choose those to use (option target_columns).", columns=view.show())
     view.taken |= set(targets)
-    others = [index for index in range(len(view.names)) if index not in view.taken and not view.is_index(index)]
+    others = list_unused(view)
+    unused = describe_unused(view, table, others) if others else ""
     return Columns(
         filename,
         tuple(targets),
-        tuple(view.names),
+        _name_classes(view.names, targets) if is_one_hot else tuple(view.names),
         view.has_header,
         view.first_row,
         subsets,
         is_one_hot,
-        _describe(view, filename, targets, subsets, others, _name_targets(kind, targets, is_one_hot=is_one_hot)),
+        _describe(view, filename, targets, subsets, unused, _name_targets(kind, targets, is_one_hot=is_one_hot)),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
         tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
     )
@@ -104,9 +107,11 @@ def names_files(table: Table, options: ImportOptions) -> bool:
 def _find_filename(view: View) -> int:
     """Return the column whose cells are names of image files; raises ChoiceError when none is."""
     ranks = {name: rank for rank, name in enumerate(FILENAME_NAMES)}
-    places = sorted(range(len(view.names)), key=lambda index: ranks.get(view.raw_names[index].casefold(), len(ranks)))
+    last = len(ranks)
+    rank_of = [min(ranks.get(name, last) for name in list_aliases(raw.casefold())) for raw in view.raw_names]
+    places = sorted(range(len(view.names)), key=rank_of.__getitem__)
     with_ending = [index for index in places if view.share(index, has_image_ending) >= MIN_SHARE]
-    named = [index for index in places if view.raw_names[index].casefold() in ranks]
+    named = [index for index in places if rank_of[index] < last]
     for index in [*with_ending, *named]:
         if any(cell and view.is_file(cell) for cell in view.cells[index]):
             return index
@@ -148,7 +153,10 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
         return chosen, True
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled
+    if kind == "label":  # a column without a name holds remarks, where it does not count the rows
+        plain = [index for index in plain if view.raw_names[index] or not view.has_header] or plain
     plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
+    plain = [i for i in plain if not _is_about_file(view, i) and not is_bookkeeping(view, i)] or plain
     return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
 
 
@@ -213,7 +221,7 @@ def _describe(
     filename: int,
     targets: Sequence[int],
     subsets: SubsetColumns | None,
-    others: Sequence[int],
+    unused: str,
     target_words: str,
 ) -> tuple[str, ...]:
     """Return the choice in words."""
@@ -224,11 +232,22 @@ def _describe(
     notes = [first]
     if subsets is not None:
         notes.append(subsets.note(view.names))
-    if others:
-        notes.append(
-            f"Columns that are not used: {shorten(', '.join(repr(shorten(view.names[i])) for i in others[:20]), 400)}."
-        )
+    if unused:
+        notes.append(f"Columns that are not used: {unused}.")
     return tuple(notes)
+
+
+def _is_about_file(view: View, index: int) -> bool:
+    """Say whether a column is of the same object as a column in use: image.width beside image.path is no target."""
+    outer = view.names[index].rpartition(".")[0]
+    return bool(outer) and any(view.names[other].rpartition(".")[0] == outer for other in view.taken)
+
+
+def _name_classes(names: Sequence[str], targets: Sequence[int]) -> tuple[str, ...]:
+    """Return the names of the columns, those of classes without that of the object that all of them are in."""
+    outer = {names[index].rpartition(".")[0] for index in targets}
+    start = len(outer.pop()) + 1 if len(outer) == 1 and "" not in outer else 0
+    return tuple(name[start:] if index in set(targets) else name for index, name in enumerate(names))
 
 
 def _is_no_word(cell: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from app.datasets.decoder_errors import explain_table
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.tables import Row
 from app.datasets.formats.text_encodings import UNICODE, find_encoding
@@ -80,7 +81,7 @@ def find_dialect(path: Path, root: Path, work: Work) -> Dialect:
         encoding = find_encoding(path, work)
         preamble = _read_preamble(path, encoding)
     except (OSError, UnicodeError) as error:
-        msg = f"The table {path.name} cannot be read: {_say_reason(error)}."
+        msg = f"The table {path.name} cannot be read: {explain_table(error)}."
         raise SourceError(msg, "Check its permissions and the disk, and save it as UTF-8.") from error
     if preamble.delimiter:
         return preamble
@@ -176,8 +177,8 @@ def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:
                 yield from _divide_lines(lines, dialect)
                 return
             try:
-                # A blank between a delimiter and a quote would make the quote a part of the cell.
-                for cells in csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=True):
+                whole = _close_up_quotes(lines, dialect.delimiter)
+                for cells in csv.reader(whole, delimiter=dialect.delimiter, skipinitialspace=True):
                     number += 1
                     yield Row(number, cells)
             except csv.Error as error:
@@ -185,11 +186,19 @@ def read_rows(path: Path, dialect: Dialect, work: Work) -> Iterator[Row]:
                 for _ in lines:
                     num_lines += 1
                     work.step(f"Counting the lines of {path.name} that cannot be read", num_lines)
-                msg = f"The rest of the table cannot be read: {error}."
+                msg = f"The rest of the table cannot be read: {explain_table(error)}."
                 yield Row(number + 1, [], msg, "Check the quotes of this row.", num_lines)
     except (OSError, UnicodeError) as error:
-        msg = f"The table {path.name} cannot be read: {_say_reason(error)}."
+        msg = f"The table {path.name} cannot be read: {explain_table(error, dialect.encoding)}."
         raise SourceError(msg, "Save it as UTF-8.") from error
+
+
+def _close_up_quotes(lines: Iterator[str], delimiter: str) -> Iterator[str]:
+    """Yield the lines without blanks and tabs before the quote of a cell, which would become a part of the cell."""
+    blanks = "[ \u00a0]" if delimiter == "\t" else "[ \\t\u00a0]"
+    before_quote = re.compile(f'(^|{re.escape(delimiter)}){blanks}+(?="(?!"))')
+    for line in lines:
+        yield before_quote.sub(r"\1", line) if '"' in line else line
 
 
 def _divide_lines(lines: Iterator[str], dialect: Dialect) -> Iterator[Row]:
@@ -210,8 +219,3 @@ def _read_lines(file: io.TextIOWrapper) -> Iterator[str]:
             msg = f"A line of the table has {_MAX_LINE_CHARACTERS:,} characters or more."
             raise SourceError(msg, "Write one row per line.")
         yield line
-
-
-def _say_reason(error: OSError | UnicodeError) -> str:
-    """Return what went wrong, without the number and the path that the system's error begins and ends with."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -13,6 +13,7 @@ from app.datasets.formats.base import ChoiceError, FoundImage, Scan, SourceError
 from app.datasets.formats.columns import choose_columns, names_files
 from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, is_example, join_parts
 from app.datasets.formats.file_finder import FileFinder
+from app.datasets.formats.json_lines import ObjectTable
 from app.datasets.formats.label_warnings import warn_of_labels
 from app.datasets.formats.layouts import HOLDERS
 from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_table
@@ -116,7 +117,9 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     try:
         columns = choose_columns(table, kind, options, finder.is_found)
     except ChoiceError as error:
-        raise ChoiceError(f"{shorten(table.name)}: {error.message}", error.fix, columns=error.columns) from error
+        left_out = f" {table.left_out_note}" if isinstance(table, ObjectTable) and table.left_out_note else ""
+        message = f"{shorten(table.name)}: {error.message}{left_out}"
+        raise ChoiceError(message, error.fix, columns=error.columns) from error
     reader = RowReader(table, columns, finder, work)
     images = reader.read(kind)
     notes = (*table.notes, *columns.notes, *reader.notes)

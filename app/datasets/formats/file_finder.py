@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from app.datasets.formats.base import SourceError, clean_text, shorten
+from app.datasets.formats.file_matches import Match
 from app.datasets.formats.layouts import HOLDERS
 from app.datasets.formats.subset_folders import find_named_subset, find_subset_of_path
 from app.datasets.formats.tree import has_image_ending, read_tree
@@ -29,26 +28,6 @@ _UPLOAD_PREFIX = re.compile(r"[0-9a-f]{8}-(?=.)")
 _SEPARATORS = re.compile(r"[/\\]+")
 _MAX_NAMED_FILES = 3
 _MAX_NAME_CHARACTERS = 4096
-
-
-class Match(IntEnum):
-    """How a name led to its file, the surest way first."""
-
-    EXACT = 0
-    LETTERS = 1
-    STEM = 2
-    LAST_PART = 3
-    UPLOAD_PREFIX = 4
-    NUMBER = 5
-
-
-_NOTES = {
-    Match.LETTERS: "names differ from those of their files in upper case or in the Unicode form of a letter",
-    Match.STEM: "names without a file ending were matched to the one file of that name",
-    Match.LAST_PART: "paths do not exist in the source; the one file of the same name was used",
-    Match.UPLOAD_PREFIX: "names begin with the prefix of an upload; the one file of the name behind it was used",
-    Match.NUMBER: "numbers lost their leading zeros, as in spreadsheets; the one file of the same number was used",
-}
 
 
 class NoFileError(SourceError):
@@ -223,6 +202,8 @@ class FileFinder:
             raise NoFileError(msg, "Write the path of the one that is meant.", "ambiguous_file")
         if match is Match.LAST_PART and wanted.refusal is None and self._differs_in_letters(wanted.parts, best[0]):
             match = Match.LETTERS
+        if match is Match.NUMBER and len(Path(best[0]).stem) < len(wanted.parts[-1].partition(".")[0]):
+            match = Match.LONGER_NUMBER
         return self._found(best[0], match)
 
     def _differs_in_letters(self, parts: Sequence[str], file: str) -> bool:
@@ -232,12 +213,6 @@ class FileFinder:
 
     def _found(self, file: str, match: Match) -> FoundFile:
         return FoundFile(self._files[file], clean_text(file), match)
-
-
-def describe_matches(matches: Iterable[Match]) -> tuple[str, ...]:
-    """Return a note, with a count, for each way other than the exact one in which names were matched."""
-    counts = Counter(matches)
-    return tuple(f"{counts[match]:,} {text}." for match, text in _NOTES.items() if counts[match])
 
 
 def _take_apart(name: str) -> _Wanted:

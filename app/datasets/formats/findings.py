@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from app.datasets.class_twins import describe_difference, find_twins
+from app.datasets.class_twins import describe_difference, find_twins, tidy_name
 from app.datasets.formats.base import FoundImage
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.table import Annotation, Label
@@ -93,18 +93,22 @@ def _warn_of_untrained(
         found = {subset: counted[name] for subset, counted in by_subset.items() if counted[name]}
         where = " and ".join(f"{number:,} in {subset}" for subset, number in found.items())
         message = f"The class {name!r} has no training image ({where}): a model cannot learn what it never sees."
-        fix = "Move some of its images into train, or draw a new split after the import."
+        fix = "Move some of its images into train, or create a new split after the import."
         problems.warn(name, message, fix, kind="class_not_in_train")
     return missing
 
 
 def _warn_of_twins(counts: Mapping[str, int], names: _Names, problems: ProblemList) -> None:
-    """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge into the first."""
+    """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge them.
+
+    They are merged into the first that has composed letters and no needless blanks, or into the first written so.
+    """
     chosen: dict[str, str] = {}
     for ordered in find_twins(counts):
         if len(chosen) > _MAX_TWINS:
             break
-        chosen.update(dict.fromkeys(ordered[1:], ordered[0]))
+        kept = next((name for name in ordered if name == tidy_name(name)), tidy_name(ordered[0]))
+        chosen.update({name: kept for name in ordered if name != kept})
         listed = ", ".join(f"{name!r} ({counts[name]:,})" for name in ordered)
         message = f"The classes {listed} differ in {describe_difference(ordered)} only and may be meant as one."
         problems.warn(ordered[0], message, "Merge them, or give them names that differ more.", kind="class_twins")

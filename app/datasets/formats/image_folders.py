@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, clean_text, sort_classes
-from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders, name_classes
+from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders
+from app.datasets.formats.class_names import name_classes
 from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
 from app.datasets.formats.list_files import find_list_subset
 from app.datasets.formats.mask_names import warn_of_masks

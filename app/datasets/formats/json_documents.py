@@ -9,7 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from app.datasets.formats.text_marks import to_utf8
+from app.datasets.decoder_errors import explain_json
+from app.datasets.formats.column_view import has_image_ending
+from app.datasets.formats.text_encodings import recode
 from app.datasets.formats.work import Work
 from app.regular_files import open_regular
 
@@ -36,7 +38,9 @@ COCO = JsonKind(True, "a COCO document")
 _UNREADABLE = JsonKind(False, "no readable JSON", "Check its permissions and the disk.")
 _OTHER = JsonKind(False, "JSON without the lists images, annotations and categories")
 _MAPPING = JsonKind(False, "a list of names with values, and no list of images", is_table=True)
-_RECORDS = JsonKind(False, "a list of records", "Save it as CSV or JSON Lines.", is_table=True)
+_RECORDS = JsonKind(
+    False, "a list of records", "Give each record the file name of an image and its class or values.", is_table=True
+)
 _TOOLS_BY_KEYS = (
     (frozenset({"shapes", "imagePath"}), JsonKind(False, "a LabelMe file for one image", _AS_COCO)),
     (frozenset({"_via_img_metadata"}), JsonKind(False, "a project of the VGG Image Annotator", _AS_COCO)),
@@ -74,7 +78,7 @@ def inspect_json(path: Path, work: Work) -> JsonKind:
             tail = file.read(_PEEKED_BYTES) if size > len(head) else b""
     except OSError:
         return _UNREADABLE
-    head = to_utf8(head)
+    head, _ = recode(head)
     if tail and head.lstrip().startswith(b"["):
         return _RECORDS
     if tail:
@@ -98,8 +102,9 @@ def _locate(error: Exception, data: bytes) -> str:
     place = re.search(r"\(byte ([0-9]+)\)", str(error))
     if place is not None:
         line = data.count(b"\n", 0, int(place[1])) + 1
-        return f"line {line}: {str(error).removeprefix('JSON is malformed: ')}"
-    return "it ends too early" if "truncated" in str(error) else str(error)
+        what = explain_json(error).rpartition(" at byte ")
+        return f"line {line}: {what[0] or what[2]}"
+    return explain_json(error)
 
 
 def _inspect(data: bytes) -> JsonKind:
@@ -122,6 +127,10 @@ def _inspect(data: bytes) -> JsonKind:
     first = next(iter(members.values()), None)
     if first is not None and b'"regions"' in bytes(first)[:_PEEKED_BYTES]:
         return JsonKind(False, "an export of the VGG Image Annotator", _AS_COCO)
+    if members and all(
+        has_image_ending(name) and bytes(raw).lstrip().startswith(b"{") for name, raw in members.items()
+    ):
+        return _MAPPING
     return _OTHER
 
 

@@ -8,21 +8,28 @@ from typing import Any
 
 import msgspec
 
+from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.nested import flatten, is_cell, is_numbers
 from app.datasets.formats.tables import Row
+from app.datasets.formats.text_encodings import describe_guess, recode
 from app.datasets.formats.text_marks import read_lines
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
+from app.plurals import name_first
 from app.regular_files import open_regular
 
 _MAX_LINE_BYTES = 1 << 22
 _MAX_KEYS = 1000
 _MAX_CELL_CHARACTERS = 100_000
+_MAX_NAMED = 10
+_LARGEST_WHOLE = 1e15
+_GUESSED_BYTES = 16 * 2**20
 _FIX = 'Write one JSON object per line, e.g. {"file_name": "1.png", "label": "cat"}.'
 
 
 class ObjectTable:
-    """A table of JSON objects whose keys are the columns."""
+    """A table of JSON objects whose keys are the columns; those of objects inside are called `label.name`."""
 
     def __init__(self, path: Path, name: str, work: Work, note: str) -> None:
         """Read the keys; raises SourceError when there is no object."""
@@ -33,7 +40,11 @@ class ObjectTable:
         self.notes: tuple[str, ...] = (note,)
         self._work = work
         self._keys: dict[str, int] = {}  # number of columns of each key: more than one for a list of numbers
-        self._find_keys()
+        left_out = self._find_keys()
+        there = name_first([repr(shorten(key)) for key in left_out], _MAX_NAMED)
+        self.left_out_note = f"Fields that are not used, because they hold lists: {there}." if left_out else ""
+        if left_out:
+            self.notes += (self.left_out_note,)
         self.header: tuple[str, ...] | None = tuple(self._name_columns())
 
     def rows(self) -> Iterator[Row]:
@@ -43,28 +54,33 @@ class ObjectTable:
                 yield Row(number, [], found, _FIX)
                 continue
             cells: list[str] = []
+            record = flatten(found)
             for key, width in self._keys.items():
-                cells += _read_cells(found.get(key), width)
+                cells += _read_cells(record.get(key), width)
             yield Row(number, cells)
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yield the number of each entry with its object, or with what is wrong with it."""
         raise NotImplementedError
 
-    def _find_keys(self) -> None:
-        """Collect the keys of all objects in the order in which they come."""
+    def _find_keys(self) -> list[str]:
+        """Collect the keys of all objects in the order in which they come; return those that no column can hold."""
+        left_out: dict[str, None] = {}
         for number, found in self.objects():
             self._work.step(f"Finding the columns of {self.path.name}", number)
             if isinstance(found, str):
                 continue
-            for key, value in found.items():
-                if key not in self._keys:
-                    self._keys[key] = len(value) if _is_numbers(value) else 1
-            if sum(self._keys.values()) > _MAX_KEYS:
+            for key, value in flatten(found).items():
+                if not is_cell(value):
+                    left_out[key] = None
+                elif key not in self._keys:
+                    self._keys[key] = len(value) if is_numbers(value) else 1
+            if len(left_out) + sum(self._keys.values()) > _MAX_KEYS:
                 msg = f"The objects of {self.path.name} have more than {_MAX_KEYS:,} values."
                 raise SourceError(msg, "Leave out the keys that are not needed.")
         if not self._keys:
             raise SourceError(f"{self.path.name} has no JSON object with a usable value.", _FIX)
+        return [key for key in left_out if key not in self._keys]
 
     def _name_columns(self) -> Iterator[str]:
         for key, width in self._keys.items():
@@ -79,12 +95,14 @@ class JsonLinesTable(ObjectTable):
 
     def __init__(self, path: Path, name: str, work: Work) -> None:
         """Read the keys; raises SourceError when no line is an object, LimitError for a file that is too large."""
-        super().__init__(path, name, work, "One JSON object per line.")
+        self._encoding = _find_code_page(path)
+        super().__init__(path, name, work, f"One JSON object per line.{describe_guess(self._encoding)}")
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yield the object of each line."""
         for number, line in self._lines():
-            yield number, _decode(line)
+            own = line.decode(self._encoding, "replace").encode() if self._encoding else line
+            yield number, _decode(own)
 
     def _lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the number and the bytes of each line that is not blank."""
@@ -109,30 +127,37 @@ class JsonLinesTable(ObjectTable):
             raise SourceError(msg, "Check its permissions and the disk.") from error
 
 
+def _find_code_page(path: Path) -> str:
+    """Return the guessed encoding of a file most of whose words are no UTF-8; empty for any other."""
+    try:
+        with open_regular(path) as file:
+            return recode(file.read(_GUESSED_BYTES))[1]
+    except OSError as error:
+        msg = f"{path.name} cannot be read: {error.strerror}."
+        raise SourceError(msg, "Check its permissions and the disk.") from error
+
+
 def _decode(line: bytes) -> dict[str, Any] | str:
     """Return the object of a line, or what is wrong with it."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return f"The line is no JSON: {error}."
-    return found if isinstance(found, dict) else "The line is no JSON object."
+        return f"The line is not valid JSON: {explain_json(error)}."
+    return found if isinstance(found, dict) else "The line is not a JSON object."
 
 
-def is_flat(value: object) -> bool:
-    """Say whether a value fits into the cells of a table: one value, or a list of numbers."""
-    if isinstance(value, list):
-        return _is_numbers(value) or (len(value) == 1 and not isinstance(value[0], list | dict))
-    return not isinstance(value, dict)
-
-
-def _is_numbers(value: object) -> bool:
-    return isinstance(value, list) and len(value) > 1 and all(type(item) in {int, float} for item in value)
+def is_list(text: str) -> bool:
+    """Say whether a cell is the text of a list or an object, which stands where other records have one value."""
+    try:
+        return text.startswith(("[", "{")) and isinstance(msgspec.json.decode(text), list | dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _read_cells(value: object, width: int) -> list[str]:
     """Return the cells of a key: one, or one for each number of a list."""
     if width == 1:
-        return [_text(value[0] if isinstance(value, list) and len(value) == 1 else value)]
+        return [_text(next(iter(value), None) if isinstance(value, list) and len(value) < 2 else value)]
     numbers = list(value) if isinstance(value, list) else []
     if len(numbers) != width:  # an empty cell is named as such
         return [""] * width
@@ -146,6 +171,8 @@ def _text(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return value[:_MAX_CELL_CHARACTERS]
+    if isinstance(value, float) and value.is_integer() and abs(value) < _LARGEST_WHOLE:
+        return str(int(value))  # tables of numbers write 3 as 3.0, also where it is a class or a name
     if isinstance(value, int | float):
         return shorten(repr(value), 1000)
     return msgspec.json.encode(value).decode()[:_MAX_CELL_CHARACTERS]

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.json_documents import inspect_json, replace_non_finite
-from app.datasets.formats.json_lines import ObjectTable, is_flat
-from app.datasets.formats.text_marks import to_utf8
+from app.datasets.formats.json_lines import ObjectTable
+from app.datasets.formats.text_encodings import describe_guess, recode
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -29,16 +30,16 @@ class JsonRecordsTable(ObjectTable):
         if not kind.is_table:
             msg = f"{path.name} is no table: it is {kind.description}."
             raise SourceError(msg, kind.fix if not kind.is_coco else "Import it as COCO.")
-        self._records = _read_records(path, work)
-        super().__init__(path, name, work, "A JSON list of records.")
+        self._records, encoding = _read_records(path, work)
+        super().__init__(path, name, work, f"A JSON list of records.{describe_guess(encoding)}")
 
     def objects(self) -> Iterator[tuple[int, dict[str, Any] | str]]:
         """Yield each record by its number."""
         yield from enumerate(self._records, start=1)
 
 
-def _read_records(path: Path, work: Work) -> list[dict[str, Any] | str]:
-    """Return the objects of the file, or what is wrong with an entry."""
+def _read_records(path: Path, work: Work) -> tuple[list[dict[str, Any] | str], str]:
+    """Return the objects of the file, or what is wrong with an entry, and the encoding if it was guessed."""
     most_bytes, most = work.limits.max_annotation_bytes, work.limits.max_entries
     try:
         with open_regular(path) as file:
@@ -51,15 +52,17 @@ def _read_records(path: Path, work: Work) -> list[dict[str, Any] | str]:
         msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
         raise LimitError(msg, "Divide it, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
     try:
-        found = msgspec.json.decode(replace_non_finite(to_utf8(data)))
+        data, encoding = recode(data)
+        found = msgspec.json.decode(replace_non_finite(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{path.name} is no readable JSON: {error}."
+        msg = f"{path.name} is not valid JSON: {explain_json(error)}."
         raise SourceError(msg, _FIX) from error
     if isinstance(found, dict):
         found = _list_named(found, path)
     if len(found) > most:
         raise too_many_entries(f"The table {path.name} has", most)
-    return [_keep_flat(record) if isinstance(record, dict) else "The entry is no JSON object." for record in found]
+    records = [record if isinstance(record, dict) else "The entry is not a JSON object." for record in found]
+    return records, encoding
 
 
 def _list_named(found: dict[str, Any], path: Path) -> list[Any]:
@@ -67,9 +70,7 @@ def _list_named(found: dict[str, Any], path: Path) -> list[Any]:
     if not all(map(has_image_ending, found)):
         msg = f"{path.name} is a list of names that are no image files."
         raise SourceError(msg, _FIX)
-    return [{"file_name": name, "value": value} for name, value in found.items()]
-
-
-def _keep_flat(record: dict[str, Any]) -> dict[str, Any]:
-    """Return a record without boxes and other nested parts, which no column can hold."""
-    return {key: value for key, value in record.items() if is_flat(value)}
+    return [
+        {**value, "file_name": name} if isinstance(value, dict) else {"file_name": name, "value": value}
+        for name, value in found.items()
+    ]

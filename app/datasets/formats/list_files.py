@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.datasets.formats.base import SourceError, shorten
+from app.datasets.formats.base import SourceError, join_both, shorten
 from app.datasets.formats.csv_reading import Dialect, read_rows
 from app.datasets.formats.subset_columns import SUBSET_WORDS
-from app.datasets.formats.text_encodings import find_encoding
+from app.datasets.formats.text_encodings import find_encoding, recode
 from app.datasets.formats.tree import SourceTree
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -80,7 +80,7 @@ class ListFile:
     @property
     def is_union(self) -> bool:
         """Whether it is named like the images of train and val together."""
-        return "trainval" in self.path.stem.casefold()
+        return "trainval" in join_both(self.path.stem).casefold()
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _read_text(item: ListFile, work: Work) -> Iterator[Line]:
 def _read_json(item: ListFile, work: Work) -> Iterator[Line]:
     """Yield the names of a list, or of an object with a list for each class."""
     with open_regular(item.path) as file:
-        found = msgspec.json.decode(file.read().removeprefix(b"\xef\xbb\xbf"))
+        found = msgspec.json.decode(recode(file.read())[0])
     if item.key is not None:
         found = found.get(item.key) if isinstance(found, dict) else None
     lists = found.items() if isinstance(found, dict) else [("", found)]
@@ -171,7 +171,7 @@ def _name_of(entry: Any) -> str:
 
 def _words_of(path: PurePath) -> list[str]:
     """Return the words in the name of a file, in lower case: `TrainImages_1.txt` has train and images."""
-    return [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", path.stem))]
+    return [word.casefold() for word in _WORDS.findall(_CAMEL.sub(" ", join_both(path.stem)))]
 
 
 def _unglue(word: str) -> str:

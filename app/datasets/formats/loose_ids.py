@@ -37,6 +37,11 @@ def sort_ids(ids: Iterable[Id]) -> list[Id]:
     return sorted(ids, key=_rank)
 
 
+def write_id(own: Id) -> str:
+    """Return an id as text, a whole number without a point."""
+    return own if isinstance(own, str) else _plain(own)
+
+
 def _rank(own: Id) -> tuple[int, float, str]:
     if not isinstance(own, str):
         return 0, own, ""

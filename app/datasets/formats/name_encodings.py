@@ -23,6 +23,13 @@ _COMMON_SYLLABLES = frozenset(
     "응의이인일임입자작잔장재저적전점정제조종주준중즈지직진집차참창채책처천철청체초총추축출충치카커컴코콜쿠크키타탄태터테토통트티파판패퍼페"
     "련검증쪽큰좌측균험찍힘립편평포표푸품풀프플피하학한함합항해행향허험혀현형호홍화확환활황회효후훈휴흑흰히"
 )
+# Code pages in which the same bytes are words of one script, and how common its letters are in its languages.
+_RIVALS: Mapping[tuple[str, str], Mapping[str, int]] = MappingProxyType(
+    {
+        ("cp866", "cp1251"): dict.fromkeys("оеаинтсрвлкмдпу", 4),
+        ("mac_roman", "cp850"): dict.fromkeys("äöüé", 12) | dict.fromkeys("èàçñáíóåøæ", 8) | dict.fromkeys("êâúãõ", 4),
+    }
+)
 # The name that a note gives, by Python's name of the encoding. The first of equals is taken.
 TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -31,6 +38,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "cp1252": "Windows-1252",
         "cp850": "code page 850",
         "cp866": "code page 866 (Cyrillic)",
+        "cp1251": "Windows-1251 (Cyrillic)",
         "cp932": "Shift-JIS (Japanese)",
         "gbk": "GBK (Chinese)",
         "big5": "Big5 (Chinese)",
@@ -60,8 +68,23 @@ def find_encoding(names: Sequence[bytes]) -> str:
     if 2 * sum(map(_is_utf_8, sample)) > len(sample):
         return "utf-8"
     scores = {encoding: score(sample) for encoding, score in _SCORES.items()}
-    best = max(scores, key=lambda encoding: scores[encoding])
+    best = settle_tie(max(scores, key=lambda encoding: scores[encoding]), scores, sample)
     return best if scores[best] >= _MIN_SCORE else FALLBACK
+
+
+def settle_tie(best: str, scores: Mapping[str, float], names: Sequence[bytes]) -> str:
+    """Return the likelier of two code pages whose letters make words just as well: the one with more common letters."""
+    for pair, common in _RIVALS.items():
+        other = next((name for name in pair if name != best and best in pair), best)
+        if other != best and scores.get(other, 0.0) >= scores[best]:
+            return max((best, other), key=lambda encoding: _weigh_letters(names, encoding, common))
+    return best
+
+
+def _weigh_letters(names: Sequence[bytes], encoding: str, weights: Mapping[str, int]) -> int:
+    """Return how common the letters are, capitals three quarters as much; a byte is one letter in both of a pair."""
+    letters = [character for name in _decode_all(names, encoding) for character in name]
+    return sum(4 * weights.get(letter, 0) or 3 * weights.get(letter.lower(), 0) for letter in letters)
 
 
 def decode_name(name: bytes, encoding: str) -> str:
@@ -144,5 +167,6 @@ _SCORES: Mapping[str, Callable[[Sequence[bytes]], float]] = MappingProxyType(
         "cp850": score_letters("cp850", "LATIN"),
         "cp866": score_letters("cp866", "CYRILLIC"),
         **{encoding: score_pairs(encoding) for encoding in _USUAL_BYTES},
+        "cp1251": score_letters("cp1251", "CYRILLIC"),
     }
 )

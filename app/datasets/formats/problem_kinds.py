@@ -70,7 +70,7 @@ KINDS: Mapping[str, ProblemKind] = MappingProxyType(
         "special_file": ProblemKind("Pipes, devices and other entries that are not files"),
         "too_large": ProblemKind("Values too large for training"),
         "transparency": ProblemKind("Images whose content is only in their transparency"),
-        "undecodable_name": ProblemKind("Folders whose names cannot be decoded"),
+        "undecodable_name": ProblemKind("Folders whose names cannot be shown as text"),
         "unknown_subset": ProblemKind("Entries with an unknown subset"),
         "unread_folder": ProblemKind("Images in folders that are not read"),
         "unreadable_image": ProblemKind("Files that cannot be read as images"),

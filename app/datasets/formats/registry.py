@@ -15,6 +15,7 @@ from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.base import ImportFormat, SourceError, shorten
 from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.tree import read_tree
+from app.datasets.formats.unread_kinds import find_unread_kinds
 from app.datasets.formats.work import Work
 from app.plurals import count
 
@@ -67,6 +68,13 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
     first = list_file_names(names)
     if not top.num_below and first:
         msg = f"There is no image file in the folder, only {count(len(names), 'other file')}: {first}."
+        files = {folder.join(file): folder.path / file for folder in top.iterate() for file in folder.others}
+        kinds = find_unread_kinds(files)
+        if kinds:
+            kind, unread = max(kinds.items(), key=lambda item: len(item[1]))
+            what = kind.message.removeprefix("This is ")
+            which = "It is" if len(names) == 1 else "Each is" if len(unread) == len(names) else f"{unread[0]} is"
+            return SourceError(f"{msg} {which} {what}", kind.fix)
         return SourceError(
             msg, "Choose the folder that holds the images. A table is read with the files that it names."
         )

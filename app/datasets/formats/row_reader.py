@@ -10,17 +10,21 @@ from typing import TypeAlias
 from app.datasets.formats.base import is_readable, shorten
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.columns import Columns
-from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import describe_matches
+from app.datasets.formats.json_lines import ObjectTable, is_list
 from app.datasets.formats.one_hot import OneHotError, read_one_hot
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.spreadsheet import SpreadsheetTable
-from app.datasets.formats.tables import Row, Table
+from app.datasets.formats.tables import Row, Table, is_number, join_thousands
 from app.datasets.formats.values import MAX_WORDS, RowError, has_decimal_commas, is_word, parse_number
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import Work
 from app.plurals import count
 from app.schemas.datasets import SplitValue
 from app.schemas.tasks import AnnotationKind
+
+_FORMULA = "Formulas of a workbook need stored results: open and save it in a spreadsheet program."
 
 Target: TypeAlias = "str | tuple[float, ...]"
 
@@ -57,6 +61,7 @@ class RowReader:
         self._finder = finder
         self._notes: list[str] = []
         self._has_decimal_comma = False
+        self._has_groups = False
         self._has_quoted_decimals = False
         self._subset_words: dict[str, SplitValue] = {}
         self.words: dict[str, None] = {}
@@ -73,6 +78,7 @@ class RowReader:
             *self._notes,
             *subsets,
             *(["Decimal commas were read as decimal points."] if self._has_decimal_comma else []),
+            *(["Blanks or apostrophes that group digits were left out of numbers."] if self._has_groups else []),
         )
 
     def read(self, kind: AnnotationKind) -> list[TableImage]:
@@ -161,6 +167,11 @@ class RowReader:
         if kind == "values":
             return tuple(self._number(text) for text in entry.texts)
         if not self._columns.is_one_hot:
+            if not entry.texts[0] and isinstance(self._table, SpreadsheetTable) and self._table.has_formulas:
+                raise RowError("The label is empty.", f"Write the class of the image. {_FORMULA}", "bad_label")
+            if isinstance(self._table, ObjectTable) and is_list(entry.texts[0]):
+                msg = f"The label is a list or an object: {shorten(entry.texts[0])}."
+                raise RowError(msg, "Write one class: an image has one.", "bad_label")
             return _label(entry.texts[0])
         names = [self._columns.names[index] for index in self._columns.targets]
         try:
@@ -169,15 +180,19 @@ class RowReader:
             raise RowError(error.message, error.fix, "one_hot_row") from error
 
     def _number(self, text: str) -> float:
-        if (self._table.has_decimal_commas or self._has_quoted_decimals) and text.count(",") == 1 and "." not in text:
-            plain = text.replace(",", ".")
-            number = parse_number(plain)
-            self._has_decimal_comma = True
+        plain = join_thousands(text)
+        has_comma = (
+            (self._table.has_decimal_commas or self._has_quoted_decimals) and plain.count(",") == 1 and "." not in plain
+        )
+        if (has_comma or plain != text) and is_number(plain):
+            number = parse_number(plain.replace(",", ".") if has_comma else plain)
+            self._has_decimal_comma |= has_comma
+            self._has_groups |= plain != text
             return number
         if len(self.words) < MAX_WORDS and is_word(text):
             self.words[text] = None
         if not text and isinstance(self._table, SpreadsheetTable):
-            raise RowError("The value is empty.", "Write a number. A formula in a workbook needs its stored value.")
+            raise RowError("The value is empty.", f"Write a number. {_FORMULA}")
         return parse_number(text)
 
     def _check_repeated(self, entry: _Entry, image: TableImage, images: Mapping[Path, tuple[int, TableImage]]) -> None:
@@ -185,7 +200,7 @@ class RowReader:
         if image.file.path not in images:
             return
         first, before = images[image.file.path]
-        message = f"The image {shorten(entry.name)!r} was in row {first} already"
+        message = f"The image {shorten(entry.name)!r} was in {self._name_row(first)} already"
         if before.target != image.target:
             other = _compare_targets(before.target, image.target)
             raise RowError(f"{message}, {other}. Row {first} is used.", "Keep the row that is right.", "repeated_row")
@@ -214,7 +229,10 @@ class RowReader:
         return [TableImage(image.file, image.target, None) for image in images]
 
     def _where(self, number: int) -> str:
-        return f"{self._table.name}, row {number}"
+        return f"{self._table.name}, {self._name_row(number)}"
+
+    def _name_row(self, number: int) -> str:
+        return self._table.name_row(number) if isinstance(self._table, SpreadsheetTable) else f"row {number}"
 
 
 def warn_of_left_out(columns: Columns, table_name: str, problems: ProblemList) -> None:

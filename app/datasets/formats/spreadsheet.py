@@ -1,4 +1,4 @@
-"""Reads the sheet of an Excel workbook (.xlsx) that names images as a table. A workbook is a zip of XML: its size is
+"""Reads the sheets of an Excel workbook (.xlsx) that name images as a table. A workbook is a zip of XML: its size is
 checked before a parser sees it.
 """
 
@@ -11,13 +11,13 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from app.datasets.formats.base import SourceError, shorten
-from app.datasets.formats.column_names import FILENAME_NAMES
-from app.datasets.formats.column_view import has_image_ending
+from app.datasets.formats.sheets import JoinedSheets, Sheet, choose_sheets
 from app.datasets.formats.tables import Row
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -38,14 +38,13 @@ _MAX_ENTRIES = 10_000
 _MAX_UNPACKED_BYTES = 512 * 2**20
 _MAX_RATIO = 500
 _PEEKED_BYTES = 4096
+_BLOCK_BYTES = 2**20
 _MAX_CELLS = 20_000_000
-_SEARCHED_ROWS = 50
-_BEST = 3
 _LEADING_ZEROS = re.compile(r"0{1,30}")
 
 
 class SpreadsheetTable:
-    """A sheet of a workbook. Formulas count with the value that was stored with them."""
+    """A sheet of a workbook, or several that are one table. Formulas count with the value that was stored with them."""
 
     def __init__(self, path: Path, name: str, work: Work) -> None:
         """Read the sheet; raises SourceError for a workbook that cannot be read, LimitError for one too large."""
@@ -55,11 +54,35 @@ class SpreadsheetTable:
         self.comment_header: tuple[str, ...] = ()
         self.has_decimal_commas = True
         _check_size(path, work)
-        self._rows, self.notes = _read(path, work)
+        self._sheets, self.notes = _read(path, work)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the rows of the sheet."""
-        return iter(self._rows)
+        """Yield the rows of the sheets."""
+        return iter(self._sheets.rows)
+
+    @cached_property
+    def has_formulas(self) -> bool:
+        """Whether some cell of the workbook has a formula; its result may not be stored."""
+        try:
+            with open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
+                sheets = [entry for entry in archive.infolist() if entry.filename.startswith("xl/worksheets/")]
+                return any(_holds_formula(archive, entry) for entry in sheets)
+        except (OSError, *_DAMAGE):
+            return False
+
+    def name_row(self, number: int) -> str:
+        """Return a row as the user finds it: by its number in its sheet, with the sheet where there are several."""
+        return self._sheets.name_row(number)
+
+
+def _holds_formula(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bool:
+    with archive.open(entry) as part:
+        before = b""
+        while block := part.read(_BLOCK_BYTES):
+            if re.search(rb"<f[ >/]", before + block):
+                return True
+            before = block[-2:]
+    return False
 
 
 def _check_size(path: Path, work: Work) -> None:
@@ -75,14 +98,14 @@ def _check_size(path: Path, work: Work) -> None:
                 for entry in entries[:_MAX_ENTRIES]:
                     work.step(f"Looking into {path.name}", 0)
                     if entry.filename.endswith((".xml", ".rels")):
-                        _refuse_entities(archive, entry)
+                        _refuse_entities(path, archive, entry)
     except SourceError:
         raise
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except _DAMAGE as error:
-        msg = f"{path.name} is not an Excel workbook: {error}."
+        msg = f"{path.name} is not an Excel workbook, or is damaged."
         raise SourceError(msg, "Save it as .xlsx or CSV again.") from error
     # The zip reader never gives more bytes of an entry than the directory says.
     unpacked = sum(entry.file_size for entry in entries)
@@ -95,16 +118,16 @@ def _check_size(path: Path, work: Work) -> None:
         raise LimitError(msg, "Save the sheet as CSV.")
 
 
-def _refuse_entities(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Raise BadZipFile for XML that defines entities, which can unfold to any size."""
+def _refuse_entities(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Raise SourceError for XML that defines entities, which can unfold to any size."""
     with archive.open(entry) as part:
         if b"<!DOCTYPE" in part.read(_PEEKED_BYTES):
-            msg = f"{shorten(entry.filename)} defines entities of its own"
-            raise zipfile.BadZipFile(msg)
+            msg = f"{path.name} is not an Excel workbook: {shorten(entry.filename)} defines entities of its own."
+            raise SourceError(msg, "Save it as .xlsx or CSV again.")
 
 
-def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
-    """Return the rows of the sheet that names images, else of the first with at least two filled rows, and a note."""
+def _read(path: Path, work: Work) -> tuple[JoinedSheets, tuple[str, ...]]:
+    """Return the rows of the sheets that name images, else of the first with at least two filled rows, and a note."""
     # It takes 0.2 s, which only an import of a workbook should pay.
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import CellCoordinatesException, InvalidFileException
@@ -114,37 +137,19 @@ def _read(path: Path, work: Work) -> tuple[list[Row], tuple[str, ...]]:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about styles and other parts that are not read
             book = load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            sheets = list(book.worksheets)
-            titles = [sheet.title for sheet in sheets]
-            found: dict[int, tuple[list[Row], str]] = {}
-            for sheet in sheets:
-                rows = _read_sheet(sheet, path, work)
-                fit = _rate(rows[:_SEARCHED_ROWS])
-                found.setdefault(fit, (rows, sheet.title))
-                if fit == _BEST:
-                    break
-            best = max(found, default=0)
-            if best:
-                return found[best][0], _describe(found[best][1], titles)
+            sheets = [Sheet(sheet.title, _read_sheet(sheet, path, work)) for sheet in book.worksheets]
+            chosen = choose_sheets(sheets)
+            if chosen is not None:
+                return chosen, chosen.describe([sheet.title for sheet in sheets])
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror or error}."
         raise SourceError(msg, "Check its permissions and the disk.") from error
     except SourceError:
         raise
     except (*_DAMAGE, CellCoordinatesException, InvalidFileException) as error:
-        msg = f"{path.name} is damaged: {shorten(str(error), 200)}."
+        msg = f"{path.name} is damaged."
         raise SourceError(msg, "Open it in a spreadsheet program and save it again, or save it as CSV.") from error
     raise SourceError(f"The workbook {path.name} is empty.", "Write one row per image: its file name and its target.")
-
-
-def _rate(rows: list[Row]) -> int:
-    """Return how surely a sheet is a table of images, from 0 for one without rows to 3 for one with file names."""
-    filled = [[cell.strip() for cell in row.cells if cell.strip()] for row in rows if any(row.cells)]
-    if len(filled) < 2:
-        return 0
-    if any(has_image_ending(cell) for cells in filled for cell in cells):
-        return _BEST
-    return 2 if any(cell.casefold() in FILENAME_NAMES for cells in filled if len(cells) > 1 for cell in cells) else 1
 
 
 def _read_sheet(sheet: ReadOnlyWorksheet, path: Path, work: Work) -> list[Row]:
@@ -181,9 +186,3 @@ def _text(cell: ReadOnlyCell | Any) -> str:
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat().removesuffix("T00:00:00")
     return str(value)
-
-
-def _describe(title: str, titles: list[str]) -> tuple[str, ...]:
-    others = [shorten(other, 40) for other in titles if other != title]
-    note = f"Sheet: {shorten(title, 40)!r}."
-    return (f"{note} Sheets that are not read: {shorten(', '.join(others), 300)}." if others else note,)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from app.datasets.formats.base import SUBSET_FOLDERS, shorten
+from app.datasets.formats.base import SUBSET_FOLDERS, join_both, shorten
 from app.schemas.datasets import SplitValue
 
 SUBSET_WORDS: Mapping[str, SplitValue] = MappingProxyType(
     {**SUBSET_FOLDERS, "trn": "train", "dev": "val", "development": "val", "eval": "val", "tst": "test"}
+    | {f"train{joint}{val}": "train" for joint in "_-+ /" for val in ("val", "valid", "validation")}
     | {"unassigned": "none"}  # Vertex AI
 )
 SUBSET_NAMES = frozenset(
@@ -111,7 +112,7 @@ def subset_of_words(stem: str) -> tuple[SplitValue, str] | None:
 
     instances_train2017 is ("train", "instances_2017"); a name with no such word, or with two, has none.
     """
-    words = [word for word in re.split(r"([^A-Za-z]+)", stem.casefold()) if word]
+    words = [word for word in re.split(r"([^A-Za-z]+)", join_both(stem).casefold()) if word]
     places = [index for index, word in enumerate(words) if SUBSET_WORDS.get(word, "none") != "none"]
     if len(places) != 1:
         return None

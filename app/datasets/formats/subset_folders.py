@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from app.datasets.formats.base import SUBSET_FOLDERS, find_subset
+from app.datasets.formats.base import SUBSET_FOLDERS, find_subset, join_both
 from app.schemas.datasets import SplitValue
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
@@ -60,6 +60,7 @@ def _group_by_rest(names: Iterable[str]) -> list[Mapping[str, SplitValue]]:
 
 def _take_word(name: str) -> tuple[SplitValue, str] | None:
     """Return the subset that one word of a name stands for, and the name without it; None for no word or several."""
+    name = join_both(name)
     words = [word for word in _WORD.finditer(name) if word[0].casefold() in SUBSET_FOLDERS]
     if len(words) != 1:
         return None

@@ -11,7 +11,8 @@ from pathlib import Path
 from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.base import Scan
 from app.datasets.formats.column_names import FILENAME_NAMES
-from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError, describe_matches
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import describe_matches
 from app.datasets.formats.list_files import (
     ONE_COLUMN,
     FoundLists,

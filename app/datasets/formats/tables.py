@@ -65,12 +65,22 @@ class OpenTables:
 
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}([ '\u00a0\u2009\u202f\u2019][0-9]{3})+([.,][0-9]*)?")
+_NOT_OF_NUMBER = re.compile(r"[ '\u00a0\u2009\u202f\u2019]")
 _NUMBER_WITH_UNIT = re.compile(r"[+-]?[0-9][0-9.,' ]*\s*(%|[^\W\d_]{1,6}|[€$£])?")
 
 
 def is_number(text: str) -> bool:
-    """Say whether a cell is written like a number, with a decimal point or comma."""
-    return _NUMBER.fullmatch(text) is not None
+    """Say whether a cell is written like a number, with a decimal point or comma, also in groups of thousands."""
+    return _NUMBER.fullmatch(join_thousands(text)) is not None
+
+
+def join_thousands(text: str) -> str:
+    """Return a number without the blanks or apostrophes that group its digits; any other text as it is.
+
+    A point or a comma may group them as well, but in another number it is the decimal point.
+    """
+    return _NOT_OF_NUMBER.sub("", text) if _GROUPED.fullmatch(text) is not None else text
 
 
 def is_measure(text: str) -> bool:

@@ -287,7 +287,7 @@ class _Walk:
 
     def _count_hidden(self, folder: Folder, entry: os.DirEntry[str]) -> None:
         """Count the images of a folder that is not read, by their names; nothing in it is opened."""
-        if is_clutter(entry.name) or entry.is_symlink():
+        if entry.is_symlink() or (is_clutter(entry.name) and not entry.is_dir(follow_symlinks=False)):
             return
         if not entry.is_dir(follow_symlinks=False):
             number = int(has_image_ending(entry.name) and begins_like_image(folder.path / entry.name))

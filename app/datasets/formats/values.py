@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from app.datasets.formats.base import shorten
 from app.datasets.formats.problem_list import ProblemList
-from app.datasets.formats.tables import is_measure
+from app.datasets.formats.tables import is_measure, join_thousands
 from app.datasets.formats.work import Work
 from app.datasets.run_data import LARGEST_VALUE, find_far_away
 
@@ -45,7 +45,9 @@ def parse_number(text: str) -> float:
         raise RowError(msg, "Write the number with fewer digits.")
     if _NUMBER.fullmatch(text) is None:
         msg = f"The value {shorten(text)!r} is not a number{_explain(text)}."
-        raise RowError(msg, "Write it like 12.5, without units or thousands separators.")
+        has_thousands = _THOUSANDS.fullmatch(text) is not None
+        fix = "Write it like 1234.5 or 1 234.5." if has_thousands else "Write it like 12.5, without units."
+        raise RowError(msg, fix)
     value = float(text)
     if value in {float("inf"), float("-inf")}:
         msg = f"The value {shorten(text)!r} is too large."
@@ -72,7 +74,7 @@ def has_decimal_commas(texts: Iterable[str]) -> bool:
     1,234 alone may be either; 0,5 beside it decides, and so does 1,234,567 or 1,234.5 for thousands.
     """
     is_decimal = False
-    for text in texts:
+    for text in map(join_thousands, texts):
         if "," not in text:
             continue
         if (text.count(",") > 1 or "." in text) and _THOUSANDS.fullmatch(text):

@@ -17,7 +17,7 @@ from app.regular_files import is_regular_file
 _CLUTTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "picasa.ini", "icon\r", "__macosx"})
 # Recycle bins, indexes and previews that systems, network drives and notebooks keep beside the user's own folders.
 _SYSTEM = frozenset(
-    {"$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found", "lost.dir", "found.000"}
+    {"$recycle.bin", "#recycle", "@recycle", "system volume information", "lost+found", "lost.dir"}
     | {"@eadir", "@recently-snapshot", "#snapshot", "__pycache__", "temporary items", "network trash folder"}
     | {
         "@__thumb",
@@ -33,6 +33,7 @@ _SYSTEM = frozenset(
     | {"node_modules", "site-packages"}  # what programs bring along
     | {"_gsdata_", "thevolumesettingsfolder", "windowsimagebackup"}
 )
+_REPAIRED = re.compile(r"found\.[0-9]{3}")  # what chkdsk saved of a damaged disk, a folder for each time it ran
 # Bins of older versions of Windows, which always wrote them in capitals; in other letters it may be a class.
 _SYSTEM_CAPITALS = frozenset({"RECYCLER", "RECYCLED"})
 # The longest path that Linux takes.
@@ -52,7 +53,8 @@ def is_junk(name: str) -> bool:
 
 def _is_system(name: str) -> bool:
     folded = name.casefold()
-    return folded in _CLUTTER or folded in _SYSTEM or name in _SYSTEM_CAPITALS
+    is_known = folded in _CLUTTER or folded in _SYSTEM or _REPAIRED.fullmatch(folded) is not None
+    return is_known or name in _SYSTEM_CAPITALS
 
 
 def resolve_inside(root: Path, name: str) -> Path:

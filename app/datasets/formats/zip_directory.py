@@ -261,7 +261,8 @@ def _inflate(file: BinaryIO, entry: ZipEntry) -> Iterator[bytes]:
                 break
             yield block
     except zlib.error as error:
-        raise DamagedEntryError(str(error)) from error
+        msg = "its compressed data cannot be unpacked"
+        raise DamagedEntryError(msg) from error
     if not inflater.eof:
         msg = "its data end too early"
         raise DamagedEntryError(msg)

@@ -41,7 +41,10 @@ PROGRESS_S = 5.0
 MAX_SIDE_PX = 30_000
 PADDING_GREY = 114
 ORIENTATION_TAG = 0x0112
-BITS_TAG, PHOTOMETRIC_TAG, SAMPLE_FORMAT_TAG = 258, 262, 339
+BITS_TAG, PHOTOMETRIC_TAG, PLANES_TAG, SAMPLE_FORMAT_TAG = 258, 262, 284, 339
+PLANES = ("R", "G", "B", "A")
+GREY_ALPHA = "LA;16B"
+GREY_FACTORS = {"L;2": 85, "L;4": 17}
 SUBFILE_TYPE_TAG, SUB_IFDS_TAG, DNG_VERSION_TAG = 254, 330, 50706
 UNIT_TOLERANCE = 1e-3
 TRANSPOSE = {
@@ -71,6 +74,10 @@ TIFF_KINDS: dict[Any, tuple[str, str]] = {
 }
 TIFF_NATIVE = {"I;16BS": "I;16NS", "I;32BS": "I;32NS", "F;32BF": "F;32NF", "F;64BF": "F;64NF"}
 TiffImagePlugin.OPEN_INFO.update(TIFF_KINDS)
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 1, (1,), 1, (12,), ()), ("I;16", "I;12"))
+for _key, _modes in list(TiffImagePlugin.OPEN_INFO.items()):  # samples beyond 8 bit in which 0 is white
+    if _key[1] == 1 and _modes[0] in {"I", "F", "I;16", "I;16B"}:
+        TiffImagePlugin.OPEN_INFO.setdefault((_key[0], 0, *_key[2:]), _modes)
 # What Pillow and numpy raise for files that are damaged, too large or no images.
 IMAGE_ERRORS = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError, MemoryError),
@@ -134,34 +141,70 @@ def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
                 raise ValueError(f"A side may have {MAX_SIDE_PX} pixels at most.")
             check_kind(image, head)
             use_native_order(image)
-            low_bytes = read_low_bytes(path, image, metadata.get("pixel_scale"))
+            unpack_planes(image)
+            scale_transparent_grey(image)
+            low_bytes = read_low_bytes(path, image, metadata)
             image.load()
             return np.array(orient_image(convert_to_rgb(image, metadata, low_bytes), read_orientation(image)))
 
 
-def read_low_bytes(path: Path, image: Image.Image, scale: dict[str, Any] | None) -> Array:
+def read_low_bytes(path: Path, image: Image.Image, metadata: dict[str, Any]) -> Array:
     """Return the lower bytes of colours with 16 bits per channel, of which Pillow gives the upper ones.
 
     The same decoder gives either byte, by the order of bytes that it is told. None where they change nothing.
     """
     swapped = [swap_bytes(tile.args) for tile in getattr(image, "tile", [])]
     is_deep = image.format in {"PNG", "TIFF"} and bool(swapped) and None not in swapped
-    if not is_deep or scale is None or (scale["min"], scale["max"]) == (0.0, 65535.0):
+    scale = metadata.get("pixel_scale")
+    has_scale = scale is not None and (scale["min"], scale["max"]) != (0.0, 65535.0)
+    is_clear = metadata.get("background") is not None and isinstance(image.info.get("transparency"), tuple)
+    if not is_deep or not (has_scale or is_clear):
         return None
     with Image.open(path, formats=("PNG", "TIFF")) as other:
+        is_grey = any(find_raw_mode(tile.args) == GREY_ALPHA for tile in other.tile)
         other.tile = [tile._replace(args=args) for tile, args in zip(other.tile, swapped)]  # noqa: B905
         other.load()
-        return np.array(other)
+        found = np.array(other)
+        return found[..., [1, 1, 1, 3]] if is_grey else found
+
+
+def find_raw_mode(args: Any) -> str:
+    """Return how a decoder with these arguments unpacks samples."""
+    return str(args[0] if isinstance(args, tuple) else args)
 
 
 def swap_bytes(args: Any) -> Any:
     """Return the arguments of a decoder with the other order of bytes; None for samples of another kind."""
-    mode, _, order = str(args[0] if isinstance(args, tuple) else args).partition(";")
-    if mode not in {"RGB", "RGBA"} or order not in {"16L", "16B", "16N"}:
+    mode, _, order = find_raw_mode(args).partition(";")
+    if find_raw_mode(args) == GREY_ALPHA:
+        swapped = "RGBA"  # the four bytes of a pixel as they are: there is no decoder with the other order
+    elif mode in {*PLANES, "RGB", "RGBA", "RGBX"} and order in {"16L", "16B", "16N"}:
+        native = "16B" if sys.byteorder == "big" else "16L"
+        swapped = f"{mode};{'16L' if (native if order == '16N' else order) == '16B' else '16B'}"
+    else:
         return None
-    native = "16B" if sys.byteorder == "big" else "16L"
-    swapped = f"{mode};{'16L' if (native if order == '16N' else order) == '16B' else '16B'}"
     return (swapped, *args[1:]) if isinstance(args, tuple) else swapped
+
+
+def unpack_planes(image: Any) -> None:
+    """Unpack a TIFF with a plane of 16 bits for each colour, which Pillow takes for 8 bits; it is not loaded yet."""
+    tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
+    if tags.get(PLANES_TAG) != 2 or np.atleast_1d(tags.get(BITS_TAG, 1))[0] != 16:
+        return
+    if any(tile.codec_name != "raw" for tile in image.tile) and swap_bytes(image.tile[0].args) is not None:
+        raise ValueError("This TIFF has a compressed plane of 16 bits for each colour. Save it without compression.")
+    order = "16B" if getattr(tags, "prefix", b"II") == b"MM" else "16L"
+    if any(tile.codec_name == "raw" for tile in image.tile):  # a plane beyond the colours has no name and is left out
+        planes = [tile for tile in image.tile if find_raw_mode(tile.args) in PLANES]
+        image.tile = [tile._replace(args=(f"{tile.args[0]};{order}", *tile.args[1:])) for tile in planes]
+
+
+def scale_transparent_grey(image: Any) -> None:
+    """Make the transparent grey of a PNG with 2 or 4 bits one of the 8-bit levels that Pillow makes of its pixels."""
+    colour = image.info.get("transparency")
+    factor = GREY_FACTORS.get(find_raw_mode(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    if factor is not None and isinstance(colour, int):
+        image.info["transparency"] = min(255, colour * factor)
 
 
 def check_kind(image: Image.Image, head: bytes) -> None:
@@ -217,15 +260,9 @@ def orient_image(image: Image.Image, orientation: int) -> Image.Image:
 def convert_to_rgb(image: Image.Image, metadata: dict[str, Any], low_bytes: Array = None) -> Image.Image:
     """Return a loaded image of any mode as 8-bit RGB; transparent pixels lie on the background of the model."""
     if low_bytes is not None:
-        high_bytes = np.asarray(image)
-        samples = (high_bytes[..., :3].astype(np.uint16) << 8) | low_bytes[..., :3]
-        levels = scale_to_8_bit(samples, metadata["pixel_scale"])
-        image = Image.fromarray(np.concatenate([levels, high_bytes[..., 3:]], axis=2))
-    if image.mode.startswith("I") or image.mode == "F":
-        grey = scale_to_8_bit(read_samples(image), metadata.get("pixel_scale"))
-        if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC_TAG) == 0:
-            grey = 255 - grey  # WhiteIsZero: Pillow inverts 8-bit samples only.
-        return Image.fromarray(grey).convert("RGB")
+        image = scale_colours(image, low_bytes, metadata.get("pixel_scale"))
+    elif image.mode.startswith("I") or image.mode == "F":
+        image = scale_greys(image, metadata.get("pixel_scale"))
     background = metadata.get("background")
     may_be_transparent = image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info
     if background is not None and may_be_transparent:
@@ -234,6 +271,30 @@ def convert_to_rgb(image: Image.Image, metadata: dict[str, Any], low_bytes: Arra
         return image
     image.info.pop("transparency", None)
     return unmultiply(image).convert("RGB")
+
+
+def scale_colours(image: Image.Image, low_bytes: Array, scale: dict[str, Any] | None) -> Image.Image:
+    """Return colours of 16 bits per channel with 8 bits; alpha keeps its upper byte."""
+    high_bytes = np.asarray(image)
+    samples = (high_bytes[..., :3].astype(np.uint16) << 8) | low_bytes[..., :3]
+    colours, alpha = high_bytes[..., :3] if scale is None else scale_to_8_bit(samples, scale), high_bytes[..., 3:]
+    colour = image.info.get("transparency")
+    if isinstance(colour, tuple):
+        alpha = np.where((samples == np.array(colour, np.uint16)).all(axis=2), 0, 255).astype(np.uint8)[..., None]
+    return Image.fromarray(np.concatenate([colours, alpha], axis=2))
+
+
+def scale_greys(image: Image.Image, scale: dict[str, Any] | None) -> Image.Image:
+    """Return grey values beyond 8 bit as RGB, or as RGBA where one of them is transparent."""
+    samples = read_samples(image)
+    grey = scale_to_8_bit(samples, scale)
+    if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(PHOTOMETRIC_TAG) == 0:
+        grey = 255 - grey  # WhiteIsZero: Pillow inverts 8-bit samples only.
+    picture = Image.fromarray(grey).convert("RGB")
+    colour = image.info.get("transparency")
+    if isinstance(colour, int):
+        picture.putalpha(Image.fromarray(np.where(samples == colour, 0, 255).astype(np.uint8)))
+    return picture
 
 
 def unmultiply(image: Image.Image) -> Image.Image:

@@ -52,13 +52,27 @@ def test_other_files_are_one_note_and_no_problem(tmp_path: Path) -> None:
     "folder",
     [
         *("$RECYCLE.BIN/S-1-5", ".Trash-1000/files", "@eaDir/1.png", ".ipynb_checkpoints", "lost+found", "#recycle"),
-        *("RECYCLER", "RECYCLED", "@__thumb", "~snapshot", "MSOCache"),
+        *("RECYCLER", "RECYCLED", "@__thumb", "~snapshot", "MSOCache", "__MACOSX"),
+        *("found.000", "FOUND.001", "Found.127"),
     ],
 )
 def test_images_in_system_folders_are_a_note_and_never_a_class(tmp_path: Path, folder: str) -> None:
     report = look_at(write_source(tmp_path / "in", two_in("cat", "dog", folder, f"cat/{folder}")))
     assert (report.classes, report.num_files, report.num_problems) == (["cat", "dog"], 4, 0)
     assert report.notes[0].startswith("4 images in hidden, system or program folders are not read: ")
+
+
+@pytest.mark.parametrize("name", ["found.1", "found.0001", "FOUND_001", "found.abc"])
+def test_a_class_of_found_things_is_no_system_folder(tmp_path: Path, name: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in("cat", name)))
+    assert (report.num_files, sorted(report.class_counts.values())) == (4, [2, 2])
+
+
+def test_what_macos_leaves_beside_images_is_not_counted(tmp_path: Path) -> None:
+    root = write_source(tmp_path / "in", two_in("cat", "dog", "__MACOSX"))
+    (root / "__MACOSX" / "._1.png").write_bytes(b"\0\5\x16\7")
+    report = look_at(root)
+    assert report.notes == ["2 images in hidden, system or program folders are not read: __MACOSX."]
 
 
 def test_a_class_of_a_recycling_plant_is_no_bin(tmp_path: Path) -> None:
@@ -73,7 +87,7 @@ def test_hidden_images_of_a_zip_are_a_note_too(tmp_path: Path) -> None:
             archive.write(path, path.relative_to(root))
     report = look_at(tmp_path / "in.zip")
     assert (report.classes, report.num_files, report.num_problems) == (["cat", "dog"], 4, 0)
-    assert report.notes == ["2 images in hidden, system or program folders are not read: .Trash."]
+    assert report.notes == ["4 images in hidden, system or program folders are not read: .Trash, __MACOSX."]
 
 
 def test_links_are_named_and_never_followed_outside(tmp_path: Path) -> None:

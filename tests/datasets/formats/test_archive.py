@@ -125,6 +125,15 @@ def test_junk_is_ignored_in_silence(tmp_path: Path, target: Path) -> None:
     assert (list(written(target)), problems.num_problems) == (["a.png"], 0)
 
 
+@pytest.mark.parametrize(
+    "entries", [(), (("a/", b""), ("a/b/", b"")), (("__MACOSX/._a.png", b"x"), (".DS_Store", b"x"))]
+)
+def test_an_empty_zip_is_refused_as_that(tmp_path: Path, target: Path, entries: tuple[tuple[str, bytes], ...]) -> None:
+    with pytest.raises(SourceError, match=r"The zip 'a\.zip' has no files in it\.") as refused:
+        extract_zip(pack(tmp_path / "a.zip", *entries), target, LIMITS)
+    assert refused.value.fix == "Choose a zip with images in it, or pack the folder again."
+
+
 def forge(path: Path, offset_in_directory: int, value: bytes, name: bytes = b"evil.png") -> None:
     """Change a field of the central directory's entry of a name."""
     data = bytearray(path.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,8 @@ def test_an_image_needs_annotations_of_exactly_one_category(
         ("images", 1, {"id": 1, "file_name": "/etc/passwd"}, ["/images/1/file_name"]),
         ("images", 1, {"id": 1, "file_name": "missing.png"}, ["/images/1/file_name"]),
         ("images", 1, {"id": 1, "file_name": "images/0.png"}, ["/images/1/file_name"]),
-        ("images", 1, {"id": 1, "file_name": 5}, ["/images/1", "/annotations/1/image_id"]),
+        ("images", 1, {"id": 1, "file_name": 5}, ["/images/1/file_name"]),
+        ("images", 1, {"id": 1, "file_name": None}, ["/images/1", "/annotations/1/image_id"]),
         ("images", 1, {"id": 0, "file_name": "1.png"}, ["/images/1/id", "/annotations/1/image_id"]),
         ("images", 1, 17, ["/images/1", "/annotations/1/image_id"]),
         ("annotations", 1, {"image_id": 1, "category_id": 99}, ["/annotations/1/category_id", "/images/1"]),
@@ -231,3 +233,58 @@ def test_no_document_is_refused(root: Path) -> None:
     assert not FORMAT.is_match(root, ImportOptions(), Work())
     with pytest.raises(SourceError, match="no COCO JSON file"):
         FORMAT.scan(root, "label", ImportOptions(), Work())
+
+
+@pytest.mark.parametrize("write", [int, float, "{}".format])
+def test_a_file_name_may_be_a_number(root: Path, write: Callable[[int], Any]) -> None:
+    found = scan(root, document(images=[{"id": i, "file_name": write(i)} for i in range(3)]))
+    names = [f"images/{i}.png" for i in range(3)]
+    assert [image.name for image in found.images] == names
+    assert found.problems.num_problems == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "entry", "message"),
+    [
+        ("images", {"id": 9}, "The field 'file_name' is missing."),
+        ("images", {"id": True, "file_name": "3.png"}, "The field 'id' is true or false instead of a number or text."),
+        ("images", {"id": 9, "file_name": ["3.png"]}, "The field 'file_name' is a list instead of a number or text."),
+        ("images", 17, "It is a number instead of an object."),
+        ("annotations", {"image_id": None, "category_id": 7}, "The field 'image_id' is empty (null) instead of"),
+        ("categories", {"id": 9, "name": {}}, "The field 'name' is an object instead of a number or text."),
+    ],
+)
+def test_bad_entries_are_explained_in_plain_words(root: Path, key: str, entry: Any, message: str) -> None:
+    content = document()
+    found = scan(root, content | {key: [*content[key], entry]})
+    [problem] = found.problems.named
+    assert message in problem.message
+    assert "`" not in problem.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [("cp1252", ("Äpfel", "Bäume")), ("cp1251", ("кошки", "собаки")), ("mac_roman", ("Äpfel", "Bäume"))],
+)
+def test_a_document_in_a_code_page_keeps_its_classes(root: Path, encoding: str, names: tuple[str, str]) -> None:
+    categories = [{"id": key, "name": name} for key, name in zip([3, 7], names, strict=True)]
+    text = json.dumps(document(categories=categories), ensure_ascii=False)
+    found = scan(root, text.encode(encoding))
+    assert found.classes == names
+    assert found.problems.num_problems == 0
+    assert f"Encoding: {encoding} (guessed; save the file as UTF-8 if its letters look wrong)." in found.notes[0]
+    assert FORMAT.is_match(root, ImportOptions(), Work())
+
+
+def test_one_damaged_letter_in_a_document_of_utf8_loses_its_entry_only(root: Path) -> None:
+    names = ["Äpfel", "Bäume", "Öl", "Mühle"]
+    categories = [{"id": key, "name": name} for key, name in enumerate(names, start=7)]
+    text = json.dumps(document(categories=[CATEGORIES[1], *categories]), ensure_ascii=False).encode()
+    found = scan(root, text.replace("Mühle".encode(), b"M\xfchle"))
+    assert set(found.classes) == {"cat", *names[:3]}
+    assert [item.message for item in found.problems.named] == ["Its letters are not encoded as UTF-8."]
+
+
+def test_a_category_may_be_called_by_a_number(root: Path) -> None:
+    found = scan(root, document(categories=[{"id": 7, "name": 2.0}, {"id": 3, "name": 1}]))
+    assert found.classes == ("1", "2")

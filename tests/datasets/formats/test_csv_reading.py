@@ -39,6 +39,21 @@ def test_paths_of_other_machines_are_known_by_their_last_part(tmp_path: Path, pa
     assert labels(scan_table(root, "\n".join(rows))) == [("0.png", "a;b"), ("1.png", "a;b")]
 
 
+@pytest.mark.parametrize("gap", [" ", "\t", " \t", "\t\t ", "\u00a0"])
+@pytest.mark.parametrize("delimiter", [";", ",", "|"])
+def test_blanks_before_a_quote_are_no_part_of_the_cell(tmp_path: Path, delimiter: str, gap: str) -> None:
+    root = write_files(tmp_path / "in", "0.png", "1.png")
+    cell = f'"cat{delimiter} big"'
+    text = f'file{delimiter}label\n{gap}"0.png"{delimiter}{gap}{cell}\n1.png{delimiter}{gap}"dog"\n'
+    assert labels(scan_table(root, text)) == [("0.png", f"cat{delimiter} big"), ("1.png", "dog")]
+
+
+def test_quotes_inside_of_a_cell_keep_their_blanks(tmp_path: Path) -> None:
+    root = write_files(tmp_path / "in", "0.png", "1.png")
+    text = 'file,label\n0.png,"so, ""big"""\n1.png,"dog"\n'
+    assert labels(scan_table(root, text)) == [("0.png", 'so, "big"'), ("1.png", "dog")]
+
+
 @pytest.mark.parametrize("code", [errno.EIO, errno.EACCES, errno.ESTALE])
 def test_a_failing_disk_is_told_without_the_words_of_the_system(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int

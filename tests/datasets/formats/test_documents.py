@@ -155,6 +155,14 @@ def test_a_pair_of_documents_is_one_dataset_with_a_split(tmp_path: Path, train: 
     assert train in found.notes[0]
 
 
+@pytest.mark.parametrize("name", ["trainval.csv", "train_val.csv", "Train-Valid.csv"])
+def test_train_and_val_in_one_table_are_the_subset_train(tmp_path: Path, name: str) -> None:
+    root = write_files(tmp_path / "in", "0.png", "1.png")
+    (root / name).write_text("filename,label\n0.png,a\n")
+    (root / ("Test.csv" if name[0] == "T" else "test.csv")).write_text("filename,label\n1.png,b\n")
+    assert splits(scan_folder(root)) == ["train", "test"]
+
+
 def test_classes_of_a_pair_are_joined_by_their_names(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(4)))
     (root / "train.json").write_text(json.dumps(coco(["0.png", "1.png"], ["cat", "dog"])))
@@ -228,7 +236,8 @@ def test_ids_match_whatever_their_type(tmp_path: Path, image_id: Any, category_i
     (root / "a.json").write_text(json.dumps(document))
     found = COCO.scan(root, "label", ImportOptions(), Work())
     assert labels(found) == [("0.png", "3")]
-    assert any(note.startswith(f"{loose} ids") for note in found.notes) == bool(loose)
+    told = "1 id differs in type" if loose == 1 else f"{loose} ids differ in type"
+    assert any(note.startswith(told) for note in found.notes) == bool(loose)
 
 
 @pytest.mark.parametrize(
@@ -306,7 +315,7 @@ def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
     ("name", "content", "told"),
     [
         ("a.json", '[{"id": 1, "data": {}, "annotations": []}]', "a.json is a Label Studio export"),
-        ("a.json", '[{"file_name": {"path": "0.png"}, "label": "x"}]', "a.json is a list of records"),
+        ("a.json", '[{"file_name": ["0.png", "1.png"], "label": "x"}]', "a.json is a list of records"),
         ("a.json", '{"images": [],\n,', "a.json is no readable JSON (line 2"),
         ("a.csv", "", "a.csv is empty"),
         ("a.csv", "x,y\n1,2\n", "a.csv has no column with names of image files"),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.datasets.formats.file_finder import FileFinder, FoundFile, Match, NoFileError, describe_matches
+from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.file_matches import Match, describe_matches
 from app.datasets.formats.work import LimitError, Work
 from app.schemas.payloads import ImportLimits
 

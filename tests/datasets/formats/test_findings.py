@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.datasets.formats.findings import count_classes, drop_empty_classes
+from app.datasets.formats.base import FoundImage
+from app.datasets.formats.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
+from app.schemas.datasets import ImportOptions
 from tests.datasets.formats.sources import look_at, problems_of, two_in, write_source
 
 COMPOSED, DECOMPOSED = "\u00c4pfel", "A\u0308pfel"
@@ -69,8 +71,8 @@ def test_a_class_without_training_images_says_where_its_images_are(tmp_path: Pat
         ("STRASSE", "stra\u00dfe", "letter case"),
         (COMPOSED, DECOMPOSED, "the form of their accented letters"),
         ("red apple", "Red  Apple", "blanks and letter case"),
-        ("red apple", "red\u00a0apple", "blanks and letter case"),
-        ("\u0645\u06cc\u062e", "\u0645\u06cc\u200c\u062e", "characters that show nothing"),
+        ("red apple", "red\u00a0apple", "blanks"),
+        ("\u0645\u06cc\u062e", "\u0645\u06cc\u200c\u062e", "invisible characters"),
     ],
 )
 def test_classes_that_may_be_one_are_merged_in_one_press(
@@ -96,3 +98,23 @@ def test_the_class_with_training_images_keeps_its_name_and_a_mapping_is_kept(tmp
     (remedy,) = next(group for group in report.groups if group.kind == "class_twins").remedies
     assert remedy.options == {"class_mapping": {"x": "bird", "cat": "Cat"}}
     assert look_at(root, **remedy.options).class_counts == {"Cat": 5, "bird": 4}
+
+
+@pytest.mark.parametrize(
+    ("counts", "mapping"),
+    [
+        ({"Cat": 2, " cat": 2}, {" cat": "Cat"}),
+        ({"cat": 2, "cat ": 4}, {"cat ": "cat"}),
+        ({COMPOSED: 2, DECOMPOSED: 3}, {DECOMPOSED: COMPOSED}),
+        ({" cat": 3, "Cat  ": 2}, {" cat": "cat", "Cat  ": "cat"}),
+        ({"red  apple": 3, "red apple": 2}, {"red  apple": "red apple"}),
+    ],
+)
+def test_classes_are_merged_into_the_tidy_name(counts: dict[str, int], mapping: dict[str, str]) -> None:
+    found: list[FoundImage] = []
+    for index, (name, number) in enumerate({**counts, "other": 2}.items()):
+        found += [FoundImage(Path(f"{name}/{i}.png"), f"{name}/{i}.png", (Label(index, name),)) for i in range(number)]
+    problems = Work().new_problems()
+    warn_of_classes(found, [*counts, "other"], ImportOptions(), problems)
+    (group,) = problems.groups
+    assert group.remedies[0].options == {"class_mapping": mapping}

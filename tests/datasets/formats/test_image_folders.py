@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -194,10 +195,21 @@ def test_an_image_that_is_still_in_icloud_is_lost_by_name(tmp_path: Path, name: 
     assert "iCloud" in problem.message
 
 
-@pytest.mark.parametrize("names", [("2024-01-01", "2024-01-02"), ("batch1", "Batch_2"), ("20240131", "20240201")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        *(("2024-01-01", "2024-01-02"), ("batch1", "Batch_2"), ("20240131", "20240201")),
+        *(("2023-01", "2023-02"), ("2023_1", "2024_12"), ("01.2023", "02.2023"), ("31.12.2023", "1.1.2024")),
+    ],
+)
 def test_classes_named_like_dates_are_doubted(tmp_path: Path, names: tuple[str, str]) -> None:
     report = look_at(write_source(tmp_path / "in", two_in(*names)))
     assert (report.num_images, [group.kind for group in report.groups]) == (4, ["date_classes"])
+
+
+@pytest.mark.parametrize("names", [("2023", "2024"), ("2023-40", "2023-50"), ("202301", "202302"), ("1-2", "3-4")])
+def test_years_and_other_numbers_are_no_dates(tmp_path: Path, names: tuple[str, str]) -> None:
+    assert look_at(write_source(tmp_path / "in", two_in(*names))).num_problems == 0
 
 
 @pytest.mark.parametrize("name", ["1", "a1", "set1", "2024"])
@@ -244,6 +256,37 @@ def test_a_class_has_no_name_that_cannot_be_seen(tmp_path: Path, name: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("a\nb", "a character that cannot be shown (U+000A); its class is 'a?b'"),
+        ("a\u200bb", "a character that cannot be shown (U+200B ZERO WIDTH SPACE); its class is 'a?b'"),
+        ("a\u202eb\x07", "characters that cannot be shown (U+202E RIGHT-TO-LEFT OVERRIDE, U+0007)"),
+        (os.fsdecode(b"b\xe4r"), "cannot be decoded as text (b\\xe4r)"),
+    ],
+)
+def test_it_is_said_what_is_wrong_with_the_name_of_a_folder(tmp_path: Path, name: str, told: str) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(name, "dog")))
+    (problem,) = [item for item in report.problems if item.kind == "undecodable_name"]
+    assert f"The name of the folder {'has ' if 'shown' in told else ''}{told}" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("folders", "beside"),
+    [
+        (("test/cat", "test/dog", "apprentissage/cat"), "test"),
+        (("train/cat", "Test/cat", "Test/dog", "rest/cat"), "train and Test"),
+        (("train/cat", "val/dog", "test/dog", "rest/cat"), "train, val and test"),
+    ],
+)
+def test_the_folders_that_one_lies_beside_are_those_that_are_there(
+    tmp_path: Path, folders: tuple[str, ...], beside: str
+) -> None:
+    report = look_at(write_source(tmp_path / "in", two_in(*folders)))
+    (problem,) = [item for item in report.problems if item.kind == "unread_folder"]
+    assert problem.message == f"2 images are not read, because the folder lies beside {beside}: 0.png, 1.png."
+
+
+@pytest.mark.parametrize(
     ("name", "subset"),
     [
         *(("Train", "train"), ("training_set", "train"), ("train2017", "train"), ("images_train", "train")),
@@ -251,8 +294,16 @@ def test_a_class_has_no_name_that_cannot_be_seen(tmp_path: Path, name: str) -> N
         *(("test1", "test"), ("Test Set", "test"), ("holdout", "test"), ("testset", "test")),
         *(
             ("trainer", None),
-            ("train_val", None),
             ("trainval", "train"),
+            ("train_val", "train"),
+            ("train-val", "train"),
+            ("TrainVal", "train"),
+            ("train+val", "train"),
+            ("Train and Validation", "train"),
+            ("train_valid2017", "train"),
+            ("train_test", None),
+            ("train_values", None),
+            ("constrain_val", None),
             ("testimony", None),
             ("cat", None),
             ("2017", None),
@@ -275,6 +326,10 @@ def test_a_subset_name_beside_classes_is_a_class(tmp_path: Path, folders: tuple[
         (("train/images/cat", "train/images/dog", "val/images/cat"), {"train": 4, "val": 2}),
         (("train/data/cat", "train/data/dog", "test/cat", "test/dog"), {"train": 4, "test": 4}),
         (("trainval/cat", "trainval/dog", "test/dog"), {"train": 4, "test": 2}),
+        (("train-val/cat", "train-val/dog", "test/dog"), {"train": 4, "test": 2}),
+        (("Train+Val/cat", "Train+Val/dog", "Test/dog"), {"train": 4, "test": 2}),
+        (("pets_train_val/cat", "pets_train_val/dog", "pets_test/dog"), {"train": 4, "test": 2}),
+        (("cat/TrainVal", "cat/Test", "dog/TrainVal"), {"train": 4, "test": 2}),
         (("Training/cat", "Validierung/cat", "Test/dog"), {"train": 2, "val": 2, "test": 2}),
     ],
 )
@@ -288,7 +343,7 @@ def test_classes_are_found_in_subsets(tmp_path: Path, folders: tuple[str, ...], 
     [
         (["test/1.png", "test/2.png"], "test", "lie in no folder of a class"),
         (["val/1.jpg"], "val", "lie in no folder of a class"),
-        (["unlabeled/1.png"], "unlabeled", "beside train, val and test"),
+        (["unlabeled/1.png"], "unlabeled", "not read, because the folder lies beside train and val2"),
         (["test/images/1.png"], "test/images", "is not a class name"),
     ],
 )

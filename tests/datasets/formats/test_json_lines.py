@@ -56,7 +56,12 @@ def test_a_split_key_becomes_the_split(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "is no JSON:"), ("[1]", "no JSON object"), ("[" * 100_000, "is no JSON:"), ("nonsense", "is no JSON:")],
+    [
+        ("{", "is not valid JSON:"),
+        ("[1]", "not a JSON object"),
+        ("[" * 100_000, "is not valid JSON:"),
+        ("nonsense", "is not valid JSON:"),
+    ],
 )
 def test_lines_that_are_no_objects_are_named(root: Path, line: str, message: str) -> None:
     found = scan_table(
@@ -98,3 +103,101 @@ def test_limits(tmp_path: Path) -> None:
     path.write_text(lines({f"key {i}": i for i in range(2000)}))
     with pytest.raises(SourceError, match="more than 1,000 values"):
         JsonLinesTable(path, "t.jsonl", Work())
+
+
+NESTED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {"file_name": "0.png", "label": {"name": "cat", "id": 0}},
+        {"file_name": "1.png", "label": {"name": "dog", "id": 1}},
+    ),
+    (
+        {"image": {"path": "0.png", "width": 4}, "class": "cat"},
+        {"image": {"path": "1.png", "width": 4}, "class": "dog"},
+    ),
+    (
+        {"data": {"image": "0.png", "n": 1}, "result": {"species": {"id": 7, "name": "cat"}}},
+        {"data": {"image": "1.png", "n": 2}, "result": {"species": {"id": 8, "name": "dog"}}},
+    ),
+    (
+        {"file": {"name": "0.png"}, "labels": {"cat": 1, "dog": 0}},
+        {"file": {"name": "1.png"}, "labels": {"cat": 0, "dog": 1}},
+    ),
+    (
+        {"file_name": "0.png", "label": {"text": "cat"}, "boxes": [[1, 2]]},
+        {"file_name": "1.png", "label": {"text": "dog"}},
+    ),
+    (
+        {"id": 1, "photo": {"url": "http://x/0.png"}, "label": {"value": "cat"}},
+        {"id": 2, "photo": {"url": "http://x/1.png"}, "label": {"value": "dog"}},
+    ),
+]
+
+
+@pytest.mark.parametrize("records", NESTED)
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_fields_of_objects_inside_are_columns(root: Path, records: tuple[dict[str, Any], ...], name: str) -> None:
+    text = lines(*records) if name == "t.jsonl" else json.dumps(records)
+    found = scan_table(root, text, name=name)
+    assert labels(found) == [("0.png", "cat"), ("1.png", "dog")]
+    assert set(found.classes) == {"cat", "dog"}
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_numbers_of_objects_inside_are_values(root: Path, name: str) -> None:
+    records = [
+        {"image": {"path": f"{i}.png", "width": 8}, "objects": {"x": 1.5 + i, "y": i}, "boxes": [{"x": 1}]}
+        for i in range(2)
+    ]
+    text = lines(*records) if name == "t.jsonl" else json.dumps(records)
+    found = scan_table(root, text, "values", name=name)
+    assert found.value_names == ("objects.x", "objects.y")
+    assert values(found) == [[1.5, 0.0], [2.5, 1.0]]
+    assert "Fields that are not used, because they hold lists: 'boxes'." in found.notes
+
+
+def test_objects_by_name_of_the_image_are_rows(root: Path) -> None:
+    content = {f"{i}.png": {"label": own, "size": {"width": 8}} for i, own in enumerate(["cat", "dog"])}
+    assert labels(scan_table(root, json.dumps(content), name="t.json")) == [("0.png", "cat"), ("1.png", "dog")]
+
+
+def test_a_column_of_a_table_may_be_called_like_an_inner_field(root: Path) -> None:
+    text = "image.path,label.id,label.name\n0.png,4,cat\n1.png,5,dog\n"
+    assert labels(scan_table(root, text)) == [("0.png", "cat"), ("1.png", "dog")]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman"])
+def test_records_in_a_code_page_keep_their_classes(root: Path, name: str, encoding: str) -> None:
+    records = [{"file_name": f"{i}.png", "Größe": i, "label": own} for i, own in enumerate(["Äpfel", "Bäume"])]
+    own = [json.dumps(record, ensure_ascii=False) for record in records]
+    text = "\n".join(own) if name == "t.jsonl" else f"[{', '.join(own)}]"
+    found = scan_table(root, text.encode(encoding), name=name)
+    assert labels(found) == [("0.png", "Äpfel"), ("1.png", "Bäume")]
+    assert f"Encoding: {encoding} (guessed" in found.notes[0]
+
+
+@pytest.mark.parametrize("other", [["cat", "dog"], [{"name": "cat"}], {"a": [1, 2], "label": "x"}])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_a_list_among_labels_is_no_class(root: Path, name: str, other: object) -> None:
+    records = [{"file_name": f"{i}.png", "label": own} for i, own in enumerate(["cat", "dog", other])]
+    found = scan_table(root, lines(*records) if name == "t.jsonl" else json.dumps(records), name=name)
+    assert labels(found) == [("0.png", "cat"), ("1.png", "dog")]
+    assert kinds(found) == [("error", "bad_label", 1)]
+
+
+def test_a_refusal_names_the_fields_that_hold_lists(root: Path) -> None:
+    records = [{"file_name": f"{i}.png", "tags": ["a", "b"], "boxes": [[1, 2]]} for i in range(3)]
+    with pytest.raises(SourceError, match="because they hold lists: 'tags', 'boxes'"):
+        scan_table(root, lines(*records), name="t.jsonl")
+
+
+def test_a_label_that_begins_like_a_list_is_a_class(root: Path) -> None:
+    records = [{"file_name": f"{i}.png", "label": own} for i, own in enumerate(["[unknown]", "{cat"])]
+    assert labels(scan_table(root, lines(*records), name="t.jsonl")) == [("0.png", "[unknown]"), ("1.png", "{cat")]
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_whole_numbers_are_names_and_classes_without_a_point(root: Path, name: str) -> None:
+    records = [{"file_name": float(i), "label": own} for i, own in enumerate([1, 1.0, 2.0])]
+    found = scan_table(root, lines(*records) if name == "t.jsonl" else json.dumps(records), name=name)
+    assert labels(found) == [("0.png", "1"), ("1.png", "1"), ("2.png", "2")]

@@ -14,6 +14,7 @@ PACKED = {
     "cp850": ["maçã/1.png", "pão/2.png", "Ávila/x.png"],
     "cp1252": ["männer/2.png", "Größe/x.png", "été/é.png"],
     "cp866": ["яблоко/1.png", "Груши/2.png"],
+    "cp1251": ["кошки/1.png", "собаки/2.png"],
     "cp932": ["りんご/1.png", "テスト/写真.png", "梨/3.png"],
     "gbk": ["苹果/1.png", "梨子/2.png"],
     "big5": ["蘋果/1.png", "梨子/2.png", "測試/3.png"],
@@ -25,6 +26,11 @@ SINGLE = [
     ("château", "cp1252"),
     ("São Paulo", "cp850"),
     ("Бабочка", "cp866"),
+    ("собака", "cp866"),
+    ("КОТЫ", "cp866"),
+    ("жук", "cp866"),
+    *((name, "cp1251") for name in ("собака", "кошки", "Кошки", "лиса", "дом", "нога", "рыба", "заяц", "мышь серая")),
+    ("梨", "gbk"),
     ("ひらがな", "cp932"),
     ("蝴蝶标本", "gbk"),
 ]
@@ -62,7 +68,7 @@ def test_chinese_and_korean_are_told_apart_however_many_files_a_folder_has(
 
 def test_every_encoding_is_tried_and_has_a_name() -> None:
     assert set(PACKED) == set(TITLES)
-    assert len(TITLES) == 9
+    assert len(TITLES) == 10
 
 
 @pytest.mark.parametrize(("name", "encoding"), SINGLE)

@@ -54,7 +54,7 @@ def test_a_format_that_is_not_allowed_or_does_not_exist_is_refused(name: str) ->
     assert refusal.value.fix == "Choose one of: csv, image_folders."
 
 
-@pytest.mark.parametrize("names", [["train.csv"], ["notes/a.docx", "b.txt"], ["x.json", "y/z.npy", "y/a/b.yaml"]])
+@pytest.mark.parametrize("names", [["train.csv"], ["notes/a.docx", "b.txt"], ["x.json", "y/z.toml", "y/a/b.yaml"]])
 def test_a_source_without_images_is_refused_as_that(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

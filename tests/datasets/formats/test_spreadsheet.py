@@ -220,3 +220,84 @@ def test_a_sheet_about_the_project_does_not_hide_the_table(tmp_path: Path, first
     table = SpreadsheetTable(path, path.name, Work())
     assert [row.cells for row in table.rows()][1] == ["0.png", "1"]
     assert table.notes == ("Sheet: 'Sheet 1'. Sheets that are not read: Sheet 0.",)
+
+
+def write_sheets(path: Path, **sheets: list[list[Any]]) -> Path:
+    """Write a workbook with a sheet for each name."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(path)
+    return path
+
+
+HEAD_ROW = ["file", "label"]
+
+
+@pytest.mark.parametrize(
+    "titles", [("train", "test"), ("Train images", "Test images"), ("labels_train", "labels_test")]
+)
+@pytest.mark.parametrize("second", [HEAD_ROW, ["label", "note", "file"]])
+def test_sheets_named_after_subsets_are_one_table_with_a_split(
+    root: Path, titles: tuple[str, str], second: list[str]
+) -> None:
+    train = [["0000.png", "a"], ["0001.png", "b"]]
+    test = [[{"file": "0002.png", "label": "a", "note": "x"}[name] for name in second]]
+    write_sheets(
+        root / "t.xlsx", **{titles[0]: [HEAD_ROW, *train], "About": [["Author", "Ada"]] * 2, titles[1]: [second, *test]}
+    )
+    found = scan_folder(root)
+    assert labels(found) == [("images/0000.png", "a"), ("images/0001.png", "b"), ("images/0002.png", "a")]
+    assert splits(found) == ["train", "train", "test"]
+    assert found.notes[0] == (
+        f"Sheets, read as one table: '{titles[0]}', '{titles[1]}'. Their names became the split 'original'. "
+        "Sheets that are not read: About."
+    )
+    assert found.problems.num_problems == 0
+
+
+def test_sheets_of_other_images_are_one_table_without_a_split(root: Path) -> None:
+    write_sheets(
+        root / "t.xlsx", Monday=[HEAD_ROW, ["0000.png", "a"]], Tuesday=[HEAD_ROW, ["0001.png", "b"], ["x.png", "a"]]
+    )
+    found = scan_folder(root)
+    assert labels(found) == [("images/0000.png", "a"), ("images/0001.png", "b")]
+    assert set(splits(found)) == {None}
+    assert found.notes[0] == "Sheets, read as one table: 'Monday', 'Tuesday'."
+    assert [problem.file for problem in found.problems.named] == ["t.xlsx, sheet 'Tuesday', row 3"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [HEAD_ROW, ["0000.png", "b"], ["0002.png", "a"]],
+        [["file", "age"], ["0002.png", 5]],
+        [["0002.png", "a"], ["x.png", "a"]],
+    ],
+)
+def test_sheets_of_the_same_images_or_with_other_columns_are_not_joined(root: Path, other: list[list[Any]]) -> None:
+    write_sheets(root / "t.xlsx", New=[HEAD_ROW, ["0000.png", "a"], ["0001.png", "b"]], Old=other)
+    found = scan_folder(root)
+    assert labels(found) == [("images/0000.png", "a"), ("images/0001.png", "b")]
+    assert found.notes[0] == "Sheet: 'New'. Sheets that are not read: Old."
+
+
+def test_a_column_of_the_subset_counts_more_than_the_names_of_the_sheets(root: Path) -> None:
+    head = [*HEAD_ROW, "split"]
+    write_sheets(root / "t.xlsx", train=[head, ["0000.png", "a", "val"]], test=[head, ["0001.png", "b", "train"]])
+    assert splits(scan_folder(root)) == ["val", "train"]
+
+
+def test_sheets_without_a_header_are_joined(root: Path) -> None:
+    write_sheets(root / "t.xlsx", a=[["0000.png", "x"], ["0001.png", "y"]], b=[["0002.png", "x"], ["9.png", "y"]])
+    assert labels(scan_folder(root)) == [("images/0000.png", "x"), ("images/0001.png", "y"), ("images/0002.png", "x")]
+
+
+def test_values_of_two_sheets(root: Path) -> None:
+    head = ["file", "age", "note"]
+    write_sheets(root / "t.xlsx", train=[["Ages"], head, ["0000.png", 1]], val=[["Ages"], head, ["0001.png", 2.5, "x"]])
+    found = scan_folder(root, "values")
+    assert (values(found), splits(found)) == ([[1.0], [2.5]], ["train", "val"])

@@ -14,6 +14,8 @@ WORDS = {
     "cp1252": [("Käfer", "Öl"), ("Grüße", "Äpfel"), ("châtaigne", "forêt"), ("niño", "árbol"), ("blåbær", "røn")],
     "mac_roman": [("Käfer", "Ölkäfer"), ("Grüße", "Äpfel"), ("châtaigne", "forêt"), ("niño", "árbol")],
     "cp1251": [("кошка", "собака"), ("Яблоко", "Груша"), ("жук", "пчела")],
+    "cp850": [("Äpfel", "Öl"), ("école", "garçon"), ("Käfer", "Vögel"), ("forêt", "château"), ("niño", "árbol")],
+    "cp866": [("кошка", "собака"), ("Яблоко", "Груша"), ("жук", "пчела")],
     "cp1253": [("γάτα", "σκύλος"), ("μήλο", "αχλάδι"), ("Σφήκα", "Μέλισσα")],
     "cp932": [("犬", "猫"), ("りんご", "みかん"), ("自動車", "バス")],
     "gbk": [("猫", "狗"), ("苹果", "梨"), ("大象", "熊")],
@@ -33,7 +35,7 @@ def test_letters_of_code_pages_are_read(tmp_path: Path, encoding: str, pair: tup
 
 
 def test_every_code_page_was_tried() -> None:
-    assert len(PAIRS) == 24
+    assert len(PAIRS) == 32
 
 
 @pytest.mark.parametrize("text", ["Höhe [°]", "20 °C", "5 µm", "±2", "Straße §5"])
@@ -42,7 +44,9 @@ def test_signs_of_western_europe_need_no_letters(tmp_path: Path, text: str) -> N
     assert find_encoding(tmp_path / "t.csv", Work()) == "cp1252"
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
 def test_unicode_is_no_guess(tmp_path: Path, encoding: str) -> None:
     root = write_files(tmp_path / "in", "0.png", "1.png")
     found = scan_table(root, "filename,label\n0.png,Äpfel\n1.png,犬\n".encode(encoding))
