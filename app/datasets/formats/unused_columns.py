@@ -31,7 +31,7 @@ def list_unused(view: View) -> list[int]:
 
 def describe_unused(view: View, table: Table, columns: Sequence[int]) -> str:
     """Return the names of columns that are not used, each with the reason where there is one."""
-    names = (f"{shorten(view.names[index])}{_explain(view, table, index)}" for index in columns[:_MAX_NAMED])
+    names = (f"{shorten(view.names[index])!r}{_explain(view, table, index)}" for index in columns[:_MAX_NAMED])
     return shorten(", ".join(names), 400)
 
 

@@ -51,7 +51,7 @@ def test_a_column_that_counts_the_rows_is_named_and_not_read(root: Path, name: s
     table = rows(*(f"@.png,{number},{7 - place}" for place, number in enumerate(numbers)), header=f"file,{name},age")
     found = scan_table(root, table, "values")
     assert found.value_names == ("age",)
-    assert says(found, [f"Columns that are not used: {name} (counts the rows)."])
+    assert says(found, [f"Columns that are not used: {name!r} (counts the rows)."])
 
 
 @pytest.mark.parametrize(

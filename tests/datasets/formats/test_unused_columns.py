@@ -23,10 +23,10 @@ def unused(notes: tuple[str, ...]) -> str:
 @pytest.mark.parametrize(
     ("header", "cells", "reason"),
     [
-        ("file,age,weight", "{0},{1},", "weight (empty)"),
-        ("weight,file,age", ",{0},{1}", "weight (empty)"),
-        ("file,age,a,weight", "{0},{1},,", "a (empty), weight (empty)"),
-        ("file,age,word,weight", "{0},{1},x,", "word, weight (empty)"),
+        ("file,age,weight", "{0},{1},", "'weight' (empty)"),
+        ("weight,file,age", ",{0},{1}", "'weight' (empty)"),
+        ("file,age,a,weight", "{0},{1},,", "'a' (empty), 'weight' (empty)"),
+        ("file,age,word,weight", "{0},{1},x,", "'word', 'weight' (empty)"),
     ],
 )
 def test_empty_columns_are_named(root: Path, header: str, cells: str, reason: str) -> None:
@@ -40,7 +40,7 @@ def test_a_column_that_is_empty_at_first_is_named_so(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(60)))
     rows = [f"{number}.png,{number % 7},{number if number > 55 else ''}" for number in range(60)]
     found = scan_table(root, "\n".join(["file,age,weight", *rows]), "values")
-    assert unused(found.notes) == "Columns that are not used: weight (empty in the first rows)."
+    assert unused(found.notes) == "Columns that are not used: 'weight' (empty in the first rows)."
 
 
 @pytest.mark.parametrize("has_formulas", [True, False])
@@ -53,7 +53,7 @@ def test_formulas_without_results_are_named(root: Path, has_formulas: bool) -> N
     found = scan_folder(root, "values")
     assert values(found) == [[0.0], [3.0], [6.0]]
     assert ("open and save the file in a spreadsheet program" in unused(found.notes)) is has_formulas
-    assert "double (empty" in unused(found.notes)
+    assert "'double' (empty" in unused(found.notes)
 
 
 HEADER = "annotation_id,annotator,choice,created_at,id,image,lead_time,updated_at"
@@ -65,8 +65,8 @@ def test_notes_of_label_studio_are_no_values(tmp_path: Path) -> None:
     rows = [ROW.format(number, 10 * number, 1.5 * number) for number in (1, 2, 3)]
     found = scan_table(root, "\n".join([HEADER.replace("choice", "age"), *rows]), "values")
     assert (found.value_names, values(found)) == (("age",), [[10.0], [20.0], [30.0]])
-    assert "lead_time (written by Label Studio)" in unused(found.notes)
-    assert "annotator (written by Label Studio)" in unused(found.notes)
+    assert "'lead_time' (written by Label Studio)" in unused(found.notes)
+    assert "'annotator' (written by Label Studio)" in unused(found.notes)
 
 
 def test_notes_of_label_studio_are_no_labels(tmp_path: Path) -> None:
