@@ -143,7 +143,7 @@ def print_export(out: Output, record: ExportRecord) -> None:
     size = f"{record.output_size_mb:.2f} MiB" if record.output_size_mb is not None else "-"
     out.text(f"{record.id}: {record.status}, {record.format}, {record.output_file or '-'}, {size}.")
     if record.error:
-        out.note(f"{record.error.type}: {record.error.message}")
+        out.note(f"{record.status.capitalize()}: {record.error.message}")
 
 
 def print_certificate(out: Output, certificate: ParityCertificate | None) -> None:

@@ -15,9 +15,13 @@ WAIT_S = 1.0
 MAX_REQUESTS = 10
 """A server that cannot tell after so many seconds whether weights can be downloaded is not asked again."""
 _PAGES = {
-    "split": "ai-studio split create {project} NAME --ratios 0.7,0.15,0.15",
-    "dataset": "ai-studio dataset import {project} SOURCE",
+    "split": (
+        ("Create another split", "ai-studio split create {project} NAME --ratios 0.7,0.15,0.15"),
+        ("Then choose it", "ai-studio train change {project} {experiment} --split NAME"),
+    ),
+    "dataset": (("Import images", "ai-studio dataset import {project} SOURCE"),),
 }
+"""What is done on a page, as steps: the name of each with its command."""
 
 
 def read_checks(
@@ -38,9 +42,14 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
     for check in found.checks:
         line.out.text(f"{check.level.capitalize()}: {check.title}. {check.message}")
         for fix in check.fixes:
-            line.out.text(f"  {fix.label}: {describe_fix(project_id, experiment_id, fix)}")
-    if found.can_train:
+            for label, command in list_commands(project_id, experiment_id, fix):
+                line.out.text(f"  {label}: {command}")
+    if found.refusal:
+        line.out.text(found.refusal)
+    elif found.can_train:
         line.out.text("This experiment can be trained." if found.checks else "No problems were found.")
+    elif found.checks and all(check.level != "error" for check in found.checks):
+        line.out.text("This experiment cannot be trained until its pretrained weights are on this machine.")
     elif found.checks:
         line.out.text("This experiment cannot be trained until the errors are fixed.")
     else:  # without its images there is nothing to check
@@ -48,13 +57,15 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
         line.out.text(f"  Choose another split: ai-studio train change {project_id} {experiment_id} --split NAME")
 
 
-def describe_fix(project_id: str, experiment_id: str, fix: RunFix) -> str:
-    """Return the command that does what the button of a fix does."""
+def list_commands(project_id: str, experiment_id: str, fix: RunFix) -> list[tuple[str, str]]:
+    """Return the commands that do what the button of a fix does, each with what to call it."""
     if fix.weights_for:
-        return "ai-studio weights add FILE"
+        return [(fix.label, "ai-studio weights add FILE")]
     if fix.change is None:
-        return _PAGES[fix.page].format(project=project_id) if fix.page else "-"
-    return f"ai-studio train change {project_id} {experiment_id} {' '.join(_list_options(fix.change))}"
+        steps = _PAGES[fix.page] if fix.page else ((fix.label, "-"),)
+        return [(label, command.format(project=project_id, experiment=experiment_id)) for label, command in steps]
+    options = " ".join(_list_options(fix.change))
+    return [(fix.label, f"ai-studio train change {project_id} {experiment_id} {options}")]
 
 
 def _list_options(change: Mapping[str, Any]) -> list[str]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.client import StudioApiError
 from app.commands.arguments import Augmentations, Detach, Experiment, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.errors import CommandError
@@ -18,7 +21,9 @@ from app.commands.forecast import print_forecast_before_training, read_forecast_
 from app.commands.run_checks import print_checks, read_checks
 from app.commands.settings import parse_assignments, sort_settings
 from app.metric_text import show_metric
+from app.remote.errors import StudioError
 from app.schemas.experiments import ExperimentRecord, RunStarted
+from app.schemas.forecasts import ForecastView
 
 LOG_PAUSE_S = 1.0
 AUGMENTATIONS_EXAMPLE = '{"train": [{"name": "RandomHorizontalFlip", "params": {"p": 0.5}}], "val": []}'
@@ -61,8 +66,15 @@ def run_experiment(
     line = command_line(ctx)
     project_id = find_project(line, project)
     record = _create(line, project_id, name, split, settings, augmentations)
+    try:
+        started, view = _start(line, project_id, record.id, "train")
+    except StudioApiError as refusal:
+        if refusal.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            with suppress(StudioError):  # nothing was trained, so nothing is to stay; the refusal is what counts
+                line.client.experiments.delete(project_id, record.id)
+        raise
     line.out.text(f"Created {record.id} ({record.name}).")
-    _begin(line, project_id, record.id, "train", detach)
+    _show_started(line, project_id, started, view, detach)
 
 
 @app.command("start")
@@ -141,6 +153,8 @@ def change_experiment(
     record = line.client.experiments.update(project_id, find_experiment(line, project_id, experiment), **changes)
     line.out.document(record)
     line.out.text(f"Changed {record.id} ({record.name}).")
+    if record.status == "paused":  # some changes keep the run from being resumed
+        line.out.note(line.client.experiments.checks(project_id, record.id, None).refusal)
 
 
 @app.command("stop")
@@ -155,7 +169,10 @@ def stop_training(
     project_id = find_project(line, project)
     answer = line.client.experiments.stop(project_id, find_experiment(line, project_id, experiment), keep=keep)
     line.out.document(answer)
-    line.out.text(f"Asked {answer.run_id} to stop.")
+    if answer.status == "completed":  # it had ended already
+        line.out.text(f"Kept the best checkpoint of {answer.run_id}. The experiment is completed.")
+    else:
+        line.out.text(f"Asked {answer.run_id} to stop.")
 
 
 @app.command("pause")
@@ -236,7 +253,8 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
         ("model", record.model.backbone),
         ("split", record.split_name),
         ("best epoch", record.best_epoch),
-        *record.final_metrics.items(),
+        *((f"{name}, best epoch", show_metric(value)) for name, value in record.best_metric.items()),
+        *((f"{name}, last epoch", show_metric(value)) for name, value in record.final_metrics.items()),
         *(
             (f"checkpoint {name}", f"{item.moment}, {item.size_mb:.1f} MiB")
             for name, item in record.checkpoints.items()
@@ -244,7 +262,7 @@ def print_experiment(line: CommandLine, record: ExperimentRecord) -> None:
     ]
     line.out.pairs(rows)
     if record.error:
-        line.out.note(f"{record.error.type}: {record.error.message}")
+        line.out.note(f"{record.status.capitalize()}: {record.error.message}")
         if "last" in record.checkpoints and record.status != "completed":
             line.out.note("Continue from the last checkpoint with: ai-studio train resume PROJECT EXPERIMENT")
 
@@ -275,13 +293,25 @@ def _read_changes(settings: list[str] | None, split: str | None) -> dict[str, An
 
 
 def _begin(line: CommandLine, project_id: str, experiment_id: str, command: str, detach: bool) -> None:
+    _show_started(line, project_id, *_start(line, project_id, experiment_id, command), detach)
+
+
+def _start(
+    line: CommandLine, project_id: str, experiment_id: str, command: str
+) -> tuple[RunStarted, ForecastView | None]:
+    """Start or resume a run, and return it with the forecast that was made before."""
     view = read_forecast_before_training(line, project_id, experiment_id)
     start = line.client.experiments.resume if command == "resume" else line.client.experiments.train
-    started = start(project_id, experiment_id)  # what refuses the run is printed alone
+    return start(project_id, experiment_id), view
+
+
+def _show_started(
+    line: CommandLine, project_id: str, started: RunStarted, view: ForecastView | None, detach: bool
+) -> None:
     if view is not None:
         print_forecast_before_training(line, view)
-        warnings = dict.fromkeys([*view.warnings, *started.warnings])
-        started = started.model_copy(update={"warnings": list(warnings)})
+        # Both are of the same checks; those of the start are later, and know whether weights can be downloaded.
+        started = started.model_copy(update={"warnings": started.warnings or view.warnings})
     _show_run(line, project_id, started, detach)
 
 

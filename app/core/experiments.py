@@ -28,8 +28,10 @@ from app.core.experiment_settings import (
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
+from app.core.resuming import find_resume_obstacle
 from app.core.run_checks import RunChecker, refuse_changes
 from app.core.stores import Stores
+from app.core.training import say_untrainable
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (
@@ -226,7 +228,16 @@ class ExperimentService:
             record = self._apply(project_id, record, changes) if changes else record
         except ValidationFailedError as error:
             return refuse_changes(error)
-        return self._checker.list_checks(project_id, record)
+        found = self._checker.list_checks(project_id, record)
+        refusal = self._find_resume_obstacle(project_id, record) or say_untrainable(record)
+        return found.model_copy(update={"refusal": refusal, "can_train": found.can_train and not refusal})
+
+    def _find_resume_obstacle(self, project_id: str, record: ExperimentRecord) -> str:
+        """Return what keeps a paused run from being resumed; other runs that ended can be trained again instead."""
+        if record.status != "paused" or record.current_run_id is None:
+            return ""
+        config = self._stores.experiments.read_run_config(project_id, record.id, record.current_run_id)
+        return find_resume_obstacle(self._lookup, project_id, record, config)
 
     def _choose_start(self, spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
         """Return model settings; where nobody says so, `pretrained` follows from the weights on this machine.

@@ -22,7 +22,8 @@ def describe_forecast(forecast: Forecast) -> str:
     """Return the forecast as a sentence or two."""
     basis = forecast.basis
     origin = f"{'a run' if basis.source == 'run' else 'a short measurement'} of {basis.measured_at[:10]}"
-    settings = "other settings" if basis.differences else "the same settings"
+    # The number of epochs may be another one: it changes how long a run takes, not how fast it is.
+    settings = "other settings" if basis.differences else "settings that give the same speed"
     verb = "estimated from" if basis.differences else "based on"
     text = f"About {format_duration(forecast.duration_s)}, {verb} {origin} with {settings}."
     return f"{text} Early stopping may make it shorter." if forecast.can_end_earlier else text

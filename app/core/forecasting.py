@@ -88,7 +88,7 @@ class Forecaster:
         forecast = _compute(settings, work, basis, decode_rate)
         changes = {
             "epochs_done": payload.recorded_epochs,
-            "can_end_earlier": bool(settings.hyperparameters["early_stopping_patience"]) and work.epochs > 1,
+            "can_end_earlier": _can_end_earlier(settings.hyperparameters, work),
             "disk_cache_mb": round(uncached.bytes_to_keep / MIB, 1),
             "disk_checkpoints_mb": self._find_checkpoint_size(project_id, record, settings),
         }
@@ -124,6 +124,12 @@ class Forecaster:
             disk_mb=shutil.disk_usage(self._stores.paths.root).free / MIB,
             vram_mb=min(gpus, default=None),
         )
+
+
+def _can_end_earlier(hyperparameters: dict[str, Any], work: Workload) -> bool:
+    """Return whether early stopping waits for fewer epochs than the run has."""
+    patience = int(hyperparameters["early_stopping_patience"])
+    return 0 < patience < int(hyperparameters["max_epochs"]) and work.epochs > 1
 
 
 def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Settings | None:

@@ -15,6 +15,8 @@ from app.tasks.base import LOSS_TITLES
 
 MAX_KEPT = 64
 MAX_NAMED = 5
+Unseen = tuple[tuple[str, bool], ...]
+"""Classes without validation images, each with whether the dataset has a single image of it."""
 
 
 class MetricAdvisor:
@@ -22,7 +24,7 @@ class MetricAdvisor:
 
     def __init__(self, stores: Stores) -> None:
         self._lookup = Lookup(stores)
-        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitProfile, tuple[str, ...]]] = {}
+        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitProfile, Unseen]] = {}
 
     def advise(self, project_id: str, record: ExperimentRecord) -> MetricAdvice:
         """Return what `checkpoint_metric` of an experiment comes to; nothing for one whose split is gone."""
@@ -46,12 +48,13 @@ class MetricAdvisor:
             reason=choice.reason,
             warning=choice.warning,
             unvalidated=_warn_of_unseen(unseen),
+            has_lone_class=any(is_lone for _, is_lone in unseen),
             classes=[name for name, _ in profile.class_counts],
         )
 
     def _profile(
         self, project_id: str, split_name: str, table: DatasetTable, index: int
-    ) -> tuple[SplitProfile, tuple[str, ...]]:
+    ) -> tuple[SplitProfile, Unseen]:
         """Return the profile of the training images, and their classes that no validation image has."""
         key = project_id, split_name
         known = self._kept.get(key)
@@ -60,20 +63,33 @@ class MetricAdvisor:
         profile = profile_training([image for image in table.images if image.split[index] == "train"])
         validation = profile_training([image for image in table.images if image.split[index] == "val"])
         seen = {name for name, _ in validation.class_counts}
-        unseen = tuple(name for name, _ in profile.class_counts if name not in seen)
+        whole = dict(profile_training(table.images).class_counts)
+        unseen = tuple((name, whole[name] == 1) for name, _ in profile.class_counts if name not in seen)
         if len(self._kept) >= MAX_KEPT:
             self._kept.clear()
         self._kept[key] = table, profile, unseen
         return profile, unseen
 
 
-def _warn_of_unseen(names: Sequence[str]) -> str:
+def _warn_of_unseen(unseen: Unseen) -> str:
     """Return what no metric of an epoch can see, empty when validation has every class."""
-    if not names:
+    if not unseen:
         return ""
-    shown = ", ".join(repr(name) for name in names[:MAX_NAMED])
-    more = f" and {len(names) - MAX_NAMED:,} more classes" if len(names) > MAX_NAMED else ""
+    lone = [name for name, is_lone in unseen if is_lone]
+    can_split = f"Use a split with validation images of {'the other classes' if lone else 'every class'}. "
+    advice = can_split if len(lone) < len(unseen) else ""
+    if lone:
+        has, them = ("has", "it") if len(lone) == 1 else ("have", "them")
+        advice += (
+            f"{_name(lone)} {has} a single image, which no split can use for both training and validation: "
+            f"add images of {them}, or leave {them} out."
+        )
     return (
-        f"There are no validation images of {shown}{more}, so no metric shows how well the model recognises "
-        f"{'it' if len(names) == 1 else 'them'}. Use a split with validation images of every class."
+        f"There are no validation images of {_name([name for name, _ in unseen])}, so no metric shows how well the "
+        f"model recognises {'it' if len(unseen) == 1 else 'them'}. {advice}".rstrip()
     )
+
+
+def _name(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:MAX_NAMED])
+    return f"{shown} and {len(names) - MAX_NAMED:,} more classes" if len(names) > MAX_NAMED else shown

@@ -17,7 +17,7 @@ from app.schemas.tasks import ArchitectureSpec
 from app.tasks.base import TaskSpec
 from app.tasks.metric_choice import AUTO
 from app.tasks.run_checks import LEVELS, list_run_checks
-from app.tasks.run_facts import GO_TO_SPLIT, RunFacts, WeightsFacts, change_settings
+from app.tasks.run_facts import GO_TO_DATASET, GO_TO_SPLIT, RunFacts, WeightsFacts, change_settings
 
 MAX_KEPT = 64
 INVALID = "invalid_setting"
@@ -46,7 +46,7 @@ class RunChecker:
         checks.sort(key=lambda check: LEVELS.index(check.level))
         return RunCheckList(
             checks=checks,
-            can_train=all(check.level != "error" for check in checks),
+            can_train=all(check.level != "error" for check in checks) and not facts.cannot_get_weights,
             is_pending=facts.lacks_weights and facts.weights.can_download is None,
         )
 
@@ -105,7 +105,7 @@ class RunChecker:
                     field="split_name",
                     title="Classes without validation images",
                     message=advice.unvalidated,
-                    fixes=[GO_TO_SPLIT],
+                    fixes=[GO_TO_DATASET] if advice.has_lone_class else [GO_TO_SPLIT],
                 )
             )
         return found

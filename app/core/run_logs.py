@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from app.core.exceptions import RunNotFoundError
 from app.core.lookup import Lookup
 from app.core.stores import Stores
+from app.schemas.common import utc_now
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, LogChunk
 from app.storage.paths import UnsafePathError
 
@@ -39,6 +41,12 @@ class RunLogService:
             next_offset=offset + len(data),
             is_complete=not is_full and record.status not in ACTIVE_EXPERIMENT_STATUSES,
         )
+
+    def append_line(self, project_id: str, experiment_id: str, run_id: str, text: str) -> None:
+        """Add a line to the log of a run that has ended: what was decided about it afterwards."""
+        path = self._stores.paths.run_dir(project_id, experiment_id, run_id) / "logs" / "training.log"
+        with suppress(OSError), path.open("a", encoding="utf-8") as file:  # the record says the same
+            file.write(f"{utc_now()} {text}\n")
 
     def find_log(self, project_id: str, experiment_id: str, run_id: str | None = None) -> Path:
         """Return the file of a run's log, of the current one by default; raises RunNotFoundError."""

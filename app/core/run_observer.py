@@ -15,7 +15,7 @@ from app.core.events import EventBus
 from app.core.live_figures import LiveFigures
 from app.core.measurements import keep_measurement
 from app.core.stores import Stores
-from app.schemas.common import utc_now
+from app.schemas.common import format_time, utc_now
 from app.schemas.events import (
     AnyEvent,
     BestModelUpdated,
@@ -95,7 +95,7 @@ class RunObserver:
         """The run has ended, one way or another."""
         keep_measurement(self._stores, job, self._first_event_at.pop(job.id, None))
         result = job.result or {}
-        changes: dict[str, Any] = {"completed_at": utc_now(), "error": job.error}
+        changes: dict[str, Any] = {"completed_at": self._find_end(job), "error": job.error}
         for key in ("best_epoch", "best_metric", "final_metrics"):
             if key in result:
                 changes[key] = result[key]
@@ -115,6 +115,18 @@ class RunObserver:
         announce(self._bus, job.project_id, stage, run_id=run_id, job_id=job.id)
         self._publish_status(job, record)
         self._live.forget(job.id)
+
+    def _find_end(self, job: JobRecord) -> str:
+        """Return when a run ended: one whose server died ended with its last event, not when it is found."""
+        now = utc_now()
+        if job.status != "interrupted":
+            return now
+        path = self._stores.paths.job_dir(job.project_id, job.id) / "events.jsonl"
+        try:
+            last = format_time(path.stat().st_mtime)
+        except OSError:
+            return now
+        return max(last, job.started_at or "") if last < now else now
 
     def recover_orphans(self, living_jobs: set[str]) -> None:
         """Mark as interrupted what is pending or training although no job works on it."""

@@ -18,6 +18,7 @@ from app.core.exceptions import (
 )
 from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
+from app.core.names_apart import tell_apart
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.datasets.split_warnings import explain_split
@@ -133,7 +134,8 @@ class SplitService:
                 lambda: datasets.change_table(project_id, lambda table: _drop_column(table, name))
             )
         announce_change(self._bus, project_id, "split", name, "deleted")
-        warnings = [f"The experiment {user.name!r} used this split and cannot be trained again." for user in users]
+        names = tell_apart(experiments)
+        warnings = [_say_unusable(names[user.id], is_completed=user.status == "completed") for user in users]
         return SplitDeleted(project_id=project_id, split_name=name, warnings=warnings)
 
     def _draw(self, project_id: str, table: DatasetTable, request: SplitPreviewRequest) -> DrawnSplit:
@@ -182,6 +184,15 @@ def _suggest_name(taken: Sequence[str]) -> str:
 
 def _with_split(image: ImageRecord, split: list[str]) -> ImageRecord:
     return msgspec.structs.replace(image, split=split)
+
+
+def _say_unusable(name: str, *, is_completed: bool) -> str:
+    """Return what the deletion of its split means for an experiment, with how it is trained nevertheless."""
+    if is_completed:
+        what_to_do = "Its model is kept. To train with its settings again, duplicate it and choose another split."
+    else:
+        what_to_do = "To train it, choose another split in its settings."
+    return f"The experiment {name!r} used this split. {what_to_do}"
 
 
 def _drop_column(table: DatasetTable, name: str) -> DatasetTable:

@@ -19,9 +19,11 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.payloads import TrainPayloads
+from app.core.resuming import find_resume_obstacle, settings_of_run
 from app.core.run_checks import RunChecker
+from app.core.run_logs import RunLogService
 from app.core.stores import Stores
-from app.schemas.common import new_id, utc_now
+from app.schemas.common import new_id, seconds_between, utc_now
 from app.schemas.events import ExperimentStatusChanged, RunAsked, StageStatus
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
@@ -59,6 +61,7 @@ class TrainingService:
         self._payloads = TrainPayloads(stores, settings)
         self._forecaster = Forecaster(stores)
         self._checker = checker
+        self._logs = RunLogService(stores)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""
@@ -100,37 +103,15 @@ class TrainingService:
                     else "The run was never started, so it cannot be resumed. Train the experiment."
                 )
                 raise CheckpointNotFoundError(msg)
-            self._check_settings(project_id, record, run)
+            config = self._stores.experiments.read_run_config(project_id, experiment_id, run.id)
+            if obstacle := find_resume_obstacle(self._lookup, project_id, record, config):
+                raise ConflictError(obstacle)
             self._payloads.check_data(project_id, record)
             require_devices(list(record.hardware.selected_devices))
             payload = self._payloads.build(project_id, record, run.id, checkpoint)
-            changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1}
+            changes = {"job_id": new_id("job"), "resumed_count": run.resumed_count + 1, **_close_part(run)}
             run = self._stores.experiments.update_run(project_id, experiment_id, run.id, changes)
             return self._launch(project_id, record, run, payload)
-
-    def _check_settings(self, project_id: str, record: ExperimentRecord, run: RunRecord) -> None:
-        """Raise ConflictError when what the checkpoint holds means nothing to the settings; the job checks the rest."""
-        config = self._stores.experiments.read_run_config(project_id, record.id, run.id)
-        if config is None:
-            return
-        backbone = (config.requested.get("model") or {}).get("backbone", record.model.backbone)
-        optimizer = record.hyperparameters.get("optimizer")
-        compared = [
-            ("model", backbone, record.model.backbone, "restart the experiment"),
-            (
-                "optimizer",
-                (config.requested.get("hyperparameters") or {}).get("optimizer", optimizer),
-                optimizer,
-                "fork the experiment, which keeps the weights, or restart it",
-            ),
-        ]
-        for name, then, now, advice in compared:
-            if then != now:
-                msg = (
-                    f"This run cannot be resumed, because its {name} was changed from {then} to {now}. Set it back to "
-                    f"{then} to resume; to train with {now}, {advice}."
-                )
-                raise ConflictError(msg)
 
     def stop_training(self, project_id: str, experiment_id: str, keep: bool) -> RunStarted:
         """Cancel the run, or with `keep` end it as completed on the best checkpoint; raises ConflictError.
@@ -209,14 +190,22 @@ class TrainingService:
             epochs = experiments.read_metrics(project_id, experiment_id, run.id).epochs
             final = _final_metrics(epochs[-1]) if epochs else {}
             changes: dict[str, Any] = {"status": "completed", "error": None}
-            changes |= {"completed_at": utc_now(), "final_metrics": record.final_metrics or final}
+            # The run ended when it stopped: nothing is computed between that and the decision to keep it.
+            changes |= {"completed_at": run.completed_at or utc_now(), "final_metrics": record.final_metrics or final}
+            settings = settings_of_run(record, experiments.read_run_config(project_id, experiment_id, run.id))
             best = {"best_epoch": record.best_epoch, "best_metric": record.best_metric}
 
             def keep() -> ExperimentRecord:
                 experiments.update_run(project_id, experiment_id, run.id, {**changes, **best})
-                return experiments.update(project_id, experiment_id, lambda current: current.model_copy(update=changes))
+                return experiments.update(
+                    project_id, experiment_id, lambda current: current.model_copy(update=settings | changes)
+                )
 
             updated = self._stores.documents.reserve.spend(keep)
+        epoch = "" if record.best_epoch is None else f" of epoch {record.best_epoch}"
+        self._logs.append_line(
+            project_id, experiment_id, run.id, f"Kept the best checkpoint{epoch} as the result. The run is completed."
+        )
         stage = StageStatus(stage_id="TRAIN", status="COMPLETED", message="Kept the best checkpoint")
         announce(self._bus, project_id, stage, run_id=run.id)
         self._publish_status(project_id, updated)
@@ -281,6 +270,16 @@ class TrainingService:
         )
 
 
+def _close_part(run: RunRecord) -> dict[str, Any]:
+    """Return the changes that keep when a run was first started and how long it ran before it is resumed."""
+    took_s = seconds_between(run.started_at, run.completed_at)
+    return {
+        "first_started_at": run.first_started_at or run.started_at,
+        "started_at": None,
+        "earlier_s": round(run.earlier_s + took_s, 3),
+    }
+
+
 def say_nothing_to_keep(record: ExperimentRecord) -> str:
     """Return why a run that ended without a best checkpoint cannot be completed on it."""
     if record.started_at is None:
@@ -288,6 +287,13 @@ def say_nothing_to_keep(record: ExperimentRecord) -> str:
     if record.best_epoch is None:
         return "No epoch was finished, so there is no best checkpoint to keep."
     return "The best checkpoint of this run no longer exists, so it cannot be kept."
+
+
+def say_untrainable(record: ExperimentRecord) -> str:
+    """Return why the status of an experiment does not allow training it, with what to do; empty when it does."""
+    if record.status in ACTIVE_EXPERIMENT_STATUSES:
+        return "A run is already queued or running."
+    return say_unstartable(record)
 
 
 def say_unstartable(record: ExperimentRecord) -> str:

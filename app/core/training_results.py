@@ -9,6 +9,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.more_epochs import propose_epochs
+from app.core.resuming import find_resume_obstacle
 from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
@@ -90,9 +91,7 @@ class TrainingResultsService:
             runs=experiments.read_runs(*ids),
             checkpoints=checkpoints,
             log_bytes=self._measure_log(project_id, run),
-            reasons=find_reasons(
-                record, checkpoints, figures, self._lookup.explain_missing_images(project_id, record.split_name)
-            ),
+            reasons=self._find_reasons(project_id, record, checkpoints, figures, config),
             metrics=find_shown_metrics(spec, monitored),
             primary_metric=find_first_metric(spec, monitored),
             monitored_metric=monitored,
@@ -104,6 +103,21 @@ class TrainingResultsService:
             more_epochs=propose_epochs(self._stores, project_id, record) if record.status == "completed" else 0,
             num_val_copies=self._count_val_copies(project_id, record),
         )
+
+    def _find_reasons(
+        self,
+        project_id: str,
+        record: ExperimentRecord,
+        checkpoints: dict[CheckpointName, CheckpointInfo],
+        figures: RunFigures,
+        config: RunConfigRecord | None,
+    ) -> dict[RunAction, str]:
+        missing = self._lookup.explain_missing_images(project_id, record.split_name)
+        reasons = find_reasons(record, checkpoints, figures, missing)
+        if "resume" not in reasons:
+            obstacle = find_resume_obstacle(self._lookup, project_id, record, config)
+            reasons |= {"resume": obstacle} if obstacle else {}
+        return reasons
 
     def _name_skipped(self, project_id: str, run: RunRecord | None) -> RunRecord | None:
         """Return the run with the names that skipped images have in the source."""

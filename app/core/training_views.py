@@ -14,10 +14,11 @@ from app.core.lookup import Lookup
 from app.core.metric_advice import MetricAdvisor
 from app.core.more_epochs import propose_epochs
 from app.core.names_apart import tell_apart
+from app.core.resuming import describe_later_changes
 from app.core.run_checks import RunChecker
 from app.core.stores import Stores
 from app.core.tasks import TaskService
-from app.core.training import say_unstartable
+from app.core.training import say_untrainable
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.names import fold_name
 from app.schemas.tasks import MetricSpec, TaskInfo
@@ -116,13 +117,19 @@ class TrainingViewService:
                 for item in spec.info.architectures
                 if item.weights_file
             },
-            lock_reason=say_locked(record),
+            lock_reason=self._say_locked(project_id, record),
             advice=self._advisor.advise(project_id, record),
             checks=self._checker.list_checks(project_id, record),
             prefers_pretrained=self._prefers_pretrained(spec, record),
             more_epochs=self._propose_epochs(project_id, record),
             train_refusal=_say_untrainable(record, split_names),
         )
+
+    def _say_locked(self, project_id: str, record: ExperimentRecord) -> str:
+        config = None
+        if record.status == "completed" and record.current_run_id is not None:
+            config = self._stores.experiments.read_run_config(project_id, record.id, record.current_run_id)
+        return say_locked(record, describe_later_changes(record, config))
 
     def _prefers_pretrained(self, spec: TaskSpec, record: ExperimentRecord) -> bool:
         found = (item for item in spec.info.architectures if item.id == record.model.backbone)
@@ -207,21 +214,27 @@ class TrainingViewService:
         )
 
 
-def say_locked(record: ExperimentRecord) -> str:
-    """Return why the settings of an experiment cannot be changed now, with what to do; empty when they can."""
+def say_locked(record: ExperimentRecord, changed_since: str = "") -> str:
+    """Return why the settings of an experiment cannot be changed now, with what to do; empty when they can.
+
+    `changed_since` names settings that were changed after its run, which the API allows.
+    """
     if record.status in ACTIVE_EXPERIMENT_STATUSES:
         if record.status == "pending":
             return "A run is queued with these settings. Remove it from the queue to change them."
         return "A run is in progress with these settings. To try other settings, duplicate the experiment."
+    if record.status == "completed" and changed_since:
+        return (
+            f"Settings were changed after the model was trained: {changed_since}. "
+            f"Duplicate the experiment to train with these settings."
+        )
     if record.status == "completed":
         return "The model was trained with these settings. Duplicate the experiment to try others."
     return ""
 
 
 def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
-    if record.status in ACTIVE_EXPERIMENT_STATUSES:
-        return "A run is already queued or running."
-    if reason := say_unstartable(record):
+    if reason := say_untrainable(record):
         return reason
     if record.split_name not in split_names:
         return f"The split {record.split_name!r} no longer exists. Choose another one and save."

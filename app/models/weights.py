@@ -102,7 +102,7 @@ def ensure_file(file: WeightsFile, weights_dir: Path) -> Path:
     try:
         _download(file, path)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unavailable(file, weights_dir, f"The download failed ({_first_line(error)}).") from error
+        raise _unavailable(file, weights_dir, f"The download failed: {_explain(file.url, error)}.") from error
     except OSError as error:
         raise _unavailable(file, weights_dir, f"The file could not be written ({error.strerror or error}).") from error
     return path
@@ -157,6 +157,20 @@ def _receive(url: str, target: IO[bytes]) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _explain(url: str, error: httpx.HTTPError | httpx.InvalidURL) -> str:
+    """Return why a download failed, without the numbers and names of the operating system."""
+    host = url.split("://")[-1].split("/")[0]
+    if isinstance(error, httpx.TimeoutException):
+        return f"{host} did not answer in time"
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"{host} answered with status {error.response.status_code}"
+    if isinstance(error, httpx.ConnectError):
+        return f"{host} cannot be reached"
+    if isinstance(error, (httpx.NetworkError, httpx.RemoteProtocolError)):
+        return f"the connection to {host} was lost"
+    return _first_line(error).rstrip(".")
 
 
 def _unavailable(file: WeightsFile, weights_dir: Path, reason: str) -> WeightsUnavailable:

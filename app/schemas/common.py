@@ -60,12 +60,24 @@ def utc_now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def format_time(seconds: float) -> str:
+    """Return seconds since 1970 as `utc_now` writes a time."""
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def parse_time(iso: str) -> datetime:
     """Return a time in UTC as `utc_now` writes it; raises ValueError for anything else, also without a zone."""
     if _TIME.fullmatch(iso) is None:
         msg = f"{iso[:40]!r} is no time in UTC such as 2026-01-31T12:00:00Z."
         raise ValueError(msg)
     return datetime.fromisoformat(iso.replace("Z", "+00:00"))
+
+
+def seconds_between(start: str | None, end: str | None) -> float:
+    """Return the seconds from one time to another, 0 where one of them is missing."""
+    if start is None or end is None:
+        return 0.0
+    return max(0.0, (parse_time(end) - parse_time(start)).total_seconds())
 
 
 def refuse_repeats(keys: Iterable[Hashable], what: str) -> None:

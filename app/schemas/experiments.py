@@ -198,13 +198,11 @@ class RunRecord(StrictModel):
     started_at: Time | None = None
     completed_at: Time | None = None
     resumed_count: Count = 0
+    first_started_at: Time | None = Field(None, description="Of a resumed run; started_at is that of its last part.")
+    earlier_s: Size = Field(0.0, description="How long a resumed run ran before its last part.")
     skipped_images: int = Field(0, ge=0, description="Images left out because they cannot be read; the log names them.")
-    skipped: list[dict[str, str]] = Field(
-        default_factory=list, description="The first of them, with filename and message."
-    )
-    recoveries: list[RunRecovery] = Field(
-        default_factory=list, description="Failures after which the run continued automatically."
-    )
+    skipped: list[dict[str, str]] = Field(default_factory=list, description="The first, with filename and message.")
+    recoveries: list[RunRecovery] = Field(default_factory=list, description="Failures after which the run continued.")
     forecast_s: Size | None = Field(
         None, description="Time that was forecast at the start; from started_at to completed_at if never resumed."
     )

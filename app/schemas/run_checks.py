@@ -36,7 +36,11 @@ class RunCheckList(StrictModel):
     """Problems and notes before training, errors first."""
 
     checks: list[RunCheck]
-    can_train: bool = Field(description="Whether none of them is an error.")
+    can_train: bool = Field(
+        description="Whether none of them is an error, pretrained weights that are missing can be downloaded, and the "
+        "status of the experiment allows training."
+    )
+    refusal: str = Field("", description="Why its status does not allow training, such as completed; else empty.")
     is_pending: bool = Field(
         False, description="Whether missing weights can be downloaded is still being checked; ask again in a second."
     )

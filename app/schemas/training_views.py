@@ -72,6 +72,7 @@ class MetricAdvice(StrictModel):
     reason: str = ""
     warning: str = Field("", description="What this metric hides in these images; empty when it hides nothing.")
     unvalidated: str = Field("", description="Which classes have no validation images; empty when all have some.")
+    has_lone_class: bool = Field(False, description="Whether one of them has a single image, so that no split helps.")
     classes: list[str] = Field(default_factory=list, description="Classes with training images, the commonest first.")
 
 

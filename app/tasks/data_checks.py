@@ -47,7 +47,7 @@ def check_classes(facts: RunFacts) -> Iterator[RunCheck]:
             f"every class.",
             fixes=[GO_TO_SPLIT],
         )
-    if len(classes) == 1 and not unseen:
+    if facts.has_one_class:
         yield RunCheck(
             id="one_class",
             level="warning",

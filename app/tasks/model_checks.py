@@ -64,6 +64,9 @@ def check_scratch(facts: RunFacts) -> Iterator[RunCheck]:
     count = facts.data.num_train
     if not facts.is_from_scratch or facts.model.freeze_backbone or not 0 < count < ENOUGH_TO_BEGIN_WITH:
         return
+    if facts.has_one_class:  # there is nothing to learn, with whatever weights
+        return
+    results = "results near chance" if facts.data.train_classes else "poor results"
     fixes = [change_settings("Use pretrained weights", "model", pretrained=True)] if facts.weights.file else []
     download = "" if facts.weights.is_here else f" They are downloaded once from {facts.weights.url}."
     advice = f" Pretrained weights usually do much better with so few images.{download}" if fixes else ""
@@ -74,7 +77,7 @@ def check_scratch(facts: RunFacts) -> Iterator[RunCheck]:
         title="1 image is not enough to train from scratch"
         if count == 1
         else f"{count:,} images are few to train from scratch",
-        message=f"Expect results near chance for many epochs: a network with random weights usually needs thousands "
+        message=f"Expect {results} for many epochs: a network with random weights usually needs thousands "
         f"of images, or very simple ones.{advice}",
         fixes=fixes,
     )

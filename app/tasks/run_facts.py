@@ -56,6 +56,21 @@ class RunFacts:
         return self.model.pretrained and not self.has_start and bool(self.weights.file) and not self.weights.is_here
 
     @property
+    def cannot_get_weights(self) -> bool:
+        """Whether the run would fail, because its weights are missing and their host cannot be reached."""
+        return self.lacks_weights and self.weights.can_download is False
+
+    @property
+    def has_one_class(self) -> bool:
+        """Whether all training images show the same class, so that there is nothing to tell apart."""
+        return len(self.data.train_classes) == 1 and not self.data.unseen_classes
+
+    @property
+    def can_stop_early(self) -> bool:
+        """Whether early stopping waits for fewer epochs than the run has."""
+        return 0 < int(self.hyperparameters["early_stopping_patience"]) < self.max_epochs
+
+    @property
     def batch_size(self) -> int:
         """Images in the batches of all devices together."""
         return int(self.hyperparameters["batch_size"]) * self.num_devices
@@ -63,11 +78,7 @@ class RunFacts:
     @property
     def batches_per_epoch(self) -> int:
         """Batches of an epoch on each device, as the sampler makes them: a last one of a single image is left out."""
-        size = int(self.hyperparameters["batch_size"])
-        count = max(2, -(-self.data.num_train // self.num_devices))
-        if count == 2:
-            return 1
-        return max(1, count // size + (count % size > (1 if size > 1 else 0)))
+        return count_batches(self.data.num_train, int(self.hyperparameters["batch_size"]), self.num_devices)
 
     @property
     def max_epochs(self) -> int:
@@ -78,6 +89,14 @@ class RunFacts:
 Check = Callable[[RunFacts], Iterator[RunCheck]]
 GO_TO_SPLIT = RunFix(label="Go to Split", page="split")
 GO_TO_DATASET = RunFix(label="Go to Dataset", page="dataset")
+
+
+def count_batches(num_images: int, batch_size: int, num_devices: int) -> int:
+    """Return the batches of an epoch on each device."""
+    count = max(2, -(-num_images // num_devices))
+    if count == 2:
+        return 1
+    return max(1, count // batch_size + (count % batch_size > (1 if batch_size > 1 else 0)))
 
 
 def change_settings(label: str, area: str, **values: Any) -> RunFix:

@@ -23,7 +23,7 @@ LOW_RATE = 1e-7
 def check_batches(facts: RunFacts) -> Iterator[RunCheck]:
     """Batch normalisation needs batches of several images, and enough of them."""
     count, size, batches = facts.data.num_train, facts.batch_size, facts.batches_per_epoch
-    if not facts.learns_all or count == 0 or facts.hyperparameters.get("auto_batch_size"):
+    if not facts.learns_all or count == 0 or facts.hyperparameters.get("auto_batch_size") or facts.has_one_class:
         return
     if count == 1:
         yield RunCheck(
@@ -77,17 +77,35 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
             both = {"batch_size": smaller, "max_epochs": epochs}
             fixes.insert(0, change_settings(f"Use batch size {smaller} and {epochs} epochs", "hyperparameters", **both))
     larger = f"The batch size is larger than the {count:,} training images. " if size > count else ""
+    is_enough = total >= 2 * ENOUGH_STEPS
+    advice = _advise(can_shrink=2 <= smaller < size, is_enough=is_enough)
     return RunCheck(
         id="batch_larger_than_data" if larger else "few_batches",
         level="warning",
         field="hyperparameters.batch_size",
-        title="Very few steps",
-        message=f"{larger}With a batch size of {size}, {count:,} training images make "
+        title="Few steps per epoch" if is_enough else "Very few steps",
+        message=f"{larger}With a batch size of {size}, {_images(count)} make "
         f"{_count(facts.batches_per_epoch)} per epoch, {_count(total)} in total. {_judge_steps(total)} about "
-        f"{ENOUGH_STEPS} steps, validation results can look like guessing even while the model learns, and early "
-        f"stopping may end the run. Use a smaller batch size or more epochs.",
+        f"{ENOUGH_STEPS} steps, {_name_effects(facts)}. {advice}",
         fixes=fixes,
     )
+
+
+def _images(count: int) -> str:
+    return f"{count:,} training image{'' if count == 1 else 's'}"
+
+
+def _name_effects(facts: RunFacts) -> str:
+    """Return what happens in the first steps; early stopping is named only where it can end the run."""
+    effect = "validation results can " + ("look like guessing" if facts.data.train_classes else "be poor")
+    effect += " even while the model learns"
+    return f"{effect}, and early stopping may end the run" if facts.can_stop_early else effect
+
+
+def _advise(*, can_shrink: bool, is_enough: bool) -> str:
+    """Return what to change: more epochs help only a run with too few steps in total."""
+    changes = [*(["a smaller batch size"] if can_shrink else []), *([] if is_enough else ["more epochs"])]
+    return f"Use {' or '.join(changes or ['more training images'])}."
 
 
 def _judge_steps(total: int) -> str:

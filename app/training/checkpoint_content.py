@@ -31,10 +31,12 @@ _CHANGES = {
     "classes": "the list of classes",
     "split": "the split",
     "architecture": "the architecture",
-    "batches_per_epoch": "the number of batches in an epoch",
+    "batches_per_epoch": "the number of batches in an epoch, which follows from the batch size",
     "processes": "the number of devices",
     "pixels": "how the pixels of the images are read",
 }
+_SETTINGS = {"split", "architecture", "batches_per_epoch", "processes"}
+"""Those that follow from settings of the experiment, so that they can be set back."""
 _LEGACY_PIXELS = LEGACY.model_dump(mode="json")
 
 
@@ -59,7 +61,8 @@ def check_identity(saved: Mapping[str, Any], present: Mapping[str, Any]) -> None
         details = "; ".join(
             f"{_CHANGES[name]} ({_name_change(name, saved.get(name), present[name])})" for name in changed
         )
-        msg = f"This run cannot be resumed, because something changed since its checkpoint: {details}. Restart it."
+        advice = "Set it back to resume, or restart the experiment." if set(changed) <= _SETTINGS else "Restart it."
+        msg = f"This run cannot be resumed, because something changed since its checkpoint: {details}. {advice}"
         raise JobFailure(msg, "ResumeRefused")
 
 

@@ -46,7 +46,9 @@ class RunReporter:
     ) -> None:
         # A cancelled run has no message, and its status says what happened.
         if error is not None and not isinstance(error, JobCancelled):
-            self.write(f"Ended by {type(error).__name__}: {error}")
+            # Only what was not foreseen needs the name that a programmer looks for.
+            what = str(error) if isinstance(error, JobFailure) else f"{type(error).__name__}: {error}"
+            self.write(f"The run failed. {what}")
 
     @property
     def log_path(self) -> Path:

@@ -13,6 +13,7 @@ import torch
 from app.datasets.augmenting.chain import BatchAugmentation
 from app.datasets.pacing import Pace
 from app.models.weights import watch_downloads
+from app.plurals import count
 from app.schemas.arithmetic import PRECISION_WORDS, Arithmetic
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, raise_if_cancelled
@@ -192,6 +193,11 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
         wanted = int(inputs.hyperparameters["warmup_epochs"]) * plan.steps_per_epoch
         used = plan_warmup_steps(inputs.hyperparameters, plan.steps_per_epoch)
         if used < wanted:
-            log(f"Warm-up takes {used} steps, half of the run, instead of {wanted}.")
+            log(describe_warmup(used, wanted))
     if live.state.images_total:
         log(f"Resumed in epoch {live.state.epoch} after {live.state.batch} of {live.data.batches_per_epoch} batches.")
+
+
+def describe_warmup(used: int, wanted: int) -> str:
+    """Return the line of the log for a warm-up that is shortened, because it takes half of a run at most."""
+    return f"Warm-up is shortened from {count(wanted, 'step')} to {used:,}: it takes half of the run at most."

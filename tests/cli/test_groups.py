@@ -239,7 +239,7 @@ def test_a_failed_training_ends_with_code_1_and_its_reason(studio: CommandRunner
     studio.server.on(f"GET {EXPERIMENT}", experiment(status="failed", error=error))
     outcome = studio("train", "start", PID, EID)
     assert outcome.code == 1
-    assert "OutOfMemory: The memory was full." in outcome.err
+    assert "Failed: The memory was full." in outcome.err
 
 
 def test_ctrl_c_leaves_the_run_alone_and_says_how_to_stop_it(

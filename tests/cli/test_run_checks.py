@@ -37,8 +37,14 @@ FIXES: list[tuple[dict[str, Any], str]] = [
         f"train change {PID} {EID} --set hyperparameters.checkpoint_metric=auto --split 'mein Split'",
     ),
     ({"weights_for": "resnet18"}, "weights add FILE"),
-    ({"page": "split"}, f"split create {PID} NAME --ratios 0.7,0.15,0.15"),
-    ({"page": "dataset"}, f"dataset import {PID} SOURCE"),
+]
+PAGES = [
+    (
+        "split",
+        f"  Create another split: ai-studio split create {PID} NAME --ratios 0.7,0.15,0.15\n"
+        f"  Then choose it: ai-studio train change {PID} {EID} --split NAME\n",
+    ),
+    ("dataset", f"  Import images: ai-studio dataset import {PID} SOURCE\n"),
 ]
 
 
@@ -53,6 +59,27 @@ def test_a_problem_is_printed_with_the_command_that_fixes_it(
     assert "Warning: Too few batches. An epoch has 2 batches. Use smaller ones." in outcome.out
     assert f"  Fix it: ai-studio {command}\n" in outcome.out
     assert outcome.out.endswith("This experiment can be trained.\n")
+
+
+@pytest.mark.parametrize(("page", "lines"), PAGES)
+def test_a_fix_on_a_page_is_printed_as_the_commands_that_do_it(studio: CommandRunner, page: str, lines: str) -> None:
+    checks = [make_check("warning", {"label": "Go to a page", "page": page})]
+    studio.server.on(f"GET {EXPERIMENT}/checks", {"checks": checks, "can_train": True})
+    out = studio("train", "check", PID, EID).out
+    assert lines in out
+    assert "Go to" not in out
+
+
+def test_an_experiment_whose_status_or_weights_stop_it_cannot_be_trained(studio: CommandRunner) -> None:
+    refusal = "This experiment is completed. To train more, train more epochs as a new experiment."
+    completed = {"checks": [make_check()], "can_train": False, "refusal": refusal}
+    unreachable = {"checks": [make_check()], "can_train": False}
+    studio.server.on(f"GET {EXPERIMENT}/checks", completed, unreachable)
+    outcome = studio("train", "check", PID, EID)
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (1, refusal)
+    outcome = studio("train", "check", PID, EID)
+    last = "This experiment cannot be trained until its pretrained weights are on this machine."
+    assert (outcome.code, outcome.out.splitlines()[-1]) == (1, last)
 
 
 def test_the_command_of_a_fix_makes_the_change_that_its_button_makes(studio: CommandRunner) -> None:
@@ -73,7 +100,7 @@ def test_errors_end_with_code_1_and_no_problems_are_said_so(studio: CommandRunne
     assert (outcome.code, "cannot be trained until the errors are fixed" in outcome.out) == (1, True)
     assert studio("train", "check", PID, EID).out == "No problems were found.\n"
     document = studio("train", "check", PID, EID, "--json").document
-    assert document == {"checks": [], "can_train": True, "is_pending": False}
+    assert document == {"checks": [], "can_train": True, "is_pending": False, "refusal": ""}
 
 
 def test_an_experiment_whose_split_is_gone_gets_another_one(studio: CommandRunner) -> None:
@@ -176,5 +203,5 @@ def test_a_failed_run_can_be_continued_where_there_is_a_checkpoint(
     studio.server.on(f"GET {EXPERIMENT}", experiment(status="failed", error=error, checkpoints=checkpoints))
     outcome = studio("train", "status", PID, EID)
     assert place in outcome.out
-    assert "DiskFull: The disk is full." in outcome.err
+    assert "Failed: The disk is full." in outcome.err
     assert ("ai-studio train resume" in outcome.err) == bool(checkpoints)

@@ -34,7 +34,7 @@ def make_forecast(**changes: Any) -> Forecast:
 
 def test_a_measured_forecast_is_a_sentence() -> None:
     text = describe_forecast(make_forecast())
-    assert text == "About 12 min, based on a run of 2026-01-02 with the same settings."
+    assert text == "About 12 min, based on a run of 2026-01-02 with settings that give the same speed."
 
 
 def test_an_estimate_says_so_and_early_stopping_is_named() -> None:

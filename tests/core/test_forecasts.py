@@ -64,7 +64,10 @@ def test_a_probe_measures_and_then_the_forecast_is_ready(studio: Studio, importe
     assert (parts.startup_s, parts.training_s, parts.validation_s, parts.overhead_s) == (5.0, 24.0, 1.0, 1.0)
     assert parts.caching_s == pytest.approx(1.536)
     assert forecast.duration_s == pytest.approx(32.536)
-    assert "Early stopping" in view.message
+    assert "Early stopping" not in view.message  # it waits for more epochs than the run has
+    changes = ExperimentUpdate(hyperparameters={"max_epochs": 20, "early_stopping_patience": 19})
+    studio.experiments.update_experiment(imported_id, record.id, changes)
+    assert "Early stopping" in studio.forecasts.get_forecast(imported_id, record.id).message
 
 
 def test_a_probe_leaves_the_experiment_and_the_log_alone(studio: Studio, imported_id: str) -> None:

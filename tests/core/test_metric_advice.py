@@ -92,6 +92,37 @@ def test_a_class_without_validation_images_is_named(studio: Studio, imported_id:
     studio.scheduler.wait(started.job_id or "", WAIT_S)
 
 
+@pytest.mark.parametrize(
+    ("kept", "advice"),
+    [
+        (1, "'red' has a single image, which no split can use for both training and validation: add images of it, or"),
+        (2, "Use a split with validation images of every class."),
+    ],
+)
+def test_a_class_of_one_image_needs_more_images_and_not_another_split(
+    studio: Studio, imported_id: str, kept: int, advice: str
+) -> None:
+    record = create_experiment(studio, imported_id)
+
+    def change(table: DatasetTable) -> DatasetTable:
+        red = [image for image in table.images if image.filename.startswith("red")][:kept]
+        assert len(red) == kept
+        others = [image for image in table.images if not image.filename.startswith("red")]
+        return msgspec.structs.replace(
+            table, images=[*others, *(msgspec.structs.replace(image, split=["train"]) for image in red)]
+        )
+
+    studio._stores.datasets.change_table(imported_id, change)
+    found = advice_of(studio, imported_id, record)
+    assert advice in found.unvalidated
+    (check,) = (
+        item
+        for item in studio.experiments.check_experiment(imported_id, record.id).checks
+        if item.id == "class_without_validation_images"
+    )
+    assert [fix.page for fix in check.fixes] == ["dataset" if kept == 1 else "split"]
+
+
 def test_the_recall_of_a_class_needs_a_class_that_is_there(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     with pytest.raises(ValidationFailedError):

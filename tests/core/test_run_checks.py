@@ -51,6 +51,31 @@ def test_changes_are_checked_without_being_saved(studio: Studio, imported_id: st
     assert [(item.id, item.field) for item in refused.checks] == [("invalid_setting", "hyperparameters.learning_rate")]
 
 
+@pytest.mark.parametrize(
+    ("status", "refusal"),
+    [
+        ("created", ""),
+        ("cancelled", ""),
+        ("completed", "This experiment is completed. To train more"),
+        ("paused", "This experiment is paused. To continue, resume it."),
+        ("training", "A run is already queued or running."),
+    ],
+)
+def test_checks_say_when_the_status_does_not_allow_training(
+    studio: Studio, imported_id: str, status: str, refusal: str
+) -> None:
+    record = create_experiment(studio, imported_id)
+    studio._stores.experiments.update(
+        imported_id, record.id, lambda current: current.model_copy(update={"status": status})
+    )
+    found = studio.experiments.check_experiment(imported_id, record.id)
+    assert found.refusal.startswith(refusal)
+    assert found.can_train is not bool(refusal)
+    studio._stores.experiments.update(
+        imported_id, record.id, lambda current: current.model_copy(update={"status": "created"})
+    )
+
+
 def test_starting_anyway_answers_the_same_warnings(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     messages = [item.message for item in check(studio, imported_id, record).values() if item.level == "warning"]

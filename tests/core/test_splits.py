@@ -10,7 +10,7 @@ from app.core.exceptions import ConflictError, SplitNotFoundError, TrainingInPro
 from app.core.studio import Studio
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.splits import SplitCreate, SplitPreviewRequest, SplitRatios
-from tests.core.conftest import WAIT_S, create_experiment
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 RATIOS = SplitRatios(train=0.5, val=0.25, test=0.25)
 
@@ -129,3 +129,19 @@ def test_leaks_that_another_version_stored_are_counted_again(studio: Studio, imp
     leaks = {"identical": {"groups": 99}, "near": {"groups": 3}}
     change_contents(studio, imported_id, SplitRecord("main", seed=42, leaks=leaks))
     assert studio.splits.get_split(imported_id, "main").leaks.identical.groups <= 10
+
+
+def test_deletion_says_how_its_experiments_can_be_trained_and_tells_them_apart(
+    studio: Studio, imported_id: str
+) -> None:
+    records = [create_experiment(studio, imported_id, "same") for _ in range(2)]
+    completed = train_to_end(studio, imported_id, create_experiment(studio, imported_id, "done"))
+    warnings = studio.splits.delete_split(imported_id, "main").warnings
+    assert len(set(warnings)) == 3
+    for record in records:
+        shown = f"same ({record.id.rpartition('-')[2]})"
+        said = f"The experiment {shown!r} used this split. To train it, choose another split in its settings."
+        assert said in warnings
+    assert completed.status == "completed"
+    [kept] = [text for text in warnings if "'done'" in text]
+    assert "Its model is kept." in kept

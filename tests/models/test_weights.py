@@ -7,6 +7,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 import torch
 import torchvision
@@ -130,6 +131,27 @@ def test_without_a_network_the_message_names_file_folder_and_choice(
     for part in ("resnet18-f37072fd.pth", str(tmp_path), "http://127.0.0.1:9/", "pretrained=false"):
         assert part in str(caught.value)
     assert caught.value.kind == "WeightsUnavailable"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (httpx.ConnectError("[Errno -2] Name or service not known"), "weights.test cannot be reached"),
+        (httpx.ConnectTimeout("timed out"), "weights.test did not answer in time"),
+        (httpx.ReadError("[Errno 104] Connection reset by peer"), "the connection to weights.test was lost"),
+        (httpx.UnsupportedProtocol("No scheme."), "No scheme."),
+    ],
+)
+def test_a_failed_download_is_explained_without_numbers_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: httpx.HTTPError, said: str
+) -> None:
+    def fail(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr(weights, "_receive", fail)
+    with pytest.raises(WeightsUnavailable) as refused:
+        ensure_file(WeightsFile("a-12345678.pth", "https://weights.test/a-12345678.pth", "12345678"), tmp_path)
+    assert f"The download failed: {said.rstrip('.')}." in str(refused.value)
 
 
 def test_a_wrong_mirror_address_is_no_programming_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -163,6 +163,8 @@ def test_missing_weights_offer_scratch_and_the_file_and_say_whether_they_can_be_
     assert [fix.label for fix in unreachable.fixes] == ["Train from scratch", "Add the weights file"]
     assert frozen.fixes[0].change == {"model": {"pretrained": False, "freeze_backbone": False}}
     assert all(FILE in check.message for check in (unknown, unreachable, reachable, frozen))
+    would_fail = [facts.cannot_get_weights for facts in PROBLEMS["weights_missing"]]
+    assert would_fail == [False, True, False, False]
 
 
 def test_a_value_that_no_float_holds_stops_the_run_and_is_named() -> None:
@@ -170,6 +172,45 @@ def test_a_value_that_no_float_holds_stops_the_run_and_is_named() -> None:
     assert (first.level, second.level) == ("error", "error")
     assert "a.png has the value 1e+39." in first.message
     assert "a.png has the value -1e+39, and 1 more value like it." in second.message
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "is_named"), [(10, 4, False), (0, 4, False), (3, 4, True), (4, 4, False)]
+)
+def test_early_stopping_is_named_only_where_it_can_act(patience: int, epochs: int, is_named: bool) -> None:
+    facts = facts_of(40, early_stopping_patience=patience, max_epochs=epochs, warmup_epochs=0)
+    assert ("early stopping may end the run" in find(facts, "few_batches").message) is is_named
+    assert ("patience_longer_than_run" in ids_of(facts)) is (patience >= epochs)
+
+
+@pytest.mark.parametrize(
+    ("facts", "title", "advice"),
+    [
+        (facts_of(10, max_epochs=200), "Few steps per epoch", "Use a smaller batch size."),
+        (facts_of(10, max_epochs=4), "Very few steps", "Use a smaller batch size or more epochs."),
+        (facts_of(3, max_epochs=4), "Very few steps", "Use more epochs."),
+        (facts_of(3, max_epochs=900), "Few steps per epoch", "Use more training images."),
+    ],
+)
+def test_few_steps_are_called_what_they_are_with_what_helps(facts: RunFacts, title: str, advice: str) -> None:
+    (check,) = (item for item in list_run_checks(facts) if item.id in {"few_batches", "batch_larger_than_data"})
+    assert check.title == title
+    assert check.message.endswith(advice)
+
+
+@pytest.mark.parametrize("count", [4, 40, 400])
+def test_one_class_is_told_alone(count: int) -> None:
+    data = RunData({"train": count, "val": 2}, {key: Counter(cat=count) for key in ("train", "val")})
+    assert set(ids_of(facts_of(data=data, model=SCRATCH, batch_size=32))) <= {"one_class", "last_batch_of_one"}
+
+
+@pytest.mark.parametrize("count", [4, 40, 400])
+def test_chance_is_named_only_where_there_are_classes(count: int) -> None:
+    data = RunData({"train": count, "val": 2}, num_values=1)
+    said = " ".join(check.message for check in list_run_checks(facts_of(data=data, model=SCRATCH)))
+    assert "Expect poor results for many epochs" in said
+    assert "chance" not in said
+    assert "guessing" not in said
 
 
 def test_errors_come_first() -> None:

@@ -74,7 +74,7 @@ def test_the_trouble_of_one_process_ends_the_run_with_its_reason(
     assert (outcome.status, outcome.error.type) == ("failed", kind)
     assert outcome.error.message.startswith(words)
     if trouble == "lose the loss":  # the first process learned it, rather than that the other was gone
-        assert f"Ended by JobFailure: {words}" in (workplace.root / "run/logs/training.log").read_text()
+        assert f"The run failed. {words}" in (workplace.root / "run/logs/training.log").read_text()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from app.models.weights import WeightsUnavailable
 from app.schemas.events import (
     BestModelUpdated,
     Event,
@@ -61,17 +62,20 @@ def test_another_failure_of_the_disk_is_not_hidden(context: FailingContext) -> N
 
 
 @pytest.mark.parametrize(
-    ("error", "is_written"),
-    [(JobCancelled(), False), (JobFailure("The disk is full.", "DiskFull"), True), (ValueError("3"), True)],
+    ("error", "last"),
+    [
+        (JobCancelled(), "Started"),
+        (JobFailure("The disk is full.", "DiskFull"), "The run failed. The disk is full."),
+        (WeightsUnavailable("No weights."), "The run failed. No weights."),
+        (ValueError("3"), "The run failed. ValueError: 3"),
+    ],
 )
 def test_log_ends_with_the_error_unless_the_run_was_cancelled(
-    workplace: Workplace, error: Exception, is_written: bool
+    workplace: Workplace, error: Exception, last: str
 ) -> None:
     context = FakeContext(workplace.root, workplace.payload())
     reporter = RunReporter(context, RUN)
     with reporter:
         reporter.write("Started")
     reporter.__exit__(type(error), error, None)
-    text = reporter.log_path.read_text()
-    assert "Started" in text
-    assert ("Ended by" in text) is is_written
+    assert reporter.log_path.read_text().splitlines()[-1].endswith(f"Z {last}")

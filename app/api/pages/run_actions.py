@@ -64,9 +64,12 @@ _OF_STATE: dict[RunState, tuple[RunAction, ...]] = {
     "interrupted": ("resume", "keep", "fork", "restart"),
     "cancelled": ("resume", "keep", "fork", "restart"),
 }
-_RESTART_LOSES = (
+RESTART_LOSES = (
     "The trained model and its evaluation are discarded; the checkpoints of this run can no longer be resumed, "
     "evaluated or exported. The run stays in the list of runs, with its log."
+)
+_RESTART_WITHOUT_MODEL = (
+    "Returns the experiment to its state before training, so that you can train again from scratch. The log is kept."
 )
 _CANCEL_LOSES = (
     "The run stops and the experiment does not count as completed. You can resume from the last saved checkpoint, "
@@ -116,12 +119,16 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
             "Remove from queue",
             f"The run will not start. You can queue it again with {_name_start(results)}.",
         )
+    if action == "restart" and not _has_model(results):
+        help_text = _RESTART_WITHOUT_MODEL
     later_help = later_confirm = ""
     if action == "cancel" and _is_before_first_epoch(results):
         later_help, later_confirm = help_text, _CANCEL_LOSES
         help_text = f"Stops now. {_say_early_end(results)}"
     if action == "more":
         label = f"Train {results.more_epochs} more epoch{'' if results.more_epochs == 1 else 's'}"
+        if last := results.checkpoints.get("last"):
+            help_text = help_text.replace("the last checkpoint", f"the last checkpoint ({last.moment})")
     return ActionView(
         id=action,
         label=label,
@@ -140,9 +147,23 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
     )
 
 
+def ask_before_restart() -> dict[str, str | bool]:
+    """Return the question before training from scratch where a run has left a model."""
+    return {
+        "hx-confirm": RESTART_LOSES,
+        "data-confirm-title": "Restart training?",
+        "data-confirm-action": "Restart training",
+    }
+
+
 def _name_start(results: TrainingResults) -> str:
     """Return the button that queues the run again after it left the queue; only a resumed run has a checkpoint then."""
     return "Resume" if "last" in results.checkpoints else "Train"
+
+
+def _has_model(results: TrainingResults) -> bool:
+    """Return whether a restart discards anything: a checkpoint, or the evaluation of a completed experiment."""
+    return bool(results.checkpoints) or results.experiment.status == "completed"
 
 
 def _is_before_first_epoch(results: TrainingResults) -> bool:
@@ -175,12 +196,8 @@ def _request(results: TrainingResults, action: RunAction) -> dict[str, str | boo
         attrs["hx-vals"] = json.dumps({"epochs": results.more_epochs})
         attrs["data-success-toast"] = "Created an experiment that trains more epochs"
         attrs["data-success-go"] = f"/projects/{results.project_id}/training?experiment={{experiment_id}}"
-    if action == "restart":
-        attrs |= {
-            "hx-confirm": _RESTART_LOSES,
-            "data-confirm-title": "Restart training?",
-            "data-confirm-action": "Restart training",
-        }
+    if action == "restart" and _has_model(results):
+        attrs |= ask_before_restart()
     if action == "cancel":
         is_waiting = experiment.status == "pending"
         loses = _CANCEL_LOSES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.api.pages.run_words import PHASES, seconds_between, show_duration, show_rate, show_size
+from app.api.pages.run_words import PHASES, show_duration, show_rate, show_size
+from app.schemas.common import seconds_between, utc_now
 from app.schemas.events import ResourceStats, TrainProgress
 from app.schemas.training_results import Blocker, TrainingResults
 
@@ -58,7 +59,7 @@ def describe_live(results: TrainingResults) -> LiveView:
     """Return how far the run is."""
     run, figures = results.run, results.figures
     progress = figures.progress or _progress_so_far(results)
-    elapsed_s = seconds_between(run.started_at if run else None, None) or 0.0
+    elapsed_s = run.earlier_s + seconds_between(run.started_at, utc_now()) if run else 0.0
     beside = figures.beside
     steps = max(progress.steps, 1)
     forecast_s = run.forecast_s if run else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 
 from app import durations
 from app.api.pages.evaluation_figures import format_number
@@ -15,6 +14,8 @@ from app.schemas.tasks import MetricSpec
 PHASES = {"init": "Preparing", "fit": "Training", "eval": "Validating", "finalize": "Finishing"}
 # Of a paused run, and of one that is queued again after a pause, epochs are to come.
 UNFINISHED: frozenset[ExperimentStatus] = ACTIVE_EXPERIMENT_STATUSES | {"paused"}
+SHORT_S = 0.5
+"""A quotient of a shorter forecast would say nothing."""
 _LOSSES = {"train_loss": "Training loss", "val_loss": "Validation loss"}
 _ADVICE = {
     "OutOfMemory": "Resume: the run then computes each batch in smaller parts, with as many images per update. "
@@ -27,6 +28,7 @@ _ADVICE = {
     "again.",
     "ImageReadError": "Repair or remove the images named in the log, then import the dataset again.",
     "WeightsUnavailable": "Use the buttons above the settings to train from scratch or to add the weights file.",
+    "ResumeRefused": "Set back what was changed and resume the run, or restart to train again from scratch.",
     "Silent": "Try again. If it fails again, look at the end of the log.",
     "Crash": "Try again. If it fails again, choose precision 32 and turn compilation off.",
 }
@@ -112,17 +114,9 @@ def show_time(iso: str | None) -> str:
     return parse_time(iso).strftime("%Y-%m-%d %H:%M UTC") if iso else ""
 
 
-def seconds_between(start: str | None, end: str | None) -> float | None:
-    """Return how long something took, or has taken until now when it has no end yet."""
-    if start is None:
-        return None
-    last = parse_time(end) if end else datetime.now(timezone.utc)
-    return max(0.0, (last - parse_time(start)).total_seconds())
-
-
 def compare_with_forecast(took_s: float, forecast_s: float) -> str:
     """Compare the duration of a run with its forecast, in a sentence."""
-    if forecast_s < 0.5:  # a quotient of it would say nothing
+    if forecast_s < SHORT_S:
         return "Less than a second."
     ratio = took_s / forecast_s
     text = f"{show_duration(forecast_s)}"
@@ -144,7 +138,8 @@ def explain_end(
     error = record.error
     if record.status == "cancelled":
         if run is not None and run.started_at is None:
-            return "Removed from the queue before it started.", "Choose Train to queue it again."
+            start = "Resume" if can_resume else "Train"
+            return "Removed from the queue before it started.", f"Choose {start} to queue it again."
         return "Cancelled.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
     if error is None and record.status == "paused":
         return "Paused. The state is saved and the device is free.", ""

@@ -228,7 +228,7 @@ def _explain_shares(ratios: SplitRatios, stats: SplitCounts) -> str:
     pairs = ((stats.train, ratios.train), (stats.val, ratios.val), (stats.test, ratios.test))
     if not num or all(abs(part / num - share) <= 0.01 for part, share in pairs):
         return ""
-    return " The actual shares differ, because images of each class cannot be divided."
+    return " The actual shares differ, because a class with few images can only be divided roughly."
 
 
 def _delete_reason(users: Sequence[SplitUser]) -> str:

@@ -17,9 +17,9 @@ from app.api.pages.run_charts import RunCharts, draw_charts
 from app.api.pages.run_progress import LiveView, QueueRow, describe_live, describe_queue, describe_wait
 from app.api.pages.run_record_view import RunRecordView, describe_record
 from app.api.pages.run_words import (
+    SHORT_S,
     compare_with_forecast,
     explain_end,
-    seconds_between,
     show_duration,
     show_metrics,
     show_size,
@@ -27,7 +27,9 @@ from app.api.pages.run_words import (
     titles_of,
 )
 from app.api.templating import Fragment, render_fragment
+from app.plurals import count
 from app.schemas import common
+from app.schemas.common import seconds_between
 from app.schemas.experiments import LogChunk, RunRecord
 from app.schemas.names import add_suffix
 from app.schemas.training_results import TrainingResults
@@ -230,15 +232,39 @@ def _list_facts(results: TrainingResults) -> tuple[tuple[str, str], ...]:
     facts: list[tuple[str, str]] = []
     if run is None or experiment.status in {"pending", "training"} or not results.epochs:
         return tuple(facts)
-    facts.append(("Epochs trained", str(len(results.epochs))))
+    facts.append(("Epochs trained", _describe_epochs(results)))
     if experiment.best_epoch is not None:
         facts.append(("Best epoch", str(experiment.best_epoch)))
-    took_s = seconds_between(run.started_at, run.completed_at)
+    took_s = _find_duration(run)
     if took_s is not None:
-        facts.append(("Duration since resuming" if run.resumed_count else "Duration", show_duration(took_s)))
+        is_part = bool(run.resumed_count) and run.first_started_at is None  # of an earlier version
+        facts.append(("Duration since resuming" if is_part else "Duration", show_duration(took_s)))
         if run.forecast_s is not None and experiment.status == "completed" and not run.resumed_count:
-            facts.append(("Forecast", compare_with_forecast(took_s, run.forecast_s)))
+            facts.append(("Forecast", _compare_with_forecast(results, took_s, run.forecast_s)))
     return tuple(facts)
+
+
+def _describe_epochs(results: TrainingResults) -> str:
+    """Return how many epochs were trained, and how many of them the last checkpoint lacks."""
+    done, last = len(results.epochs), results.checkpoints.get("last")
+    if results.experiment.status == "completed" or last is None or last.epoch >= done:
+        return str(done)
+    return f"{done}, of which {last.epoch} {'is' if last.epoch == 1 else 'are'} saved in the last checkpoint"
+
+
+def _compare_with_forecast(results: TrainingResults, took_s: float, forecast_s: float) -> str:
+    """Compare with the forecast; a run that ended early took less because it had fewer epochs, not by its speed."""
+    planned, done = int(results.experiment.hyperparameters.get("max_epochs", 0)), len(results.epochs)
+    if done < planned and forecast_s >= SHORT_S:
+        return f"{show_duration(forecast_s)} for {planned:,} epochs. The run ended after {count(done, 'epoch')}."
+    return compare_with_forecast(took_s, forecast_s)
+
+
+def _find_duration(run: RunRecord) -> float | None:
+    """Return how long a run was trained, without the time between its parts; None where no end is recorded."""
+    if run.completed_at is None or (run.started_at is None and not run.earlier_s):
+        return None
+    return run.earlier_s + seconds_between(run.started_at, run.completed_at)
 
 
 def _title_skipped(run: RunRecord | None) -> str:
@@ -257,16 +283,31 @@ def _advise_skipped(run: RunRecord | None) -> str:
 
 def _fork_form(results: TrainingResults) -> ForkForm:
     experiment = results.experiment
-    names = {"best": "Best", "last": "Last"}
     values = experiment.hyperparameters
     fields = fields_from_schema(results.hyperparameter_schema, values, "changes.hyperparameters")
     chosen = {f"changes.hyperparameters.{name}" for name in FORK_FIELDS}
     return ForkForm(
         url=f"/api/training/{results.project_id}/experiments/{experiment.id}/fork",
         name=add_suffix(experiment.name, " fork"),
-        checkpoints=tuple(Option(name, f"{names[name]}, {info.moment}") for name, info in results.checkpoints.items()),
+        checkpoints=_offer_checkpoints(results),
         fields=tuple(dataclasses.replace(item, default=item.value) for item in fields if item.name in chosen),
     )
+
+
+def _offer_checkpoints(results: TrainingResults) -> tuple[Option, ...]:
+    """Return what a fork can start from.
+
+    The epoch of a checkpoint counts those that were finished, so the last one can be later than the best one of the
+    same epoch; at the end of a run both hold the same weights and are one choice.
+    """
+    found = results.checkpoints
+    best, last = found.get("best"), found.get("last")
+    texts = {name: f"{name.capitalize()}, {info.moment}" for name, info in found.items()}
+    if best and last and best.moment == last.moment:
+        if last.epoch >= int(results.experiment.hyperparameters.get("max_epochs", 0)):
+            return (Option("best", f"Best and last, {best.moment}"),)
+        texts["last"] = f"Last, {last.moment} or within epoch {last.epoch + 1}"
+    return tuple(Option(name, text) for name, text in texts.items())
 
 
 def _describe_runs(results: TrainingResults, titles: dict[str, str]) -> list[RunRow]:
@@ -275,14 +316,14 @@ def _describe_runs(results: TrainingResults, titles: dict[str, str]) -> list[Run
     rows = []
     for place, run in enumerate(results.runs):
         best = ", ".join(f"{name} {value}" for name, value in show_metrics(run.best_metric, titles))
-        took_s = seconds_between(run.started_at, run.completed_at) if run.completed_at else None
+        took_s = _find_duration(run)
         rows.append(
             RunRow(
                 id=run.id,
                 number=len(results.runs) - place,
                 status=run.status,
                 is_current=run.id == experiment.current_run_id,
-                started=show_time(run.started_at or run.created_at),
+                started=show_time(run.first_started_at or run.started_at or run.created_at),
                 took="" if took_s is None else show_duration(took_s),
                 best=best,
                 log_url=address + run.id,

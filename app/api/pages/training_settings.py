@@ -8,6 +8,7 @@ from typing import Any
 
 from app.api.pages.augmentation_fields import count_changed_chains
 from app.api.pages.forms import FormField, Option, title_of
+from app.api.pages.run_actions import ask_before_restart
 from app.api.pages.run_checks import ChecksView, describe_checks
 from app.api.pages.run_words import titles_of
 from app.api.pages.settings_fields import Section, SettingsField, make_sections, plain, read_fields
@@ -66,6 +67,7 @@ class SettingsForm:
     settings_url: str
     lock_reason: str
     train_refusal: str
+    train_attrs: dict[str, str | bool]
     metric_note: str
     checks: ChecksView
     more_epochs: int
@@ -117,6 +119,7 @@ def describe_settings(project_id: str, view: SettingsView) -> SettingsForm:
         settings_url=f"/projects/{project_id}/training/training-settings?experiment={record.id}",
         lock_reason=view.lock_reason,
         train_refusal=view.train_refusal,
+        train_attrs=ask_before_restart() if record.checkpoints and not view.train_refusal else {},
         metric_note=_describe_metric(view),
         checks=describe_checks(project_id, record.id, view.checks),
         more_epochs=view.more_epochs,

@@ -74,8 +74,8 @@ def recode(data: bytes) -> tuple[bytes, str]:
     A document of which most words are UTF-8 is returned as it is: the others are damaged.
     """
     data = to_utf8(data)
-    first = _HIGH_BYTE.search(data)
-    if first is None or _begins_as_utf8(data):
+    first = None if data.isascii() or _begins_as_utf8(data) else _HIGH_BYTE.search(data)
+    if first is None:
         return data, ""
     start = max(0, first.start() - _BLOCK_BYTES // 2)
     words = _list_words(data[start : start + _BLOCK_BYTES])

@@ -199,8 +199,10 @@
     QUEUE_CHANGED: () => refreshQueue,
     JOB_STATUS: () => refreshQueue,
     LOG_LINE: () => Studio.runLog.follow,
-    RECORD_CHANGED: () => (findRoot().dataset.status === "created" ? refreshAll : refreshTitle),
+    RECORD_CHANGED: () => (SETTABLE.includes(findRoot().dataset.status) ? refreshAll : refreshTitle),
   };
+  /* Where settings can be changed, they decide what is shown and whether the run can be resumed. */
+  const SETTABLE = ["created", "paused", "failed", "interrupted", "cancelled"];
   const refreshNotes = () => refresh("#run-notes", "notes-refresh");
   const refreshQueue = () => refresh("#run-queue", "queue-refresh");
   const refreshTitle = () => refresh("#run-title", "title-refresh");

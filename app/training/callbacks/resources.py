@@ -76,6 +76,28 @@ def read_peak_ram_mb() -> float:
     return float(peak) / BYTES_PER_MB if sys.platform == "darwin" else float(peak) / 1024
 
 
+class StepRate:
+    """Steps per second from readings of a counter that stands still between epochs, while a run validates and saves.
+
+    Such a pause is not the speed of the steps, so the last speed counts until it has lasted for `PATIENCE_S`.
+    """
+
+    PATIENCE_S = 30.0
+
+    def __init__(self, steps: int, now_s: float) -> None:
+        self._steps, self._since_s = steps, now_s
+        self._rate = 0.0
+
+    def read(self, steps: int, now_s: float) -> float:
+        """Return the speed at this moment."""
+        if steps == self._steps:
+            is_long = now_s - self._since_s > self.PATIENCE_S
+            return 0.0 if is_long else self._rate
+        rate = (steps - self._steps) / max(now_s - self._since_s, 1e-6)
+        self._steps, self._since_s, self._rate = steps, now_s, rate
+        return rate
+
+
 class ResourceMonitor:
     """Reports as long as the block lasts, and once at its end."""
 
@@ -100,15 +122,13 @@ class ResourceMonitor:
 
     def _watch(self, clock: Callable[[], float] = time.monotonic) -> None:
         probe = ProcessProbe()
-        steps, since_s = self._live.state.optimizer_steps, clock()
+        speed = StepRate(self._live.state.optimizer_steps, clock())
         is_over = False
         while not is_over:
             is_over = self._ended.wait(self._interval_s)
             cpu_pct, ram_mb = probe.read()
             gpu_pct, vram_mb = self._gpus.read()
-            now_s, done = clock(), self._live.state.optimizer_steps
-            rate = (done - steps) / max(now_s - since_s, 1e-6)
-            steps, since_s = done, now_s
+            rate = speed.read(self._live.state.optimizer_steps, clock())
             self._live.reporter.report(
                 ResourceStats(
                     run_id=self._live.reporter.run_id,

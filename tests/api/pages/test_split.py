@@ -85,7 +85,7 @@ def test_card_says_where_it_comes_from_and_names_are_text() -> None:
     html = render(split(is_imported=True), split("mine", ratios=SplitRatios(), seed=3, warnings=["Few images."]))
     assert "Imported with the dataset" in html
     assert "Random split: 70 / 15 / 15 %, seed 3." in html
-    assert "The actual shares differ, because images of each class cannot be divided." in html
+    assert "The actual shares differ, because a class with few images can only be divided roughly." in html
     exact = split(ratios=SplitRatios(train=0.7, val=0.2, test=0.1), seed=3)
     assert "The actual shares differ" not in render(exact)
     assert "Few images." in html

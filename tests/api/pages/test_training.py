@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import time
 from typing import Any
 
 import httpx
@@ -101,9 +102,12 @@ def test_many_experiments_can_be_searched_and_stay_small(
 
 def test_list_says_how_long_a_run_still_takes(client: httpx.Client, server: LiveServer, project: str) -> None:
     studio = server.studio
-    record = create_experiment(studio, project, "endless", seed=14)
+    record = create_experiment(studio, project, "waiting", seed=17)  # reports nothing more after its second epoch
     run = studio.training.start_training(project, record.id)
-    wait_for_epochs(studio, project, record.id, 1)
+    deadline = time.monotonic() + 30
+    while studio.experiments.get_experiment(project, record.id).best_metric.get("val_accuracy", 0.0) < 0.6:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     said = TrainProgress(run_id=run.run_id, epoch=1, epochs=2, step=1, steps=9, eta_s=7300.0, phase="fit")
     best = BestModelUpdated(run_id=run.run_id, model_id="best", metric={"val_accuracy": 0.5})
     for event in (said, best):
@@ -165,6 +169,14 @@ def test_settings_of_a_trained_model_are_fixed_with_a_reason(
     assert f'hx-post="/api/training/{project}/experiments/{record.id}/more"' in text
     assert "Train 2 more epochs</span>" in text
     assert 'id="run-checks"' not in text
+    assert "The model was trained with these settings." in text
+    server.studio.experiments.update_experiment(
+        project, record.id, ExperimentUpdate(hyperparameters={"max_epochs": 5}, model={"dropout": 0.5})
+    )
+    text = read(client, f"/projects/{project}/training/training-settings", experiment=record.id)
+    assert "The model was trained with these settings." not in text
+    changed = "Settings were changed after the model was trained: model.dropout 0.2 then, 0.5 now"
+    assert f"{changed}, hyperparameters.max_epochs 2 then, 5 now." in text
 
 
 @pytest.mark.parametrize("task", sorted(list_specs()))
@@ -208,6 +220,43 @@ def test_editor_has_the_chains_and_the_catalogue(client: httpx.Client, server: L
     assert re.findall(r'data-step="(\w+)"', proposed) == ["Resize", "Normalize"]
     wrong = {"experiment": record.id, "subset": "train", "name": MARKUP}
     assert client.get(f"{path}/augmentation-entries", params=wrong).status_code == 422
+
+
+def test_train_asks_before_it_discards_checkpoints(client: httpx.Client, server: LiveServer, project: str) -> None:
+    studio = server.studio
+    record = create_experiment(studio, project, "cancelled", seed=14)
+    page = f"/projects/{project}/training"
+
+    def read_train() -> str:
+        text = read(client, page, experiment=record.id)
+        [attributes] = re.findall(r'<button[^>]*id="train"[^>]*>', text)
+        return str(attributes)
+
+    assert "hx-confirm" not in read_train()
+    started = studio.training.start_training(project, record.id)
+    wait_for_epochs(studio, project, record.id, 2)
+    studio.training.stop_training(project, record.id, keep=False)
+    studio.scheduler.wait(started.job_id or "", 30)
+    asked = read_train()
+    assert "The trained model and its evaluation are discarded" in asked
+    assert 'data-confirm-title="Restart training?"' in asked
+
+
+def test_paused_run_does_not_promise_that_train_saves(client: httpx.Client, server: LiveServer, project: str) -> None:
+    studio = server.studio
+    record = create_experiment(studio, project, "paused", seed=14)
+    assert "Train saves your changes first" in read(client, f"/projects/{project}/training", experiment=record.id)
+    started = studio.training.start_training(project, record.id)
+    wait_for_epochs(studio, project, record.id, 1)
+    studio.training.pause_training(project, record.id)
+    studio.scheduler.wait(started.job_id or "", 30)
+    text = read(client, f"/projects/{project}/training", experiment=record.id)
+    assert "Train saves your changes first" not in text
+    assert "Some changes are not saved yet. A run uses the saved settings." in text
+    studio.experiments.update_experiment(project, record.id, ExperimentUpdate(hyperparameters={"batch_size": 3}))
+    text = read(client, f"/projects/{project}/training/training-results", experiment=record.id)
+    size = record.hyperparameters["batch_size"]
+    assert f"because its batch size was changed from {size} to 3. Set it back to {size} to resume" in text
 
 
 def test_dialogs_of_a_row(client: httpx.Client, server: LiveServer, project: str) -> None:

@@ -48,7 +48,7 @@ def test_what_is_neither_is_refused_by_name(tmp_path: Path, content: bytes) -> N
     (root / "labels.xlsx").write_bytes(content)
     report = look_at(root / "labels.xlsx")
     assert not report.can_import
-    assert "labels.xlsx" in f"{report.problems[0].file}: {report.problems[0].message}"
+    assert report.problems[0].file == "labels.xlsx"
 
 
 @pytest.mark.parametrize("beside", [{}, {"README.md": b"read me"}, {"train.csv": b"filename,label\n1.png,a\n"}])

@@ -1,0 +1,102 @@
+"""Whether a run can be resumed with the present settings of its experiment, and the settings that it trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from app.core.lookup import Lookup
+from app.core.setting_differences import find_differences
+from app.plurals import name_first
+from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import RunConfigRecord as RunConfig
+from app.tasks.run_facts import count_batches
+
+_FORK = "fork the experiment, which keeps the weights, or restart it"
+_RESTART = "restart the experiment"
+MAX_NAMED = 3
+_SETTINGS = ("model", "hyperparameters", "augmentations", "hardware", "split_name")
+
+
+@dataclass(frozen=True)
+class _Change:
+    """One setting with its value in the run and now, and what trains with the new one."""
+
+    name: str
+    then: Any
+    now: Any
+    advice: str
+
+
+def find_resume_obstacle(lookup: Lookup, project_id: str, record: ExperimentRecord, config: RunConfig | None) -> str:
+    """Return why the checkpoint of a run does not fit the present settings, with the value to set back; empty if not.
+
+    The job compares the rest, such as the images of the split.
+    """
+    if config is None:
+        return ""
+    for change in _list_changes(lookup, project_id, record, config):
+        return (
+            f"This run cannot be resumed, because its {change.name} was changed from {change.then} to {change.now}. "
+            f"Set it back to {change.then} to resume; to train with {change.now}, {change.advice}."
+        )
+    return ""
+
+
+def settings_of_run(record: ExperimentRecord, config: RunConfig | None) -> dict[str, Any]:
+    """Return the settings that a run was trained with, as changes of its experiment; none where none are recorded."""
+    found = {name: config.requested[name] for name in _SETTINGS if config.requested.get(name)} if config else {}
+    try:
+        trained = ExperimentRecord.model_validate({**record.model_dump(), **found})
+    except ValueError:  # a document that was changed by hand, or is of an earlier version
+        return {}
+    return {name: getattr(trained, name) for name in found}
+
+
+def describe_later_changes(record: ExperimentRecord, config: RunConfig | None) -> str:
+    """Return the settings that an experiment got after its run, with both values; empty without any."""
+    trained = record.model_copy(update=settings_of_run(record, config))
+    before, now = (item.model_dump(mode="json", include=set(_SETTINGS)) for item in (trained, record))
+    differing, _ = find_differences([before, now])
+    words = [f"{item.key} {item.values[0]} then, {item.values[1]} now" for item in differing]
+    return name_first(words, MAX_NAMED)
+
+
+def _list_changes(lookup: Lookup, project_id: str, record: ExperimentRecord, config: RunConfig) -> Iterator[_Change]:
+    requested = config.requested
+    model, settings = requested.get("model") or {}, requested.get("hyperparameters") or {}
+    devices = (requested.get("hardware") or {}).get("selected_devices")
+    num_devices = len(record.hardware.selected_devices)
+    num_then = len(devices) if isinstance(devices, list) else num_devices
+    frozen = bool(model.get("freeze_backbone", record.model.freeze_backbone))
+    present = record.hyperparameters
+    compared = (
+        _Change("model", model.get("backbone", record.model.backbone), record.model.backbone, _RESTART),
+        _Change("freezing of the backbone", _on(frozen), _on(record.model.freeze_backbone), _FORK),
+        _Change("optimizer", settings.get("optimizer", present.get("optimizer")), present.get("optimizer"), _FORK),
+        _Change("split", requested.get("split_name") or record.split_name, record.split_name, _FORK),
+        _Change("number of devices", num_then, num_devices, _FORK),
+    )
+    yield from (change for change in compared if change.then != change.now)
+    size, now = settings.get("batch_size"), present.get("batch_size")
+    is_measured = settings.get("auto_batch_size") or present.get("auto_batch_size")
+    if isinstance(size, int) and isinstance(now, int) and size > 0 and size != now and not is_measured:
+        counts = _count_both(lookup, project_id, record, (size, now))
+        if counts is None or counts[0] != counts[1]:
+            yield _Change("batch size", size, now, _FORK)
+
+
+def _on(is_on: bool) -> str:
+    return "on" if is_on else "off"
+
+
+def _count_both(
+    lookup: Lookup, project_id: str, record: ExperimentRecord, sizes: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Return the batches of an epoch with both batch sizes; None where the images are not known."""
+    num_train = lookup.count_subsets(project_id, record.split_name).get("train")
+    if num_train is None:
+        return None
+    num_devices = len(record.hardware.selected_devices)
+    return count_batches(num_train, sizes[0], num_devices), count_batches(num_train, sizes[1], num_devices)
