@@ -80,13 +80,13 @@ def test_all_problems_can_be_saved(client: httpx.Client, project_id: str, source
     html = check_import_html(client, project_id, {"source_path": str(source)})
     link = html.partition('/problems" download')[0].rpartition('"')[2] + "/problems"
     names = rows_of(client.get(link))
-    assert len(names) == NUM_BAD + 2  # the class has one image, and there is no other
+    assert len(names) == NUM_BAD + 1  # there is only one class
     assert "cat/=bad204.png" in names
     report = check_import(client, project_id, {"source_path": str(source)})
-    assert (report["num_problems"], len(report["problems"])) == (NUM_BAD + 2, 200)
+    assert (report["num_problems"], len(report["problems"])) == (NUM_BAD + 1, 200)
     job_id = client.post(f"{url}/local", json={"source_path": str(source)}).json()["data"]["job_id"]
     wait_until(lambda: client.get(f"/api/jobs/{job_id}").json()["data"]["status"] == "completed")
-    assert len(rows_of(client.get(f"{url}/problems"))) == NUM_BAD + 2
+    assert len(rows_of(client.get(f"{url}/problems"))) == NUM_BAD + 1
     assert f'href="{url}/problems"' in client.get(f"/projects/{project_id}/dataset").text
 
 

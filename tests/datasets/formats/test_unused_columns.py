@@ -65,8 +65,8 @@ def test_notes_of_label_studio_are_no_values(tmp_path: Path) -> None:
     rows = [ROW.format(number, 10 * number, 1.5 * number) for number in (1, 2, 3)]
     found = scan_table(root, "\n".join([HEADER.replace("choice", "age"), *rows]), "values")
     assert (found.value_names, values(found)) == (("age",), [[10.0], [20.0], [30.0]])
-    assert "lead_time (written by Label Studio)" in unused(found.notes)
-    assert "annotator (written by Label Studio)" in unused(found.notes)
+    assert "'lead_time' (written by Label Studio)" in unused(found.notes)
+    assert "'annotator' (written by Label Studio)" in unused(found.notes)
 
 
 def test_notes_of_label_studio_are_no_labels(tmp_path: Path) -> None:
