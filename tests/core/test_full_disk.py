@@ -67,6 +67,13 @@ def evaluate(studio: Studio, project_id: str, experiment_id: str) -> str:
     return studio.scheduler.wait(started.job_id or "", WAIT_S).status
 
 
+def start_and_wait(studio: Studio, project_id: str, record: ExperimentRecord) -> str:
+    """Return the job of a run that waits in its first epoch, when all that it reports before is written."""
+    started = studio.training.start_training(project_id, record.id)
+    wait_until((studio._paths.run_dir(project_id, record.id, started.run_id or "") / "config.json").exists)
+    return started.job_id or ""
+
+
 def test_every_noun_is_deleted_and_frees_its_space(
     studio: Studio, disk: SmallDisk, imported_id: str, trained: ExperimentRecord
 ) -> None:
@@ -149,16 +156,15 @@ def test_a_split_can_be_deleted_every_time_that_nothing_is_free(
 def test_what_ends_or_resets_something_works_and_lasts(
     studio: Studio, disk: SmallDisk, imported_id: str, trained: ExperimentRecord
 ) -> None:
-    endless = create_experiment(studio, imported_id, "endless", seed=14)
+    endless = create_experiment(studio, imported_id, "endless", seed=21)  # writes nothing that could fail
     waiting = create_experiment(studio, imported_id, "waiting")
     kept = create_experiment(studio, imported_id, "kept", seed=17)
     kept_job = studio.training.start_training(imported_id, kept.id).job_id or ""
     wait_until(lambda: len(studio.experiments.read_metrics(imported_id, kept.id).epochs) == 2)
     studio.training.pause_training(imported_id, kept.id)
     assert studio.scheduler.wait(kept_job, WAIT_S).status == "paused"
-    endless_job = studio.training.start_training(imported_id, endless.id).job_id or ""
+    endless_job = start_and_wait(studio, imported_id, endless)
     waiting_job = studio.training.start_training(imported_id, waiting.id).job_id or ""
-    wait_until(lambda: studio.scheduler.get(endless_job).status == "running")
     operations: list[tuple[Callable[[], object], str, str]] = [
         (lambda: studio.training.stop_training(imported_id, waiting.id, keep=False), waiting.id, "cancelled"),
         (lambda: studio.training.stop_training(imported_id, kept.id, keep=True), kept.id, "completed"),
@@ -189,9 +195,8 @@ def test_what_ends_or_resets_something_works_and_lasts(
 def test_the_end_of_a_run_is_recorded_when_there_is_room_again(
     studio: Studio, disk: SmallDisk, imported_id: str
 ) -> None:
-    record = create_experiment(studio, imported_id, "endless", seed=14)
-    job_id = studio.training.start_training(imported_id, record.id).job_id or ""
-    wait_until(lambda: studio.experiments.get_experiment(imported_id, record.id).status == "training")
+    record = create_experiment(studio, imported_id, "endless", seed=21)
+    job_id = start_and_wait(studio, imported_id, record)
     reserve = disk.root / "workspace" / ".reserve"
     while free_bytes(disk) or reserve.exists():  # somebody else is faster than the reserve
         reserve.unlink(missing_ok=True)
