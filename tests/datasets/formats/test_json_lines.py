@@ -147,7 +147,9 @@ def test_a_missing_object_loses_its_own_image_only(root: Path, name: str) -> Non
     records = [{"file_name": "0.png", "label": None}, {"file_name": "1.png", "label": {"name": "dog", "id": 1}}]
     found = scan_table(root, lines(*records) if name == "t.jsonl" else json.dumps(records), name=name)
     assert labels(found) == [("1.png", "dog")]
-    assert [(problem.kind, problem.message) for problem in found.problems.named] == [("bad_label", "The label is empty.")]
+    assert [(problem.kind, problem.message) for problem in found.problems.named] == [
+        ("bad_label", "The label is empty.")
+    ]
     assert not any("'label'" in note for note in found.notes)
 
 
