@@ -58,7 +58,7 @@ _OF_STATE: dict[RunState, tuple[RunAction, ...]] = {
     "created": (),
     "pending": ("cancel",),
     "training": ("pause", "stop_keep", "cancel"),
-    "paused": ("resume", "keep", "restart"),
+    "paused": ("resume", "keep", "fork", "restart"),
     "completed": ("evaluate", "export", "more", "fork", "restart"),
     "failed": ("resume", "keep", "fork", "restart"),
     "interrupted": ("resume", "keep", "fork", "restart"),

@@ -248,13 +248,24 @@ def _delete_text(split: SplitInfo) -> str:
         return f"No experiment uses this split. The images are kept. {_say_how_it_comes_back(split)}"
     names = ", ".join(f"“{user.name}”" for user in users[:SHOWN_USERS])
     more = f" and {len(users) - SHOWN_USERS} more" if len(users) > SHOWN_USERS else ""
-    noun, stays = (
-        ("Experiments", "Their results are kept, but they")
-        if len(users) > 1
-        else ("An experiment", "Its results are kept, but it")
+    noun = "Experiments use" if len(users) > 1 else "An experiment uses"
+    return f"{noun} this split: {names}{more}. {_say_what_stays(users)}"
+
+
+def _say_what_stays(users: Sequence[SplitUser]) -> str:
+    """Return what experiments still can do after their split was deleted: only completed ones have a fixed split."""
+    num_completed = sum(user.status == "completed" for user in users)
+    are_several = len(users) > 1
+    if num_completed == len(users):
+        stays = "Their models are kept, but they" if are_several else "Its model is kept, but it"
+        return f"{stays} cannot be evaluated or exported again."
+    if not num_completed:
+        whom, whose = ("them", "their") if are_several else ("it", "its")
+        return f"To train {whom}, choose another split in {whose} settings."
+    return (
+        "The models of the completed ones are kept, but cannot be evaluated or exported again. To train the others, "
+        "choose another split in their settings."
     )
-    uses = "use" if len(users) > 1 else "uses"
-    return f"{noun} {uses} this split: {names}{more}. {stays} cannot be trained, evaluated or exported again."
 
 
 def _say_how_it_comes_back(split: SplitInfo) -> str:

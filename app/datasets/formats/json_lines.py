@@ -66,11 +66,14 @@ class ObjectTable:
     def _find_keys(self) -> list[str]:
         """Collect the keys of all objects in the order in which they come; return those that no column can hold."""
         left_out: dict[str, None] = {}
+        filled: set[str] = set()
         for number, found in self.objects():
             self._work.step(f"Finding the columns of {self.path.name}", number)
             if isinstance(found, str):
                 continue
             for key, value in flatten(found).items():
+                if value is not None:
+                    filled.add(key)
                 if not is_cell(value):
                     left_out[key] = None
                 elif key not in self._keys:
@@ -78,9 +81,16 @@ class ObjectTable:
             if len(left_out) + sum(self._keys.values()) > _MAX_KEYS:
                 msg = f"The objects of {self.path.name} have more than {_MAX_KEYS:,} values."
                 raise SourceError(msg, "Leave out the keys that are not needed.")
+        self._drop_missing_objects(filled)
         if not self._keys:
             raise SourceError(f"{self.path.name} has no JSON object with a usable value.", _FIX)
         return [key for key in left_out if key not in self._keys]
+
+    def _drop_missing_objects(self, filled: set[str]) -> None:
+        """Leave out the fields that are null wherever they are no object, beside those of the object."""
+        objects = {key[:place] for key in self._keys for place, character in enumerate(key) if character == "."}
+        for key in objects.difference(filled).intersection(self._keys):
+            del self._keys[key]
 
     def _name_columns(self) -> Iterator[str]:
         for key, width in self._keys.items():

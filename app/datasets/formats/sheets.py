@@ -50,7 +50,7 @@ class JoinedSheets:
             else f"Sheets, read as one table: {shorten(', '.join(shown), 300)}."
         )
         if self.has_split:
-            note += " Their names became the split 'original'."
+            note += " Their names make up the split 'original'."
         others = [shorten(title, 40) for title in titles if title not in self.titles]
         return (f"{note} Sheets that are not read: {shorten(', '.join(others), 300)}." if others else note,)
 

@@ -13,6 +13,7 @@ from app.datasets.formats.work import Work
 from app.datasets.run_data import LARGEST_VALUE, find_far_away
 
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_BROKEN_GROUPS = re.compile(r"[0-9][' \u00a0\u202f][0-9]")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,.' \u00a0\u202f][0-9]{3})+([.,][0-9]*)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,(?P<places>[0-9]+)([eE][+-]?[0-9]+)?")
 _MAX_DIGITS = 400
@@ -132,6 +133,8 @@ def _explain(text: str) -> str:
         return ": it has thousands separators"
     if text.endswith("%") and is_measure(text):
         return ": it has a percent sign"
+    if _BROKEN_GROUPS.search(text) is not None and is_measure(text):
+        return ": blanks or apostrophes stand between its digits and do not group them by three"
     if text.count(",") == 1 and is_measure(text) and not text[-1].isalpha():
         return ": it has a decimal comma in a table divided by commas"
     return ": it has a unit" if is_measure(text) and text[0] in "+-0123456789" else ""

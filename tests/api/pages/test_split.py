@@ -101,6 +101,25 @@ def test_deletion_names_the_experiments(users: int, text: str) -> None:
     assert text in render(split(users=users))
 
 
+@pytest.mark.parametrize(
+    ("statuses", "text"),
+    [
+        (("completed",), "Its model is kept, but it cannot be evaluated or exported again."),
+        (("completed", "completed"), "Their models are kept, but they cannot be evaluated or exported again."),
+        (("failed",), "To train it, choose another split in its settings."),
+        (("failed", "created"), "To train them, choose another split in their settings."),
+        (
+            ("completed", "cancelled"),
+            "The models of the completed ones are kept, but cannot be evaluated or exported again. "
+            "To train the others, choose another split in their settings.",
+        ),
+    ],
+)
+def test_deletion_says_what_the_experiments_still_can_do(statuses: tuple[str, ...], text: str) -> None:
+    users = [split(users=1, status=status).experiments[0] for status in statuses]
+    assert text in render(split(experiments=users))
+
+
 def test_split_of_an_active_run_cannot_be_deleted_and_says_why() -> None:
     html = render(split(users=1, status="training"))
     assert "A training run uses this split" in html

@@ -96,7 +96,7 @@ def test_going_on_waiting_and_paused(client: httpx.Client, server: LiveServer, p
     studio.scheduler.wait(started.job_id or "", WAIT_S)
     paused = read_column(client, project, first.id)
     assert "Paused. The state is saved" in paused
-    assert list_buttons(paused) == {"resume": True, "keep": True, "restart": True}
+    assert list_buttons(paused) == {"resume": True, "keep": True, "fork": True, "restart": True}
     assert client.post(f"/api/training/{project}/experiments/{first.id}/stop", json={"keep": True}).status_code == 200
     kept = read_column(client, project, first.id)
     assert list_buttons(kept) == {"evaluate": True, "export": True, "more": True, "fork": True, "restart": True}

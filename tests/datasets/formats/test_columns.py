@@ -104,7 +104,13 @@ def test_columns_of_words_and_units_are_left_out_and_named(root: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "reason"),
-    [("1,234.5", "thousands separators"), ("45%", "percent sign"), ("12 kg", "has a unit"), ("1,234,567", "thousands")],
+    [
+        ("1,234.5", "thousands separators"),
+        ("45%", "percent sign"),
+        ("12 kg", "has a unit"),
+        ("1,234,567", "thousands"),
+        ("1 20,5", "do not group them by three"),
+    ],
 )
 def test_numbers_written_for_people_are_named(root: Path, cell: str, reason: str) -> None:
     found = scan_table(root, f'filename,value\n0.png,"{cell}"\n1.png,2\n', "values")

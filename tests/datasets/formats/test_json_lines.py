@@ -143,6 +143,17 @@ def test_fields_of_objects_inside_are_columns(root: Path, records: tuple[dict[st
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_a_missing_object_loses_its_own_image_only(root: Path, name: str) -> None:
+    records = [{"file_name": "0.png", "label": None}, {"file_name": "1.png", "label": {"name": "dog", "id": 1}}]
+    found = scan_table(root, lines(*records) if name == "t.jsonl" else json.dumps(records), name=name)
+    assert labels(found) == [("1.png", "dog")]
+    assert [(problem.kind, problem.message) for problem in found.problems.named] == [
+        ("bad_label", "The label is empty.")
+    ]
+    assert not any("'label'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
 def test_numbers_of_objects_inside_are_values(root: Path, name: str) -> None:
     records = [
         {"image": {"path": f"{i}.png", "width": 8}, "objects": {"x": 1.5 + i, "y": i}, "boxes": [{"x": 1}]}

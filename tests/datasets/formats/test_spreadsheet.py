@@ -253,7 +253,7 @@ def test_sheets_named_after_subsets_are_one_table_with_a_split(
     assert labels(found) == [("images/0000.png", "a"), ("images/0001.png", "b"), ("images/0002.png", "a")]
     assert splits(found) == ["train", "train", "test"]
     assert found.notes[0] == (
-        f"Sheets, read as one table: '{titles[0]}', '{titles[1]}'. Their names became the split 'original'. "
+        f"Sheets, read as one table: '{titles[0]}', '{titles[1]}'. Their names make up the split 'original'. "
         "Sheets that are not read: About."
     )
     assert found.problems.num_problems == 0
