@@ -125,11 +125,11 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
 
 
 def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
-    """Print how many images are identical to training images, and the figures without them."""
+    """Print how many images are identical to training images or may be some, and the figures without the former."""
     if not aggregate.get("leaks"):
         return
     leaks = EvaluationLeaks.model_validate(aggregate["leaks"])
-    if not leaks.identical.images:
+    if not leaks.in_words():
         return
     out.note(f"Warning: {leaks.in_words()}")
     without = leaks.identical.without

@@ -37,7 +37,7 @@ def _note_leaks(experiments: Sequence[ComparedExperiment]) -> list[ComparisonNot
     return [
         ComparisonNote(code="leaks", message=f"{item.name}: {item.leaks.in_words()}", experiments=[item.id])
         for item in experiments
-        if item.leaks is not None and item.leaks.identical.images
+        if item.leaks is not None and item.leaks.in_words()
     ]
 
 

@@ -103,6 +103,7 @@ class EvaluationPageService:
             problem=problem,
             task=self._lookup.find_spec(project_id).info,
             untrained_classes=view.untrained_classes,
+            redrawn_splits=view.redrawn_splits,
         )
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultListing:

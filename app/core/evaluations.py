@@ -94,6 +94,7 @@ class EvaluationService:
                 job_id=new_id("job"),
                 run_id=record.current_run_id,
             )
+            learned = find_trained_splits(self._stores, self._views, project_id, record)
             directory = self._stores.evaluations.create(project_id, experiment_id, evaluation)
             payload = EvaluatePayload(
                 task=self._lookup.find_spec(project_id).id,
@@ -105,7 +106,8 @@ class EvaluationService:
                 split_subsets=request.split_subsets,
                 batch_size=request.batch_size,
                 device=request.device,
-                trained_splits=find_trained_splits(self._stores, project_id, record),
+                trained_splits=learned.names,
+                redrawn_splits=learned.redrawn,
             )
             try:
                 self._scheduler.submit(
@@ -126,11 +128,12 @@ class EvaluationService:
         """Return the evaluation with its aggregate, nulls where there is none."""
         experiment = self._lookup.find_experiment(project_id, experiment_id)
         record = self._read(project_id, experiment_id)
+        redrawn = find_trained_splits(self._stores, self._views, project_id, experiment).redrawn
         if record is None:
-            return EvaluationView(evaluation=None, aggregate=None)
+            return EvaluationView(evaluation=None, aggregate=None, redrawn_splits=redrawn)
         if record.status in ACTIVE_STATUSES:
-            live = self._progress.get(record.job_id or "", record.progress)
-            return EvaluationView(evaluation=record.model_copy(update={"progress": live}), aggregate=None)
+            live = record.model_copy(update={"progress": self._progress.get(record.job_id or "", record.progress)})
+            return EvaluationView(evaluation=live, aggregate=None, redrawn_splits=redrawn)
         has_result = record.status == "completed"
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
         attempt = self._stores.evaluations.read_attempt(project_id, experiment_id)
@@ -141,6 +144,7 @@ class EvaluationService:
             aggregate=self.source_names.name_skipped(project_id, aggregate) if aggregate is not None else None,
             failed_attempt=failed,
             untrained_classes=untrained,
+            redrawn_splits=redrawn,
         )
 
     def reset_evaluation(self, project_id: str, experiment_id: str) -> EvaluationDeleted:

@@ -173,8 +173,20 @@ class SplitService:
             ratios=ratios,
             seed=record.seed,
             created_at=record.created_at,
-            experiments=[SplitUser(id=user.id, name=user.name, status=user.status) for user in users],
+            experiments=[self._describe_user(project_id, user, name, view.hash_of(index)) for user in users],
         )
+
+    def _describe_user(self, project_id: str, user: ExperimentRecord, name: str, split_hash: str) -> SplitUser:
+        """Return an experiment; only a completed one keeps to the images that its run recorded."""
+        run_id = user.current_run_id if user.status == "completed" else None
+        config = self._stores.experiments.read_run_config(project_id, user.id, run_id) if run_id else None
+        recorded = config.resolved.get("split_hash") if config is not None else None
+        is_of_earlier = (
+            config is not None
+            and config.requested.get("split_name", name) == name
+            and recorded not in {None, split_hash}
+        )
+        return SplitUser(id=user.id, name=user.name, status=user.status, is_of_earlier_split=is_of_earlier)
 
 
 def _suggest_name(taken: Sequence[str]) -> str:

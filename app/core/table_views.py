@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from app.datasets.identical import Groups, find_identical, measure_split_leaks, summarize_identical
 from app.datasets.split_warnings import find_untrained_classes
-from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of, source_name_of
+from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of, hash_split, source_name_of
 from app.schemas.datasets import ImageQuery, SplitValue
 from app.schemas.leaks import IdenticalImages, SplitLeaks
 from app.schemas.names import fold_name
@@ -35,6 +35,7 @@ class TableView:
     _subset_counts: dict[int, dict[SplitValue, int]] = field(default_factory=dict)
     _leaks: dict[int, SplitLeaks] = field(default_factory=dict)
     _untrained: dict[int, list[str]] = field(default_factory=dict)
+    _hashes: dict[int, str] = field(default_factory=dict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def order(self, query: ImageQuery) -> list[int]:
@@ -90,6 +91,16 @@ class TableView:
         found = find_untrained_classes(self.table, self.table.split_names[column])
         with self._mutex:
             self._untrained[column] = found
+        return found
+
+    def hash_of(self, column: int) -> str:
+        """Return the hash over which image is in which subset, as runs record it, by the number of a split's column."""
+        with self._mutex:
+            if column in self._hashes:
+                return self._hashes[column]
+        found = hash_split(self.table, self.table.split_names[column])
+        with self._mutex:
+            self._hashes[column] = found
         return found
 
     @cached_property

@@ -56,9 +56,9 @@ def run(context: JobContext) -> dict[str, Any]:
     with open_cache(payload.dataset, table, plan_input(trained), pooled, tell) as cache:
         results, skipped = measure(context, payload, trained, pooled, cache)
     aggregate = summarize(context, payload, trained, results)
-    trained_splits = payload.trained_splits or [payload.split_name]
+    trained_splits = payload.trained_splits or ([] if payload.redrawn_splits else [payload.split_name])
     leaks = measure_leaks(table, trained_splits, results, lambda rows: measure_rest(context, payload, trained, rows))
-    aggregate["leaks"] = leaks.model_dump()
+    aggregate["leaks"] = leaks.model_copy(update={"redrawn_splits": payload.redrawn_splits}).model_dump()
     aggregate["skipped"] = describe_skipped(skipped)
     aggregate["duration_s"] = round(time.monotonic() - started_s, 3)
     # The aggregate comes last: where it exists, the results are complete.

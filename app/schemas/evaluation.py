@@ -70,12 +70,15 @@ class EvaluationView(StrictModel):
 
     `failed_attempt` is a later evaluation that did not succeed, so that the completed one stayed.
     `untrained_classes` are those that the model saw no image of, so that every score on them is a guess.
+    `redrawn_splits` are those that the model learned from and that were created anew since: an evaluation that is
+    started now may measure images that were used for training.
     """
 
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
     failed_attempt: EvaluationRecord | None = None
     untrained_classes: list[str] = Field(default_factory=list)
+    redrawn_splits: list[str] = Field(default_factory=list)
 
 
 class EvaluationDeleted(StrictModel):

@@ -66,6 +66,9 @@ class SelectedEvaluation(StrictModel):
     problem: str
     task: TaskInfo
     untrained_classes: list[str] = Field(default_factory=list, description="Those the model saw no image of.")
+    redrawn_splits: list[str] = Field(
+        default_factory=list, description="Those that the model learned from and that were created anew since."
+    )
 
 
 class ResultListing(StrictModel):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
 
+from app.plurals import name_first
 from app.schemas.common import StrictModel
+
+MAX_NAMED_SPLITS = 3
 
 
 class IdenticalGroup(StrictModel):
@@ -77,25 +81,42 @@ class IdenticalEvaluated(StrictModel):
     without: EvaluatedWithout | None = Field(None, description="Null where no image is identical to a training image.")
 
 
+def say_redrawn(names: Sequence[str], images: str) -> str:
+    """Return that splits were created anew after a model was trained, and what that means; empty without any."""
+    if not names:
+        return ""
+    listed = name_first([f"'{name}'" for name in names], MAX_NAMED_SPLITS)
+    what = f"The split {listed} was" if len(names) == 1 else f"The splits {listed} were"
+    return f"{what} created anew after this model was trained, so {images} may have been used for training."
+
+
 class EvaluationLeaks(StrictModel):
     """`leaks` in aggregate.json; one field per way of finding them."""
 
     num_images: int = Field(description="Images that were measured.")
     trained_on: int = Field(0, description="Measured images that the model was trained on themselves.")
     identical: IdenticalEvaluated = Field(default_factory=lambda: IdenticalEvaluated())
+    redrawn_splits: list[str] = Field(
+        default_factory=list,
+        description="Splits that the model learned from and that were created anew before this evaluation, so that "
+        "images may have been used for training that are not counted here.",
+    )
 
     def in_words(self) -> str:
-        """Return what a reader of the scores has to know, empty where no image is identical to a training image."""
+        """Return what a reader of the scores has to know, empty where no image is known to be a training image."""
+        redrawn = say_redrawn(self.redrawn_splits, "the evaluated images")
+        return " ".join(part for part in (redrawn, self._say_identical()) if part)
+
+    def _say_identical(self) -> str:
         found = self.identical
         if not found.images:
             return ""
         every = found.images == self.num_images
-        verb = (
-            "image is identical to a training image" if found.images == 1 else "images are identical to training images"
-        )
-        text = f"The only evaluated {verb}" if every and found.images == 1 else f"All {found.images:,} evaluated {verb}"
+        what = "is identical to a training image" if found.images == 1 else "are identical to training images"
+        whom = "The only evaluated image" if found.images == 1 else f"All {found.images:,} evaluated images"
         if not every:
-            text = f"{found.images:,} of the {self.num_images:,} evaluated {verb}"
+            whom = f"{found.images:,} of the {self.num_images:,} evaluated images"
+        text = f"{whom} {what}"
         if found.other_label:
             text += f", {found.other_label:,} of them with a different label"
         text += "."

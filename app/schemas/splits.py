@@ -87,6 +87,9 @@ class SplitUser(StrictModel):
     id: ExperimentId
     name: str
     status: ExperimentStatus
+    is_of_earlier_split: bool = Field(
+        False, description="Its model was trained on an earlier split of this name, with other images in the subsets."
+    )
 
 
 class SplitInfo(StrictModel):

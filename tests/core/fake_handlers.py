@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.checksum import find_checksum
-from app.datasets.table import decode_dataset, select_subset
+from app.datasets.table import decode_dataset, hash_split, select_subset
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, RunMeasurement
 from app.schemas.common import utc_now
 from app.schemas.events import (
@@ -74,7 +74,8 @@ def train(context: JobContext) -> dict[str, Any]:
     context.report(
         TrainRunStarted(run_id=run_id, model_id=payload.model.backbone, metric_primary="val_accuracy", config=config)
     )
-    context.report(RunConfigResolved(run_id=run_id, resolved={"seed": seed}))
+    split_hash = hash_split(decode_dataset(Path(payload.dataset.dataset_json).read_bytes()), payload.split_name)
+    context.report(RunConfigResolved(run_id=run_id, resolved={"seed": seed, "split_hash": split_hash}))
     if seed == 13:
         msg = "The seed is unlucky."
         raise JobFailure(msg)
@@ -177,10 +178,13 @@ def evaluate(context: JobContext) -> dict[str, Any]:
     context.report(EvaluationProgressed(experiment_id=payload.experiment_id, processed=len(rows), total=len(rows)))
     if context.command() == "cancel":
         raise JobCancelled
-    aggregate = {"accuracy": 1 - 1 / len(rows), "num_images": len(rows)}
+    headline = {"accuracy": 1 - 1 / len(rows), "num_images": len(rows)}
+    aggregate: dict[str, Any] = dict(headline)
+    if payload.redrawn_splits:
+        aggregate["leaks"] = {"num_images": len(rows), "redrawn_splits": payload.redrawn_splits}
     (context.output_dir / "results.json").write_text(json.dumps({"results": rows}))
     (context.output_dir / "aggregate.json").write_text(json.dumps(aggregate))
-    return {"headline": aggregate, "num_images": len(rows)}
+    return {"headline": headline, "num_images": len(rows)}
 
 
 def export(context: JobContext) -> dict[str, Any]:

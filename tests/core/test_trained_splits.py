@@ -6,11 +6,13 @@ import msgspec
 
 from app.core.studio import Studio
 from app.core.table_views import TableViews
-from app.core.trained_splits import find_trained_splits, find_untrained
+from app.core.trained_splits import TrainedSplits, find_trained_splits, find_untrained
 from app.datasets.table import DatasetTable
+from app.schemas.evaluation import EvaluationRequest
 from app.schemas.experiments import ExperimentUpdate, ForkRequest
-from app.schemas.splits import SplitCreate
-from tests.core.conftest import create_experiment, train_to_end
+from app.schemas.leaks import EvaluationLeaks
+from app.schemas.splits import SplitCreate, SplitRatios
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 
 def test_a_fork_on_another_split_has_seen_both(studio: Studio, imported_id: str) -> None:
@@ -18,11 +20,52 @@ def test_a_fork_on_another_split_has_seen_both(studio: Studio, imported_id: str)
     first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
     request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name="other"))
     fork = studio.experiments.fork_experiment(imported_id, first.id, request)
-    stores = studio.evaluations._stores
-    assert find_trained_splits(stores, imported_id, first) == ["main"]
-    assert find_trained_splits(stores, imported_id, fork) == ["other", "main"]
+    stores, views = studio.evaluations._stores, TableViews()
+    assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits(["main"], [])
+    assert find_trained_splits(stores, views, imported_id, fork) == TrainedSplits(["other", "main"], [])
     orphan = fork.model_copy(update={"parent": {"experiment_id": "exp-ffffffff", "run_id": ""}})
-    assert find_trained_splits(stores, imported_id, orphan) == ["other"]
+    assert find_trained_splits(stores, views, imported_id, orphan) == TrainedSplits(["other"], [])
+
+
+def draw_again(studio: Studio, project_id: str, seed: int) -> None:
+    studio.splits.delete_split(project_id, "main")
+    ratios = SplitRatios(train=0.6, val=0.2, test=0.2)
+    studio.splits.create_split(project_id, SplitCreate(name="main", ratios=ratios, seed=seed))
+
+
+def test_a_split_that_was_created_anew_is_not_the_one_that_was_trained_on(studio: Studio, imported_id: str) -> None:
+    studio.splits.create_split(imported_id, SplitCreate(name="other", seed=7))
+    first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name="other"))
+    fork = studio.experiments.fork_experiment(imported_id, first.id, request)
+    stores, views = studio.evaluations._stores, TableViews()
+    seed = studio.splits.get_split(imported_id, "main").seed
+    assert seed is not None
+    draw_again(studio, imported_id, seed)  # the same images again
+    assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits(["main"], [])
+    draw_again(studio, imported_id, seed + 1)
+    assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits([], ["main"])
+    assert find_trained_splits(stores, views, imported_id, fork) == TrainedSplits(["other"], ["main"])
+    assert find_untrained(stores, views, imported_id, first) == []
+    studio.splits.delete_split(imported_id, "main")
+    assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits(["main"], [])
+
+
+def test_an_evaluation_on_a_split_that_was_created_anew_says_so(studio: Studio, imported_id: str) -> None:
+    first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
+    before = studio.evaluations.get_evaluation(imported_id, first.id)
+    assert before.redrawn_splits == []
+    assert [user.is_of_earlier_split for user in studio.splits.get_split(imported_id, "main").experiments] == [False]
+    draw_again(studio, imported_id, 4711)
+    assert [user.is_of_earlier_split for user in studio.splits.get_split(imported_id, "main").experiments] == [True]
+    assert studio.evaluations.get_evaluation(imported_id, first.id).redrawn_splits == ["main"]
+    record = studio.evaluations.start_evaluation(imported_id, first.id, EvaluationRequest())
+    studio.scheduler.wait(record.job_id or "", WAIT_S)
+    found = studio.evaluations.get_evaluation(imported_id, first.id)
+    leaks = EvaluationLeaks.model_validate((found.aggregate or {})["leaks"])
+    assert leaks.redrawn_splits == ["main"]
+    assert "The split 'main' was created anew after this model was trained" in leaks.in_words()
+    assert "Evaluate again" not in leaks.in_words()
 
 
 def test_a_class_counts_as_trained_when_any_split_of_the_run_trained_it(studio: Studio, imported_id: str) -> None:

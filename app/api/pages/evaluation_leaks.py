@@ -24,8 +24,8 @@ class LeakNotice:
 def make_leak_notice(
     metrics: Sequence[MetricSpec], aggregate: Mapping[str, Any], leaks: EvaluationLeaks | None
 ) -> LeakNotice | None:
-    """Return the notice, None where no evaluated image is identical to a training image."""
-    if leaks is None or not leaks.identical.images:
+    """Return the notice, None where no evaluated image is identical to a training image or may be one."""
+    if leaks is None or not (leaks.identical.images or leaks.redrawn_splits):
         return None
     without = leaks.identical.without
     rows = []
@@ -41,7 +41,8 @@ def make_leak_notice(
             if isinstance(aggregate.get(metric.name), int | float)
         ]
     columns = ["Metric", "#All images", "#New images", "#95 % interval (new images)"]
-    return LeakNotice("Some of these images were used in training", leaks.in_words(), columns, rows)
+    verb = "were" if leaks.identical.images else "may have been"
+    return LeakNotice(f"Some of these images {verb} used in training", leaks.in_words(), columns, rows)
 
 
 def _format(value: Any) -> str:

@@ -26,9 +26,14 @@ from app.api.templating import Fragment
 from app.plurals import count, name_first
 from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
+from app.schemas.leaks import say_redrawn
 
 MAX_SKIPPED = 20
 MAX_NAMED_CLASSES = 10
+_UNBIASED = (
+    "Use the test images for an unbiased result: they are used neither for training nor for choosing the best epoch."
+)
+_POOLED = "If you select several subsets, their images are evaluated together."
 _ATTEMPT_TITLES = {
     "failed": "The new evaluation failed",
     "interrupted": "The new evaluation was interrupted",
@@ -48,7 +53,10 @@ class SubsetBox:
 
 @dataclass(frozen=True)
 class EvaluationForm:
-    """What can be chosen for an evaluation. `reason` says why none can be started, empty when one can."""
+    """What can be chosen for an evaluation. `reason` says why none can be started, empty when one can.
+
+    `images_help` says what the test images are good for.
+    """
 
     action: str
     checkpoints: list[Option]
@@ -58,6 +66,7 @@ class EvaluationForm:
     devices: list[Option]
     device: str
     reason: str
+    images_help: str
 
 
 @dataclass(frozen=True)
@@ -245,6 +254,7 @@ def _make_form(project_id: str, selected: SelectedEvaluation) -> EvaluationForm:
         devices=devices,
         device=device,
         reason=selected.problem,
+        images_help=f"{say_redrawn(selected.redrawn_splits, 'its test images') or _UNBIASED} {_POOLED}",
     )
 
 

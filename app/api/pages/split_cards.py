@@ -76,6 +76,8 @@ class SplitCard:
     warnings: tuple[str, ...]
     users: tuple[UserLink, ...]
     num_more_users: int
+    earlier_users: tuple[UserLink, ...]
+    num_more_earlier_users: int
     url: str
     delete_text: str
     delete_reason: str
@@ -191,6 +193,8 @@ def _class_row(name: str, counts: SplitCounts, largest: int) -> ClassRow:
 
 def _card(project_id: str, split: SplitInfo) -> SplitCard:
     url = f"/api/splits/{project_id}/{quote(split.name, safe='')}"
+    users = _list_users(split)
+    earlier = [user for user in split.experiments if user.is_of_earlier_split]
     return SplitCard(
         name=split.name,
         id=f"split-{split.index}",
@@ -201,12 +205,18 @@ def _card(project_id: str, split: SplitInfo) -> SplitCard:
         classes=make_class_bars(split.class_distribution),
         classes_url=url,
         warnings=tuple(split.warnings),
-        users=tuple(_user(project_id, user) for user in split.experiments[:SHOWN_USERS]),
-        num_more_users=max(0, len(split.experiments) - SHOWN_USERS),
+        users=tuple(_user(project_id, user) for user in users[:SHOWN_USERS]),
+        num_more_users=max(0, len(users) - SHOWN_USERS),
+        earlier_users=tuple(_user(project_id, user) for user in earlier[:SHOWN_USERS]),
+        num_more_earlier_users=max(0, len(earlier) - SHOWN_USERS),
         url=url,
         delete_text=_delete_text(split),
         delete_reason=_delete_reason(split.experiments),
     )
+
+
+def _list_users(split: SplitInfo) -> list[SplitUser]:
+    return [user for user in split.experiments if not user.is_of_earlier_split]
 
 
 def _user(project_id: str, user: SplitUser) -> UserLink:
@@ -243,7 +253,7 @@ def _delete_reason(users: Sequence[SplitUser]) -> str:
 
 
 def _delete_text(split: SplitInfo) -> str:
-    users = split.experiments
+    users = _list_users(split)
     if not users:
         return f"No experiment uses this split. The images are kept. {_say_how_it_comes_back(split)}"
     names = ", ".join(f"“{user.name}”" for user in users[:SHOWN_USERS])

@@ -11,6 +11,8 @@ import httpx
 import msgspec
 import pytest
 
+from app.api.pages.evaluation_query import EvaluationAddress
+from app.api.pages.evaluation_report import make_report
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.experiments import ExperimentRecord
 from tests.api.live import LiveServer
@@ -345,6 +347,23 @@ def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_witho
     leak(server, labelled, experiment, {"num_images": 20, "trained_on": 0, "identical": none_left})
     html = read(client, labelled, f"?experiment={experiment}")
     assert "All 20 evaluated images are identical to training images. No new images are left" in html
+
+
+def test_a_split_that_was_created_anew_is_named_beside_the_scores_and_in_the_form(
+    server: LiveServer, client: httpx.Client, labelled: str, experiment: str
+) -> None:
+    write_label_results(server, labelled, experiment, list(CLASSES), 20)
+    assert "for an unbiased result" in read(client, labelled, f"?experiment={experiment}")
+    leak(server, labelled, experiment, {"num_images": 20, "redrawn_splits": ["main"]})
+    html = unescape(read(client, labelled, f"?experiment={experiment}"))
+    assert "Some of these images may have been used in training" in html
+    assert "The split 'main' was created anew after this model was trained, so the evaluated images may have" in html
+    selected = server.studio.evaluation_pages.get_selected(labelled, experiment)
+    address = EvaluationAddress.model_validate({"experiment": experiment})
+    redrawn = selected.model_copy(update={"redrawn_splits": ["main"]})
+    text = make_report(labelled, address, redrawn, None, None).form.images_help
+    assert "unbiased" not in text
+    assert "so its test images may have been used for training" in text
 
 
 def test_an_evaluation_of_an_earlier_version_is_judged_by_its_split(

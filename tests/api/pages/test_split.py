@@ -172,3 +172,18 @@ def test_whether_a_deleted_split_can_be_had_again_is_said_as_it_is() -> None:
     assert "gives a different split, because identical images are now kept in one subset" in render(
         split(seed=1, leaks=leaks)
     )
+
+
+def test_a_model_of_an_earlier_split_of_the_name_is_no_user_of_this_one() -> None:
+    earlier = [{"id": "exp-00000001", "name": "old", "status": "completed", "is_of_earlier_split": True}]
+    current = [{"id": "exp-00000002", "name": "new", "status": "completed"}]
+    html = render(split(experiments=earlier))
+    assert "Used by" not in html
+    assert "Not used by any experiment yet" not in html
+    assert "Trained on an earlier split of this name:" in html
+    assert "No experiment uses this split." in html
+    both = render(split(experiments=earlier + current))
+    assert (
+        both.index("Used by") < both.index(">new<") < both.index("an earlier split of this name") < both.index(">old<")
+    )
+    assert "An experiment uses this split: “new”." in both
