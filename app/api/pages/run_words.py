@@ -48,6 +48,7 @@ _OTHERWISE = "See the end of the log. Fix the cause or change the settings, then
 _OTHERWISE_WITHOUT_LOG = "Fix the cause or change the settings, then train again. The run ended before it wrote a log."
 _CAN_RESUME = "Resume continues from the last checkpoint. Restart trains again from scratch."
 _MUST_BEGIN_ANEW = "It has no checkpoint yet. Restart to train again from scratch."
+_IS_PREVENTED = "The reason beside Resume says what prevents it. Restart trains again from scratch."
 
 
 def titles_of(metrics: Sequence[MetricSpec]) -> dict[str, str]:
@@ -132,22 +133,31 @@ def compare_with_forecast(took_s: float, forecast_s: float) -> str:
 
 
 def explain_end(
-    record: ExperimentRecord, run: RunRecord | None, can_resume: bool, has_log: bool = True
+    record: ExperimentRecord,
+    run: RunRecord | None,
+    can_resume: bool,
+    has_log: bool = True,
+    has_checkpoint: bool = False,
 ) -> tuple[str, str]:
-    """Return what happened to a run that did not complete, and what to do about it."""
+    """Return what happened to a run that did not complete, and what to do about it.
+
+    One with a checkpoint that cannot be resumed is prevented by something that can be set back or brought back.
+    """
     error = record.error
+    is_prevented = has_checkpoint and not can_resume
+    how = _IS_PREVENTED if is_prevented else _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
     if record.status == "cancelled":
         if run is not None and run.started_at is None:
             start = "Resume" if can_resume else "Train"
-            return "Removed from the queue before it started.", f"Choose {start} to queue it again."
-        return "Cancelled.", _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW
+            again = _IS_PREVENTED if is_prevented else f"Choose {start} to queue it again."
+            return "Removed from the queue before it started.", again
+        return "Cancelled.", how
     if error is None and record.status == "paused":
         return "Paused. The state is saved and the device is free.", ""
     if error is None or error.type == "Interrupted":
-        return (
-            "Interrupted, because the server stopped during the run.",
-            _CAN_RESUME if can_resume else _MUST_BEGIN_ANEW,
-        )
+        return "Interrupted, because the server stopped during the run.", how
+    if is_prevented and error.type in _ADVICE_TO_BEGIN:
+        return error.message, _IS_PREVENTED
     advice = _ADVICE if can_resume else _ADVICE | _ADVICE_TO_BEGIN
     if not has_log:
         return error.message, (advice | _ADVICE_WITHOUT_LOG).get(error.type, _OTHERWISE_WITHOUT_LOG)

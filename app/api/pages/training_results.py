@@ -162,7 +162,9 @@ def results_view(results: TrainingResults) -> ResultsView:
     explanation, advice = "", ""
     if is_ended:
         can_resume = "resume" not in results.reasons
-        explanation, advice = explain_end(experiment, run, can_resume, results.log_bytes > 0)
+        explanation, advice = explain_end(
+            experiment, run, can_resume, results.log_bytes > 0, "last" in results.checkpoints
+        )
     has_curve = run is not None and (bool(results.epochs) or experiment.status == "training")
     query = f"experiment={experiment.id}"
     return ResultsView(

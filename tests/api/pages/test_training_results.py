@@ -277,6 +277,27 @@ def test_interruption_says_whether_it_can_go_on(trained: tuple[Studio, str]) -> 
 
 
 @pytest.mark.parametrize(
+    ("status", "kind"), [("cancelled", ""), ("interrupted", ""), ("failed", "Killed"), ("failed", "DiskFull")]
+)
+def test_a_run_whose_resume_is_prevented_is_not_said_to_lack_a_checkpoint(
+    trained: tuple[Studio, str], status: str, kind: str
+) -> None:
+    error = ErrorInfo(type=kind, message="It ended.") if kind else None
+    record = make_results(*trained).experiment.model_copy(update={"status": status, "error": error})
+    advice = explain_end(record, None, can_resume=False, has_checkpoint=True)[1]
+    assert advice == "The reason beside Resume says what prevents it. Restart trains again from scratch."
+    text = render_fragment(
+        training_results_fragment(
+            make_results(
+                *trained, experiment={"status": status, "error": error}, reasons={"resume": "The split is gone."}
+            )
+        )
+    )
+    assert advice in text
+    assert "no checkpoint yet" not in text
+
+
+@pytest.mark.parametrize(
     ("kind", "with_log", "without"),
     [
         ("ValueError", "See the end of the log.", "Fix the cause or change the settings, then train again. The run"),
