@@ -94,6 +94,10 @@ class Lookup:
             return {}
         return dict(Counter(image.split[index] for image in table.images))
 
+    def count_epochs(self, project_id: str, experiment_id: str, run_id: str) -> int:
+        """Return how many epochs a run has trained."""
+        return len(self._stores.experiments.read_metrics(project_id, experiment_id, run_id).epochs)
+
     def choose_split(self, project_id: str, split_name: str | None) -> str:
         """Return the name of a split, the first one when none is named; raises SplitNotFoundError."""
         names = self.find_table(project_id).split_names

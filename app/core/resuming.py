@@ -8,12 +8,12 @@ from typing import Any
 
 from app.core.lookup import Lookup
 from app.core.setting_differences import find_differences
-from app.plurals import name_first
+from app.plurals import count, name_first
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.experiments import RunConfigRecord as RunConfig
 from app.tasks.run_facts import count_batches
 
-_FORK = "fork the experiment, which keeps the weights, or restart it"
+_FORK = "fork the experiment on the Training page, which keeps the weights, or restart it"
 _RESTART = "restart the experiment"
 MAX_NAMED = 3
 _SETTINGS = ("model", "hyperparameters", "augmentations", "hardware", "split_name")
@@ -41,7 +41,21 @@ def find_resume_obstacle(lookup: Lookup, project_id: str, record: ExperimentReco
             f"This run cannot be resumed, because its {change.name} was changed from {change.then} to {change.now}. "
             f"Set it back to {change.then} to resume; to train with {change.now}, {change.advice}."
         )
-    return ""
+    return _find_end_in_the_past(lookup, project_id, record, config)
+
+
+def _find_end_in_the_past(lookup: Lookup, project_id: str, record: ExperimentRecord, config: RunConfig) -> str:
+    """Return that the epochs were set to no more than were trained, so that a resumed run would end at once."""
+    then = (config.requested.get("hyperparameters") or {}).get("max_epochs")
+    now = record.hyperparameters.get("max_epochs")
+    trained = lookup.count_epochs(project_id, record.id, config.run_id)
+    if not isinstance(then, int) or not isinstance(now, int) or now == then or now > trained:
+        return ""
+    return (
+        f"This run cannot be resumed, because its maximum number of epochs was changed from {then} to {now} and "
+        f"{count(trained, 'epoch')} {'is' if trained == 1 else 'are'} trained already. Set it to more than {trained} "
+        f"to resume; to train no further, keep the best checkpoint."
+    )
 
 
 def settings_of_run(record: ExperimentRecord, config: RunConfig | None) -> dict[str, Any]:

@@ -96,9 +96,8 @@ class RunObserver:
         keep_measurement(self._stores, job, self._first_event_at.pop(job.id, None))
         result = job.result or {}
         changes: dict[str, Any] = {"completed_at": self._find_end(job), "error": job.error}
-        for key in ("best_epoch", "best_metric", "final_metrics"):
-            if key in result:
-                changes[key] = result[key]
+        if not self._is_behind(job, result):
+            changes |= {key: result[key] for key in ("best_epoch", "best_metric", "final_metrics") if key in result}
         self._update_run(job, {**changes, "status": job.status})
         run_id = job.subject["run_id"]
         self._record_missed_checkpoints(job, run_id, result.get("checkpoints", {}))
@@ -115,6 +114,14 @@ class RunObserver:
         announce(self._bus, job.project_id, stage, run_id=run_id, job_id=job.id)
         self._publish_status(job, record)
         self._live.forget(job.id)
+
+    def _is_behind(self, job: JobRecord, result: dict[str, Any]) -> bool:
+        """Return whether a run ended before the epochs that it had reached earlier: what is known of these holds on."""
+        epochs = self._stores.experiments.read_metrics(
+            job.project_id, job.subject["experiment_id"], job.subject["run_id"]
+        ).epochs
+        done = result.get("epochs_done")
+        return isinstance(done, int) and bool(epochs) and done < epochs[-1].epoch
 
     def _find_end(self, job: JobRecord) -> str:
         """Return when a run ended: one whose server died ended with its last event, not when it is found."""

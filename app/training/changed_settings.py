@@ -49,7 +49,7 @@ def check_optimizer(saved: Mapping[str, Any], changes: Changes) -> None:
     msg = (
         f"This run cannot be resumed, because its optimizer changed since the checkpoint: {then} then, {now} now. What "
         f"{then} remembers of its steps means nothing to {now}. Set the optimizer to {then} to resume; to train with "
-        f"{now}, fork the experiment, which keeps the weights, or restart it."
+        f"{now}, fork the experiment on the Training page, which keeps the weights, or restart it."
     )
     raise JobFailure(msg, "ResumeRefused")
 

@@ -70,6 +70,37 @@ def test_what_keeps_a_run_from_being_resumed_is_said_before_and_can_be_set_back(
     assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
 
 
+@pytest.mark.parametrize(("epochs", "is_refused"), [(1, True), (2, True), (3, False), (5, False)])
+def test_fewer_epochs_than_were_trained_keep_a_run_from_being_resumed(
+    studio: Studio, imported_id: str, epochs: int, is_refused: bool
+) -> None:
+    record = pause_one(studio, imported_id)  # in epoch 3 of 3
+    change(studio, imported_id, record, hyperparameters={"max_epochs": epochs})
+    said = studio.training_results.get_results(imported_id, record.id).reasons.get("resume", "")
+    assert said == (
+        f"This run cannot be resumed, because its maximum number of epochs was changed from 3 to {epochs} and 2 epochs "
+        "are trained already. Set it to more than 2 to resume; to train no further, keep the best checkpoint."
+        if is_refused
+        else ""
+    )
+    if is_refused:
+        with pytest.raises(ConflictError, match="Set it to more than 2 to resume"):
+            studio.training.resume_training(imported_id, record.id)
+
+
+def test_a_run_that_ends_before_the_epochs_it_had_reached_keeps_its_best_epoch(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    run = read_run(studio, imported_id, trained)
+    job = studio.scheduler.get(run.job_id or "")
+    assert trained.best_epoch == 2
+    stores = open_stores(WorkspacePaths(studio.settings.workspace_root))
+    behind = {"best_epoch": 1, "best_metric": {"val_accuracy": 0.1}, "final_metrics": {}, "epochs_done": 1}
+    RunObserver(stores, studio.bus, LiveFigures()).on_finished(job.model_copy(update={"result": behind}))
+    record = studio.experiments.get_experiment(imported_id, trained.id)
+    assert (record.best_epoch, record.best_metric) == (2, trained.best_metric)
+
+
 def test_another_batch_size_with_as_many_batches_is_resumed(studio: Studio, imported_id: str) -> None:
     record = pause_one(studio, imported_id, batch_size=16)  # 12 images: one batch in either case
     change(studio, imported_id, record, hyperparameters={"batch_size": 32})
