@@ -9,6 +9,7 @@ from typing import Any
 from app.core.lookup import Lookup
 from app.core.setting_differences import find_differences
 from app.plurals import count, name_first
+from app.schemas.comparison import SettingDifference
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.experiments import RunConfigRecord as RunConfig
 from app.tasks.run_facts import count_batches
@@ -16,6 +17,8 @@ from app.tasks.run_facts import count_batches
 _FORK = "fork the experiment on the Training page, which keeps the weights, or restart it"
 _RESTART = "restart the experiment"
 MAX_NAMED = 3
+IGNORED = frozenset({"model.pretrained"})
+"""Settings that only say how a run begins, so that a resumed run does not read them."""
 _SETTINGS = ("model", "hyperparameters", "augmentations", "hardware", "split_name")
 
 
@@ -70,11 +73,31 @@ def settings_of_run(record: ExperimentRecord, config: RunConfig | None) -> dict[
 
 def describe_later_changes(record: ExperimentRecord, config: RunConfig | None) -> str:
     """Return the settings that an experiment got after its run, with both values; empty without any."""
+    return name_first([_say_difference(item) for item in _find_later_changes(record, config)], MAX_NAMED)
+
+
+def describe_resume(record: ExperimentRecord, config: RunConfig | None) -> str:
+    """Return which settings changed since a run stopped and what a resumed run makes of them; empty without any."""
+    changes = _find_later_changes(record, config)
+    applied = [_say_difference(item) for item in changes if item.key not in IGNORED]
+    ignored = [_say_difference(item) for item in changes if item.key in IGNORED]
+    sentences = []
+    if applied:
+        sentences.append(f"Changed settings that apply from here on: {name_first(applied, MAX_NAMED)}.")
+    if ignored:
+        sentences.append(f"Ignored, because the weights come from the checkpoint: {name_first(ignored, MAX_NAMED)}.")
+    return " ".join(sentences)
+
+
+def _find_later_changes(record: ExperimentRecord, config: RunConfig | None) -> list[SettingDifference]:
     trained = record.model_copy(update=settings_of_run(record, config))
     before, now = (item.model_dump(mode="json", include=set(_SETTINGS)) for item in (trained, record))
-    differing, _ = find_differences([before, now])
-    words = [f"{item.key} {item.values[0]} then, {item.values[1]} now" for item in differing]
-    return name_first(words, MAX_NAMED)
+    return find_differences([before, now])[0]
+
+
+def _say_difference(item: SettingDifference) -> str:
+    then, now = (_on(value) if isinstance(value, bool) else value for value in item.values)
+    return f"{item.key} {then} then, {now} now"
 
 
 def _list_changes(lookup: Lookup, project_id: str, record: ExperimentRecord, config: RunConfig) -> Iterator[_Change]:

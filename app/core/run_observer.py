@@ -14,6 +14,7 @@ from app.core.boundaries import skipping
 from app.core.events import EventBus
 from app.core.live_figures import LiveFigures
 from app.core.measurements import keep_measurement
+from app.core.resuming import IGNORED, settings_of_run
 from app.core.stores import Stores
 from app.schemas.common import format_time, utc_now
 from app.schemas.events import (
@@ -101,7 +102,8 @@ class RunObserver:
         self._update_run(job, {**changes, "status": job.status})
         run_id = job.subject["run_id"]
         self._record_missed_checkpoints(job, run_id, result.get("checkpoints", {}))
-        record = self._update_experiment(job, {**changes, "status": _experiment_status(job.status)})
+        settings = self._read_trained_settings(job) if job.status == "completed" else {}
+        record = self._update_experiment(job, {**settings, **changes, "status": _experiment_status(job.status)})
         finished = TrainRunFinished(
             run_id=run_id, status=FINISHED[job.status], final_metrics=result.get("final_metrics", {})
         )
@@ -114,6 +116,12 @@ class RunObserver:
         announce(self._bus, job.project_id, stage, run_id=run_id, job_id=job.id)
         self._publish_status(job, record)
         self._live.forget(job.id)
+
+    def _read_trained_settings(self, job: JobRecord) -> dict[str, Any]:
+        """Return the settings that a completed run used; the experiment may have got others that it ignored."""
+        ids = job.project_id, job.subject["experiment_id"]
+        config = self._stores.experiments.read_run_config(*ids, job.subject["run_id"])
+        return settings_of_run(self._stores.experiments.read(*ids), config)
 
     def _is_behind(self, job: JobRecord, result: dict[str, Any]) -> bool:
         """Return whether a run ended before the epochs that it had reached earlier: what is known of these holds on."""
@@ -205,6 +213,9 @@ class RunObserver:
         requested = record.model_dump(
             mode="json", include={"model", "hyperparameters", "augmentations", "hardware", "split_name", "parent"}
         )
+        earlier = self._stores.experiments.read_run_config(job.project_id, record.id, event.run_id)
+        if earlier is not None:
+            _keep_ignored(requested, earlier.requested)
         config = RunConfigRecord(
             run_id=event.run_id,
             experiment_id=record.id,
@@ -230,6 +241,15 @@ class RunObserver:
     def _publish_status(self, job: JobRecord, record: ExperimentRecord) -> None:
         event = ExperimentStatusChanged(experiment_id=record.id, status=record.status)
         announce(self._bus, job.project_id, event, run_id=job.subject["run_id"], job_id=job.id)
+
+
+def _keep_ignored(requested: dict[str, Any], earlier: dict[str, Any]) -> None:
+    """Let a resumed run keep the values of settings that it does not read again."""
+    for key in IGNORED:
+        part, name = key.split(".")
+        before = earlier.get(part)
+        if isinstance(before, dict) and name in before:
+            requested[part][name] = before[name]
 
 
 def _experiment_status(status: JobStatus) -> ExperimentStatus:

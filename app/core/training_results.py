@@ -9,7 +9,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
 from app.core.more_epochs import propose_epochs
-from app.core.resuming import find_resume_obstacle
+from app.core.resuming import describe_resume, find_resume_obstacle
 from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
@@ -92,6 +92,7 @@ class TrainingResultsService:
             checkpoints=checkpoints,
             log_bytes=self._measure_log(project_id, run),
             reasons=self._find_reasons(project_id, record, checkpoints, figures, config),
+            resume_changes=describe_resume(record, config) if record.status in RESUMABLE_STATUSES else "",
             metrics=find_shown_metrics(spec, monitored),
             primary_metric=find_first_metric(spec, monitored),
             monitored_metric=monitored,

@@ -66,6 +66,7 @@ class TrainingResults(StrictModel):
     checkpoints: dict[CheckpointName, CheckpointInfo] = Field(description="Those whose files exist.")
     log_bytes: int
     reasons: dict[RunAction, str]
+    resume_changes: str = Field("", description="Changed settings that Resume applies or ignores, in sentences.")
     metrics: list[MetricSpec] = Field(description="What an epoch measures beside the losses.")
     primary_metric: str
     monitored_metric: str = Field(description="The one whose best epoch is kept.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.api.pages.run_actions import list_actions
 from app.core.exceptions import ConflictError
 from app.core.live_figures import LiveFigures
 from app.core.lookup import Lookup
@@ -68,6 +69,29 @@ def test_what_keeps_a_run_from_being_resumed_is_said_before_and_can_be_set_back(
     resumed = studio.training.resume_training(imported_id, record.id)
     studio.scheduler.wait(resumed.job_id or "", WAIT_S)
     assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
+
+
+def test_what_a_resumed_run_ignores_is_said_before_and_not_recorded_as_used(studio: Studio, imported_id: str) -> None:
+    record = pause_one(studio, imported_id, learning_rate=0.5)
+    assert studio.training_results.get_results(imported_id, record.id).resume_changes == ""
+    assert record.model.pretrained is False
+    change(studio, imported_id, record, model={"pretrained": True}, hyperparameters={"learning_rate": 0.25})
+    results = studio.training_results.get_results(imported_id, record.id)
+    assert results.resume_changes == (
+        "Changed settings that apply from here on: hyperparameters.learning_rate 0.5 then, 0.25 now. Ignored, because "
+        "the weights come from the checkpoint: model.pretrained off then, on now."
+    )
+    (resume,) = [action for action in list_actions(results) if action.id == "resume"]
+    assert resume.help.endswith(results.resume_changes)
+    resumed = studio.training.resume_training(imported_id, record.id)
+    studio.scheduler.wait(resumed.job_id or "", WAIT_S)
+    done = studio.experiments.get_experiment(imported_id, record.id)
+    assert done.status == "completed"
+    assert (done.model.pretrained, done.hyperparameters["learning_rate"]) == (False, 0.25)
+    config = studio.training_results.get_results(imported_id, record.id).config
+    assert config is not None
+    assert config.requested["model"]["pretrained"] is False
+    assert config.requested["hyperparameters"]["learning_rate"] == 0.25
 
 
 @pytest.mark.parametrize(("epochs", "is_refused"), [(1, True), (2, True), (3, False), (5, False)])

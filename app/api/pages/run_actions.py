@@ -119,6 +119,8 @@ def _describe(results: TrainingResults, action: RunAction, is_first: bool) -> Ac
             "Remove from queue",
             f"The run will not start. You can queue it again with {_name_start(results)}.",
         )
+    if action == "resume" and results.resume_changes:
+        help_text = f"{help_text} {results.resume_changes}"
     if action == "restart" and not _has_model(results):
         help_text = _RESTART_WITHOUT_MODEL
     later_help = later_confirm = ""
