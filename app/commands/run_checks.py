@@ -39,6 +39,8 @@ def read_checks(
 def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: RunCheckList) -> None:
     """Print each problem with the commands that fix it."""
     line.out.document(found)
+    if found.note:
+        line.out.text(found.note)
     for check in found.checks:
         line.out.text(f"{check.level.capitalize()}: {check.title}. {check.message}")
         for fix in check.fixes:
@@ -48,8 +50,6 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
         line.out.text(found.refusal)
     elif found.can_train:
         line.out.text("This experiment can be trained." if found.checks else "No problems were found.")
-    elif found.checks and all(check.level != "error" for check in found.checks):
-        line.out.text("This experiment cannot be trained until its pretrained weights are on this machine.")
     elif found.checks:
         line.out.text("This experiment cannot be trained until the errors are fixed.")
     else:  # without its images there is nothing to check

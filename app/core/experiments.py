@@ -31,7 +31,7 @@ from app.core.lookup import Lookup
 from app.core.resuming import find_resume_obstacle
 from app.core.run_checks import RunChecker, refuse_changes
 from app.core.stores import Stores
-from app.core.training import say_untrainable
+from app.core.training import RESUMABLE_STATUSES, say_untrainable
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (
@@ -229,15 +229,30 @@ class ExperimentService:
         except ValidationFailedError as error:
             return refuse_changes(error)
         found = self._checker.list_checks(project_id, record)
-        refusal = self._find_resume_obstacle(project_id, record) or say_untrainable(record)
-        return found.model_copy(update={"refusal": refusal, "can_train": found.can_train and not refusal})
+        obstacle = self._find_resume_obstacle(project_id, record)
+        refusal = (obstacle if record.status == "paused" else "") or say_untrainable(record)
+        note = self._say_what_is_checked(project_id, record, obstacle)
+        can_train = found.can_train and not refusal
+        return found.model_copy(update={"refusal": refusal, "note": note, "can_train": can_train})
 
     def _find_resume_obstacle(self, project_id: str, record: ExperimentRecord) -> str:
-        """Return what keeps a paused run from being resumed; other runs that ended can be trained again instead."""
-        if record.status != "paused" or record.current_run_id is None:
+        """Return what keeps a run that stopped from being resumed."""
+        if record.status not in RESUMABLE_STATUSES or record.current_run_id is None:
             return ""
         config = self._stores.experiments.read_run_config(project_id, record.id, record.current_run_id)
-        return find_resume_obstacle(self._lookup, project_id, record, config)
+        missing = self._lookup.explain_missing_images(project_id, record.split_name)
+        return missing or find_resume_obstacle(self._lookup, project_id, record, config)
+
+    def _say_what_is_checked(self, project_id: str, record: ExperimentRecord, obstacle: str) -> str:
+        """Return that the checks are about a run from the start, with what Resume would do instead."""
+        if record.status not in RESUMABLE_STATUSES or record.current_run_id is None:
+            return ""
+        about = "These checks are about training from scratch"
+        if self._stores.experiments.checkpoint_path(project_id, record, "last") is None:
+            return f"{about}. There is no checkpoint to resume from."
+        if obstacle:
+            return f"{about}." if record.status == "paused" else f"{about}. {obstacle}"
+        return f"{about}. Resume instead continues the run from its last checkpoint."
 
     def _choose_start(self, spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
         """Return model settings; where nobody says so, `pretrained` follows from the weights on this machine.

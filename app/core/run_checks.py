@@ -22,6 +22,7 @@ from app.tasks.run_facts import GO_TO_DATASET, GO_TO_SPLIT, RunFacts, WeightsFac
 MAX_KEPT = 64
 INVALID = "invalid_setting"
 """Id of a check that refuses a value."""
+WEIGHTS_MISSING = "weights_missing"
 
 
 class RunChecker:
@@ -46,7 +47,7 @@ class RunChecker:
         checks.sort(key=lambda check: LEVELS.index(check.level))
         return RunCheckList(
             checks=checks,
-            can_train=all(check.level != "error" for check in checks) and not facts.cannot_get_weights,
+            can_train=all(check.level != "error" for check in checks),
             is_pending=facts.lacks_weights and facts.weights.can_download is None,
         )
 
@@ -55,8 +56,12 @@ class RunChecker:
         return [check.message for check in self.list_checks(project_id, record).checks if check.level != "info"]
 
     def require_trainable(self, project_id: str, record: ExperimentRecord) -> None:
-        """Raise ValidationFailedError when a run would certainly fail, with the reasons."""
-        errors = [check for check in self.list_checks(project_id, record).checks if check.level == "error"]
+        """Raise ValidationFailedError when a run would certainly fail, with the reasons.
+
+        Missing weights are not among them: the run tries to download them itself, and the network may be back by then.
+        """
+        checks = self.list_checks(project_id, record).checks
+        errors = [check for check in checks if check.level == "error" and check.id != WEIGHTS_MISSING]
         if errors:
             msg = "This experiment cannot be trained."
             raise ValidationFailedError(msg, [FieldProblem(field=item.field, message=item.message) for item in errors])

@@ -34,6 +34,7 @@ class WeightStore:
         self.directory = settings.resolved_weights_dir
         self._mirror = (settings.weights_url or "").rstrip("/")
         self._can_reach = can_reach or Reachability().ask
+        self._last_answers: dict[str, bool | None] = {}
 
     def list_files(self) -> WeightsList:
         """Return every file of published weights that an architecture can start from."""
@@ -44,14 +45,17 @@ class WeightStore:
         """Return what is known of the weights of an architecture.
 
         Whether they can be downloaded is only tried when they are wanted and missing, because it contacts the
-        publisher; it never waits for the answer.
+        publisher; it never waits for the answer. For others, the last answer counts.
         """
         file = architecture.weights_file
         if not file:
             return WeightsFacts()
         is_here, url = self._path(file).is_file(), self._url(file)
-        can_download = self._can_reach(url) if is_wanted and not is_here else None
-        return WeightsFacts(file, url, is_here, can_download)
+        if is_here:
+            return WeightsFacts(file, url, is_here)
+        if is_wanted:
+            self._last_answers[url] = self._can_reach(url)
+        return WeightsFacts(file, url, is_here, self._last_answers.get(url))
 
     def prefers_pretrained(self, architecture: ArchitectureSpec) -> bool:
         """Return whether a new experiment starts from published weights when nobody says so.

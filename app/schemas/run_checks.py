@@ -22,7 +22,7 @@ class RunFix(StrictModel):
 
 
 class RunCheck(StrictModel):
-    """One problem. `error`: Train refuses; `warning`: the result suffers; `info`: good to know."""
+    """One problem. `error`: the run would fail; `warning`: the result suffers; `info`: good to know."""
 
     id: str = Field(description="Stable name of the problem, such as frozen_without_weights.")
     level: CheckLevel
@@ -41,6 +41,9 @@ class RunCheckList(StrictModel):
         "status of the experiment allows training."
     )
     refusal: str = Field("", description="Why its status does not allow training, such as completed; else empty.")
+    note: str = Field(
+        "", description="What the checks are about where the experiment has a run that stopped; else empty."
+    )
     is_pending: bool = Field(
         False, description="Whether missing weights can be downloaded is still being checked; ask again in a second."
     )

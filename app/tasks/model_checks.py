@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.schemas.run_checks import RunCheck, RunFix
+from app.schemas.run_checks import CheckLevel, RunCheck, RunFix
 from app.tasks.run_facts import RunFacts, change_settings
 
 ENOUGH_TO_BEGIN_WITH = 1000
@@ -20,7 +20,9 @@ def check_weights(facts: RunFacts) -> Iterator[RunCheck]:
     if not facts.lacks_weights:
         return
     begin = f"The pretrained weights of this model ({weights.file}) are not on this machine"
+    level: CheckLevel = "info" if weights.can_download else "warning"
     if weights.can_download is False:
+        level = "error"
         message = (
             f"{begin}, and {weights.url} cannot be reached from here, so the run would fail. Train from scratch, or "
             f"download the file on another computer and add it here."
@@ -31,23 +33,29 @@ def check_weights(facts: RunFacts) -> Iterator[RunCheck]:
         )
     yield RunCheck(
         id="weights_missing",
-        level="info" if weights.can_download else "warning",
+        level=level,
         field="model.pretrained",
         title="Pretrained weights are missing" if weights.can_download is not True else "Pretrained weights",
         message=message,
         fixes=[
             change_settings("Train from scratch", "model", pretrained=False, freeze_backbone=False),
-            RunFix(label="Add the weights file", weights_for=facts.model.backbone),
+            _add_file(facts),
         ],
     )
+
+
+def _add_file(facts: RunFacts) -> RunFix:
+    return RunFix(label="Add the weights file", weights_for=facts.model.backbone)
 
 
 def check_frozen(facts: RunFacts) -> Iterator[RunCheck]:
     """A frozen backbone needs weights that have learned something."""
     if facts.is_from_scratch and facts.model.freeze_backbone:
         fixes = [change_settings("Train the whole network", "model", freeze_backbone=False)]
-        if facts.weights.file:
+        if facts.has_weights_in_reach:
             fixes.append(change_settings("Use pretrained weights", "model", pretrained=True))
+        elif facts.weights.file:
+            fixes.append(_add_file(facts))
         yield RunCheck(
             id="frozen_without_weights",
             level="warning",
@@ -67,9 +75,7 @@ def check_scratch(facts: RunFacts) -> Iterator[RunCheck]:
     if facts.has_one_class:  # there is nothing to learn, with whatever weights
         return
     results = "results near chance" if facts.data.train_classes else "poor results"
-    fixes = [change_settings("Use pretrained weights", "model", pretrained=True)] if facts.weights.file else []
-    download = "" if facts.weights.is_here else f" They are downloaded once from {facts.weights.url}."
-    advice = f" Pretrained weights usually do much better with so few images.{download}" if fixes else ""
+    advice, fixes = _advise_weights(facts)
     yield RunCheck(
         id="few_images_from_scratch",
         level="warning" if facts.weights.is_here and fixes else "info",
@@ -81,6 +87,17 @@ def check_scratch(facts: RunFacts) -> Iterator[RunCheck]:
         f"of images, or very simple ones.{advice}",
         fixes=fixes,
     )
+
+
+def _advise_weights(facts: RunFacts) -> tuple[str, list[RunFix]]:
+    """Return what pretrained weights would do for a run from scratch, and how it gets them."""
+    if not facts.weights.file:
+        return "", []
+    better = " Pretrained weights usually do much better with so few images"
+    if not facts.has_weights_in_reach:
+        return f"{better}, but {facts.weights.url} cannot be reached from here. Add the file first.", [_add_file(facts)]
+    download = "" if facts.weights.is_here else f" They are downloaded once from {facts.weights.url}."
+    return f"{better}.{download}", [change_settings("Use pretrained weights", "model", pretrained=True)]
 
 
 def check_size(facts: RunFacts) -> Iterator[RunCheck]:

@@ -61,6 +61,11 @@ class RunFacts:
         return self.lacks_weights and self.weights.can_download is False
 
     @property
+    def has_weights_in_reach(self) -> bool:
+        """Whether the architecture has published weights that a run could begin with, as far as is known."""
+        return bool(self.weights.file) and (self.weights.is_here or self.weights.can_download is not False)
+
+    @property
     def has_one_class(self) -> bool:
         """Whether all training images show the same class, so that there is nothing to tell apart."""
         return len(self.data.train_classes) == 1 and not self.data.unseen_classes

@@ -70,16 +70,18 @@ def test_a_fix_on_a_page_is_printed_as_the_commands_that_do_it(studio: CommandRu
     assert "Go to" not in out
 
 
-def test_an_experiment_whose_status_or_weights_stop_it_cannot_be_trained(studio: CommandRunner) -> None:
+def test_an_experiment_whose_status_stops_it_cannot_be_trained(studio: CommandRunner) -> None:
     refusal = "This experiment is completed. To train more, train more epochs as a new experiment."
     completed = {"checks": [make_check()], "can_train": False, "refusal": refusal}
-    unreachable = {"checks": [make_check()], "can_train": False}
-    studio.server.on(f"GET {EXPERIMENT}/checks", completed, unreachable)
+    studio.server.on(f"GET {EXPERIMENT}/checks", completed)
     outcome = studio("train", "check", PID, EID)
     assert (outcome.code, outcome.out.splitlines()[-1]) == (1, refusal)
-    outcome = studio("train", "check", PID, EID)
-    last = "This experiment cannot be trained until its pretrained weights are on this machine."
-    assert (outcome.code, outcome.out.splitlines()[-1]) == (1, last)
+
+
+def test_what_the_checks_are_about_comes_first(studio: CommandRunner) -> None:
+    note = "These checks are about training from scratch. Resume instead continues the run from its last checkpoint."
+    studio.server.on(f"GET {EXPERIMENT}/checks", {"checks": [make_check()], "can_train": True, "note": note})
+    assert studio("train", "check", PID, EID).out.splitlines()[0] == note
 
 
 def test_the_command_of_a_fix_makes_the_change_that_its_button_makes(studio: CommandRunner) -> None:
@@ -100,7 +102,7 @@ def test_errors_end_with_code_1_and_no_problems_are_said_so(studio: CommandRunne
     assert (outcome.code, "cannot be trained until the errors are fixed" in outcome.out) == (1, True)
     assert studio("train", "check", PID, EID).out == "No problems were found.\n"
     document = studio("train", "check", PID, EID, "--json").document
-    assert document == {"checks": [], "can_train": True, "is_pending": False, "refusal": ""}
+    assert document == {"checks": [], "can_train": True, "is_pending": False, "note": "", "refusal": ""}
 
 
 def test_an_experiment_whose_split_is_gone_gets_another_one(studio: CommandRunner) -> None:

@@ -71,6 +71,27 @@ def test_what_keeps_a_run_from_being_resumed_is_said_before_and_can_be_set_back(
     assert studio.experiments.get_experiment(imported_id, record.id).status == "completed"
 
 
+@pytest.mark.parametrize("status", ["cancelled", "failed", "interrupted"])
+def test_checks_of_a_run_that_stopped_say_what_they_are_about_and_what_prevents_resuming(
+    studio: Studio, imported_id: str, status: str
+) -> None:
+    record = pause_one(studio, imported_id, batch_size=2)
+    studio._stores.experiments.update(
+        imported_id, record.id, lambda current: current.model_copy(update={"status": status})
+    )
+    found = studio.experiments.check_experiment(imported_id, record.id)
+    assert found.note == (
+        "These checks are about training from scratch. Resume instead continues the run from its last checkpoint."
+    )
+    assert (found.can_train, found.refusal) == (True, "")
+    change(studio, imported_id, record, hyperparameters={"batch_size": 5})
+    blocked = studio.experiments.check_experiment(imported_id, record.id)
+    assert blocked.note.startswith("These checks are about training from scratch. This run cannot be resumed, because")
+    assert blocked.can_train
+    untrained = create_experiment(studio, imported_id, "untrained")
+    assert studio.experiments.check_experiment(imported_id, untrained.id).note == ""
+
+
 def test_what_a_resumed_run_ignores_is_said_before_and_not_recorded_as_used(studio: Studio, imported_id: str) -> None:
     record = pause_one(studio, imported_id, learning_rate=0.5)
     assert studio.training_results.get_results(imported_id, record.id).resume_changes == ""

@@ -13,7 +13,7 @@ from app.datasets.table import DatasetTable, ImageRecord, Value
 from app.schemas.datasets import ImageQuery
 from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, ForkRequest
 from app.schemas.run_checks import RunCheck
-from tests.core.conftest import WAIT_S, create_experiment
+from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 
 def check(studio: Studio, project_id: str, record: ExperimentRecord) -> dict[str, RunCheck]:
@@ -133,3 +133,18 @@ def test_a_split_that_is_gone_cannot_be_trained(studio: Studio, imported_id: str
     studio.splits.delete_split(imported_id, "main")
     found = studio.experiments.check_experiment(imported_id, record.id)
     assert (found.checks, found.can_train) == ([], False)
+
+
+def test_missing_weights_are_an_error_that_a_run_may_try_to_overcome(
+    studio: Studio, imported_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studio.weights, "_can_reach", lambda _: False)
+    record = create_experiment(studio, imported_id)
+    wanted = ExperimentUpdate(model={"pretrained": True})
+    found = studio.experiments.check_experiment(imported_id, record.id, wanted)
+    assert [(item.id, item.level) for item in found.checks if item.level == "error"] == [("weights_missing", "error")]
+    assert not found.can_train
+    labels = [fix.label for item in check(studio, imported_id, record).values() for fix in item.fixes]
+    assert "Use pretrained weights" not in labels  # which would lead back to the error
+    changed = studio.experiments.update_experiment(imported_id, record.id, wanted)
+    assert train_to_end(studio, imported_id, changed).status == "completed"

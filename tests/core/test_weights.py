@@ -83,6 +83,8 @@ def test_the_publisher_is_asked_for_only_when_weights_are_wanted_and_missing(tmp
     assert asked == []
     assert store.find_facts(RESNET, is_wanted=True).can_download is False
     assert len(asked) == 1
+    assert store.find_facts(RESNET, is_wanted=False).can_download is False  # the last answer
+    assert len(asked) == 1
     store.directory.mkdir()
     (store.directory / RESNET.weights_file).touch()
     assert store.find_facts(RESNET, is_wanted=True).is_here

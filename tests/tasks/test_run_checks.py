@@ -158,13 +158,30 @@ def test_random_features_are_called_so_and_the_whole_network_is_offered_first() 
 
 def test_missing_weights_offer_scratch_and_the_file_and_say_whether_they_can_be_had() -> None:
     unknown, unreachable, reachable, frozen = (find(facts, "weights_missing") for facts in PROBLEMS["weights_missing"])
-    assert [check.level for check in (unknown, unreachable, reachable)] == ["warning", "warning", "info"]
+    assert [check.level for check in (unknown, unreachable, reachable)] == ["warning", "error", "info"]
     assert "cannot be reached from here, so the run would fail" in unreachable.message
     assert [fix.label for fix in unreachable.fixes] == ["Train from scratch", "Add the weights file"]
     assert frozen.fixes[0].change == {"model": {"pretrained": False, "freeze_backbone": False}}
     assert all(FILE in check.message for check in (unknown, unreachable, reachable, frozen))
     would_fail = [facts.cannot_get_weights for facts in PROBLEMS["weights_missing"]]
     assert would_fail == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("few_images_from_scratch", facts_of(40, SCRATCH, batch_size=8)),
+        ("frozen_without_weights", facts_of(model=FROZEN)),
+        ("frozen_without_weights", facts_of(9, FROZEN)),
+    ],
+)
+def test_weights_that_cannot_be_reached_are_not_advised_but_their_file(name: str, facts: RunFacts) -> None:
+    found = find(replace(facts, weights=replace(MISSING, can_download=False)), name)
+    assert "Use pretrained weights" not in [fix.label for fix in found.fixes]
+    assert found.fixes[-1].weights_for == facts.model.backbone
+    for in_reach in (HERE, MISSING, replace(MISSING, can_download=True)):
+        labels = [fix.label for fix in find(replace(facts, weights=in_reach), name).fixes]
+        assert labels[-1] == "Use pretrained weights"
 
 
 def test_a_value_that_no_float_holds_stops_the_run_and_is_named() -> None:
