@@ -7,10 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from app.plurals import name_first
 from app.schemas.common import StrictModel
-
-MAX_NAMED_SPLITS = 3
 
 
 class IdenticalGroup(StrictModel):
@@ -85,7 +82,7 @@ def say_redrawn(names: Sequence[str], images: str) -> str:
     """Return that splits were created anew after a model was trained, and what that means; empty without any."""
     if not names:
         return ""
-    listed = name_first([f"'{name}'" for name in names], MAX_NAMED_SPLITS)
+    listed = ", ".join(f"'{name}'" for name in names)
     what = f"The split {listed} was" if len(names) == 1 else f"The splits {listed} were"
     return f"{what} created anew after this model was trained, so {images} may have been used for training."
 
