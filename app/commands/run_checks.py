@@ -22,6 +22,13 @@ _PAGES = {
     "dataset": (("Import images", "ai-studio dataset import {project} SOURCE"),),
 }
 """What is done on a page, as steps: the name of each with its command."""
+_MISSING = {
+    "dataset": _PAGES["dataset"],
+    "split": (
+        ("Choose another split", "ai-studio train change {project} {experiment} --split NAME"),
+        ("Or create one", "ai-studio split create {project} NAME --ratios 0.7,0.15,0.15"),
+    ),
+}
 
 
 def read_checks(
@@ -48,13 +55,12 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
                 line.out.text(f"  {label}: {command}")
     if found.refusal:
         line.out.text(found.refusal)
+        for label, command in _MISSING.get(found.missing, ()):
+            line.out.text(f"  {label}: {command.format(project=project_id, experiment=experiment_id)}")
     elif found.can_train:
         line.out.text("This experiment can be trained." if found.checks else "No problems were found.")
-    elif found.checks:
+    else:
         line.out.text("This experiment cannot be trained until the errors are fixed.")
-    else:  # without its images there is nothing to check
-        line.out.text("This experiment cannot be trained, because its split or the dataset no longer exists.")
-        line.out.text(f"  Choose another split: ai-studio train change {project_id} {experiment_id} --split NAME")
 
 
 def list_commands(project_id: str, experiment_id: str, fix: RunFix) -> list[tuple[str, str]]:

@@ -189,7 +189,8 @@ class DatasetService:
             table = self._lookup.find_table(project_id)
         except DatasetNotImportedError:
             table = None  # it cannot be read, which is a reason to clear it
-        trained = [e for e in self._stores.experiments.read_all(project_id) if e.status != "created"]
+        experiments = self._stores.experiments
+        trained = [e for e in experiments.read_all(project_id) if experiments.list_checkpoints(project_id, e)]
         return DatasetRemoval(
             reason=self._explain_use(project_id),
             num_images=len(table.images) if table else 0,

@@ -232,8 +232,10 @@ class ExperimentService:
         obstacle = self._find_resume_obstacle(project_id, record)
         refusal = (obstacle if record.status == "paused" else "") or say_untrainable(record)
         note = self._say_what_is_checked(project_id, record, obstacle)
-        can_train = found.can_train and not refusal
-        return found.model_copy(update={"refusal": refusal, "note": note, "can_train": can_train})
+        found = found.model_copy(update={"note": note})
+        if not refusal:
+            return found
+        return found.model_copy(update={"refusal": refusal, "missing": "", "can_train": False})
 
     def _find_resume_obstacle(self, project_id: str, record: ExperimentRecord) -> str:
         """Return what keeps a run that stopped from being resumed."""

@@ -38,8 +38,10 @@ class RunChecker:
         """Return every problem of a run with these settings, errors first; none for one whose split is gone."""
         try:
             table, index = self._lookup.find_split(project_id, record.split_name)
-        except (DatasetNotImportedError, SplitNotFoundError):
-            return RunCheckList(checks=[], can_train=False)
+        except DatasetNotImportedError as error:
+            return RunCheckList(checks=[], can_train=False, refusal=error.message, missing="dataset")
+        except SplitNotFoundError as error:
+            return RunCheckList(checks=[], can_train=False, refusal=error.message, missing="split")
         spec = self._lookup.find_spec(project_id)
         data = self._read(project_id, record.split_name, table, index)
         facts = self._find_facts(spec, record, data)

@@ -6,7 +6,7 @@ import math
 
 from app.config import Settings
 from app.core.devices import list_devices
-from app.core.exceptions import ExperimentNotFoundError
+from app.core.exceptions import DatasetNotImportedError, ExperimentNotFoundError, SplitNotFoundError
 from app.core.experiments import say_undeletable
 from app.core.jobs.scheduler import JobScheduler
 from app.core.live_figures import LiveFigures
@@ -122,7 +122,7 @@ class TrainingViewService:
             checks=self._checker.list_checks(project_id, record),
             prefers_pretrained=self._prefers_pretrained(spec, record),
             more_epochs=self._propose_epochs(project_id, record),
-            train_refusal=_say_untrainable(record, split_names),
+            train_refusal=self._say_untrainable(project_id, record),
         )
 
     def _say_locked(self, project_id: str, record: ExperimentRecord) -> str:
@@ -130,6 +130,17 @@ class TrainingViewService:
         if record.status == "completed" and record.current_run_id is not None:
             config = self._stores.experiments.read_run_config(project_id, record.id, record.current_run_id)
         return say_locked(record, describe_later_changes(record, config))
+
+    def _say_untrainable(self, project_id: str, record: ExperimentRecord) -> str:
+        if reason := say_untrainable(record):
+            return reason
+        try:
+            self._lookup.find_split(project_id, record.split_name)
+        except DatasetNotImportedError as error:
+            return error.message
+        except SplitNotFoundError:
+            return f"The split {record.split_name!r} no longer exists. Choose another one and save."
+        return ""
 
     def _prefers_pretrained(self, spec: TaskSpec, record: ExperimentRecord) -> bool:
         found = (item for item in spec.info.architectures if item.id == record.model.backbone)
@@ -230,14 +241,6 @@ def say_locked(record: ExperimentRecord, changed_since: str = "") -> str:
         )
     if record.status == "completed":
         return "The model was trained with these settings. Duplicate the experiment to try others."
-    return ""
-
-
-def _say_untrainable(record: ExperimentRecord, split_names: list[str]) -> str:
-    if reason := say_untrainable(record):
-        return reason
-    if record.split_name not in split_names:
-        return f"The split {record.split_name!r} no longer exists. Choose another one and save."
     return ""
 
 

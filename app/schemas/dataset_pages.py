@@ -73,4 +73,4 @@ class DatasetRemoval(StrictModel):
     import_mode: str
     is_sample: bool = Field(False, description="The images come with the program, so there is no original folder.")
     split_names: list[str]
-    num_experiments: int = Field(description="Experiments that were trained on it and stay.")
+    num_experiments: int = Field(description="Experiments that have a model, which stays.")

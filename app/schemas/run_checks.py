@@ -40,7 +40,10 @@ class RunCheckList(StrictModel):
         description="Whether none of them is an error, pretrained weights that are missing can be downloaded, and the "
         "status of the experiment allows training."
     )
-    refusal: str = Field("", description="Why its status does not allow training, such as completed; else empty.")
+    refusal: str = Field(
+        "", description="Why it cannot be trained with any settings: its status, or no dataset or split; else empty."
+    )
+    missing: Literal["", "dataset", "split"] = Field("", description="What is refused for lack of, if anything.")
     note: str = Field(
         "", description="What the checks are about where the experiment has a run that stopped; else empty."
     )

@@ -102,14 +102,21 @@ def test_errors_end_with_code_1_and_no_problems_are_said_so(studio: CommandRunne
     assert (outcome.code, "cannot be trained until the errors are fixed" in outcome.out) == (1, True)
     assert studio("train", "check", PID, EID).out == "No problems were found.\n"
     document = studio("train", "check", PID, EID, "--json").document
-    assert document == {"checks": [], "can_train": True, "is_pending": False, "note": "", "refusal": ""}
+    assert document == {"checks": [], "can_train": True, "is_pending": False, "missing": "", "note": "", "refusal": ""}
 
 
-def test_an_experiment_whose_split_is_gone_gets_another_one(studio: CommandRunner) -> None:
-    studio.server.on(f"GET {EXPERIMENT}/checks", {"checks": [], "can_train": False})
+def test_an_experiment_without_its_split_or_the_dataset_is_told_what_is_missing(studio: CommandRunner) -> None:
+    gone = {"checks": [], "can_train": False, "refusal": "The split 'a' does not exist.", "missing": "split"}
+    cleared = {"checks": [], "can_train": False, "refusal": "Import images first.", "missing": "dataset"}
+    studio.server.on(f"GET {EXPERIMENT}/checks", gone, cleared)
     outcome = studio("train", "check", PID, EID)
-    assert (outcome.code, "its split or the dataset no longer exists" in outcome.out) == (1, True)
-    assert f"ai-studio train change {PID} {EID} --split NAME" in outcome.out
+    assert (outcome.code, outcome.out.splitlines()[0]) == (1, "The split 'a' does not exist.")
+    assert f"  Choose another split: ai-studio train change {PID} {EID} --split NAME" in outcome.out
+    outcome = studio("train", "check", PID, EID)
+    assert (outcome.code, outcome.out) == (
+        1,
+        f"Import images first.\n  Import images: ai-studio dataset import {PID} SOURCE\n",
+    )
 
 
 def test_settings_are_checked_as_if_they_were_saved(studio: CommandRunner) -> None:

@@ -70,6 +70,13 @@ def test_removal_says_what_goes_and_a_paused_experiment_is_in_the_way(studio: St
     removal = studio.datasets.describe_removal(imported_id)
     assert removal.reason is not None
     assert "'first' is paused" in removal.reason
-    assert removal.num_experiments == 1
+    assert removal.num_experiments == 0  # it has no model yet
     with pytest.raises(ConflictError, match="paused"):
         studio.datasets.clear_dataset(imported_id)
+
+
+def test_removal_counts_the_experiments_that_have_a_model(
+    studio: Studio, imported_id: str, trained: ExperimentRecord
+) -> None:
+    create_experiment(studio, imported_id, "untrained")
+    assert studio.datasets.describe_removal(imported_id).num_experiments == 1

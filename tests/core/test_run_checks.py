@@ -132,7 +132,13 @@ def test_a_split_that_is_gone_cannot_be_trained(studio: Studio, imported_id: str
     record = create_experiment(studio, imported_id)
     studio.splits.delete_split(imported_id, "main")
     found = studio.experiments.check_experiment(imported_id, record.id)
-    assert (found.checks, found.can_train) == ([], False)
+    assert (found.checks, found.can_train, found.missing) == ([], False, "split")
+    assert found.refusal == "The split 'main' does not exist. Splits of this dataset: none yet."
+    studio.datasets.clear_dataset(imported_id)
+    cleared = studio.experiments.check_experiment(imported_id, record.id)
+    assert (cleared.can_train, cleared.missing) == (False, "dataset")
+    assert cleared.refusal == "This project has no dataset. Import images first."
+    assert studio.training_views.get_settings(imported_id, record.id).train_refusal == cleared.refusal
 
 
 def test_missing_weights_are_an_error_that_a_run_may_try_to_overcome(

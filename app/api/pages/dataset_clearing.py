@@ -42,7 +42,8 @@ def clear_form_fragment(project_id: str, removal: DatasetRemoval) -> Fragment:
     goes.append("thumbnails and cached images")
     num = removal.num_experiments
     verb = "is" if num == 1 else "are"
-    kept = f"{count(num, 'experiment')} with models and results {verb} kept"
-    stays = f"{kept}, but can no longer be trained, evaluated or exported."
+    kept = f"{count(num, 'experiment')} with {'a model' if num == 1 else 'models'} {verb} kept"
+    until = "until you import the images again and create a split of the same name"
+    stays = f"{kept}, but cannot be trained, evaluated or exported {until}."
     form = ClearForm(project_id, removal.reason or "", goes, stays if num else "")
     return Fragment("dataset/_clear_form.html", ClearContext(form))

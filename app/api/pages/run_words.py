@@ -27,7 +27,8 @@ _ADVICE = {
     "LossNotFinite": "Lower the learning rate to a tenth, set gradient clip to 1, or choose precision 32. Then train "
     "again.",
     "ImageReadError": "Repair or remove the images named in the log, then import the dataset again.",
-    "WeightsUnavailable": "Use the buttons above the settings to train from scratch or to add the weights file.",
+    "WeightsUnavailable": "Switch off Pretrained in the settings to train from scratch, or add the weights file. "
+    "Then train again.",
     "ResumeRefused": "Set back what was changed and resume the run, or restart to train again from scratch.",
     "Silent": "Try again. If it fails again, look at the end of the log.",
     "Crash": "Try again. If it fails again, choose precision 32 and turn compilation off.",

@@ -272,9 +272,12 @@ def test_clear_form_of_a_sample_names_no_original_folder(mode: str) -> None:
     removal = DatasetRemoval(reason=None, num_images=3, import_mode=mode, split_names=[], num_experiments=0)
     assert "not changed" in text_of(render_fragment(clear_form_fragment("p", removal)))
     trained = text_of(render_fragment(clear_form_fragment("p", removal.model_copy(update={"num_experiments": 2}))))
-    assert "2 experiments with models and results are kept, but can no longer be trained, evaluated or exported." in (
-        trained
-    )
+    assert (
+        "2 experiments with models are kept, but cannot be trained, evaluated or exported until you import the images "
+        "again and create a split of the same name."
+    ) in trained
+    single = text_of(render_fragment(clear_form_fragment("p", removal.model_copy(update={"num_experiments": 1}))))
+    assert "1 experiment with a model is kept" in single
     sample = removal.model_copy(update={"is_sample": True})
     words = text_of(render_fragment(clear_form_fragment("p", sample)))
     assert "3 images with annotations, and the image files" in words
