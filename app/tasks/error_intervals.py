@@ -83,7 +83,7 @@ def share_unseen(num_images: int) -> float:
 def _find_reasons(absolute: Floats, truth: Floats) -> dict[str, str]:
     """Return why a metric of one value cannot have an interval, by the name of the metric."""
     if len(absolute) < MIN_IMAGES:
-        return dict.fromkeys(NAMES, f"An error's interval needs at least {MIN_IMAGES} images.")
+        return dict.fromkeys(NAMES, f"An interval needs at least {MIN_IMAGES} images.")
     if np.count_nonzero(absolute) < MIN_NON_ZERO:
         return dict.fromkeys(NAMES, f"Fewer than {MIN_NON_ZERO} images have an error at all.")
     if np.ptp(absolute) <= 1e-12 * absolute.max():

@@ -137,3 +137,9 @@ def test_three_hundred_thousand_images_take_seconds() -> None:
     (found,) = measure(truth, errors)
     assert time.process_time() - started_s < 10
     assert {item["resamples"] for item in found.intervals.values()} == {400}
+
+
+@pytest.mark.parametrize("number", [2, 5, 9])
+def test_too_few_images_are_no_error_of_a_metric(number: int) -> None:
+    (found,) = measure(*draw(number))
+    assert found.reasons == dict.fromkeys(NAMES, "An interval needs at least 10 images.")
