@@ -52,6 +52,7 @@ def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: 
             num_images=int(aggregate.get("num_images", 0)),
             num_copies=copies.images,
             value_without_copies=without.get(name) if copies.images else None,
+            redrawn_splits=leaks.redrawn_splits if leaks is not None else [],
             measured_at=evaluation.completed_at,
             source="evaluation",
         )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from app.export.catalog import FormatSpec
 from app.metric_text import show_metric
 from app.schemas.export import Measurement, ModelMetadata, ParityCertificate, ResizeRecipe
+from app.schemas.leaks import say_redrawn
 from app.schemas.pixels import PixelScale
 
 FILTERS = {
@@ -200,6 +201,8 @@ def _describe_measurements(metadata: ModelMetadata) -> str:
     notes += dict.fromkeys(item.not_covered for item in metadata.measurements if item.not_covered)
     if any("train" in item.subsets for item in metadata.measurements):
         notes.append("Training images are included, so these metrics say little about new images.")
+    redrawn = dict.fromkeys(name for item in metadata.measurements for name in item.redrawn_splits)
+    notes += [say_redrawn(list(redrawn), "the measured images")] if redrawn else []
     notes += _describe_copies(metadata.measurements)
     return "\n\n".join(["\n".join(lines), *notes])
 

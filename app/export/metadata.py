@@ -95,7 +95,7 @@ def unseen_metrics(measurements: list[Measurement]) -> dict[str, float]:
     values = {
         item.metric: item.value_without_copies if item.num_copies else item.value
         for item in measurements
-        if "train" not in item.subsets
+        if "train" not in item.subsets and not item.redrawn_splits
     }
     return {name: value for name, value in values.items() if value is not None}
 

@@ -208,6 +208,11 @@ class Measurement(StrictModel):
     value_without_copies: float | None = Field(
         None, description="The value on the other images that were not trained on; null where none are left or known."
     )
+    redrawn_splits: list[str] = Field(
+        default_factory=list,
+        description="Splits that the model learned from and that were created anew before this was measured, so that "
+        "the images may have been used for training.",
+    )
     measured_at: str | None = None
     source: Literal["evaluation", "validation", "training"] = Field(
         description="validation: during training, on the images that chose the epoch. training: on the training images."
