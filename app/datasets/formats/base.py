@@ -88,6 +88,14 @@ class FoundImage:
 
 
 @dataclass(frozen=True)
+class NamedBy:
+    """What names the images of a source, such as one sheet of a workbook, and what to do about images it leaves out."""
+
+    words: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class Scan:
     """What a source says that it holds. Class ids of labels are positions in `classes`."""
 
@@ -100,6 +108,8 @@ class Scan:
     """Names inside the source of the annotation files that were read."""
     columns: tuple[ColumnSample, ...] = ()
     """Columns of the table that was read, to choose from."""
+    named_by: NamedBy | None = None
+    """What names the images, where it is a part of the document only."""
 
     @property
     def has_split(self) -> bool:
