@@ -13,7 +13,7 @@ import typer
 from app.commands.arguments import Detach, Project, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, describe_page, require_class, show
-from app.commands.settings import parse_assignments, write_value
+from app.commands.settings import kinds_of, parse_assignments, write_value
 from app.plurals import count
 from app.remote.transport import LOOPBACK_HOSTS
 from app.schemas.datasets import CheckState, DatasetSummary, ImportOptions, ImportStarted
@@ -40,6 +40,7 @@ def read_source(text: str | Path) -> Path:
 
 
 _OPTIONS = ImportOptions.model_fields
+_KINDS = kinds_of(ImportOptions)
 _EPILOG = "\n\n".join(
     ["Options of an import:", *(f"--set {name}=VALUE: {field.description}" for name, field in _OPTIONS.items())]
 )
@@ -73,7 +74,7 @@ def import_dataset(
     """
     line = command_line(ctx)
     project_id = find_project(line, project)
-    options = parse_assignments(settings or [])
+    options = parse_assignments(settings or [], _KINDS)
     if mode == "upload" or not (mode or _is_local(line.url)):
         job_id = _upload(line, project_id, source, source_format, options)
     else:
@@ -100,7 +101,7 @@ def check_dataset(
 ) -> None:
     """Preview an import without importing anything. Exits with code 1 if the source cannot be imported."""
     line = command_line(ctx)
-    options = parse_assignments(settings or [])
+    options = parse_assignments(settings or [], _KINDS)
     project_id = find_project(line, project)
     with line.progress("Reading the source") as display:
 
@@ -231,7 +232,7 @@ def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
 def _print_choices(out: Output, report: ImportReport) -> None:
     """Print how to choose what the preview found: the columns of a refused table, the range of pixel values."""
     if report.columns and not report.can_import:
-        out.text("Choose the columns: --set filename_column=NAME --set target_columns=NAME")
+        out.text("Choose the columns: --set filename_column=NAME --set target_columns=NAME (several: NAME,NAME)")
     if report.pixel_scale is not None:
         scale = json.dumps({"min": report.pixel_scale.min, "max": report.pixel_scale.max})
         out.text(f"Choose another range of pixel values: --set {shlex.quote(f'pixel_scale={scale}')}")

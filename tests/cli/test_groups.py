@@ -498,7 +498,7 @@ def test_a_preview_says_how_to_choose_columns_and_pixel_values(studio: CommandRu
     report |= {"can_import": False, "columns": [column], "pixel_scale": {"min": 0, "max": 4095, "how": "values"}}
     studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
     outcome = studio("dataset", "check", PID, str(tmp_path))
-    assert "--set filename_column=NAME --set target_columns=NAME" in outcome.out
+    assert "--set filename_column=NAME --set target_columns=NAME (several: NAME,NAME)" in outcome.out
     assert """--set 'pixel_scale={"min": 0.0, "max": 4095.0}'""" in outcome.out
 
 
