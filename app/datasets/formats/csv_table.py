@@ -22,9 +22,9 @@ from app.datasets.formats.base import (
 from app.datasets.formats.columns import Columns, choose_columns, names_files
 from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, is_example, join_parts
 from app.datasets.formats.file_finder import FileFinder
-from app.datasets.formats.json_lines import ObjectTable
 from app.datasets.formats.label_warnings import warn_of_labels
 from app.datasets.formats.layouts import HOLDERS
+from app.datasets.formats.list_fields import explain_lists
 from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_table
 from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
 from app.datasets.formats.sheets import ADDED_COLUMN
@@ -131,9 +131,8 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     try:
         columns = choose_columns(table, kind, options, finder.is_found)
     except ChoiceError as error:
-        left_out = f" {table.left_out_note}" if isinstance(table, ObjectTable) and table.left_out_note else ""
-        message = f"{shorten(table.name)}: {error.message}{left_out}"
-        raise ChoiceError(message, error.fix, columns=error.columns) from error
+        message, fix = explain_lists(table, kind, options, error)
+        raise ChoiceError(f"{shorten(table.name)}: {message}", fix, columns=error.columns) from error
     if isinstance(table, SpreadsheetTable):
         table, columns = _choose_sheets(table, columns, kind, options, finder)
     reader = RowReader(table, columns, finder, work)
