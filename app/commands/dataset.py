@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import typer
+from pydantic.fields import FieldInfo
 
 from app.commands.arguments import Detach, Project, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
@@ -39,10 +40,19 @@ def read_source(text: str | Path) -> Path:
     return path
 
 
-_OPTIONS = ImportOptions.model_fields
+def _describe_option(name: str, field: FieldInfo) -> str:
+    """Return a line of the help: the values where these are known words, and an example where it is no plain text."""
+    values = "|".join(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else "VALUE"
+    example = field.examples[0] if field.examples else None
+    if example is None:
+        return f"--set {name}={values}: {field.description}"
+    text = ",".join(example) if isinstance(example, list) else write_value(example)
+    return f"--set {name}={values}: {field.description} Example: --set {shlex.quote(f'{name}={text}')}"
+
+
 _KINDS = kinds_of(ImportOptions)
 _EPILOG = "\n\n".join(
-    ["Options of an import:", *(f"--set {name}=VALUE: {field.description}" for name, field in _OPTIONS.items())]
+    ["Options of an import:", *(_describe_option(name, field) for name, field in ImportOptions.model_fields.items())]
 )
 ImportSettings = Annotated[
     list[str] | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from app.schemas.datasets import ImportOptions
 from app.schemas.experiments import HardwareSettings, ModelSettings
 from app.schemas.export import ExportOptions
 from app.tasks.registry import list_specs
+from tests.cli.conftest import CommandRunner
 
 
 @pytest.mark.parametrize(
@@ -102,3 +105,15 @@ def test_every_list_among_the_settings_of_experiments_is_known() -> None:
     models += [ModelSettings, HardwareSettings]
     found = {name for model in models for name in kinds_of(model).lists}
     assert found == EXPERIMENT_KINDS.lists
+
+
+def test_the_help_of_an_import_names_the_values_and_gives_examples_that_work(studio: CommandRunner) -> None:
+    examples = {name: field.examples[0] for name, field in ImportOptions.model_fields.items() if field.examples}
+    assert set(examples) == {"target_columns", "class_mapping", "pixel_scale"}
+    ImportOptions.model_validate(examples)
+    for command in ("check", "import"):
+        shown = " ".join(studio("dataset", command, "--help").out.replace("│", " ").split())
+        assert "--set nested_folders=leave_out|into_class|own_class: " in shown
+        lines = re.findall(r"Example: --set ((?:'[^']*'|\S)+)", shown)
+        found = parse_assignments([text for line in lines for text in shlex.split(line)], kinds_of(ImportOptions))
+        assert found == examples
