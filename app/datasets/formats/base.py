@@ -149,6 +149,11 @@ class ImportFormat(Protocol):
         ...
 
     @property
+    def own_options(self) -> frozenset[str]:
+        """Options of an import that it uses and other formats may not."""
+        ...
+
+    @property
     def annotation_kinds(self) -> frozenset[AnnotationKind]:
         """What it can annotate."""
         ...

@@ -55,6 +55,7 @@ class CsvTable:
     rank: int = 50
     document_endings: tuple[str, ...] = TABLE_ENDINGS
     loose_endings: tuple[str, ...] = LOOSE_ENDINGS
+    own_options: frozenset[str] = frozenset({"annotation_file", "filename_column", "target_columns", "split_column"})
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label", "values"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
