@@ -205,6 +205,8 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     _print_classes(out, dataset.class_counts)
     if dataset.split_names:
         out.text(f"Splits: {show(dataset.split_names)}")
+    for note in dataset.notes:
+        out.text(note)
     _print_identical(out, dataset.identical)
     _print_problems(out, dataset.problems, dataset.num_problems, "dataset show --csv FILE")
 

@@ -547,6 +547,13 @@ def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: Comman
     assert f"Warning: {warning}" in studio("split", "show", PID, "main").err
 
 
+def test_a_dataset_is_shown_with_what_its_import_left_unused(studio: CommandRunner) -> None:
+    notes = ["Columns that are not used: 'note'.", "Sheets that are not read: Old."]
+    studio.server.on(f"GET /api/datasets/{PID}", dataset(notes=notes))
+    lines = studio("dataset", "show", PID).out.splitlines()
+    assert [line for line in lines if line in notes] == notes
+
+
 def test_a_preview_says_how_to_choose_columns_and_pixel_values(studio: CommandRunner, tmp_path: Path) -> None:
     column = {"name": "a b", "samples": ["1"], "role": "unused"}
     report: dict[str, Any] = {"source_format": "csv", "num_images": 0, "num_lost": 4, "num_annotations": 0}
