@@ -20,7 +20,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +136,17 @@ def install() -> None:
     """Have the servers of this process fork their jobs."""
     if CAN_FORK and not isinstance(vars(process)["subprocess"], Starter):
         vars(process)["subprocess"] = Starter()
+
+
+@contextlib.contextmanager
+def starting_processes() -> Iterator[None]:
+    """Have jobs start as users' jobs do, for tests in which the time that their imports take matters."""
+    known = vars(process)["subprocess"]
+    vars(process)["subprocess"] = subprocess
+    try:
+        yield
+    finally:
+        vars(process)["subprocess"] = known
 
 
 def serve(control: socket.socket) -> list[str]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from app.config import Settings
 from tests.api.live import LiveServer, run_server
+from tests.forked_jobs import starting_processes
 from tests.small_disk import SmallDisk, mount_small_disk
 
 pytestmark = pytest.mark.slow
@@ -36,7 +37,8 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallDisk]:
 
 @pytest.fixture(scope="module")
 def live(disk: SmallDisk) -> Iterator[LiveServer]:
-    with run_server(Settings(workspace_root=disk.root / "workspace", warm_spare=False)) as live:
+    # A job that was forked with its libraries could be at its end before the disk is full.
+    with starting_processes(), run_server(Settings(workspace_root=disk.root / "workspace", warm_spare=False)) as live:
         yield live
 
 

@@ -11,6 +11,7 @@ from app.schemas.arithmetic import PRECISION_WORDS
 from app.schemas.comparison import SettingDifference
 
 _TRANSFORMS = {"train": "Training transforms", "val": "Validation transforms"}
+_OF_THE_EXPERIMENT = {"split_name": "Split"}
 # These belong to the experiment that a fork was made of, and would read as its own without saying so.
 _STARTS = {
     "experiment_id": "Starts from experiment",
@@ -42,9 +43,16 @@ def list_settings(differences: Sequence[SettingDifference], names: Mapping[str, 
 
 def name_setting(key: str) -> str:
     """Return the title of a setting: parameters of a transform follow its name, because they are as short as `p`."""
-    area, *middle, name = key.split(".")
+    if key in _OF_THE_EXPERIMENT:
+        return _OF_THE_EXPERIMENT[key]
+    *path, name = key.split(".")
+    area, *middle = path or [""]
     if area == "augmentations":
-        return ": ".join([*middle[1:], title_of(name)]) if middle else _TRANSFORMS.get(name, title_of(name))
+        return (
+            ": ".join([title_of(part) for part in (*middle[1:], name)])
+            if middle
+            else _TRANSFORMS.get(name, title_of(name))
+        )
     if area == "parent" and name in _STARTS:
         return _STARTS[name]
     return f"{title_of(name)} (used)" if area == "arithmetic" else title_of(name)

@@ -105,18 +105,20 @@ def account_for_files(
 
 
 def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportFormat) -> None:
+    them, their = ("it", "its") if len(left) == 1 else ("them", "their")
     if found.document_endings:
         documents = ", ".join(clean_text(name) for name in scan.read_documents[:3])
         is_alone = len(scan.read_documents) < 2
         where = f"not named by {documents or 'the annotation file'}" if is_alone else f"named by none of {documents}"
         message = f"{count_images(len(left))} {where}"
-        fix = "Add them to the annotation file, or remove them."
+        fix = f"Add {them} to the annotation file, or remove {them}."
         if scan.named_by is not None:
-            message, fix = f"{count_images(len(left))} not named by {scan.named_by.words}", scan.named_by.fix
+            message = f"{count_images(len(left))} not named by {scan.named_by.words}"
+            fix = scan.named_by.fix.format(them=them)
         scan.problems.add_files(folder.title, message, fix, kind="not_in_table", files=left)
     else:
         message = f"{count_images(len(left))} in a folder that is not read"
-        fix = "Move them into a folder of their class, or remove them."
+        fix = f"Move {them} into a folder of {their} class, or remove {them}."
         scan.problems.add_files(folder.title, message, fix, kind="unread_folder", files=left)
 
 

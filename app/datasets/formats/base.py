@@ -89,7 +89,10 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class NamedBy:
-    """What names the images of a source, such as one sheet of a workbook, and what to do about images it leaves out."""
+    """What names the images of a source, such as one sheet of a workbook, and what to do about images it leaves out.
+
+    `fix` has {them} where the images are meant, which may be one.
+    """
 
     words: str
     fix: str

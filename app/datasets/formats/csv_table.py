@@ -180,8 +180,8 @@ def _name_sheets(table: Table) -> NamedBy | None:
         f"the sheet {shorten(title, 40)!r} is not read, because {why}" for title, why in table.unread.items() if why
     ]
     if not reasons:
-        return NamedBy(own, "Add them to a sheet that is read, or remove them.")
-    return NamedBy(f"{own} ({'; '.join(reasons[:_MAX_NAMED_SHEETS])})", "Add the column there, or remove the images.")
+        return NamedBy(own, "Add {them} to a sheet that is read, or remove {them}.")
+    return NamedBy(f"{own} ({'; '.join(reasons[:_MAX_NAMED_SHEETS])})", "Add the column there, or remove {them}.")
 
 
 def _found(image: TableImage, annotations: tuple[Annotation, ...]) -> FoundImage:

@@ -15,7 +15,7 @@ from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.base import ImportFormat, SourceError, shorten
 from app.datasets.formats.layouts import find_tool_layout
 from app.datasets.formats.tree import read_tree
-from app.datasets.formats.unread_kinds import find_unread_kinds
+from app.datasets.formats.unread_kinds import MAX_OPENED, find_unread_kinds
 from app.datasets.formats.work import Work
 from app.plurals import count
 
@@ -79,9 +79,27 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
             msg, "Choose the folder that holds the images. A table is read with the files that it names."
         )
     folders = list(top.iterate())
+    images = {folder.join(file): folder.path / file for folder in folders for file in folder.images}
+    refusal = _refuse_unread(images)
+    if refusal is not None:
+        return refusal
     num_files = sum(len(folder.images) + len(folder.others) for folder in folders)
     msg = f"No usable format was found in {count(num_files, 'file')} and {count(len(folders) - 1, 'folder')}."
     if first:
         msg += f" Other files there: {first}."
     titles = "; or ".join(item.title for item in usable)
     return SourceError(msg, f"Arrange the files in this way: {titles}.")
+
+
+def _refuse_unread(images: Mapping[str, Path]) -> SourceError | None:
+    """Return the error for files with endings of images that all hold one kind that is not read, such as DICOM."""
+    kinds = find_unread_kinds(images)
+    if len(kinds) != 1:
+        return None
+    ((kind, names),) = kinds.items()
+    if len(names) < min(len(images), MAX_OPENED):
+        return None
+    first, what = list_file_names(list(images)), kind.message.removeprefix("This is ")
+    if len(images) == 1:
+        return SourceError(f"There is only 1 image file, and it cannot be read: {first}. It is {what}", kind.fix)
+    return SourceError(f"None of the {len(images):,} image files can be read: {first}. Each is {what}", kind.fix)

@@ -64,7 +64,7 @@ _TEXTS = frozenset(
 # What lies beside images for other reasons, and what ordinary text or a settings file may begin like.
 _NO_IMAGES = frozenset({EMPTY, TEXT, WEB_PAGE, GIT_LFS, ICLOUD, NETPBM})
 _NO_FIXES = frozenset({"Unpack it first.", "Remove it."})  # archives, office documents, companions of files
-_MAX_OPENED = 100
+MAX_OPENED = 100
 _MAX_NAMED = 5
 
 
@@ -83,7 +83,7 @@ def find_unread_kinds(files: Mapping[str, Path]) -> dict[ForeignKind, list[str]]
     """
     found: dict[ForeignKind, list[str]] = {}
     unknown = (name for name, path in files.items() if path.suffix.lower() not in _TEXTS and not name_by_ending(name))
-    opened = {name: _name_by_content(files[name]) for name in islice(unknown, _MAX_OPENED)}
+    opened = {name: _name_by_content(files[name]) for name in islice(unknown, MAX_OPENED)}
     for name in files:
         kind = name_by_ending(name) or opened.get(name)
         if kind is not None:

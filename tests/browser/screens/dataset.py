@@ -83,7 +83,7 @@ def _check_documents(page: Page) -> None:
     (root / "Tabelle 1.csv").write_text("\n".join(["Datei Name;Größe in %;Farbe;Notiz", *rows]), "utf-8")
     (root / "Tabelle 2.csv").write_text("file;label\n0.png;a\n", "utf-8")
     _check(page, root)
-    page.get_by_role("button", name="Choose file and columns").click()
+    page.get_by_role("button", name="Choose file and columns").first.click()
 
 
 def _check_every_problem(page: Page) -> None:

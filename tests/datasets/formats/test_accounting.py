@@ -26,6 +26,8 @@ def test_images_that_a_document_does_not_name_are_counted(tmp_path: Path, name: 
     (group,) = [group for group in report.groups if group.kind == "not_in_table"]
     assert (group.count, group.num_images, group.severity) == (3, 4, "error")
     assert f"2 images are not named by {name}: 0.png, 1.png" in group.examples[1].message
+    fixes = [example.fix for example in group.examples[:2]]
+    assert fixes == [f"Add {them} to the annotation file, or remove {them}." for them in ("it", "them")]
 
 
 def test_images_of_any_name_are_seen(tmp_path: Path) -> None:

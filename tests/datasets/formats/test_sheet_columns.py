@@ -98,7 +98,7 @@ def test_a_sheet_without_a_column_in_use_is_explained(
         f"2 images are not named by the sheet 'train' of t.xlsx (the sheet 'test' is not read, because it has no "
         f"column '{missing}'): "
     )
-    assert group.examples[0].fix == "Add the column there, or remove the images."
+    assert group.examples[0].fix == "Add the column there, or remove them."
 
 
 def test_images_that_no_sheet_names_are_to_be_added_to_one_that_is_read(tmp_path: Path) -> None:
@@ -109,4 +109,4 @@ def test_images_that_no_sheet_names_are_to_be_added_to_one_that_is_read(tmp_path
     report = check_source(Source(tmp_path / "in", "label", ["csv"]))
     (group,) = [group for group in report.groups if group.kind == "not_in_table"]
     assert group.examples[0].message.startswith("1 image is not named by the sheet 'New' of t.xlsx: ")
-    assert group.examples[0].fix == "Add them to a sheet that is read, or remove them."
+    assert group.examples[0].fix == "Add it to a sheet that is read, or remove it."

@@ -89,3 +89,29 @@ def test_files_that_hold_no_images_are_none_of_them(tmp_path: Path, name: str) -
     assert name_by_ending(name) is None
     refusal = describe_unknown(tmp_path, list_usable(["csv", "image_folders"]), Work())
     assert refusal.message == f"There is no image file in the folder, only 1 other file: {name}."
+
+
+@pytest.mark.parametrize(
+    ("num", "expected"),
+    [
+        (1, "There is only 1 image file, and it cannot be read: 0.dcm. It is a DICOM image."),
+        (3, "None of the 3 image files can be read: 0.dcm, 1.dcm, 2.dcm. Each is a DICOM image."),
+        (
+            120,
+            "None of the 120 image files can be read: 0.dcm, 1.dcm, 10.dcm, 100.dcm, 101.dcm and 115 more."
+            " Each is a DICOM image.",
+        ),
+    ],
+)
+def test_files_with_endings_of_images_are_named_too(tmp_path: Path, num: int, expected: str) -> None:
+    for number in range(num):
+        (tmp_path / f"{number}.dcm").write_bytes(DICOM)
+    refusal = describe_unknown(tmp_path, list_usable(["csv", "image_folders"]), Work())
+    assert refusal.message == expected
+    assert refusal.fix.startswith("Save it as TIFF or PNG with 16 bits")
+
+
+def test_good_images_among_them_are_not_hidden(tmp_path: Path) -> None:
+    root = write_source(tmp_path / "in", ["0.png"], {})
+    (root / "1.dcm").write_bytes(DICOM)
+    assert "No usable format" in describe_unknown(root, list_usable(["csv", "image_folders"]), Work()).message
