@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
 import typer
+from pydantic.fields import FieldInfo
 
 from app.commands.arguments import Detach, Project, SourceFormat
 from app.commands.context import CommandLine, command_line, find_project
 from app.commands.output import Output, describe_page, require_class, show
-from app.commands.settings import parse_assignments, write_value
+from app.commands.settings import kinds_of, parse_assignments, write_value
 from app.plurals import count
 from app.remote.transport import LOOPBACK_HOSTS
 from app.schemas.datasets import CheckState, DatasetSummary, ImportOptions, ImportStarted
@@ -39,9 +40,19 @@ def read_source(text: str | Path) -> Path:
     return path
 
 
-_OPTIONS = ImportOptions.model_fields
+def _describe_option(name: str, field: FieldInfo) -> str:
+    """Return a line of the help: the values where these are known words, and an example where it is no plain text."""
+    values = "|".join(map(str, get_args(field.annotation))) if get_origin(field.annotation) is Literal else "VALUE"
+    example = field.examples[0] if field.examples else None
+    if example is None:
+        return f"--set {name}={values}: {field.description}"
+    text = ",".join(example) if isinstance(example, list) else write_value(example)
+    return f"--set {name}={values}: {field.description} Example: --set {shlex.quote(f'{name}={text}')}"
+
+
+_KINDS = kinds_of(ImportOptions)
 _EPILOG = "\n\n".join(
-    ["Options of an import:", *(f"--set {name}=VALUE: {field.description}" for name, field in _OPTIONS.items())]
+    ["Options of an import:", *(_describe_option(name, field) for name, field in ImportOptions.model_fields.items())]
 )
 ImportSettings = Annotated[
     list[str] | None,
@@ -73,7 +84,7 @@ def import_dataset(
     """
     line = command_line(ctx)
     project_id = find_project(line, project)
-    options = parse_assignments(settings or [])
+    options = parse_assignments(settings or [], _KINDS)
     if mode == "upload" or not (mode or _is_local(line.url)):
         job_id = _upload(line, project_id, source, source_format, options)
     else:
@@ -100,7 +111,7 @@ def check_dataset(
 ) -> None:
     """Preview an import without importing anything. Exits with code 1 if the source cannot be imported."""
     line = command_line(ctx)
-    options = parse_assignments(settings or [])
+    options = parse_assignments(settings or [], _KINDS)
     project_id = find_project(line, project)
     with line.progress("Reading the source") as display:
 
@@ -194,6 +205,8 @@ def print_dataset(out: Output, dataset: DatasetSummary) -> None:
     _print_classes(out, dataset.class_counts)
     if dataset.split_names:
         out.text(f"Splits: {show(dataset.split_names)}")
+    for note in dataset.notes:
+        out.text(note)
     _print_identical(out, dataset.identical)
     _print_problems(out, dataset.problems, dataset.num_problems, "dataset show --csv FILE")
 
@@ -231,7 +244,7 @@ def _print_groups(out: Output, groups: list[ProblemGroup]) -> None:
 def _print_choices(out: Output, report: ImportReport) -> None:
     """Print how to choose what the preview found: the columns of a refused table, the range of pixel values."""
     if report.columns and not report.can_import:
-        out.text("Choose the columns: --set filename_column=NAME --set target_columns=NAME")
+        out.text("Choose the columns: --set filename_column=NAME --set target_columns=NAME (several: NAME,NAME)")
     if report.pixel_scale is not None:
         scale = json.dumps({"min": report.pixel_scale.min, "max": report.pixel_scale.max})
         out.text(f"Choose another range of pixel values: --set {shlex.quote(f'pixel_scale={scale}')}")

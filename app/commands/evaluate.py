@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import typer
 
+from app.client import StudioApiError
 from app.commands.arguments import Checkpoint, Detach, Experiment, Project
-from app.commands.context import command_line, find_experiment, find_project
+from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.errors import CommandError
 from app.commands.output import Output, describe_page, require_class, show
 from app.metric_text import show_metric
@@ -18,6 +20,8 @@ from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
 from app.schemas.splits import SUBSET_WORDS
 
+_EXTREMES = {"min_error": "smallest", "max_error": "largest"}
+"""Metrics of several values that are no averages."""
 app = typer.Typer(no_args_is_help=True, help="Measure the accuracy of a trained model on the test images.")
 
 
@@ -46,7 +50,8 @@ def run_evaluation(
         line.out.text(f"The evaluation is running on the server as {record.job_id}.")
         return
     line.wait_for_job(record.job_id, "Evaluation")
-    print_evaluation(line.out, line.client.evaluations.get(project_id, experiment_id))
+    view = line.client.evaluations.get(project_id, experiment_id)
+    print_evaluation(line.out, view, read_value_names(line, project_id))
 
 
 @app.command("show")
@@ -57,7 +62,7 @@ def show_evaluation(ctx: typer.Context, project: Project, experiment: Experiment
     view = line.client.evaluations.get(project_id, find_experiment(line, project_id, experiment))
     if view.evaluation is None:
         raise CommandError("This experiment has no evaluation. Run: ai-studio evaluate run PROJECT EXPERIMENT.")
-    print_evaluation(line.out, view)
+    print_evaluation(line.out, view, read_value_names(line, project_id))
 
 
 @app.command("results")
@@ -92,12 +97,13 @@ def list_results(
         aggregate = line.client.evaluations.get(project_id, experiment_id).aggregate or {}
         require_class(filter_class, aggregate.get("classes", []))
     line.out.document(results)
+    names = read_value_names(line, project_id)
     rows = [
         (
             item.get("source_name") or item.get("filename"),
             item.get("subset"),
-            describe(item.get("ground_truth")),
-            describe(item.get("prediction")),
+            describe(item.get("ground_truth"), names),
+            describe(item.get("prediction"), names),
         )
         for item in results.items
     ]
@@ -105,8 +111,18 @@ def list_results(
     line.out.text(describe_page(results.page, results.total_pages, results.total_items, "image"))
 
 
-def print_evaluation(out: Output, view: EvaluationView) -> None:
-    """Print an evaluation: its figures with their intervals, and the figures per class."""
+def read_value_names(line: CommandLine, project_id: str) -> list[str]:
+    """Return the names of the values of a dataset; none where there is no dataset or it has classes."""
+    try:
+        return line.client.datasets.get(project_id).value_names
+    except StudioApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        return []
+
+
+def print_evaluation(out: Output, view: EvaluationView, value_names: Sequence[str] = ()) -> None:
+    """Print an evaluation: its figures with their intervals, and the figures per class or value."""
     out.document(view)
     if view.evaluation is None or view.aggregate is None:
         out.text(f"Evaluation: {view.evaluation.status if view.evaluation else 'none'}")
@@ -121,7 +137,7 @@ def print_evaluation(out: Output, view: EvaluationView) -> None:
     for name, table in view.aggregate.items():
         if name.startswith("per_class") and isinstance(table, dict):
             _print_per_class(out, table, find_unmeasured(view.aggregate))
-    _print_per_value(out, view.aggregate)
+    _print_per_value(out, view.aggregate, value_names)
 
 
 def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
@@ -183,8 +199,10 @@ def describe_interval(interval: Mapping[str, Any] | None) -> str:
     return f"{show_metric(interval['low'])} to {show_metric(interval['high'])}" if interval else ""
 
 
-def describe(value: Any) -> str:
-    """Return a truth or a prediction of any kind as text."""
+def describe(value: Any, value_names: Sequence[str] = ()) -> str:
+    """Return a truth or a prediction of any kind as text; several values with their names where these are known."""
+    if isinstance(value, list) and len(value) == len(value_names) > 1:
+        return ", ".join(f"{name} {show(item)}" for name, item in zip(value_names, value, strict=True))
     if isinstance(value, dict):
         name = value.get("class_name")
         if name is not None:
@@ -194,16 +212,20 @@ def describe(value: Any) -> str:
     return show(value)
 
 
-def _print_per_value(out: Output, aggregate: Mapping[str, Any]) -> None:
-    """Print the metrics of each of several values, whose averages stand above."""
+def _print_per_value(out: Output, aggregate: Mapping[str, Any], value_names: Sequence[str]) -> None:
+    """Print the metrics of each of several values, which those above are taken over."""
     per_value = aggregate.get("per_value") or []
     if not per_value:
         return
-    out.text(f"Each metric above is the average over {len(per_value)} values. Each value:")
     columns = list(per_value[0])
-    rows = [
-        [f"value {number}", *(show_metric(item[key]) for key in columns)] for number, item in enumerate(per_value, 1)
+    extremes = [
+        f"{name} is the {word} of all" for name, word in _EXTREMES.items() if name in columns and name in aggregate
     ]
+    but = f"; {' and '.join(extremes)}" if extremes else ""
+    out.text(f"The metrics above are averages over {len(per_value)} values{but}. Each value:")
+    known = value_names if len(value_names) == len(per_value) else ()
+    names = known or [f"value {number}" for number in range(1, len(per_value) + 1)]
+    rows = [[name, *(show_metric(item[key]) for key in columns)] for name, item in zip(names, per_value, strict=True)]
     out.table(["", *columns], rows)
 
 

@@ -11,9 +11,9 @@ from app.client import StudioApiError, StudioJobError
 from app.commands.arguments import Detach, Experiment, OutputFile, Project, Settings
 from app.commands.context import CommandLine, command_line, find_experiment, find_project
 from app.commands.output import Output
-from app.commands.settings import parse_assignments
+from app.commands.settings import kinds_of, parse_assignments
 from app.metric_text import show_metric
-from app.schemas.export import ExportRecord, ExportRequest, ParityCertificate
+from app.schemas.export import ExportOptions, ExportRecord, ExportRequest, ParityCertificate
 
 NONE = "No exports yet. Create one with: ai-studio export run PROJECT EXPERIMENT"
 
@@ -40,7 +40,7 @@ def run_export(
     line = command_line(ctx)
     project_id = find_project(line, project)
     experiment_id = find_experiment(line, project_id, experiment)
-    values = parse_assignments(settings or [])
+    values = parse_assignments(settings or [], kinds_of(ExportOptions))
     chosen = {key: values.pop(key) for key in list(values) if key in ExportRequest.model_fields}
     record = line.client.exports.create(
         project_id, experiment_id, format=export_format, options=values or None, **chosen

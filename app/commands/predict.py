@@ -12,7 +12,7 @@ from app.client import StudioApiError
 from app.commands.arguments import Experiment, Project
 from app.commands.context import command_line, find_experiment, find_project
 from app.commands.errors import CommandError
-from app.commands.evaluate import describe
+from app.commands.evaluate import describe, read_value_names
 from app.schemas.predict import Prediction
 
 
@@ -47,8 +47,9 @@ def predict_images(
             raise StudioApiError(error.code, message, error.details, error.status) from error
     answers = [{"file": str(image)} | item.model_dump(mode="json", exclude={"heat_map"}) for image, item in found]
     line.out.document({"predictions": answers})
+    names = read_value_names(line, project_id)
     rows = [
-        (str(image), describe(item.predictions.get("prediction", item.predictions)), item.duration_ms)
+        (str(image), describe(item.predictions.get("prediction", item.predictions), names), item.duration_ms)
         for image, item in found
     ]
     line.out.table(["file", "prediction", "ms"], rows)

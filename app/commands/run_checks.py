@@ -9,7 +9,7 @@ from typing import Any
 
 from app.commands.context import CommandLine
 from app.commands.settings import write_value
-from app.schemas.run_checks import RunCheckList, RunFix
+from app.schemas.run_checks import INVALID_SETTING, RunCheck, RunCheckList, RunFix
 
 WAIT_S = 1.0
 MAX_REQUESTS = 10
@@ -49,7 +49,7 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
     if found.note:
         line.out.text(found.note)
     for check in found.checks:
-        line.out.text(f"{check.level.capitalize()}: {check.title}. {check.message}")
+        line.out.text(f"{check.level.capitalize()}: {check.title}. {_name_setting(check)}{check.message}")
         for fix in check.fixes:
             for label, command in list_commands(project_id, experiment_id, fix):
                 line.out.text(f"  {label}: {command}")
@@ -61,6 +61,11 @@ def print_checks(line: CommandLine, project_id: str, experiment_id: str, found: 
         line.out.text("This experiment can be trained." if found.checks else "No problems were found.")
     else:
         line.out.text("This experiment cannot be trained until the errors are fixed.")
+
+
+def _name_setting(check: RunCheck) -> str:
+    """Return the setting that was refused, as --set takes it: a page shows the message at its field, a terminal not."""
+    return f"{check.field}: " if check.id == INVALID_SETTING and check.field else ""
 
 
 def list_commands(project_id: str, experiment_id: str, fix: RunFix) -> list[tuple[str, str]]:

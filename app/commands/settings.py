@@ -5,16 +5,55 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 
 from app.schemas.experiments import HardwareSettings, ModelSettings
 
 SECTIONS = ("model", "hyperparameters", "hardware")
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class SettingKinds:
+    """Which settings are lists of numbers or texts, and which of all settings are texts even where they look like JSON.
+
+    A list is written as [30, 40] or as 30,40.
+    """
+
+    lists: frozenset[str]
+    texts: frozenset[str] = frozenset()
+
+    def read(self, key: str, text: str) -> Any:
+        """Return the value of a setting."""
+        name = key.rpartition(".")[2]
+        value = parse_value(text)
+        if name in self.lists and value is not None and not isinstance(value, list):
+            parts = [part.strip() for part in text.split(",") if part.strip()]
+            whole = value if isinstance(value, str) and value != text else None  # a JSON text in quotes is one item
+            return (
+                [whole] if whole is not None else [part if name in self.texts else parse_value(part) for part in parts]
+            )
+        if name in self.texts and value is not None and not isinstance(value, str | list):
+            return text
+        return value
+
+
+def kinds_of(model: type[BaseModel]) -> SettingKinds:
+    """Return the kinds of the fields of a model."""
+    kinds = {name: str(field.annotation).removesuffix(" | None") for name, field in model.model_fields.items()}
+    lists = frozenset(name for name, kind in kinds.items() if kind.startswith("list["))
+    texts = frozenset(name for name, kind in kinds.items() if kind in {"<class 'str'>", "str", "list[str]"})
+    return SettingKinds(lists, texts)
+
+
+EXPERIMENT_KINDS = SettingKinds(frozenset({"milestones", "selected_devices"}))
+"""The lists among the settings of experiments. The tasks, which define them, are not imported by a command."""
+
+
+def parse_assignments(assignments: Iterable[str], kinds: SettingKinds = EXPERIMENT_KINDS) -> dict[str, Any]:
     """Return `key=value` texts as a dictionary; raises typer.BadParameter without an equals sign or with a twin."""
     values: dict[str, Any] = {}
     for text in assignments:
@@ -24,7 +63,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             raise typer.BadParameter(f"{text!r} must have the form key=value.")
         if key in values:
             raise typer.BadParameter(f"{key!r} is set twice.")
-        values[key] = parse_value(value.strip())
+        values[key] = kinds.read(key, value.strip())
     return values
 
 

@@ -205,7 +205,9 @@ class ComparisonService:
         name = self._source_names.of_project(project_id)
         gone = set(self._source_names.find_gone(project_id, [item.filename for item in items]))
         return [
-            item.model_copy(update={"source_name": name(item.filename), "is_gone": item.filename in gone})
+            item.model_copy(
+                update={"source_name": item.source_name or name(item.filename), "is_gone": item.filename in gone}
+            )
             for item in items
         ]
 
@@ -343,6 +345,7 @@ def _describe_image(
     first = rows[ids[0]]
     return ComparedImage(
         filename=filename,
+        source_name=str(first.get("source_name", "")),
         subset=str(first.get("subset", "")),
         ground_truth=first.get("ground_truth"),
         best=[name for name, is_best in zip(ids, best.tolist(), strict=True) if is_best],

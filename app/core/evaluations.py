@@ -206,17 +206,20 @@ class EvaluationService:
             msg = f"The evaluation has no result for image {name[:120]!r}."
             raise NotFoundError(msg)
         order = self.order_results(project_id, experiment_id, query or ResultQuery())
-        image, dataset = self._describe_image(project_id, filename)
+        named = self.source_names.add_to(project_id, [found])[0]
+        image, dataset = self._describe_image(project_id, filename, named["source_name"])
         return ResultInfo(
-            result=self.source_names.add_to(project_id, [found])[0],
+            result=named,
             image=image,
             dataset=dataset,
             navigation=find_neighbours([row["filename"] for row in order], filename),
         )
 
-    def _describe_image(self, project_id: str, filename: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _describe_image(
+        self, project_id: str, filename: str, source_name: str
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return an image and its dataset; of an image or a dataset that is gone, what results are shown without."""
-        gone = {"filename": filename, "source_name": filename}
+        gone = {"filename": filename, "source_name": source_name}
         try:
             table = self._lookup.find_table(project_id)
         except DatasetNotImportedError:

@@ -54,7 +54,7 @@ def select_rows(
 
 def _sort_key(row: Mapping[str, Any], name_of: Callable[[str], str]) -> tuple[str, str]:
     filename = str(row["filename"])
-    return name_of(filename), filename
+    return row.get("source_name") or name_of(filename), filename
 
 
 def cut_page(rows: Sequence[Mapping[str, Any]], page: int, page_size: int) -> ResultPage:

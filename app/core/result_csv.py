@@ -28,7 +28,8 @@ def write_results(rows: Sequence[Row], name_of: Callable[[str], str], value_name
     for start in range(0, len(rows), _LINES_PER_PIECE):
         lines = []
         for row in rows[start : start + _LINES_PER_PIECE]:
-            cells = {**_flatten(row, value_names), "source_name": name_of(str(row["filename"]))}
+            name = row.get("source_name") or name_of(str(row["filename"]))
+            cells = {**_flatten(row, value_names), "source_name": name}
             lines.append([_show(cells.get(name)) for name in columns])
         yield _write(lines)
 

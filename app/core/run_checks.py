@@ -12,7 +12,7 @@ from app.datasets.run_data import RunData, read_run_data
 from app.datasets.table import DatasetTable
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import ExperimentRecord
-from app.schemas.run_checks import RunCheck, RunCheckList
+from app.schemas.run_checks import INVALID_SETTING, RunCheck, RunCheckList
 from app.schemas.tasks import ArchitectureSpec
 from app.tasks.base import TaskSpec
 from app.tasks.metric_choice import AUTO
@@ -20,8 +20,6 @@ from app.tasks.run_checks import LEVELS, list_run_checks
 from app.tasks.run_facts import GO_TO_DATASET, GO_TO_SPLIT, RunFacts, WeightsFacts, change_settings
 
 MAX_KEPT = 64
-INVALID = "invalid_setting"
-"""Id of a check that refuses a value."""
 WEIGHTS_MISSING = "weights_missing"
 
 
@@ -133,7 +131,9 @@ def refuse_changes(error: ValidationFailedError) -> RunCheckList:
     """Return the checks of settings that could not be saved: each refused value is an error."""
     problems = error.details if isinstance(error.details, list) else []
     checks = [
-        RunCheck(id=INVALID, level="error", field=item.field, title="This cannot be saved", message=item.message)
+        RunCheck(
+            id=INVALID_SETTING, level="error", field=item.field, title="This cannot be saved", message=item.message
+        )
         for item in problems
     ]
     return RunCheckList(checks=checks, can_train=False)

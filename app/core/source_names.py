@@ -14,7 +14,11 @@ NameOf = Callable[[str], str]
 
 
 class SourceNames:
-    """Looks names up when they are shown: results of millions of images do not hold them twice."""
+    """Looks names up when they are shown, where the results do not hold them.
+
+    Results hold the names that differ from those of the files, for the time after the dataset was cleared. Those of
+    earlier versions hold none.
+    """
 
     def __init__(self, lookup: Lookup, views: TableViews) -> None:
         self._lookup = lookup

@@ -58,6 +58,7 @@ class SkippedImage:
 
     filename: str
     message: str
+    source_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def iterate_images(
             yield ImageBatch(
                 images=batch.images.contiguous(),
                 pooled=[pooled[position] for position in batch.positions],
-                skipped=[SkippedImage(sample.filename, sample.message) for sample in batch.skipped],
+                skipped=[SkippedImage(sample.filename, sample.message, sample.source_name) for sample in batch.skipped],
             )
             num_decoded, waited_s = now.num_decoded - before.num_decoded, now.waited_s - before.waited_s
             before, worked_s = now, time.perf_counter() - given_s

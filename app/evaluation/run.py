@@ -86,7 +86,7 @@ def measure(
             outputs = run_model(trained.model, batch.images, device)
             fields = part.result_rows(outputs, [image.row for image in batch.pooled], trained.context)
             for image, row in zip(batch.pooled, fields, strict=True):
-                results.append({"filename": image.row.filename, "subset": image.subset} | row)
+                results.append(name_image(image.row.filename, image.row.source_name) | {"subset": image.subset} | row)
         processed = len(results) + len(skipped)
         if throttle.is_due() or processed == len(pooled):
             progress = EvaluationProgressed(experiment_id=payload.experiment_id, processed=processed, total=len(pooled))
@@ -95,6 +95,18 @@ def measure(
         msg = f"None of the {len(pooled)} images can be read. The first: {skipped[0].message}"
         raise JobFailure(msg)
     return results, skipped
+
+
+def name_image(filename: str, source_name: str) -> dict[str, str]:
+    """Return how results name an image: with its name in the source too, where that is another one.
+
+    Results are shown after their dataset was cleared, when nothing else knows that name.
+    """
+    return (
+        {"filename": filename, "source_name": source_name}
+        if source_name != filename and source_name
+        else {"filename": filename}
+    )
 
 
 def plan_input(trained: TrainedModel) -> InputPlan:
@@ -137,7 +149,10 @@ def measure_rest(
 
 def describe_skipped(skipped: Sequence[SkippedImage]) -> dict[str, Any]:
     """Return how many images were left out, and the first of them with the reason."""
-    named = [{"filename": image.filename, "message": image.message} for image in skipped[:MAX_NAMED_SKIPPED]]
+    named = [
+        name_image(image.filename, image.source_name) | {"message": image.message}
+        for image in skipped[:MAX_NAMED_SKIPPED]
+    ]
     return {"count": len(skipped), "images": named}
 
 

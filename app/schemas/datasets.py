@@ -80,7 +80,7 @@ class ImportOptions(StrictModel):
         None, description="CSV column with file names; detected automatically by default."
     )
     target_columns: list[str] | None = Field(
-        None, max_length=1000, description="CSV columns with the label or the values."
+        None, max_length=1000, description="CSV columns with the label or the values.", examples=[["x", "y"]]
     )
     split_column: str | None = Field(
         None,
@@ -91,6 +91,7 @@ class ImportOptions(StrictModel):
         default_factory=dict,
         max_length=10_000,
         description="New names of classes; equal names merge, null leaves a class out, others stay.",
+        examples=[{"kitten": "cat", "unsure": None}],
     )
     nested_folders: NestedFolders = Field(
         "leave_out",
@@ -100,6 +101,7 @@ class ImportOptions(StrictModel):
     pixel_scale: ScaleChoice | None = Field(
         None,
         description="Values that become black and white in images beyond 8 bit; found from the images when left out.",
+        examples=[{"min": 0, "max": 4095}],
     )
 
 

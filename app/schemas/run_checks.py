@@ -10,6 +10,8 @@ from app.schemas.common import Size, StrictModel
 from app.schemas.experiments import ExperimentUpdate
 
 CheckLevel = Literal["error", "warning", "info"]
+INVALID_SETTING = "invalid_setting"
+"""Id of a check that refuses a value."""
 
 
 class RunFix(StrictModel):

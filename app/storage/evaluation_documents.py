@@ -135,6 +135,8 @@ def _find_fault(row: Any) -> str:
     """Return what is wrong with a row, empty when nothing is."""
     if not isinstance(row, dict) or not isinstance(row.get("filename"), str):
         return "it has no filename"
+    if not isinstance(row.get("source_name", ""), str):
+        return "source_name: it is no text"
     truth, prediction = row.get("ground_truth"), row.get("prediction")
     if isinstance(truth, dict) and "class_name" in truth and not _is_label(truth, prediction):
         return "prediction: it is not a class with a confidence"

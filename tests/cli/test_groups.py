@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from app.client import StudioClient
+from app.commands.evaluate import describe
 from app.export.catalog import FORMATS
 from app.schemas.evaluation import ResultQuery
 from tests.cli.conftest import CommandRunner
@@ -198,11 +200,65 @@ def test_an_evaluation_of_values_prints_each_value_and_no_word_of_intervals_that
     out = studio("evaluate", "show", PID, EID).out
     assert "intervals show" not in out
     assert "No interval of mae: Too few." in out
-    assert "average over 2 values" in out
+    assert "The metrics above are averages over 2 values. Each value:" in out
     assert [line.split()[2:] for line in out.splitlines() if line.startswith("value ")] == [
         ["1.500", "2.000"],
         ["40.38", "59.00"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"), [(["width", "height"], ["width", "height"]), (["width"], ["value 1", "value 2"])]
+)
+def test_the_metrics_of_each_value_have_its_name_and_no_extreme_is_called_an_average(
+    studio: CommandRunner, names: list[str], shown: list[str]
+) -> None:
+    each = [{"mae": 1.5, "min_error": 0.25, "max_error": 2.0}, {"mae": 4.5, "min_error": 0.5, "max_error": 9.0}]
+    aggregate = {"mae": 3.0, "min_error": 0.25, "max_error": 9.0, "num_images": 6, "per_value": each}
+    answer = {"evaluation": evaluation(status="completed"), "aggregate": aggregate}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}", answer)
+    studio.server.on(f"GET /api/datasets/{PID}", dataset(value_names=names))
+    out = studio("evaluate", "show", PID, EID).out
+    assert (
+        "The metrics above are averages over 2 values; min_error is the smallest of all and max_error is the largest "
+        "of all. Each value:" in out
+    )
+    for name, item in zip(shown, each, strict=True):
+        assert re.search(rf"^{name} +{item['mae']:.3f} ", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("names", "value", "text"),
+    [
+        (["x", "y"], [1.5, 2.0], "x 1.5000, y 2.0000"),
+        (["x", "y", "z"], [1.0, 2.0, 3.0], "x 1.0000, y 2.0000, z 3.0000"),
+        (["x"], [1.5], "1.5000"),
+        (["x", "y", "z"], [1.5, 2.0], "1.5000, 2.0000"),
+        ([], [1.5, 2.0], "1.5000, 2.0000"),
+    ],
+)
+def test_several_values_are_shown_with_their_names(names: list[str], value: list[float], text: str) -> None:
+    assert describe(value, names) == text
+
+
+@pytest.mark.parametrize("has_dataset", [True, False])
+def test_results_and_predictions_of_values_have_their_names(
+    studio: CommandRunner, tmp_path: Path, has_dataset: bool
+) -> None:
+    row = {"filename": "a.png", "subset": "test", "ground_truth": [1.0, 2.0], "prediction": [3.0, 4.0]}
+    page = {"items": [row], "page": 1, "page_size": 50, "total_items": 1, "total_pages": 1}
+    studio.server.on(f"GET /api/evaluation/{PID}/{EID}/results", page)
+    if has_dataset:
+        studio.server.on(f"GET /api/datasets/{PID}", dataset(value_names=["x", "y"]))
+    shown = ("x 1.0000, y 2.0000", "x 3.0000, y 4.0000") if has_dataset else ("1.0000, 2.0000", "3.0000, 4.0000")
+    out = studio("evaluate", "results", PID, EID).out
+    assert all(text in out for text in shown)
+    answer = {"experiment_id": EID, "annotation_kind": "values", "width": 8, "height": 8, "duration_ms": 3.0}
+    studio.server.on(
+        f"POST /api/predict/{PID}/{EID}", answer | {"runtime": "x"} | {"predictions": {"prediction": [3.0, 4.0]}}
+    )
+    (tmp_path / "a.png").write_bytes(b"x")
+    assert shown[1] in studio("predict", PID, EID, str(tmp_path / "a.png")).out
 
 
 def test_a_split_is_created_by_its_ratios(studio: CommandRunner) -> None:
@@ -500,6 +556,13 @@ def test_identical_images_of_a_dataset_and_of_a_split_are_printed(studio: Comman
     assert f"Warning: {warning}" in studio("split", "show", PID, "main").err
 
 
+def test_a_dataset_is_shown_with_what_its_import_left_unused(studio: CommandRunner) -> None:
+    notes = ["Columns that are not used: 'note'.", "Sheets that are not read: Old."]
+    studio.server.on(f"GET /api/datasets/{PID}", dataset(notes=notes))
+    lines = studio("dataset", "show", PID).out.splitlines()
+    assert [line for line in lines if line in notes] == notes
+
+
 def test_a_preview_says_how_to_choose_columns_and_pixel_values(studio: CommandRunner, tmp_path: Path) -> None:
     column = {"name": "a b", "samples": ["1"], "role": "unused"}
     report: dict[str, Any] = {"source_format": "csv", "num_images": 0, "num_lost": 4, "num_annotations": 0}
@@ -507,7 +570,7 @@ def test_a_preview_says_how_to_choose_columns_and_pixel_values(studio: CommandRu
     report |= {"can_import": False, "columns": [column], "pixel_scale": {"min": 0, "max": 4095, "how": "values"}}
     studio.server.on(f"POST /api/datasets/{PID}/import/check", report)
     outcome = studio("dataset", "check", PID, str(tmp_path))
-    assert "--set filename_column=NAME --set target_columns=NAME" in outcome.out
+    assert "--set filename_column=NAME --set target_columns=NAME (several: NAME,NAME)" in outcome.out
     assert """--set 'pixel_scale={"min": 0.0, "max": 4095.0}'""" in outcome.out
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.commands.run_checks import MAX_REQUESTS
+from app.schemas.run_checks import INVALID_SETTING
 from tests.cli.conftest import CommandRunner
 from tests.client.fakes import EID, JID, OTHER_EID, PID, RID, experiment, refused, sse, stream
 
@@ -59,6 +60,22 @@ def test_a_problem_is_printed_with_the_command_that_fixes_it(
     assert "Warning: Too few batches. An epoch has 2 batches. Use smaller ones." in outcome.out
     assert f"  Fix it: ai-studio {command}\n" in outcome.out
     assert outcome.out.endswith("This experiment can be trained.\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [
+        ("hyperparameters.batch_size", "Error: This cannot be saved. hyperparameters.batch_size: At least 1.\n"),
+        ("hyperparameters.foo", "Error: This cannot be saved. hyperparameters.foo: At least 1.\n"),
+        ("", "Error: This cannot be saved. At least 1.\n"),
+    ],
+)
+def test_a_value_that_is_refused_is_printed_with_its_setting(studio: CommandRunner, field: str, line: str) -> None:
+    check = make_check("error") | {"id": INVALID_SETTING, "field": field, "title": "This cannot be saved"}
+    answer = {"checks": [check | {"message": "At least 1."}], "can_train": False}
+    studio.server.on(f"POST {EXPERIMENT}/checks", answer)
+    outcome = studio("train", "check", PID, EID, "--set", "batch_size=0")
+    assert (outcome.code, line in outcome.out) == (1, True)
 
 
 @pytest.mark.parametrize(("page", "lines"), PAGES)

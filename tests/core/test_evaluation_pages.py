@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from app.core.exceptions import ExperimentNotFoundError, NotFoundError
@@ -53,6 +56,28 @@ def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: s
     assert headline == pytest.approx(7 / 8)
     points = studio.evaluation_pages.list_points(imported_id, trained.id, 0)
     assert (points.points, points.num_results) == ([], 8)
+
+
+def test_results_keep_the_names_of_the_source_after_the_dataset_was_cleared(
+    studio: Studio, imported_id: str, trained: ExperimentRecord, tmp_path: Path
+) -> None:
+    started = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest())
+    studio.scheduler.wait(started.job_id or "", WAIT_S)
+    (path,) = tmp_path.rglob("evaluation/results.json")
+    rows = json.loads(path.read_text("utf-8"))["results"]
+    named = {row["filename"]: f"dog/{len(rows) - number}.png" for number, row in enumerate(rows)}
+    stored = [row | {"source_name": named[row["filename"]]} for row in rows]
+    path.write_text(json.dumps({"results": stored}), "utf-8")
+    studio.datasets.clear_dataset(imported_id)
+    query = ResultQuery()
+    items = studio.evaluation_pages.list_results(imported_id, trained.id, query).page.items
+    assert [item["source_name"] for item in items] == sorted(named.values())
+    assert len(items) == 4
+    shown = studio.evaluation_pages.get_result(imported_id, trained.id, items[0]["filename"], query).info
+    assert (shown.image["source_name"], shown.result["source_name"]) == ("dog/1.png", "dog/1.png")
+    _, lines = studio.evaluations.write_csv(imported_id, trained.id, query)
+    table = "".join(lines)
+    assert [name for name in named.values() if name not in table] == []
 
 
 def test_results_stay_readable_after_the_dataset_was_cleared(

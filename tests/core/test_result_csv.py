@@ -55,6 +55,11 @@ def test_formulas_are_neutralised_in_cells_and_in_the_header() -> None:
     assert (second["filename"], second["boxes"]) == ('b",\n.png', '[{"x": 1}]')
 
 
+def test_a_name_that_the_results_hold_is_written_as_it_is() -> None:
+    rows = [{"filename": "3_1.png", "source_name": "dog/3.png", "subset": "test"}, {"filename": "4.png"}]
+    assert [row["source_name"] for row in read(rows)] == ["dog/3.png", "day1/4.png"]
+
+
 def test_many_lines_come_in_pieces() -> None:
     rows = [{"filename": f"{number}.png", "subset": "test"} for number in range(2500)]
     pieces = list(write_results(rows, str, ()))

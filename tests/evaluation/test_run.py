@@ -17,7 +17,8 @@ from app.datasets.colours import Array
 from app.datasets.reading import ResizePlan, read_pixels
 from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord, encode_dataset
-from app.evaluation.run import run
+from app.evaluation.inference import SkippedImage
+from app.evaluation.run import describe_skipped, run
 from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.payloads import DatasetLocation
 from tests.evaluation.factory import CLASSES, FakeContext, World
@@ -153,6 +154,31 @@ def test_an_empty_subset_is_named(label_world: World, tmp_path: Path) -> None:
     location = DatasetLocation(dataset_json=str(tmp_path / "dataset.json"), images_dir=str(tmp_path), cache_dir="")
     with pytest.raises(JobFailure, match="subset 'val' of the split 'main' has no images"):
         evaluate(label_world, tmp_path, split_subsets=["test", "val"], dataset=location.model_dump())
+
+
+def test_results_keep_the_names_of_the_source_where_these_are_others(world: World, tmp_path: Path) -> None:
+    kept = {image.filename: f"dog/{number}.png" for number, image in enumerate(world.table.images) if number % 2}
+    images = [msgspec.structs.replace(image, source_name=kept.get(image.filename, "")) for image in world.table.images]
+    (tmp_path / "dataset.json").write_bytes(encode_dataset(msgspec.structs.replace(world.table, images=images)))
+    location = world.payload()["dataset"] | {"dataset_json": str(tmp_path / "dataset.json")}
+    evaluate(world, tmp_path, split_subsets=["test", "val"], dataset=location)
+    results, _ = read(tmp_path)
+    found = {row["filename"]: row["source_name"] for row in results if "source_name" in row}
+    assert found == {row["filename"]: kept[row["filename"]] for row in results if row["filename"] in kept}
+    assert 0 < len(found) < len(results)
+
+
+@pytest.mark.parametrize(
+    ("source_name", "named"),
+    [
+        ("dog/3.png", {"filename": "3_1.png", "source_name": "dog/3.png"}),
+        ("3_1.png", {"filename": "3_1.png"}),
+        ("", {"filename": "3_1.png"}),
+    ],
+)
+def test_a_skipped_image_keeps_its_name_of_the_source(source_name: str, named: dict[str, str]) -> None:
+    described = describe_skipped([SkippedImage("3_1.png", "It is broken.", source_name)])
+    assert described == {"count": 1, "images": [named | {"message": "It is broken."}]}
 
 
 def test_cancel_in_the_middle_leaves_no_result(label_world: World, tmp_path: Path) -> None:

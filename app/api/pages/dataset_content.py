@@ -87,6 +87,7 @@ class Statistics:
     class_links_more: str
     problems: Problems | None
     identical: Identical | None
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -210,6 +211,7 @@ def _make_statistics(project_id: str, address: DatasetAddress, summary: DatasetS
     num_charted = min(len(counts), MAX_CHART_CLASSES)
     return Statistics(
         facts=_list_facts(summary),
+        notes=summary.notes,
         chart=_draw_classes(counts) if counts else None,
         chart_size="short" if num_charted <= 4 else "tall" if num_charted > 8 else "",
         class_links=[

@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass
 
 from app.api.templating import Fragment
-from app.core.run_checks import INVALID
-from app.schemas.run_checks import CheckLevel, RunCheck, RunCheckList, RunFix
+from app.schemas.run_checks import INVALID_SETTING, CheckLevel, RunCheck, RunCheckList, RunFix
 
 _KINDS: dict[CheckLevel, str] = {"error": "error", "warning": "warning", "info": "info"}
 
@@ -68,7 +67,7 @@ def describe_checks(project_id: str, experiment_id: str, found: RunCheckList) ->
         problems=tuple(item for item in shown if item.kind != "info"),
         notes=tuple(item for item in shown if item.kind == "info"),
         is_pending=found.is_pending,
-        is_invalid=any(check.id == INVALID for check in found.checks),
+        is_invalid=any(check.id == INVALID_SETTING for check in found.checks),
     )
 
 

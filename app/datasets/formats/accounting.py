@@ -112,6 +112,9 @@ def _name_left(folder: Folder, left: dict[str, Path], scan: Scan, found: ImportF
         where = f"not named by {documents or 'the annotation file'}" if is_alone else f"named by none of {documents}"
         message = f"{count_images(len(left))} {where}"
         fix = f"Add {them} to the annotation file, or remove {them}."
+        if scan.named_by is not None:
+            message = f"{count_images(len(left))} not named by {scan.named_by.words}"
+            fix = scan.named_by.fix.format(them=them)
         scan.problems.add_files(folder.title, message, fix, kind="not_in_table", files=left)
     else:
         message = f"{count_images(len(left))} in a folder that is not read"

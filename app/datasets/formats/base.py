@@ -88,6 +88,17 @@ class FoundImage:
 
 
 @dataclass(frozen=True)
+class NamedBy:
+    """What names the images of a source, such as one sheet of a workbook, and what to do about images it leaves out.
+
+    `fix` has {them} where the images are meant, which may be one.
+    """
+
+    words: str
+    fix: str
+
+
+@dataclass(frozen=True)
 class Scan:
     """What a source says that it holds. Class ids of labels are positions in `classes`."""
 
@@ -100,6 +111,8 @@ class Scan:
     """Names inside the source of the annotation files that were read."""
     columns: tuple[ColumnSample, ...] = ()
     """Columns of the table that was read, to choose from."""
+    named_by: NamedBy | None = None
+    """What names the images, where it is a part of the document only."""
 
     @property
     def has_split(self) -> bool:
@@ -136,6 +149,11 @@ class ImportFormat(Protocol):
     @property
     def loose_endings(self) -> tuple[str, ...]:
         """Endings of files that are mostly something else; one is an annotation file where its content says so."""
+        ...
+
+    @property
+    def own_options(self) -> frozenset[str]:
+        """Options of an import that it uses and other formats may not."""
         ...
 
     @property

@@ -65,6 +65,7 @@ class Coco:
     rank: int = 10
     document_endings: tuple[str, ...] = (".json",)
     loose_endings: tuple[str, ...] = ()
+    own_options: frozenset[str] = frozenset({"annotation_file"})
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:

@@ -17,6 +17,7 @@ from app.datasets.formats.column_names import (
 )
 from app.datasets.formats.column_view import MIN_SHARE, View, has_image_ending, look_at_columns
 from app.datasets.formats.one_hot import find_flags, find_one_hot
+from app.datasets.formats.spreadsheet import SpreadsheetTable
 from app.datasets.formats.subset_columns import (
     SubsetColumns,
     find_subset_columns,
@@ -88,7 +89,14 @@ def choose_columns(
         view.first_row,
         subsets,
         is_one_hot,
-        _describe(view, filename, targets, subsets, unused, _name_targets(kind, targets, is_one_hot=is_one_hot)),
+        _describe(
+            view,
+            filename,
+            targets,
+            None if isinstance(table, SpreadsheetTable) and table.has_split else subsets,  # its own note says it
+            unused,
+            _name_targets(kind, targets, is_one_hot=is_one_hot),
+        ),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
         tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
     )

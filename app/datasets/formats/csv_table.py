@@ -9,27 +9,41 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from app.datasets.formats.base import ChoiceError, FoundImage, Scan, SourceError, find_subset, shorten, sort_classes
-from app.datasets.formats.columns import choose_columns, names_files
+from app.datasets.formats.base import (
+    ChoiceError,
+    FoundImage,
+    NamedBy,
+    Scan,
+    SourceError,
+    find_subset,
+    shorten,
+    sort_classes,
+)
+from app.datasets.formats.columns import Columns, choose_columns, names_files
 from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, is_example, join_parts
 from app.datasets.formats.file_finder import FileFinder
-from app.datasets.formats.json_lines import ObjectTable
 from app.datasets.formats.label_warnings import warn_of_labels
 from app.datasets.formats.layouts import HOLDERS
+from app.datasets.formats.list_fields import explain_lists
 from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_table
 from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
+from app.datasets.formats.sheets import ADDED_COLUMN
+from app.datasets.formats.spreadsheet import SpreadsheetTable
 from app.datasets.formats.subset_paths import split_by_folders
+from app.datasets.formats.tables import Table
 from app.datasets.formats.tree import read_tree
 from app.datasets.formats.values import warn_of_columns, warn_of_words
 from app.datasets.formats.walking import is_inside_file, resolve_inside
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label, Value
+from app.plurals import name_first
 from app.schemas.datasets import ImportOptions
 from app.schemas.tasks import AnnotationKind
 
 _KINDS: tuple[AnnotationKind, ...] = ("label", "values")
 _ENDINGS = (*TABLE_ENDINGS, *LOOSE_ENDINGS)
 _MAX_TRIED_ROWS = 20
+_MAX_NAMED_SHEETS = 5
 
 
 @dataclass(frozen=True)
@@ -41,6 +55,7 @@ class CsvTable:
     rank: int = 50
     document_endings: tuple[str, ...] = TABLE_ENDINGS
     loose_endings: tuple[str, ...] = LOOSE_ENDINGS
+    own_options: frozenset[str] = frozenset({"annotation_file", "filename_column", "target_columns", "split_column"})
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label", "values"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
@@ -117,9 +132,10 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     try:
         columns = choose_columns(table, kind, options, finder.is_found)
     except ChoiceError as error:
-        left_out = f" {table.left_out_note}" if isinstance(table, ObjectTable) and table.left_out_note else ""
-        message = f"{shorten(table.name)}: {error.message}{left_out}"
-        raise ChoiceError(message, error.fix, columns=error.columns) from error
+        message, fix = explain_lists(table, kind, options, error)
+        raise ChoiceError(f"{shorten(table.name)}: {message}", fix, columns=error.columns) from error
+    if isinstance(table, SpreadsheetTable):
+        table, columns = _choose_sheets(table, columns, kind, options, finder)
     reader = RowReader(table, columns, finder, work)
     images = reader.read(kind)
     notes = (*table.notes, *columns.notes, *reader.notes)
@@ -131,14 +147,41 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
         named = {image.file.name: row for image, row in zip(images, rows, strict=True)}
         warn_of_columns(columns.value_names, named, table.name, reader.problems, work)
         found = [_found(image, (Value(list(row)),)) for image, row in zip(images, rows, strict=True)]
-        return Scan(found, (), reader.problems, notes, columns.value_names, (table.name,), columns.shown)
+        return Scan(
+            found, (), reader.problems, notes, columns.value_names, (table.name,), columns.shown, _name_sheets(table)
+        )
     names = [image.target for image in images if isinstance(image.target, str)]
     classes = list(columns.value_names) if columns.is_one_hot else sort_classes(names)
     if not columns.is_one_hot:
         warn_of_labels(names, table.name, reader.problems)
     labels = {name: Label(index, name) for index, name in enumerate(classes)}
     found = [_found(image, (labels[name],)) for image, name in zip(images, names, strict=True)]
-    return Scan(found, tuple(classes), reader.problems, notes, (), (table.name,), columns.shown)
+    return Scan(found, tuple(classes), reader.problems, notes, (), (table.name,), columns.shown, _name_sheets(table))
+
+
+def _choose_sheets(
+    table: SpreadsheetTable, columns: Columns, kind: AnnotationKind, options: ImportOptions, finder: FileFinder
+) -> tuple[SpreadsheetTable, Columns]:
+    """Return a workbook with all sheets that have the columns in use, and its columns."""
+    subsets = columns.subsets.columns if columns.subsets is not None and not table.has_split else ()
+    used = [columns.names[index] for index in (columns.filename, *columns.targets, *subsets)]
+    wants_split = options.split_column is None or options.split_column.strip() == ADDED_COLUMN
+    table = table.choose_again(used if columns.has_header else (), is_split_wanted=wants_split)
+    return table, choose_columns(table, kind, options, finder.is_found)
+
+
+def _name_sheets(table: Table) -> NamedBy | None:
+    """Return what names the images, where a workbook has other sheets with file names."""
+    if not isinstance(table, SpreadsheetTable) or not table.unread:
+        return None
+    titles = name_first([repr(shorten(title, 40)) for title in table.titles], _MAX_NAMED_SHEETS)
+    own = f"the sheet {titles} of {table.name}" if len(table.titles) == 1 else f"the sheets {titles} of {table.name}"
+    reasons = [
+        f"the sheet {shorten(title, 40)!r} is not read, because {why}" for title, why in table.unread.items() if why
+    ]
+    if not reasons:
+        return NamedBy(own, "Add {them} to a sheet that is read, or remove {them}.")
+    return NamedBy(f"{own} ({'; '.join(reasons[:_MAX_NAMED_SHEETS])})", "Add the column there, or remove {them}.")
 
 
 def _found(image: TableImage, annotations: tuple[Annotation, ...]) -> FoundImage:

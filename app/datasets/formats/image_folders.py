@@ -44,6 +44,7 @@ class ImageFolders:
     rank: int = 80
     document_endings: tuple[str, ...] = ()
     loose_endings: tuple[str, ...] = ()
+    own_options: frozenset[str] = frozenset({"nested_folders"})
     annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:

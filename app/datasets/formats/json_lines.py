@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,19 @@ class ObjectTable:
         self.notes: tuple[str, ...] = (note,)
         self._work = work
         self._keys: dict[str, int] = {}  # number of columns of each key: more than one for a list of numbers
-        left_out = self._find_keys()
+        self.left_out = left_out = self._find_keys()
         there = name_first([repr(shorten(key)) for key in left_out], _MAX_NAMED)
         self.left_out_note = f"Fields that are not used, because they hold lists: {there}." if left_out else ""
         if left_out:
             self.notes += (self.left_out_note,)
         self.header: tuple[str, ...] | None = tuple(self._name_columns())
+
+    @property
+    def lists(self) -> dict[str, range]:
+        """The fields that hold lists of numbers, each with the columns of these, counted from 0."""
+        ends = list(accumulate(self._keys.values()))
+        widths = zip(self._keys.items(), ends, strict=True)
+        return {key.strip(): range(end - width, end) for (key, width), end in widths if width > 1}
 
     def rows(self) -> Iterator[Row]:
         """Yield the values of each object in the order of the columns; raises SourceError when reading fails."""

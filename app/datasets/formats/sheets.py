@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.datasets.formats.base import shorten
@@ -14,7 +15,7 @@ from app.datasets.formats.tables import Row
 
 _SEARCHED_ROWS = 50
 _NAMES_COLUMN, _NAMES_IMAGES = 2, 3
-_SPLIT = "split"
+ADDED_COLUMN = "split"
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ class JoinedSheets:
         return (f"{note} Sheets that are not read: {shorten(', '.join(others), 300)}." if others else note,)
 
 
-def choose_sheets(sheets: Sequence[Sheet]) -> JoinedSheets | None:
+def choose_sheets(
+    sheets: Sequence[Sheet], used: Collection[str] = (), *, is_split_wanted: bool = True
+) -> JoinedSheets | None:
     """Return the sheets that name images, else the first with at least two filled rows; None for an empty workbook.
 
-    Several are one table when they have the same columns, and either are called like subsets or share no image.
+    Several are one table when they have the same columns, and either are called like subsets or share no image. When
+    the columns in use are known, the others may differ. Without `is_split_wanted` the names of sheets say no subset.
     """
     rates = [_rate(sheet.rows[:_SEARCHED_ROWS]) for sheet in sheets]
     best = max(rates, default=0)
@@ -67,14 +71,29 @@ def choose_sheets(sheets: Sequence[Sheet]) -> JoinedSheets | None:
     fitting = [sheet for sheet, rate in zip(sheets, rates, strict=True) if rate == best]
     first = fitting[0]
     start = _find_header(first.rows)
-    same = [sheet for sheet in fitting if best >= _NAMES_COLUMN and _find_columns(first.rows[start], sheet) is not None]
+    header = first.rows[start]
+    same = [sheet for sheet in fitting if best >= _NAMES_COLUMN and _find_columns(header, sheet, used) is not None]
     if len(same) < 2:
         return JoinedSheets(first.rows, (first.title,), (0,))
     subsets = [found[0] if (found := subset_of_words(sheet.title)) else None for sheet in same]
     if None in subsets or len(set(subsets)) < len(same) or "train" not in subsets:
-        return _join(_keep_disjoint(same) if best == _NAMES_IMAGES else same[:1], [])
-    has_own = any(has_subset_name(cell) for cell in first.rows[start].cells) or not _has_header(first.rows[start])
-    return _join(same, [] if has_own else [str(subset) for subset in subsets])
+        return _join(_keep_disjoint(same) if best == _NAMES_IMAGES else same[:1], [], used)
+    has_own = any(has_subset_name(cell) for cell in header.cells) or not _has_header(header)
+    return _join(same, [str(subset) for subset in subsets] if is_split_wanted and not has_own else [], used)
+
+
+def explain_unread(sheets: Sequence[Sheet], chosen: JoinedSheets, used: Collection[str]) -> dict[str, str]:
+    """Return the sheets with file names that are not among the chosen ones, each with the reason if it is known."""
+    first = next(sheet for sheet in sheets if sheet.title == chosen.titles[0])
+    header = first.rows[_find_header(first.rows)]
+    found: dict[str, str] = {}
+    for sheet in sheets:
+        if sheet.title in chosen.titles or _rate(sheet.rows[:_SEARCHED_ROWS]) < _NAMES_COLUMN:
+            continue
+        places = _place_columns(sheet)
+        missing = [cell.strip() for cell in header.cells if _plain(cell) in used and _plain(cell) not in places]
+        found[sheet.title] = f"it has no column {shorten(missing[0], 40)!r}" if missing and places else ""
+    return found
 
 
 def _rate(rows: list[Row]) -> int:
@@ -98,15 +117,37 @@ def _has_header(row: Row) -> bool:
     return not any(map(has_image_ending, row.cells))
 
 
-def _find_columns(header: Row, sheet: Sheet) -> list[int] | None:
-    """Return where a sheet has the columns of a header; None when it does not have all of them."""
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def plain_names(names: Iterable[str]) -> frozenset[str]:
+    """Return names of columns as they are compared."""
+    return frozenset(map(_plain, names))
+
+
+def _place_columns(sheet: Sheet) -> Mapping[str, int]:
+    """Return the columns of a sheet by their names; none without a header."""
+    own = sheet.rows[_find_header(sheet.rows)]
+    if not _has_header(own):
+        return {}
+    return {_plain(cell): place for place, cell in reversed(list(enumerate(own.cells)))}
+
+
+def _find_columns(header: Row, sheet: Sheet, used: Collection[str]) -> list[int] | None:
+    """Return where a sheet has the columns of a header, -1 for one it lacks; None when it lacks one that is used.
+
+    Every column counts as used while those that are used are not known, or have names that the header has not.
+    """
     own = sheet.rows[_find_header(sheet.rows)]
     if not _has_header(header) or not _has_header(own):
         is_alike = not _has_header(header) and not _has_header(own) and len(own.cells) == len(header.cells)
         return list(range(len(header.cells))) if is_alike else None
-    places = {cell.strip().casefold(): place for place, cell in reversed(list(enumerate(own.cells)))}
-    found = [places.get(cell.strip().casefold(), -1) for cell in header.cells]
-    is_whole = all(place >= 0 for place, cell in zip(found, header.cells, strict=True) if cell.strip())
+    places = _place_columns(sheet)
+    names = [_plain(cell) for cell in header.cells]
+    found = [places.get(name, -1) for name in names]
+    wanted = set(used) if used and set(used) <= set(names) else set(names) - {""}
+    is_whole = all(place >= 0 for place, name in zip(found, names, strict=True) if name in wanted)
     return found if is_whole else None
 
 
@@ -122,7 +163,7 @@ def _keep_disjoint(sheets: Sequence[Sheet]) -> list[Sheet]:
     return kept
 
 
-def _join(sheets: Sequence[Sheet], subsets: Sequence[str]) -> JoinedSheets:
+def _join(sheets: Sequence[Sheet], subsets: Sequence[str], used: Collection[str]) -> JoinedSheets:
     """Return the rows of the sheets, those of the others below the first; `subsets` become a column of their own."""
     if len(sheets) == 1:
         return JoinedSheets(sheets[0].rows, (sheets[0].title,), (0,))
@@ -134,7 +175,7 @@ def _join(sheets: Sequence[Sheet], subsets: Sequence[str]) -> JoinedSheets:
     for index, sheet in enumerate(sheets):
         offset = rows[-1].number if rows else 0
         starts.append(offset)
-        columns = _find_columns(header, sheet) or []
+        columns = _find_columns(header, sheet, used) or []
         begin = _find_header(sheet.rows) + _has_header(header) if index else 0
         for place, row in enumerate(sheet.rows[begin:], start=begin):
             cells = row.cells
@@ -142,6 +183,6 @@ def _join(sheets: Sequence[Sheet], subsets: Sequence[str]) -> JoinedSheets:
                 cells = [row.cells[column] if 0 <= column < len(row.cells) else "" for column in columns]
                 cells += row.cells[width:] if not index and len(row.cells) > width else []
             if subsets and (place >= top or index) and any(row.cells):
-                cells = [*cells[:width], _SPLIT if not index and place == top else subsets[index], *cells[width:]]
+                cells = [*cells[:width], ADDED_COLUMN if not index and place == top else subsets[index], *cells[width:]]
             rows.append(row._replace(number=row.number + offset, cells=cells))
     return JoinedSheets(rows, tuple(sheet.title for sheet in sheets), tuple(starts), bool(subsets))

@@ -21,6 +21,7 @@ from app.datasets.formats.source_root import find_format, find_root, list_beside
 from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
 from app.datasets.formats.subset_lists import names_folders, split_by_lists
 from app.datasets.formats.tree import read_tree
+from app.datasets.formats.unused_options import note_unused_options
 from app.datasets.formats.walking import is_inside_file
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
@@ -99,7 +100,7 @@ def scan_source(source: Source) -> SourceScan:
     outside = find_outside(tree, scan, source.work) if is_reaching else frozenset()
     inventory, notes = account_for_files(tree, scan, found, source.work, outside)
     beside = list_beside(source.path, root, source.work)
-    scan = replace(scan, notes=(*scan.notes, *notes, *beside))
+    scan = replace(scan, notes=(*scan.notes, *notes, *beside, *note_unused_options(found, options)))
     found_classes = count_found_classes(scan)
     return SourceScan(found, root, map_classes(scan, options.class_mapping), scan, found_classes, inventory)
 

@@ -10,14 +10,15 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import ParseError
 
 from app.datasets.formats.base import SourceError, shorten
-from app.datasets.formats.sheets import JoinedSheets, Sheet, choose_sheets
+from app.datasets.formats.sheets import JoinedSheets, Sheet, choose_sheets, explain_unread, plain_names
 from app.datasets.formats.tables import Row
 from app.datasets.formats.walking import too_many_entries
 from app.datasets.formats.work import LimitError, Work
@@ -54,7 +55,36 @@ class SpreadsheetTable:
         self.comment_header: tuple[str, ...] = ()
         self.has_decimal_commas = True
         _check_size(path, work)
-        self._sheets, self.notes = _read(path, work)
+        self.unread: dict[str, str] = {}
+        """Sheets with file names that are not read, by their titles, each with the reason if it is known."""
+        self._all, self._sheets = _read(path, work)
+        self.notes = self._sheets.describe([sheet.title for sheet in self._all])
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The titles of the sheets that are read."""
+        return self._sheets.titles
+
+    @property
+    def has_split(self) -> bool:
+        """Whether the last column, `split`, was made of the titles of the sheets."""
+        return self._sheets.has_split
+
+    def choose_again(self, used: Iterable[str], *, is_split_wanted: bool) -> SpreadsheetTable:
+        """Return the table of all sheets that have the columns which are used: the others need not be the same."""
+        names = plain_names(used)
+        chosen = choose_sheets(self._all, names, is_split_wanted=is_split_wanted)
+        if chosen is None or len(self._all) == 1:
+            return self
+        table = copy(self)
+        table._sheets = chosen
+        table.unread = explain_unread(self._all, chosen, names)
+        table.notes = chosen.describe([sheet.title for sheet in self._all]) + tuple(
+            f"Sheet {shorten(title, 40)!r} is not read, because {reason}."
+            for title, reason in table.unread.items()
+            if reason
+        )
+        return table
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the sheets."""
@@ -126,8 +156,8 @@ def _refuse_entities(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInf
             raise SourceError(msg, "Save it as .xlsx or CSV again.")
 
 
-def _read(path: Path, work: Work) -> tuple[JoinedSheets, tuple[str, ...]]:
-    """Return the rows of the sheets that name images, else of the first with at least two filled rows, and a note."""
+def _read(path: Path, work: Work) -> tuple[list[Sheet], JoinedSheets]:
+    """Return all sheets, and those that name images, else the first with at least two filled rows."""
     # It takes 0.2 s, which only an import of a workbook should pay.
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import CellCoordinatesException, InvalidFileException
@@ -140,7 +170,7 @@ def _read(path: Path, work: Work) -> tuple[JoinedSheets, tuple[str, ...]]:
             sheets = [Sheet(sheet.title, _read_sheet(sheet, path, work)) for sheet in book.worksheets]
             chosen = choose_sheets(sheets)
             if chosen is not None:
-                return chosen, chosen.describe([sheet.title for sheet in sheets])
+                return sheets, chosen
     except OSError as error:
         msg = f"{path.name} cannot be read: {error.strerror or error}."
         raise SourceError(msg, "Check its permissions and the disk.") from error

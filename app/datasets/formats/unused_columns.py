@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from app.datasets.formats.base import shorten
 from app.datasets.formats.column_view import View
+from app.datasets.formats.json_lines import ObjectTable
 from app.datasets.formats.spreadsheet import SpreadsheetTable
 from app.datasets.formats.tables import Table
 
@@ -31,8 +32,15 @@ def list_unused(view: View) -> list[int]:
 
 def describe_unused(view: View, table: Table, columns: Sequence[int]) -> str:
     """Return the names of columns that are not used, each with the reason where there is one."""
-    names = (f"{shorten(view.names[index])!r}{_explain(view, table, index)}" for index in columns[:_MAX_NAMED])
-    return shorten(", ".join(names), 400)
+    named: dict[str, None] = {}
+    fields = {} if not isinstance(table, ObjectTable) else table.lists
+    whole = {index: name for name, places in fields.items() if set(places) <= set(columns) for index in places}
+    for index in columns:
+        if index in whole:  # the columns of a list that is not used are one field of the file
+            named[f"{shorten(whole[index])!r} (a list)"] = None
+        else:
+            named[f"{shorten(view.names[index])!r}{_explain(view, table, index)}"] = None
+    return shorten(", ".join(list(named)[:_MAX_NAMED]), 400)
 
 
 def _explain(view: View, table: Table, index: int) -> str:

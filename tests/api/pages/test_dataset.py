@@ -314,3 +314,20 @@ def test_identical_images_are_named_with_the_labels_that_differ(
     assert f'<a href="/projects/{project_id}/dataset?image=cat0.png">cat/cat0.png: cat</a>' in html
     summary = client.get(f"/api/datasets/{project_id}").json()["data"]
     assert [group["labels"] for group in summary["identical"]["examples"]] == [["cat", "dog"]] * 2
+
+
+def test_what_the_import_left_unused_stays_on_the_page(client: httpx.Client, tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    root.mkdir()
+    for number in range(4):
+        Image.new("RGB", (16, 12), (number, 60 * number, 9)).save(root / f"{number}.png")
+    rows = "".join(f"{number}.png,{'ab'[number % 2]},<blurred>\n" for number in range(4))
+    (root / "t.csv").write_text(f"file,label,note\n{rows}", "utf-8")
+    (root / "todo.txt").write_text("nothing", "utf-8")
+    page = client.get(f"/projects/{import_source(client, root)}/dataset").text
+    notes = re.search(r'<div class="mt-2" id="import-notes">(.*?)</div>', page, re.DOTALL)
+    assert notes is not None
+    shown = unescape(notes[1])
+    assert "How the source was read" in shown
+    assert "<li>Columns that are not used: 'note'.</li>" in shown
+    assert "<li>1 other file is not used: todo.txt.</li>" in shown

@@ -198,8 +198,51 @@ def test_a_list_among_labels_is_no_class(root: Path, name: str, other: object) -
 
 def test_a_refusal_names_the_fields_that_hold_lists(root: Path) -> None:
     records = [{"file_name": f"{i}.png", "tags": ["a", "b"], "boxes": [[1, 2]]} for i in range(3)]
-    with pytest.raises(SourceError, match="because they hold lists: 'tags', 'boxes'"):
-        scan_table(root, lines(*records), name="t.jsonl")
+    with pytest.raises(SourceError, match=r"Each record needs its values as numbers, .*; 'tags', 'boxes' hold lists"):
+        scan_table(root, lines(*records), "values", name="t.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "named"),
+    [
+        ({"labels": ["cat", "dog"]}, {}, "'labels' holds lists"),
+        ({"labels": ["cat", "dog"], "boxes": [[1, 2]]}, {}, "'labels' holds lists"),
+        ({"tags": ["a", "b"], "size": [24, 24], "mtime": 3.5}, {}, "'tags' holds lists"),
+        ({"objects": {"category": [1, 5]}, "boxes": [[1]]}, {}, "'objects.category' holds lists"),
+        ({"breeds": ["cat", "dog"], "parts": ["a", "b"], "w": 1, "h": 2}, {}, "'breeds', 'parts' hold lists"),
+        ({"breeds": ["cat", "dog"], "w": 1}, {"target_columns": ["breeds"]}, "'breeds' holds lists"),
+        ({"size": [24, 24], "w": 1}, {"target_columns": ["size"]}, "'size' holds lists"),
+    ],
+)
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json"])
+def test_lists_of_classes_are_no_class(
+    root: Path, fields: dict[str, Any], options: dict[str, Any], named: str, name: str
+) -> None:
+    records = [{"file_name": f"{i}.png", **fields} for i in range(3)]
+    text = lines(*records) if name == "t.jsonl" else json.dumps(records)
+    with pytest.raises(SourceError) as caught:
+        scan_table(root, text, name=name, annotation_file=name, **options)
+    assert caught.value.message == (f'{name}: Each record needs one class as text, such as "label": "cat"; {named}.')
+    assert "Choose the column" not in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("fields", "unused"),
+    [
+        ({"size": [24, 24]}, "'size' (a list)"),
+        ({"box": [1, 2, 3, 4], "note": "x", "size": [24, 25]}, "'box' (a list), 'note', 'size' (a list)"),
+        ({"image": {"size": [24, 24]}}, "'image.size' (a list)"),
+    ],
+)
+def test_a_list_that_is_not_used_is_named_as_its_field(root: Path, fields: dict[str, Any], unused: str) -> None:
+    records = [{"file_name": f"{i}.png", "label": own, **fields} for i, own in enumerate(["cat", "dog"])]
+    assert f"Columns that are not used: {unused}." in scan_table(root, lines(*records), name="t.jsonl").notes
+
+
+def test_the_numbers_of_a_list_that_is_used_in_part_keep_their_names(root: Path) -> None:
+    records = [{"file_name": f"{i}.png", "point": [i, 3]} for i in range(2)]
+    found = scan_table(root, lines(*records), "values", name="t.jsonl", target_columns=["point_0"])
+    assert "Columns that are not used: 'point_1'." in found.notes
 
 
 def test_a_label_that_begins_like_a_list_is_a_class(root: Path) -> None:
