@@ -67,7 +67,7 @@ class SelectedEvaluation(StrictModel):
     task: TaskInfo
     untrained_classes: list[str] = Field(default_factory=list, description="Those the model saw no image of.")
     redrawn_splits: list[str] = Field(
-        default_factory=list, description="Those that the model learned from and that were created anew since."
+        default_factory=list, description="Those that the model was trained on and that were created again since."
     )
 
 
