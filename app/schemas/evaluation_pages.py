@@ -33,6 +33,7 @@ class EvaluatedExperiment(StrictModel):
     headline: float | None = Field(None, description="The first headline metric, once it was measured.")
     subsets: list[Subset] = Field(default_factory=list, description="What the evaluation measures.")
     num_copies: int = Field(0, description="Evaluated images that are identical to training images.")
+    is_redrawn: bool = Field(False, description="Images may be training images of an earlier split of the same name.")
 
 
 class EvaluationListing(StrictModel):

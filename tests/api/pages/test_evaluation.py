@@ -357,6 +357,7 @@ def test_a_split_that_was_created_again_is_named_beside_the_scores_and_in_the_fo
     leak(server, labelled, experiment, {"num_images": 20, "redrawn_splits": ["main"]})
     html = unescape(read(client, labelled, f"?experiment={experiment}"))
     assert "Some of these images may have been used in training" in html
+    assert ", possibly used in training" in html  # in the list of experiments
     assert "The split 'main' was created again after this model was trained, so the evaluated images may have" in html
     selected = server.studio.evaluation_pages.get_selected(labelled, experiment)
     address = EvaluationAddress.model_validate({"experiment": experiment})
