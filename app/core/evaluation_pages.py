@@ -159,6 +159,7 @@ class EvaluationPageService:
             headline=headline if isinstance(headline, int | float) and not isinstance(headline, bool) else None,
             subsets=evaluation.split_subsets if evaluation is not None else [],
             num_copies=leaks.identical.images if leaks is not None else 0,
+            is_redrawn=leaks is not None and bool(leaks.redrawn_splits),
         )
 
     def _name_classes(self, project_id: str, experiment_id: str) -> list[str]:

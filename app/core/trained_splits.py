@@ -1,4 +1,4 @@
-"""Which splits a run learned from: its own, and those of the runs that it was forked from."""
+"""Which splits a run was trained on: its own, and those of the runs that it was forked from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.storage.json_store import CorruptDocumentError
 
 @dataclass(frozen=True)
 class TrainedSplits:
-    """Splits that a model learned from, its own first.
+    """Splits that a model was trained on, its own first.
 
     `redrawn` are those of which a split of the same name took the place since: nobody knows any more which of the
     images were for training.
@@ -28,7 +28,7 @@ def find_trained_splits(stores: Stores, views: TableViews, project_id: str, reco
     """Return the splits whose training images the model of an experiment has seen.
 
     A run keeps the split that it began with, whatever the experiment says by now. An ancestor that was deleted ends the
-    search: what it learned from is not known any more.
+    search: what it was trained on is not known any more.
     """
     try:
         table: DatasetTable | None = stores.datasets.read_table(project_id)

@@ -70,7 +70,7 @@ class EvaluationView(StrictModel):
 
     `failed_attempt` is a later evaluation that did not succeed, so that the completed one stayed.
     `untrained_classes` are those that the model saw no image of, so that every score on them is a guess.
-    `redrawn_splits` are those that the model learned from and that were created anew since: an evaluation that is
+    `redrawn_splits` are those that the model was trained on and that were created again since: an evaluation that is
     started now may measure images that were used for training.
     """
 

@@ -33,6 +33,7 @@ class EvaluatedExperiment(StrictModel):
     headline: float | None = Field(None, description="The first headline metric, once it was measured.")
     subsets: list[Subset] = Field(default_factory=list, description="What the evaluation measures.")
     num_copies: int = Field(0, description="Evaluated images that are identical to training images.")
+    is_redrawn: bool = Field(False, description="Images may be training images of an earlier split of the same name.")
 
 
 class EvaluationListing(StrictModel):
@@ -67,7 +68,7 @@ class SelectedEvaluation(StrictModel):
     task: TaskInfo
     untrained_classes: list[str] = Field(default_factory=list, description="Those the model saw no image of.")
     redrawn_splits: list[str] = Field(
-        default_factory=list, description="Those that the model learned from and that were created anew since."
+        default_factory=list, description="Those that the model was trained on and that were created again since."
     )
 
 

@@ -210,8 +210,8 @@ class Measurement(StrictModel):
     )
     redrawn_splits: list[str] = Field(
         default_factory=list,
-        description="Splits that the model learned from and that were created anew before this was measured, so that "
-        "the images may have been used for training.",
+        description="Splits that the model was trained on and that were created again before this was measured, so "
+        "that the images may have been used for training.",
     )
     measured_at: str | None = None
     source: Literal["evaluation", "validation", "training"] = Field(

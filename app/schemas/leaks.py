@@ -79,12 +79,12 @@ class IdenticalEvaluated(StrictModel):
 
 
 def say_redrawn(names: Sequence[str], images: str) -> str:
-    """Return that splits were created anew after a model was trained, and what that means; empty without any."""
+    """Return that splits were created again after a model was trained, and what that means; empty without any."""
     if not names:
         return ""
     listed = ", ".join(f"'{name}'" for name in names)
     what = f"The split {listed} was" if len(names) == 1 else f"The splits {listed} were"
-    return f"{what} created anew after this model was trained, so {images} may have been used for training."
+    return f"{what} created again after this model was trained, so {images} may have been used for training."
 
 
 class EvaluationLeaks(StrictModel):
@@ -95,7 +95,7 @@ class EvaluationLeaks(StrictModel):
     identical: IdenticalEvaluated = Field(default_factory=lambda: IdenticalEvaluated())
     redrawn_splits: list[str] = Field(
         default_factory=list,
-        description="Splits that the model learned from and that were created anew before this evaluation, so that "
+        description="Splits that the model was trained on and that were created again before this evaluation, so that "
         "images may have been used for training that are not counted here.",
     )
 

@@ -117,7 +117,8 @@ class EvaluatePayload(StrictModel):
         default_factory=list, description="Splits whose training images were used for the model; empty: split_name."
     )
     redrawn_splits: list[str] = Field(
-        default_factory=list, description="Splits of the same name took the place of those that the model learned from."
+        default_factory=list,
+        description="Splits of the same name took the place of those that the model was trained on.",
     )
 
 

@@ -532,12 +532,12 @@ def test_an_evaluation_of_copies_prints_the_figures_without_them(studio: Command
     assert "not enough images" in outcome.out
 
 
-def test_an_evaluation_on_a_split_that_was_created_anew_warns(studio: CommandRunner) -> None:
+def test_an_evaluation_on_a_split_that_was_created_again_warns(studio: CommandRunner) -> None:
     leaks = {"num_images": 12, "redrawn_splits": ["main"]}
     view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | {"leaks": leaks}}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
     outcome = studio("evaluate", "show", PID, EID)
-    assert "Warning: The split 'main' was created anew after this model was trained" in outcome.err
+    assert "Warning: The split 'main' was created again after this model was trained" in outcome.err
     assert "metric without them" not in outcome.out
 
 

@@ -33,7 +33,7 @@ def draw_again(studio: Studio, project_id: str, seed: int) -> None:
     studio.splits.create_split(project_id, SplitCreate(name="main", ratios=ratios, seed=seed))
 
 
-def test_a_split_that_was_created_anew_is_not_the_one_that_was_trained_on(studio: Studio, imported_id: str) -> None:
+def test_a_split_that_was_created_again_is_not_the_one_that_was_trained_on(studio: Studio, imported_id: str) -> None:
     studio.splits.create_split(imported_id, SplitCreate(name="other", seed=7))
     first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
     request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name="other"))
@@ -51,7 +51,7 @@ def test_a_split_that_was_created_anew_is_not_the_one_that_was_trained_on(studio
     assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits(["main"], [])
 
 
-def test_an_evaluation_on_a_split_that_was_created_anew_says_so(studio: Studio, imported_id: str) -> None:
+def test_an_evaluation_on_a_split_that_was_created_again_says_so(studio: Studio, imported_id: str) -> None:
     first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
     before = studio.evaluations.get_evaluation(imported_id, first.id)
     assert before.redrawn_splits == []
@@ -64,7 +64,7 @@ def test_an_evaluation_on_a_split_that_was_created_anew_says_so(studio: Studio, 
     found = studio.evaluations.get_evaluation(imported_id, first.id)
     leaks = EvaluationLeaks.model_validate((found.aggregate or {})["leaks"])
     assert leaks.redrawn_splits == ["main"]
-    assert "The split 'main' was created anew after this model was trained" in leaks.in_words()
+    assert "The split 'main' was created again after this model was trained" in leaks.in_words()
     assert "Evaluate again" not in leaks.in_words()
 
 

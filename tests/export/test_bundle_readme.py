@@ -185,12 +185,12 @@ def test_copies_of_training_images_are_said_beside_the_figures(label_export: Exp
     assert [unseen_metrics([each]) for each in (MEASUREMENT, some, every)] == [{"score": 0.5}, {"score": 0.25}, {}]
 
 
-def test_images_of_a_split_that_was_created_anew_are_not_called_unseen(label_export: Export) -> None:
+def test_images_of_a_split_that_was_created_again_are_not_called_unseen(label_export: Export) -> None:
     certificate = ParityCertificate.model_validate_json((label_export.folder / "parity.json").read_bytes())
     redrawn = MEASUREMENT.model_copy(update={"redrawn_splits": ["main"]})
     text = write_readme(FORMATS[0], make_metadata([redrawn]), certificate, {"values": [2]})
-    assert "The split 'main' was created anew after this model was trained, so the measured images may have" in text
-    assert "created anew" not in write_readme(FORMATS[0], make_metadata([MEASUREMENT]), certificate, {"values": [2]})
+    assert "The split 'main' was created again after this model was trained, so the measured images may have" in text
+    assert "created again" not in write_readme(FORMATS[0], make_metadata([MEASUREMENT]), certificate, {"values": [2]})
     assert unseen_metrics([redrawn]) == {}
 
 

@@ -79,6 +79,8 @@ def _count_others(num_more: int, num_unfinished: int) -> str:
 def _describe(item: EvaluatedExperiment, task: TaskInfo) -> str:
     if item.headline is not None:
         leaked = f", {count(item.num_copies, 'image')} used in training" if item.num_copies else ""
+        if item.is_redrawn and not leaked:
+            leaked = ", possibly used in training"
         measured = f" on {name_measured_images(item.subsets)}" if item.subsets else ""
         return f"{task.headline_metrics[0].title} {format_number(item.headline)}{measured}{leaked}"
     if item.evaluation_status is None:

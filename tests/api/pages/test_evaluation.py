@@ -349,7 +349,7 @@ def test_copies_of_training_images_stand_beside_the_scores_with_the_scores_witho
     assert "All 20 evaluated images are identical to training images. No new images are left" in html
 
 
-def test_a_split_that_was_created_anew_is_named_beside_the_scores_and_in_the_form(
+def test_a_split_that_was_created_again_is_named_beside_the_scores_and_in_the_form(
     server: LiveServer, client: httpx.Client, labelled: str, experiment: str
 ) -> None:
     write_label_results(server, labelled, experiment, list(CLASSES), 20)
@@ -357,7 +357,8 @@ def test_a_split_that_was_created_anew_is_named_beside_the_scores_and_in_the_for
     leak(server, labelled, experiment, {"num_images": 20, "redrawn_splits": ["main"]})
     html = unescape(read(client, labelled, f"?experiment={experiment}"))
     assert "Some of these images may have been used in training" in html
-    assert "The split 'main' was created anew after this model was trained, so the evaluated images may have" in html
+    assert ", possibly used in training" in html  # in the list of experiments
+    assert "The split 'main' was created again after this model was trained, so the evaluated images may have" in html
     selected = server.studio.evaluation_pages.get_selected(labelled, experiment)
     address = EvaluationAddress.model_validate({"experiment": experiment})
     redrawn = selected.model_copy(update={"redrawn_splits": ["main"]})
