@@ -1,4 +1,4 @@
-"""Write a number with its noun, a few of many names, or shares that sum to 100 %.
+"""Write a number with its noun, a list of words, a few of many names, or shares that sum to 100 %.
 
 The standard library only, so that every layer can use it.
 """
@@ -17,6 +17,11 @@ def name_first(names: Sequence[str], most: int) -> str:
     """Return "a, b" or, of more names than `most`, "a, b and 7 more"."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def join_words(words: Sequence[str], last: str = "and") -> str:
+    """Return words as a sentence lists them: `a, b and c`."""
+    return f"{', '.join(words[:-1])} {last} {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def divide_percent(numbers: Sequence[int], digits: int = 0) -> list[float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.plurals import count, divide_percent, name_first
+from app.plurals import count, divide_percent, join_words, name_first
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,11 @@ def test_shares_that_are_shown_together_sum_to_100(numbers: list[int], digits: i
 def test_shares_of_nothing_are_0() -> None:
     assert divide_percent([0, 0]) == [0.0, 0.0]
     assert divide_percent([]) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "last", "expected"),
+    [([], "and", ""), (["a"], "and", "a"), (["a", "b"], "and", "a and b"), (["a", "b", "c"], "or", "a, b or c")],
+)
+def test_words_are_joined_as_a_sentence_lists_them(words: list[str], last: str, expected: str) -> None:
+    assert join_words(words, last) == expected

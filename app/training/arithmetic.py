@@ -7,10 +7,11 @@ What is measured, compiling and the size of a batch, is remembered for the machi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.plurals import join_words
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, UsedPrecision
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobFailure
@@ -104,7 +105,7 @@ def check_request(request: ArithmeticRequest) -> None:
     if settings.fused_optimizer == "on" and optimizer not in OPTIMIZERS:
         msg = (
             f"The optimizer {optimizer} has no fused form. Set Fused optimizer to auto or off, or use "
-            f"{_join(OPTIMIZERS)}."
+            f"{join_words(OPTIMIZERS, 'or')}."
         )
         raise JobFailure(msg, "FusedNotAvailable")
     if settings.compile == "on" and not can_compile(request):
@@ -313,7 +314,3 @@ def _limit_batch_size(request: ArithmeticRequest, known_size: int) -> int:
 
 def _has_figures(choice: ArithmeticChoice) -> bool:
     return any(candidate.images_per_s is not None for candidate in choice.candidates)
-
-
-def _join(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} or {names[-1]}"

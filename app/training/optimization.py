@@ -17,6 +17,8 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
+from app.plurals import join_words
+
 OPTIMIZERS = ("adam", "adamw", "sgd")
 WARMUP_START_FACTOR = 0.01
 
@@ -43,7 +45,7 @@ def build_optimizer(
         return AdamW(trained, lr=rate, weight_decay=decay, fused=fused)
     if name == "adam":
         return Adam(trained, lr=rate, weight_decay=decay, fused=fused)
-    msg = f"No optimizer {name!r}; there are {', '.join(OPTIMIZERS[:-1])} and {OPTIMIZERS[-1]}."
+    msg = f"No optimizer {name!r}; there are {join_words(OPTIMIZERS)}."
     raise ValueError(msg)
 
 

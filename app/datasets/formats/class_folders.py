@@ -14,6 +14,7 @@ from app.datasets.formats.layouts import HOLDERS, NOT_CLASSES, find_tool_layout
 from app.datasets.formats.problem_list import ProblemList
 from app.datasets.formats.subset_folders import find_crossed_folders, find_subset_folders
 from app.datasets.formats.tree import Folder, SourceTree
+from app.plurals import join_words
 from app.schemas.datasets import SplitValue
 from app.schemas.import_report import Remedy
 
@@ -189,7 +190,7 @@ def _find_divided(
         _refuse_subsets_without_classes(tree.top, subsets, [i for i in subsets if subset_of[i.raw_class] == "train"])
     unread = list(_list_loose(tree.top))
     order = sorted(subsets, key=lambda item: (_ORDER.index(subset_of[item.raw_class]), item.name))
-    beside = _join_names([clean_text(item.raw_class) for item in order])
+    beside = join_words([clean_text(item.raw_class) for item in order])
     for item in folders:
         if item not in subsets:
             unread += _list_unread(item.folder, f"the folder lies beside {beside}", _MOVE_INTO_SUBSET)
@@ -221,12 +222,7 @@ def _has_classes(item: ClassFolder) -> bool:
 def describe_subsets(names: Sequence[str]) -> str:
     """Return the note about the folders that are a split, true before an import and after it."""
     folders, verb = ("folder", "makes up") if len(names) == 1 else ("folders", "make up")
-    return f"The {folders} {_join_names([clean_text(name) for name in names])} {verb} the split 'original'."
-
-
-def _join_names(names: Sequence[str]) -> str:
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+    return f"The {folders} {join_words([clean_text(name) for name in names])} {verb} the split 'original'."
 
 
 def _are_divided_inside(folders: Sequence[ClassFolder]) -> bool:
