@@ -57,7 +57,7 @@ def _scale_colours(image: Image.Image, low_bytes: Array, scale: PixelScale | Non
     samples = (high_bytes[..., :3].astype(np.uint16) << 8) | low_bytes[..., :3]
     colours = high_bytes[..., :3] if scale is None else scale_to_8_bit(samples, scale)
     transparent = find_transparent(image, samples)
-    alpha = high_bytes[..., 3:] if transparent is None else np.where(transparent, 0, 255).astype(np.uint8)[..., None]
+    alpha = high_bytes[..., 3:] if transparent is None else make_alpha(transparent)[..., None]
     return Image.fromarray(np.concatenate([colours, alpha], axis=2))
 
 
@@ -68,8 +68,13 @@ def _scale_greys(image: Image.Image, scale: PixelScale | None) -> Image.Image:
     picture = Image.fromarray(255 - grey if is_white_zero(image) else grey).convert("RGB")
     transparent = find_transparent(image, samples)
     if transparent is not None:
-        picture.putalpha(Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8)))
+        picture.putalpha(Image.fromarray(make_alpha(transparent)))
     return picture
+
+
+def make_alpha(transparent: Samples) -> Array:
+    """Return alpha values, 0 where a pixel is transparent and 255 elsewhere."""
+    return np.where(transparent, 0, 255).astype(np.uint8)
 
 
 def find_transparent(image: Image.Image, samples: Samples) -> Samples | None:

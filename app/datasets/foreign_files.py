@@ -14,6 +14,11 @@ class ForeignKind(NamedTuple):
     fix: str
     is_picture: bool = True
 
+    @property
+    def what(self) -> str:
+        """What such a file is, as the end of a sentence, without its full stop: "a HEIC photo"."""
+        return self.message.removeprefix("This is ").rstrip(".")
+
 
 _RAW = "Develop it in a photo program and save it as JPEG, TIFF or PNG."
 HEIC = ForeignKind(

@@ -12,6 +12,7 @@ from app.datasets.colours import (
     find_transparent,
     is_beyond_8_bit,
     lay_on,
+    make_alpha,
     may_be_transparent,
     scale_to_8_bit,
 )
@@ -64,7 +65,7 @@ def _look_at_greys(image: Image.Image) -> ImageLook:
     span = greys.high - greys.low or 1.0
     levels = scale_to_8_bit(samples, PixelScale(min=greys.low, max=greys.low + span))
     rgba = Image.fromarray(levels).convert("RGBA")
-    rgba.putalpha(Image.fromarray(np.where(transparent, 0, 255).astype(np.uint8)))
+    rgba.putalpha(Image.fromarray(make_alpha(transparent)))
     return ImageLook(greys, _look_through(rgba))
 
 

@@ -67,12 +67,22 @@ class SourceError(ValueError):
 
 
 class ChoiceError(SourceError):
-    """A source needs a choice of the user: which document, or which columns. It has what can be chosen."""
+    """A source needs a choice of the user: which document, or which columns. It has what can be chosen.
+
+    `missing` is what a table lacks, as its message says it: "column 'label'".
+    """
 
     def __init__(
-        self, message: str, fix: str, *, documents: Sequence[str] = (), columns: Sequence[ColumnSample] = ()
+        self,
+        message: str,
+        fix: str,
+        *,
+        documents: Sequence[str] = (),
+        columns: Sequence[ColumnSample] = (),
+        missing: str = "",
     ) -> None:
         super().__init__(message, fix)
+        self.missing = missing
         self.documents = tuple(documents)
         self.columns = tuple(columns)
 

@@ -94,12 +94,12 @@ class _Reader:
     """Joins images, annotations and categories, and names what does not fit by its JSON pointer."""
 
     def __init__(self, root: Path, path: Path, work: Work) -> None:
-        self._document = read_document(path, work)
+        self._document, encoding_note = read_document(path, work)
         self._work = work
         self._problems = work.new_problems()
         self._name = path.relative_to(root).as_posix()
         self._finder = FileFinder(root, path, work)
-        self._notes = [f"Annotations: {self._name}.{self._document.encoding_note}"]
+        self._notes = [f"Annotations: {self._name}.{encoding_note}"]
 
     def read(self) -> Scan:
         """Return the images whose annotations have one and the same known category."""

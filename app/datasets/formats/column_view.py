@@ -80,7 +80,7 @@ class View:
         there = ", ".join(shorten(name) for name in self.names[:20])
         what = "column of numbers" if column == "value" else f"column {column!r}"
         msg = f"The table has no {what}. Its columns are: {there}."
-        return ChoiceError(msg, _CHOOSE, columns=self.show())
+        return ChoiceError(msg, _CHOOSE, columns=self.show(), missing=what)
 
     def show(self, **roles: Iterable[int]) -> tuple[ColumnSample, ...]:
         """Return the columns with their first cells, to choose from."""
@@ -116,8 +116,10 @@ class View:
         cells = self.cells[index]
         if not may_count_rows(self.raw_names, index, has_header=self.has_header):
             return False
-        if is_counter(cells) or not self.has_header:
-            return is_counter(cells)
+        if is_counter(cells):
+            return True
+        if not self.has_header:
+            return False
         if not self.has_more_rows or not are_distinct_whole_numbers(cells):
             return counts_rows(self.raw_names[index], cells)
         return counts_rows(self.raw_names[index], self.read_column(index))

@@ -166,8 +166,8 @@ def _choose_sheets(
     subsets = columns.subsets.columns if columns.subsets is not None and not table.has_split else ()
     used = [columns.names[index] for index in (columns.filename, *columns.targets, *subsets)]
     wants_split = options.split_column is None or options.split_column.strip() == ADDED_COLUMN
-    table = table.choose_again(used if columns.has_header else (), is_split_wanted=wants_split)
-    return table, choose_columns(table, kind, options, finder.is_found)
+    chosen = table.choose_again(used if columns.has_header else (), is_split_wanted=wants_split)
+    return chosen, columns if chosen is table else choose_columns(chosen, kind, options, finder.is_found)
 
 
 def _name_sheets(table: Table) -> NamedBy | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from pathlib import Path
 import msgspec
 
 from app.datasets.decoder_errors import explain_json
+from app.datasets.formats.base import SourceError
 from app.datasets.formats.column_view import has_image_ending
 from app.datasets.formats.text_encodings import recode
-from app.datasets.formats.work import Work
+from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
 
 _LISTS = ("images", "annotations", "categories")
@@ -65,6 +67,23 @@ _RECORDS_BY_KEYS = (
     (frozenset({"image", "annotations"}), JsonKind(False, "a CreateML file", _AS_COCO)),
     (frozenset({"External ID"}), JsonKind(False, "a Labelbox export", _AS_COCO)),
 )
+
+
+def read_whole(path: Path, work: Work, advice: str) -> bytes:
+    """Return the bytes of a document; raises SourceError, and LimitError with the advice for one that is too large."""
+    most_bytes = work.limits.max_annotation_bytes
+    try:
+        with open_regular(path) as file:
+            # Room for as much as is asked for is taken first, so this asks for no more than there is.
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(min(size, most_bytes) + 1)
+    except OSError as error:
+        msg = f"{path.name} cannot be read: {error.strerror}."
+        raise SourceError(msg, "Check its permissions and the disk.") from error
+    if max(size, len(data)) > most_bytes:
+        msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
+        raise LimitError(msg, f"{advice}, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
+    return data
 
 
 def inspect_json(path: Path, work: Work) -> JsonKind:

@@ -11,12 +11,11 @@ import msgspec
 from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.column_view import has_image_ending
-from app.datasets.formats.json_documents import inspect_json, replace_non_finite
+from app.datasets.formats.json_documents import inspect_json, read_whole, replace_non_finite
 from app.datasets.formats.json_lines import ObjectTable
 from app.datasets.formats.text_encodings import describe_guess, recode
 from app.datasets.formats.walking import too_many_entries
-from app.datasets.formats.work import LimitError, Work
-from app.regular_files import open_regular
+from app.datasets.formats.work import Work
 
 _FIX = 'Write a list of objects, e.g. [{"file_name": "1.png", "label": "cat"}], or save it as CSV.'
 
@@ -40,17 +39,8 @@ class JsonRecordsTable(ObjectTable):
 
 def _read_records(path: Path, work: Work) -> tuple[list[dict[str, Any] | str], str]:
     """Return the objects of the file, or what is wrong with an entry, and the encoding if it was guessed."""
-    most_bytes, most = work.limits.max_annotation_bytes, work.limits.max_entries
-    try:
-        with open_regular(path) as file:
-            size = path.stat().st_size
-            data = file.read(min(size, most_bytes) + 1)
-    except OSError as error:
-        msg = f"{path.name} cannot be read: {error.strerror}."
-        raise SourceError(msg, "Check its permissions and the disk.") from error
-    if max(size, len(data)) > most_bytes:
-        msg = f"{path.name} has more than {most_bytes / 2**20:,.0f} MiB."
-        raise LimitError(msg, "Divide it, or raise AI_STUDIO_MAX_ANNOTATION_BYTES.")
+    most = work.limits.max_entries
+    data = read_whole(path, work, "Divide it")
     try:
         data, encoding = recode(data)
         found = msgspec.json.decode(replace_non_finite(data))

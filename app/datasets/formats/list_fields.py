@@ -38,11 +38,10 @@ def explain_lists(table: Table, kind: AnnotationKind, options: ImportOptions, er
 def _find_lists(table: ObjectTable, kind: AnnotationKind, options: ImportOptions, error: ChoiceError) -> Sequence[str]:
     """Return the fields with lists that stand where the class or the values are missing, those called so alone."""
     fields = [*table.left_out, *table.lists]
-    chosen = [name for name in options.target_columns or [] if name in fields and f"column {name!r}." in error.message]
+    chosen = [name for name in options.target_columns or [] if name in fields and error.missing == f"column {name!r}"]
     if chosen:
         return chosen
-    wanted = "column 'label'." if kind == "label" else "column of numbers."
-    if wanted not in error.message:
+    if error.missing != ("column 'label'" if kind == "label" else "column of numbers"):
         return []
     called = [name for name in fields if name.rpartition(".")[2].casefold() in _LABELS]
     return called if called and kind == "label" else list(table.left_out)

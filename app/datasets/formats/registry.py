@@ -64,31 +64,34 @@ def describe_unknown(root: Path, usable: Sequence[ImportFormat], work: Work) -> 
     layout = find_tool_layout(tree)
     if layout is not None:
         return SourceError(layout.message, layout.fix)
-    names = [folder.join(file) for folder in top.iterate() for file in folder.others]
-    first = list_file_names(names)
-    if not top.num_below and first:
-        msg = f"There is no image file in the folder, only {count(len(names), 'other file')}: {first}."
-        files = {folder.join(file): folder.path / file for folder in top.iterate() for file in folder.others}
-        kinds = find_unread_kinds(files)
-        if kinds:
-            kind, unread = max(kinds.items(), key=lambda item: len(item[1]))
-            what = kind.message.removeprefix("This is ")
-            which = "It is" if len(names) == 1 else "Each is" if len(unread) == len(names) else f"{unread[0]} is"
-            return SourceError(f"{msg} {which} {what}", kind.fix)
-        return SourceError(
-            msg, "Choose the folder that holds the images. A table is read with the files that it names."
-        )
     folders = list(top.iterate())
+    others = {folder.join(file): folder.path / file for folder in folders for file in folder.others}
+    first = list_file_names(list(others))
+    if not top.num_below and first:
+        return _refuse_others(others, first)
     images = {folder.join(file): folder.path / file for folder in folders for file in folder.images}
     refusal = _refuse_unread(images)
     if refusal is not None:
         return refusal
-    num_files = sum(len(folder.images) + len(folder.others) for folder in folders)
+    num_files = len(images) + len(others)
     msg = f"No usable format was found in {count(num_files, 'file')} and {count(len(folders) - 1, 'folder')}."
     if first:
         msg += f" Other files there: {first}."
     titles = "; or ".join(item.title for item in usable)
     return SourceError(msg, f"Arrange the files in this way: {titles}.")
+
+
+def _refuse_others(others: Mapping[str, Path], first: str) -> SourceError:
+    """Return the error for a source without image files; `first` names some of its files."""
+    msg = f"There is no image file in the folder, only {count(len(others), 'other file')}: {first}."
+    kinds = find_unread_kinds(others)
+    if not kinds:
+        return SourceError(
+            msg, "Choose the folder that holds the images. A table is read with the files that it names."
+        )
+    kind, unread = max(kinds.items(), key=lambda item: len(item[1]))
+    which = "It is" if len(others) == 1 else "Each is" if len(unread) == len(others) else f"{unread[0]} is"
+    return SourceError(f"{msg} {which} {kind.what}.", kind.fix)
 
 
 def _refuse_unread(images: Mapping[str, Path]) -> SourceError | None:
@@ -99,7 +102,7 @@ def _refuse_unread(images: Mapping[str, Path]) -> SourceError | None:
     ((kind, names),) = kinds.items()
     if len(names) < min(len(images), MAX_OPENED):
         return None
-    first, what = list_file_names(list(images)), kind.message.removeprefix("This is ")
+    first = list_file_names(list(images))
     if len(images) == 1:
-        return SourceError(f"There is only 1 image file, and it cannot be read: {first}. It is {what}", kind.fix)
-    return SourceError(f"None of the {len(images):,} image files can be read: {first}. Each is {what}", kind.fix)
+        return SourceError(f"There is only 1 image file, and it cannot be read: {first}. It is {kind.what}.", kind.fix)
+    return SourceError(f"None of the {len(images):,} image files can be read: {first}. Each is {kind.what}.", kind.fix)

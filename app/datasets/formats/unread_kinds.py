@@ -93,10 +93,9 @@ def find_unread_kinds(files: Mapping[str, Path]) -> dict[ForeignKind, list[str]]
 
 def describe_unread(kind: ForeignKind, names: Sequence[str]) -> str:
     """Return a note about files of one kind: how many, what they are, and what to do to import them."""
-    what = kind.message.removeprefix("This is ").rstrip(".")
-    because = f"1 other file is not read, because it is {what}"
+    because = f"1 other file is not read, because it is {kind.what}"
     if len(names) > 1:
-        because = f"{len(names):,} other files are not read, because each is {what}"
+        because = f"{len(names):,} other files are not read, because each is {kind.what}"
     return f"{because}: {name_first(names, _MAX_NAMED)}. {kind.fix}"
 
 
