@@ -128,7 +128,8 @@ class EvaluationService:
         """Return the evaluation with its aggregate, nulls where there is none."""
         experiment = self._lookup.find_experiment(project_id, experiment_id)
         record = self._read(project_id, experiment_id)
-        redrawn = find_trained_splits(self._stores, self._views, project_id, experiment).redrawn
+        trained = find_trained_splits(self._stores, self._views, project_id, experiment)
+        redrawn = trained.redrawn
         if record is None:
             return EvaluationView(evaluation=None, aggregate=None, redrawn_splits=redrawn)
         if record.status in ACTIVE_STATUSES:
@@ -138,7 +139,7 @@ class EvaluationService:
         aggregate = self._stores.evaluations.read_aggregate(project_id, experiment_id) if has_result else None
         attempt = self._stores.evaluations.read_attempt(project_id, experiment_id)
         failed = self._with_end(attempt) if attempt is not None and attempt.status != "completed" else None
-        untrained = find_untrained(self._stores, self._views, project_id, experiment) if aggregate is not None else []
+        untrained = find_untrained(self._stores, self._views, project_id, trained) if aggregate is not None else []
         return EvaluationView(
             evaluation=record,
             aggregate=self.source_names.name_skipped(project_id, aggregate) if aggregate is not None else None,

@@ -20,7 +20,8 @@ from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
 from app.core.names_apart import tell_apart
 from app.core.stores import Stores
-from app.core.table_views import TableViews
+from app.core.table_views import TableView, TableViews
+from app.core.trained_splits import read_recorded_split
 from app.datasets.split_warnings import explain_split
 from app.datasets.splits import DrawnSplit, add_split, count_split, draw_split
 from app.datasets.table import DatasetTable, ImageRecord, SplitRecord
@@ -173,19 +174,16 @@ class SplitService:
             ratios=ratios,
             seed=record.seed,
             created_at=record.created_at,
-            experiments=[self._describe_user(project_id, user, name, view.hash_of(index)) for user in users],
+            experiments=[self._describe_user(project_id, user, view, index) for user in users],
         )
 
-    def _describe_user(self, project_id: str, user: ExperimentRecord, name: str, split_hash: str) -> SplitUser:
+    def _describe_user(self, project_id: str, user: ExperimentRecord, view: TableView, index: int) -> SplitUser:
         """Return an experiment; only a completed one keeps to the images that its run recorded."""
         run_id = user.current_run_id if user.status == "completed" else None
         config = self._stores.experiments.read_run_config(project_id, user.id, run_id) if run_id else None
-        recorded = config.resolved.get("split_hash") if config is not None else None
-        is_of_earlier = (
-            config is not None
-            and config.requested.get("split_name", name) == name
-            and recorded not in {None, split_hash}
-        )
+        name, split_hash = read_recorded_split(config)
+        is_same_name = name in {None, view.table.split_names[index]}
+        is_of_earlier = bool(split_hash) and is_same_name and split_hash != view.hash_of(index)
         return SplitUser(id=user.id, name=user.name, status=user.status, is_of_earlier_split=is_of_earlier)
 
 

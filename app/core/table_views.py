@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import get_args
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -20,6 +21,7 @@ from app.schemas.names import fold_name
 CACHED_ORDERS = 32
 CACHED_VIEWS = 4
 NO_CLASS = ""
+T = TypeVar("T")
 
 
 @dataclass
@@ -61,52 +63,49 @@ class TableView:
 
     def count_subsets(self, column: int) -> dict[SplitValue, int]:
         """Return the images in each subset of a split, by the number of its column."""
-        with self._mutex:
-            if column in self._subset_counts:
-                return self._subset_counts[column]
-        counted = Counter(image.split[column] for image in self.table.images)
-        counts: dict[SplitValue, int] = {value: counted[value] for value in get_args(SplitValue) if counted[value]}
-        with self._mutex:
-            self._subset_counts[column] = counts
-        return counts
+        return self._remember(self._subset_counts, column, self._count_subsets)
 
     def leaks_of(self, column: int) -> SplitLeaks:
         """Return what a split lets through, by the number of its column: as it was stored, else counted now."""
-        with self._mutex:
-            if column in self._leaks:
-                return self._leaks[column]
-        leaks = self._read_leaks(column)
-        if leaks is None:
-            values = [image.split[column] for image in self.table.images]
-            leaks = measure_split_leaks(self.table.images, self._identical_groups, values)
-        with self._mutex:
-            self._leaks[column] = leaks
-        return leaks
+        return self._remember(self._leaks, column, self._find_leaks)
 
     def untrained_classes(self, column: int) -> list[str]:
         """Return the classes without an image in train, by the number of a split's column."""
-        with self._mutex:
-            if column in self._untrained:
-                return self._untrained[column]
-        found = find_untrained_classes(self.table, self.table.split_names[column])
-        with self._mutex:
-            self._untrained[column] = found
-        return found
+        return self._remember(
+            self._untrained, column, lambda column: find_untrained_classes(self.table, self.table.split_names[column])
+        )
 
     def hash_of(self, column: int) -> str:
         """Return the hash over which image is in which subset, as runs record it, by the number of a split's column."""
-        with self._mutex:
-            if column in self._hashes:
-                return self._hashes[column]
-        found = hash_split(self.table, self.table.split_names[column])
-        with self._mutex:
-            self._hashes[column] = found
-        return found
+        return self._remember(
+            self._hashes, column, lambda column: hash_split(self.table, self.table.split_names[column])
+        )
 
     @cached_property
     def identical(self) -> IdenticalImages:
         """The images that are the same as another one."""
         return summarize_identical(self.table.images, self._identical_groups)
+
+    def _remember(self, known: dict[int, T], column: int, find: Callable[[int], T]) -> T:
+        """Return what is known of a split, else find it, without the lock: two threads may do so, with one result."""
+        with self._mutex:
+            if column in known:
+                return known[column]
+        found = find(column)
+        with self._mutex:
+            known[column] = found
+        return found
+
+    def _count_subsets(self, column: int) -> dict[SplitValue, int]:
+        counted = Counter(image.split[column] for image in self.table.images)
+        return {value: counted[value] for value in get_args(SplitValue) if counted[value]}
+
+    def _find_leaks(self, column: int) -> SplitLeaks:
+        leaks = self._read_leaks(column)
+        if leaks is not None:
+            return leaks
+        values = [image.split[column] for image in self.table.images]
+        return measure_split_leaks(self.table.images, self._identical_groups, values)
 
     def _read_leaks(self, column: int) -> SplitLeaks | None:
         name = self.table.split_names[column]

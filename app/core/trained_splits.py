@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.core.stores import Stores
 from app.core.table_views import TableViews
 from app.datasets.table import DatasetTable
-from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import ExperimentRecord, RunConfigRecord
 from app.storage.json_store import CorruptDocumentError
 
 
@@ -45,19 +45,26 @@ def find_trained_splits(stores: Stores, views: TableViews, project_id: str, reco
     return TrainedSplits(list(dict.fromkeys(names)), list(dict.fromkeys(redrawn)))
 
 
-def find_untrained(stores: Stores, views: TableViews, project_id: str, record: ExperimentRecord) -> list[str]:
-    """Return the classes of the dataset of which the model of an experiment has seen no image, as far as is known."""
+def find_untrained(stores: Stores, views: TableViews, project_id: str, trained: TrainedSplits) -> list[str]:
+    """Return the classes of the dataset of which a model has seen no image, as far as is known."""
     try:
         table = stores.datasets.read_table(project_id)
     except (FileNotFoundError, CorruptDocumentError):
         return []
-    trained = find_trained_splits(stores, views, project_id, record)
     if trained.redrawn:
         return []
     known = [name for name in trained.names if name in table.split_names]
     view = views.view(project_id, table)
     untrained = [set(view.untrained_classes(table.split_names.index(name))) for name in known]
     return [name for name in table.classes if untrained and all(name in names for names in untrained)]
+
+
+def read_recorded_split(config: RunConfigRecord | None) -> tuple[str | None, str]:
+    """Return the split that a run recorded, None where it did not, and the hash over its images, empty likewise."""
+    if config is None:
+        return None, ""
+    name, split_hash = config.requested.get("split_name"), config.resolved.get("split_hash")
+    return name if isinstance(name, str) else None, split_hash if isinstance(split_hash, str) else ""
 
 
 def _list_uses(stores: Stores, project_id: str, record: ExperimentRecord) -> Iterator[tuple[str, str]]:
@@ -67,10 +74,8 @@ def _list_uses(stores: Stores, project_id: str, record: ExperimentRecord) -> Ite
     while experiment is not None and experiment.id not in seen:
         seen.add(experiment.id)
         config = stores.experiments.read_run_config(project_id, experiment.id, run_id) if run_id else None
-        requested = config.requested.get("split_name") if config is not None else None
-        split_hash = config.resolved.get("split_hash") if config is not None else None
-        name = requested if isinstance(requested, str) else experiment.split_name
-        yield name, split_hash if isinstance(split_hash, str) else ""
+        name, split_hash = read_recorded_split(config)
+        yield name if name is not None else experiment.split_name, split_hash
         parent = experiment.parent or {}
         run_id = parent.get("run_id")
         experiment = _read(stores, project_id, parent.get("experiment_id"))

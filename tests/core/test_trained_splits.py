@@ -9,17 +9,31 @@ from app.core.table_views import TableViews
 from app.core.trained_splits import TrainedSplits, find_trained_splits, find_untrained
 from app.datasets.table import DatasetTable
 from app.schemas.evaluation import EvaluationRequest
-from app.schemas.experiments import ExperimentUpdate, ForkRequest
+from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, ForkRequest
 from app.schemas.leaks import EvaluationLeaks
 from app.schemas.splits import SplitCreate, SplitRatios
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 
+def fork_to(studio: Studio, project_id: str, parent: ExperimentRecord, split_name: str) -> ExperimentRecord:
+    request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name=split_name))
+    return studio.experiments.fork_experiment(project_id, parent.id, request)
+
+
+def train_and_fork(studio: Studio, project_id: str) -> tuple[ExperimentRecord, ExperimentRecord]:
+    """Return an experiment that was trained on `main`, and its fork on another split."""
+    studio.splits.create_split(project_id, SplitCreate(name="other", seed=7))
+    first = train_to_end(studio, project_id, create_experiment(studio, project_id))
+    return first, fork_to(studio, project_id, first, "other")
+
+
+def list_untrained(studio: Studio, project_id: str, record: ExperimentRecord) -> list[str]:
+    stores, views = studio.evaluations._stores, TableViews()
+    return find_untrained(stores, views, project_id, find_trained_splits(stores, views, project_id, record))
+
+
 def test_a_fork_on_another_split_has_seen_both(studio: Studio, imported_id: str) -> None:
-    studio.splits.create_split(imported_id, SplitCreate(name="other", seed=7))
-    first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name="other"))
-    fork = studio.experiments.fork_experiment(imported_id, first.id, request)
+    first, fork = train_and_fork(studio, imported_id)
     stores, views = studio.evaluations._stores, TableViews()
     assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits(["main"], [])
     assert find_trained_splits(stores, views, imported_id, fork) == TrainedSplits(["other", "main"], [])
@@ -34,10 +48,7 @@ def draw_again(studio: Studio, project_id: str, seed: int) -> None:
 
 
 def test_a_split_that_was_created_again_is_not_the_one_that_was_trained_on(studio: Studio, imported_id: str) -> None:
-    studio.splits.create_split(imported_id, SplitCreate(name="other", seed=7))
-    first = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
-    request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name="other"))
-    fork = studio.experiments.fork_experiment(imported_id, first.id, request)
+    first, fork = train_and_fork(studio, imported_id)
     stores, views = studio.evaluations._stores, TableViews()
     seed = studio.splits.get_split(imported_id, "main").seed
     assert seed is not None
@@ -46,7 +57,7 @@ def test_a_split_that_was_created_again_is_not_the_one_that_was_trained_on(studi
     draw_again(studio, imported_id, seed + 1)
     assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits([], ["main"])
     assert find_trained_splits(stores, views, imported_id, fork) == TrainedSplits(["other"], ["main"])
-    assert find_untrained(stores, views, imported_id, first) == []
+    assert list_untrained(studio, imported_id, first) == []
     studio.splits.delete_split(imported_id, "main")
     assert find_trained_splits(stores, views, imported_id, first) == TrainedSplits(["main"], [])
 
@@ -82,15 +93,14 @@ def test_a_class_counts_as_trained_when_any_split_of_the_run_trained_it(studio: 
         return msgspec.structs.replace(table, images=images, split_names=[*table.split_names, "a", "b"])
 
     record = create_experiment(studio, imported_id)
-    stores, views = studio.evaluations._stores, TableViews()
+    stores = studio.evaluations._stores
     stores.datasets.change_table(imported_id, divide)
     found = {}
     for name in ("main", "a", "b", "gone"):
-        found[name] = find_untrained(stores, views, imported_id, record.model_copy(update={"split_name": name}))
+        found[name] = list_untrained(studio, imported_id, record.model_copy(update={"split_name": name}))
     assert found == {"main": [], "a": ["red"], "b": ["blue"], "gone": []}
     first = train_to_end(studio, imported_id, record)
-    request = ForkRequest(checkpoint="last", name="fork", changes=ExperimentUpdate(split_name="a"))
-    fork = studio.experiments.fork_experiment(imported_id, first.id, request)
-    assert find_untrained(stores, views, imported_id, fork) == []
+    fork = fork_to(studio, imported_id, first, "a")
+    assert list_untrained(studio, imported_id, fork) == []
     stores.datasets.clear(imported_id)
-    assert find_untrained(stores, views, imported_id, first) == []
+    assert list_untrained(studio, imported_id, first) == []
