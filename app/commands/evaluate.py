@@ -230,22 +230,13 @@ def _print_per_value(out: Output, aggregate: Mapping[str, Any], value_names: Seq
 
 
 def _print_per_class(out: Output, table: Mapping[str, Any], unmeasured: Mapping[str, frozenset[str]]) -> None:
+    def show_one(name: str, key: str) -> Any:
+        return NOT_MEASURED if key in unmeasured.get(name, ()) else _show_score(rows[name].get(key))
+
     rows = {name: item for name, item in table.items() if isinstance(item, dict)}
     columns = list(dict.fromkeys(key for item in rows.values() for key in item))
     if columns:
-        out.table(
-            ["class", *columns],
-            [
-                [
-                    name,
-                    *(
-                        NOT_MEASURED if key in unmeasured.get(name, ()) else _show_score(item.get(key))
-                        for key in columns
-                    ),
-                ]
-                for name, item in rows.items()
-            ],
-        )
+        out.table(["class", *columns], [[name, *(show_one(name, key) for key in columns)] for name in rows])
 
 
 def _show_score(value: Any) -> Any:

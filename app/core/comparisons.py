@@ -35,12 +35,11 @@ from app.schemas.comparison import (
     ImagePage,
     PairedTest,
 )
-from app.schemas.experiments import EpochMetrics, ExperimentRecord, RunConfigRecord
+from app.schemas.experiments import REQUESTED, EpochMetrics, ExperimentRecord, RunConfigRecord
 from app.tasks.base import TaskSpec
 
 CACHED_TESTS = 64
 NO_WINNER = "No clear winner"
-SETTINGS = {"model", "hyperparameters", "augmentations", "hardware", "split_name", "parent"}
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class ComparisonService:
         """
         configs = [self._read_config(project_id, record) for record in records]
         settings = [
-            record.model_dump(mode="json", include=SETTINGS) if config is None else dict(config.requested)
+            record.model_dump(mode="json", include=set(REQUESTED)) if config is None else dict(config.requested)
             for record, config in zip(records, configs, strict=True)
         ]
         used = [_read_arithmetic(config) for config in configs]

@@ -34,6 +34,7 @@ from app.schemas.measurement_keys import build_measurement_key, count_devices, f
 from app.schemas.payloads import TrainPayload
 from app.schemas.pixels import CURRENT, PixelReading
 from app.tasks.registry import get_spec
+from app.tasks.run_facts import can_stop_early
 
 MIB = 2**20
 NUM_CHECKPOINT_FILES = 3
@@ -88,7 +89,7 @@ class Forecaster:
         forecast = _compute(settings, work, basis, decode_rate)
         changes = {
             "epochs_done": payload.recorded_epochs,
-            "can_end_earlier": _can_end_earlier(settings.hyperparameters, work),
+            "can_end_earlier": can_stop_early(settings.hyperparameters) and work.epochs > 1,
             "disk_cache_mb": round(uncached.bytes_to_keep / MIB, 1),
             "disk_checkpoints_mb": self._find_checkpoint_size(project_id, record, settings),
         }
@@ -124,12 +125,6 @@ class Forecaster:
             disk_mb=shutil.disk_usage(self._stores.paths.root).free / MIB,
             vram_mb=min(gpus, default=None),
         )
-
-
-def _can_end_earlier(hyperparameters: dict[str, Any], work: Workload) -> bool:
-    """Return whether early stopping waits for fewer epochs than the run has."""
-    patience = int(hyperparameters["early_stopping_patience"])
-    return 0 < patience < int(hyperparameters["max_epochs"]) and work.epochs > 1
 
 
 def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Settings | None:

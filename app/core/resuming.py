@@ -10,7 +10,7 @@ from app.core.lookup import Lookup
 from app.core.setting_differences import find_differences
 from app.plurals import count, name_first
 from app.schemas.comparison import SettingDifference
-from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import RUN_SETTINGS, ExperimentRecord
 from app.schemas.experiments import RunConfigRecord as RunConfig
 from app.tasks.run_facts import count_batches
 
@@ -19,7 +19,6 @@ _RESTART = "restart the experiment"
 MAX_NAMED = 3
 IGNORED = frozenset({"model.pretrained"})
 """Settings that only say how a run begins, so that a resumed run does not read them."""
-_SETTINGS = ("model", "hyperparameters", "augmentations", "hardware", "split_name")
 
 
 @dataclass(frozen=True)
@@ -51,8 +50,10 @@ def _find_end_in_the_past(lookup: Lookup, project_id: str, record: ExperimentRec
     """Return that the epochs were set to no more than were trained, so that a resumed run would end at once."""
     then = (config.requested.get("hyperparameters") or {}).get("max_epochs")
     now = record.hyperparameters.get("max_epochs")
+    if not isinstance(then, int) or not isinstance(now, int) or now == then:
+        return ""
     trained = lookup.count_epochs(project_id, record.id, config.run_id)
-    if not isinstance(then, int) or not isinstance(now, int) or now == then or now > trained:
+    if now > trained:
         return ""
     return (
         f"This run cannot be resumed, because its maximum number of epochs was changed from {then} to {now} and "
@@ -63,7 +64,7 @@ def _find_end_in_the_past(lookup: Lookup, project_id: str, record: ExperimentRec
 
 def settings_of_run(record: ExperimentRecord, config: RunConfig | None) -> dict[str, Any]:
     """Return the settings that a run was trained with, as changes of its experiment; none where none are recorded."""
-    found = {name: config.requested[name] for name in _SETTINGS if config.requested.get(name)} if config else {}
+    found = {name: config.requested[name] for name in RUN_SETTINGS if config.requested.get(name)} if config else {}
     try:
         trained = ExperimentRecord.model_validate({**record.model_dump(), **found})
     except ValueError:  # a document that was changed by hand, or is of an earlier version
@@ -91,7 +92,7 @@ def describe_resume(record: ExperimentRecord, config: RunConfig | None) -> str:
 
 def _find_later_changes(record: ExperimentRecord, config: RunConfig | None) -> list[SettingDifference]:
     trained = record.model_copy(update=settings_of_run(record, config))
-    before, now = (item.model_dump(mode="json", include=set(_SETTINGS)) for item in (trained, record))
+    before, now = (item.model_dump(mode="json", include=set(RUN_SETTINGS)) for item in (trained, record))
     return find_differences([before, now])[0]
 
 

@@ -32,6 +32,7 @@ from app.schemas.events import (
     TrainRunFinished,
 )
 from app.schemas.experiments import (
+    REQUESTED,
     CheckpointInfo,
     ExperimentRecord,
     ExperimentStatus,
@@ -210,9 +211,7 @@ class RunObserver:
 
     def _record_config(self, job: JobRecord, event: RunConfigResolved) -> None:
         record = self._stores.experiments.read(job.project_id, job.subject["experiment_id"])
-        requested = record.model_dump(
-            mode="json", include={"model", "hyperparameters", "augmentations", "hardware", "split_name", "parent"}
-        )
+        requested = record.model_dump(mode="json", include=set(REQUESTED))
         earlier = self._stores.experiments.read_run_config(job.project_id, record.id, event.run_id)
         if earlier is not None:
             _keep_ignored(requested, earlier.requested)

@@ -215,6 +215,12 @@ class RunRecord(StrictModel):
     error: ErrorInfo | None = None
 
 
+RUN_SETTINGS = frozenset({"model", "hyperparameters", "augmentations", "hardware", "split_name"})
+"""Fields of an experiment that say how it is trained."""
+REQUESTED = RUN_SETTINGS | {"parent"}
+"""Those that the record of a run keeps as `requested`."""
+
+
 class RunConfigRecord(StrictModel):
     """config.json: the frozen record of a run, everything resolved."""
 

@@ -73,7 +73,7 @@ class RunFacts:
     @property
     def can_stop_early(self) -> bool:
         """Whether early stopping waits for fewer epochs than the run has."""
-        return 0 < int(self.hyperparameters["early_stopping_patience"]) < self.max_epochs
+        return can_stop_early(self.hyperparameters)
 
     @property
     def batch_size(self) -> int:
@@ -94,6 +94,11 @@ class RunFacts:
 Check = Callable[[RunFacts], Iterator[RunCheck]]
 GO_TO_SPLIT = RunFix(label="Go to Split", page="split")
 GO_TO_DATASET = RunFix(label="Go to Dataset", page="dataset")
+
+
+def can_stop_early(hyperparameters: Mapping[str, Any]) -> bool:
+    """Return whether early stopping waits for fewer epochs than a run has."""
+    return 0 < int(hyperparameters["early_stopping_patience"]) < int(hyperparameters["max_epochs"])
 
 
 def count_batches(num_images: int, batch_size: int, num_devices: int) -> int:

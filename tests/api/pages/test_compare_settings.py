@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from app.api.pages.compare_settings import list_settings, name_setting
-from app.core.comparisons import SETTINGS
 from app.core.setting_differences import find_differences, flatten
-from app.schemas.experiments import ExperimentRecord
+from app.schemas.experiments import REQUESTED, ExperimentRecord
 from tests.client.fakes import experiment
 
 STEP = {"name": "random_affine", "params": {"p": 0.5, "scale": [0.5, 1.0]}}
@@ -15,7 +14,7 @@ STEP = {"name": "random_affine", "params": {"p": 0.5, "scale": [0.5, 1.0]}}
 
 def read_settings(**changes: object) -> dict[str, object]:
     record = ExperimentRecord.model_validate(experiment(id="exp-00000001", **changes))
-    return record.model_dump(mode="json", include=SETTINGS)
+    return record.model_dump(mode="json", include=set(REQUESTED))
 
 
 def test_every_setting_has_a_title() -> None:
