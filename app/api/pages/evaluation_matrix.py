@@ -9,7 +9,7 @@ from app.api.pages.evaluation_figures import format_share
 from app.api.pages.evaluation_query import EvaluationAddress, page_url
 from app.api.pages.evaluation_results import find_cell
 from app.api.templating import Fragment
-from app.plurals import count, divide_percent
+from app.plurals import count
 
 MAX_INLINE_CLASSES = 12
 MAX_CLASSES = 100
@@ -138,13 +138,14 @@ def _choose_classes(counts: list[list[int]]) -> list[int]:
 def _make_row(
     counts: list[list[int]], names: list[str], row: int, shown: list[int], shows_shares: bool, is_compact: bool
 ) -> MatrixRow:
-    support, percents = sum(counts[row]), divide_percent(counts[row])
+    support = sum(counts[row])
     cells = []
     for column in shown:
         number = counts[row][column]
         share = number / support if support else 0.0
-        text = f"{percents[column]:.0f}" if shows_shares else f"{number}"
-        percent = f"{percents[column]:.0f} %"
+        # Each is rounded by itself: the mistakes beside the matrix give the same shares, and equal numbers are equal.
+        text = f"{100 * share:.0f}" if shows_shares else f"{number}"
+        percent = f"{100 * share:.0f} %"
         cells.append(
             Cell(
                 text=(percent if shows_shares and not is_compact else text) if number else "",
