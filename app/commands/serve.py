@@ -76,8 +76,9 @@ def read_settings(**changes: Any) -> Settings:
     try:
         return Settings(**{key: value for key, value in changes.items() if value is not None})
     except ValidationError as error:
-        problems = [
-            f"AI_STUDIO_{str(item['loc'][0]).upper()}: {explain_refusal(item)}".replace("\n", " ")
-            for item in error.errors()
-        ]
+        problems = []
+        for item in error.errors():
+            # What is wrong with all of them, such as a name that no setting has, is about none.
+            name = f"AI_STUDIO_{str(item['loc'][0]).upper()}: " if item["loc"] else ""
+            problems.append(f"{name}{explain_refusal(item)}".replace("\n", " "))
         raise CommandError("Invalid settings:\n  " + "\n  ".join(problems)) from None

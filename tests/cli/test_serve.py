@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from app.commands.demo_server import DemoServer, choose_port
 from app.commands.errors import CommandError
+from app.commands.serve import read_settings
 from app.storage.locks import ServerLock
 from app.storage.paths import WorkspacePaths
 from tests.cli.conftest import CommandRunner
@@ -57,6 +59,22 @@ def test_a_workspace_in_use_names_its_holder(studio: CommandRunner, tmp_path: Pa
     lock.release()
     assert outcome.code == 1
     assert f"process {os.getpid()} " in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("AI_STUDIO_WORKSPACE", "w", "\n  Unknown setting AI_STUDIO_WORKSPACE. Known: AI_STUDIO_ALLOWED_HOSTS, "),
+        ("AI_STUDIO_MAX_CLASSES", "many", "\n  AI_STUDIO_MAX_CLASSES: "),
+        ("AI_STUDIO_PORT", "-1", "\n  AI_STUDIO_PORT: "),
+    ],
+)
+def test_settings_that_are_refused_are_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, expected: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(CommandError, match=rf"^Invalid settings:{re.escape(expected)}"):
+        read_settings()
 
 
 def test_the_token_is_no_option(studio: CommandRunner) -> None:
