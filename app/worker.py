@@ -54,8 +54,8 @@ from app.schemas.jobs import SPARE_READY, JobCommand, JobRequest
 logger = logging.getLogger("app.worker")
 
 HANDLERS = {
-    "import": "app.datasets.importer:run",
-    "check": "app.datasets.checking:run",
+    "import": "app.datasets.importing.importer:run",
+    "check": "app.datasets.importing.checking:run",
     "train": "app.training.run:run",
     "evaluate": "app.evaluation.run:run",
     "export": "app.export.run:run",

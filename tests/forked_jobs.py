@@ -28,8 +28,13 @@ from app.core.jobs import process
 
 FAKE_HANDLERS = "tests.core.fake_handlers:HANDLERS"
 # The module that runs is not among them: runpy executes it as `python -m` does.
-PRELOADED = ("app.schemas.payloads", "app.job_process", "app.datasets.importer", "app.datasets.checking",
-             "tests.core.fake_handlers")  # fmt: skip
+PRELOADED = (
+    "app.schemas.payloads",
+    "app.job_process",
+    "app.datasets.importing.importer",
+    "app.datasets.importing.checking",
+    "tests.core.fake_handlers",
+)
 LIGHT_KINDS = {"import", "check"}
 MAX_MESSAGE_BYTES = 2**20
 CAN_FORK = sys.platform.startswith("linux") and hasattr(socket, "send_fds")

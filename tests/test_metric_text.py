@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.pages.evaluation_figures import format_number
+from app.api.pages.figures import format_number
 from app.metric_text import show_metric
 
 

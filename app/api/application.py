@@ -13,19 +13,19 @@ from fastapi.routing import APIRoute
 
 from app.api.dependencies import ERROR_RESPONSES, expect_job
 from app.api.errors import install_error_handlers
-from app.api.pages import compare as compare_page
-from app.api.pages import dataset as dataset_page
-from app.api.pages import evaluation as evaluation_page
-from app.api.pages import export as export_page
-from app.api.pages import patterns as patterns_page
-from app.api.pages import playground as playground_page
-from app.api.pages import projects as projects_page
-from app.api.pages import reference as reference_page
-from app.api.pages import sign_in as sign_in_page
-from app.api.pages import split as split_page
-from app.api.pages import start as start_page
-from app.api.pages import training as training_page
-from app.api.pages import training_results as training_results_page
+from app.api.pages.compare import page as compare_page
+from app.api.pages.dataset import page as dataset_page
+from app.api.pages.evaluation import page as evaluation_page
+from app.api.pages.export import page as export_page
+from app.api.pages.patterns import page as patterns_page
+from app.api.pages.playground import page as playground_page
+from app.api.pages.projects import page as projects_page
+from app.api.pages.reference import page as reference_page
+from app.api.pages.sign_in import page as sign_in_page
+from app.api.pages.split import page as split_page
+from app.api.pages.start import page as start_page
+from app.api.pages.training import page as training_page
+from app.api.pages.training import results as training_results_page
 from app.api.routes import (
     augmentations,
     comparisons,

@@ -16,7 +16,7 @@ from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.augmentation_problems import find_augmentation_problems
-from app.datasets.pixel_records import reading_of
+from app.datasets.pixels.records import reading_of
 from app.datasets.table import source_name_of
 from app.schemas.augmentations import (
     AugmentationPreview,

@@ -1,4 +1,4 @@
-"""Datasets: what was imported, and pages of it. Imports are in `imports.py`."""
+"""Datasets: what was imported, and pages of it. Imports are in `importing/imports.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.core.table_views import TableView, TableViews, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
-from app.datasets.pixel_records import reading_of
+from app.datasets.pixels.records import reading_of
 from app.datasets.samples import SAMPLES
 from app.datasets.table import (
     DatasetTable,

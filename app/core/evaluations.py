@@ -17,13 +17,13 @@ from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFound
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
-from app.core.paging import cut_page, select_rows
 from app.core.payloads import locate_dataset
 from app.core.result_csv import write_results
+from app.core.runs.trained_splits import find_trained_splits, find_untrained
 from app.core.source_names import SourceNames
 from app.core.stores import Stores
 from app.core.table_views import TableViews
-from app.core.trained_splits import find_trained_splits, find_untrained
+from app.core.views.paging import cut_page, select_rows
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (
     CheckpointList,

@@ -1,4 +1,4 @@
-"""Experiments: what the user configures and compares. Running them is `training.py`."""
+"""Experiments: what the user configures and compares. Running them is `runs/training.py`."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from app.core.experiment_settings import (
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
-from app.core.resuming import find_resume_obstacle
-from app.core.run_checks import RunChecker, refuse_changes
+from app.core.runs.checks import RunChecker, refuse_changes
+from app.core.runs.resuming import find_resume_obstacle
+from app.core.runs.training import RESUMABLE_STATUSES, say_untrainable
 from app.core.stores import Stores
-from app.core.training import RESUMABLE_STATUSES, say_untrainable
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (

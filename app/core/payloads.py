@@ -7,7 +7,7 @@ from typing import Any
 
 from app.config import Settings
 from app.core.exceptions import CheckpointNotFoundError, invalid_field
-from app.core.forecasting import Forecaster
+from app.core.forecast.forecasting import Forecaster
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.table import DatasetTable, class_name_of

@@ -15,8 +15,8 @@ from app.core.exceptions import ConflictError, ValidationFailedError
 from app.core.gate import ProjectGate
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
-from app.core.names_apart import tell_apart
 from app.core.stores import Stores
+from app.core.views.names_apart import tell_apart
 from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.events import AnyEvent, JobProgressed

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from app.datasets.formats.problem_file import neutralize
+from app.datasets.formats.report.problem_file import neutralize
 
 _FIRST = ("filename", "source_name", "subset")
 _LINES_PER_PIECE = 1000

@@ -18,10 +18,10 @@ from app.core.exceptions import (
 )
 from app.core.gate import ProjectGate
 from app.core.lookup import Lookup
-from app.core.names_apart import tell_apart
+from app.core.runs.trained_splits import read_recorded_split
 from app.core.stores import Stores
 from app.core.table_views import TableView, TableViews
-from app.core.trained_splits import read_recorded_split
+from app.core.views.names_apart import tell_apart
 from app.datasets.split_warnings import explain_split
 from app.datasets.splits import DrawnSplit, add_split, count_split, draw_split
 from app.datasets.table import DatasetTable, ImageRecord, SplitRecord

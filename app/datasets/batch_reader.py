@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.datasets.colours import Array
+from app.datasets.pixels.colours import Array
 from app.datasets.reading import ImageReadError, ResizePlan, locate_image, read_pixels
 from app.datasets.sample_cache import SampleCache, stamp_file
 from app.datasets.table import ImageRecord, describe_name, source_name_of

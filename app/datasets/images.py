@@ -15,9 +15,10 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.datasets.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
 from app.datasets.decoder_errors import explain_picture
-from app.datasets.deep_colours import (
+from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
+from app.datasets.pixels.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
+from app.datasets.pixels.deep_colours import (
     has_16_bit_colours,
     has_compressed_planes,
     needs_low_bytes,
@@ -25,8 +26,7 @@ from app.datasets.deep_colours import (
     scale_transparent_grey,
     unpack_planes,
 )
-from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
-from app.datasets.tiff_samples import name_tiff, use_native_order
+from app.datasets.pixels.tiff_samples import name_tiff, use_native_order
 from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.datasets.colours import is_beyond_8_bit, may_be_transparent
-from app.datasets.deep_colours import needs_low_bytes
 from app.datasets.images import load_rgb, open_image, orient_image, read_orientation
+from app.datasets.pixels.colours import is_beyond_8_bit, may_be_transparent
+from app.datasets.pixels.deep_colours import needs_low_bytes
 from app.schemas.payloads import ImportLimits
 from app.schemas.pixels import PixelReading
 

@@ -12,8 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from app.datasets.colours import Array
 from app.datasets.images import UnreadableImageError, read_resized, read_rgb
+from app.datasets.pixels.colours import Array
 from app.datasets.table import ImageRecord, describe_name
 from app.schemas.export import ResizeRecipe
 from app.schemas.pixels import PixelReading

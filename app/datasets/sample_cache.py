@@ -36,7 +36,7 @@ from app.datasets.cache_files import (
     remove_leftovers,
     reserve_of,
 )
-from app.datasets.colours import Array
+from app.datasets.pixels.colours import Array
 from app.datasets.reading import ImageReadError, ResizePlan
 from app.datasets.table import DatasetTable, ImageRecord
 from app.schemas.payloads import DatasetLocation

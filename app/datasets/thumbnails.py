@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.datasets.colours import convert_to_rgb
 from app.datasets.images import ImageHeader, describe_image, load_rgb, open_image, orient_image, read_orientation
-from app.datasets.looks import ImageLook, look_at
+from app.datasets.pixels.colours import convert_to_rgb
+from app.datasets.pixels.looks import ImageLook, look_at
 from app.schemas.payloads import ImportLimits
 from app.schemas.pixels import CURRENT, PixelReading
 

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from app.datasets.colours import Array
 from app.datasets.images import open_image, read_orientation, read_rgb, resize_image
+from app.datasets.pixels.colours import Array
 from app.datasets.reading import locate_image
 from app.datasets.table import source_name_of
 from app.evaluation.inference import PooledImage, run_model

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.datasets.pixel_records import reading_of
+from app.datasets.pixels.records import reading_of
 from app.datasets.table import (
     Annotation,
     Anomaly,

@@ -19,9 +19,9 @@ from app.training.callbacks.epoch_end import EpochCloser
 from app.training.callbacks.resources import ResourceMonitor
 from app.training.callbacks.resumption import Resumption
 from app.training.callbacks.steps import StepFollower, TimedCheckpoint
-from app.training.checkpoint_content import RESUME_KEY
-from app.training.checkpoint_files import LAST
-from app.training.feature_start import switch_to_features
+from app.training.checkpoints.content import RESUME_KEY
+from app.training.checkpoints.files import LAST
+from app.training.features.start import switch_to_features
 from app.training.live_run import LiveRun, TrainingInterrupted
 from app.training.ranks import RankWatcher
 from app.training.recovery import Adjustment, RunBroken, as_broken, describe_recovery, plan_recovery

@@ -21,15 +21,10 @@ from app.schemas.common import utc_now
 from app.schemas.events import JobProgressed
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
-from app.training.arithmetic import default_arithmetic
-from app.training.callbacks.resources import read_peak_ram_mb
-from app.training.checkpoint_content import seed_everything
-from app.training.choosing import build_request, explain_compilation, settle
-from app.training.computing import move_to
-from app.training.features import explain_why_not
-from app.training.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
-from app.training.inputs import TaskParts, TrainingInputs, load_parts, prepare_inputs, read_payload
-from app.training.measuring import (
+from app.training.arithmetic.choosing import build_request, explain_compilation, settle
+from app.training.arithmetic.computing import move_to
+from app.training.arithmetic.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
+from app.training.arithmetic.measuring import (
     Computing,
     HeadModel,
     build_key,
@@ -38,9 +33,14 @@ from app.training.measuring import (
     measure_filling,
     time_calls,
 )
-from app.training.probing import probe_arithmetic
-from app.training.samples import Samples, read_samples
-from app.training.step_timer import StepTimer, undisturbed
+from app.training.arithmetic.probing import probe_arithmetic
+from app.training.arithmetic.rules import default_arithmetic
+from app.training.arithmetic.samples import Samples, read_samples
+from app.training.arithmetic.step_timer import StepTimer, undisturbed
+from app.training.callbacks.resources import read_peak_ram_mb
+from app.training.checkpoints.content import seed_everything
+from app.training.features.extraction import explain_why_not
+from app.training.inputs import TaskParts, TrainingInputs, load_parts, prepare_inputs, read_payload
 
 CHOICE_S = 12.0
 TRAINING_S = 4.0

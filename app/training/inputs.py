@@ -12,7 +12,7 @@ import msgspec
 from pydantic import ValidationError
 
 from app.datasets.augmentation_problems import find_augmentation_problems
-from app.datasets.pixel_records import reading_of
+from app.datasets.pixels.records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training
 from app.datasets.run_data import read_run_data

@@ -21,9 +21,9 @@ from app.datasets.augmenting.chain import BatchAugmentation
 from app.schemas.arithmetic import Arithmetic
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskModel
+from app.training.arithmetic.computing import apply_memory_format, as_memory_format, compile_model
 from app.training.averaging import WeightAverage
 from app.training.batch import Batch, split_batch
-from app.training.computing import apply_memory_format, as_memory_format, compile_model
 from app.training.optimization import build_optimizer, build_schedule
 from app.training.recovery import RunBroken
 from app.training.state import RunState

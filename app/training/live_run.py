@@ -26,7 +26,8 @@ from app.schemas.experiments import EpochMetrics
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.jobs import JobCommand
 from app.throttle import Throttle
-from app.training.checkpoint_content import build_checkpoint
+from app.training.checkpoints.content import build_checkpoint
+from app.training.checkpoints.savings import Savings
 from app.training.data_module import RunData
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
@@ -34,7 +35,6 @@ from app.training.measurement import SpeedMeter
 from app.training.progress import ProgressMeter
 from app.training.ranks import Meeting
 from app.training.reporting import RunReporter
-from app.training.savings import Savings
 from app.training.state import RunState
 
 PROGRESS_INTERVAL_S = 0.35

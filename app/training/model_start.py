@@ -10,8 +10,8 @@ from torch import nn
 
 from app.schemas.job_context import JobFailure
 from app.tasks.trained import CHECKPOINT_KEY, check_origin, read_checkpoint, select_weights
-from app.training.changed_settings import check_optimizer, find_changes
-from app.training.checkpoint_content import RESUME_KEY, check_identity
+from app.training.checkpoints.changed_settings import check_optimizer, find_changes
+from app.training.checkpoints.content import RESUME_KEY, check_identity
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import TrainingModule
 from app.training.state import RunState

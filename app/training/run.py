@@ -13,8 +13,8 @@ from app.plurals import count
 from app.schemas.events import StageStatus, TrainRunStarted
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
+from app.training.arithmetic.hardware import Hardware, probe_capabilities, resolve_hardware
 from app.training.fitting import Fitted, fit_with_recovery
-from app.training.hardware import Hardware, probe_capabilities, resolve_hardware
 from app.training.inputs import TaskParts, load_parts, prepare_inputs, read_payload
 from app.training.recovery import RunBroken, as_broken
 from app.training.reporting import RunReporter, read_local_rank

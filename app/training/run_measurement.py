@@ -7,10 +7,10 @@ import torch
 from app.datasets.batch_reader import ReadStatistics
 from app.schemas.arithmetic import ReadingPace, RunMeasurement
 from app.schemas.common import utc_now
+from app.training.arithmetic.hardware import Hardware
+from app.training.arithmetic.measuring import build_key
 from app.training.callbacks.resources import read_peak_ram_mb
-from app.training.hardware import Hardware
 from app.training.live_run import LiveRun
-from app.training.measuring import build_key
 
 MIB = 2**20
 

@@ -12,7 +12,7 @@ import torch
 from app.schemas.arithmetic import ArithmeticChoice
 from app.schemas.reproducible import is_reproducible
 from app.tasks.trained import context_to_json
-from app.training.hardware import Hardware
+from app.training.arithmetic.hardware import Hardware
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.optimization import plan_warmup_steps

@@ -20,13 +20,13 @@ from app.schemas.job_context import JobContext, raise_if_cancelled
 from app.schemas.splits import SUBSET_WORDS
 from app.tasks.run_checks import list_run_checks
 from app.throttle import Throttle
-from app.training.changed_settings import Changes, accept_changes, describe_changes, find_changes
-from app.training.checkpoint_content import RESUME_KEY, identify_run, seed_everything
-from app.training.checkpoint_files import remove_leftovers
-from app.training.choosing import choose_arithmetic, divide_batch
+from app.training.arithmetic.choosing import choose_arithmetic, divide_batch
+from app.training.arithmetic.hardware import Hardware
+from app.training.checkpoints.changed_settings import Changes, accept_changes, describe_changes, find_changes
+from app.training.checkpoints.content import RESUME_KEY, identify_run, seed_everything
+from app.training.checkpoints.files import remove_leftovers
 from app.training.data_module import Reading, Share, TrainingData
-from app.training.features import explain_why_not
-from app.training.hardware import Hardware
+from app.training.features.extraction import explain_why_not
 from app.training.inputs import TrainingInputs
 from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.live_run import LiveRun

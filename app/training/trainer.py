@@ -16,7 +16,7 @@ import torch
 import torch.utils.deterministic
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from app.training.hardware import Hardware
+from app.training.arithmetic.hardware import Hardware
 
 # The module answers to names that its type does not list.
 _switches: Any = torch.utils.deterministic

@@ -9,7 +9,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from app.api.errors import ErrorContext, error_fragment
-from app.api.pages.projects import project_list_fragment
+from app.api.pages.projects.page import project_list_fragment
 from app.api.templating import STATIC_DIR, TEMPLATES_DIR, Fragment, render_fragment, template_environment
 from app.schemas.envelope import ErrorBody, FieldProblem
 from app.schemas.experiments import ErrorInfo

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.datasets.formats.problem_kinds import KINDS
+from app.datasets.formats.report.problem_kinds import KINDS
 from app.schemas.datasets import CheckState
 from app.schemas.import_report import ImportProblem, ProblemGroup
 

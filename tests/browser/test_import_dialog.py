@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
 from app.config import Settings
-from app.datasets.formats.problem_kinds import KINDS
+from app.datasets.formats.report.problem_kinds import KINDS
 from app.schemas.datasets import CheckState
 from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched

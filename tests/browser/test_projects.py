@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from app.config import Settings
-from app.core import samples as sample_service
+from app.core.importing import samples as sample_service
 from app.datasets import samples
 from app.schemas.projects import ProjectCreate
 from tests.api.live import LiveServer, run_server

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 
-from app.api.pages import sign_in
+from app.api.pages.sign_in import page as sign_in
 from app.config import Settings
 from app.schemas.projects import ProjectCreate
 from tests.api.live import LiveServer, run_server

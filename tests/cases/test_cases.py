@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from app.config import Settings
-from app.datasets import checking
 from app.datasets.images import read_rgb
+from app.datasets.importing import checking
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import CheckPayload, ImportLimits
 from app.tasks.registry import get_spec

@@ -32,7 +32,7 @@ from app.schemas.measurement_keys import build_measurement_key, count_devices, f
 from app.schemas.payloads import EvaluatePayload, ExportPayload, TrainPayload
 
 HANDLERS = {
-    "import": "app.datasets.importer:run",
+    "import": "app.datasets.importing.importer:run",
     "check": "tests.core.fake_handlers:check",
     "train": "tests.core.fake_handlers:train",
     "evaluate": "tests.core.fake_handlers:evaluate",
@@ -47,7 +47,7 @@ SLOW_EPOCH_S = 0.2
 
 def check(context: JobContext) -> dict[str, Any]:
     """Look at a source as the real job does; one whose name begins with `endless` until it is cancelled."""
-    from app.datasets import checking
+    from app.datasets.importing import checking
 
     source = Path(context.request.payload["source_path"])
     done = 0

@@ -11,7 +11,7 @@ from app.core.measurements import keep_measurement
 from app.core.stores import Stores, open_stores
 from app.schemas.jobs import JobRecord
 from app.storage.paths import WorkspacePaths
-from tests.core.test_forecast_formula import make_measurement
+from tests.core.forecast.test_formula import make_measurement
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from app.datasets import batch_reader
 from app.datasets.batch_reader import BatchReader, ReadBatch
-from app.datasets.colours import Array
+from app.datasets.pixels.colours import Array
 from app.datasets.preprocessing import Preprocessing
 from app.datasets.reading import ResizePlan, read_image, read_pixels
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache

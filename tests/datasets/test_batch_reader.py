@@ -14,8 +14,8 @@ import torch
 
 from app.datasets import batch_reader
 from app.datasets.batch_reader import BatchReader, ReadStatistics
-from app.datasets.colours import Array
 from app.datasets.images import UnreadableImageError
+from app.datasets.pixels.colours import Array
 from app.datasets.preprocessing import Preprocessing
 from app.datasets.reading import ImageReadError, ResizePlan, read_pixels
 from app.datasets.table import ImageRecord

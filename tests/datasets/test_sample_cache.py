@@ -18,7 +18,7 @@ import torch
 
 from app.datasets import sample_cache
 from app.datasets.cache_files import EntryFiles
-from app.datasets.colours import Array
+from app.datasets.pixels.colours import Array
 from app.datasets.preprocessing import Preprocessing
 from app.datasets.sample_cache import SampleCache
 from app.schemas.export import ResizeRecipe

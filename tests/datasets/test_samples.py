@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.datasets.importer import run
+from app.datasets.importing.importer import run
 from app.datasets.samples import SAMPLES
 from app.schemas.splits import SplitCreate
 from app.schemas.tasks import AnnotationKind

@@ -13,7 +13,7 @@ import pytest
 from sklearn import metrics as reference
 
 from app.datasets import batch_reader
-from app.datasets.colours import Array
+from app.datasets.pixels.colours import Array
 from app.datasets.reading import ResizePlan, read_pixels
 from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord, encode_dataset

@@ -10,9 +10,9 @@ from typing import Any
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, MeasurementKey, RunMeasurement
 from app.schemas.experiments import HardwareSettings
 from app.tasks.base import Hyperparameters
-from app.training.arithmetic import ArithmeticRequest
-from app.training.hardware import Capabilities, resolve_hardware
-from app.training.step_timer import Measured
+from app.training.arithmetic.hardware import Capabilities, resolve_hardware
+from app.training.arithmetic.rules import ArithmeticRequest
+from app.training.arithmetic.step_timer import Measured
 
 CPU = Capabilities((), has_bf16=False)
 ONE_GPU = Capabilities(("New",), has_bf16=True)

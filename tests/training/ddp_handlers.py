@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from app.schemas.job_context import JobContext
 from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext
-from app.training.hardware import Hardware
+from app.training.arithmetic.hardware import Hardware
 from app.training.inputs import TaskParts, read_payload
 from app.training.reporting import read_local_rank
 from app.training.run import train

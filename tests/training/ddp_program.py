@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from app.training.hardware import Hardware
+from app.training.arithmetic.hardware import Hardware
 from app.training.run import train
 from tests.training.fakes import Workplace, build_parts, command_after
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.datasets.reading import read_image
-from app.training.feature_files import FeatureEntry
-from app.training.features import FeatureExtractor, TableKey, compute_features
+from app.training.features.extraction import FeatureExtractor, TableKey, compute_features
+from app.training.features.files import FeatureEntry
 from app.training.inputs import TrainingInputs, prepare_inputs
 from tests.training.fakes import Workplace, build_parts
 

@@ -9,7 +9,7 @@ import torch
 from torch._dynamo.utils import counters
 
 from app.schemas.experiments import HardwareSettings
-from app.training.hardware import find_cpp_compiler
+from app.training.arithmetic.hardware import find_cpp_compiler
 from tests.training.fakes import SETTLED, Workplace, load_checkpoint, run_fake
 
 

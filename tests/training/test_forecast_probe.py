@@ -19,11 +19,11 @@ from app.schemas.measurement_keys import build_measurement_key, read_cpu_name
 from app.schemas.payloads import TrainPayload
 from app.schemas.tasks import AugmentationEntry
 from app.training import forecast_probe
-from app.training.arithmetic import ArithmeticRequest, settle_without_measuring, take_known
+from app.training.arithmetic.hardware import Capabilities, resolve_hardware
+from app.training.arithmetic.measuring import Computing, measure_evaluation, measure_features, time_calls
+from app.training.arithmetic.rules import ArithmeticRequest, settle_without_measuring, take_known
 from app.training.forecast_probe import measure_run, run
-from app.training.hardware import Capabilities, resolve_hardware
 from app.training.inputs import TaskParts
-from app.training.measuring import Computing, measure_evaluation, measure_features, time_calls
 from app.worker import HANDLERS
 from tests.training.arithmetics import CPU, make_arithmetic
 from tests.training.fakes import SETTLED, FakeContext, TinyNet, Workplace, build_parts

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from app.core.forecast_formula import estimate_checkpoint_mb
+from app.core.forecast.formula import estimate_checkpoint_mb
 from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, Value, encode_dataset
 from app.evaluation.run import run as evaluate
 from app.export.run import run as export

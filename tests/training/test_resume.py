@@ -10,16 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from app.datasets.pixel_records import record_reading
+from app.datasets.pixels.records import record_reading
 from app.datasets.table import Label, decode_dataset, encode_dataset
 from app.schemas.events import EpochFinished, Event, LogLine, RunConfigResolved
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import TrainPayload
 from app.schemas.pixels import PixelReading, PixelScale
 from app.schemas.tasks import AugmentationEntry
-from app.training import savings
 from app.training.callbacks import steps
-from app.training.optimizer_packing import PACKED_KEY, unpack_optimizer
+from app.training.checkpoints import savings
+from app.training.checkpoints.optimizer_packing import PACKED_KEY, unpack_optimizer
 from tests.training.fakes import SETTLED, FakeContext, Workplace, command_after, load_checkpoint, run_fake
 
 FULL: dict[str, Any] = {

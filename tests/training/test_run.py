@@ -27,7 +27,8 @@ from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.jobs import JobCommand
 from app.schemas.tasks import AugmentationEntry
 from app.throttle import Throttle
-from app.training import live_run, savings, start
+from app.training import live_run, start
+from app.training.checkpoints import savings
 from app.training.reporting import RunReporter
 from app.training.run import run
 from app.training.start import _report_downloads

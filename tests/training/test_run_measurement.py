@@ -21,7 +21,7 @@ from app.training.run import run
 from app.training.validation import validate
 from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import TinyNet, Workplace, command_after, run_fake
-from tests.training.test_feature_start import open_context
+from tests.training.features.test_start import open_context
 
 CACHED = ReadStatistics(num_cached=8, waited_s=0.1)
 DECODED = ReadStatistics(num_decoded=8, decoded_megapixels=2.0, waited_s=3.0)

@@ -23,7 +23,8 @@ from app.schemas.events import (
 )
 from app.schemas.experiments import EpochMetrics
 from app.schemas.job_context import JobFailure
-from app.training import fitting, savings, start
+from app.training import fitting, start
+from app.training.checkpoints import savings
 from app.training.lightning_module import TrainingModule
 from tests.training.arithmetics import make_arithmetic
 from tests.training.fakes import ClassMeans, FakeContext, TinyNet, Workplace, command_after, load_checkpoint, run_fake

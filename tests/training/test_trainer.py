@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.utils.deterministic
 
-from app.training.hardware import Hardware
+from app.training.arithmetic.hardware import Hardware
 from app.training.trainer import lightning_surroundings, plan_trainer
 
 

@@ -1,4 +1,4 @@
-"""How numbers read: values that a model learned or answered, and signs. Metrics are in evaluation_figures.py."""
+"""How numbers read: values that a model learned or answered, and signs. Metrics are in figures.py."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.compare_views import comparison_fragment
+from app.api.pages.compare.comparison import comparison_fragment
 from app.api.present import present
 from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.envelope import Ok

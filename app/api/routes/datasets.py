@@ -10,10 +10,10 @@ from starlette.responses import Response
 from app.api.dependencies import FilenamePath, ProjectPath, StudioDep
 from app.api.files import document_file, serve_file
 from app.api.json_body import StrictRoute
-from app.api.pages.dataset_content import dataset_content_fragment
-from app.api.pages.dataset_detail import image_detail_fragment
-from app.api.pages.dataset_grid import image_grid_fragment
-from app.api.pages.dataset_query import DatasetAddress, to_address
+from app.api.pages.dataset.content import dataset_content_fragment
+from app.api.pages.dataset.detail import image_detail_fragment
+from app.api.pages.dataset.grid import image_grid_fragment
+from app.api.pages.dataset.query import DatasetAddress, to_address
 from app.api.present import present
 from app.schemas.datasets import (
     DatasetCleared,

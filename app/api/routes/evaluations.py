@@ -10,11 +10,11 @@ from starlette.responses import Response
 from app.api.dependencies import ExperimentPath, FilenamePath, ProjectPath, StudioDep
 from app.api.files import document_file, stream_download
 from app.api.json_body import StrictRoute
-from app.api.pages.evaluation import read_report
-from app.api.pages.evaluation_detail import result_detail_fragment
-from app.api.pages.evaluation_query import EvaluationAddress
-from app.api.pages.evaluation_report import evaluation_report_fragment
-from app.api.pages.evaluation_results import result_grid_fragment
+from app.api.pages.evaluation.detail import result_detail_fragment
+from app.api.pages.evaluation.page import read_report
+from app.api.pages.evaluation.query import EvaluationAddress
+from app.api.pages.evaluation.report import evaluation_report_fragment
+from app.api.pages.evaluation.results import result_grid_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.evaluation import (

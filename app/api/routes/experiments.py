@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.run_checks import run_checks_fragment
-from app.api.pages.training_list import experiment_list_fragment
-from app.api.pages.training_results import training_results_fragment
-from app.api.pages.training_settings import training_settings_fragment
+from app.api.pages.training.checks import run_checks_fragment
+from app.api.pages.training.listing import experiment_list_fragment
+from app.api.pages.training.results import training_results_fragment
+from app.api.pages.training.settings import training_settings_fragment
 from app.api.present import present
 from app.core.studio import Studio
 from app.schemas.envelope import Ok

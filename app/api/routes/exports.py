@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.api.dependencies import ExportPath, ProjectPath, StudioDep
 from app.api.files import OCTET_STREAM, document_file, serve_download
 from app.api.json_body import StrictRoute
-from app.api.pages.export_content import export_content_fragment
+from app.api.pages.export.content import export_content_fragment
 from app.api.present import present
 from app.core.studio import Studio
 from app.schemas.envelope import Ok

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.folder_browser import folder_browser_fragment
+from app.api.pages.dataset.folder_browser import folder_browser_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.folders import FolderListing

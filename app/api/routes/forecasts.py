@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.training_forecast import training_forecast_fragment
+from app.api.pages.training.forecast import training_forecast_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.forecasts import ForecastView

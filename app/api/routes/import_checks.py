@@ -12,7 +12,7 @@ from starlette.responses import Response
 from app.api.dependencies import JobPath, ProjectPath, StudioDep
 from app.api.files import document_file, serve_download, serve_file
 from app.api.json_body import StrictRoute
-from app.api.pages.dataset_check import check_fragment
+from app.api.pages.dataset.check import check_fragment
 from app.api.present import present
 from app.core.exceptions import ConflictError
 from app.core.studio import Studio

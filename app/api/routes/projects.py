@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.projects import project_card_fragment, project_list_fragment
+from app.api.pages.projects.page import project_card_fragment, project_list_fragment
 from app.api.present import EncodedOnce, present
 from app.schemas.envelope import Ok
 from app.schemas.project_list import ProjectQuery

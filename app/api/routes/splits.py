@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api.dependencies import ProjectPath, SplitPath, StudioDep
 from app.api.errors import field_problems
 from app.api.json_body import StrictRoute
-from app.api.pages.split_cards import split_classes_fragment, split_list_fragment, split_preview_fragment
+from app.api.pages.split.cards import split_classes_fragment, split_list_fragment, split_preview_fragment
 from app.api.present import present
 from app.core.exceptions import ValidationFailedError
 from app.schemas.common import QueryModel

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.files import OCTET_STREAM, document_file, serve_file
 from app.api.json_body import StrictRoute
-from app.api.pages.start import first_steps_fragment
+from app.api.pages.start.page import first_steps_fragment
 from app.api.present import present
 from app.schemas.common import StrictModel
 from app.schemas.envelope import Ok

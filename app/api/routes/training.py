@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import ExperimentPath, ProjectPath, RunPath, StudioDep
 from app.api.json_body import StrictRoute
-from app.api.pages.training_results import run_log_fragment
+from app.api.pages.training.results import run_log_fragment
 from app.api.present import present
 from app.schemas.envelope import Ok
 from app.schemas.experiments import (

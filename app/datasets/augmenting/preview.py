@@ -20,8 +20,8 @@ from torch import Tensor
 
 from app.answering import find_message_id, report_note, serve_messages
 from app.datasets.augmenting.chain import BatchAugmentation
-from app.datasets.colours import Array
 from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
+from app.datasets.pixels.colours import Array
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing, scale_preprocessing
 from app.durable import write_bytes_durably
 from app.schemas.augmentations import AugmentationPreviewMessage, PreviewSource

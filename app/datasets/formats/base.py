@@ -20,7 +20,7 @@ from app.schemas.names import JOINERS
 from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
-    from app.datasets.formats.problem_list import ProblemList
+    from app.datasets.formats.report.problem_list import ProblemList
     from app.datasets.formats.work import Work
 
 MAX_NOTE_CHARACTERS = 500

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
-from app.datasets.formats.findings import count_classes
+from app.datasets.formats.report.findings import count_classes
 from app.datasets.table import Annotation, BBox, Instance, Label, OrientedBBox, SegmentationMask
 from app.plurals import count, name_first
 

@@ -15,14 +15,14 @@ import msgspec
 
 from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import FoundImage, Scan, is_readable, shorten
-from app.datasets.formats.coco_document import read_document
-from app.datasets.formats.document_sets import choose_documents, find_candidates, join_parts
-from app.datasets.formats.file_finder import FileFinder, FoundFile, NoFileError
-from app.datasets.formats.file_matches import Match, describe_matches
-from app.datasets.formats.json_documents import inspect_json
-from app.datasets.formats.loose_ids import Id, LooseIds, sort_ids, write_id
-from app.datasets.formats.subset_paths import split_by_folders
-from app.datasets.formats.walking import is_inside_file, resolve_inside
+from app.datasets.formats.documents.coco_document import read_document
+from app.datasets.formats.documents.json_documents import inspect_json
+from app.datasets.formats.documents.loose_ids import Id, LooseIds, sort_ids, write_id
+from app.datasets.formats.documents.sets import choose_documents, find_candidates, join_parts
+from app.datasets.formats.layouts.file_finder import FileFinder, FoundFile, NoFileError
+from app.datasets.formats.layouts.file_matches import Match, describe_matches
+from app.datasets.formats.layouts.subset_paths import split_by_folders
+from app.datasets.formats.layouts.walking import is_inside_file, resolve_inside
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
 from app.plurals import count

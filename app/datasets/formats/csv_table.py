@@ -19,21 +19,21 @@ from app.datasets.formats.base import (
     shorten,
     sort_classes,
 )
-from app.datasets.formats.columns import Columns, choose_columns, names_files
-from app.datasets.formats.document_sets import Part, choose_documents, find_candidates, is_example, join_parts
-from app.datasets.formats.file_finder import FileFinder
-from app.datasets.formats.label_warnings import warn_of_labels
-from app.datasets.formats.layouts import HOLDERS
-from app.datasets.formats.list_fields import explain_lists
-from app.datasets.formats.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_table
-from app.datasets.formats.row_reader import RowReader, TableImage, warn_of_left_out
-from app.datasets.formats.sheets import ADDED_COLUMN
-from app.datasets.formats.spreadsheet import SpreadsheetTable
-from app.datasets.formats.subset_paths import split_by_folders
-from app.datasets.formats.tables import Table
-from app.datasets.formats.tree import read_tree
-from app.datasets.formats.values import warn_of_columns, warn_of_words
-from app.datasets.formats.walking import is_inside_file, resolve_inside
+from app.datasets.formats.documents.sets import Part, choose_documents, find_candidates, is_example, join_parts
+from app.datasets.formats.layouts.file_finder import FileFinder
+from app.datasets.formats.layouts.subset_paths import split_by_folders
+from app.datasets.formats.layouts.tool_layouts import HOLDERS
+from app.datasets.formats.layouts.tree import read_tree
+from app.datasets.formats.layouts.walking import is_inside_file, resolve_inside
+from app.datasets.formats.tables.columns import Columns, choose_columns, names_files
+from app.datasets.formats.tables.label_warnings import warn_of_labels
+from app.datasets.formats.tables.list_fields import explain_lists
+from app.datasets.formats.tables.open_table import LOOSE_ENDINGS, TABLE_ENDINGS, open_table
+from app.datasets.formats.tables.row_reader import RowReader, TableImage, warn_of_left_out
+from app.datasets.formats.tables.rows import Table
+from app.datasets.formats.tables.sheets import ADDED_COLUMN
+from app.datasets.formats.tables.spreadsheet import SpreadsheetTable
+from app.datasets.formats.tables.values import warn_of_columns, warn_of_words
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.table import Annotation, Label, Value
 from app.plurals import name_first

@@ -8,13 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, clean_text, sort_classes
-from app.datasets.formats.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders
-from app.datasets.formats.class_names import name_classes
-from app.datasets.formats.classes_in_names import SORT_BY_NAME, describe_classes_in_names
-from app.datasets.formats.list_files import find_list_subset
-from app.datasets.formats.mask_names import warn_of_masks
-from app.datasets.formats.problem_list import ProblemList
-from app.datasets.formats.tree import Folder, begins_like_image, read_tree
+from app.datasets.formats.documents.list_files import find_list_subset
+from app.datasets.formats.layouts.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders
+from app.datasets.formats.layouts.class_names import name_classes
+from app.datasets.formats.layouts.classes_in_names import SORT_BY_NAME, describe_classes_in_names
+from app.datasets.formats.layouts.mask_names import warn_of_masks
+from app.datasets.formats.layouts.tree import Folder, begins_like_image, read_tree
+from app.datasets.formats.report.problem_list import ProblemList
 from app.datasets.formats.work import Work
 from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue

@@ -11,11 +11,11 @@ from types import MappingProxyType
 from typing import cast
 
 import app.datasets.formats
-from app.datasets.formats.accounting import list_file_names
 from app.datasets.formats.base import ImportFormat, SourceError, shorten
-from app.datasets.formats.layouts import find_tool_layout
-from app.datasets.formats.tree import read_tree
-from app.datasets.formats.unread_kinds import MAX_OPENED, find_unread_kinds
+from app.datasets.formats.layouts.tool_layouts import find_tool_layout
+from app.datasets.formats.layouts.tree import read_tree
+from app.datasets.formats.report.accounting import list_file_names
+from app.datasets.formats.report.unread_kinds import MAX_OPENED, find_unread_kinds
 from app.datasets.formats.work import Work
 from app.plurals import count
 

@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from app.datasets.formats.accounting import Inventory, account_for_files, find_outside, list_file_names
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
-from app.datasets.formats.disagreement import Disagreement, find_disagreement, is_other_part, may_be_a_part
-from app.datasets.formats.document_reasons import explain_documents
-from app.datasets.formats.document_sets import find_candidates
-from app.datasets.formats.layouts import NOT_CLASSES
-from app.datasets.formats.open_table import LOOSE_ENDINGS, SPREADSHEET_ENDINGS, TABLE_ENDINGS, is_workbook
-from app.datasets.formats.problem_list import ProblemList
+from app.datasets.formats.documents.reasons import explain_documents
+from app.datasets.formats.documents.sets import find_candidates
+from app.datasets.formats.layouts.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
+from app.datasets.formats.layouts.subset_lists import names_folders, split_by_lists
+from app.datasets.formats.layouts.tool_layouts import NOT_CLASSES
+from app.datasets.formats.layouts.tree import read_tree
+from app.datasets.formats.layouts.walking import is_inside_file
 from app.datasets.formats.registry import describe_unknown, get_format, list_usable
+from app.datasets.formats.report.accounting import Inventory, account_for_files, find_outside, list_file_names
+from app.datasets.formats.report.disagreement import Disagreement, find_disagreement, is_other_part, may_be_a_part
+from app.datasets.formats.report.problem_list import ProblemList
+from app.datasets.formats.report.unused_options import note_unused_options
 from app.datasets.formats.source_root import find_format, find_root, list_beside
-from app.datasets.formats.subset_documents import SubsetFolder, find_subset_documents, scan_subsets
-from app.datasets.formats.subset_lists import names_folders, split_by_lists
-from app.datasets.formats.tree import read_tree
-from app.datasets.formats.unused_options import note_unused_options
-from app.datasets.formats.walking import is_inside_file
+from app.datasets.formats.tables.open_table import LOOSE_ENDINGS, SPREADSHEET_ENDINGS, TABLE_ENDINGS, is_workbook
 from app.datasets.formats.work import LimitError, Work
 from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.datasets.formats.accounting import list_file_names
-from app.datasets.formats.archive_kinds import FIX, find_other_archive
+from app.datasets.formats.archives.kinds import FIX, find_other_archive
 from app.datasets.formats.base import SourceError, clean_text, subset_of
-from app.datasets.formats.layouts import HOLDERS, find_tool_layout
+from app.datasets.formats.layouts.tool_layouts import HOLDERS, find_tool_layout
+from app.datasets.formats.layouts.tree import Folder, begins_like_image, has_image_ending, read_tree
+from app.datasets.formats.layouts.walking import find_documents, is_inside_file, is_junk, list_folder
 from app.datasets.formats.registry import list_formats, list_usable
-from app.datasets.formats.tree import Folder, begins_like_image, has_image_ending, read_tree
-from app.datasets.formats.walking import find_documents, is_inside_file, is_junk, list_folder
+from app.datasets.formats.report.accounting import list_file_names
 from app.datasets.formats.work import Work
 from app.regular_files import is_system_folder
 from app.schemas.datasets import ImportOptions

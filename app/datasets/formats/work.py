@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.datasets.formats.base import SourceError
-from app.datasets.formats.problem_file import ProblemFile
-from app.datasets.formats.problem_list import ProblemList
-from app.datasets.formats.tables import OpenTables
+from app.datasets.formats.report.problem_file import ProblemFile
+from app.datasets.formats.report.problem_list import ProblemList
+from app.datasets.formats.tables.rows import OpenTables
 from app.schemas.payloads import ImportLimits
 
 if TYPE_CHECKING:
-    from app.datasets.formats.file_finder import FileIndex
-    from app.datasets.formats.tree import SourceTree
+    from app.datasets.formats.layouts.file_finder import FileIndex
+    from app.datasets.formats.layouts.tree import SourceTree
 
 PROGRESS_INTERVAL_S = 0.3
 

@@ -12,7 +12,7 @@ import psutil
 import pynvml
 
 from app.schemas.events import ResourceStats
-from app.training.hardware import Hardware
+from app.training.arithmetic.hardware import Hardware
 from app.training.live_run import LiveRun
 
 INTERVAL_S = 2.0

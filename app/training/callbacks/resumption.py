@@ -8,8 +8,8 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from app.datasets.sampling import derive_seed
-from app.training.changed_settings import continue_gradients
-from app.training.checkpoint_content import restore_checkpoint, restore_random, seed_everything
+from app.training.checkpoints.changed_settings import continue_gradients
+from app.training.checkpoints.content import restore_checkpoint, restore_random, seed_everything
 from app.training.live_run import LiveRun
 
 

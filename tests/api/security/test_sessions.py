@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api.pages import sign_in
+from app.api.pages.sign_in import page as sign_in
 from app.api.security.sessions import SESSION_COOKIE, Sessions, safe_return_path
 from app.config import Settings
 from app.core.signed_out import SignedOut

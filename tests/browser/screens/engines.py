@@ -31,7 +31,7 @@ _TOTAL_IMAGES, _STEPS = 4096, 24
 
 def import_images(context: JobContext) -> dict[str, Any]:
     """Import as ever, but stop at a third of the endless folder and fail with the torn one."""
-    from app.datasets import importer
+    from app.datasets.importing import importer
 
     payload = ImportPayload.model_validate(context.request.payload)
     if payload.source_path.endswith(TORN_FOLDER):

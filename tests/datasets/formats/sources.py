@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.datasets.formats.check import check_source
+from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.datasets.formats.base import clean_text
-from app.datasets.formats.problem_kinds import KINDS, get_kind
-from app.datasets.formats.problem_list import MAX_EXAMPLES, ProblemList
+from app.datasets.formats.report.problem_kinds import KINDS, get_kind
+from app.datasets.formats.report.problem_list import MAX_EXAMPLES, ProblemList
 
 
 def test_problems_are_counted_by_kind() -> None:

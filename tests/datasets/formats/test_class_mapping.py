@@ -8,7 +8,7 @@ import pytest
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
-from app.datasets.formats.problem_list import ProblemList
+from app.datasets.formats.report.problem_list import ProblemList
 from app.datasets.table import Annotation, BBox, Instance, Label, SegmentationMask
 
 CLASSES = ("ant", "bee", "cow")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.datasets.formats.base import Scan, SourceError
 from app.datasets.formats.csv_table import FORMAT
-from app.datasets.formats.values import RowError, parse_number
+from app.datasets.formats.tables.values import RowError, parse_number
 from app.datasets.formats.work import Work
 from app.datasets.table import Label, Value
 from app.schemas.datasets import ImportOptions

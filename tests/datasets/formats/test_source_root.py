@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.datasets.formats import source_root
-from app.datasets.formats.check import check_source
+from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
 from tests.datasets.formats.sources import coco_document, look_at, write_source
-from tests.datasets.formats.test_open_tables import ROWS, write_table
+from tests.datasets.formats.tables.test_open_tables import ROWS, write_table
 
 NAMES = [name for name, _ in ROWS]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.datasets.formats.check import check_source
-from app.datasets.formats.problem_file import ProblemFile
+from app.datasets.formats.report.check import check_source
+from app.datasets.formats.report.problem_file import ProblemFile
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import LimitError, Work
 from app.schemas.import_report import ImportProblem

@@ -1,0 +1,191 @@
+"""One image with what is said of it: annotations as shapes by their kind, facts, neighbours. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from app.api.pages.dataset.content import format_bytes
+from app.api.pages.dataset.grid import thumbnail_url
+from app.api.pages.dataset.query import DatasetAddress, page_url
+from app.api.pages.overlays import Picture, Shape
+from app.api.pages.subsets import SUBSET_TITLES
+from app.api.pages.values import format_value
+from app.api.templating import Fragment
+from app.schemas.dataset_pages import ImageDetail
+
+MAX_SHAPES = 500
+_ENLARGED_UP_TO_PX = 256
+Annotation = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """The image before or after: `url` of the page that shows it."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class DetailLabel:
+    """A class or value of the image; `series` is the number of its colour, 0 for none."""
+
+    text: str
+    series: int
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What `dataset/_image_detail.html` shows; `name` is that of the source. `problem`: why there is no image."""
+
+    problem: str
+    filename: str
+    name: str
+    picture: Picture | None
+    fallback_url: str
+    original_url: str
+    is_small: bool
+    labels: list[DetailLabel]
+    facts: list[tuple[str, str]]
+    notes: list[str]
+    position: str
+    previous: Neighbour | None
+    next: Neighbour | None
+
+
+@dataclass(frozen=True)
+class DetailContext:
+    """Names for `dataset/_image_detail.html`."""
+
+    detail: Detail | None
+
+
+def image_detail_fragment(project_id: str, address: DatasetAddress, image: ImageDetail) -> Fragment:
+    """Return one image with its annotations and facts."""
+    return Fragment("dataset/_image_detail.html", DetailContext(make_detail(project_id, address, image)))
+
+
+def missing_detail(message: str) -> Detail:
+    """Return the notice for an image that does not exist."""
+    return Detail(message, "", "", None, "", "", False, [], [], [], "", None, None)
+
+
+def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) -> Detail:
+    """Return one image as texts, shapes and links."""
+    record = image.info.image
+    filename = record["filename"]
+    name = record.get("source_name") or filename
+    annotations: Sequence[Annotation] = record["annotations"]
+    original = f"/api/datasets/{project_id}/images/{quote(filename)}"
+    mask_url = f"{page_url(project_id)}/mask?{urlencode({'image': filename})}"
+    shapes = draw_shapes(annotations, mask_url)
+    return Detail(
+        problem="",
+        filename=filename,
+        name=name,
+        picture=Picture(
+            url=f"{page_url(project_id)}/picture?{urlencode({'image': filename})}",
+            alt=name,
+            width=record["width"],
+            height=record["height"],
+            shapes=tuple(shapes[:MAX_SHAPES]),
+        ),
+        fallback_url=thumbnail_url(project_id, filename),
+        original_url=original,
+        is_small=max(record["width"], record["height"]) <= _ENLARGED_UP_TO_PX,
+        labels=_list_labels(annotations, image.value_names),
+        facts=_list_facts(record),
+        notes=_list_notes(len(shapes), image.position),
+        position=f"{image.position:,} of {image.num_items:,}" if image.position is not None else "",
+        previous=_neighbour(project_id, address, image.previous),
+        next=_neighbour(project_id, address, image.next),
+    )
+
+
+def draw_shapes(annotations: Sequence[Annotation], mask_url: str) -> list[Shape]:
+    """Return what can be drawn of annotations; kinds that say something of the whole image draw nothing."""
+    return [
+        shape
+        for number, annotation in enumerate(annotations)
+        if (shape := _draw_shape(annotation, f"{mask_url}&annotation={number}")) is not None
+    ]
+
+
+def _draw_shape(annotation: Annotation, mask_url: str) -> Shape | None:
+    kind = annotation["type"]
+    label, colour = str(annotation.get("class_name", "")), int(annotation.get("class_id", 0))
+    if kind == "bbox":
+        return Shape("box", tuple(annotation["bbox"]), label, colour)
+    if kind == "oriented_bbox":
+        return Shape("rotated_box", tuple(annotation["bbox"]), label, colour)
+    if annotation.get("polygon"):
+        return Shape("polygon", tuple(n for point in annotation["polygon"] for n in point), label, colour)
+    if annotation.get("mask_path"):
+        return Shape("mask", (), label, colour, url=mask_url)
+    if kind == "instance" and annotation.get("bbox"):
+        return Shape("box", tuple(annotation["bbox"]), label, colour)
+    return None
+
+
+def _list_labels(annotations: Sequence[Annotation], value_names: Sequence[str]) -> list[DetailLabel]:
+    """Return each class once with the number of its objects, and each value under its name."""
+    counts: dict[str, int] = {}
+    colours: dict[str, int] = {}
+    labels: list[DetailLabel] = []
+    for annotation in annotations:
+        if "class_name" in annotation:
+            name = annotation["class_name"]
+            counts[name] = counts.get(name, 0) + 1
+            colours[name] = 0 if annotation["type"] == "label" else annotation["class_id"] % 8 + 1
+        elif annotation["type"] in _WHOLE_IMAGE:
+            labels += [DetailLabel(text, 0) for text in _WHOLE_IMAGE[annotation["type"]](annotation, value_names)]
+    named = [
+        DetailLabel(name if count == 1 else f"{name}: {count:,} objects", colours[name])
+        for name, count in counts.items()
+    ]
+    return named + labels
+
+
+def _name_values(annotation: Annotation, value_names: Sequence[str]) -> list[str]:
+    values = annotation["values"]
+    names = value_names if len(value_names) == len(values) else [f"Value {n}" for n in range(1, len(values) + 1)]
+    return [f"{name}: {format_value(value)}" for name, value in zip(names, values, strict=True)]
+
+
+def _name_state(annotation: Annotation, _: Sequence[str]) -> list[str]:
+    return ["Anomalous" if annotation["is_anomalous"] else "Normal"]
+
+
+_WHOLE_IMAGE: Mapping[str, Callable[[Annotation, Sequence[str]], list[str]]] = {
+    "value": _name_values,
+    "anomaly": _name_state,
+}
+
+
+def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
+    facts = [
+        ("Dimensions", f"{record['width']:,} × {record['height']:,} px"),
+    ]
+    if record.get("size_bytes"):
+        facts.append(("File size", format_bytes(record["size_bytes"])))
+    # The one class or value of an image is shown by itself; a count says something of objects.
+    if {annotation["type"] for annotation in record["annotations"]} not in ({"label"}, {"value"}):
+        facts.append(("Annotations", f"{len(record['annotations']):,}"))
+    facts += [(f"Split {name}", SUBSET_TITLES[value]) for name, value in record["splits"].items()]
+    return facts
+
+
+def _list_notes(num_shapes: int, position: int | None) -> list[str]:
+    notes = []
+    if num_shapes > MAX_SHAPES:
+        notes.append(f"The first {MAX_SHAPES} of {num_shapes:,} annotations are shown.")
+    if position is None:
+        notes.append("This image does not match the current filters, so there is no previous or next image.")
+    return notes
+
+
+def _neighbour(project_id: str, address: DatasetAddress, name: str | None) -> Neighbour | None:
+    return Neighbour(name, f"{page_url(project_id)}{address.to_text(image=name)}") if name is not None else None

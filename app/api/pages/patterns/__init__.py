@@ -1,0 +1,1 @@
+"""Every macro in every state."""

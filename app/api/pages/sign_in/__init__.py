@@ -1,0 +1,1 @@
+"""Sign-in and the end of a session."""

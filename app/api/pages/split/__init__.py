@@ -1,0 +1,1 @@
+"""Splits: the list, the preview of a new one, the classes of one."""

@@ -1,0 +1,1 @@
+"""Experiments: the list, settings, the run and its results."""

@@ -1,0 +1,1 @@
+"""Imports, dry runs, sources, sample projects."""

@@ -1,0 +1,1 @@
+"""Training runs: start, pause, resume, observe, check."""

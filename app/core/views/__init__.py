@@ -1,0 +1,1 @@
+"""What pages and lists show, read in one call each. Changes nothing."""

@@ -1,0 +1,1 @@
+"""Archives: which kinds, their directories, the names in them."""

@@ -1,0 +1,1 @@
+"""Documents beside images: JSON, XML, lists, and their encodings."""

@@ -1,0 +1,1 @@
+"""Folder trees: walking, class folders, subsets, layouts of other tools, finding files."""

@@ -1,0 +1,1 @@
+"""The jobs that check a source and import it."""

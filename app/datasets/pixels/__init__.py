@@ -1,0 +1,1 @@
+"""Pixel values: colours, bit depths, the scale of a dataset."""

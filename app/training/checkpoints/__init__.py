@@ -1,0 +1,1 @@
+"""Checkpoints: content, files, when they are written, what may change when resuming."""
