@@ -38,7 +38,7 @@ class Anomaly(msgspec.Struct, tag_field="type", tag="anomaly", frozen=True, omit
     mask_path: str | None = None
 
 
-class BBox(msgspec.Struct, tag_field="type", tag="bbox", frozen=True):
+class Box(msgspec.Struct, tag_field="type", tag="bbox", frozen=True):
     """A box [x, y, w, h] in pixels."""
 
     class_id: Count
@@ -46,7 +46,7 @@ class BBox(msgspec.Struct, tag_field="type", tag="bbox", frozen=True):
     bbox: tuple[float, float, float, float]
 
 
-class OrientedBBox(msgspec.Struct, tag_field="type", tag="oriented_bbox", frozen=True):
+class RotatedBox(msgspec.Struct, tag_field="type", tag="oriented_bbox", frozen=True):
     """A rotated box [cx, cy, w, h, angle in degrees]."""
 
     class_id: Count
@@ -76,7 +76,7 @@ class Value(msgspec.Struct, tag_field="type", tag="value", frozen=True):
     values: list[float]
 
 
-Annotation = Label | Anomaly | BBox | OrientedBBox | SegmentationMask | Instance | Value
+Annotation = Label | Anomaly | Box | RotatedBox | SegmentationMask | Instance | Value
 
 
 class ImageRecord(msgspec.Struct, omit_defaults=True):

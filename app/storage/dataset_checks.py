@@ -14,12 +14,12 @@ from app.datasets.pixels.records import reading_of
 from app.datasets.table import (
     Annotation,
     Anomaly,
-    BBox,
+    Box,
     DatasetTable,
     ImageRecord,
     Instance,
     Label,
-    OrientedBBox,
+    RotatedBox,
     SegmentationMask,
     Value,
 )
@@ -36,10 +36,10 @@ _NO_NAMES = {"", ".", ".."}
 MAX_NAME_CHARACTERS = 255
 _ANNOTATIONS: dict[AnnotationKind, type[Annotation]] = {
     "label": Label,
-    "boxes": BBox,
+    "boxes": Box,
     "mask": SegmentationMask,
     "instances": Instance,
-    "rotated_boxes": OrientedBBox,
+    "rotated_boxes": RotatedBox,
     "score_map": Anomaly,
     "values": Value,
 }

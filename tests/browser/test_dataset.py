@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from app.datasets.table import Annotation, BBox, DatasetTable, Instance, OrientedBBox
+from app.datasets.table import Annotation, Box, DatasetTable, Instance, RotatedBox
 from app.schemas.datasets import CheckState
 from app.schemas.events import JobProgressed
 from app.schemas.jobs import JobProgress
@@ -340,8 +340,8 @@ def test_shapes_lie_on_their_objects_and_can_be_hidden(
 
     def annotate(table: DatasetTable) -> DatasetTable:
         marks: list[Annotation] = [
-            BBox(0, "circle", (15, 8, 30, 24)),
-            OrientedBBox(1, "ring", (30, 20, 30, 10, 30)),
+            Box(0, "circle", (15, 8, 30, 24)),
+            RotatedBox(1, "ring", (30, 20, 30, 10, 30)),
             Instance(2, "<b>square", polygon=[(5, 5), (20, 5), (12, 30)]),
         ]
         return msgspec.structs.replace(

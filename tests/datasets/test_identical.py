@@ -76,9 +76,9 @@ def test_leaks_of_a_split_are_counted_from_each_side() -> None:
 
 
 def test_annotations_beyond_labels_are_described() -> None:
-    from app.datasets.table import BBox
+    from app.datasets.table import Box
 
-    boxes: list[Annotation] = [BBox(0, "cat", (0, 0, 1, 1)), BBox(0, "cat", (2, 2, 1, 1))]
+    boxes: list[Annotation] = [Box(0, "cat", (0, 0, 1, 1)), Box(0, "cat", (2, 2, 1, 1))]
     images = [
         ImageRecord("a.png", 8, 8, [], boxes, content_hash="x"),
         ImageRecord("b.png", 8, 8, [], boxes[:1], content_hash="x"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.datasets.identical import find_identical, measure_split_leaks
 from app.datasets.split_warnings import explain_split, find_untrained_classes
 from app.datasets.splits import count_split, draw_split
-from app.datasets.table import BBox, DatasetTable, ImageRecord, Label, SegmentationMask, StatsRecord, Value
+from app.datasets.table import Box, DatasetTable, ImageRecord, Label, SegmentationMask, StatsRecord, Value
 from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitRatios
 
@@ -172,7 +172,7 @@ def test_classes_without_a_training_image_are_found() -> None:
     assert find_untrained_classes(found, "other") == ["c", "d"]
     with pytest.raises(ValueError, match="no such"):
         find_untrained_classes(found, "no such")
-    boxes = [BBox(0, "a", (0, 0, 1, 1)), BBox(1, "b", (0, 0, 1, 1))]
+    boxes = [Box(0, "a", (0, 0, 1, 1)), Box(1, "b", (0, 0, 1, 1))]
     both = ImageRecord("x.png", 8, 8, ["train", "val"], list(boxes))
     assert find_untrained_classes(table(["a", "b"], [both]), "main") == []
     mask = ImageRecord("x.png", 8, 8, ["val", "val"], [SegmentationMask("x.png")])

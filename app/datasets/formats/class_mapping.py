@@ -11,7 +11,7 @@ import msgspec
 
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
 from app.datasets.formats.report.findings import count_classes
-from app.datasets.table import Annotation, BBox, Instance, Label, OrientedBBox, SegmentationMask
+from app.datasets.table import Annotation, Box, Instance, Label, RotatedBox, SegmentationMask
 from app.plurals import count, name_first
 
 ClassMapping = Mapping[str, str | None]
@@ -64,7 +64,7 @@ def _note_left_out(num_images: int, new_names: ClassMapping) -> str:
 def _map_image(image: FoundImage, new_names: ClassMapping, ids: Mapping[str, int]) -> FoundImage | None:
     mapped: list[Annotation] = []
     for annotation in image.annotations:
-        if not isinstance(annotation, Label | BBox | OrientedBBox | Instance):
+        if not isinstance(annotation, Label | Box | RotatedBox | Instance):
             mapped.append(annotation)
             continue
         name = new_names.get(annotation.class_name, annotation.class_name)

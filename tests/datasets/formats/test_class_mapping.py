@@ -9,7 +9,7 @@ import pytest
 from app.datasets.formats.base import FoundImage, Scan, SourceError
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.report.problem_list import ProblemList
-from app.datasets.table import Annotation, BBox, Instance, Label, SegmentationMask
+from app.datasets.table import Annotation, Box, Instance, Label, SegmentationMask
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -51,9 +51,9 @@ def test_labels_get_new_names_and_ids(
 
 def test_objects_are_left_out_without_their_image() -> None:
     box = (1.0, 2.0, 3.0, 4.0)
-    scan = scan_of((BBox(0, "ant", box), BBox(1, "bee", box)), (Instance(0, "ant", box),))
+    scan = scan_of((Box(0, "ant", box), Box(1, "bee", box)), (Instance(0, "ant", box),))
     mapped = map_classes(scan, {"ant": None, "cow": None})
-    assert labels_of(mapped) == [(BBox(0, "bee", box),), ()]
+    assert labels_of(mapped) == [(Box(0, "bee", box),), ()]
 
 
 def test_what_is_not_there_is_a_warning_and_nothing_left_is_an_error() -> None:
