@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from app.annotations.mask import SegmentationMask
 from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
@@ -19,15 +20,7 @@ from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixels.records import reading_of
 from app.datasets.samples import SAMPLES
-from app.datasets.table import (
-    DatasetTable,
-    ImageRecord,
-    SegmentationMask,
-    class_name_of,
-    describe_name,
-    source_name_of,
-    to_builtins,
-)
+from app.datasets.table import DatasetTable, ImageRecord, class_name_of, describe_name, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.datasets.digits import NUM_DIGITS, write_digit_values, write_digits
-from app.schemas.tasks import AnnotationKind, AugmentationEntry
+from app.schemas.tasks import AugmentationEntry
 
 DIGITS_LICENCE = "CC BY 4.0: E. Alpaydin and C. Kaynak, UCI Machine Learning Repository; comes with scikit-learn"
 
@@ -60,7 +60,7 @@ _DIGITS_RUN = FirstRun(
     ),
 )
 
-SAMPLES: Mapping[AnnotationKind, Sample] = MappingProxyType(
+SAMPLES: Mapping[str, Sample] = MappingProxyType(
     {
         "label": Sample(
             title="Handwritten digits",

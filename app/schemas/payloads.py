@@ -16,7 +16,6 @@ from app.schemas.evaluation import Subset
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.export import ExportOptions, Measurement
 from app.schemas.splits import SplitCreate
-from app.schemas.tasks import AnnotationKind
 
 
 class ImportLimits(StrictModel):
@@ -40,7 +39,7 @@ class ImportPayload(StrictModel):
 
     dataset_id: str
     task: str
-    annotation_kind: AnnotationKind
+    annotation_kind: str
     allowed_formats: list[str]
     source_path: str
     source_label: str = Field(description="What the record says of the source, e.g. the name of the uploaded file.")
@@ -56,7 +55,7 @@ class ImportPayload(StrictModel):
 class CheckPayload(StrictModel):
     """Kind `check`, a preview of an import. Writes report.json and problems.csv into the output directory."""
 
-    annotation_kind: AnnotationKind
+    annotation_kind: str
     allowed_formats: list[str]
     source_path: str
     source_format: str | None

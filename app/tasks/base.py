@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
+from app.annotations.base import AnnotationKind
+from app.annotations.registry import get_kind
 from app.datasets.profile import SplitProfile
 from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
@@ -219,6 +221,11 @@ class TaskSpec:
     def id(self) -> str:
         """Id of the task."""
         return self.info.id
+
+    @property
+    def kind(self) -> AnnotationKind:
+        """What an image is annotated with."""
+        return get_kind(self.info.annotation_kind)
 
     def direction(self, metric: str) -> Literal["max", "min"]:
         """Return in which direction a monitored metric improves; val_loss is min. Raises KeyError when unknown."""

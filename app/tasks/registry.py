@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import cast
 
 import app.tasks
-from app.schemas.tasks import AnnotationKind
 from app.tasks.base import DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
 
 
@@ -36,7 +35,7 @@ def list_specs() -> Mapping[str, TaskSpec]:
     return index_specs(importlib.import_module(f"app.tasks.{name}.spec").SPEC for name in folders)
 
 
-def list_kinds() -> dict[str, AnnotationKind]:
+def list_kinds() -> dict[str, str]:
     """Return what each task annotates an image with, by its id."""
     return {task_id: spec.info.annotation_kind for task_id, spec in list_specs().items()}
 
