@@ -21,6 +21,7 @@ from pydantic import Field
 from app.annotations.base import AnnotationKind
 from app.annotations.registry import get_kind
 from app.datasets.profile import SplitProfile
+from app.datasets.samples import Sample
 from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
@@ -212,6 +213,8 @@ class TaskSpec:
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
     result_view: ResultView
+    sample: Sample | None = None
+    """Images to begin with; None where none ship with what is installed."""
     choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
     """What the checkpoint metric `auto` stands for; None: always the primary metric."""
     find_metric_warning: Callable[[str, SplitProfile], str] | None = None

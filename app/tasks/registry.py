@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import cast
 
 import app.tasks
+from app.datasets.samples import Sample
 from app.tasks.base import DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
 
 
@@ -38,6 +39,11 @@ def list_specs() -> Mapping[str, TaskSpec]:
 def list_kinds() -> dict[str, str]:
     """Return what each task annotates an image with, by its id."""
     return {task_id: spec.info.annotation_kind for task_id, spec in list_specs().items()}
+
+
+def list_samples() -> dict[str, Sample]:
+    """Return the sample of each task that has one, by the task's id."""
+    return {task_id: spec.sample for task_id, spec in list_specs().items() if spec.sample is not None}
 
 
 def get_spec(task_id: str) -> TaskSpec:

@@ -35,7 +35,7 @@ from app.datasets.importing.redrawing import Redraw, needs_redraw, redraw_all
 from app.datasets.importing.storing import ImageStore, StoredImage, Transfer
 from app.datasets.pixels.records import record_reading
 from app.datasets.pixels.survey import PixelSurvey
-from app.datasets.samples import SAMPLES
+from app.datasets.samples import write_sample
 from app.datasets.splits import DrawnSplit, add_split, draw_split
 from app.datasets.table import (
     DatasetTable,
@@ -128,10 +128,10 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
 def _open_source(payload: ImportPayload, unpacked: Path, work: Work) -> tuple[Path, Transfer, ProblemList]:
     """Return the folder or file to scan, how its files come in, and what was refused on the way."""
     refused, transfer = work.new_problems(), _transfer(payload)
-    if payload.is_sample:
+    if payload.sample_writer:
         unpacked.mkdir()
         work.step("Writing the sample images", 0)
-        SAMPLES[payload.annotation_kind].write(unpacked)
+        write_sample(payload.sample_writer, unpacked)
         return unpacked, "move", refused
     source = Path(payload.source_path)
     if is_zip(source):
