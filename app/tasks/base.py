@@ -1,11 +1,12 @@
 """What a task is. This module is torch-free at run time; the protocols below say what the torch side must offer.
 
-A task is a folder `app/tasks/<id>/` with five modules of fixed names:
+A task is a folder `app/tasks/<id>/` with six modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
 - `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
+- `answer.py`   `decode`, `describe`, `list_cells`                                      (AnswerPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
@@ -391,6 +392,25 @@ class MetricsPart(Protocol):
 
     def aggregate(self, results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
         """Return the task's part of aggregate.json; the engine adds intervals."""
+        ...
+
+
+class AnswerPart(Protocol):
+    """answer.py: outputs to names and figures. NumPy and the standard library only: bundles hold its functions as they
+    are. `metadata` is the export's metadata; of it `classes` is there whoever asks."""
+
+    __file__: str | None
+
+    def decode(self, outputs: ArrayOutputs, metadata: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names of results.json."""
+        ...
+
+    def describe(self, answer: dict[str, Any]) -> str:
+        """Return the answer for an image as a short text."""
+        ...
+
+    def list_cells(self, answer: dict[str, Any], metadata: dict[str, Any]) -> list[tuple[str, Any]]:
+        """Return the answer for an image as the cells of a table, each under the name of its column."""
         ...
 
 

@@ -6,12 +6,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
 import app.tasks
 from app.datasets.samples import Sample
-from app.tasks.base import DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
+from app.tasks.base import AnswerPart, DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
 
 
 class UnknownTaskError(LookupError):
@@ -70,9 +71,19 @@ def load_metrics(task_id: str) -> MetricsPart:
     return cast("MetricsPart", _load(task_id, "metrics"))
 
 
+def load_answer(task_id: str) -> AnswerPart:
+    """Return answer.py of a task."""
+    return cast("AnswerPart", _load(task_id, "answer"))
+
+
 def load_export(task_id: str) -> ExportPart:
     """Return export.py of a task."""
     return cast("ExportPart", _load(task_id, "export"))
+
+
+def locate_answer(task_id: str) -> Path:
+    """Return the file of answer.py of a task, whose text goes into bundles."""
+    return Path(str(load_answer(task_id).__file__))
 
 
 def _load(task_id: str, part: str) -> object:

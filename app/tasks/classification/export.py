@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.tasks.base import TaskContext
+from app.tasks.classification import answer
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
@@ -45,12 +46,5 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
 
 
 def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-    """Return for each image its predicted class and the probability of every class."""
-    probabilities = outputs["probabilities"].astype(np.float64)
-    rows = cast("list[list[float]]", probabilities.tolist())
-    winners = cast("list[int]", probabilities.argmax(axis=1).tolist())
-    decoded = []
-    for row, best in zip(rows, winners, strict=True):
-        prediction = {"class_id": best, "class_name": context.classes[best], "confidence": row[best]}
-        decoded.append({"prediction": prediction, "probabilities": dict(zip(context.classes, row, strict=True))})
-    return decoded
+    """Return for each image what a client wants to see."""
+    return answer.decode(outputs, {"classes": list(context.classes)})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.tasks.base import TaskContext
+from app.tasks.regression import answer
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
@@ -40,6 +41,5 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
 
 
 def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-    """Return for each image its predicted values, in the user's units."""
-    rows = cast("list[list[float]]", outputs["values"].astype(np.float64).tolist())
-    return [{"prediction": row} for row in rows]
+    """Return for each image what a client wants to see."""
+    return answer.decode(outputs, {"classes": list(context.classes)})
