@@ -420,7 +420,10 @@ class ExportPart(Protocol):
     OUTPUT_NAMES: tuple[str, ...]
 
     def difference(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
-        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible."""
+        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible.
+
+        Raises ValueError for outputs that cannot be compared.
+        """
         ...
 
     def agreement(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from app.tasks.base import TaskContext
 from app.tasks.classification import answer
+from app.tasks.output_shapes import require_same_shapes
 
 if TYPE_CHECKING:
     from app.tasks.base import ArrayOutputs
@@ -26,6 +27,7 @@ def difference(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskCon
     Differences are absolute, but for logits beyond LARGE_LOGIT: an untamed head gives logits of several hundred, whose
     rounding in float32 alone comes near 1e-4, so their difference is scaled down to what it is at LARGE_LOGIT.
     """
+    require_same_shapes(reference, exported)
     logits = reference["logits"].astype(np.float64)
     scale = np.maximum(1.0, np.abs(logits).max(axis=1, keepdims=True) / LARGE_LOGIT)
     logit_gap = np.abs(logits - exported["logits"]) / scale

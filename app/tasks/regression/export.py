@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.tasks.base import TaskContext
+from app.tasks.output_shapes import require_same_shapes
 from app.tasks.regression import answer
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def difference(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskCon
 
     The user's units are arbitrary: a length in metres or in nanometres has to meet the same tolerance.
     """
+    require_same_shapes(reference, exported)
     deviation = np.asarray(context.statistics["deviation"], dtype=np.float64)
     gaps = np.abs(reference["values"].astype(np.float64) - exported["values"].astype(np.float64)) / deviation
     largest: NDArray[np.float64] = gaps.max(axis=1)
