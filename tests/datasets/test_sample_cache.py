@@ -194,6 +194,7 @@ def test_a_nearly_full_disk_ends_the_keeping(dataset: CachedDataset, monkeypatch
         assert cache.num_present(dataset.rows) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_the_same_entry(dataset: CachedDataset) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.datasets.cached import CachedDataset, make_dataset\n"
@@ -248,9 +249,8 @@ def test_pixels_of_another_size_are_refused(dataset: CachedDataset) -> None:
         cache.store(dataset.rows[0], 1, np.zeros((5, 5, 3), np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("option", "is_bounded"), [([], True), pytest.param(["--mapped"], False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "is_bounded"), [([], True), (["--mapped"], False)])
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, option: list[str], is_bounded: bool) -> None:
     """141 MiB of rows, read twice; a process that maps them shows that the measurement sees what stays."""
     command = [sys.executable, "-m", "tests.datasets.reading_memory", str(tmp_path), *option]
