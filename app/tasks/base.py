@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from app.datasets.placement import Placement
+
     Outputs = dict[str, Tensor]
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
 
@@ -251,6 +253,8 @@ class TaskContext:
     """Everything that the torch side of a task is built from; plain data, saved in every checkpoint.
 
     `statistics` is what `fit_statistics` learned from the training images. `image_size` is (height, width) in pixels.
+    `masks_dir` is where the masks of the dataset lie on this machine. Checkpoints leave it out, so it is None after
+    loading one.
     """
 
     task: str
@@ -261,6 +265,7 @@ class TaskContext:
     image_size: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    masks_dir: Path | None = None
 
 
 class DataPart(Protocol):
@@ -270,8 +275,11 @@ class DataPart(Protocol):
         """Return what has to be learned from the training images before training, as plain JSON data."""
         ...
 
-    def encode_target(self, row: ImageRecord, context: TaskContext) -> Any:
-        """Return the target of one image as a tensor or a dictionary of tensors."""
+    def encode_target(self, row: ImageRecord, place: Placement, context: TaskContext) -> Any:
+        """Return the target of one image as a tensor or a dictionary of tensors, in pixels of the input of `place`.
+
+        That input is larger than the model's where training images are kept larger for a strong crop.
+        """
         ...
 
     def collate_targets(self, targets: Sequence[Any]) -> Any:

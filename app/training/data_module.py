@@ -23,6 +23,7 @@ from app.schemas.arithmetic import MeasuredPace, ReadingChoice, ReadingPace
 from app.schemas.events import SkippedSample
 from app.training.batch import Batch
 from app.training.inputs import TrainingInputs
+from app.training.targets import encode_targets
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class SubsetBatches:
         self, inputs: TrainingInputs, rows: Sequence[ImageRecord], reader: BatchReader, order: EpochBatchSampler | int
     ) -> None:
         """`order` is a sampler, or the number of images in a batch."""
-        self._parts, self._context = inputs.parts, inputs.context
+        self._inputs = inputs
         self._rows = rows
         self._reader = reader
         self._order = order
@@ -180,8 +181,8 @@ class SubsetBatches:
                 )
 
     def _collate(self, read: ReadBatch, epoch: int) -> Batch:
-        encoded = [self._parts.data.encode_target(self._rows[position], self._context) for position in read.positions]
-        targets: Any = self._parts.data.collate_targets(encoded) if encoded else None
+        encoded = encode_targets(self._inputs, (self._rows[position] for position in read.positions), self._reader.plan)
+        targets: Any = self._inputs.parts.data.collate_targets(encoded) if encoded else None
         return Batch(read.images, targets, len(read.positions), tuple(read.positions), epoch)
 
 

@@ -14,7 +14,7 @@ import torch
 from app.schemas.job_context import JobFailure
 from app.tasks import base, registry
 from app.tasks.base import Hyperparameters, TaskModel
-from tests.tasks.samples import make_context, make_images, make_row, make_rows, make_targets, to_arrays
+from tests.tasks.samples import make_context, make_images, make_place, make_row, make_rows, make_targets, to_arrays
 
 TASK_IDS = ("classification", "regression")
 NUM_IMAGES = 8
@@ -235,6 +235,6 @@ def test_decoding_gives_the_fields_of_the_result_rows(task: str) -> None:
 def test_an_image_without_annotation_is_named(task: str) -> None:
     context, row = make_context(task), make_row(None, 7)
     with pytest.raises(ValueError, match=r"007\.png"):
-        registry.load_data(task).encode_target(row, context)
+        registry.load_data(task).encode_target(row, make_place(row), context)
     with pytest.raises(ValueError, match=r"007\.png"):
         registry.load_data(task).fit_statistics([row], context.classes)

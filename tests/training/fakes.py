@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from app.datasets.placement import Placement
 from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset, hash_content
 from app.schemas.events import Event
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
@@ -148,7 +149,7 @@ class FakeTask:
     def fit_statistics(self, rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
         return {"images": len(rows)}
 
-    def encode_target(self, row: ImageRecord, context: TaskContext) -> Tensor:
+    def encode_target(self, row: ImageRecord, place: Placement, context: TaskContext) -> Tensor:
         label = row.annotations[0]
         assert isinstance(label, Label)
         return torch.tensor(label.class_id)

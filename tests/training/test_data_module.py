@@ -12,10 +12,12 @@ import torch
 from app.datasets import pacing
 from app.datasets.batch_reader import ReadStatistics
 from app.datasets.pacing import Pace
+from app.datasets.placement import Placement
 from app.datasets.preprocessing import Preprocessing, scale_preprocessing
 from app.datasets.sample_cache import Mask, SampleCache
 from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
+from app.tasks.base import TaskContext
 from app.training.data_module import Reading, Share, TrainingData, plan_paces
 from app.training.inputs import prepare_inputs
 from tests.training.fakes import SIDE_PX, Workplace, build_parts
@@ -98,6 +100,27 @@ def test_training_images_can_be_read_larger_than_validation_images(workplace: Wo
     assert next(iter(data.train_dataloader())).images.shape[-2:] == (SIDE_PX * 3 // 2, SIDE_PX * 3 // 2)
     assert data.validation_loader is not None
     assert next(iter(data.validation_loader)).images.shape[-2:] == (SIDE_PX, SIDE_PX)
+    data.close()
+
+
+def test_targets_are_placed_in_the_images_that_are_read(workplace: Workplace) -> None:
+    payload, parts = workplace.payload(), build_parts()
+    payload.dataset.masks_dir = str(workplace.root / "masks")
+    task: Any = parts.data
+    seen: list[tuple[Placement, Path | None]] = []
+
+    def encode(row: ImageRecord, place: Placement, context: TaskContext) -> torch.Tensor:
+        seen.append((place, context.masks_dir))
+        return torch.zeros(())
+
+    task.encode_target = encode
+    data = TrainingData(prepare_inputs(payload, parts), 4, Reading(0, is_on_gpu=False, source_scale=1.5), Share())
+    for batches, side in ((data.train_dataloader(), SIDE_PX * 3 // 2), (data.validation_loader or [], SIDE_PX)):
+        seen.clear()
+        assert sum(batch.size for batch in batches) == len(seen) > 0
+        assert {place.input_size for place, _ in seen} == {(side, side)}
+        assert {place.image_size for place, _ in seen} == {(20, 20)}
+        assert {folder for _, folder in seen} == {workplace.root / "masks"}
     data.close()
 
 

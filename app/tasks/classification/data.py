@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from app.datasets.placement import Placement
 from app.datasets.table import ImageRecord, Label, describe_name
 from app.tasks.base import TaskContext
 
@@ -20,7 +21,7 @@ def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[
     return {"class_counts": counts}
 
 
-def encode_target(row: ImageRecord, context: TaskContext) -> Tensor:
+def encode_target(row: ImageRecord, place: Placement, context: TaskContext) -> Tensor:
     """Return the class id as an int64 scalar; raises ValueError for an image without exactly one known class."""
     return torch.tensor(read_label(row, context.classes).class_id, dtype=torch.int64)
 
