@@ -3,7 +3,7 @@
 A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
-- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
+- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`, `move_targets`   (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from app.datasets.augmenting.maps import MoveTargets
     from app.datasets.placement import Placement
 
     Outputs = dict[str, Tensor]
@@ -284,6 +285,16 @@ class DataPart(Protocol):
 
     def collate_targets(self, targets: Sequence[Any]) -> Any:
         """Return the targets of a batch."""
+        ...
+
+    @property
+    def move_targets(self) -> MoveTargets | None:
+        """Moves the targets of a batch as augmentation moved its pixels; None for targets without a place.
+
+        A function of (targets, maps, size): those that `collate_targets` returned, on the device; where the pixels of
+        each image went (`app/datasets/augmenting/moving.py` moves boxes, polygons and masks by that); (height, width)
+        of the images that came out, which is the model's input. Without it the engine computes no maps.
+        """
         ...
 
 

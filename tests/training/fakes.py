@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
+from app.datasets.augmenting.maps import MoveTargets
 from app.datasets.placement import Placement
 from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset, hash_content
 from app.schemas.events import Event
@@ -142,6 +143,8 @@ class FakeAccuracy:
 
 class FakeTask:
     """data.py, module.py and metrics.py of a task for colours."""
+
+    move_targets: MoveTargets | None = None
 
     def __init__(self) -> None:
         self.built: list[nn.Module] = []

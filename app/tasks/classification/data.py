@@ -12,6 +12,9 @@ from app.datasets.placement import Placement
 from app.datasets.table import ImageRecord, Label, describe_name
 from app.tasks.base import TaskContext
 
+move_targets = None
+"""A class holds for the whole image, wherever its pixels go."""
+
 
 def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
     """Return `class_counts`, the number of training images of each class in the order of `classes`."""

@@ -18,6 +18,9 @@ from app.tasks.base import TaskContext
 SMALLEST_DEVIATION = 1e-30
 SMALLEST_RELATIVE_DEVIATION = 1e-14
 
+move_targets = None
+"""Values hold for the whole image, wherever its pixels go."""
+
 
 def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
     """Return `num_values`, and `mean` and `deviation` of each value over the training images.
