@@ -86,6 +86,11 @@ class Placement:
         """Return boxes (n, 4) x1, y1, x2, y2 of the input in the image, not clipped."""
         return self.to_image(boxes.reshape(-1, 2, 2)).reshape(-1, 4)
 
+    def clip_boxes(self, boxes: Floats) -> Floats:
+        """Return boxes (n, 4) of the input cut off at the part that shows the image; hidden ones have no area."""
+        low, high = np.array(self.window, dtype=np.float64).reshape(2, 2)
+        return np.asarray(np.clip(boxes.reshape(-1, 2, 2), low, high)).reshape(-1, 4)
+
     @cached_property
     def _scale(self) -> Floats:
         (height, width), (resized_height, resized_width) = self.image_size, self.resized_size

@@ -87,6 +87,14 @@ def test_a_crop_sees_the_middle_and_a_stretch_everything() -> None:
     assert (stretched.window, stretched.seen) == ((0, 0, 60, 50), (0.0, 0.0, 240.0, 120.0))
 
 
+def test_boxes_are_cut_off_at_what_is_seen() -> None:
+    boxes = np.array([[-9.0, 4.0, 20.0, 70.0], [80.0, 0.0, 90.0, 9.0]])
+    crop = Placement(ResizeRecipe(mode="crop", size=[60]), (60, 120), (50, 50))
+    assert crop.clip_boxes(boxes).tolist() == [[0.0, 4.0, 20.0, 50.0], [50.0, 0.0, 50.0, 9.0]]
+    letterbox = Placement(ResizeRecipe(mode="letterbox", size=[50, 50]), (60, 120), (50, 50))
+    assert letterbox.clip_boxes(boxes).tolist() == [[0.0, 12.0, 20.0, 37.0], [50.0, 12.0, 50.0, 12.0]]
+
+
 def test_a_record_is_placed_by_its_sides_and_the_plan() -> None:
     plan: Preprocessing = resolve_preprocessing({"image_size": 40, "resize_mode": "letterbox"}, [])
     place = place_row(ImageRecord("a.png", 80, 20, ["train"], []), plan)
