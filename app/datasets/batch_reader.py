@@ -113,11 +113,6 @@ class BatchReader:
         self.close()
 
     @property
-    def plan(self) -> ResizePlan:
-        """Size and resizing of the images that are read."""
-        return self._plan
-
-    @property
     def statistics(self) -> ReadStatistics:
         """A copy of the figures up to now."""
         with self._mutex:

@@ -3,7 +3,8 @@
 A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
-- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`, `move_targets`   (DataPart)
+- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`,
+                `kept_target`, `move_targets`                                                (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
@@ -269,6 +270,17 @@ class TaskContext:
     masks_dir: Path | None = None
 
 
+@dataclass(frozen=True)
+class TargetPlanes:
+    """Targets that the cache keeps beside the pixels: uint8 (channels, height, width), of the size of the input.
+
+    Raise `version` when the task encodes them otherwise, so that nobody reads the old ones.
+    """
+
+    channels: int
+    version: int = 1
+
+
 class DataPart(Protocol):
     """data.py: annotations to tensors."""
 
@@ -285,6 +297,12 @@ class DataPart(Protocol):
 
     def collate_targets(self, targets: Sequence[Any]) -> Any:
         """Return the targets of a batch."""
+        ...
+
+    @property
+    def kept_target(self) -> TargetPlanes | None:
+        """What `encode_target` returns where that is costly, such as a mask read from its file, so that it is encoded
+        once and cached; None for targets that are encoded again each time."""
         ...
 
     @property

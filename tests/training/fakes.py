@@ -22,7 +22,7 @@ from app.schemas.experiments import AugmentationSettings, HardwareSettings, Mode
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import DatasetLocation, TrainPayload
 from app.schemas.tasks import ArchitectureSpec, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TaskContext, TaskSpec
+from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TargetPlanes, TaskContext, TaskSpec
 from app.training.inputs import TaskParts
 from app.training.run import train
 
@@ -144,6 +144,7 @@ class FakeAccuracy:
 class FakeTask:
     """data.py, module.py and metrics.py of a task for colours."""
 
+    kept_target: TargetPlanes | None = None
     move_targets: MoveTargets | None = None
 
     def __init__(self) -> None:

@@ -86,6 +86,8 @@ class NumBoxes:
 class BoxTask:
     """data.py, module.py and metrics.py of a task whose targets are boxes."""
 
+    kept_target = None
+
     def __init__(self) -> None:
         self.model = Watcher()
 

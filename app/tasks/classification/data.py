@@ -12,6 +12,7 @@ from app.datasets.placement import Placement
 from app.datasets.table import ImageRecord, Label, describe_name
 from app.tasks.base import TaskContext
 
+kept_target = None
 move_targets = None
 """A class holds for the whole image, wherever its pixels go."""
 

@@ -18,6 +18,7 @@ from app.tasks.base import TaskContext
 SMALLEST_DEVIATION = 1e-30
 SMALLEST_RELATIVE_DEVIATION = 1e-14
 
+kept_target = None
 move_targets = None
 """Values hold for the whole image, wherever its pixels go."""
 
