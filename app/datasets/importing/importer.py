@@ -27,10 +27,7 @@ from app.datasets.importing.table_record import build_table
 from app.datasets.pixels.records import record_reading
 from app.datasets.samples import write_sample
 from app.datasets.splits import DrawnSplit, add_split, draw_split
-from app.datasets.table import (
-    DatasetTable,
-    encode_dataset,
-)
+from app.datasets.table import DatasetTable, encode_dataset
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.events import JobProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
