@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -42,11 +41,11 @@ from app.schemas.events import AnyEvent, EvaluationProgressed, StageStatus
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import EvaluatePayload
+from app.storage.cache import Cache
 
 ACTIVE_STATUSES = frozenset({"pending", "running"})
 CANCEL_WAIT_S = 12.0
 CACHED_ORDERS = 8
-Rows = list[dict[str, Any]]
 Order = list[Mapping[str, Any]]
 
 
@@ -71,8 +70,7 @@ class EvaluationService:
         self._settings = settings
         self.source_names = SourceNames(self._lookup, views)
         self._progress: dict[str, Progress] = {}
-        self._mutex = threading.Lock()
-        self._orders: OrderedDict[tuple[object, ...], tuple[Rows, Order]] = OrderedDict()
+        self._orders: Cache[tuple[object, ...], Order] = Cache(CACHED_ORDERS, is_same=operator.is_)
         scheduler.register("evaluate", self)
 
     def start_evaluation(self, project_id: str, experiment_id: str, request: EvaluationRequest) -> EvaluationRecord:
@@ -183,18 +181,12 @@ class EvaluationService:
         """
         rows = self._rows(project_id, experiment_id)
         key = (project_id, experiment_id, *query.model_dump(exclude={"page", "page_size"}).values())
-        with self._mutex:
-            known = self._orders.get(key)
-            if known is not None and known[0] is rows:
-                self._orders.move_to_end(key)
-                return known[1]
-        view, name_of = self._lookup.find_spec(project_id).result_view, self.source_names.of_project(project_id)
-        order = select_rows(rows, query, view, name_of)
-        with self._mutex:
-            self._orders[key] = (rows, order)
-            while len(self._orders) > CACHED_ORDERS:
-                self._orders.popitem(last=False)
-        return order
+
+        def order() -> Order:
+            view, name_of = self._lookup.find_spec(project_id).result_view, self.source_names.of_project(project_id)
+            return select_rows(rows, query, view, name_of)
+
+        return self._orders.get(key, order, state=rows)
 
     def get_result(
         self, project_id: str, experiment_id: str, filename: str, query: ResultQuery | None = None
