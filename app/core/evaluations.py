@@ -14,6 +14,7 @@ from app.core.devices import require_devices
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
+from app.core.jobs.cancelling import cancel_and_wait
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.payloads import locate_dataset
@@ -44,7 +45,6 @@ from app.schemas.payloads import EvaluatePayload
 from app.storage.cache import Cache
 
 ACTIVE_STATUSES = frozenset({"pending", "running"})
-CANCEL_WAIT_S = 12.0
 CACHED_ORDERS = 8
 Order = list[Mapping[str, Any]]
 
@@ -334,16 +334,6 @@ def find_neighbours(names: list[str], filename: str) -> ResultNavigation:
         position=index + 1,
         total=len(names),
     )
-
-
-def cancel_and_wait(scheduler: JobScheduler, job_id: str) -> None:
-    """Cancel a job and wait for its end, so that it cannot write into what comes next; raises ConflictError."""
-    scheduler.cancel(job_id)
-    try:
-        scheduler.wait(job_id, CANCEL_WAIT_S)
-    except TimeoutError:
-        msg = f"The job {job_id} is not finished yet. Try again in a few seconds."
-        raise ConflictError(msg) from None
 
 
 def require_completed(record: ExperimentRecord, verb: str) -> None:

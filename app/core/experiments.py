@@ -7,7 +7,6 @@ from typing import Any
 from app.config import Settings
 from app.core.announcing import announce_change
 from app.core.devices import list_devices
-from app.core.evaluations import cancel_and_wait
 from app.core.events import EventBus
 from app.core.exceptions import (
     ConflictError,
@@ -26,6 +25,7 @@ from app.core.experiment_settings import (
     resolve_model,
 )
 from app.core.gate import ProjectGate
+from app.core.jobs.cancelling import cancel_and_wait
 from app.core.jobs.scheduler import JobScheduler
 from app.core.lookup import Lookup
 from app.core.runs.checks import RunChecker, refuse_changes
