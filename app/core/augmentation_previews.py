@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from typing import Any
 
 from app.config import Settings
@@ -81,6 +82,9 @@ class AugmentationPreviewService:
     def on_finished(self, job: JobRecord) -> None:
         """Forget a process that ended, idle or not."""
         self._loaded.forget(job.id)
+
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Nothing to bring back: the answers of a process lie in the folder of its job."""
 
     def _refuse_invalid(self, project_id: str, request: AugmentationPreviewRequest) -> None:
         chosen = AugmentationSettings(train=request.entries, val=request.val)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from app.config import Settings
@@ -252,7 +252,7 @@ class EvaluationService:
         )
         announce(self._bus, job.project_id, status, run_id=job.subject["run_id"] or None, job_id=job.id)
 
-    def recover_orphans(self, living_jobs: set[str]) -> None:
+    def recover(self, living_jobs: Collection[str]) -> None:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):

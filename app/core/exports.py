@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +192,7 @@ class ExportService:
         )
         announce(self._bus, job.project_id, stage, job_id=job.id)
 
-    def recover_orphans(self, living_jobs: set[str]) -> None:
+    def recover(self, living_jobs: Collection[str]) -> None:
         """Mark as interrupted what is pending or running although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for export in self._stores.exports.read_all(project_id):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -108,8 +109,8 @@ class PredictionService:
         status: Literal["ready", "starting"] = "ready" if job.is_ready else "starting"
         return PredictorState(experiment_id=experiment_id, status=status, job_id=job.id)
 
-    def clean_up(self) -> None:
-        """Remove what a server that died while it predicted has left."""
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Remove what a server that died while it predicted has left: no process outlives its server."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
                 shutil.rmtree(self._stores.paths.predictor_dir(project_id, record.id), ignore_errors=True)

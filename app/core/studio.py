@@ -49,7 +49,6 @@ from app.core.views.training_results import TrainingResultsService
 from app.core.views.training_views import TrainingViewService
 from app.core.weights import WeightStore
 from app.open_files import cap_streams, read_limit
-from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog, open_event_log
 from app.storage.locks import ServerLock, WorkspaceInUseError
 from app.storage.paths import WorkspacePaths
@@ -167,21 +166,11 @@ class Studio:
             self._stores.projects.clean_up()
             self._stores.documents.reserve.fill()
             self.scheduler.start()
-            self._recover()
             self._leftovers.start()
         except BaseException:
             self._lock.release()
             raise
         self._has_begun = True
-
-    def _recover(self) -> None:
-        living = {job.id for job in self.scheduler.list_jobs() if job.status not in TERMINAL_JOB_STATUSES}
-        self._runs.recover_orphans(living)
-        self.imports.recover(living)
-        self.import_checks.recover()
-        self.evaluations.recover_orphans(living)
-        self.exports.recover_orphans(living)
-        self.predictions.clean_up()
 
     def _open_log(self, project_id: str) -> ProjectEventLog:
         return open_event_log(self._stores.documents, project_id)

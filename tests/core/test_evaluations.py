@@ -123,7 +123,7 @@ def test_a_swap_that_a_crash_cut_in_two_is_finished_at_the_next_start(
     paths = studio._paths
     first = paths.evaluation_dir(imported_id, trained.id)
     first.rename(paths.next_evaluation_dir(imported_id, trained.id))  # the old one is in the trash already
-    studio.evaluations.recover_orphans(set())
+    studio.evaluations.recover(set())
     view = studio.evaluations.get_evaluation(imported_id, trained.id)
     assert view.evaluation is not None
     assert view.evaluation.status == "completed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from app.config import Settings
@@ -75,6 +76,9 @@ class ForecastService:
     def on_finished(self, job: JobRecord) -> None:
         """Keep what was measured."""
         keep_measurement(self._stores, job)
+
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Nothing to bring back: a probe has no record of its own."""
 
     def _forecast(self, project_id: str, record: ExperimentRecord) -> ForecastView:
         payload = self._payloads.build(

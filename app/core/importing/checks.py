@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,7 +139,7 @@ class ImportCheckService:
         for unpacked in directory.glob("check-*"):
             shutil.rmtree(unpacked, ignore_errors=True)
 
-    def recover(self) -> None:
+    def recover(self, living_jobs: Collection[str]) -> None:
         """Cancel what waited for a former server, whose askers are gone, and remove what no job stands for."""
         known = set()
         for job in self._scheduler.list_jobs():

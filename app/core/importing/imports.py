@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -173,7 +173,7 @@ class ImportService:
         with contextlib.suppress(OSError):  # it had no problem to name, or the disk has one of its own
             (staging / PROBLEMS_NAME).replace(self._stores.paths.failed_problems_file(job.project_id))
 
-    def recover(self, living_jobs: set[str]) -> None:
+    def recover(self, living_jobs: Collection[str]) -> None:
         """Remove what dead imports left behind; forgotten uploads go by age, see `leftovers.py`."""
         for project_id in self._stores.projects.list_ids():
             with skipping(f"What imports left in {project_id}"):
