@@ -6,14 +6,10 @@ import secrets
 from collections.abc import Collection
 from typing import Any
 
-from app.config import Settings
 from app.core.answers import ask_until_answered
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
 from app.core.loaded_jobs import LoadedJobs, LoadPlan
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.datasets.augmentation_problems import find_augmentation_problems
 from app.datasets.pixels.records import reading_of
 from app.datasets.table import source_name_of
@@ -35,13 +31,13 @@ MAX_PROCESSES = 2
 class AugmentationPreviewService:
     """Shows chains of transforms; observes jobs of the kind `augment`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._gate = gate
-        self._limits = ImportLimits(max_pixels=settings.max_pixels)
-        self._loaded: LoadedJobs[str] = LoadedJobs(scheduler, "augment", MAX_PROCESSES)
-        scheduler.register("augment", self)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._gate = shared.gate
+        self._limits = ImportLimits(max_pixels=shared.settings.max_pixels)
+        self._loaded: LoadedJobs[str] = LoadedJobs(shared.scheduler, "augment", MAX_PROCESSES)
+        shared.scheduler.register("augment", self)
 
     def preview(self, project_id: str, request: AugmentationPreviewRequest) -> AugmentationPreview:
         """Return training images after the chain; the same ones for every draw.

@@ -6,23 +6,16 @@ import operator
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from app.config import Settings
 from app.core.announcing import announce, announce_change
 from app.core.boundaries import skipping
+from app.core.collaborators import Collaborators
 from app.core.datasets import describe_record
 from app.core.devices import require_devices
-from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, invalid_field
-from app.core.gate import ProjectGate
 from app.core.jobs.cancelling import cancel_and_wait
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
 from app.core.payloads import locate_dataset
 from app.core.result_csv import write_results
 from app.core.runs.trained_splits import find_trained_splits, find_untrained
-from app.core.source_names import SourceNames
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.core.views.paging import cut_page, select_rows
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import (
@@ -52,26 +45,18 @@ Order = list[Mapping[str, Any]]
 class EvaluationService:
     """Starts, shows and resets evaluations; observes jobs of the kind `evaluate`."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        bus: EventBus,
-        scheduler: JobScheduler,
-        gate: ProjectGate,
-        views: TableViews,
-        settings: Settings,
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
-        self._views = views
-        self._settings = settings
-        self.source_names = SourceNames(self._lookup, views)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._views = shared.views
+        self._settings = shared.settings
+        self.source_names = shared.source_names
         self._progress: dict[str, Progress] = {}
         self._orders: Cache[tuple[object, ...], Order] = Cache(CACHED_ORDERS, is_same=operator.is_)
-        scheduler.register("evaluate", self)
+        shared.scheduler.register("evaluate", self)
 
     def start_evaluation(self, project_id: str, experiment_id: str, request: EvaluationRequest) -> EvaluationRecord:
         """Queue an evaluation; a completed one stays until this has completed, too.

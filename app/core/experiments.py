@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.config import Settings
 from app.core.announcing import announce_change
+from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
-from app.core.events import EventBus
 from app.core.exceptions import (
     ConflictError,
     RunNotFoundError,
@@ -24,14 +23,11 @@ from app.core.experiment_settings import (
     resolve_hyperparameters,
     resolve_model,
 )
-from app.core.gate import ProjectGate
 from app.core.jobs.cancelling import cancel_and_wait
 from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
 from app.core.runs.checks import RunChecker, refuse_changes
 from app.core.runs.resuming import find_resume_obstacle
 from app.core.runs.training import RESUMABLE_STATUSES, say_untrainable
-from app.core.stores import Stores
 from app.core.weights import WeightStore
 from app.schemas.common import new_id, utc_now
 from app.schemas.experiments import (
@@ -57,22 +53,13 @@ from app.tasks.base import TaskSpec
 class ExperimentService:
     """What can be done with experiments besides running them."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        bus: EventBus,
-        scheduler: JobScheduler,
-        gate: ProjectGate,
-        settings: Settings,
-        weights: WeightStore,
-        checker: RunChecker,
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
-        self._settings = settings
+    def __init__(self, shared: Collaborators, weights: WeightStore, checker: RunChecker) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._settings = shared.settings
         self._weights = weights
         self._checker = checker
 

@@ -6,19 +6,15 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from app.config import Settings
 from app.core.announcing import announce, announce_change
 from app.core.boundaries import skipping
 from app.core.checksums import Checksums
+from app.core.collaborators import Collaborators
 from app.core.evaluations import require_completed
-from app.core.events import EventBus
 from app.core.exceptions import ConflictError, ExportFormatUnavailableError, NotFoundError, invalid_field
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup, unusable
+from app.core.lookup import unusable
 from app.core.measured import find_measurements
 from app.core.payloads import locate_dataset
-from app.core.stores import Stores
 from app.export.catalog import list_formats
 from app.schemas.common import new_id, utc_now
 from app.schemas.evaluation import Subset
@@ -45,24 +41,16 @@ SUBSET_PREFERENCE: tuple[Subset, ...] = ("test", "val", "train")
 class ExportService:
     """Starts, shows and deletes exports; observes jobs of the kind `export`."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        bus: EventBus,
-        scheduler: JobScheduler,
-        gate: ProjectGate,
-        settings: Settings,
-        checksums: Checksums,
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
-        self._settings = settings
+    def __init__(self, shared: Collaborators, checksums: Checksums) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._settings = shared.settings
         self._progress: dict[str, ExportProgress] = {}
         self._checksums = checksums
-        scheduler.register("export", self)
+        shared.scheduler.register("export", self)
 
     def list_formats(self) -> ExportFormatList:
         """Return every format, the unavailable ones with their reason."""

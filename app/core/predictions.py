@@ -8,14 +8,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from app.config import Settings
 from app.core.answers import ask_until_answered
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, ValidationFailedError
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
 from app.core.loaded_jobs import LoadedJob, LoadedJobs, LoadPlan
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.core.views.names_apart import tell_apart
 from app.durable import make_directory
 from app.schemas.events import AnyEvent
@@ -33,13 +29,13 @@ TRAINED_STATUSES = frozenset({"completed", "paused", "cancelled", "interrupted",
 class PredictionService:
     """Answers images; observes jobs of the kind `predict`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._gate = gate
-        self._limits = ImportLimits(max_pixels=settings.max_pixels)
-        self._loaded: LoadedJobs[PredictorKey] = LoadedJobs(scheduler, "predict", MAX_PREDICTORS)
-        scheduler.register("predict", self)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._gate = shared.gate
+        self._limits = ImportLimits(max_pixels=shared.settings.max_pixels)
+        self._loaded: LoadedJobs[PredictorKey] = LoadedJobs(shared.scheduler, "predict", MAX_PREDICTORS)
+        shared.scheduler.register("predict", self)
 
     def predict(
         self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery | None = None

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.core.announcing import announce_change
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, invalid_field
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.projects import (
@@ -33,12 +29,12 @@ END_WAIT_S = 12.0
 class ProjectService:
     """What can be done with projects."""
 
-    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
         self._on_delete: list[Callable[[str], None]] = []
         self._listed: Cache[None, ProjectList] = Cache()
 

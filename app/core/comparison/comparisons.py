@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.collaborators import Collaborators
 from app.core.comparison.fork_starts import name_fork_starts
 from app.core.comparison.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.comparison.notes import PairCounts, note_differences
@@ -17,10 +18,6 @@ from app.core.comparison.paired_test import PairedResult, compare_correct, compa
 from app.core.comparison.setting_differences import find_differences
 from app.core.evaluation_leaks import read_leaks
 from app.core.exceptions import invalid_field
-from app.core.lookup import Lookup
-from app.core.source_names import SourceNames
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.core.views.names_apart import tell_apart
 from app.schemas.comparison import (
     MAX_COMPARED,
@@ -69,11 +66,11 @@ class _Pair:
 class ComparisonService:
     """Compares experiments of one project."""
 
-    def __init__(self, stores: Stores, views: TableViews) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._source_names = SourceNames(self._lookup, views)
-        self._scores = ScoreCache(stores)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._source_names = shared.source_names
+        self._scores = ScoreCache(shared.stores)
         self._tests: Cache[tuple[object, ...], _Tested] = Cache(CACHED_TESTS)
 
     def compare(self, project_id: str, query: CompareQuery) -> Comparison:

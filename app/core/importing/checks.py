@@ -10,13 +10,9 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.exceptions import NotFoundError, TooManyChecksError
-from app.core.gate import ProjectGate
 from app.core.importing.sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.datasets.formats.report.check import REPORT_NAME
 from app.datasets.formats.report.previews import PREVIEWS_DIR
 from app.datasets.formats.report.problem_file import PROBLEMS_NAME
@@ -44,19 +40,19 @@ MAX_REPORT_BYTES = 32 * 2**20
 class ImportCheckService:
     """Starts dry runs and hands out their reports; observes jobs of the kind `check`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._uploads = UploadStore(stores.paths)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._max_run_s = settings.check_timeout_s + DEADLINE_GRACE_S
-        self._max_checks = settings.concurrent_checks + settings.waiting_checks
-        self._limits = make_limits(settings, settings.check_timeout_s, "AI_STUDIO_CHECK_TIMEOUT_S")
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._uploads = UploadStore(shared.stores.paths)
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._max_run_s = shared.settings.check_timeout_s + DEADLINE_GRACE_S
+        self._max_checks = shared.settings.concurrent_checks + shared.settings.waiting_checks
+        self._limits = make_limits(shared.settings, shared.settings.check_timeout_s, "AI_STUDIO_CHECK_TIMEOUT_S")
         self._asked_at: dict[str, float] = {}
         self._mutex = threading.Lock()
         self._starts: Counter[str] = Counter()  # by project: requests that have a place and are no job yet
-        scheduler.register(KIND, self)
+        shared.scheduler.register(KIND, self)
 
     def start_check(self, project_id: str, request: ImportCheck) -> CheckState:
         """Start a dry run in place of an older one of the project.

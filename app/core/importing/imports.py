@@ -8,16 +8,11 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from app.config import Settings
 from app.core.announcing import announce
 from app.core.boundaries import skipping
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
-from app.core.gate import ProjectGate
 from app.core.importing.sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.datasets.formats.report.problem_file import PROBLEMS_NAME
 from app.datasets.samples import Sample
 from app.durable import make_directory
@@ -40,19 +35,17 @@ from app.storage.uploads import UploadStore
 class ImportService:
     """Starts imports and finishes them; observes jobs of the kind `import`."""
 
-    def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._uploads = UploadStore(stores.paths)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
-        self._limits = make_limits(settings, settings.import_timeout_s, "AI_STUDIO_IMPORT_TIMEOUT_S")
-        self._max_run_s = settings.import_timeout_s + DEADLINE_GRACE_S
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._uploads = UploadStore(shared.stores.paths)
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._limits = make_limits(shared.settings, shared.settings.import_timeout_s, "AI_STUDIO_IMPORT_TIMEOUT_S")
+        self._max_run_s = shared.settings.import_timeout_s + DEADLINE_GRACE_S
         self._on_imported: list[Callable[[JobRecord], None]] = []
-        scheduler.register("import", self)
+        shared.scheduler.register("import", self)
 
     def on_imported(self, callback: Callable[[JobRecord], None]) -> None:
         """Have a callback called with the job of each dataset that came into place; perhaps twice, so it bears that."""

@@ -7,7 +7,6 @@ import operator
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError, ValidationFailedError
 from app.core.lookup import Lookup
 from app.core.runs.metric_advice import MetricAdvisor
-from app.core.stores import Stores
 from app.core.weights import WeightStore
 from app.datasets.preprocessing import resolve_preprocessing
 from app.datasets.run_data import RunData, read_run_data
@@ -28,10 +27,10 @@ WEIGHTS_MISSING = "weights_missing"
 class RunChecker:
     """Checks experiments before they are trained. What a split holds is read once for each table."""
 
-    def __init__(self, stores: Stores, weights: WeightStore) -> None:
-        self._lookup = Lookup(stores)
+    def __init__(self, lookup: Lookup, weights: WeightStore) -> None:
+        self._lookup = lookup
         self.weights = weights
-        self._advisor = MetricAdvisor(stores)
+        self._advisor = MetricAdvisor(lookup)
         self._kept: Cache[tuple[str, str], RunData] = Cache(MAX_KEPT, is_same=operator.is_)
 
     def list_checks(self, project_id: str, record: ExperimentRecord) -> RunCheckList:

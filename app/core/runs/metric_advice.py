@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.datasets.profile import SplitProfile, profile_training
 from app.datasets.table import DatasetTable
 from app.schemas.experiments import ExperimentRecord
@@ -24,8 +23,8 @@ Unseen = tuple[tuple[str, bool], ...]
 class MetricAdvisor:
     """Answers from the training images of the experiment's split, which it counts once for each table."""
 
-    def __init__(self, stores: Stores) -> None:
-        self._lookup = Lookup(stores)
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
         self._kept: Cache[tuple[str, str], tuple[SplitProfile, Unseen]] = Cache(MAX_KEPT, is_same=operator.is_)
 
     def advise(self, project_id: str, record: ExperimentRecord) -> MetricAdvice:

@@ -12,11 +12,9 @@ from typing import Any
 
 from app.core.announcing import announce
 from app.core.boundaries import skipping
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.measurements import keep_measurement
-from app.core.runs.live_figures import LiveFigures
 from app.core.runs.resuming import IGNORED, settings_of_run
-from app.core.stores import Stores
 from app.schemas.common import format_time, utc_now
 from app.schemas.events import (
     AnyEvent,
@@ -59,11 +57,12 @@ STAGE: dict[JobStatus, StageStatusValue] = {"completed": "COMPLETED", "paused": 
 class RunObserver:
     """Observes jobs of the kind `train`."""
 
-    def __init__(self, stores: Stores, bus: EventBus, live: LiveFigures) -> None:
-        self._stores = stores
-        self._bus = bus
-        self._live = live
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._bus = shared.bus
+        self._live = shared.live
         self._first_event_at: dict[str, str] = {}
+        shared.scheduler.register("train", self)
 
     def on_started(self, job: JobRecord) -> None:
         """The run has begun."""

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
 from app.core.evaluation_leaks import estimate_leaks, read_leaks
 from app.core.evaluations import ACTIVE_STATUSES, EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.core.views.names_apart import tell_apart
 from app.schemas.evaluation import EvaluationRecord, ResultQuery, Subset
 from app.schemas.evaluation_pages import (
@@ -44,12 +41,12 @@ _REASONS: dict[ExperimentStatus, str] = {
 class EvaluationPageService:
     """Reads what the evaluation page shows."""
 
-    def __init__(self, stores: Stores, evaluations: EvaluationService, settings: Settings, views: TableViews) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+    def __init__(self, shared: Collaborators, evaluations: EvaluationService) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
         self._evaluations = evaluations
-        self._settings = settings
-        self._views = views
+        self._settings = shared.settings
+        self._views = shared.views
 
     def list_experiments(self, project_id: str, experiment_id: str | None) -> EvaluationListing:
         """Return the completed experiments, newest first; without an id the one that completed last is selected.

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.jobs.queue import required_slots
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.runs.live_figures import LiveFigures
 from app.core.runs.more_epochs import propose_epochs
 from app.core.runs.resuming import describe_resume, find_resume_obstacle
 from app.core.runs.training import RESUMABLE_STATUSES, say_nothing_to_keep
-from app.core.source_names import SourceNames
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.schemas.experiments import (
     ACTIVE_EXPERIMENT_STATUSES,
     CheckpointInfo,
@@ -49,16 +43,14 @@ _ASKED: dict[JobCommand, str] = {
 class TrainingResultsService:
     """Reads what the results column shows."""
 
-    def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures, views: TableViews
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._live = live
-        self._views = views
-        self._source_names = SourceNames(self._lookup, views)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._live = shared.live
+        self._views = shared.views
+        self._source_names = shared.source_names
 
     def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
         """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import math
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
 from app.core.exceptions import DatasetNotImportedError, ExperimentNotFoundError, SplitNotFoundError
 from app.core.experiments import say_undeletable
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
 from app.core.runs.checks import RunChecker
-from app.core.runs.live_figures import LiveFigures
 from app.core.runs.metric_advice import MetricAdvisor
 from app.core.runs.more_epochs import propose_epochs
 from app.core.runs.resuming import describe_later_changes
 from app.core.runs.training import say_untrainable
-from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.core.views.names_apart import tell_apart
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
@@ -41,22 +37,14 @@ ROWS_PER_PAGE = 30
 class TrainingViewService:
     """Reads lists and settings of experiments."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        scheduler: JobScheduler,
-        tasks: TaskService,
-        settings: Settings,
-        live: LiveFigures,
-        checker: RunChecker,
-    ) -> None:
-        self._stores = stores
-        self._scheduler = scheduler
-        self._lookup = Lookup(stores)
+    def __init__(self, shared: Collaborators, tasks: TaskService, checker: RunChecker) -> None:
+        self._stores = shared.stores
+        self._scheduler = shared.scheduler
+        self._lookup = shared.lookup
         self._tasks = tasks
-        self._settings = settings
-        self._live = live
-        self._advisor = MetricAdvisor(stores)
+        self._settings = shared.settings
+        self._live = shared.live
+        self._advisor = MetricAdvisor(shared.lookup)
         self._checker = checker
 
     def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:

@@ -256,7 +256,7 @@ def test_recovery_and_images_are_recorded_once(studio: Studio, imported_id: str)
     )
     job = studio.scheduler.get(run.job_id or "")
     for _ in range(2):
-        assert studio._runs.on_event(job, event)
+        assert studio.run_observer.on_event(job, event)
     [run] = studio.experiments.list_runs(imported_id, record.id).runs
     assert [(recovery.message, recovery.micro_batch_size) for recovery in run.recoveries] == [("Full.", 4)]
 
