@@ -12,9 +12,12 @@ from app.core.checksums import Checksums
 from app.core.collaborators import gather
 from app.core.comparison.comparisons import ComparisonService
 from app.core.datasets import DatasetService
+from app.core.evaluation_observer import EvaluationObserver
+from app.core.evaluation_results import EvaluationResultService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
 from app.core.experiments import ExperimentService
+from app.core.export_observer import ExportObserver
 from app.core.exports import ExportService
 from app.core.forecast.forecasts import ForecastService
 from app.core.importing.checks import ImportCheckService
@@ -74,6 +77,7 @@ class Studio:
         self.bus = bus = EventBus(self._open_log, cap_streams(settings.max_streams, read_limit()))
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments, stores.documents)
         shared = gather(settings, stores, bus, scheduler)
+        self.source_names = shared.source_names
         self.projects = ProjectService(shared)
         self.datasets = DatasetService(shared)
         self.imports = ImportService(shared)
@@ -91,9 +95,12 @@ class Studio:
         self.more_epochs = MoreEpochsService(shared, self.experiments, self.training)
         self.training_results = TrainingResultsService(shared)
         self.forecasts = ForecastService(shared, checker)
-        self.evaluations = EvaluationService(shared)
-        self.evaluation_pages = EvaluationPageService(shared, self.evaluations)
+        self.evaluation_observer = EvaluationObserver(shared)
+        self.evaluations = EvaluationService(shared, self.evaluation_observer)
+        self.evaluation_results = EvaluationResultService(shared)
+        self.evaluation_pages = EvaluationPageService(shared, self.evaluations, self.evaluation_results)
         checksums = Checksums()
+        self.export_observer = ExportObserver(shared)
         self.exports = ExportService(shared, checksums)
         self.comparisons = ComparisonService(shared)
         self.predictions = PredictionService(shared)
@@ -106,7 +113,7 @@ class Studio:
         self.training_views = TrainingViewService(shared, self.tasks, checker)
         self.pages = PageService(shared, self.projects, self.tasks)
         self.dataset_pages = DatasetPageService(shared, self.datasets)
-        self.export_pages = ExportPageService(shared, self.exports)
+        self.export_pages = ExportPageService(shared, self.exports, self.export_observer)
         self._leftovers = LeftoverService(stores, scheduler, weights_dir=settings.resolved_weights_dir)
         self._beginning = threading.Lock()
         self._has_begun = False
