@@ -22,6 +22,7 @@ from app.core.exports import ExportService
 from app.core.forecast.forecasts import ForecastService
 from app.core.importing.checks import ImportCheckService
 from app.core.importing.folders import FolderService
+from app.core.importing.import_observer import ImportObserver
 from app.core.importing.imports import ImportService
 from app.core.importing.samples import SampleService
 from app.core.jobs.scheduler import JobScheduler
@@ -81,6 +82,7 @@ class Studio:
         self.projects = ProjectService(shared)
         self.datasets = DatasetService(shared)
         self.imports = ImportService(shared)
+        self.import_observer = ImportObserver(shared)
         self.folders = FolderService(settings)
         self.import_checks = ImportCheckService(shared)
         self.splits = SplitService(shared)
@@ -118,6 +120,7 @@ class Studio:
         self._beginning = threading.Lock()
         self._has_begun = False
         self._begin_later = Retry(lambda: not self.take_workspace(), "The start on a disk that was read-only")
+        self.import_observer.on_imported(self.samples.prepare_experiment)
         self.projects.on_delete(self.predictions.stop_project)
         self.projects.on_delete(self.augmentations.stop_project)
         self.projects.on_delete(self.import_checks.stop_project)

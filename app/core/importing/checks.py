@@ -12,19 +12,14 @@ from pathlib import Path
 
 from app.core.collaborators import Collaborators
 from app.core.exceptions import NotFoundError, TooManyChecksError
+from app.core.importing.check_folder import CheckFolder, not_there
 from app.core.importing.sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
-from app.datasets.formats.report.check import REPORT_NAME
-from app.datasets.formats.report.previews import PREVIEWS_DIR
-from app.datasets.formats.report.problem_file import PROBLEMS_NAME
 from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.datasets import CheckState, ImportCheck
 from app.schemas.events import AnyEvent
-from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import CheckPayload
-from app.storage.json_store import CorruptDocumentError, read_model, write_model
-from app.storage.paths import UnsafePathError, contained
 from app.storage.uploads import UploadStore
 
 KIND = "check"
@@ -33,8 +28,6 @@ ABANDONED_S = 60.0
 STOP_WAIT_S = 10.0
 # One that starts, and one that will replace it.
 MAX_STARTS_OF_PROJECT = 2
-# Many times what a report of the names that it may hold has.
-MAX_REPORT_BYTES = 32 * 2**20
 
 
 class ImportCheckService:
@@ -84,32 +77,20 @@ class ImportCheckService:
         job = self._find_job(project_id, job_id)
         if job.status not in TERMINAL_JOB_STATUSES:
             self._asked_at[job_id] = time.monotonic()
-        return CheckState(job_id=job.id, status=job.status, progress=job.progress, report=self._find_report(job))
+        report = self._folder(job).find_report(job)
+        return CheckState(job_id=job.id, status=job.status, progress=job.progress, report=report)
 
     def get_request(self, project_id: str, job_id: str) -> ImportCheck:
         """Return what a dry run was asked for; raises NotFoundError."""
-        job = self._find_job(project_id, job_id)
-        try:
-            return read_model(self._stores.paths.check_dir(project_id, job.id) / "check.json", ImportCheck)
-        except (OSError, CorruptDocumentError):
-            raise _not_there(job_id) from None
+        return self._folder(self._find_job(project_id, job_id)).read_request()
 
     def problems_path(self, project_id: str, job_id: str) -> Path:
         """Return the table of every problem that a dry run found; raises NotFoundError when there is none."""
-        path = self._stores.paths.check_dir(project_id, self._find_job(project_id, job_id).id) / PROBLEMS_NAME
-        if not path.is_file():
-            msg = f"The preview {job_id} found no problems."
-            raise NotFoundError(msg)
-        return path
+        return self._folder(self._find_job(project_id, job_id)).problems_path()
 
     def preview_path(self, project_id: str, job_id: str, name: str) -> Path:
         """Return a picture that a dry run drew; raises NotFoundError."""
-        directory = self._stores.paths.check_dir(project_id, self._find_job(project_id, job_id).id) / PREVIEWS_DIR
-        try:
-            return contained(directory, name)
-        except UnsafePathError:
-            msg = f"The check {job_id} has no picture {name!r}."
-            raise NotFoundError(msg) from None
+        return self._folder(self._find_job(project_id, job_id)).preview_path(name)
 
     def stop_project(self, project_id: str) -> None:
         """Cancel the dry runs of a project that is deleted, and wait for their ends."""
@@ -149,16 +130,16 @@ class ImportCheckService:
 
     def _submit(self, project_id: str, request: ImportCheck, payload: CheckPayload) -> CheckState:
         job_id = new_id("job")
-        directory = self._stores.paths.check_dir(project_id, job_id)
-        make_directory(directory)
+        folder = CheckFolder(self._stores.paths.check_dir(project_id, job_id))
+        make_directory(folder.path)
         self._asked_at[job_id] = time.monotonic()
         try:
-            write_model(directory / "check.json", request)
+            folder.write_request(request)
             job = self._scheduler.submit(
                 KIND,
                 project_id,
                 payload,
-                directory,
+                folder.path,
                 subject={"upload_id": request.upload_id} if request.upload_id else {},
                 devices=[],
                 job_id=job_id,
@@ -166,7 +147,7 @@ class ImportCheckService:
             )
         except OSError:
             self._asked_at.pop(job_id, None)
-            shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(folder.path, ignore_errors=True)
             raise
         return CheckState(job_id=job.id, status=job.status)
 
@@ -215,46 +196,10 @@ class ImportCheckService:
         try:
             job = self._scheduler.get(job_id)
         except NotFoundError:
-            raise _not_there(job_id) from None
+            raise not_there(job_id) from None
         if job.kind != KIND or job.project_id != project_id:
-            raise _not_there(job_id)
+            raise not_there(job_id)
         return job
 
-    def _find_report(self, job: JobRecord) -> ImportReport | None:
-        report = self._read_report(job)
-        return None if report is None else report.model_copy(update={"check_id": job.id})
-
-    def _read_report(self, job: JobRecord) -> ImportReport | None:
-        if job.status == "failed":
-            return _report_failure(job.error.message if job.error else "The server's log has the details.")
-        if job.status != "completed":
-            return None
-        path = self._stores.paths.check_dir(job.project_id, job.id) / REPORT_NAME
-        try:
-            if path.stat().st_size > MAX_REPORT_BYTES:
-                return _report_failure("The report of the preview is too large to be valid.")
-            return read_model(path, ImportReport)
-        except FileNotFoundError:
-            raise _not_there(job.id) from None
-        except CorruptDocumentError as error:
-            return _report_failure(str(error))
-
-
-def _report_failure(message: str) -> ImportReport:
-    return ImportReport(
-        source_format="",
-        num_images=0,
-        num_annotations=0,
-        classes=[],
-        class_counts={},
-        split_counts={},
-        num_problems=1,
-        problems=[ImportProblem(file="the source", message=message, fix="Try again, or import a part of the data.")],
-        can_import=False,
-        is_complete=False,
-    )
-
-
-def _not_there(job_id: str) -> NotFoundError:
-    """Say what to do; the most frequent reason is a newer preview that replaced this one."""
-    return NotFoundError(f"The preview {job_id[:64]} is out of date. Preview the import again.")
+    def _folder(self, job: JobRecord) -> CheckFolder:
+        return CheckFolder(self._stores.paths.check_dir(job.project_id, job.id))

@@ -37,7 +37,6 @@ class SampleService:
         self._projects = projects
         self._imports = imports
         self._experiments = experiments
-        imports.on_imported(self._prepare_experiment)
 
     def list_samples(self) -> SampleList:
         """Return what there is for the tasks that are installed."""
@@ -68,7 +67,7 @@ class SampleService:
             free = f"{name} {number}"
         return free
 
-    def _prepare_experiment(self, job: JobRecord) -> None:
+    def prepare_experiment(self, job: JobRecord) -> None:
         """Make the first experiment once the images of a sample are there. Safe to be called twice."""
         if "sample" not in job.subject or self._stores.experiments.count(job.project_id):
             return
