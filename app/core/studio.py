@@ -16,6 +16,7 @@ from app.core.evaluation_observer import EvaluationObserver
 from app.core.evaluation_results import EvaluationResultService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
+from app.core.experiment_building import ExperimentBuilder
 from app.core.experiments import ExperimentService
 from app.core.export_observer import ExportObserver
 from app.core.exports import ExportService
@@ -31,6 +32,7 @@ from app.core.predictions import PredictionService
 from app.core.projects import ProjectService
 from app.core.retrying import Retry
 from app.core.runs.checks import RunChecker
+from app.core.runs.experiment_checks import ExperimentCheckService
 from app.core.runs.logs import RunLogService
 from app.core.runs.more_epochs import MoreEpochsService
 from app.core.runs.observer import RunObserver
@@ -88,7 +90,9 @@ class Studio:
         self.splits = SplitService(shared)
         self.weights = WeightStore(settings)
         checker = RunChecker(shared.lookup, self.weights)
-        self.experiments = ExperimentService(shared, self.weights, checker)
+        builder = ExperimentBuilder(shared, self.weights)
+        self.experiments = ExperimentService(shared, builder)
+        self.experiment_checks = ExperimentCheckService(shared, builder, checker)
         self.samples = SampleService(shared, self.projects, self.imports, self.experiments)
         self.training = TrainingService(shared, checker)
         self.run_queue = RunQueueService(shared)

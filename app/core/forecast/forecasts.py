@@ -8,7 +8,7 @@ from pathlib import Path
 from app.core.collaborators import Collaborators
 from app.core.devices import require_devices
 from app.core.exceptions import TrainingInProgressError
-from app.core.experiments import list_jobs_of
+from app.core.experiment_jobs import list_jobs_of
 from app.core.forecast.forecasting import Forecaster
 from app.core.measurements import keep_measurement
 from app.core.payloads import TrainPayloads

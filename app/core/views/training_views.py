@@ -7,7 +7,7 @@ import math
 from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
 from app.core.exceptions import DatasetNotImportedError, ExperimentNotFoundError, SplitNotFoundError
-from app.core.experiments import say_undeletable
+from app.core.experiment_jobs import say_undeletable
 from app.core.runs.checks import RunChecker
 from app.core.runs.metric_advice import MetricAdvisor
 from app.core.runs.more_epochs import propose_epochs

@@ -56,7 +56,7 @@ def test_what_keeps_a_run_from_being_resumed_is_said_before_and_can_be_set_back(
     change(studio, imported_id, record, **changes)
     said = studio.training_results.get_results(imported_id, record.id).reasons.get("resume", "")
     assert reason in said
-    refusal = studio.experiments.check_experiment(imported_id, record.id).refusal
+    refusal = studio.experiment_checks.check(imported_id, record.id).refusal
     assert refusal == (said or "This experiment is paused. To continue, resume it. To train from scratch, restart it.")
     assert bool(reason) == bool(said)
     if reason:
@@ -77,17 +77,17 @@ def test_checks_of_a_run_that_stopped_say_what_they_are_about_and_what_prevents_
     studio._stores.experiments.update(
         imported_id, record.id, lambda current: current.model_copy(update={"status": status})
     )
-    found = studio.experiments.check_experiment(imported_id, record.id)
+    found = studio.experiment_checks.check(imported_id, record.id)
     assert found.note == (
         "These checks are about training from scratch. Resume instead continues the run from its last checkpoint."
     )
     assert (found.can_train, found.refusal) == (True, "")
     change(studio, imported_id, record, hyperparameters={"batch_size": 5})
-    blocked = studio.experiments.check_experiment(imported_id, record.id)
+    blocked = studio.experiment_checks.check(imported_id, record.id)
     assert blocked.note.startswith("These checks are about training from scratch. This run cannot be resumed, because")
     assert blocked.can_train
     untrained = create_experiment(studio, imported_id, "untrained")
-    assert studio.experiments.check_experiment(imported_id, untrained.id).note == ""
+    assert studio.experiment_checks.check(imported_id, untrained.id).note == ""
 
 
 def test_what_a_resumed_run_ignores_is_said_before_and_not_recorded_as_used(studio: Studio, imported_id: str) -> None:
