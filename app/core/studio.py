@@ -21,6 +21,7 @@ from app.core.experiments import ExperimentService
 from app.core.export_observer import ExportObserver
 from app.core.exports import ExportService
 from app.core.forecast.forecasts import ForecastService
+from app.core.forecast.probe_observer import ProbeObserver
 from app.core.importing.checks import ImportCheckService
 from app.core.importing.folders import FolderService
 from app.core.importing.import_observer import ImportObserver
@@ -101,6 +102,7 @@ class Studio:
         self.more_epochs = MoreEpochsService(shared, self.experiments, self.training)
         self.training_results = TrainingResultsService(shared)
         self.forecasts = ForecastService(shared, checker)
+        self.probe_observer = ProbeObserver(shared)
         self.evaluation_observer = EvaluationObserver(shared)
         self.evaluations = EvaluationService(shared, self.evaluation_observer)
         self.evaluation_results = EvaluationResultService(shared)

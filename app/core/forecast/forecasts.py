@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from app.core.collaborators import Collaborators
@@ -10,11 +9,9 @@ from app.core.devices import require_devices
 from app.core.exceptions import TrainingInProgressError
 from app.core.experiment_jobs import list_jobs_of
 from app.core.forecast.forecasting import Forecaster
-from app.core.measurements import keep_measurement
 from app.core.payloads import TrainPayloads
 from app.core.runs.checks import RunChecker
 from app.schemas.common import new_id
-from app.schemas.events import AnyEvent, JobProgressed
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.forecasts import ForecastView
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
@@ -23,7 +20,7 @@ CONTINUED_STATUSES = frozenset({"paused", "interrupted"})
 
 
 class ForecastService:
-    """What an experiment would take; observes jobs of the kind `probe`."""
+    """What an experiment would take."""
 
     def __init__(self, shared: Collaborators, checker: RunChecker) -> None:
         self._stores = shared.stores
@@ -33,7 +30,6 @@ class ForecastService:
         self._payloads = TrainPayloads(shared.stores, shared.settings)
         self._forecaster = Forecaster(shared.stores)
         self._checker = checker
-        shared.scheduler.register("probe", self)
 
     def get_forecast(self, project_id: str, experiment_id: str) -> ForecastView:
         """Return the forecast of an experiment; of what is left for one that can be continued.
@@ -59,20 +55,6 @@ class ForecastService:
                 return view
             require_devices(list(record.hardware.selected_devices))
             return view.model_copy(update={"job_id": self._start_probe(project_id, record)})
-
-    def on_started(self, job: JobRecord) -> None:
-        """Nothing to record: a probe leaves no trace but its measurement."""
-
-    def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
-        """Let progress into the project's log and nothing else: a probe is no run."""
-        return isinstance(event, JobProgressed)
-
-    def on_finished(self, job: JobRecord) -> None:
-        """Keep what was measured."""
-        keep_measurement(self._stores, job)
-
-    def recover(self, living_jobs: Collection[str]) -> None:
-        """Nothing to bring back: a probe has no record of its own."""
 
     def _forecast(self, project_id: str, record: ExperimentRecord) -> ForecastView:
         payload = self._payloads.build(
