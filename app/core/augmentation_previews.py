@@ -6,10 +6,9 @@ import secrets
 from collections.abc import Collection
 from typing import Any
 
-from app.core.answers import ask_until_answered
 from app.core.collaborators import Collaborators
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.core.loaded_jobs import LoadedJobs, LoadPlan
+from app.core.loaded_jobs import LoadedJobs, LoadPlan, ask_until_answered
 from app.datasets.augmentation_problems import find_augmentation_problems
 from app.datasets.pixels.records import reading_of
 from app.datasets.table import source_name_of

@@ -8,10 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from app.core.answers import ask_until_answered
 from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, ValidationFailedError
-from app.core.loaded_jobs import LoadedJob, LoadedJobs, LoadPlan
+from app.core.loaded_jobs import LoadedJob, LoadedJobs, LoadPlan, ask_until_answered
 from app.core.views.names_apart import tell_apart
 from app.durable import make_directory
 from app.schemas.events import AnyEvent
