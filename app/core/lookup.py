@@ -70,6 +70,13 @@ class Lookup:
             msg = f"The dataset is damaged and was moved to .corrupt: {error.reason}. Clear it and import it again."
             raise DatasetNotImportedError(msg) from error
 
+    def list_split_names(self, project_id: str) -> list[str] | None:
+        """Return the names of a dataset's splits, None without a dataset that can be read."""
+        try:
+            return list(self._stores.datasets.read_table(project_id).split_names)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
+
     def find_split(self, project_id: str, split_name: str) -> tuple[DatasetTable, int]:
         """Return the dataset and the index of a split in it; raises SplitNotFoundError."""
         table = self.find_table(project_id)

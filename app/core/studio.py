@@ -49,6 +49,7 @@ from app.core.views.export_pages import ExportPageService
 from app.core.views.job_views import JobService
 from app.core.views.page_views import PageService
 from app.core.views.project_list import ProjectListService
+from app.core.views.settings_views import SettingsViews
 from app.core.views.states import StateService
 from app.core.views.training_results import TrainingResultsService
 from app.core.views.training_views import TrainingViewService
@@ -118,7 +119,7 @@ class Studio:
         self.jobs = JobService(scheduler)
         self.tasks = TaskService()
         self.project_list = ProjectListService(shared, self.projects, self.tasks, self.samples)
-        self.training_views = TrainingViewService(shared, self.tasks, checker)
+        self.training_views = TrainingViewService(shared, SettingsViews(shared, self.tasks, checker))
         self.pages = PageService(shared, self.projects, self.tasks)
         self.dataset_pages = DatasetPageService(shared, self.datasets)
         self.export_pages = ExportPageService(shared, self.exports, self.export_observer)

@@ -10,7 +10,8 @@ from app.core.exceptions import CheckpointNotFoundError, ConflictError
 from app.core.lookup import Lookup
 from app.core.runs.live_figures import LiveFigures
 from app.core.studio import Studio
-from app.core.views.training_results import find_best, find_best_epoch, find_reasons
+from app.core.views.shown_metrics import find_best, find_best_epoch
+from app.core.views.training_results import find_reasons
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.events import EpochFinished, JobProgressed, ResourceStats, RunRecovered, TrainProgress
 from app.schemas.experiments import (
