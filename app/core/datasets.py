@@ -8,13 +8,9 @@ from typing import Any
 
 from app.annotations.mask import SegmentationMask
 from app.core.announcing import announce_change
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.core.table_views import TableView, TableViews, values_of
+from app.core.table_views import TableView, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
@@ -37,15 +33,13 @@ NO_DATASET = "This project has no dataset."
 class DatasetService:
     """What can be seen of a dataset, and its removal."""
 
-    def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, views: TableViews
-    ) -> None:
-        self._stores = stores
-        self._bus = bus
-        self._lookup = Lookup(stores)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._views = views
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._bus = shared.bus
+        self._lookup = shared.lookup
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._views = shared.views
 
     def get_summary(self, project_id: str) -> DatasetSummary:
         """Return a dataset without its images; raises DatasetNotImportedError."""

@@ -12,13 +12,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
 from app.durable import make_directory
 from app.regular_files import check_regular
 from app.schemas.projects import CorruptDocument
+from app.storage.cache import Cache
 from app.storage.deletion import Followers
 from app.storage.json_store import (
     CorruptDocumentError,
@@ -73,7 +74,7 @@ class DocumentStore:
         self.followers = Followers()
         self._locks = DocumentLocks(paths)
         self._mutex = threading.Lock()
-        self._cache: dict[Path, tuple[Signature, BaseModel]] = {}
+        self._records: Cache[Path, BaseModel] = Cache()
         self._refused: dict[Path, str] = {}
         self._generation = 0
 
@@ -93,15 +94,8 @@ class DocumentStore:
         `check` raises CorruptDocumentError for a record that does not fit what is known here.
         """
         with self.naming(path):
-            signature = sign_file(path)
-            with self._mutex:
-                cached = self._cache.get(path)
-            if cached is not None and cached[0] == signature and type(cached[1]) is model:
-                record = cached[1]
-            else:
-                record = read_model(path, model)
-                with self._mutex:
-                    self._cache[path] = (signature, record)
+            state = sign_file(path), model
+            record = cast("M", self._records.get(path, lambda: read_model(path, model), state=state))
             if check is not None:
                 check(record)
         return record
@@ -227,10 +221,10 @@ class DocumentStore:
 
     def forget(self, directory: Path) -> None:
         """Drop cached records below a directory that was deleted."""
+        self._records.forget_where(lambda path: path.is_relative_to(directory))
         with self._mutex:
-            for known in (self._cache, self._refused):
-                for path in [path for path in known if path.is_relative_to(directory)]:
-                    del known[path]
+            for path in [path for path in self._refused if path.is_relative_to(directory)]:
+                del self._refused[path]
             self._generation += 1
 
     def list_corrupt(self) -> list[CorruptDocument]:

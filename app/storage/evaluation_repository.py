@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from app.durable import make_directory, sync_directory
 from app.schemas.evaluation import EvaluationRecord
+from app.storage.cache import Cache
 from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
@@ -24,8 +23,7 @@ class EvaluationRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._mutex = threading.Lock()
-        self._results: OrderedDict[Path, tuple[Signature, list[dict[str, Any]]]] = OrderedDict()
+        self._results: Cache[Path, list[dict[str, Any]]] = Cache(CACHED_RESULTS)
 
     def create(self, project_id: str, experiment_id: str, record: EvaluationRecord) -> Path:
         """Begin an evaluation in an empty directory; return the directory.
@@ -182,16 +180,6 @@ class EvaluationRepository:
         path = self._paths.evaluation_dir(project_id, experiment_id) / "results.json"
         try:
             with self._store.naming(path):
-                signature = sign_file(path)
-                with self._mutex:
-                    cached = self._results.get(path)
-                    if cached is not None and cached[0] == signature:
-                        return cached[1]
-                rows = read_results(path)
+                return self._results.get(path, lambda: read_results(path), state=sign_file(path))
         except (FileNotFoundError, CorruptDocumentError):
             return None
-        with self._mutex:
-            self._results[path] = (signature, rows)
-            while len(self._results) > CACHED_RESULTS:
-                self._results.popitem(last=False)
-        return rows

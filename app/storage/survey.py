@@ -22,8 +22,9 @@ from app.schemas.forecasts import MeasurementsRecord
 from app.schemas.jobs import JobRequest
 from app.schemas.projects import CorruptDocument, WorkspaceRecord
 from app.schemas.sessions import SignedOutRecord
+from app.storage.cache import Cache
 from app.storage.dataset_repository import read_table
-from app.storage.documents import DocumentStore, Signature, sign_file
+from app.storage.documents import DocumentStore, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.event_log import MAX_GAP, is_event
 from app.storage.job_documents import read_job
@@ -145,7 +146,7 @@ class Survey:
             read_project: partial(read_project, known_tasks=known_tasks),
             read_table: partial(read_table, known_tasks=known_tasks),
         }
-        self._known: dict[Path, tuple[Signature, str]] = {}
+        self._known: Cache[Path, str] = Cache()
 
     def list_problems(self) -> list[CorruptDocument]:
         """Return what was set aside and what cannot be used where it lies, each document once."""
@@ -178,12 +179,9 @@ class Survey:
         """Return why a document cannot be used; empty for one that can, and for one that is not there."""
         try:
             signature = sign_file(path)
-            known = self._known.get(path)
-            if known is None or known[0] != signature:
-                known = (signature, _try_reading(path, reader, signature[1]))
-                self._known[path] = known
+            return self._known.get(path, lambda: _try_reading(path, reader, signature[1]), state=signature)
         except FileNotFoundError:
-            self._known.pop(path, None)
+            self._known.forget(path)
             if path.is_symlink():
                 return "a link that leads nowhere is in its place"
             if path.name in _HEADS:
@@ -191,7 +189,6 @@ class Survey:
             return ""
         except CorruptDocumentError as error:
             return error.reason
-        return known[1]
 
 
 def _try_reading(path: Path, reader: Reader, size: int) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import logging
 
+from app.core.collaborators import Collaborators
 from app.core.exceptions import AIStudioError, NotFoundError
 from app.core.experiments import ExperimentService
 from app.core.importing.imports import ImportService
-from app.core.lookup import Lookup
 from app.core.projects import ProjectService
-from app.core.stores import Stores
 from app.datasets.samples import FirstRun, Sample
 from app.schemas.experiments import AugmentationSettings, ExperimentCreate
 from app.schemas.jobs import JobRecord
@@ -31,14 +30,13 @@ class SampleService:
     """Lists the samples and makes projects of them."""
 
     def __init__(
-        self, stores: Stores, projects: ProjectService, imports: ImportService, experiments: ExperimentService
+        self, shared: Collaborators, projects: ProjectService, imports: ImportService, experiments: ExperimentService
     ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+        self._stores = shared.stores
+        self._lookup = shared.lookup
         self._projects = projects
         self._imports = imports
         self._experiments = experiments
-        imports.on_imported(self._prepare_experiment)
 
     def list_samples(self) -> SampleList:
         """Return what there is for the tasks that are installed."""
@@ -68,7 +66,7 @@ class SampleService:
             free = f"{name} {number}"
         return free
 
-    def _prepare_experiment(self, job: JobRecord) -> None:
+    def prepare_experiment(self, job: JobRecord) -> None:
         """Make the first experiment once the images of a sample are there. Safe to be called twice."""
         if "sample" not in job.subject or self._stores.experiments.count(job.project_id):
             return

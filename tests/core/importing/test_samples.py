@@ -75,7 +75,7 @@ def test_a_task_without_a_sample_is_refused_with_those_that_have_one(studio: Stu
 def test_an_end_that_is_seen_twice_makes_one_experiment(studio: Studio, few_images: None) -> None:
     started = studio.samples.create_project(sample_task(studio))
     job = studio.scheduler.wait(started.job_id, WAIT_S)
-    studio.imports.on_finished(job)  # as after a crash between the documents and the record of the job
+    studio.import_observer.on_finished(job)  # as after a crash between the documents and the record of the job
     assert studio.projects.get_project(started.project_id).num_experiments == 1
 
 
