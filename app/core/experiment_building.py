@@ -1,4 +1,4 @@
-"""Puts the records of experiments together: new ones over the task's defaults, changed ones, copies."""
+"""Builds the records of experiments: new ones over the task's defaults, changed ones, copies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.tasks.base import TaskSpec
 
 
 class ExperimentBuilder:
-    """Stores nothing; what is wrong with a request is raised."""
+    """Builds records without storing them; raises what is wrong with a request."""
 
     def __init__(self, shared: Collaborators, weights: WeightStore) -> None:
         self._lookup = shared.lookup

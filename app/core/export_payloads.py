@@ -16,7 +16,7 @@ SUBSET_PREFERENCE: tuple[Subset, ...] = ("test", "val", "train")
 
 
 class ExportPayloads:
-    """Puts the requests of export jobs together."""
+    """Builds the requests of export jobs."""
 
     def __init__(self, shared: Collaborators) -> None:
         self._stores = shared.stores

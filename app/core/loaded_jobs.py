@@ -117,7 +117,7 @@ class LoadedJobs(Generic[K]):
         return None if is_over else job
 
     def has(self, is_meant: Callable[[K], bool]) -> bool:
-        """Return whether there is a process that was not told of as ended yet, of those whose keys are meant."""
+        """Return whether a process is kept whose key is meant, even one that has just ended."""
         with self._mutex:
             return any(is_meant(key) for key in self._jobs)
 

@@ -59,8 +59,8 @@ class Cache(Generic[K, V]):
     def get(self, key: K, compute: Callable[[], V], *, state: object = None, max_age_s: float = math.inf) -> V:
         """Return the value of a key, computed at most so many seconds ago; raises what `compute` raises.
 
-        `compute` runs without the lock and must not ask for the same key. Who comes while another thread computes waits
-        for its value, and computes it when that thread failed: nothing is kept of a failure.
+        `compute` runs without the lock and must not ask for the same key. A thread that asks while another one computes
+        waits for that value, and computes it itself when the other one failed. Nothing is kept of a failure.
         """
         while True:
             with self._mutex:

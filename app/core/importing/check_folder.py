@@ -22,7 +22,7 @@ MAX_REPORT_BYTES = 32 * 2**20
 
 @dataclass(frozen=True)
 class CheckFolder:
-    """The folder is named like the job."""
+    """Reads and writes the files of one dry run; the folder is named like its job."""
 
     path: Path
 
