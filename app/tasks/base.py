@@ -401,9 +401,12 @@ class MetricsPart(Protocol):
         ...
 
     def result_rows(
-        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext
+        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement], context: TaskContext
     ) -> list[dict[str, Any]]:
-        """Return the task's fields of results.json for a batch."""
+        """Return the task's fields of results.json for a batch, whatever has a place in pixels of the original image.
+
+        `places` says where each image lies in the input that the outputs belong to.
+        """
         ...
 
     def headline_intervals(
@@ -439,6 +442,6 @@ class ExportPart(Protocol):
         left out is judged by its largest value."""
         ...
 
-    def decode(self, outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-        """Return for each image what a client wants to see, with the field names of results.json."""
+    def decode(self, outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names and pixels of results.json."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from app.tasks.base import TaskContext
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs
 
 OUTPUT_NAMES: tuple[str, ...] = ("logits", "probabilities")
@@ -44,7 +46,7 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
     return {}
 
 
-def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
+def decode(outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
     """Return for each image its predicted class and the probability of every class."""
     probabilities = outputs["probabilities"].astype(np.float64)
     rows = cast("list[list[float]]", probabilities.tolist())
