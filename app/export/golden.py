@@ -17,6 +17,7 @@ from PIL import Image
 
 from app.datasets.images import open_image, read_orientation, read_rgb, resize_image
 from app.datasets.pixels.colours import Array
+from app.datasets.placement import Placement
 from app.datasets.reading import locate_image
 from app.datasets.table import source_name_of
 from app.evaluation.inference import PooledImage, run_model
@@ -71,7 +72,8 @@ def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertif
     inputs = np.ascontiguousarray(np.stack(resized).transpose(0, 3, 1, 2))
     outputs = run_model(trained.model, torch.from_numpy(inputs), torch.device("cpu"))
     part, context = load_export(trained.context.task), trained.context
-    return GoldenSet(files, inputs, outputs, part.decode(outputs, context), part.output_scales(context))
+    places = [Placement(sample.plan.recipe, item.shape[:2], sample.plan.input_size) for item in pixels]
+    return GoldenSet(files, inputs, outputs, part.decode(outputs, places, context), part.output_scales(context))
 
 
 def find_kind(path: Path) -> Kind:

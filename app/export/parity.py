@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from app.datasets.placement import Placement, place_row
 from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord, source_name_of
 from app.evaluation.inference import InputPlan, PooledImage, iterate_images, run_model
@@ -88,7 +89,7 @@ def certify(
     for images, pooled, num_skipped in _iterate(sample, exported.is_dynamic):
         found.num_skipped += num_skipped
         if pooled:
-            _compare(trained, exported, images, pooled, found)
+            _compare(trained, exported, sample.plan, images, pooled, found)
         between_batches(len(found.images) + found.num_skipped, len(sample.pooled))
     if not found.images:
         msg = f"None of the {len(sample.pooled)} images can be read, so the export cannot be certified."
@@ -125,6 +126,7 @@ def _iterate(sample: Sample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, l
 def _compare(
     trained: TrainedModel,
     exported: ExportedModel,
+    plan: InputPlan,
     images: torch.Tensor,
     pooled: Sequence[PooledImage],
     found: _Comparison,
@@ -135,8 +137,9 @@ def _compare(
     answer = _run_exported(exported, images)
     found.batch_sizes.add(len(images))
     rows = [image.row for image in pooled]
+    places = [place_row(row, plan) for row in rows]
     # First of all: it refuses a model whose own answers are not finite, by the name of the image.
-    rows_torch = load_metrics(task).result_rows(reference, rows, context)
+    rows_torch = load_metrics(task).result_rows(reference, rows, places, context)
     try:
         difference = part.difference(reference, answer, context)
     except ValueError as error:
@@ -146,14 +149,16 @@ def _compare(
     found.differences.extend(difference.tolist())
     found.agreements.extend(part.agreement(reference, answer, context).tolist())
     found.rows_torch.extend(rows_torch)
-    found.rows_exported.extend(_rows_of_exported(trained, answer, rows))
+    found.rows_exported.extend(_rows_of_exported(trained, answer, rows, places))
 
 
-def _rows_of_exported(trained: TrainedModel, answer: ArrayOutputs, rows: Sequence[ImageRecord]) -> list[dict[str, Any]]:
+def _rows_of_exported(
+    trained: TrainedModel, answer: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement]
+) -> list[dict[str, Any]]:
     """Return the result rows; none for outputs that are not finite, whose difference says enough."""
     if not all(np.isfinite(values).all() for values in answer.values()):
         return []
-    return load_metrics(trained.context.task).result_rows(answer, rows, trained.context)
+    return load_metrics(trained.context.task).result_rows(answer, rows, places, trained.context)
 
 
 def _run_exported(exported: ExportedModel, images: torch.Tensor) -> ArrayOutputs:

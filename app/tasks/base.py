@@ -285,7 +285,7 @@ class TaskContext:
 class TargetPlanes:
     """Targets that the cache keeps beside the pixels: uint8 (channels, height, width), of the size of the input.
 
-    Raise `version` when the task encodes them otherwise, so that nobody reads the old ones.
+    Raise `version` when the task encodes them differently; cached ones of other versions are not read.
     """
 
     channels: int
@@ -300,9 +300,9 @@ class DataPart(Protocol):
         ...
 
     def encode_target(self, row: ImageRecord, place: Placement, context: TaskContext) -> Any:
-        """Return the target of one image as a tensor or a dictionary of tensors, in pixels of the input of `place`.
+        """Return the target of one image as a tensor or a dictionary of tensors, in pixels of `place.input_size`.
 
-        That input is larger than the model's where training images are kept larger for a strong crop.
+        That is larger than the model's input where training images are kept larger for a strong crop.
         """
         ...
 
@@ -312,17 +312,19 @@ class DataPart(Protocol):
 
     @property
     def kept_target(self) -> TargetPlanes | None:
-        """What `encode_target` returns where that is costly, such as a mask read from its file, so that it is encoded
-        once and cached; None for targets that are encoded again each time."""
+        """The shape of targets that are encoded once and cached, because encoding is slow, such as reading a mask file.
+
+        None: `encode_target` is called each time that an image is read.
+        """
         ...
 
     @property
     def move_targets(self) -> MoveTargets | None:
-        """Moves the targets of a batch as augmentation moved its pixels; None for targets without a place.
+        """Moves the targets of a batch as augmentation moved its pixels; None for targets that have no position.
 
-        A function of (targets, maps, size): those that `collate_targets` returned, on the device; where the pixels of
-        each image went (`app/datasets/augmenting/moving.py` moves boxes, polygons and masks by that); (height, width)
-        of the images that came out, which is the model's input. Without it the engine computes no maps.
+        A function of (targets, maps, size): what `collate_targets` returned, on the device; where the pixels of each
+        image went, which `app/datasets/augmenting/moving.py` applies to boxes, polygons and masks; (height, width) of
+        the augmented images. With None the engine computes no maps.
         """
         ...
 
@@ -412,9 +414,12 @@ class MetricsPart(Protocol):
         ...
 
     def result_rows(
-        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext
+        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement], context: TaskContext
     ) -> list[dict[str, Any]]:
-        """Return the task's fields of results.json for a batch."""
+        """Return the task's fields of results.json for a batch; positions are in pixels of the original image.
+
+        `places` says where each image lies in the input that the outputs belong to.
+        """
         ...
 
     def headline_intervals(
@@ -472,6 +477,9 @@ class ExportPart(Protocol):
         left out is judged by its largest value."""
         ...
 
-    def decode(self, outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-        """Return for each image what a client wants to see, with the field names of results.json."""
+    def decode(self, outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names of results.json.
+
+        Positions are in pixels of the original image, which `places` converts to.
+        """
         ...

@@ -24,6 +24,7 @@ from PIL import Image
 
 import app.export.run
 from app.datasets.images import read_rgb, resize_image
+from app.datasets.placement import Placement
 from app.evaluation.predict import predict_image
 from app.export.bundle_script import write_script
 from app.schemas.export import ModelMetadata, ResizeRecipe
@@ -77,11 +78,13 @@ def test_the_script_answers_as_pytorch_does(exported: Export, tmp_path: Path) ->
     assert len(answers) == len(paths) == 6
     trained = load_trained(exported.world.checkpoint)
     for path in paths:
-        pixels = resize_image(read_rgb(path), trained.recipe, trained.context.image_size)
+        image = read_rgb(path)
+        place = Placement(trained.recipe, (image.shape[0], image.shape[1]), trained.context.image_size)
+        pixels = resize_image(image, trained.recipe, trained.context.image_size)
         with torch.inference_mode():
             outputs = trained.model(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))
         arrays = {name: output.numpy() for name, output in outputs.items()}
-        decoded = load_export(exported.world.task).decode(arrays, trained.context)[0]
+        decoded = load_export(exported.world.task).decode(arrays, [place], trained.context)[0]
         assert flatten(answers[str(path)]) == pytest.approx(flatten(decoded), abs=1e-3)
 
 

@@ -28,6 +28,7 @@ from tests.tasks.samples import (
 
 TASK_IDS = ("classification", "regression")
 NUM_IMAGES = 8
+PLACES = [make_place(make_row(None))] * NUM_IMAGES
 # Half precision is too coarse for an answer; what is in the user's units can need float64.
 OUTPUT_TYPES = {torch.float32, torch.float64}
 PARTS = {
@@ -46,7 +47,7 @@ def _results(task: str) -> list[dict[str, Any]]:
     model = registry.load_module(task).build_model(context, None).eval()
     with torch.no_grad():
         outputs = model(make_images(NUM_IMAGES))
-    return registry.load_metrics(task).result_rows(to_arrays(outputs), make_rows(task, NUM_IMAGES), context)
+    return registry.load_metrics(task).result_rows(to_arrays(outputs), make_rows(task, NUM_IMAGES), PLACES, context)
 
 
 def _outputs(task: str) -> dict[str, np.ndarray[Any, Any]]:
@@ -194,7 +195,7 @@ def test_results_that_are_not_numbers_are_refused_by_name(task: str) -> None:
     for value in outputs.values():
         value[3] = np.nan
     with pytest.raises(JobFailure, match=r"003\.png.*diverged"):
-        registry.load_metrics(task).result_rows(outputs, make_rows(task, NUM_IMAGES), make_context(task))
+        registry.load_metrics(task).result_rows(outputs, make_rows(task, NUM_IMAGES), PLACES, make_context(task))
 
 
 @each_task
@@ -234,7 +235,7 @@ def test_scales_of_outputs_are_positive_and_one_for_each_number(task: str) -> No
 
 @each_task
 def test_decoding_gives_the_fields_of_the_result_rows(task: str) -> None:
-    decoded = registry.load_export(task).decode(_outputs(task), make_context(task))
+    decoded = registry.load_export(task).decode(_outputs(task), PLACES, make_context(task))
     assert len(decoded) == NUM_IMAGES
     json.dumps(decoded, allow_nan=False)
     for answer in decoded:

@@ -44,9 +44,9 @@ class BatchMaps:
 
     @cached_property
     def hidden_edges(self) -> Floats:
-        """Edges (n, m, 3) of images between the first and the last, for places of what came out.
+        """Edges (n, m, 3) of the images between the first and the last one, for places (x, y, 1) of what came out.
 
-        Beyond them a fill was drawn that looks like part of the image to the maps.
+        A transform in between filled what lies beyond them, so nothing of the image is there.
         """
         return np.asarray(self.edges[:, EDGES:-EDGES] @ self.to_source)
 

@@ -37,7 +37,7 @@ def move_points(points: Sequence[Tensor], maps: BatchMaps) -> list[Tensor]:
     """
     counts = [len(each) for each in points]
     joined = torch.cat(list(points))
-    moved = _apply(joined[:, None], _send(maps.pick(_list_owners(counts)).to_output, joined))
+    moved = _apply(joined[:, None], _send(maps.to_output[_list_owners(counts)], joined))
     return _split(moved[:, 0], counts)
 
 
@@ -45,8 +45,8 @@ def move_boxes(boxes: Sequence[Tensor], maps: BatchMaps) -> MovedBoxes:
     """Return boxes (k, 4) x1, y1, x2, y2 around what is left of each box; zeros where nothing is."""
     counts = [len(each) for each in boxes]
     joined = torch.cat(list(boxes))
-    chosen = maps.pick(_list_owners(counts))
-    to_output = _send(chosen.to_output, joined)
+    owners = _list_owners(counts)
+    chosen, to_output = maps.pick(owners), _send(maps.to_output[owners], joined)
     kept = _send(chosen.find_kept_boxes(), joined)
     cut = torch.maximum(torch.minimum(joined.view(-1, 2, 2), kept[:, None, 2:]), kept[:, None, :2])
     area, moved = _measure_boxes(cut.view(-1, 4)), _enclose_parallel(_apply(cut, to_output))
@@ -64,16 +64,15 @@ def move_boxes(boxes: Sequence[Tensor], maps: BatchMaps) -> MovedBoxes:
 def move_rotated_boxes(boxes: Sequence[Tensor], maps: BatchMaps) -> MovedBoxes:
     """Return rotated boxes (k, 5) x, y of the centre, width, height, degrees clockwise; they are not clipped.
 
-    Where a map shears, the box is the smallest one around the moved corners. The width stays the side that it was, and
+    Where a map shears, the box is the smallest one around the moved corners. Width and height do not change places;
     degrees are from -90 to 90.
     """
     counts = [len(each) for each in boxes]
     joined = torch.cat(list(boxes))
-    chosen = maps.pick(_list_owners(counts))
-    corners = list_rotated_corners(joined)
-    visible = clip_polygons(corners, _send(chosen.edges, joined))
+    owners, corners = _list_owners(counts), list_rotated_corners(joined)
+    visible = clip_polygons(corners, _send(maps.edges[owners], joined))
     share = _divide(measure_polygons(visible), joined[:, 2] * joined[:, 3])
-    moved = _enclose(_apply(corners, _send(chosen.to_output, joined)))
+    moved = _enclose(_apply(corners, _send(maps.to_output[owners], joined)))
     moved = torch.where(share[:, None] > 0.0, moved, torch.zeros_like(moved))
     return MovedBoxes(_split(moved, counts), _split(share, counts))
 
@@ -149,7 +148,7 @@ def _enclose(corners: Tensor) -> Tensor:
     """Return the smallest rotated boxes (m, 5) around corners (m, 4, 2); one side of it lies on one of theirs."""
     found = [_enclose_along(corners, number) for number in range(4)]
     areas = torch.stack([box[:, 2] * box[:, 3] for box in found], dim=1)
-    # Of rectangles all four are equal but for rounding: the first one counts.
+    # For a rectangle all four are equal up to rounding: take the first, whose width is the width that it was.
     is_smallest = areas <= areas.amin(dim=1, keepdim=True) * (1.0 + 1e-4)
     choice = is_smallest.to(torch.uint8).argmax(dim=1)
     return torch.stack(found, dim=1).gather(1, choice[:, None, None].expand(-1, 1, 5))[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.tasks.classification import answer
 from app.tasks.output_shapes import require_same_shapes
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs
 
 OUTPUT_NAMES: tuple[str, ...] = ("logits", "probabilities")
@@ -47,6 +49,6 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
     return {}
 
 
-def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
+def decode(outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
     """Return for each image what a client wants to see."""
     return answer.decode(outputs, {"classes": list(context.classes)})

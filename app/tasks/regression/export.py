@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from app.tasks.output_shapes import require_same_shapes
 from app.tasks.regression import answer
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs
 
 OUTPUT_NAMES: tuple[str, ...] = ("values",)
@@ -42,6 +44,6 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
     return {"values": [float(deviation) for deviation in context.statistics["deviation"]]}
 
 
-def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
+def decode(outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
     """Return for each image what a client wants to see."""
     return answer.decode(outputs, {"classes": list(context.classes)})

@@ -261,3 +261,18 @@ def test_clipped_polygons_have_the_area_that_is_left() -> None:
     clipped = clip_polygons(square, edges)
     assert clipped.shape == (3, 5, 2)
     assert torch.allclose(measure_polygons(clipped), torch.tensor([60.0, 50.0, 0.0]))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_targets_stay_on_their_device(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    boxes = draw_boxes()
+    maps = build(*CHAINS["all"], size=SIZE).find_maps(SIZE, 0, range(COUNT))
+    expected = move_boxes([box[None] for box in boxes], maps)
+    found = move_boxes([box[None] for box in boxes.to(device)], maps)
+    assert {each.device.type for each in (*found.boxes, *found.shares)} == {device}
+    assert torch.allclose(torch.cat(found.boxes).cpu(), torch.cat(expected.boxes), atol=1e-3)
+    masks = (paint(list_corners(boxes))[:, :1] > 127).to(device)
+    assert move_masks(masks, maps, SIZE).device.type == device
+    assert move_masks(masks, maps, SIZE).dtype == torch.bool
