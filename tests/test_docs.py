@@ -60,7 +60,7 @@ def test_modules_that_pages_name_exist_and_the_engine_names_all_of_its_own() -> 
     assert sum(len(names) for names in named.values()) > 50
     for page, names in named.items():
         assert names <= there, f"{page} names {sorted(names - there)}"
-    own = {path.name for path in (ROOT / "app" / "training").glob("[!_]*.py")}
+    own = {path.name for path in (ROOT / "app" / "training").rglob("[!_]*.py")}
     assert len(own) > 30
     assert own <= named["training.md"]
 
