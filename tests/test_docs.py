@@ -60,7 +60,8 @@ def test_modules_that_pages_name_exist_and_the_engine_names_all_of_its_own() -> 
     assert sum(len(names) for names in named.values()) > 50
     for page, names in named.items():
         assert names <= there, f"{page} names {sorted(names - there)}"
-    own = {path.name for path in (ROOT / "app" / "training").rglob("[!_]*.py")}
+    folder = ROOT / "app" / "training"
+    own = {path.name for path in folder.rglob("[!_]*.py") if path.parent.name != "callbacks"}  # named as a folder
     assert len(own) > 30
     assert own <= named["training.md"]
 

@@ -23,7 +23,7 @@ from app.commands.export import finish_export, print_certificate, print_export
 from app.commands.following import follow
 from app.commands.output import Output
 from app.datasets.digits import write_digits
-from app.datasets.samples import SAMPLES
+from app.datasets.samples import DIGITS_RUN
 from app.metric_text import show_metric
 from app.schemas.datasets import ImportStarted
 from app.schemas.experiments import ExperimentRecord
@@ -33,8 +33,8 @@ T = TypeVar("T")
 REQUIRED_ACCURACY = 0.95
 SPLIT_NAME = "main"
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
-FIRST_RUN = SAMPLES["label"].first_run
-HYPERPARAMETERS = FIRST_RUN.hyperparameters | {"max_epochs": 8}
+METRIC = "accuracy"
+HYPERPARAMETERS = DIGITS_RUN.hyperparameters | {"max_epochs": 8}
 
 
 @dataclass
@@ -96,9 +96,9 @@ class Demo:
 
     def _find_task(self) -> TaskInfo:
         for task in self.line.client.tasks.all():
-            if task.annotation_kind == "label":
+            if METRIC in {metric.name for metric in task.headline_metrics}:
                 return task
-        raise CommandError("This installation has no task with one label per image.")
+        raise CommandError(f"This installation has no task that measures the {METRIC}.")
 
     def _create_project(self, task: TaskInfo) -> str:
         taken = {project.name for project in self.line.client.projects.all()}
@@ -123,11 +123,11 @@ class Demo:
         fixed = [entry.model_dump() for entry in task.default_augmentations["val"]]
         record = self.line.client.experiments.create(
             project,
-            FIRST_RUN.name,
+            DIGITS_RUN.name,
             SPLIT_NAME,
-            model=FIRST_RUN.model,
+            model=DIGITS_RUN.model,
             hyperparameters=HYPERPARAMETERS,
-            augmentations={"train": [*fixed[:1], FIRST_RUN.train_augmentation.model_dump(), *fixed[1:]], "val": fixed},
+            augmentations={"train": [*fixed[:1], DIGITS_RUN.train_augmentation.model_dump(), *fixed[1:]], "val": fixed},
             hardware={"selected_devices": ["cpu"]},
         )
         self.line.client.experiments.train(project, record.id)

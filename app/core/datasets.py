@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from app.annotations.mask import SegmentationMask
 from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
@@ -18,16 +19,7 @@ from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixels.records import reading_of
-from app.datasets.samples import SAMPLES
-from app.datasets.table import (
-    DatasetTable,
-    ImageRecord,
-    SegmentationMask,
-    class_name_of,
-    describe_name,
-    source_name_of,
-    to_builtins,
-)
+from app.datasets.table import DatasetTable, ImageRecord, class_name_of, describe_name, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -36,6 +28,7 @@ from app.schemas.import_report import ImportProblem, ProblemGroup
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
+from app.tasks.registry import list_samples
 
 logger = logging.getLogger(__name__)
 NO_DATASET = "This project has no dataset."
@@ -195,7 +188,7 @@ class DatasetService:
             reason=self._explain_use(project_id),
             num_images=len(table.images) if table else 0,
             import_mode=table.import_mode if table else "copy",
-            is_sample=table is not None and table.source_path in {sample.title for sample in SAMPLES.values()},
+            is_sample=table is not None and table.source_path in {sample.title for sample in list_samples().values()},
             split_names=table.split_names if table else [],
             num_experiments=len(trained),
         )

@@ -140,8 +140,7 @@ class SplitService:
         return SplitDeleted(project_id=project_id, split_name=name, warnings=warnings)
 
     def _draw(self, project_id: str, table: DatasetTable, request: SplitPreviewRequest) -> DrawnSplit:
-        kind = self._lookup.find_spec(project_id).info.annotation_kind
-        return draw_split(table, kind, request.ratios, request.seed)
+        return draw_split(table, self._lookup.find_spec(project_id).kind, request.ratios, request.seed)
 
     def _find_users(self, project_id: str, name: str) -> list[ExperimentRecord]:
         return [record for record in self._stores.experiments.read_all(project_id) if record.split_name == name]

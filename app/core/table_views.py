@@ -11,9 +11,10 @@ from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 
+from app.annotations.base import numbers_of
 from app.datasets.identical import Groups, find_identical, measure_split_leaks, summarize_identical
 from app.datasets.split_warnings import find_untrained_classes
-from app.datasets.table import DatasetTable, ImageRecord, Value, class_name_of, hash_split, source_name_of
+from app.datasets.table import DatasetTable, ImageRecord, class_name_of, hash_split, source_name_of
 from app.schemas.datasets import ImageQuery, SplitValue
 from app.schemas.leaks import IdenticalImages, SplitLeaks
 from app.schemas.names import fold_name
@@ -201,4 +202,4 @@ def _searched_text(image: ImageRecord) -> str:
 
 def values_of(image: ImageRecord) -> list[float] | None:
     """Return the numbers that annotate an image, None when there are none."""
-    return next((annotation.values for annotation in image.annotations if isinstance(annotation, Value)), None)
+    return list(numbers_of(image.annotations)) or None

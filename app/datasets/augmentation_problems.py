@@ -10,12 +10,9 @@ from app.plurals import count
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings
 from app.schemas.refusals import show_value
-from app.schemas.tasks import AnnotationKind
 
 
-def find_augmentation_problems(
-    settings: AugmentationSettings, annotation_kind: AnnotationKind = "label"
-) -> list[FieldProblem]:
+def find_augmentation_problems(settings: AugmentationSettings, annotation_kind: str = "label") -> list[FieldProblem]:
     """Return everything that is wrong with the chosen transforms; each message says what is allowed.
 
     Only labels can be mixed, so transforms of batches are for images with one class each.
@@ -34,7 +31,7 @@ def find_augmentation_problems(
     return problems
 
 
-def say_unusable(transform: Transform, annotation_kind: AnnotationKind) -> str:
+def say_unusable(transform: Transform, annotation_kind: str) -> str:
     """Return why a transform cannot be used with annotations of this kind, empty when it can."""
     if transform.is_batch and annotation_kind != "label":
         return f"{transform.name} mixes classes and is only for images that have one class each."

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from app.datasets.table import ImageRecord, Value, class_name_of, source_name_of, to_builtins
+from app.annotations.base import numbers_of
+from app.datasets.table import ImageRecord, class_name_of, source_name_of, to_builtins
 from app.schemas.leaks import IdenticalAcross, IdenticalGroup, IdenticalImages, SplitLeaks
 
 Groups: TypeAlias = "list[list[int]]"
@@ -108,8 +109,7 @@ def _describe_label(image: ImageRecord) -> str:
     name = class_name_of(image)
     if name is not None:
         return name
-    values = next((annotation.values for annotation in image.annotations if isinstance(annotation, Value)), None)
-    if values is not None:
+    if values := numbers_of(image.annotations):
         return ", ".join(f"{value:g}" for value in values)
     described: list[Any] = [to_builtins(annotation) for annotation in image.annotations]
     return f"{len(described)} annotations" if described else "none"

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.datasets.table import ImageRecord, Label, Value
+from app.datasets.table import ImageRecord
 
 IMBALANCED_FROM = 4.0
 """The commonest class has this many times the images of the rarest."""
@@ -41,8 +41,7 @@ def profile_training(rows: Sequence[ImageRecord]) -> SplitProfile:
     num_values = 0
     for row in rows:
         for annotation in row.annotations:
-            if isinstance(annotation, Label):
-                counts[annotation.class_name] += 1
-            elif isinstance(annotation, Value):
-                num_values = max(num_values, len(annotation.values))
+            if (name := annotation.class_label) is not None:
+                counts[name] += 1
+            num_values = max(num_values, len(annotation.numbers))
     return SplitProfile(tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))), num_values)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.datasets.table import DatasetTable, ImageRecord, Label, Value, describe_name
+from app.datasets.table import DatasetTable, ImageRecord, describe_name
 
 LARGEST_VALUE = 1e30
 """Errors are squared in float64, which ends at 1.8e308; programs that use an exported model may hold float32."""
@@ -72,7 +72,8 @@ def read_run_data(table: DatasetTable, index: int) -> RunData:
     for image in table.images:
         if image.split[index] in subsets:
             subsets[image.split[index]].append(image)
-    values = [(row, annotation.values) for row in subsets["train"] for annotation in _values_of(row)]
+    annotated = [(row, annotation.numbers) for row in subsets["train"] for annotation in row.annotations]
+    values = [(row, numbers) for row, numbers in annotated if numbers]
     columns = list(zip(*(numbers for _, numbers in values), strict=False))
     return RunData(
         counts={name: len(rows) for name, rows in subsets.items()},
@@ -85,19 +86,14 @@ def read_run_data(table: DatasetTable, index: int) -> RunData:
     )
 
 
-def _values_of(row: ImageRecord) -> Iterable[Value]:
-    return (annotation for annotation in row.annotations if isinstance(annotation, Value))
-
-
 def _count_classes(rows: Sequence[ImageRecord]) -> Counter[str]:
-    labels = (item for row in rows for item in row.annotations if isinstance(item, Label))
-    return Counter(label.class_name for label in labels)
+    return Counter(name for row in rows for item in row.annotations if (name := item.class_label) is not None)
 
 
 def _find_too_large(rows: Iterable[ImageRecord]) -> Iterable[tuple[str, float]]:
     for row in rows:
-        for annotation in _values_of(row):
-            for value in annotation.values:
+        for annotation in row.annotations:
+            for value in annotation.numbers:
                 if not math.isfinite(value) or abs(value) > LARGEST_VALUE:
                     yield describe_name(row), value
 

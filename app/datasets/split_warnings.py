@@ -34,7 +34,7 @@ def find_untrained_classes(table: DatasetTable, split_name: str) -> list[str]:
     for image in table.images:
         names = trained if image.split[column] == "train" else seen
         for annotation in image.annotations:
-            if name := getattr(annotation, "class_name", None):
+            if name := annotation.class_label:
                 names.add(name)
     return [name for name in table.classes if name in seen and name not in trained]
 

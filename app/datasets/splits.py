@@ -13,22 +13,19 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+from app.annotations.base import AnnotationKind
 from app.datasets.grouped_split import Units, place_units, unite_strata
 from app.datasets.identical import Groups, find_identical, measure_split_leaks
 from app.datasets.split_warnings import explain_split
-from app.datasets.table import DatasetTable, ImageRecord, SplitRecord, Value
+from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.common import utc_now
 from app.schemas.datasets import SplitValue
 from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitCreate, SplitRatios
-from app.schemas.tasks import AnnotationKind
 
 Indices: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Sizes: TypeAlias = "tuple[int, int, int]"
 
-_MAX_BINS = 10
-_IMAGES_PER_BIN = 10
-_NO_CLASS = ""
 # With fewer images than this the shares of a class round to nothing, so one of them is kept for training first.
 _TINY_CLASS = 4
 SUBSETS: tuple[SplitValue, ...] = ("train", "val", "test")
@@ -43,21 +40,21 @@ class DrawnSplit:
     leaks: SplitLeaks
 
 
-def draw_split(table: DatasetTable, annotation_kind: AnnotationKind, ratios: SplitRatios, seed: int) -> DrawnSplit:
+def draw_split(table: DatasetTable, kind: AnnotationKind, ratios: SplitRatios, seed: int) -> DrawnSplit:
     """Divide the images by the ratios, stratified; the same table, ratios and seed give the same split.
 
     Strata are classes, or bins of equal size for values. Sizes are the ratios rounded to whole images, but every
     subset with a ratio above 0 gets an image as long as there are enough of them. Images with the same content stay
     in one subset; the sizes are then as near as such groups allow.
     """
-    is_by_value = annotation_kind == "values"
-    names = _bin_values(table.images) if is_by_value else [_dominant_class(image) for image in table.images]
+    annotations = [image.annotations for image in table.images]
+    names = kind.stratify(annotations)
     strata = np.unique(names, return_inverse=True)[1].astype(np.int64)
     sizes = _subset_sizes(len(names), ratios)
     groups = find_identical(table.images)
     subsets = _assign_groups(strata, groups, sizes, seed) if groups else _assign(strata, sizes, seed)
     leaks = measure_split_leaks(table.images, groups, subsets)
-    stats, by_class = count_split(subsets, [None] * len(names) if is_by_value else names)
+    stats, by_class = count_split(subsets, [kind.dominant_class(item) for item in annotations])
     return DrawnSplit(subsets, explain_split(stats, by_class, leaks, ratios), leaks)
 
 
@@ -172,21 +169,3 @@ def _usable_strata(pool: Indices, strata: Indices, size: int) -> Indices | None:
         labels[single] = len(counts) if single.sum() > 1 else int(counts.argmax())
     num_strata = len(np.unique(labels))
     return labels if num_strata <= min(size, len(pool) - size) and np.bincount(labels)[labels].min() > 1 else None
-
-
-def _bin_values(images: Sequence[ImageRecord]) -> list[str]:
-    """Return a bin for each image, all about equally full; several values are ordered by the mean of their ranks."""
-    rows = [next((a.values for a in image.annotations if isinstance(a, Value)), []) for image in images]
-    width = max((len(row) for row in rows), default=0)
-    if width == 0:
-        return [_NO_CLASS] * len(rows)
-    numbers = np.array([row if len(row) == width else [np.nan] * width for row in rows], dtype=np.float64)
-    ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in numbers.T]).mean(axis=0)
-    num_bins = max(1, min(_MAX_BINS, len(rows) // _IMAGES_PER_BIN))
-    edges = np.unique(np.quantile(ranks, np.linspace(0.0, 1.0, num_bins + 1)[1:-1]))
-    return [str(i) for i in np.searchsorted(edges, ranks, side="right")]
-
-
-def _dominant_class(image: ImageRecord) -> str:
-    names = Counter(name for a in image.annotations if (name := getattr(a, "class_name", None)) is not None)
-    return names.most_common(1)[0][0] if names else _NO_CLASS

@@ -10,7 +10,7 @@ from app.schemas.common import MAX_PAGE, ExperimentId, QueryModel, StrictModel
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import EpochMetrics, ExperimentStatus
 from app.schemas.leaks import EvaluationLeaks
-from app.schemas.tasks import AnnotationKind, Direction, MetricSpec
+from app.schemas.tasks import Direction, MetricSpec
 
 MIN_COMPARED = 2
 MAX_COMPARED = 6
@@ -146,7 +146,7 @@ class ImagePage(StrictModel):
 class Comparison(StrictModel):
     """Experiments side by side."""
 
-    annotation_kind: AnnotationKind
+    annotation_kind: str
     epoch_metrics: list[MetricSpec]
     headline_metrics: list[MetricSpec]
     direction: Direction = Field(description="Of what the paired tests compare.")

@@ -9,7 +9,6 @@ from pydantic import Field
 from app.schemas.common import StrictModel
 from app.schemas.datasets import DatasetSummary, ImageInfo, ImagePage, SplitValue
 from app.schemas.jobs import JobSummary
-from app.schemas.tasks import AnnotationKind
 
 FilterName = Literal["class", "search", "subset"]
 
@@ -34,7 +33,7 @@ class ImageListing(StrictModel):
     page: ImagePage
     num_all: int = Field(description="Images of the whole dataset.")
     split_names: list[str]
-    annotation_kind: AnnotationKind
+    annotation_kind: str
     has_classes: bool = Field(True, description="Whether images can be filtered by class.")
     missing_split: str | None = Field(None, description="A split that was asked for and is not there (any more).")
     subset_counts: dict[SplitValue, int] = Field(default_factory=dict, description="Of the selected split.")

@@ -16,7 +16,6 @@ from app.schemas.evaluation import Subset
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.export import ExportOptions, Measurement
 from app.schemas.splits import SplitCreate
-from app.schemas.tasks import AnnotationKind
 
 
 class ImportLimits(StrictModel):
@@ -40,7 +39,7 @@ class ImportPayload(StrictModel):
 
     dataset_id: str
     task: str
-    annotation_kind: AnnotationKind
+    annotation_kind: str
     allowed_formats: list[str]
     source_path: str
     source_label: str = Field(description="What the record says of the source, e.g. the name of the uploaded file.")
@@ -49,14 +48,16 @@ class ImportPayload(StrictModel):
     options: ImportOptions
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
     workspace: str = Field("", description="The workspace, which is no part of a source around it.")
-    is_sample: bool = Field(False, description="The job writes the images of the kind's sample itself; no source_path.")
+    sample_writer: str = Field(
+        "", description="module:function that writes the images of a sample; empty: they come from source_path."
+    )
     split: SplitCreate | None = Field(None, description="A split that is drawn with the dataset.")
 
 
 class CheckPayload(StrictModel):
     """Kind `check`, a preview of an import. Writes report.json and problems.csv into the output directory."""
 
-    annotation_kind: AnnotationKind
+    annotation_kind: str
     allowed_formats: list[str]
     source_path: str
     source_format: str | None

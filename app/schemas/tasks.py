@@ -8,7 +8,6 @@ from pydantic import Field
 
 from app.schemas.common import FrozenModel
 
-AnnotationKind = Literal["label", "boxes", "mask", "instances", "rotated_boxes", "score_map", "values"]
 Direction = Literal["max", "min"]
 
 
@@ -66,7 +65,7 @@ class TaskInfo(FrozenModel):
     id: str
     title: str
     description: str
-    annotation_kind: AnnotationKind
+    annotation_kind: str = Field(description="What an image is annotated with, such as label or values.")
     import_formats: tuple[str, ...]
     architectures: tuple[ArchitectureSpec, ...]
     default_architecture: str

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.annotations.base import AnnotationRecord
+from app.annotations.registry import get_kind, kind_of
 from app.datasets.pixels.records import reading_of
-from app.datasets.table import (
-    Annotation,
-    Anomaly,
-    Box,
-    DatasetTable,
-    ImageRecord,
-    Instance,
-    Label,
-    RotatedBox,
-    SegmentationMask,
-    Value,
-)
+from app.datasets.table import DatasetTable, ImageRecord
 from app.schemas.common import id_pattern, parse_time
 from app.schemas.refusals import explain_refusal
 from app.schemas.splits import SplitRatios
-from app.schemas.tasks import AnnotationKind
 from app.storage.paths import UNSAFE_CHARACTERS, UnsafePathError, check_name
 
 _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
@@ -34,15 +24,6 @@ _DATASET_ID = re.compile(id_pattern("dataset")[1:-1])
 _UNSAFE_IN_LINES = re.compile("[" + UNSAFE_CHARACTERS.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f") + "]")
 _NO_NAMES = {"", ".", ".."}
 MAX_NAME_CHARACTERS = 255
-_ANNOTATIONS: dict[AnnotationKind, type[Annotation]] = {
-    "label": Label,
-    "boxes": Box,
-    "mask": SegmentationMask,
-    "instances": Instance,
-    "rotated_boxes": RotatedBox,
-    "score_map": Anomaly,
-    "values": Value,
-}
 
 
 def find_fault(table: DatasetTable) -> str:
@@ -50,14 +31,14 @@ def find_fault(table: DatasetTable) -> str:
     return _check_heads(table) or _check_names(table.images) or _check_images(table)
 
 
-def find_misfit(table: DatasetTable, task: str, kinds: Mapping[str, AnnotationKind]) -> str:
+def find_misfit(table: DatasetTable, task: str, kinds: Mapping[str, str]) -> str:
     """Return why a table is none of a project of this task, empty when it is; `kinds` has what each task annotates."""
     if table.task != task:
         return f"task: it says {table.task[:64]!r}, and its project is of {task[:64]!r}"
     if task not in kinds:
         return ""
     found = set(map(type, chain.from_iterable(map(attrgetter("annotations"), table.images))))
-    if others := found - {_ANNOTATIONS[kinds[task]]}:
+    if others := found - {get_kind(kinds[task]).record}:
         names = ", ".join(sorted(other.__name__ for other in others))
         return f"annotations: {names} does not fit the task {task!r}, which is about {kinds[task]}"
     return ""
@@ -159,25 +140,11 @@ def _check_images(table: DatasetTable) -> str:
     return _check_annotations(table, list(chain.from_iterable(map(attrgetter("annotations"), images))))
 
 
-def _check_annotations(table: DatasetTable, annotations: list[Annotation]) -> str:
-    """One pass for a dataset of labels: it has as many different annotations as classes."""
-    if set(map(type, annotations)) == {Label}:
-        different = [Label(*pair) for pair in set(map(attrgetter("class_id", "class_name"), annotations))]
-        return _find_first(table, different)
-    return _find_first(table, annotations)
-
-
-def _find_first(table: DatasetTable, annotations: Sequence[Annotation]) -> str:
-    names, num_values = set(table.classes), len(table.value_names)
-    for annotation in annotations:
-        if isinstance(annotation, Value):
-            num_values = num_values or len(annotation.values)
-            if len(annotation.values) != num_values:
-                return f"annotations.values: {len(annotation.values)} numbers, and there are {num_values} values"
-        elif isinstance(annotation, Label):
-            is_known = annotation.class_id < len(table.classes)
-            if not is_known or table.classes[annotation.class_id] != annotation.class_name:
-                return f"annotations: {annotation.class_name!r} is not the class {annotation.class_id} of the dataset"
-        elif not isinstance(annotation, Anomaly | SegmentationMask) and annotation.class_name not in names:
-            return f"annotations: {annotation.class_name!r} is none of the classes"
+def _check_annotations(table: DatasetTable, annotations: list[AnnotationRecord]) -> str:
+    """Each kind checks its own. Most datasets have one kind, and nothing is copied for them."""
+    records = sorted(set(map(type, annotations)), key=lambda record: record.__name__)
+    for record in records:
+        own = annotations if len(records) == 1 else [item for item in annotations if type(item) is record]
+        if fault := kind_of(record).find_fault(own, table.classes, table.value_names):
+            return fault
     return ""

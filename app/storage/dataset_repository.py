@@ -14,7 +14,6 @@ import msgspec
 from app.datasets.table import DATASET_DECODER, DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.projects import ProjectRecord
-from app.schemas.tasks import AnnotationKind
 from app.storage.dataset_checks import find_fault, find_misfit, locate_reference
 from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, is_there, sign_file
@@ -49,7 +48,7 @@ _VERSION_DECODER = msgspec.json.Decoder(_Version)
 class DatasetRepository:
     """Reads, publishes, changes and clears the dataset of a project."""
 
-    def __init__(self, store: DocumentStore, known_tasks: Mapping[str, AnnotationKind] | None = None) -> None:
+    def __init__(self, store: DocumentStore, known_tasks: Mapping[str, str] | None = None) -> None:
         """`known_tasks`: what each task annotates an image with; None checks no kind."""
         self._store = store
         self._paths = store.paths
@@ -175,7 +174,7 @@ class DatasetRepository:
                 self._tables.popitem(last=False)
 
 
-def read_table(path: Path, known_tasks: Mapping[str, AnnotationKind] | None = None) -> DatasetTable:
+def read_table(path: Path, known_tasks: Mapping[str, str] | None = None) -> DatasetTable:
     """Decode and check dataset.json; raises FileNotFoundError or CorruptDocumentError.
 
     With `known_tasks` its annotations must be those of its project's task.

@@ -22,7 +22,6 @@ from app.schemas.forecasts import MeasurementsRecord
 from app.schemas.jobs import JobRequest
 from app.schemas.projects import CorruptDocument, WorkspaceRecord
 from app.schemas.sessions import SignedOutRecord
-from app.schemas.tasks import AnnotationKind
 from app.storage.dataset_repository import read_table
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
@@ -136,7 +135,7 @@ _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 class Survey:
     """What is known of every document of a workspace."""
 
-    def __init__(self, documents: DocumentStore, known_tasks: Mapping[str, AnnotationKind] | None = None) -> None:
+    def __init__(self, documents: DocumentStore, known_tasks: Mapping[str, str] | None = None) -> None:
         """`known_tasks`: what each task annotates an image with; a project of another one needs a later version.
 
         None knows every task and checks no kind.

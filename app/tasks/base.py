@@ -1,11 +1,12 @@
 """What a task is. This module is torch-free at run time; the protocols below say what the torch side must offer.
 
-A task is a folder `app/tasks/<id>/` with five modules of fixed names:
+A task is a folder `app/tasks/<id>/` with six modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
 - `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
+- `answer.py`   `decode`, `describe`, `list_cells`                                      (AnswerPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
@@ -18,7 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
 
+from app.annotations.base import AnnotationKind
+from app.annotations.registry import get_kind
 from app.datasets.profile import SplitProfile
+from app.datasets.samples import Sample
 from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
@@ -210,6 +214,8 @@ class TaskSpec:
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
     result_view: ResultView
+    sample: Sample | None = None
+    """Images to begin with; None where none ship with what is installed."""
     choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
     """What the checkpoint metric `auto` stands for; None: always the primary metric."""
     find_metric_warning: Callable[[str, SplitProfile], str] | None = None
@@ -219,6 +225,11 @@ class TaskSpec:
     def id(self) -> str:
         """Id of the task."""
         return self.info.id
+
+    @property
+    def kind(self) -> AnnotationKind:
+        """What an image is annotated with."""
+        return get_kind(self.info.annotation_kind)
 
     def direction(self, metric: str) -> Literal["max", "min"]:
         """Return in which direction a monitored metric improves; val_loss is min. Raises KeyError when unknown."""
@@ -384,13 +395,35 @@ class MetricsPart(Protocol):
         ...
 
 
+class AnswerPart(Protocol):
+    """answer.py: outputs to names and figures. NumPy and the standard library only: bundles hold its functions as they
+    are. `metadata` is the export's metadata; of it `classes` is there whoever asks."""
+
+    __file__: str | None
+
+    def decode(self, outputs: ArrayOutputs, metadata: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names of results.json."""
+        ...
+
+    def describe(self, answer: dict[str, Any]) -> str:
+        """Return the answer for an image as a short text."""
+        ...
+
+    def list_cells(self, answer: dict[str, Any], metadata: dict[str, Any]) -> list[tuple[str, Any]]:
+        """Return the answer for an image as the cells of a table, each under the name of its column."""
+        ...
+
+
 class ExportPart(Protocol):
     """export.py: named outputs, comparison and post-processing. Torch is not needed here."""
 
     OUTPUT_NAMES: tuple[str, ...]
 
     def difference(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
-        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible."""
+        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible.
+
+        Raises ValueError for outputs that cannot be compared.
+        """
         ...
 
     def agreement(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:

@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset, hash_content
+from app.annotations.label import Label
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset, hash_content
 
 NUM_CLASSES = 10
 PHOTO_SIZE = (640, 480)

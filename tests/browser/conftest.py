@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Response, Route, sync_playwright
 
 from app.config import Settings
 from tests.api.live import LiveServer, run_server
@@ -100,6 +100,15 @@ def wait_for(page: Page, expression: str, timeout_s: float = 15.0) -> None:
     while not page.evaluate(expression):
         assert time.monotonic() < deadline, f"not within {timeout_s} s: {expression}"
         page.wait_for_timeout(50)
+
+
+def take_route(page: Page, held: list[Route], number: int = 1, timeout_s: float = 15.0) -> Route:
+    """Return the request of this number once its handler has it; the page announces a request before that."""
+    deadline = time.monotonic() + timeout_s
+    while len(held) < number:
+        assert time.monotonic() < deadline, f"{len(held)} of {number} requests within {timeout_s} s"
+        page.wait_for_timeout(20)
+    return held[number - 1]
 
 
 def find_chromium() -> str | None:

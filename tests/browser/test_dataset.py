@@ -14,7 +14,10 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from app.datasets.table import Annotation, Box, DatasetTable, Instance, RotatedBox
+from app.annotations.box import Box
+from app.annotations.instance import Instance
+from app.annotations.rotated_box import RotatedBox
+from app.datasets.table import Annotation, DatasetTable
 from app.schemas.datasets import CheckState
 from app.schemas.events import JobProgressed
 from app.schemas.jobs import JobProgress

@@ -16,7 +16,7 @@ from app.config import Settings
 from app.datasets.formats.report.problem_kinds import KINDS
 from app.schemas.datasets import CheckState
 from tests.api.live import LiveServer, run_server
-from tests.browser.conftest import Watched
+from tests.browser.conftest import Watched, take_route
 from tests.browser.every_problem import with_every_kind
 from tests.browser.test_pages import check_layout
 
@@ -172,7 +172,7 @@ def test_a_report_cannot_be_imported_while_another_one_is_on_its_way(
     expect(submit).to_have_text("Import with these classes")
     expect(submit).to_be_disabled()
     submit.press("Enter")  # nothing is sent while it is locked
-    held[0].continue_()
+    take_route(page, held).continue_()
     expect(submit).to_be_enabled(timeout=WORK_MS)
     expect(submit).to_have_text("Import 8 images")
     expect(dialog.locator('[data-class="Öl"] input[type="text"]')).to_have_value("Farbe")
@@ -208,15 +208,15 @@ def test_the_late_answer_of_a_replaced_preview_is_ignored(
     dialog.get_by_label("Path of a folder").fill(str(pictures / "Tiere"))
     press()
     with page.expect_request(f"**{url}"):
-        asked[0].fulfill(status=200, content_type="text/html", body=running)
+        take_route(page, asked, 1).fulfill(status=200, content_type="text/html", body=running)
     press()
     if comes.startswith("after"):
-        asked[1].fulfill(status=200, content_type="text/html", body=newer)
+        take_route(page, asked, 2).fulfill(status=200, content_type="text/html", body=newer)
         expect(page.locator("#import-report")).to_have_text("The newer preview")
     old = '<section id="import-report"><p>The older preview</p></section>'
     problem = '{"status": "error", "error": {"code": "CONFLICT", "message": "The older preview was replaced."}}'
     is_report = status == 200
-    followed[0].fulfill(
+    take_route(page, followed, 1).fulfill(
         status=status,
         content_type="text/html" if is_report else "application/json",
         body=old if is_report else problem,
@@ -225,7 +225,7 @@ def test_the_late_answer_of_a_replaced_preview_is_ignored(
     expect(page.get_by_text("The older preview")).to_have_count(0)
     if comes.startswith("while"):
         expect(page.locator("#import-report")).to_have_text("Reading files")
-        asked[1].fulfill(status=200, content_type="text/html", body=newer)
+        take_route(page, asked, 2).fulfill(status=200, content_type="text/html", body=newer)
     expect(page.locator("#import-report")).to_have_text("The newer preview")
     expect(page.locator(".toast")).to_have_count(0)
     assert (len(asked), len(followed)) == (2, 1)

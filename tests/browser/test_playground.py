@@ -15,7 +15,7 @@ from app.client import StudioClient
 from app.config import Settings
 from app.schemas.datasets import ImportStarted
 from tests.api.live import LiveServer, run_server
-from tests.browser.conftest import Watched, wait_for
+from tests.browser.conftest import Watched, take_route, wait_for
 from tests.core.conftest import draw_class_folders
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -83,9 +83,7 @@ def test_files_the_dataset_and_other_classes(watched: Watched, lab: Lab, check_a
     )
     page.locator("[data-files]").set_input_files(files)  # type: ignore[arg-type]
     expect(page.locator("[data-busy]")).to_contain_text("Predicting <b>0</b>.png")
-    while not held:
-        page.wait_for_timeout(20)
-    held[0].continue_()
+    take_route(page, held).continue_()
     expect(page.locator(".history__item")).to_have_count(2, timeout=60_000)
     expect(page.locator("[data-caption]")).to_have_text("<b>1</b>.png, 60 \u00d7 40 pixels")
     expect(page.locator("[data-busy]")).to_be_hidden()

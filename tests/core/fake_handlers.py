@@ -169,7 +169,7 @@ def evaluate(context: JobContext) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for subset in payload.split_subsets:
         for image in select_subset(table, payload.split_name, subset):
-            name = image.annotations[0].class_name  # type: ignore[union-attr]
+            name = image.annotations[0].class_label
             truth: dict[str, Any] = {"class_id": 0, "class_name": name}
             prediction = {**truth, "confidence": 1 - len(rows) / 100}
             rows.append({"filename": image.filename, "subset": subset, "ground_truth": truth})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from app.annotations.label import Label
+from app.annotations.values import Value
 from app.core.table_views import TableViews, build_view, values_of
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, Value
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord
 from app.schemas.datasets import ImageQuery
 
 

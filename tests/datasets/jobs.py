@@ -12,7 +12,6 @@ from app.schemas.datasets import ImportMode, ImportOptions
 from app.schemas.events import Event, JobProgressed
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import ImportLimits, ImportPayload
-from app.schemas.tasks import AnnotationKind
 
 
 class FakeContext:
@@ -48,7 +47,7 @@ class FakeContext:
 
 def make_payload(
     source: Path,
-    kind: AnnotationKind = "label",
+    kind: str = "label",
     mode: ImportMode = "copy",
     allowed: Sequence[str] = ("image_folders", "csv", "coco"),
     source_format: str | None = None,

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
+from app.annotations.values import Value
 from app.datasets.grouped_split import Units, place_units, share_out, unite_strata
 from app.datasets.splits import _subset_sizes, draw_split
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, Value
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord
 from app.schemas.splits import SplitRatios
 
 RATIOS = SplitRatios()
@@ -41,15 +44,15 @@ def test_without_identical_images_the_split_is_the_one_that_was_drawn_before_the
     unhashed = make_table([(name, "") for name in names])
     for image in unhashed.images:
         image.content_hash = ""
-    drawn = draw_split(alone, "label", RATIOS, 5)
-    assert drawn.values == draw_split(unhashed, "label", RATIOS, 5).values
+    drawn = draw_split(alone, get_kind("label"), RATIOS, 5)
+    assert drawn.values == draw_split(unhashed, get_kind("label"), RATIOS, 5).values
     assert drawn.leaks.identical.groups_together == 0
 
 
 def test_pairs_stay_together_and_every_class_has_its_share() -> None:
     rows = [(f"class {i % 4}", f"content {i // 8}-{i % 4}" if i < 400 else "") for i in range(800)]
     table = make_table(rows)
-    drawn = draw_split(table, "label", RATIOS, 3)
+    drawn = draw_split(table, get_kind("label"), RATIOS, 3)
     assert all(len(subsets) == 1 for subsets in subsets_of_contents(table, list(drawn.values)).values())
     assert Counter(drawn.values) == {"train": 560, "val": 120, "test": 120}
     by_class = Counter[tuple[str, str]]((name, value) for (name, _), value in zip(rows, drawn.values, strict=True))
@@ -62,7 +65,7 @@ def test_pairs_stay_together_and_every_class_has_its_share() -> None:
 
 def test_identical_images_come_into_every_subset_and_not_into_train_alone() -> None:
     table = make_table([("a", f"pair {i // 2}" if i < 400 else "") for i in range(1000)])
-    drawn = draw_split(table, "label", RATIOS, 0)
+    drawn = draw_split(table, get_kind("label"), RATIOS, 0)
     of_pairs = Counter[str](drawn.values[:400])
     for subset, share in (("train", 0.7), ("val", 0.15), ("test", 0.15)):
         assert abs(of_pairs[subset] / 400 - share) < 0.08
@@ -77,7 +80,7 @@ def test_values_with_copies_stay_together() -> None:
     images = [ImageRecord(f"{i}.png", 8, 8, [], [Value([float(i)])], content_hash=str(i // 3)) for i in range(300)]
     table = make_table([])
     table.images = images
-    drawn = draw_split(table, "values", RATIOS, 1)
+    drawn = draw_split(table, get_kind("values"), RATIOS, 1)
     assert all(len(subsets) == 1 for subsets in subsets_of_contents(table, list(drawn.values)).values())
     counts = Counter[str](drawn.values)
     assert all(abs(counts[subset] - wanted) <= 3 for subset, wanted in zip(SUBSETS, (210, 45, 45), strict=True))
@@ -86,14 +89,14 @@ def test_values_with_copies_stay_together() -> None:
 def test_a_class_whose_images_are_all_the_same_goes_to_train() -> None:
     rows = [("common", "")] * 60 + [("rare", "same")] * 5
     for seed in range(20):
-        drawn = draw_split(make_table(rows), "label", RATIOS, seed)
+        drawn = draw_split(make_table(rows), get_kind("label"), RATIOS, seed)
         assert set(drawn.values[60:]) == {"train"}
         assert Counter(drawn.values) == {"train": 45, "val": 10, "test": 10}
 
 
 @pytest.mark.parametrize(("contents", "place"), [(["x"] * 12, "train"), (["x"] * 6 + ["y"] * 6, "train")])
 def test_fewer_different_images_than_subsets_are_all_for_training(contents: list[str], place: str) -> None:
-    drawn = draw_split(make_table([("a", content) for content in contents]), "label", RATIOS, 0)
+    drawn = draw_split(make_table([("a", content) for content in contents]), get_kind("label"), RATIOS, 0)
     assert set(drawn.values) == {place}
     differ = len(set(contents))
     assert f"No validation or test images: only {differ} of the 12 images differ in content." in drawn.warnings
@@ -101,13 +104,13 @@ def test_fewer_different_images_than_subsets_are_all_for_training(contents: list
 
 def test_many_classes_of_one_pair_each_give_the_sizes_asked_for() -> None:
     table = make_table([(f"class {i // 2}", f"pair {i // 2}") for i in range(4000)])
-    drawn = draw_split(table, "label", RATIOS, 0)
+    drawn = draw_split(table, get_kind("label"), RATIOS, 0)
     assert Counter(drawn.values) == {"train": 2800, "val": 600, "test": 600}
 
 
 def test_one_huge_group_leaves_the_rest_to_the_other_subsets() -> None:
     table = make_table([("a", "big")] * 80 + [("a", "")] * 20)
-    drawn = draw_split(table, "label", RATIOS, 0)
+    drawn = draw_split(table, get_kind("label"), RATIOS, 0)
     assert Counter(drawn.values) == {"train": 80, "val": 10, "test": 10}
 
 
@@ -131,8 +134,8 @@ def tables(draw: st.DrawFn) -> DatasetTable:
 def test_any_dataset_with_copies(table: DatasetTable, parts: tuple[int, int, int], seed: int) -> None:
     train, val, test = (part / sum(parts) for part in parts)
     ratios = SplitRatios(train=train, val=val, test=test)
-    drawn = draw_split(table, "label", ratios, seed)
-    assert drawn == draw_split(table, "label", ratios, seed)
+    drawn = draw_split(table, get_kind("label"), ratios, seed)
+    assert drawn == draw_split(table, get_kind("label"), ratios, seed)
     contents = subsets_of_contents(table, list(drawn.values))
     assert all(len(subsets) == 1 for subsets in contents.values())
     assert drawn.leaks.identical.groups == 0
@@ -164,7 +167,7 @@ def test_a_class_keeps_an_image_in_train_where_the_sizes_allow_it() -> None:
     rows = [("a", "")] * 40 + [("b", "b1")] * 2 + [("b", "b2")] * 2 + [("c", "c1")] * 3 + [("c", "c2")] * 3
     for seed in range(20):
         table = make_table(rows)
-        drawn = draw_split(table, "label", RATIOS, seed)
+        drawn = draw_split(table, get_kind("label"), RATIOS, seed)
         trained = {name for (name, _), value in zip(rows, drawn.values, strict=True) if value == "train"}
         assert trained == {"a", "b", "c"}
         assert Counter(drawn.values) == {"train": 35, "val": 8, "test": 7}

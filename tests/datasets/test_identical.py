@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from app.annotations.label import Label
+from app.annotations.values import Value
 from app.datasets.identical import MAX_EXAMPLES, find_identical, measure_split_leaks, summarize_identical
-from app.datasets.table import Annotation, ImageRecord, Label, Value
+from app.datasets.table import Annotation, ImageRecord
 from app.schemas.leaks import IdenticalAcross, IdenticalImages
 
 
@@ -76,7 +78,7 @@ def test_leaks_of_a_split_are_counted_from_each_side() -> None:
 
 
 def test_annotations_beyond_labels_are_described() -> None:
-    from app.datasets.table import Box
+    from app.annotations.box import Box
 
     boxes: list[Annotation] = [Box(0, "cat", (0, 0, 1, 1)), Box(0, "cat", (2, 2, 1, 1))]
     images = [

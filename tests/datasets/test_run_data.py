@@ -8,8 +8,10 @@ from collections import Counter
 import msgspec
 import pytest
 
+from app.annotations.label import Label
+from app.annotations.values import Value
 from app.datasets.run_data import MAX_SAMPLE, RunData, read_run_data
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, StoredSubset, Value
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, StoredSubset
 
 
 def make_table(rows: list[ImageRecord]) -> DatasetTable:

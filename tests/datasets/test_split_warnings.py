@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.annotations.box import Box
+from app.annotations.label import Label
+from app.annotations.mask import SegmentationMask
+from app.annotations.registry import get_kind
+from app.annotations.values import Value
 from app.datasets.identical import find_identical, measure_split_leaks
 from app.datasets.split_warnings import explain_split, find_untrained_classes
 from app.datasets.splits import count_split, draw_split
-from app.datasets.table import Box, DatasetTable, ImageRecord, Label, SegmentationMask, StatsRecord, Value
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord
 from app.schemas.leaks import SplitLeaks
 from app.schemas.splits import SplitCounts, SplitRatios
 
@@ -122,7 +127,7 @@ def test_sentences_about_a_split_that_was_drawn_are_true(
     images = tabulate(rows if is_hashed else [(name, str(i), subset) for i, (name, _, subset) in enumerate(rows)])
     table = DatasetTable("dataset-00000000", "any", "csv", "", "", [], [], StatsRecord(0, 8, 8, 8, 8, []), images)
     train, val, test = (part / sum(parts) for part in parts)
-    drawn = draw_split(table, "label", SplitRatios(train=train, val=val, test=test), 0)
+    drawn = draw_split(table, get_kind("label"), SplitRatios(train=train, val=val, test=test), 0)
     names = [name for name, _, _ in rows]
     contents = [image.content_hash for image in images]
     check(list(zip(names, contents, drawn.values, strict=True)), drawn.warnings)
@@ -132,7 +137,7 @@ def test_classes_with_one_image_that_the_sizes_push_out_of_train_are_not_said_to
     """Ten classes of one image each: three of them are in val and test, whatever the rule for train says."""
     images = tabulate([(f"class{i}", str(i), "none") for i in range(10)])
     table = DatasetTable("dataset-00000000", "any", "csv", "", "", [], [], StatsRecord(0, 8, 8, 8, 8, []), images)
-    drawn = draw_split(table, "label", RATIOS, 0)
+    drawn = draw_split(table, get_kind("label"), RATIOS, 0)
     in_train = [f"class{i}" for i, value in enumerate(drawn.values) if value == "train"]
     outside = [f"class{i}" for i, value in enumerate(drawn.values) if value != "train"]
     assert (len(in_train), len(outside)) == (7, 3)

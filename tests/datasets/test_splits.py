@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
+from app.annotations.values import Value
 from app.datasets.splits import count_split, draw_split
-from app.datasets.table import Annotation, DatasetTable, ImageRecord, Label, StatsRecord, Value
+from app.datasets.table import Annotation, DatasetTable, ImageRecord, StatsRecord
 from app.schemas.splits import SplitCounts, SplitRatios
 
 RATIOS = SplitRatios()
@@ -37,7 +40,7 @@ def test_the_1797_digits_divide_as_asked() -> None:
     from sklearn.datasets import load_digits
 
     names = [str(label) for label in load_digits().target]
-    drawn = draw_split(labelled(names), "label", RATIOS, 42)
+    drawn = draw_split(labelled(names), get_kind("label"), RATIOS, 42)
     counts, by_class = count_split(drawn.values, names)
     for got, wanted in ((counts.train, 1257), (counts.val, 270), (counts.test, 270)):
         assert abs(got - wanted) <= 1
@@ -50,7 +53,7 @@ def test_the_1797_digits_divide_as_asked() -> None:
 
 def test_the_seed_decides() -> None:
     table = labelled(["a", "b"] * 50)
-    first, again, other = (draw_split(table, "label", RATIOS, seed) for seed in (1, 1, 2))
+    first, again, other = (draw_split(table, get_kind("label"), RATIOS, seed) for seed in (1, 1, 2))
     assert first == again
     assert first.values != other.values
 
@@ -61,7 +64,7 @@ def test_the_seed_decides() -> None:
 )
 def test_a_ratio_of_zero_leaves_a_subset_empty(ratios: tuple[float, float, float], sizes: tuple[int, ...]) -> None:
     drawn = draw_split(
-        labelled(["a", "b"] * 50), "label", SplitRatios(train=ratios[0], val=ratios[1], test=ratios[2]), 0
+        labelled(["a", "b"] * 50), get_kind("label"), SplitRatios(train=ratios[0], val=ratios[1], test=ratios[2]), 0
     )
     assert tuple(drawn.values.count(value) for value in ("train", "val", "test")) == sizes
     assert not drawn.warnings
@@ -69,7 +72,7 @@ def test_a_ratio_of_zero_leaves_a_subset_empty(ratios: tuple[float, float, float
 
 def test_a_class_with_one_image_goes_to_train_with_a_warning() -> None:
     for seed in range(20):
-        drawn = draw_split(labelled(["a"] * 40 + ["b"] * 40 + ["rare"]), "label", RATIOS, seed)
+        drawn = draw_split(labelled(["a"] * 40 + ["b"] * 40 + ["rare"]), get_kind("label"), RATIOS, seed)
         assert drawn.values[-1] == "train"
         assert any("one image" in warning and "rare" in warning for warning in drawn.warnings)
 
@@ -77,38 +80,38 @@ def test_a_class_with_one_image_goes_to_train_with_a_warning() -> None:
 def test_tiny_classes_keep_an_image_in_train() -> None:
     names = ["a"] * 30 + ["b", "b", "c", "c", "c"]
     for seed in range(20):
-        drawn = draw_split(labelled(names), "label", RATIOS, seed)
+        drawn = draw_split(labelled(names), get_kind("label"), RATIOS, seed)
         trained = {name for name, value in zip(names, drawn.values, strict=True) if value == "train"}
         assert trained == {"a", "b", "c"}
 
 
 def test_more_classes_than_images_in_a_subset() -> None:
     names = [f"class{i}" for i in range(50) for _ in range(2)]
-    drawn = draw_split(labelled(names), "label", RATIOS, 3)
+    drawn = draw_split(labelled(names), get_kind("label"), RATIOS, 3)
     assert Counter(drawn.values) == {"train": 70, "val": 15, "test": 15}
     assert any("Classes without validation images" in warning and "more" in warning for warning in drawn.warnings)
 
 
 def test_one_class_is_warned_of() -> None:
-    drawn = draw_split(labelled(["a"] * 20), "label", RATIOS, 0)
+    drawn = draw_split(labelled(["a"] * 20), get_kind("label"), RATIOS, 0)
     assert any("only one class (a)" in warning for warning in drawn.warnings)
 
 
 @pytest.mark.parametrize("num_images", [0, 1, 2])
 def test_fewer_than_three_images_are_warned_of(num_images: int) -> None:
-    drawn = draw_split(labelled(["a", "b"][:num_images]), "label", RATIOS, 0)
+    drawn = draw_split(labelled(["a", "b"][:num_images]), get_kind("label"), RATIOS, 0)
     assert drawn.values == ["train"] * num_images
     assert f"has only {num_images} image" in drawn.warnings[0]
 
 
 def test_three_images_give_one_to_each_subset() -> None:
-    drawn = draw_split(labelled(["a", "a", "a"]), "label", RATIOS, 0)
+    drawn = draw_split(labelled(["a", "a", "a"]), get_kind("label"), RATIOS, 0)
     assert sorted(drawn.values) == ["test", "train", "val"]
 
 
 def test_values_are_spread_over_every_subset() -> None:
     numbers = np.random.default_rng(0).lognormal(size=1000)
-    drawn = draw_split(valued([[float(number)] for number in numbers]), "values", RATIOS, 42)
+    drawn = draw_split(valued([[float(number)] for number in numbers]), get_kind("values"), RATIOS, 42)
     quartiles = np.searchsorted(np.quantile(numbers, [0.25, 0.5, 0.75]), numbers)
     for subset, size in (("train", 700), ("val", 150), ("test", 150)):
         chosen = quartiles[np.array(drawn.values) == subset]
@@ -121,11 +124,11 @@ def test_values_are_spread_over_every_subset() -> None:
     "rows", [[[1.0]] * 30, [[float(i), float(-i)] for i in range(30)], [[1.0]] * 29 + [[2.0, 3.0]]]
 )
 def test_values_that_give_no_bins_are_divided_all_the_same(rows: list[list[float]]) -> None:
-    assert Counter(draw_split(valued(rows), "values", RATIOS, 0).values) == {"train": 21, "val": 5, "test": 4}
+    assert Counter(draw_split(valued(rows), get_kind("values"), RATIOS, 0).values) == {"train": 21, "val": 5, "test": 4}
 
 
 def test_images_without_a_class_are_divided_too() -> None:
-    drawn = draw_split(make_table([[] for _ in range(20)]), "label", RATIOS, 0)
+    drawn = draw_split(make_table([[] for _ in range(20)]), get_kind("label"), RATIOS, 0)
     assert Counter(drawn.values) == {"train": 14, "val": 3, "test": 3}
 
 
@@ -143,7 +146,9 @@ def test_count_split_counts_per_class() -> None:
 )
 def test_any_dataset_and_ratios_give_sizes_within_one(names: list[str], parts: tuple[int, int, int], seed: int) -> None:
     shares = [part / sum(parts) for part in parts]
-    drawn = draw_split(labelled(names), "label", SplitRatios(train=shares[0], val=shares[1], test=shares[2]), seed)
+    drawn = draw_split(
+        labelled(names), get_kind("label"), SplitRatios(train=shares[0], val=shares[1], test=shares[2]), seed
+    )
     assert len(drawn.values) == len(names)
     counts = Counter[str](drawn.values)
     for subset, share in zip(("train", "val", "test"), shares, strict=True):

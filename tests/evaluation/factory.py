@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from app.datasets.table import Annotation, DatasetTable, ImageRecord, Label, StatsRecord, Value, encode_dataset
+from app.annotations.label import Label
+from app.annotations.values import Value
+from app.datasets.table import Annotation, DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.schemas.events import Event
 from app.schemas.experiments import ModelSettings
 from app.schemas.export import ResizeRecipe

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset
+from app.annotations.label import Label
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.evaluation.leaks import find_trained, measure_leaks
 from app.evaluation.run import run
 from app.schemas.leaks import EvaluatedWithout

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from app.datasets.table import Annotation, ImageRecord, Label, Value
+from app.annotations.label import Label
+from app.annotations.values import Value
+from app.datasets.table import Annotation, ImageRecord
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.experiments import ModelSettings
 from app.tasks.base import TaskContext

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset, hash_content
+from app.annotations.label import Label
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset, hash_content
 from app.schemas.events import Event
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.jobs import JobCommand, JobRequest

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset
+from app.annotations.label import Label
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.schemas.events import EpochFinished, LogLine, RunConfigResolved
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.job_context import JobFailure

@@ -12,8 +12,9 @@ import onnxruntime
 import pytest
 from PIL import Image
 
+from app.annotations.values import Value
 from app.core.forecast.formula import estimate_checkpoint_mb
-from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, Value, encode_dataset
+from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.evaluation.run import run as evaluate
 from app.export.run import run as export
 from app.schemas.events import EpochFinished

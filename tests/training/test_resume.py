@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.annotations.label import Label
 from app.datasets.pixels.records import record_reading
-from app.datasets.table import Label, decode_dataset, encode_dataset
+from app.datasets.table import decode_dataset, encode_dataset
 from app.schemas.events import EpochFinished, Event, LogLine, RunConfigResolved
 from app.schemas.job_context import JobFailure
 from app.schemas.payloads import TrainPayload

@@ -10,7 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from app.datasets.table import Annotation, DatasetTable, ImageRecord, Label, StatsRecord, Value, encode_dataset
+from app.annotations.label import Label
+from app.annotations.values import Value
+from app.datasets.table import Annotation, DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.schemas.events import EpochFinished, RunConfigResolved
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.payloads import DatasetLocation, TrainPayload

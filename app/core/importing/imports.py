@@ -70,7 +70,7 @@ class ImportService:
         """Start an import of images that its job writes itself, with a split; raises ConflictError as the others do."""
         with self._gate.enter(project_id):
             payload = self._payload(project_id, "", sample.title, None, ImportOptions())
-            changes = {"is_sample": True, "split": split}
+            changes = {"sample_writer": sample.writer, "split": split}
             return self._submit(project_id, payload.model_copy(update=changes), {"sample": sample.project_name})
 
     def receive_upload(

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from app.annotations.base import AnnotationKind
 from app.datasets.table import Annotation
 from app.schemas.datasets import ImportOptions, SplitValue
 from app.schemas.import_report import ColumnSample
 from app.schemas.names import JOINERS
-from app.schemas.tasks import AnnotationKind
 
 if TYPE_CHECKING:
     from app.datasets.formats.report.problem_list import ProblemList
@@ -166,16 +166,11 @@ class ImportFormat(Protocol):
         """Options of an import that it uses and other formats may not."""
         ...
 
-    @property
-    def annotation_kinds(self) -> frozenset[AnnotationKind]:
-        """What it can annotate."""
-        ...
-
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a resolved folder looks like this format; reads little."""
         ...
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
+    def scan(self, root: Path, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """List the images of a resolved folder; raises SourceError when there is nothing to list, or too much.
 
         Calls `work.step` for whatever it does as often as the source says.

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 
-import msgspec
-
+from app.annotations.registry import kind_of
 from app.datasets.formats.base import FoundImage, Scan, SourceError, shorten
 from app.datasets.formats.report.findings import count_classes
-from app.datasets.table import Annotation, Box, Instance, Label, RotatedBox, SegmentationMask
+from app.datasets.table import Annotation
 from app.plurals import count, name_first
 
 ClassMapping = Mapping[str, str | None]
@@ -64,13 +63,14 @@ def _note_left_out(num_images: int, new_names: ClassMapping) -> str:
 def _map_image(image: FoundImage, new_names: ClassMapping, ids: Mapping[str, int]) -> FoundImage | None:
     mapped: list[Annotation] = []
     for annotation in image.annotations:
-        if not isinstance(annotation, Label | Box | RotatedBox | Instance):
+        label = annotation.class_label
+        if label is None or label not in new_names:
             mapped.append(annotation)
             continue
-        name = new_names.get(annotation.class_name, annotation.class_name)
+        name = new_names[label]
         if name is not None:
-            mapped.append(msgspec.structs.replace(annotation, class_id=ids[name], class_name=name))
-        elif isinstance(annotation, Label):
+            mapped.append(annotation.with_class(ids[name], name))
+        elif not annotation.is_object:
             return None
     return replace(image, annotations=tuple(mapped))
 
@@ -80,5 +80,6 @@ def _refuse_masks(images: Iterable[FoundImage], new_names: ClassMapping) -> None
     values = list(new_names.values())
     if None not in values and len(set(values)) == len(values):
         return
-    if any(isinstance(annotation, SegmentationMask) for image in images for annotation in image.annotations):
+    records = {type(annotation) for image in images for annotation in image.annotations}
+    if not all(kind_of(record).has_whole_classes for record in records):
         raise SourceError("Classes of masks can be renamed, not merged or left out.", "Change the masks themselves.")

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, Union
 
 import msgspec
 
+from app.annotations.base import AnnotationKind
+from app.annotations.label import Label
 from app.datasets.decoder_errors import explain_json
 from app.datasets.formats.base import FoundImage, Scan, is_readable, shorten
 from app.datasets.formats.documents.coco_document import read_document
@@ -24,10 +26,8 @@ from app.datasets.formats.layouts.file_matches import Match, describe_matches
 from app.datasets.formats.layouts.subset_paths import split_by_folders
 from app.datasets.formats.layouts.walking import is_inside_file, resolve_inside
 from app.datasets.formats.work import Work
-from app.datasets.table import Label
 from app.plurals import count
 from app.schemas.datasets import ImportOptions
-from app.schemas.tasks import AnnotationKind
 
 _Entry = TypeVar("_Entry")
 _ENTRY = "annotation_entry"
@@ -66,7 +66,6 @@ class Coco:
     document_endings: tuple[str, ...] = (".json",)
     loose_endings: tuple[str, ...] = ()
     own_options: frozenset[str] = frozenset({"annotation_file"})
-    annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a COCO file lies in the folder or in its folder `annotations`, or was chosen."""
@@ -78,7 +77,7 @@ class Coco:
         candidates = find_candidates(root, self.document_endings, work)
         return any(inspect_json(root / name, work).is_coco for name in candidates)
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
+    def scan(self, root: Path, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the document, or one document per subset, and look for the file of each image."""
         found = find_candidates(root, self.document_endings, work)
 

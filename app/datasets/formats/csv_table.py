@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from app.annotations.base import AnnotationKind
+from app.annotations.label import Label
+from app.annotations.registry import list_kinds_of
+from app.annotations.values import Value
 from app.datasets.formats.base import (
     ChoiceError,
     FoundImage,
@@ -35,12 +39,10 @@ from app.datasets.formats.tables.sheets import ADDED_COLUMN
 from app.datasets.formats.tables.spreadsheet import SpreadsheetTable
 from app.datasets.formats.tables.values import warn_of_columns, warn_of_words
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.table import Annotation, Label, Value
+from app.datasets.table import Annotation
 from app.plurals import name_first
 from app.schemas.datasets import ImportOptions
-from app.schemas.tasks import AnnotationKind
 
-_KINDS: tuple[AnnotationKind, ...] = ("label", "values")
 _ENDINGS = (*TABLE_ENDINGS, *LOOSE_ENDINGS)
 _MAX_TRIED_ROWS = 20
 _MAX_NAMED_SHEETS = 5
@@ -56,19 +58,18 @@ class CsvTable:
     document_endings: tuple[str, ...] = TABLE_ENDINGS
     loose_endings: tuple[str, ...] = LOOSE_ENDINGS
     own_options: frozenset[str] = frozenset({"annotation_file", "filename_column", "target_columns", "split_column"})
-    annotation_kinds: frozenset[AnnotationKind] = frozenset({"label", "values"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether a table names images of the folder, or names images at all and nothing else is there."""
         if options.annotation_file is not None:
             return _is_chosen(root, options.annotation_file, options, work)
         tables = [root / name for name in find_candidates(root, _ENDINGS, work) if not is_example(name)]
-        if any(_fits(root, path, kind, options, work) for path in tables for kind in _KINDS):
+        if any(_fits(root, path, kind, options, work) for path in tables for kind in list_kinds_of(self.name)):
             return True
         named = [path for path in tables if path.suffix.lower() in TABLE_ENDINGS]
         return any(_names_files(root, path, options, work) for path in named) and not _has_classes(root, work)
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
+    def scan(self, root: Path, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """Read the table, or one table per subset, and look for the file of each row."""
         found = find_candidates(root, _ENDINGS, work)
         if options.annotation_file is None:
@@ -76,18 +77,16 @@ class CsvTable:
             found = [
                 name
                 for name in found
-                if not name.lower().endswith(LOOSE_ENDINGS) or _fits(root, root / name, annotation_kind, options, work)
+                if not name.lower().endswith(LOOSE_ENDINGS) or _fits(root, root / name, kind, options, work)
             ]
             found = [name for name in found if not is_example(name)] or found
 
         def fits(path: Path) -> bool:
-            return _fits(root, path, annotation_kind, options, work)
+            return _fits(root, path, kind, options, work)
 
         parts = choose_documents(root, found, options.annotation_file, "CSV file or other table", fits)
-        parts, notes = _leave_out_tables_without_values(root, parts, annotation_kind, options, work)
-        scan = join_parts(
-            root, [(part, _scan_table(root, part, annotation_kind, options, work)) for part in parts], work
-        )
+        parts, notes = _leave_out_tables_without_values(root, parts, kind, options, work)
+        scan = join_parts(root, [(part, _scan_table(root, part, kind, options, work)) for part in parts], work)
         return split_by_folders(replace(scan, notes=(*scan.notes, *notes)), options)
 
 
@@ -97,7 +96,7 @@ def _is_chosen(root: Path, chosen: str, options: ImportOptions, work: Work) -> b
         return False
     path = resolve_inside(root, chosen)
     if chosen.lower().endswith(LOOSE_ENDINGS) and not options.filename_column and not options.target_columns:
-        return any(_fits(root, path, kind, options, work) for kind in _KINDS)
+        return any(_fits(root, path, kind, options, work) for kind in list_kinds_of(CsvTable.name))
     return _names_files(root, path, options, work)
 
 
@@ -108,9 +107,9 @@ def _leave_out_tables_without_values(
 
     Competitions ship a test.csv that names its images without the answers.
     """
-    if kind != "values" or len(parts) < 2:
+    if kind.table_target != "numbers" or len(parts) < 2:
         return parts, ()
-    names = {part: _find_value_names(root, part.path, options, work) for part in parts}
+    names = {part: _find_value_names(root, part.path, kind, options, work) for part in parts}
     wanted = names[parts[0]]
     missing = {part: [name for name in wanted if name not in names[part]] for part in parts}
     kept = tuple(part for part in parts if not missing[part])
@@ -121,9 +120,11 @@ def _leave_out_tables_without_values(
     )
 
 
-def _find_value_names(root: Path, path: Path, options: ImportOptions, work: Work) -> tuple[str, ...]:
+def _find_value_names(
+    root: Path, path: Path, kind: AnnotationKind, options: ImportOptions, work: Work
+) -> tuple[str, ...]:
     table = open_table(path, root, work)
-    return choose_columns(table, "values", options, FileFinder(root, path, work).is_found).value_names
+    return choose_columns(table, kind, options, FileFinder(root, path, work).is_found).value_names
 
 
 def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
@@ -139,7 +140,7 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     reader = RowReader(table, columns, finder, work)
     images = reader.read(kind)
     notes = (*table.notes, *columns.notes, *reader.notes)
-    if kind == "values":
+    if kind.table_target == "numbers":
         rows = [image.target for image in images if isinstance(image.target, tuple)]
         warn_of_left_out(columns, table.name, reader.problems)
         if reader.words and not rows:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from app.annotations.base import AnnotationKind
+from app.annotations.label import Label
 from app.datasets.formats.base import FoundImage, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.documents.list_files import find_list_subset
 from app.datasets.formats.layouts.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders
@@ -16,9 +18,7 @@ from app.datasets.formats.layouts.mask_names import warn_of_masks
 from app.datasets.formats.layouts.tree import Folder, begins_like_image, read_tree
 from app.datasets.formats.report.problem_list import ProblemList
 from app.datasets.formats.work import Work
-from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions, NestedFolders, SplitValue
-from app.schemas.tasks import AnnotationKind
 
 _MAX_PEEKED_FILES = 20
 _FIX = "Add them to the class, or make each subfolder a class of its own."
@@ -45,7 +45,6 @@ class ImageFolders:
     document_endings: tuple[str, ...] = ()
     loose_endings: tuple[str, ...] = ()
     own_options: frozenset[str] = frozenset({"nested_folders"})
-    annotation_kinds: frozenset[AnnotationKind] = frozenset({"label"})
 
     def is_match(self, root: Path, options: ImportOptions, work: Work) -> bool:
         """Say whether there are images in the folder or below it."""
@@ -57,7 +56,7 @@ class ImageFolders:
             for path in islice(folder.files().values(), _MAX_PEEKED_FILES)
         )
 
-    def scan(self, root: Path, annotation_kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
+    def scan(self, root: Path, kind: AnnotationKind, options: ImportOptions, work: Work) -> Scan:
         """List the files of every class folder."""
         problems = work.new_problems()
         classes_found = find_class_folders(read_tree(root, work), problems, options.class_mapping)

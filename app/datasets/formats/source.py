@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from app.annotations.base import AnnotationKind
 from app.datasets.formats.base import ChoiceError, ImportFormat, Scan, SourceError, clean_text
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.documents.reasons import explain_documents
@@ -28,7 +29,6 @@ from app.regular_files import open_regular
 from app.schemas.datasets import ImportOptions
 from app.schemas.format_names import describe_format
 from app.schemas.import_report import Remedy
-from app.schemas.tasks import AnnotationKind
 
 # Documents that a report offers to read instead; each is looked into.
 _MAX_DOCUMENTS = 20
@@ -40,7 +40,7 @@ class Source:
     """What to import and how; `path` is absolute. `source_format` None: found from the content."""
 
     path: Path
-    annotation_kind: AnnotationKind
+    kind: AnnotationKind
     allowed_formats: Sequence[str]
     source_format: str | None = None
     options: ImportOptions = field(default_factory=ImportOptions)
@@ -107,7 +107,7 @@ def scan_source(source: Source) -> SourceScan:
 
 def list_documents(found: SourceScan, source: Source) -> list[str]:
     """Return the annotation files of a source that the option annotation_file can name."""
-    formats = [item for item in list_usable(source.allowed_formats) if source.annotation_kind in item.annotation_kinds]
+    formats = [item for item in list_usable(source.allowed_formats) if item.name in source.kind.formats]
     documents: list[str] = []
     for item in formats:
         for endings in (item.document_endings, item.loose_endings):
@@ -144,9 +144,7 @@ def _find_readings(root: Path, source: Source, chosen: str | None) -> list[_Read
             readings.append(_Reading(item, subsets))
     if not readings and chosen is None:
         # Files that are named like images and are none each have a reason, which the headers will give.
-        folders = [
-            item for item in usable if not item.document_endings and source.annotation_kind in item.annotation_kinds
-        ]
+        folders = [item for item in usable if not item.document_endings and item.name in source.kind.formats]
         if not folders or not any(inner.num_below for inner in read_tree(root, source.work).top.folders):
             raise describe_unknown(root, usable, source.work)
         return [_Reading(folders[0])]
@@ -254,7 +252,7 @@ def _warn_of_disagreement(found: Disagreement, problems: ProblemList, source: So
     problems.warn(found.document, found.message, fix, kind="other_folder")
     options = dict.fromkeys(("annotation_file", "filename_column", "target_columns", "split_column"))
     for item in list_usable(source.allowed_formats):
-        if not item.document_endings and source.annotation_kind in item.annotation_kinds:
+        if not item.document_endings and item.name in source.kind.formats:
             remedy = Remedy(label="Use the folders as classes", options=options, source_format=item.name)
             problems.offer("other_folder", remedy)
 
@@ -269,9 +267,9 @@ def _try_scan(reading: _Reading, root: Path, source: Source) -> Scan | SourceErr
 
 
 def _scan(reading: _Reading, root: Path, source: Source) -> Scan:
-    found, kind = reading.format, source.annotation_kind
-    if kind not in found.annotation_kinds:
-        msg = f"The format {found.name!r} cannot hold annotations of the kind {kind!r}."
+    found, kind = reading.format, source.kind
+    if found.name not in kind.formats:
+        msg = f"The format {found.name!r} cannot hold annotations of the kind {kind.id!r}."
         raise SourceError(msg, "Choose another format.")
     if reading.subsets:
         return scan_subsets(reading.subsets, found, kind, source.options, source.work)
@@ -281,7 +279,7 @@ def _scan(reading: _Reading, root: Path, source: Source) -> Scan:
 def _scan_folder(root: Path, found: ImportFormat, source: Source) -> Scan:
     """Return the scan of a format. A refusal of a format without documents says why those that are there are none."""
     try:
-        return found.scan(root, source.annotation_kind, source.options, source.work)
+        return found.scan(root, source.kind, source.options, source.work)
     except LimitError:
         raise
     except SourceError as error:

@@ -101,7 +101,7 @@ def find_format(root: Path, options: ImportOptions, source: Source) -> str | Non
     usable = [
         item
         for item in list_usable(source.allowed_formats)
-        if ending in (*item.document_endings, *item.loose_endings) and source.annotation_kind in item.annotation_kinds
+        if ending in (*item.document_endings, *item.loose_endings) and item.name in source.kind.formats
     ]
     fitting = [item.name for item in usable if len(usable) == 1 or item.is_match(root, options, source.work)]
     named = [*fitting, *(item.name for item in usable)]

@@ -6,6 +6,7 @@ import errno
 from pathlib import Path
 from typing import Any
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import REPORT_NAME, check_source, make_refusal
 from app.datasets.formats.report.problem_file import PROBLEMS_NAME
 from app.datasets.formats.source import Source
@@ -43,7 +44,7 @@ def run(context: JobContext) -> dict[str, Any]:
 def _check(payload: CheckPayload, work: Work, context: JobContext) -> ImportReport:
     source = Source(
         Path(payload.source_path),
-        payload.annotation_kind,
+        get_kind(payload.annotation_kind),
         payload.allowed_formats,
         payload.source_format,
         payload.options,

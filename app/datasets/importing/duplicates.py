@@ -9,11 +9,11 @@ from collections.abc import Callable, Hashable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
+from app.annotations.base import class_of, numbers_of
 from app.datasets.formats.base import FoundImage, shorten
 from app.datasets.formats.report.problem_list import ProblemList
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.importing.storing import hash_file
-from app.datasets.table import Value
 from app.regular_files import open_regular
 
 _DOING = "Looking for identical images"
@@ -89,11 +89,10 @@ def _list(group: Sequence[FoundImage], describe: Callable[[FoundImage], str] | N
 
 
 def _describe_label(image: FoundImage) -> str:
-    for annotation in image.annotations:
-        if isinstance(annotation, Value):
-            return ", ".join(f"{value:g}" for value in annotation.values)
-        if name := getattr(annotation, "class_name", None):
-            return str(name)
+    if values := numbers_of(image.annotations):
+        return ", ".join(f"{value:g}" for value in values)
+    if name := class_of(image.annotations):
+        return name
     return "no label" if not image.annotations else f"{len(image.annotations)} annotations"
 
 

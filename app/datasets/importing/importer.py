@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.annotations.base import renumber
+from app.annotations.registry import get_kind
 from app.datasets.formats.archives.archive import extract_zip
 from app.datasets.formats.base import MAX_NOTE_CHARACTERS, FoundImage, SourceError, shorten
 from app.datasets.formats.report.findings import count_classes, drop_empty_classes, warn_of_classes
@@ -33,14 +35,12 @@ from app.datasets.importing.redrawing import Redraw, needs_redraw, redraw_all
 from app.datasets.importing.storing import ImageStore, StoredImage, Transfer
 from app.datasets.pixels.records import record_reading
 from app.datasets.pixels.survey import PixelSurvey
-from app.datasets.samples import SAMPLES
+from app.datasets.samples import write_sample
 from app.datasets.splits import DrawnSplit, add_split, draw_split
 from app.datasets.table import (
-    Annotation,
     DatasetTable,
     GroupRecord,
     ImageRecord,
-    Label,
     ProblemRecord,
     SplitRecord,
     StatsRecord,
@@ -128,10 +128,10 @@ def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str
 def _open_source(payload: ImportPayload, unpacked: Path, work: Work) -> tuple[Path, Transfer, ProblemList]:
     """Return the folder or file to scan, how its files come in, and what was refused on the way."""
     refused, transfer = work.new_problems(), _transfer(payload)
-    if payload.is_sample:
+    if payload.sample_writer:
         unpacked.mkdir()
         work.step("Writing the sample images", 0)
-        SAMPLES[payload.annotation_kind].write(unpacked)
+        write_sample(payload.sample_writer, unpacked)
         return unpacked, "move", refused
     source = Path(payload.source_path)
     if is_zip(source):
@@ -142,7 +142,7 @@ def _open_source(payload: ImportPayload, unpacked: Path, work: Work) -> tuple[Pa
 
 
 def _draw(table: DatasetTable, payload: ImportPayload, request: SplitCreate) -> DrawnSplit:
-    return draw_split(table, payload.annotation_kind, request.ratios, request.seed)
+    return draw_split(table, get_kind(payload.annotation_kind), request.ratios, request.seed)
 
 
 def _transfer(payload: ImportPayload) -> Transfer:
@@ -153,7 +153,9 @@ def _transfer(payload: ImportPayload) -> Transfer:
 
 
 def _source(payload: ImportPayload, path: Path, work: Work) -> Source:
-    return Source(path, payload.annotation_kind, payload.allowed_formats, payload.source_format, payload.options, work)
+    return Source(
+        path, get_kind(payload.annotation_kind), payload.allowed_formats, payload.source_format, payload.options, work
+    )
 
 
 def _store_images(work: Work, found: SourceScan, store: ImageStore) -> Iterator[_Imported]:
@@ -227,7 +229,7 @@ def _build_table(
     payload: ImportPayload, found: SourceScan, imported: Sequence[_Imported], problems: ProblemList, num_files: int
 ) -> DatasetTable:
     counts = count_classes(item.found.annotations for item in imported)
-    classes, labels = drop_empty_classes(found.scan.classes, counts, problems)
+    classes, ids = drop_empty_classes(found.scan.classes, counts, problems)
     read = [item.found for item in imported]
     warn_of_classes(read, found.found_classes, payload.options, problems)
     warn_of_copies(read, [item.stored.content_hash for item in imported], problems)
@@ -238,7 +240,7 @@ def _build_table(
             width=item.stored.header.width,
             height=item.stored.header.height,
             split=[item.found.split or "none"] if found.scan.has_split else [],
-            annotations=[_relabel(annotation, labels) for annotation in item.found.annotations],
+            annotations=renumber(item.found.annotations, ids),
             source=str(item.found.path) if is_reference else None,
             content_hash=item.stored.content_hash,
             size_bytes=item.stored.size_bytes,
@@ -285,10 +287,6 @@ def _record_problems(problems: Sequence[ImportProblem]) -> list[ProblemRecord]:
 def _record_original(images: Sequence[ImageRecord], now: str) -> SplitRecord:
     leaks = measure_split_leaks(images, find_identical(images), [image.split[0] for image in images])
     return SplitRecord(ORIGINAL_SPLIT, created_at=now, leaks=leaks.model_dump())
-
-
-def _relabel(annotation: Annotation, labels: dict[str, Label]) -> Annotation:
-    return labels[annotation.class_name] if isinstance(annotation, Label) else annotation
 
 
 def _recorded_mode(payload: ImportPayload, imported: Sequence[_Imported]) -> str:

@@ -127,7 +127,7 @@
     delete action.dataset.laterHelp;
     if (button.getAttribute("aria-disabled") !== "true") restore(action);
   };
-  const ASKED_FOR = { /* as in api/pages/training/results.py */
+  const ASKED_FOR = { /* as in results.py */
     pause: ["It pauses after this batch.", "The run is pausing. Stop it when it is paused."],
     stop_keep: ["It stops after this batch.", "The run is stopping."],
     cancel: ["It ends after this batch.", "The run is being cancelled."],

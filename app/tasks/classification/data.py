@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from app.datasets.table import ImageRecord, Label, describe_name
+from app.annotations.label import Label
+from app.datasets.table import ImageRecord, describe_name
 from app.tasks.base import TaskContext
 
 

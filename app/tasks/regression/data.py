@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from app.annotations.values import Value
 from app.datasets.run_data import LARGEST_VALUE
-from app.datasets.table import ImageRecord, Value, describe_name
+from app.datasets.table import ImageRecord, describe_name
 from app.tasks.base import TaskContext
 
 SMALLEST_DEVIATION = 1e-30

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.annotations.label import Label
 from app.core.studio import Studio
-from app.datasets.table import DatasetTable, ImageRecord, Label, SplitRecord, StatsRecord, encode_dataset
+from app.datasets.table import DatasetTable, ImageRecord, SplitRecord, StatsRecord, encode_dataset
 from app.schemas.common import new_id, utc_now
 from app.schemas.projects import ProjectCreate
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
+from app.annotations.values import Value
 from app.core.exceptions import ValidationFailedError
 from app.core.studio import Studio
-from app.datasets.table import DatasetTable, ImageRecord, Value
+from app.datasets.table import DatasetTable, ImageRecord
 from app.schemas.datasets import ImageQuery
 from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, ForkRequest
 from app.schemas.run_checks import RunCheck

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
+from app.annotations.values import Value
 from app.datasets.formats.base import Scan
 from app.datasets.formats.csv_table import FORMAT
 from app.datasets.formats.work import Work
-from app.datasets.table import Label, Value
 from app.schemas.datasets import ImportOptions
-from app.schemas.tasks import AnnotationKind
 
 # The smallest thing that begins like an image: the scan opens nothing else of it.
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -25,18 +26,16 @@ def write_files(root: Path, *names: str) -> Path:
     return root.resolve()
 
 
-def scan_table(
-    root: Path, text: str | bytes, kind: AnnotationKind = "label", name: str = "t.csv", **options: Any
-) -> Scan:
+def scan_table(root: Path, text: str | bytes, kind: str = "label", name: str = "t.csv", **options: Any) -> Scan:
     """Write a table and scan the folder."""
     (root / name).parent.mkdir(parents=True, exist_ok=True)
     (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
     return scan_folder(root, kind, **options)
 
 
-def scan_folder(root: Path, kind: AnnotationKind = "label", **options: Any) -> Scan:
+def scan_folder(root: Path, kind: str = "label", **options: Any) -> Scan:
     """Scan a folder that holds a table."""
-    return FORMAT.scan(root, kind, ImportOptions(**options), Work())
+    return FORMAT.scan(root, get_kind(kind), ImportOptions(**options), Work())
 
 
 def labels(found: Scan) -> list[tuple[str, str]]:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ImportReport
 from app.schemas.payloads import ImportLimits
-from app.schemas.tasks import AnnotationKind
 from tests.datasets.pictures import write_image
 
 ALLOWED = ("image_folders", "csv", "coco")
@@ -50,13 +50,13 @@ def coco_document(names: Sequence[str], classes: Sequence[str] = ("apple", "pear
 
 def look_at(
     root: Path,
-    kind: AnnotationKind = "label",
+    kind: str = "label",
     allowed: Sequence[str] = ALLOWED,
     limits: ImportLimits | None = None,
     **options: Any,
 ) -> ImportReport:
     """Return the report of a dry run; its counts add up, whatever was found."""
-    source = Source(root, kind, allowed, None, ImportOptions(**options), Work(limits))
+    source = Source(root, get_kind(kind), allowed, None, ImportOptions(**options), Work(limits))
     report = check_source(source, root.parent)
     assert sum(group.count for group in report.groups) == report.num_problems
     assert sum(group.num_images for group in report.groups) == report.num_lost

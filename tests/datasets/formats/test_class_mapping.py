@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.box import Box
+from app.annotations.instance import Instance
+from app.annotations.label import Label
+from app.annotations.mask import SegmentationMask
 from app.datasets.formats.base import FoundImage, Scan, SourceError
 from app.datasets.formats.class_mapping import count_found_classes, map_classes
 from app.datasets.formats.report.problem_list import ProblemList
-from app.datasets.table import Annotation, Box, Instance, Label, SegmentationMask
+from app.datasets.table import Annotation
 
 CLASSES = ("ant", "bee", "cow")
 

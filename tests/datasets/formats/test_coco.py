@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
 from app.datasets.formats.base import Scan, SourceError
 from app.datasets.formats.coco import FORMAT
 from app.datasets.formats.work import Work
-from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions
 from tests.datasets.pictures import write_image
 
@@ -35,7 +36,7 @@ def document(**changes: Any) -> dict[str, Any]:
 def scan(root: Path, content: Any, name: str = "a.json", **options: Any) -> Scan:
     (root / name).parent.mkdir(exist_ok=True)
     (root / name).write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return FORMAT.scan(root, "label", ImportOptions(**options), Work())
+    return FORMAT.scan(root, get_kind("label"), ImportOptions(**options), Work())
 
 
 def pointers(found: Scan) -> list[str]:
@@ -232,7 +233,7 @@ def test_several_documents_need_a_choice(root: Path) -> None:
 def test_no_document_is_refused(root: Path) -> None:
     assert not FORMAT.is_match(root, ImportOptions(), Work())
     with pytest.raises(SourceError, match="no COCO JSON file"):
-        FORMAT.scan(root, "label", ImportOptions(), Work())
+        FORMAT.scan(root, get_kind("label"), ImportOptions(), Work())
 
 
 @pytest.mark.parametrize("write", [int, float, "{}".format])

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
+from app.annotations.values import Value
 from app.datasets.formats.base import Scan, SourceError
 from app.datasets.formats.csv_table import FORMAT
 from app.datasets.formats.tables.values import RowError, parse_number
 from app.datasets.formats.work import Work
-from app.datasets.table import Label, Value
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import ImportLimits
-from app.schemas.tasks import AnnotationKind
 from tests.datasets.pictures import write_image
 
 
@@ -28,9 +29,9 @@ def root(tmp_path: Path) -> Path:
     return (tmp_path / "in").resolve()
 
 
-def scan(root: Path, text: str | bytes, kind: AnnotationKind = "label", **options: Any) -> Scan:
+def scan(root: Path, text: str | bytes, kind: str = "label", **options: Any) -> Scan:
     (root / "t.csv").write_bytes(text.encode() if isinstance(text, str) else text)
-    return FORMAT.scan(root, kind, ImportOptions(**options), Work())
+    return FORMAT.scan(root, get_kind(kind), ImportOptions(**options), Work())
 
 
 def labels(found: Scan) -> list[tuple[str, str]]:
@@ -239,7 +240,7 @@ def test_several_tables_need_a_choice(root: Path) -> None:
 def test_the_number_of_rows_is_limited(root: Path) -> None:
     (root / "t.csv").write_text("filename,label\n" + "0.png,a\n" * 5)
     with pytest.raises(SourceError, match="more than 3 entries"):
-        FORMAT.scan(root, "label", ImportOptions(), Work(ImportLimits(max_entries=3)))
+        FORMAT.scan(root, get_kind("label"), ImportOptions(), Work(ImportLimits(max_entries=3)))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
 from app.datasets.formats.base import Scan, SourceError, find_subset
 from app.datasets.formats.image_folders import FORMAT
 from app.datasets.formats.work import Work
-from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions
 from app.schemas.payloads import ImportLimits
 from tests.datasets.formats.sources import look_at, problems_of, two_in, write_source
@@ -18,7 +19,7 @@ from tests.datasets.pictures import write_image
 
 
 def scan(root: Path) -> Scan:
-    return FORMAT.scan(root.resolve(), "label", ImportOptions(), Work())
+    return FORMAT.scan(root.resolve(), get_kind("label"), ImportOptions(), Work())
 
 
 def test_folders_are_classes_in_order(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_the_number_of_files_is_limited(tmp_path: Path) -> None:
     for i in range(3):
         write_image(tmp_path / "cat" / f"{i}.png")
     with pytest.raises(SourceError, match="more than 2 entries"):
-        FORMAT.scan(tmp_path.resolve(), "label", ImportOptions(), Work(ImportLimits(max_entries=2)))
+        FORMAT.scan(tmp_path.resolve(), get_kind("label"), ImportOptions(), Work(ImportLimits(max_entries=2)))
 
 
 def test_matching_looks_at_contents(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import list_kinds_of
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.coco import Coco
 from app.datasets.formats.registry import describe_unknown, get_format, index_formats, list_formats, list_usable
@@ -20,7 +21,7 @@ def test_formats_are_found_in_the_order_of_detection() -> None:
     assert [name for name in list_formats() if name in ALL] == ["coco", "csv", "image_folders"]
     assert len(list_formats()) >= 3
     for name, item in list_formats().items():
-        assert (item.name, bool(item.title), bool(item.annotation_kinds)) == (name, True, True)
+        assert (item.name, bool(item.title), bool(list_kinds_of(name))) == (name, True, True)
 
 
 def test_two_formats_of_one_name_are_refused() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.source import Source, scan_source
 from app.datasets.formats.work import Work
 from tests.datasets.formats.sources import ALLOWED, coco_document, look_at, problems_of, two_in, write_source
@@ -134,7 +135,7 @@ def test_a_document_whose_files_are_elsewhere_does_not_hide_class_folders(tmp_pa
     root = write_source(tmp_path / "in", two_in("cat", "dog"), {name: text})
     work = Work(problems_path=tmp_path / "problems.csv")
     with closing(work):
-        found = scan_source(Source(root, "label", ALLOWED, work=work))
+        found = scan_source(Source(root, get_kind("label"), ALLOWED, work=work))
     assert (found.format.name, len(found.scan.images), found.scan.problems.num_problems) == ("image_folders", 4, 0)
     assert any(name in note for note in found.scan.notes)
     assert not (tmp_path / "problems.csv").exists()
@@ -144,7 +145,7 @@ def test_a_document_without_files_or_class_folders_keeps_its_problems(tmp_path: 
     root = write_source(tmp_path / "in", two_in("images"), {"labels.csv": "filename,label\nx.png,a\ny.png,b\n"})
     work = Work(problems_path=tmp_path / "problems.csv")
     with closing(work):
-        found = scan_source(Source(root, "label", ALLOWED, work=work))
+        found = scan_source(Source(root, get_kind("label"), ALLOWED, work=work))
     assert found.format.name == "csv"
     with (tmp_path / "problems.csv").open(encoding="utf-8", newline="") as file:
         named = [row["file"] for row in csv.DictReader(file)]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats import source_root
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
@@ -122,7 +123,7 @@ def test_the_workspace_is_no_part_of_a_source_around_it(tmp_path: Path, document
     (root / document).write_text("filename,label\n" + "\n".join(rows) + "\n")
     for source in (root, root / document):
         work = Work(workspace=str(root / own))
-        report = check_source(Source(source, "label", ("csv", "coco"), None, ImportOptions(), work), tmp_path)
+        report = check_source(Source(source, get_kind("label"), ("csv", "coco"), None, ImportOptions(), work), tmp_path)
         assert (report.num_images, report.num_files, report.num_unused_entries) == (4, 4, 2)
         assert f"The folder {own} is the workspace of AI Studio and is not read." in report.notes
 
@@ -131,5 +132,5 @@ def test_a_source_inside_the_workspace_is_read_as_any_other(tmp_path: Path) -> N
     (tmp_path / "workspace" / "uploads").mkdir(parents=True)
     root = write_source(tmp_path / "workspace" / "uploads" / "in", [f"{name}/{n}.png" for name in "ab" for n in "01"])
     work = Work(workspace=str(tmp_path / "workspace"))
-    report = check_source(Source(root, "label", ("image_folders",), None, ImportOptions(), work), tmp_path)
+    report = check_source(Source(root, get_kind("label"), ("image_folders",), None, ImportOptions(), work), tmp_path)
     assert (report.num_images, report.notes) == (4, [])

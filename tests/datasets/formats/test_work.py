@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.report.problem_file import ProblemFile
 from app.datasets.formats.source import Source
@@ -135,6 +136,6 @@ def test_every_loop_over_a_source_can_be_ended(
     told: Counter[str] = Counter()
     work = Work(on_progress=lambda doing, done, total: told.update([doing]), interval_s=0.0)
     path = source / "many.zip" if write is write_zip else source
-    check_source(Source(path, "label", ("image_folders", "csv", "coco"), work=work), scratch)
+    check_source(Source(path, get_kind("label"), ("image_folders", "csv", "coco"), work=work), scratch)
     for doing in doings:
         assert told[doing] >= fewest, told

@@ -17,7 +17,6 @@ from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ImportReport
 from app.schemas.job_context import JobCancelled
 from app.schemas.payloads import CheckPayload, ImportLimits
-from app.schemas.tasks import AnnotationKind
 from tests.datasets.jobs import FakeContext
 from tests.datasets.pictures import gradient, write_image
 from tests.datasets.special import make_special_files
@@ -27,7 +26,7 @@ FORMATS = ["image_folders", "csv", "coco"]
 
 def look(
     source: Path,
-    kind: AnnotationKind = "label",
+    kind: str = "label",
     options: dict[str, Any] | None = None,
     cancel_after: int | None = None,
     **limits: Any,

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.label import Label
+from app.annotations.registry import get_kind
+from app.annotations.values import Value
 from app.datasets.formats.base import FoundImage
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from app.datasets.formats.work import Work
 from app.datasets.importing import importer
 from app.datasets.importing.duplicates import hash_copies, warn_of_copies
-from app.datasets.table import Annotation, Label, Value
+from app.datasets.table import Annotation
 from app.schemas.datasets import SplitValue
 from tests.datasets.jobs import FakeContext, make_payload, read_table
 from tests.datasets.pictures import gradient, write_image
@@ -103,7 +106,7 @@ def test_the_dry_run_and_the_import_name_the_same_copies(tmp_path: Path) -> None
     shutil.copy(root / "train/cat/1.png", root / "train/cat/copy.png")
     shutil.copy(root / "train/cat/2.png", root / "val/cat/2.png")
     shutil.copy(root / "train/dog/1.png", root / "train/cat/3.png")
-    report = check_source(Source(root, "label", ["image_folders"]))
+    report = check_source(Source(root, get_kind("label"), ["image_folders"]))
     kinds = {"identical_images", "identical_other_label", "identical_across_subsets"}
     groups = {group.kind: group.examples[0].message for group in report.groups if group.kind in kinds}
     assert set(groups) == kinds
@@ -130,7 +133,7 @@ def test_a_link_to_an_image_is_a_copy_of_it(tmp_path: Path, link: str, target: s
     for name in ("train/cat/1", "train/dog/1", "val/cat/1", "val/dog/1"):
         write_image(root / f"{name}.png")
     (root / link).symlink_to(root / target)
-    report = check_source(Source(root, "label", ["image_folders"]))
+    report = check_source(Source(root, get_kind("label"), ["image_folders"]))
     found = [problem for problem in report.problems if problem.kind.startswith("identical")]
     assert [problem.kind for problem in found] == [kind]
     assert link in found[0].message

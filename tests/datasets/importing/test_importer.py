@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.annotations.label import Label
+from app.annotations.values import Value
 from app.datasets.importing import importer
-from app.datasets.table import Label, Value, source_name_of
+from app.datasets.table import source_name_of
 from app.schemas.datasets import ImportMode
 from app.schemas.events import StageStatus
 from app.schemas.job_context import JobCancelled, JobFailure

@@ -20,7 +20,7 @@ from app.schemas.pixels import LEGACY, PixelReading, ScaleChoice
 from tests.datasets.jobs import FakeContext, make_payload, read_table
 from tests.datasets.pictures import gradient, write_image, write_png, write_tiff
 
-CASES = Path(__file__).parents[1] / "cases"
+CASES = Path(__file__).parents[2] / "cases"
 Samples = np.ndarray[Any, Any]
 
 

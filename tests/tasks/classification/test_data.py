@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from app.datasets.table import Annotation, ImageRecord, Label, Value
+from app.annotations.label import Label
+from app.annotations.values import Value
+from app.datasets.table import Annotation, ImageRecord
 from app.tasks.classification.data import collate_targets, encode_target, fit_statistics
 from tests.tasks.samples import CLASSES, make_context, make_row, make_rows
 

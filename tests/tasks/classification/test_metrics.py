@@ -8,7 +8,7 @@ import torch
 from sklearn import metrics as reference
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from app.datasets.table import Label
+from app.annotations.label import Label
 from app.tasks.base import TaskContext
 from app.tasks.classification.calibration import measure_calibration
 from app.tasks.classification.metrics import (

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from app.datasets.table import ImageRecord, Label, Value
+from app.annotations.label import Label
+from app.annotations.values import Value
+from app.datasets.table import ImageRecord
 from app.tasks.regression.data import collate_targets, encode_target, fit_statistics
 from tests.tasks.samples import make_context, make_row, make_rows
 

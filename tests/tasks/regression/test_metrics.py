@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn import metrics as reference
 
-from app.datasets.table import Value
+from app.annotations.values import Value
 from app.tasks.base import TaskContext
 from app.tasks.regression.metrics import aggregate, build_epoch_metrics, headline_intervals, result_rows
 from tests.tasks.samples import make_context, make_row

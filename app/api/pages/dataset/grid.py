@@ -13,7 +13,6 @@ from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import FilterName, ImageListing
 from app.schemas.datasets import DatasetSummary, ImageItem
-from app.schemas.tasks import AnnotationKind
 
 MAX_CLASS_OPTIONS = 200
 _PIXELATED_UP_TO_PX = 64
@@ -26,7 +25,7 @@ _SORTS = (
     ("size", "Smallest first"),
 )
 # What an image can have several of. Its one class, its values or its mask are not counted.
-_COUNTED: Mapping[AnnotationKind, str] = {"boxes": "Boxes", "rotated_boxes": "Boxes", "instances": "Objects"}
+_COUNTED: Mapping[str, str] = {"boxes": "Boxes", "rotated_boxes": "Boxes", "instances": "Objects"}
 _VIEWS = (("s", "S"), ("m", "M"), ("l", "L"), ("list", "List"))
 _VIEW_NAMES = {"s": "Small", "m": "Medium", "l": "Large", "list": "List"}
 _FIELD_OF: dict[FilterName, tuple[str, ...]] = {"class": ("class_name",), "search": ("search",), "subset": ("subset",)}

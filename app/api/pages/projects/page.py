@@ -26,7 +26,7 @@ from app.schemas.project_list import (
 )
 from app.schemas.projects import CorruptDocument
 from app.schemas.samples import SampleInfo
-from app.schemas.tasks import AnnotationKind, TaskInfo
+from app.schemas.tasks import TaskInfo
 
 router = APIRouter(include_in_schema=False)
 
@@ -40,7 +40,7 @@ SORT_OPTIONS = (
     Option("created", "Date created"),
     Option("images", "Most images"),
 )
-KIND_EXAMPLES: dict[AnnotationKind, str] = {
+KIND_EXAMPLES: dict[str, str] = {
     "label": "Examples: good or defective parts, species, plant diseases",
     "boxes": "Examples: finding and counting cars, people, fruit",
     "mask": "Examples: road, sky and trees; healthy and diseased tissue",

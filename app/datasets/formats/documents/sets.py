@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
-
+from app.annotations.base import renumber
 from app.datasets.formats.base import ChoiceError, FoundImage, Scan, shorten
 from app.datasets.formats.layouts.tree import read_tree
 from app.datasets.formats.layouts.walking import choose_document, find_documents, resolve_inside
 from app.datasets.formats.report.problem_list import ProblemList
 from app.datasets.formats.tables.subset_columns import subset_of_words
 from app.datasets.formats.work import Work
-from app.datasets.table import Annotation, Label
 from app.schemas.datasets import SplitValue
 
 _FOLDERS = ("", "annotations")
@@ -91,7 +89,7 @@ def join_scans(parts: Sequence[tuple[SplitValue, Scan]], problems: ProblemList, 
                 problems.add(image.name, msg, "Keep it in one of them.", kind="repeated_row", num_entries=1)
                 continue
             first[image.path] = subset
-            annotations = tuple(_relabel(annotation, labels) for annotation in image.annotations)
+            annotations = tuple(renumber(image.annotations, labels))
             images.append(replace(image, annotations=annotations, split=subset))
     notes = dict.fromkeys(note for _, scan in parts for note in scan.notes)
     documents = dict.fromkeys(name for _, scan in parts for name in scan.read_documents)
@@ -128,12 +126,6 @@ def _pair(names: Sequence[str]) -> list[tuple[str, SplitValue]]:
     if len(subsets) != len(names) or len(rests) != 1 or len(values) != len(names) or "train" not in values:
         return []
     return sorted(subsets, key=lambda item: _RANKS[item[1]])
-
-
-def _relabel(annotation: Annotation, labels: dict[str, int]) -> Annotation:
-    if isinstance(annotation, Label):
-        return msgspec.structs.replace(annotation, class_id=labels[annotation.class_name])
-    return annotation
 
 
 def _list(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.annotations.base import AnnotationKind, renumber
 from app.datasets.formats.base import (
     ChoiceError,
     FoundImage,
@@ -23,9 +24,7 @@ from app.datasets.formats.base import (
 from app.datasets.formats.layouts.class_folders import describe_subsets
 from app.datasets.formats.layouts.walking import is_inside_file, list_folder
 from app.datasets.formats.work import LimitError, Work
-from app.datasets.table import Annotation, Label
 from app.schemas.datasets import ImportOptions, SplitValue
-from app.schemas.tasks import AnnotationKind
 
 _ORDER = ("train", "val", "test", "none")
 
@@ -90,7 +89,7 @@ def scan_subsets(
     for _, scan in scans:
         problems.extend(scan.problems)
     classes = _join_classes([scan.classes for _, scan in scans])
-    labels = {name: Label(index, name) for index, name in enumerate(classes)}
+    labels = {name: index for index, name in enumerate(classes)}
     images = [image for folder, scan in scans for image in _take_images(folder, scan, labels)]
     documents = tuple(f"{folder.name}/{name}" for folder, scan in scans for name in scan.read_documents)
     notes = (describe_subsets([folder.name for folder, _ in scans]), *_join_notes(scans))
@@ -130,14 +129,10 @@ def _join_classes(found: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(sort_classes(name for classes in found for name in classes))
 
 
-def _take_images(folder: SubsetFolder, scan: Scan, labels: dict[str, Label]) -> Iterator[FoundImage]:
+def _take_images(folder: SubsetFolder, scan: Scan, labels: dict[str, int]) -> Iterator[FoundImage]:
     for image in scan.images:
-        annotations = tuple(_relabel(annotation, labels) for annotation in image.annotations)
+        annotations = tuple(renumber(image.annotations, labels))
         yield replace(image, name=f"{folder.name}/{image.name}", annotations=annotations, split=folder.split)
-
-
-def _relabel(annotation: Annotation, labels: dict[str, Label]) -> Annotation:
-    return labels[annotation.class_name] if isinstance(annotation, Label) else annotation
 
 
 def _join_notes(scans: Sequence[tuple[SubsetFolder, Scan]]) -> list[str]:

@@ -24,7 +24,6 @@ from app.datasets.formats.layouts.tree import IMAGE_ENDINGS, read_tree
 from app.datasets.formats.report.accounting import list_file_names
 from app.datasets.formats.tables.column_names import FILENAME_NAMES
 from app.datasets.formats.work import Work
-from app.datasets.table import Label
 from app.plurals import count
 from app.schemas.datasets import ImportOptions, SplitValue
 
@@ -90,8 +89,8 @@ def names_folders(scan: Scan) -> bool:
     labels: dict[str, set[str]] = {}
     for image in scan.images:
         for annotation in image.annotations:
-            if isinstance(annotation, Label):
-                labels.setdefault(image.path.parent.name, set()).add(annotation.class_name)
+            if annotation.class_label is not None:
+                labels.setdefault(image.path.parent.name, set()).add(annotation.class_label)
     single = {folder: next(iter(names)) for folder, names in labels.items() if len(names) == 1}
     if len(single) != len(labels) or len(set(single.values())) != len(single) or len(single) < 2:
         return False

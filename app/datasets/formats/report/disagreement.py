@@ -12,7 +12,6 @@ from typing import NamedTuple
 from app.datasets.formats.base import Scan, clean_text
 from app.datasets.formats.layouts.class_folders import may_name_class
 from app.datasets.formats.layouts.tree import SourceTree
-from app.datasets.table import Label
 
 
 class Disagreement(NamedTuple):
@@ -44,7 +43,7 @@ def find_disagreement(scan: Scan, tree: SourceTree) -> Disagreement | None:
     found = [(image, class_of[image.path.parent]) for image in scan.images]
     named = [(image, name) for image, name in found if name is not None]
     num_other = sum(
-        isinstance(annotation, Label) and annotation.class_name.casefold() != name
+        annotation.class_label is not None and annotation.class_label.casefold() != name
         for image, name in named
         for annotation in image.annotations[:1]
     )

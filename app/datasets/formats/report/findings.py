@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.datasets.class_twins import describe_difference, find_twins, tidy_name
 from app.datasets.formats.base import FoundImage
 from app.datasets.formats.report.problem_list import ProblemList
-from app.datasets.table import Annotation, Label
+from app.datasets.table import Annotation
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import Remedy
 
@@ -20,14 +20,14 @@ def count_classes(annotations: Iterable[Sequence[Annotation]]) -> Counter[str]:
     """Return how many images have each class; an image counts once per class."""
     counts: Counter[str] = Counter()
     for row in annotations:
-        counts.update({name for item in row if (name := getattr(item, "class_name", None)) is not None})
+        counts.update({name for item in row if (name := item.class_label) is not None})
     return counts
 
 
 def drop_empty_classes(
     classes: Sequence[str], counts: Counter[str], problems: ProblemList
-) -> tuple[tuple[str, ...], dict[str, Label]]:
-    """Return the classes that have an image, and the label of each; warn of the others and of those with one image."""
+) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Return the classes that have an image, and the number of each; warn of the others and of those with one image."""
     kept = tuple(name for name in classes if counts[name])
     for name in classes:
         if counts[name] == 0:
@@ -40,7 +40,7 @@ def drop_empty_classes(
         message = "There is only one class, so there is nothing to tell apart."
         fix = "Choose a folder or an annotation file with at least two classes, or add images of another class."
         problems.warn(kept[0], message, fix, kind="one_class")
-    return kept, {name: Label(index, name) for index, name in enumerate(kept)}
+    return kept, {name: index for index, name in enumerate(kept)}
 
 
 def warn_of_classes(

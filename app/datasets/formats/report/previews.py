@@ -10,7 +10,6 @@ from pathlib import Path
 from app.datasets.formats.base import FoundImage, clean_text, shorten
 from app.datasets.formats.work import LimitError, Work
 from app.datasets.images import UnreadableImageError
-from app.datasets.table import Value
 from app.datasets.thumbnails import draw_thumbnail
 from app.schemas.import_report import ClassPreview
 from app.schemas.payloads import ImportLimits
@@ -68,7 +67,7 @@ def _choose(images: Sequence[FoundImage], names: Sequence[str | None]) -> list[l
         members[None] = list(images)
     else:
         for image in images:
-            for name in {getattr(annotation, "class_name", None) for annotation in image.annotations}:
+            for name in {annotation.class_label for annotation in image.annotations}:
                 if name in members:
                     members[name].append(image)
     return [_spread(found) for found in members.values()]
@@ -105,5 +104,5 @@ def _add_picture(row: ClassPreview, picture: str, image: FoundImage) -> None:
 
 
 def _describe_values(image: FoundImage) -> str:
-    values = [value for item in image.annotations if isinstance(item, Value) for value in item.values]
+    values = [value for item in image.annotations for value in item.numbers]
     return shorten(", ".join(f"{value:.6g}" for value in values))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from app.annotations.base import AnnotationKind
 from app.datasets.formats.base import ChoiceError, shorten
 from app.datasets.formats.tables.column_names import (
     FILENAME_NAMES,
@@ -28,7 +29,6 @@ from app.datasets.formats.tables.subset_columns import (
 from app.datasets.formats.tables.unused_columns import describe_unused, is_bookkeeping, list_unused
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ColumnSample
-from app.schemas.tasks import AnnotationKind
 
 _MAX_TARGETS = 1000
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ,]+\d.*)?|\d{1,2}:\d\d(:\d\d.*)?", re.DOTALL)
@@ -98,7 +98,7 @@ def choose_columns(
             _name_targets(kind, targets, is_one_hot=is_one_hot),
         ),
         view.show(filename=[filename], target=targets, subset=subsets.columns if subsets else ()),
-        tuple(view.names[i] for i in others if kind == "values" and _has_units(view, i)),
+        tuple(view.names[i] for i in others if kind.table_target == "numbers" and _has_units(view, i)),
     )
 
 
@@ -153,7 +153,7 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
     others = [index for index in range(len(view.names)) if index not in view.taken]
     if options.target_columns:
         chosen = list(dict.fromkeys(view.demand(name) for name in options.target_columns))
-        if kind != "label" or len(chosen) == 1:
+        if kind.table_target != "class" or len(chosen) == 1:
             return chosen, False
         if len(find_one_hot({index: view.cells[index] for index in chosen})) != len(chosen):
             msg = "Several columns can be a label only when they hold 0 and 1, one column per class."
@@ -161,11 +161,11 @@ def _find_targets(view: View, kind: AnnotationKind, options: ImportOptions) -> t
         return chosen, True
     filled = [index for index in others if any(view.cells[index])] or others
     plain = [index for index in filled if not view.is_index(index)] or filled
-    if kind == "label":  # a column without a name holds remarks, where it does not count the rows
+    if kind.table_target == "class":  # a column without a name holds remarks, where it does not count the rows
         plain = [index for index in plain if view.raw_names[index] or not view.has_header] or plain
     plain = [index for index in plain if view.share(index, _is_boxes) < MIN_SHARE]
     plain = [i for i in plain if not _is_about_file(view, i) and not is_bookkeeping(view, i)] or plain
-    return _find_values(view, plain) if kind == "values" else _find_label(view, plain)
+    return _find_values(view, plain) if kind.table_target == "numbers" else _find_label(view, plain)
 
 
 def _find_label(view: View, plain: Sequence[int]) -> tuple[list[int], bool]:
@@ -221,7 +221,7 @@ def _name_targets(kind: AnnotationKind, targets: Sequence[int], *, is_one_hot: b
         return "One column per class:"
     if len(targets) > 1:
         return "Values, in this order:"
-    return "Value: column" if kind == "values" else "Class: column"
+    return "Value: column" if kind.table_target == "numbers" else "Class: column"
 
 
 def _describe(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.annotations.base import AnnotationKind
 from app.datasets.formats.base import ChoiceError, shorten
 from app.datasets.formats.tables.column_names import LABEL_NAMES
 from app.datasets.formats.tables.json_lines import ObjectTable
 from app.datasets.formats.tables.rows import Table
 from app.plurals import name_first
 from app.schemas.datasets import ImportOptions
-from app.schemas.tasks import AnnotationKind
 
 _MAX_NAMED = 10
 _LABELS = frozenset({*LABEL_NAMES, "tags", "tag", "classes", "categories"})
@@ -28,7 +28,7 @@ def explain_lists(table: Table, kind: AnnotationKind, options: ImportOptions, er
     names = name_first([repr(shorten(name)) for name in found], _MAX_NAMED)
     what = (
         'one class as text, such as "label": "cat"'
-        if kind == "label"
+        if kind.table_target == "class"
         else 'its values as numbers, such as "value": 3.5'
     )
     verb = "holds" if len(found) == 1 else "hold"
@@ -41,7 +41,7 @@ def _find_lists(table: ObjectTable, kind: AnnotationKind, options: ImportOptions
     chosen = [name for name in options.target_columns or [] if name in fields and error.missing == f"column {name!r}"]
     if chosen:
         return chosen
-    if error.missing != ("column 'label'" if kind == "label" else "column of numbers"):
+    if error.missing != ("column 'label'" if kind.table_target == "class" else "column of numbers"):
         return []
     called = [name for name in fields if name.rpartition(".")[2].casefold() in _LABELS]
-    return called if called and kind == "label" else list(table.left_out)
+    return called if called and kind.table_target == "class" else list(table.left_out)

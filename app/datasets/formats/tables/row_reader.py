@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from app.annotations.base import AnnotationKind
 from app.datasets.formats.base import is_readable, shorten
 from app.datasets.formats.layouts.file_finder import FileFinder, FoundFile, NoFileError
 from app.datasets.formats.layouts.file_matches import describe_matches
@@ -22,7 +23,6 @@ from app.datasets.formats.tables.values import MAX_WORDS, RowError, has_decimal_
 from app.datasets.formats.work import Work
 from app.plurals import count
 from app.schemas.datasets import SplitValue
-from app.schemas.tasks import AnnotationKind
 
 _FORMULA = "Formulas of a workbook need stored results: open and save it in a spreadsheet program."
 
@@ -87,7 +87,7 @@ class RowReader:
         if not entries:
             message = "The table has no rows."
             self.problems.add(self._table.name, message, "Write one row per image.", kind="bad_row")
-        self._has_quoted_decimals = kind == "values" and has_decimal_commas(
+        self._has_quoted_decimals = kind.table_target == "numbers" and has_decimal_commas(
             text for entry in entries for text in entry.texts
         )
         files = self._finder.find_all(entry.name for entry in entries if entry.name)
@@ -164,7 +164,7 @@ class RowReader:
         return None
 
     def _read_target(self, entry: _Entry, kind: AnnotationKind) -> Target:
-        if kind == "values":
+        if kind.table_target == "numbers":
             return tuple(self._number(text) for text in entry.texts)
         if not self._columns.is_one_hot:
             if not entry.texts[0] and isinstance(self._table, SpreadsheetTable) and self._table.has_formulas:

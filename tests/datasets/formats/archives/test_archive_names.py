@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.archives.archive import extract_zip
 from app.datasets.formats.archives.kinds import find_other_archive, name_archive
 from app.datasets.formats.base import SourceError
@@ -105,7 +106,7 @@ def test_archives_beside_the_images_of_a_folder_are_named(tmp_path: Path) -> Non
         write_image(tmp_path / "in" / name, gradient(20 + len(name), 30))
     (tmp_path / "in" / "rest.zip").write_bytes(b"PK")
     (tmp_path / "in" / "dog" / "old.tar.xz").write_bytes(b"x")
-    report = check_source(Source(tmp_path / "in", "label", ["image_folders"]))
+    report = check_source(Source(tmp_path / "in", get_kind("label"), ["image_folders"]))
     (group,) = [group for group in report.groups if group.kind == "nested_archive"]
     assert [item.file for item in group.examples] == ["rest.zip", "dog/old.tar.xz"]
     assert not any("rest.zip" in note for note in report.notes)
@@ -121,7 +122,7 @@ def test_archives_of_other_kinds_are_named_as_what_they_are(tmp_path: Path, name
             target.add(__file__, "cat/1.png")
     else:
         path.write_bytes(b"7z\xbc\xaf\x27\x1c" if name == "a.7z" else b"Rar!\x1a\x07\x00" + bytes(60))
-    report = check_source(Source(path, "label", ["image_folders"]))
+    report = check_source(Source(path, get_kind("label"), ["image_folders"]))
     assert not report.can_import
     (problem,) = report.problems
     assert problem.message == f"{name!r} is a {kind}, which cannot be read."

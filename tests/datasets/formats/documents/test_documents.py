@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.base import ChoiceError, SourceError
 from app.datasets.formats.coco import FORMAT as COCO
 from app.datasets.formats.csv_table import FORMAT as TABLE
@@ -48,7 +49,7 @@ def coco(names: list[str], categories: list[str] | None = None) -> dict[str, Any
 
 
 def check(root: Path, **options: Any) -> ImportReport:
-    source = Source(root, "label", ("image_folders", "csv", "coco"), None, ImportOptions(**options))
+    source = Source(root, get_kind("label"), ("image_folders", "csv", "coco"), None, ImportOptions(**options))
     return check_source(source, root.parent)
 
 
@@ -108,7 +109,7 @@ def test_other_json_is_named_and_no_coco(tmp_path: Path, content: Any, descripti
     assert (kind.is_coco, description in kind.description, bool(kind.fix)) == (False, True, True)
     assert not COCO.is_match(tmp_path, ImportOptions(), Work())
     with pytest.raises(SourceError, match="not a COCO document") as refusal:
-        COCO.scan(tmp_path.resolve(), "label", ImportOptions(annotation_file="x.json"), Work())
+        COCO.scan(tmp_path.resolve(), get_kind("label"), ImportOptions(annotation_file="x.json"), Work())
     assert description in refusal.value.message
 
 
@@ -147,7 +148,7 @@ def test_a_pair_of_documents_is_one_dataset_with_a_split(tmp_path: Path, train: 
             ),
         }
         path.write_text(text[path.suffix])
-    found = (COCO if train.endswith(".json") else TABLE).scan(root, "label", ImportOptions(), Work())
+    found = (COCO if train.endswith(".json") else TABLE).scan(root, get_kind("label"), ImportOptions(), Work())
     assert splits(found) == ["train"] * 4 + ["val"] * 2
     assert [label for _, label in labels(found)] == ["cat", "dog", "cat", "dog", "cat", "dog"]
     assert (found.classes, found.problems.num_problems) == (("cat", "dog"), 0)
@@ -167,7 +168,7 @@ def test_classes_of_a_pair_are_joined_by_their_names(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", *(f"{number}.png" for number in range(4)))
     (root / "train.json").write_text(json.dumps(coco(["0.png", "1.png"], ["cat", "dog"])))
     (root / "test.json").write_text(json.dumps(coco(["2.png", "3.png"], ["dog", "bird"])))
-    found = COCO.scan(root, "label", ImportOptions(), Work())
+    found = COCO.scan(root, get_kind("label"), ImportOptions(), Work())
     assert labels(found) == [("0.png", "cat"), ("1.png", "dog"), ("2.png", "dog"), ("3.png", "bird")]
     assert found.classes == ("cat", "dog", "bird")
     assert splits(found) == ["train", "train", "test", "test"]
@@ -234,7 +235,7 @@ def test_ids_match_whatever_their_type(tmp_path: Path, image_id: Any, category_i
         "categories": [{"id": 7, "name": 3}],
     }
     (root / "a.json").write_text(json.dumps(document))
-    found = COCO.scan(root, "label", ImportOptions(), Work())
+    found = COCO.scan(root, get_kind("label"), ImportOptions(), Work())
     assert labels(found) == [("0.png", "3")]
     told = "1 id differs in type" if loose == 1 else f"{loose} ids differ in type"
     assert any(note.startswith(told) for note in found.notes) == bool(loose)
@@ -268,7 +269,7 @@ def test_ids_that_differ_only_in_type_stay_apart(tmp_path: Path) -> None:
         "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
     }
     (root / "a.json").write_text(json.dumps(document))
-    assert labels(COCO.scan(root, "label", ImportOptions(), Work())) == [("0.png", "b"), ("1.png", "a")]
+    assert labels(COCO.scan(root, get_kind("label"), ImportOptions(), Work())) == [("0.png", "b"), ("1.png", "a")]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def test_a_root_category_is_left_out(
     named = [{"id": i + 1, "name": name, "supercategory": others} for i, name in enumerate(("cat", "dog"))]
     document["categories"] = [root_category, *named]
     (root / "a.json").write_text(json.dumps(document))
-    found = COCO.scan(root, "label", ImportOptions(), Work())
+    found = COCO.scan(root, get_kind("label"), ImportOptions(), Work())
     assert (found.classes, len(found.images), found.problems.num_problems) == (classes, 2, 0)
     assert any("root of the others" in note for note in found.notes) == (len(classes) == 2)
 
@@ -300,7 +301,7 @@ def test_images_that_coco_loses_are_counted_once(tmp_path: Path) -> None:
     document["annotations"] = [{"image_id": i, "category_id": 0} for i in (0, 1, 3, 4)]
     document["annotations"].append({"image_id": 1, "category_id": 1})
     (root / "a.json").write_text(json.dumps(document))
-    found = COCO.scan(root, "label", ImportOptions(), Work())
+    found = COCO.scan(root, get_kind("label"), ImportOptions(), Work())
     assert labels(found) == [("0.png", "cat")]
     assert sorted(kinds(found)) == [
         ("error", "missing_file", 0),

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.layouts.walking import is_junk
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.report.problem_file import PROBLEMS_NAME
@@ -137,7 +138,7 @@ def look(root: Path, options: ImportOptions) -> Looked:
     path.unlink(missing_ok=True)
     work = Work(problems_path=path)
     with closing(work):
-        report = check_source(Source(root, "label", ("image_folders",), None, options, work), root.parent)
+        report = check_source(Source(root, get_kind("label"), ("image_folders",), None, options, work), root.parent)
     if not path.exists():
         return Looked(report, set())
     with path.open(encoding="utf-8", newline="") as file:
@@ -162,7 +163,7 @@ def test_every_image_is_read_or_named_and_the_counts_add_up(tree: Tree, nested_f
         if not report.can_import and report.groups and report.groups[0].kind == "refused":
             assert report.num_files == len([name for name in there if "out.png" not in name]) + count_links(root)
             return
-        found = scan_source(Source(root, "label", ("image_folders",), None, options))
+        found = scan_source(Source(root, get_kind("label"), ("image_folders",), None, options))
         prefix = (
             "" if found.root == root.resolve() else f"{printable(found.root.relative_to(root.resolve()).as_posix())}/"
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.source import Source, scan_source
 from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
@@ -60,7 +61,7 @@ def test_names_and_problems_have_the_folder_before_them(tmp_path: Path) -> None:
     report = look_at(root)
     assert "train/labels.csv, row 4" in [problem.file for problem in report.problems]
     assert problems_of(report, "not_in_table") == ["test/1.png"]
-    scan = scan_source(Source(root, "label", ALLOWED, work=Work())).scan
+    scan = scan_source(Source(root, get_kind("label"), ALLOWED, work=Work())).scan
     assert [image.name for image in scan.images] == ["train/0.png", "train/1.png", "test/0.png"]
     assert [image.split for image in scan.images] == ["train", "train", "test"]
 
@@ -87,7 +88,7 @@ def test_one_document_is_chosen_for_all_subsets(tmp_path: Path) -> None:
         f"{folder}/{name}": DOCUMENTS[name] for folder in ("train", "val") for name in ("metadata.csv", "labels.tsv")
     }
     root = write_source(tmp_path / "in", two_in("train", "val"), texts)
-    scan = scan_source(Source(root, "label", ALLOWED, None, ImportOptions(annotation_file="labels.tsv"))).scan
+    scan = scan_source(Source(root, get_kind("label"), ALLOWED, None, ImportOptions(annotation_file="labels.tsv"))).scan
     assert scan.read_documents == ("train/labels.tsv", "val/labels.tsv")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source, scan_source
 from app.schemas.datasets import ImportOptions
@@ -178,7 +179,7 @@ def test_labels_that_are_better_than_the_folders_are_kept(tmp_path: Path) -> Non
 
 def test_the_format_that_was_chosen_is_kept(tmp_path: Path) -> None:
     root = write(tmp_path, lists("{}.txt", with_index))
-    report = check_source(Source(root, "label", ALLOWED, "csv", ImportOptions()), tmp_path)
+    report = check_source(Source(root, get_kind("label"), ALLOWED, "csv", ImportOptions()), tmp_path)
     assert (report.source_format, report.classes) == ("csv", ["0", "1"])
 
 
@@ -190,7 +191,7 @@ def test_boxes_of_yolo_are_still_refused(tmp_path: Path) -> None:
 
 
 def test_each_image_gets_the_subset_of_its_line(tmp_path: Path) -> None:
-    found = scan_source(Source(write(tmp_path, lists("{}.txt")), "label", ALLOWED)).scan
+    found = scan_source(Source(write(tmp_path, lists("{}.txt")), get_kind("label"), ALLOWED)).scan
     assert [image.split for image in found.images] == list(SUBSETS * 2)
     assert set(found.read_documents) == {"train.txt", "val.txt", "test.txt"}
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report import check
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
@@ -18,15 +19,14 @@ from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ImportReport
 from app.schemas.payloads import ImportLimits
-from app.schemas.tasks import AnnotationKind
 from tests.datasets.pictures import write_image, write_png
 
 ALLOWED = ("image_folders", "csv", "coco")
 
 
-def report(path: Path, kind: AnnotationKind = "label", source_format: str | None = None, **limits: Any) -> ImportReport:
+def report(path: Path, kind: str = "label", source_format: str | None = None, **limits: Any) -> ImportReport:
     work = Work(ImportLimits(**limits))
-    return check_source(Source(path, kind, ALLOWED, source_format, ImportOptions(), work), path.parent)
+    return check_source(Source(path, get_kind(kind), ALLOWED, source_format, ImportOptions(), work), path.parent)
 
 
 @pytest.fixture
@@ -126,9 +126,7 @@ def test_more_images_than_are_looked_at(animals: Path, monkeypatch: pytest.Monke
         ("label", "csv", "no CSV file"),
     ],
 )
-def test_a_wrong_format_is_a_clear_answer(
-    animals: Path, kind: AnnotationKind, source_format: str, message: str
-) -> None:
+def test_a_wrong_format_is_a_clear_answer(animals: Path, kind: str, source_format: str, message: str) -> None:
     found = report(animals, kind, source_format)
     assert not found.can_import
     assert message in found.problems[0].message

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from app.annotations.label import Label
 from app.datasets.formats.base import FoundImage
 from app.datasets.formats.report.findings import count_classes, drop_empty_classes, warn_of_classes
 from app.datasets.formats.work import Work
-from app.datasets.table import Label
 from app.schemas.datasets import ImportOptions
 from tests.datasets.formats.sources import look_at, problems_of, two_in, write_source
 
@@ -20,8 +20,8 @@ COMPOSED, DECOMPOSED = "\u00c4pfel", "A\u0308pfel"
 def test_empty_classes_are_dropped_and_small_ones_named() -> None:
     problems = Work().new_problems()
     counts = count_classes([(Label(0, "cat"),), (Label(0, "cat"),), (Label(2, "elk"),)])
-    kept, labels = drop_empty_classes(("cat", "dog", "elk"), counts, problems)
-    assert (kept, labels) == (("cat", "elk"), {"cat": Label(0, "cat"), "elk": Label(1, "elk")})
+    kept, ids = drop_empty_classes(("cat", "dog", "elk"), counts, problems)
+    assert (kept, ids) == (("cat", "elk"), {"cat": 0, "elk": 1})
     assert [(item.file, item.kind) for item in problems.named] == [("dog", "empty"), ("elk", "few_images")]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report import previews
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
@@ -16,15 +17,14 @@ from app.datasets.formats.work import Work
 from app.schemas.datasets import ImportOptions
 from app.schemas.import_report import ImportReport
 from app.schemas.payloads import ImportLimits
-from app.schemas.tasks import AnnotationKind
 from tests.datasets.pictures import write_image
 
 ALLOWED = ("image_folders", "csv", "coco")
 
 
-def report(path: Path, pictures_dir: Path, kind: AnnotationKind = "label", **options: object) -> ImportReport:
+def report(path: Path, pictures_dir: Path, kind: str = "label", **options: object) -> ImportReport:
     pictures_dir.mkdir(exist_ok=True)
-    source = Source(path, kind, ALLOWED, None, ImportOptions.model_validate(options), Work(ImportLimits()))
+    source = Source(path, get_kind(kind), ALLOWED, None, ImportOptions.model_validate(options), Work(ImportLimits()))
     return check_source(source, None, pictures_dir)
 
 
@@ -107,10 +107,10 @@ def test_a_limit_while_drawing_keeps_the_report(classes: Path, tmp_path: Path) -
             super().step(doing, done, total)
 
     work = Stopping(ImportLimits())
-    found = check_source(Source(classes, "label", ALLOWED, None, ImportOptions(), work), None, tmp_path)
+    found = check_source(Source(classes, get_kind("label"), ALLOWED, None, ImportOptions(), work), None, tmp_path)
     assert (found.num_images, found.previews, found.can_import) == (60, [], True)
 
 
 def test_without_a_directory_nothing_is_drawn(classes: Path) -> None:
-    found = check_source(Source(classes, "label", ALLOWED))
+    found = check_source(Source(classes, get_kind("label"), ALLOWED))
     assert (found.num_images, found.previews) == (60, [])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from app.schemas.datasets import ImportOptions
@@ -18,7 +19,7 @@ ALLOWED = ("image_folders", "csv", "coco")
 
 
 def check(root: Path, source_format: str | None = None, **options: object) -> ImportReport:
-    return check_source(Source(root, "label", ALLOWED, source_format, ImportOptions.model_validate(options)))
+    return check_source(Source(root, get_kind("label"), ALLOWED, source_format, ImportOptions.model_validate(options)))
 
 
 def draw(root: Path, **counts: int) -> None:

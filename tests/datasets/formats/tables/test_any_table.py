@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.datasets.formats.base import Scan
-from app.schemas.tasks import AnnotationKind
 from tests.datasets.formats.scanned import labels, scan_table, splits, values, write_files
 
 NUM_FILES = 8
@@ -81,7 +80,7 @@ def write(writing: Writing, rows: Sequence[dict[str, str]]) -> bytes:
     return out.getvalue().encode(writing.encoding)
 
 
-def scan(factory: pytest.TempPathFactory, table: bytes, kind: AnnotationKind, name: str = "t.csv") -> Scan:
+def scan(factory: pytest.TempPathFactory, table: bytes, kind: str, name: str = "t.csv") -> Scan:
     root = write_files(factory.mktemp("any") / "in", *(f"images/{stem}.png" for stem in STEMS))
     return scan_table(root, table, kind, name)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.csv_table import FORMAT
 from app.datasets.formats.report.check import check_source
@@ -82,7 +83,7 @@ def test_other_json_is_no_table(tmp_path: Path, content: str) -> None:
     (root / "a.json").write_text(content)
     assert not FORMAT.is_match(root, ImportOptions(), Work())
     with pytest.raises(SourceError):
-        FORMAT.scan(root, "label", ImportOptions(annotation_file="a.json"), Work())
+        FORMAT.scan(root, get_kind("label"), ImportOptions(annotation_file="a.json"), Work())
 
 
 def test_a_list_of_classes_does_not_hide_class_folders(tmp_path: Path) -> None:
@@ -94,10 +95,9 @@ def test_a_list_of_classes_does_not_hide_class_folders(tmp_path: Path) -> None:
 def test_a_file_that_is_too_large_is_refused(tmp_path: Path) -> None:
     root = write_files(tmp_path / "in", *NAMES)
     (root / "a.json").write_text(json.dumps(records("label", *["cat"] * 200)))
+    work = Work(ImportLimits(max_annotation_bytes=1000))
     with pytest.raises(LimitError):
-        FORMAT.scan(
-            root, "label", ImportOptions(annotation_file="a.json"), Work(ImportLimits(max_annotation_bytes=1000))
-        )
+        FORMAT.scan(root, get_kind("label"), ImportOptions(annotation_file="a.json"), work)
 
 
 @pytest.mark.parametrize(
@@ -113,12 +113,14 @@ def test_a_table_is_offered_and_can_be_the_source_itself(tmp_path: Path, name: s
     root = write_source(tmp_path / "in", NAMES, {name: text, "README.txt": "Pictures of pets, by name.\n"})
     report = look_at(root)
     assert (report.source_format, report.num_images, report.documents) == ("csv", 2, [name])
-    named = check_source(Source(root / name, "label", ALLOWED, None, ImportOptions(), Work()), tmp_path)
+    named = check_source(Source(root / name, get_kind("label"), ALLOWED, None, ImportOptions(), Work()), tmp_path)
     assert (named.source_format, named.num_images, named.class_counts) == ("csv", 2, {"cat": 1, "dog": 1})
 
 
 def test_a_text_file_that_is_no_table_is_refused_as_the_source(tmp_path: Path) -> None:
     root = write_source(tmp_path / "in", NAMES, {"README.txt": "Pictures of pets, by name.\n"})
-    report = check_source(Source(root / "README.txt", "label", ALLOWED, None, ImportOptions(), Work()), tmp_path)
+    report = check_source(
+        Source(root / "README.txt", get_kind("label"), ALLOWED, None, ImportOptions(), Work()), tmp_path
+    )
     assert not report.can_import
     assert report.problems[0].message

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from openpyxl import Workbook
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from app.datasets.formats.tables import open_table as opening
@@ -58,7 +59,7 @@ def test_a_dry_run_opens_a_table_once_and_keeps_none(tmp_path: Path, ending: str
     write_table(root / f"labels{ending}")
     work = Work()
     for number in (1, 2):
-        report = check_source(Source(root, "label", ALLOWED, work=work), tmp_path)
+        report = check_source(Source(root, get_kind("label"), ALLOWED, work=work), tmp_path)
         assert (report.source_format, report.num_images) == ("csv", 4)
         assert openings == [f"labels{ending}"] * number
 
@@ -67,7 +68,7 @@ def test_several_tables_are_opened_once_each(tmp_path: Path, openings: list[str]
     root = write_source(tmp_path / "in", [name for name, _ in ROWS])
     (root / "train.csv").write_text("file,label\n0.png,a\n1.png,b\n")
     (root / "val.csv").write_text("file,label\n2.png,a\n3.png,b\n")
-    report = check_source(Source(root, "label", ALLOWED), tmp_path)
+    report = check_source(Source(root, get_kind("label"), ALLOWED), tmp_path)
     assert report.split_counts == {"train": 2, "val": 2}
     assert sorted(openings) == ["train.csv", "val.csv"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
 from tests.datasets.formats.scanned import labels, scan_folder, splits, values, write_files
@@ -84,14 +85,14 @@ def test_no_split_of_the_names_of_sheets_where_the_user_wants_none(root: Path) -
     ],
 )
 def test_a_sheet_without_a_column_in_use_is_explained(
-    tmp_path: Path, kind: Any, head: list[str], other: list[str], missing: str
+    tmp_path: Path, kind: str, head: list[str], other: list[str], missing: str
 ) -> None:
     for number in range(4):
         write_image(tmp_path / "in" / f"000{number}.png", seed=number)
     write_sheets(
         tmp_path / "in" / "t.xlsx", train=sheet(head, "0000.png", "0001.png"), test=sheet(other, "0002.png", "0003.png")
     )
-    report = check_source(Source(tmp_path / "in", kind, ["csv"]))
+    report = check_source(Source(tmp_path / "in", get_kind(kind), ["csv"]))
     assert f"Sheet 'test' is not read, because it has no column '{missing}'." in report.notes
     (group,) = [group for group in report.groups if group.kind == "not_in_table"]
     assert group.examples[0].message.startswith(
@@ -106,7 +107,7 @@ def test_images_that_no_sheet_names_are_to_be_added_to_one_that_is_read(tmp_path
         write_image(tmp_path / "in" / f"000{number}.png", seed=number)
     rows = sheet([FILE, LABEL], "0000.png", "0001.png")
     write_sheets(tmp_path / "in" / "t.xlsx", New=rows, Old=rows)
-    report = check_source(Source(tmp_path / "in", "label", ["csv"]))
+    report = check_source(Source(tmp_path / "in", get_kind("label"), ["csv"]))
     (group,) = [group for group in report.groups if group.kind == "not_in_table"]
     assert group.examples[0].message.startswith("1 image is not named by the sheet 'New' of t.xlsx: ")
     assert group.examples[0].fix == "Add it to a sheet that is read, or remove it."

@@ -12,6 +12,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from app.annotations.registry import get_kind
 from app.datasets.formats.base import SourceError
 from app.datasets.formats.report.check import check_source
 from app.datasets.formats.source import Source
@@ -98,7 +99,9 @@ def test_a_workbook_is_no_archive_of_images(tmp_path: Path, as_source: bool) -> 
         write_image(tmp_path / "in" / f"{number}.png")
     path = write_book(tmp_path / "in" / "t.xlsx", [["file", "label"], ["0.png", "a"], ["1.png", "b"]])
     source = path if as_source else path.parent
-    report = check_source(Source(source, "label", ("image_folders", "csv", "coco"), None, ImportOptions()), tmp_path)
+    report = check_source(
+        Source(source, get_kind("label"), ("image_folders", "csv", "coco"), None, ImportOptions()), tmp_path
+    )
     assert (report.source_format, report.class_counts) == ("csv", {"a": 1, "b": 1})
 
 

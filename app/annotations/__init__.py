@@ -1,0 +1,1 @@
+"""What an image can be annotated with: one module per kind of annotation, found by the registry. No torch."""

@@ -1,0 +1,95 @@
+"""What a kind of annotation must say of itself. Everything else asks a kind, so no other module names one.
+
+A kind is a module of this package with a struct, its entry in dataset.json, and `KIND`, an `AnnotationKind`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+NO_CLASS = ""
+
+
+class AnnotationRecord(msgspec.Struct, tag_field="type", frozen=True):
+    """One annotation of an image in dataset.json. Subclasses have a tag of their own."""
+
+    @property
+    def class_label(self) -> str | None:
+        """Name of the class that the annotation belongs to; None when it belongs to no class."""
+        return None
+
+    @property
+    def numbers(self) -> Sequence[float]:
+        """Numbers that a model can learn; empty for annotations that are no numbers."""
+        return ()
+
+    @property
+    def is_object(self) -> bool:
+        """Whether the annotation is one object in the image. Without its class the object is left out, else the
+        image is."""
+        return False
+
+    def with_class(self, class_id: int, class_name: str) -> AnnotationRecord:
+        """Return the same annotation under another class; itself when it names no class."""
+        return self
+
+
+Annotations = Sequence[AnnotationRecord]
+"""The annotations of one image."""
+
+
+class AnnotationKind:
+    """A kind of annotation. The defaults suit a kind whose annotations are objects with a class."""
+
+    id: ClassVar[str]
+    record: ClassVar[type[AnnotationRecord]]
+    formats: ClassVar[tuple[str, ...]] = ()
+    """Names of the import formats that can hold this kind."""
+    table_target: ClassVar[Literal["", "class", "numbers"]] = ""
+    """What the target columns of a table hold: the name of a class, numbers, or nothing that this kind can use."""
+    has_whole_classes: ClassVar[bool] = True
+    """Whether classes can be merged and left out annotation by annotation; False where pixels hold class ids."""
+
+    def classes_of(self, annotations: Annotations) -> frozenset[str]:
+        """Return the classes that an image shows."""
+        return frozenset(name for item in annotations if (name := item.class_label) is not None)
+
+    def dominant_class(self, annotations: Annotations) -> str | None:
+        """Return the class with the most annotations of an image; None for an image without a class."""
+        names = Counter(name for item in annotations if (name := item.class_label) is not None)
+        return names.most_common(1)[0][0] if names else None
+
+    def stratify(self, images: Sequence[Annotations]) -> list[str]:
+        """Return the stratum of each image: every subset of a split gets its share of each."""
+        return [self.dominant_class(annotations) or NO_CLASS for annotations in images]
+
+    def find_fault(self, annotations: Sequence[Any], classes: Sequence[str], value_names: Sequence[str]) -> str:
+        """Return what is wrong with annotations of this kind in dataset.json, empty when nothing is.
+
+        `annotations` are all of the dataset that are of this kind, of type `record`.
+        """
+        known = set(classes)
+        unknown = next((item.class_name for item in annotations if item.class_name not in known), None)
+        return f"annotations: {unknown!r} is none of the classes" if unknown is not None else ""
+
+
+def class_of(annotations: Annotations) -> str | None:
+    """Return the class of the first annotation that has one."""
+    return next((name for item in annotations if (name := item.class_label) is not None), None)
+
+
+def renumber(annotations: Annotations, ids: Mapping[str, int]) -> list[AnnotationRecord]:
+    """Return annotations with the number that their class has in `ids`; those of another class stay as they are."""
+    return [
+        item.with_class(ids[name], name) if (name := item.class_label) is not None and name in ids else item
+        for item in annotations
+    ]
+
+
+def numbers_of(annotations: Annotations) -> Sequence[float]:
+    """Return the numbers of the first annotation that has some, empty when none has."""
+    return next((numbers for item in annotations if (numbers := item.numbers)), ())

@@ -1,0 +1,64 @@
+"""Finds the kinds of annotation: every module of `app/annotations` that has a `KIND`."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
+
+import app.annotations
+from app.annotations.base import AnnotationKind, AnnotationRecord
+
+
+class UnknownKindError(LookupError):
+    """No kind of annotation has this id; the message lists those that exist."""
+
+
+def index_kinds(kinds: Iterable[AnnotationKind]) -> Mapping[str, AnnotationKind]:
+    """Return kinds by id; raises ValueError when two share an id or a tag in dataset.json."""
+    found: dict[str, AnnotationKind] = {}
+    tags: dict[object, str] = {}
+    for kind in kinds:
+        if kind.id in found:
+            msg = f"Two kinds of annotation have the id {kind.id!r}."
+            raise ValueError(msg)
+        tag = kind.record.__struct_config__.tag
+        if tag in tags:
+            msg = f"The kinds of annotation {tags[tag]!r} and {kind.id!r} both write {tag!r} into dataset.json."
+            raise ValueError(msg)
+        found[kind.id], tags[tag] = kind, kind.id
+    return MappingProxyType(found)
+
+
+@cache
+def list_kinds() -> Mapping[str, AnnotationKind]:
+    """Return every kind of annotation by its id, in order of the modules' names."""
+    names = sorted(item.name for item in pkgutil.iter_modules(app.annotations.__path__))
+    modules = [importlib.import_module(f"app.annotations.{name}") for name in names]
+    return index_kinds(module.KIND for module in modules if hasattr(module, "KIND"))
+
+
+def get_kind(kind_id: str) -> AnnotationKind:
+    """Return one kind; raises UnknownKindError with the ids that exist."""
+    try:
+        return list_kinds()[kind_id]
+    except KeyError:
+        msg = f"No kind of annotation {kind_id!r}. Known: {', '.join(list_kinds())}."
+        raise UnknownKindError(msg) from None
+
+
+def list_kinds_of(format_name: str) -> list[AnnotationKind]:
+    """Return the kinds of annotation that an import format can read, by their ids."""
+    return [kind for kind in list_kinds().values() if format_name in kind.formats]
+
+
+@cache
+def kind_of(record: type[AnnotationRecord]) -> AnnotationKind:
+    """Return the kind that a struct belongs to; raises UnknownKindError for a struct of no kind."""
+    for kind in list_kinds().values():
+        if kind.record is record:
+            return kind
+    msg = f"{record.__name__} belongs to no kind of annotation."
+    raise UnknownKindError(msg)
