@@ -49,7 +49,7 @@ from app.api.routes import (
     weights,
 )
 from app.api.security.addresses import allowed_host_names
-from app.api.security.bodies import BodyMiddleware, Patience
+from app.api.security.bodies import BodyMiddleware, BodyTimeouts
 from app.api.security.crashes import CrashMiddleware
 from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
@@ -165,7 +165,7 @@ def _dependencies_of(router: APIRouter) -> list[params.Depends]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first to see a request.
-    patience = Patience(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
+    patience = BodyTimeouts(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
     app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size, patience=patience)
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)

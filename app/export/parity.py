@@ -36,7 +36,7 @@ UNDEFINED_DIFFERENCE = 1e9
 
 
 @dataclass(frozen=True)
-class Sample:
+class ParitySample:
     """The images that are compared: those of the subsets, or so many drawn from them."""
 
     pooled: list[PooledImage]
@@ -64,19 +64,21 @@ class _Comparison:
     batch_sizes: set[int]
 
 
-def draw_sample(pooled: Sequence[PooledImage], images_dir: Path, plan: InputPlan, cap: int = MAX_IMAGES) -> Sample:
+def draw_sample(
+    pooled: Sequence[PooledImage], images_dir: Path, plan: InputPlan, cap: int = MAX_IMAGES
+) -> ParitySample:
     """Return all images, or `cap` of them drawn with a fixed seed, in order."""
     chosen = list(pooled)
     if len(pooled) > cap:
         order = np.random.default_rng(SEED).permutation(len(pooled))[:cap]
         chosen = [pooled[index] for index in sorted(order.tolist())]
-    return Sample(pooled=chosen, num_available=len(pooled), images_dir=images_dir, plan=plan)
+    return ParitySample(pooled=chosen, num_available=len(pooled), images_dir=images_dir, plan=plan)
 
 
 def certify(
     trained: TrainedModel,
     exported: ExportedModel,
-    sample: Sample,
+    sample: ParitySample,
     between_batches: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ParityCertificate:
     """Return the certificate; it has passed when every image is below the tolerance and every answer is the same.
@@ -113,7 +115,7 @@ def explain_refusal(certificate: ParityCertificate) -> str:
     )
 
 
-def _iterate(sample: Sample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, list[PooledImage], int]]:
+def _iterate(sample: ParitySample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, list[PooledImage], int]]:
     batch_size = BATCH_SIZE if is_dynamic else 1
     pooled = sample.pooled
     # A single image and several at once both have to work, so the first one is always alone.
@@ -164,7 +166,9 @@ def _run_exported(exported: ExportedModel, images: torch.Tensor) -> ArrayOutputs
         raise JobFailure(msg) from error
 
 
-def _summarize(trained: TrainedModel, exported: ExportedModel, sample: Sample, found: _Comparison) -> ParityCertificate:
+def _summarize(
+    trained: TrainedModel, exported: ExportedModel, sample: ParitySample, found: _Comparison
+) -> ParityCertificate:
     differences, agreement = np.array(found.differences), float(np.mean(found.agreements))
     max_diff = float(differences.max())
     worst = [int(index) for index in np.argsort(-differences, kind="stable")[:NUM_WORST]]

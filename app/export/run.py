@@ -20,7 +20,7 @@ from app.export.catalog import STEPS, FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
 from app.export.golden import make_golden
 from app.export.metadata import describe_model, plan_input
-from app.export.parity import Sample, certify, draw_sample
+from app.export.parity import ParitySample, certify, draw_sample
 from app.schemas.events import ExportProgress, StageStatus
 from app.schemas.export import ModelMetadata, ParityCertificate
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
@@ -118,7 +118,7 @@ def check_size(conversion: Conversion) -> None:
 
 
 def certify_file(
-    context: JobContext, spec: FormatSpec, trained: TrainedModel, sample: Sample, path: Path
+    context: JobContext, spec: FormatSpec, trained: TrainedModel, sample: ParitySample, path: Path
 ) -> ParityCertificate:
     """Write parity.json and return it; raises JobFailure with its reason when it has not passed."""
     report_step(context, "certify")

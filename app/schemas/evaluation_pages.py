@@ -107,7 +107,7 @@ class ValuePoints(StrictModel):
     num_results: int
 
 
-class ResultView(StrictModel):
+class ResultDetail(StrictModel):
     """One result for the detail view."""
 
     info: ResultInfo

@@ -29,7 +29,7 @@ class ComparedMetric(StrictModel):
     exported: float | None
 
 
-class ComparedImage(StrictModel):
+class ParityImage(StrictModel):
     """An image and how far the file differs on it; `is_there` says whether the dataset still holds it."""
 
     filename: str
@@ -60,7 +60,7 @@ class ExportDetail(ExportEntry):
     progress: ExportProgressView | None
     certificate: ParityCertificate | None
     metrics: list[ComparedMetric]
-    worst: list[ComparedImage]
+    worst: list[ParityImage]
     option_names: list[str] = Field(description="Options that make a difference to the format.")
     files: FileState = Field(description="changed: not what was certified, and not handed out.")
     usage: list[str] = Field(description="Lines that run what was downloaded.")

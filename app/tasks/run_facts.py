@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.datasets.run_data import RunData
+from app.datasets.run_data import SplitFacts
 from app.plurals import name_first
 from app.schemas.experiments import ModelSettings
 from app.schemas.run_checks import RunCheck, RunFix
@@ -35,7 +35,7 @@ class RunFacts:
     hyperparameters: Mapping[str, Any]
     input_size: tuple[int, int]
     num_devices: int
-    data: RunData
+    data: SplitFacts
     weights: WeightsFacts
     has_start: bool = False
     learns_by: str = "gradient"

@@ -22,7 +22,7 @@ _FILE_PREFIXES = ("/api/predict/",)
 
 
 @dataclass(frozen=True)
-class Patience:
+class BodyTimeouts:
     """How long a body is waited for, all its pieces together; the time that the server itself takes does not count."""
 
     silence_s: float = field(default_factory=lambda: READ_TIMEOUT_S)
@@ -35,10 +35,10 @@ class Patience:
 class BodyMiddleware:
     """Counts what arrives. `max_file_bytes` is for the routes that take files, all others take small JSON."""
 
-    def __init__(self, app: ASGIApp, max_file_bytes: int, patience: Patience | None = None) -> None:
+    def __init__(self, app: ASGIApp, max_file_bytes: int, patience: BodyTimeouts | None = None) -> None:
         self._app = app
         self._max_file_bytes = max_file_bytes
-        self._patience = patience or Patience()
+        self._patience = patience or BodyTimeouts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on with a counting `receive`, or answer 413 before any of the body is read."""
@@ -62,7 +62,7 @@ def _takes_files(path: str) -> bool:
 class _CountingReceive:
     """The `receive` of one request."""
 
-    def __init__(self, receive: Receive, limit: int, patience: Patience, min_rate: float) -> None:
+    def __init__(self, receive: Receive, limit: int, patience: BodyTimeouts, min_rate: float) -> None:
         self._receive = receive
         self._limit = limit
         self._patience = patience

@@ -8,7 +8,7 @@ from app.core.runs.metric_advice import MetricAdvisor
 from app.core.stores import Stores
 from app.core.weights import WeightStore
 from app.datasets.preprocessing import resolve_preprocessing
-from app.datasets.run_data import RunData, read_run_data
+from app.datasets.run_data import SplitFacts, read_run_data
 from app.datasets.table import DatasetTable
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import ExperimentRecord
@@ -30,7 +30,7 @@ class RunChecker:
         self._lookup = Lookup(stores)
         self.weights = weights
         self._advisor = MetricAdvisor(stores)
-        self._kept: dict[tuple[str, str], tuple[DatasetTable, RunData]] = {}
+        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitFacts]] = {}
 
     def list_checks(self, project_id: str, record: ExperimentRecord) -> RunCheckList:
         """Return every problem of a run with these settings, errors first; none for one whose split is gone."""
@@ -66,7 +66,7 @@ class RunChecker:
             msg = "This experiment cannot be trained."
             raise ValidationFailedError(msg, [FieldProblem(field=item.field, message=item.message) for item in errors])
 
-    def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: RunData) -> RunFacts:
+    def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: SplitFacts) -> RunFacts:
         known = {item.id: item for item in spec.info.architectures}
         architecture = known.get(record.model.backbone)
         defaults = spec.hyperparameters().model_dump()  # an experiment of an earlier version lacks later settings
@@ -115,7 +115,7 @@ class RunChecker:
             )
         return found
 
-    def _read(self, project_id: str, split_name: str, table: DatasetTable, index: int) -> RunData:
+    def _read(self, project_id: str, split_name: str, table: DatasetTable, index: int) -> SplitFacts:
         key = project_id, split_name
         known = self._kept.get(key)
         if known is not None and known[0] is table:
