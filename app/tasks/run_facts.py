@@ -56,11 +56,6 @@ class RunFacts:
         return self.model.pretrained and not self.has_start and bool(self.weights.file) and not self.weights.is_here
 
     @property
-    def cannot_get_weights(self) -> bool:
-        """Whether the run would fail, because its weights are missing and their host cannot be reached."""
-        return self.lacks_weights and self.weights.can_download is False
-
-    @property
     def has_weights_in_reach(self) -> bool:
         """Whether the architecture has published weights that a run could begin with, as far as is known."""
         return bool(self.weights.file) and (self.weights.is_here or self.weights.can_download is not False)

@@ -163,8 +163,6 @@ def test_missing_weights_offer_scratch_and_the_file_and_say_whether_they_can_be_
     assert [fix.label for fix in unreachable.fixes] == ["Train from scratch", "Add the weights file"]
     assert frozen.fixes[0].change == {"model": {"pretrained": False, "freeze_backbone": False}}
     assert all(FILE in check.message for check in (unknown, unreachable, reachable, frozen))
-    would_fail = [facts.cannot_get_weights for facts in PROBLEMS["weights_missing"]]
-    assert would_fail == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
