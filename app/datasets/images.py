@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.datasets.decoder_errors import explain_picture
+from app.datasets.decoder_errors import explain_undecodable
 from app.datasets.foreign_files import HEAD_BYTES, RAW, name_content
 from app.datasets.pixels.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
 from app.datasets.pixels.deep_colours import (
@@ -124,7 +124,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
         if isinstance(error, OSError) and error.errno is not None:
             msg = f"The file cannot be read: {error.strerror}."
             raise UnreadableImageError(msg, "Check the permissions and the disk.") from error
-        msg = f"The image cannot be decoded: {explain_picture(error)}."
+        msg = f"The image cannot be decoded: {explain_undecodable(error)}."
         raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from error
 
 

@@ -64,13 +64,13 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     plan = plan_input(trained, payload.options)
     sample = draw_sample(pooled, Path(payload.dataset.images_dir), plan)
     metadata = describe_model(trained, payload, plan, table.value_names)
-    temporary = context.output_dir / f".{spec.file_name}.tmp"
+    temporary = context.output_dir / f".{spec.filename}.tmp"
     try:
         write_model(context, payload, spec, trained, metadata, temporary)
         tell = tell_in_log(context, payload.run_id)
         with open_cache(payload.dataset, table, plan, sample.pooled, tell) as cache:
             certificate = certify_file(context, spec, trained, replace(sample, cache=cache), temporary)
-        put_in_place(temporary, context.output_dir / spec.file_name)
+        put_in_place(temporary, context.output_dir / spec.filename)
     finally:
         temporary.unlink(missing_ok=True)
     report_step(context, "bundle")
@@ -79,7 +79,7 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     golden = make_golden(trained, sample, certificate)
     contents = write_bundle(context.output_dir / BUNDLE_NAME, spec, metadata, certificate, golden)
     context.report(ExportProgress(pct=100.0, message="done"))
-    result = describe_result(context.output_dir / spec.file_name, certificate, contents)
+    result = describe_result(context.output_dir / spec.filename, certificate, contents)
     return result | {"bundle_checksum": find_checksum(context.output_dir / BUNDLE_NAME)}
 
 

@@ -98,14 +98,14 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str, Any]:
-    images_dir, thumbs_dir = context.output_dir / "images", context.output_dir / ".thumbs"
-    for folder in (images_dir, thumbs_dir):
+    images_dir, thumbnails_dir = context.output_dir / "images", context.output_dir / ".thumbs"
+    for folder in (images_dir, thumbnails_dir):
         folder.mkdir(parents=True, exist_ok=True)
     unpacked = context.output_dir / _UNPACKED_DIR
     source, transfer, refused = _open_source(payload, unpacked, work)
     found = scan_source(_source(payload, source, work))
     work.forget_documents()
-    store = ImageStore(images_dir, thumbs_dir, transfer, payload.limits)
+    store = ImageStore(images_dir, thumbnails_dir, transfer, payload.limits)
     imported = list(_store_images(work, found, store))
     shutil.rmtree(unpacked, ignore_errors=True)
     survey = _survey(imported, payload)
@@ -215,7 +215,7 @@ def _redraw(work: Work, store: ImageStore, imported: Sequence[_Imported], pixels
     redraws = [
         Redraw(
             item.found.path if store.transfer == "reference" else store.images_dir / item.filename,
-            thumbnail_path(store.thumbs_dir, item.filename),
+            thumbnail_path(store.thumbnails_dir, item.filename),
         )
         for item in imported
         if needs_redraw(item.stored.header, item.stored.look, pixels)
