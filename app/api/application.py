@@ -1,4 +1,4 @@
-"""Puts the web application together. The only place that knows every router and every middleware."""
+"""Builds the web application. The only place that knows every router and every middleware."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def _dependencies_of(router: APIRouter) -> list[params.Depends]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first to see a request.
-    patience = BodyTimeouts(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
-    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size, patience=patience)
+    timeouts = BodyTimeouts(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
+    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size, timeouts=timeouts)
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))

@@ -19,7 +19,7 @@ class System:
         self._http = transport
 
     def health(self) -> Health:
-        """Return the server's sign of life."""
+        """Return the version, uptime and memory of the server."""
         return self._http.get(Health, join_path("system", "health"))
 
     def devices(self) -> DeviceList:

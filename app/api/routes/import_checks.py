@@ -1,4 +1,4 @@
-"""Dry runs of imports over HTTP, and the tables of all their problems."""
+"""Previews of imports over HTTP, and the tables of all their problems."""
 
 from __future__ import annotations
 
