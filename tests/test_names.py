@@ -10,12 +10,12 @@ APP = Path(__file__).parent.parent / "app"
 
 
 def find_classes() -> dict[str, list[str]]:
-    """Return the modules that define a class of each name, classes inside of classes and functions included."""
+    """Return the modules that define a class of each name; a leading underscore does not make another name."""
     found = defaultdict(list)
     for path in sorted(APP.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
-                found[node.name].append(path.relative_to(APP).as_posix())
+                found[node.name.lstrip("_")].append(path.relative_to(APP).as_posix())
     return found
 
 

@@ -52,7 +52,7 @@ class ParitySample:
 
 
 @dataclass
-class _Comparison:
+class _ComparedImages:
     """What was found so far, one entry per image."""
 
     images: list[ImageRecord]
@@ -86,7 +86,7 @@ def certify(
     `between_batches` gets the images done and their total, and may raise to end the work. Raises JobFailure when no
     image can be read or the file cannot be run at all.
     """
-    found = _Comparison([], [], [], [], [], 0, set())
+    found = _ComparedImages([], [], [], [], [], 0, set())
     for images, pooled, num_skipped in _iterate(sample, exported.is_dynamic):
         found.num_skipped += num_skipped
         if pooled:
@@ -129,7 +129,7 @@ def _compare(
     exported: ExportedModel,
     images: torch.Tensor,
     pooled: Sequence[PooledImage],
-    found: _Comparison,
+    found: _ComparedImages,
 ) -> None:
     task, context = trained.context.task, trained.context
     part = load_export(task)
@@ -167,7 +167,7 @@ def _run_exported(exported: ExportedModel, images: torch.Tensor) -> ArrayOutputs
 
 
 def _summarize(
-    trained: TrainedModel, exported: ExportedModel, sample: ParitySample, found: _Comparison
+    trained: TrainedModel, exported: ExportedModel, sample: ParitySample, found: _ComparedImages
 ) -> ParityCertificate:
     differences, agreement = np.array(found.differences), float(np.mean(found.agreements))
     max_diff = float(differences.max())

@@ -46,7 +46,7 @@ NOTHING_KNOWN = (
 
 
 @dataclass(frozen=True)
-class _Settings:
+class _RunSettings:
     """The settings of a run, completed."""
 
     hyperparameters: dict[str, Any]
@@ -100,7 +100,7 @@ class Forecaster:
         status: ForecastStatus = "estimated" if basis.differences else "ready"
         return ForecastView(status=status, forecast=forecast, message=describe_forecast(forecast))
 
-    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord, settings: _Settings) -> float | None:
+    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord, settings: _RunSettings) -> float | None:
         """Return the MiB of the checkpoints of a run at most.
 
         By the size of those of the latest experiment with the same model and optimizer, else by their content.
@@ -127,7 +127,7 @@ class Forecaster:
         )
 
 
-def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Settings | None:
+def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _RunSettings | None:
     """Return the completed settings; None for those that a run would refuse, too."""
     spec = get_spec(payload.task)
     selected = payload.hardware.selected_devices
@@ -146,7 +146,7 @@ def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Setting
     scale = plan_source_scale(payload, num_devices, is_fill=is_fill)
     key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices, scale)
     bytes_per_pixel = None if architecture is None else architecture.activation_bytes_per_pixel
-    return _Settings(hyperparameters, preprocessing, key, is_fill, bytes_per_pixel)
+    return _RunSettings(hyperparameters, preprocessing, key, is_fill, bytes_per_pixel)
 
 
 def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
@@ -157,7 +157,7 @@ def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
 
 
 def _plan_work(
-    settings: _Settings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
+    settings: _RunSettings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
 ) -> Workload:
     epochs = 1 if settings.is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
     return Workload(
@@ -172,7 +172,7 @@ def _plan_work(
     )
 
 
-def _compute(settings: _Settings, work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
+def _compute(settings: _RunSettings, work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
     parts = split_time(work, basis, decode_megapixels_per_s)
     memory_mb, vram_mb = scale_memory(settings.key, basis, settings.activation_bytes_per_pixel)
     known = basis.measurement
