@@ -95,6 +95,7 @@ def locate_dataset(stores: Stores, project_id: str, settings: Settings) -> Datas
     return DatasetLocation(
         dataset_json=str(stores.paths.dataset_file(project_id)),
         images_dir=str(stores.paths.images_dir(project_id)),
+        masks_dir=str(stores.paths.masks_dir(project_id)),
         cache_dir=str(stores.paths.cache_dir(project_id)),
         cache_budget_bytes=settings.cache_budget,
     )

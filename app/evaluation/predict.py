@@ -17,6 +17,7 @@ from torch import Tensor
 
 from app.answering import find_message_id, report_note, serve_messages
 from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
+from app.datasets.placement import Placement
 from app.evaluation.artefacts import write_json
 from app.evaluation.heat_map import Explanation, NoFeatureMapError, explain, paint, place_on_image
 from app.evaluation.inference import run_model
@@ -127,7 +128,8 @@ def explain_image(
 
 def describe_heat_map(found: Explanation, trained: TrainedModel, size: tuple[int, int], label: str) -> dict[str, Any]:
     """Return a heat map as `app.schemas.predict.HeatMap` has it."""
-    grey = place_on_image(found.strength, trained.recipe, trained.context.image_size, *size)
+    place = Placement(trained.recipe, (size[1], size[0]), trained.context.image_size)
+    grey = place_on_image(found.strength, place)
     rows, columns = found.strength.shape
     return {
         "target": found.target,

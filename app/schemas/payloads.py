@@ -71,6 +71,7 @@ class DatasetLocation(StrictModel):
 
     dataset_json: str
     images_dir: str
+    masks_dir: str = Field("", description="Where masks lie; empty: nowhere.")
     cache_dir: str = Field(description="Where decoded images are kept; empty: nowhere.")
     cache_budget_bytes: int = Field(16 * 2**30, ge=0, description="What the cache of this dataset may take at most.")
 

@@ -3,7 +3,8 @@
 A task is a folder `app/tasks/<id>/` with six modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
-- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
+- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`,
+                `kept_target`, `move_targets`                                                (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
 - `answer.py`   `decode`, `describe`, `list_cells`                                      (AnswerPart)
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+
+    from app.datasets.augmenting.maps import MoveTargets
+    from app.datasets.placement import Placement
 
     Outputs = dict[str, Tensor]
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
@@ -262,6 +266,8 @@ class TaskContext:
     """Everything that the torch side of a task is built from; plain data, saved in every checkpoint.
 
     `statistics` is what `fit_statistics` learned from the training images. `image_size` is (height, width) in pixels.
+    `masks_dir` is where the masks of the dataset lie on this machine. Checkpoints leave it out, so it is None after
+    loading one.
     """
 
     task: str
@@ -272,6 +278,18 @@ class TaskContext:
     image_size: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    masks_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class TargetPlanes:
+    """Targets that the cache keeps beside the pixels: uint8 (channels, height, width), of the size of the input.
+
+    Raise `version` when the task encodes them otherwise, so that nobody reads the old ones.
+    """
+
+    channels: int
+    version: int = 1
 
 
 class DataPart(Protocol):
@@ -281,12 +299,31 @@ class DataPart(Protocol):
         """Return what has to be learned from the training images before training, as plain JSON data."""
         ...
 
-    def encode_target(self, row: ImageRecord, context: TaskContext) -> Any:
-        """Return the target of one image as a tensor or a dictionary of tensors."""
+    def encode_target(self, row: ImageRecord, place: Placement, context: TaskContext) -> Any:
+        """Return the target of one image as a tensor or a dictionary of tensors, in pixels of the input of `place`.
+
+        That input is larger than the model's where training images are kept larger for a strong crop.
+        """
         ...
 
     def collate_targets(self, targets: Sequence[Any]) -> Any:
         """Return the targets of a batch."""
+        ...
+
+    @property
+    def kept_target(self) -> TargetPlanes | None:
+        """What `encode_target` returns where that is costly, such as a mask read from its file, so that it is encoded
+        once and cached; None for targets that are encoded again each time."""
+        ...
+
+    @property
+    def move_targets(self) -> MoveTargets | None:
+        """Moves the targets of a batch as augmentation moved its pixels; None for targets without a place.
+
+        A function of (targets, maps, size): those that `collate_targets` returned, on the device; where the pixels of
+        each image went (`app/datasets/augmenting/moving.py` moves boxes, polygons and masks by that); (height, width)
+        of the images that came out, which is the model's input. Without it the engine computes no maps.
+        """
         ...
 
 

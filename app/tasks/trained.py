@@ -52,8 +52,10 @@ class TrainedModel:
 
 
 def context_to_json(context: TaskContext) -> dict[str, Any]:
-    """Return a context as plain JSON data."""
-    return asdict(context) | {
+    """Return a context as plain JSON data, without the folder of masks, which another machine has elsewhere."""
+    fields = asdict(context)
+    del fields["masks_dir"]
+    return fields | {
         "classes": list(context.classes),
         "statistics": dict(context.statistics),
         "model": context.model.model_dump(mode="json"),

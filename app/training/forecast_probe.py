@@ -183,7 +183,8 @@ class _ForecastProbe:
         """Return the seconds that the random transforms take for an image on the device, at the size it is kept at."""
         inputs, samples = self._inputs, self._samples
         entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
-        augment = BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
+        size, move_targets = inputs.preprocessing.input_size, inputs.parts.data.move_targets
+        augment = BatchAugmentation(entries, size, seed, len(inputs.context.classes), move_targets)
         images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)
         kept = scale_preprocessing(inputs.preprocessing, augment.source_scale).input_size
         if kept != inputs.preprocessing.input_size:

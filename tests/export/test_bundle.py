@@ -18,6 +18,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import app.export.run
@@ -418,6 +420,16 @@ def test_the_script_resizes_as_training_does(mode: Any, interpolation: Any, tmp_
         pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
         expected = resize_image(pixels, recipe, (32, 36))
         np.testing.assert_array_equal(script.resize_image(pixels, recipe.model_dump(), [32, 36]), expected)
+
+
+@settings(deadline=None, max_examples=60)
+@given(width=st.integers(1, 70), height=st.integers(1, 70), mode=st.sampled_from(["stretch", "crop", "letterbox"]))
+def test_the_script_places_images_of_every_shape_as_training_does(width: int, height: int, mode: Any) -> None:
+    script = load_script()
+    recipe = ResizeRecipe(mode=mode, size=[23] if mode == "crop" else [17, 22])
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = resize_image(pixels, recipe, (17, 22))
+    np.testing.assert_array_equal(script.resize_image(pixels, recipe.model_dump(), [17, 22]), expected)
 
 
 @pytest.mark.parametrize("task", list(list_specs()))

@@ -11,10 +11,20 @@ import numpy as np
 import pytest
 import torch
 
+from app.datasets.augmenting.maps import start_maps
 from app.schemas.job_context import JobFailure
 from app.tasks import base, registry
 from app.tasks.base import Hyperparameters, TaskModel
-from tests.tasks.samples import make_context, make_images, make_row, make_rows, make_targets, to_arrays
+from tests.tasks.samples import (
+    SIDE_PX,
+    make_context,
+    make_images,
+    make_place,
+    make_row,
+    make_rows,
+    make_targets,
+    to_arrays,
+)
 
 TASK_IDS = ("classification", "regression")
 NUM_IMAGES = 8
@@ -232,9 +242,17 @@ def test_decoding_gives_the_fields_of_the_result_rows(task: str) -> None:
 
 
 @each_task
+def test_targets_whose_pixels_stay_are_the_same_after_the_move(task: str) -> None:
+    move, targets = registry.load_data(task).move_targets, make_targets(make_context(task), NUM_IMAGES)
+    size = (SIDE_PX, SIDE_PX)
+    moved = targets if move is None else move(targets, start_maps(NUM_IMAGES, size), size)
+    torch.testing.assert_close(moved, targets)
+
+
+@each_task
 def test_an_image_without_annotation_is_named(task: str) -> None:
     context, row = make_context(task), make_row(None, 7)
     with pytest.raises(ValueError, match=r"007\.png"):
-        registry.load_data(task).encode_target(row, context)
+        registry.load_data(task).encode_target(row, make_place(row), context)
     with pytest.raises(ValueError, match=r"007\.png"):
         registry.load_data(task).fit_statistics([row], context.classes)

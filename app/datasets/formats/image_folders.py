@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 from app.annotations.base import AnnotationKind
-from app.annotations.label import Label
 from app.datasets.formats.base import FoundImage, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.documents.list_files import find_list_subset
 from app.datasets.formats.layouts.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders
@@ -84,7 +83,7 @@ class ImageFolders:
         notes = (*notes, *(_describe_joined(found) if nested == "own_class" else ()))
         names = name_classes((item.raw_class for item in found), problems)
         classes = sort_classes(names.values())
-        labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
+        labels = {name: (kind.make_of_class(index, name),) for index, name in enumerate(classes)}
         images = [FoundImage(item.path, item.name, labels[names[item.raw_class]], item.split) for item in found]
         return Scan(images, tuple(classes), problems, notes)
 

@@ -137,6 +137,8 @@ def explain_why_not(model: nn.Module, inputs: TrainingInputs, num_processes: int
     mixing = [entry.name for entry in inputs.payload.augmentations.train if TRANSFORMS[entry.name].is_batch]
     if mixing:
         return f"{' and '.join(mixing)} mix pixels of different images in each step, so features cannot be kept."
+    if inputs.parts.data.move_targets is not None and count_views(inputs) > 1:
+        return "Augmentation moves the annotations together with the pixels, and features are kept without them."
     if num_processes > 1:
         return "Training runs on several devices; features are kept for one."
     return None

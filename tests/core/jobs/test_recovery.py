@@ -116,7 +116,9 @@ def test_waiting_jobs_start_again_in_their_order(doomed: Doomed, make_studio: Ma
     assert started == [job.id for job in jobs[1:]]
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.25, 0.4, 0.6])
+@pytest.mark.parametrize(
+    "delay_s", [0.0, 0.25, pytest.param(0.4, marks=pytest.mark.slow), pytest.param(0.6, marks=pytest.mark.slow)]
+)
 def test_events_are_forwarded_once_whenever_the_server_dies(
     doomed: Doomed, make_studio: MakeStudio, tmp_path: Path, delay_s: float
 ) -> None:
