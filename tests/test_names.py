@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -23,3 +24,14 @@ def test_no_two_classes_have_one_name() -> None:
     found = find_classes()
     assert len(found) > 900
     assert {name: modules for name, modules in found.items() if len(modules) > 1} == {}
+
+
+def test_comments_of_templates_name_classes_that_exist() -> None:
+    comments = [
+        comment
+        for path in sorted((APP / "templates").rglob("*.html"))
+        for comment in re.findall(r"\{#.*?#\}", path.read_text("utf-8"), re.DOTALL)
+    ]
+    named = [name for comment in comments for name in re.findall(r"`\w+`: ([A-Z][a-z]\w+)", comment)]
+    assert len(named) > 50
+    assert set(named) <= find_classes().keys()

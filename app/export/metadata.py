@@ -1,4 +1,4 @@
-"""What an exported file says of itself: classes, size, resizing, metrics, licence, and where it comes from."""
+"""The metadata inside an exported file: classes, size, resizing, metrics, licence, and origin."""
 
 from __future__ import annotations
 

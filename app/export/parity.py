@@ -1,6 +1,6 @@
 """The parity certificate: the exported file beside the PyTorch model, both on the CPU, on real images of the dataset.
 
-When two images differ, only the task knows; what a file is, only its format knows. Here they are run side by side.
+The task says how much two outputs differ, and the format how to run its file; this module runs them side by side.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Experiments side by side: what is asked and what is answered. Compares nothing."""
+"""Comparisons of experiments: request and answer. Compares nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the export page is drawn from: the list, one export with all that belongs to it, and what can be exported."""
+"""View models of the export page: the list, one export with its files, and what can be exported."""
 
 from __future__ import annotations
 

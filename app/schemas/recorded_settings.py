@@ -1,6 +1,6 @@
-"""What may be taken for granted in the dictionaries of stored records, whose other keys are the task's.
+"""Checks the keys that pages rely on in the dictionaries of stored records; the other keys are the task's.
 
-A value that is there has its type, and what pages count with is there. The dictionaries stay as they are.
+A key that is present has the right type, and what pages compute with is present. The dictionaries are not changed.
 """
 
 from __future__ import annotations

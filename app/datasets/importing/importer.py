@@ -1,6 +1,6 @@
 """The job `import`: from a source to dataset.json, images/ and .thumbs/ in the output directory.
 
-What a source looks like is the business of the formats, how one image is brought in that of `storing`. Runs in a job
+The formats read the source, and `storing` stores one image. Runs in a job
 process and needs no torch.
 """
 

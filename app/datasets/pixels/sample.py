@@ -1,4 +1,4 @@
-"""How a dry run learns how pixels will be read: from the headers that it reads, and the pixels of a few images."""
+"""Predicts for an import preview how pixels will be read, from all headers and the pixels of a few images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a dry run, and the form that imports what it is about. Turns a report into texts."""
+"""The report of an import preview, and the form that imports what it is about. Turns a report into texts."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class ImportReportContext:
 
 
 def import_report_fragment(project_id: str, request: ImportCheck, report: ImportReport, job_id: str) -> Fragment:
-    """Return what a dry run found, with the form that imports it."""
+    """Return what an import preview found, with the form that imports it."""
     check_url = f"/api/datasets/{project_id}/import/check/{job_id}"
     previews = [_make_preview(item, report, check_url) for item in report.previews]
     num_more = len(previews) - MAX_SHOWN_PREVIEWS
