@@ -39,7 +39,7 @@ HYPERPARAMETERS = DIGITS_RUN.hyperparameters | {"max_epochs": 8}
 
 @dataclass
 class DemoReport:
-    """What the demo found; with --json it is what it prints."""
+    """The result of the demo; --json prints it."""
 
     url: str
     project_id: str = ""
@@ -50,7 +50,7 @@ class DemoReport:
     durations_s: dict[str, float] = field(default_factory=dict)
 
     def failures(self) -> list[str]:
-        """Return why the demo has not shown what it is to show."""
+        """Return what the demo did not reach, as sentences."""
         found = []
         if self.accuracy < REQUIRED_ACCURACY:
             found.append(f"The accuracy on the test images is {show_metric(self.accuracy)}, below {REQUIRED_ACCURACY}.")
@@ -68,7 +68,7 @@ class Demo:
         self.report = DemoReport(line.url)
 
     def run(self) -> DemoReport:
-        """Walk from images to certificate."""
+        """Run every step, from the images to the certificate."""
         images = self.folder / "digits"
         self._step("images", "Digits of scikit-learn as PNG", lambda: self._write_images(images))
         task = self._find_task()

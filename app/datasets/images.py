@@ -16,8 +16,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.datasets.decoder_errors import explain_picture
-from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
+from app.datasets.decoder_errors import explain_undecodable
+from app.datasets.foreign_files import HEAD_BYTES, RAW, name_content
 from app.datasets.pixels.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
 from app.datasets.pixels.deep_colours import (
     has_16_bit_colours,
@@ -126,7 +126,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
         if isinstance(error, OSError) and error.errno is not None:
             msg = f"The file cannot be read: {error.strerror}."
             raise UnreadableImageError(msg, "Check the permissions and the disk.") from error
-        msg = f"The image cannot be decoded: {explain_picture(error)}."
+        msg = f"The image cannot be decoded: {explain_undecodable(error)}."
         raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from error
 
 
@@ -159,16 +159,6 @@ def _refuse_tiff(file: BinaryIO) -> UnreadableImageError:
         return UnreadableImageError(*kind)
     msg = "This kind of TIFF cannot be read, or the file is damaged."
     return UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.")
-
-
-def looks_like_image(path: Path) -> bool:
-    """Say whether a file begins like an image, also in a format that cannot be read, such as HEIC; opens no decoder."""
-    try:
-        with open_regular(path) as file:
-            start = file.read(HEAD_BYTES)
-    except OSError:
-        return False
-    return begins_like_image(start) or is_foreign_picture(start)
 
 
 def begins_like_image(head: bytes) -> bool:

@@ -37,7 +37,7 @@ def write_bundle(
     outputs = {name: list(values.shape[1:]) for name, values in golden.outputs.items()}
     members: list[tuple[str, bytes | Path]] = [
         ("README.md", write_readme(spec, metadata, certificate, outputs).encode()),
-        (spec.file_name, path.with_name(spec.file_name)),
+        (spec.filename, path.with_name(spec.filename)),
         ("labels.txt", "".join(f"{name}\n" for name in labels).encode()),
         ("parity.json", certificate.model_dump_json(indent=1).encode()),
         ("metadata.json", metadata.model_dump_json(indent=1).encode()),

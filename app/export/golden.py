@@ -21,7 +21,7 @@ from app.datasets.placement import Placement
 from app.datasets.reading import locate_image
 from app.datasets.table import source_name_of
 from app.evaluation.inference import PooledImage, run_model
-from app.export.parity import Sample
+from app.export.parity import ParitySample
 from app.schemas.export import ParityCertificate
 from app.schemas.pixels import PixelReading
 from app.tasks.registry import load_export
@@ -60,7 +60,7 @@ class GoldenSet:
     scales: dict[str, list[float]]
 
 
-def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertificate) -> GoldenSet:
+def make_golden(trained: TrainedModel, sample: ParitySample, certificate: ParityCertificate) -> GoldenSet:
     """Return up to NUM_GOLDEN of the compared images: one of each kind of file, the others spread evenly."""
     compared = [image for image in sample.pooled if image.row.filename in certificate.differences]
     paths = [locate_image(image.row, sample.images_dir) for image in compared]

@@ -1,6 +1,6 @@
 """The parity certificate: the exported file beside the PyTorch model, both on the CPU, on real images of the dataset.
 
-When two images differ, only the task knows; what a file is, only its format knows. Here they are run side by side.
+The task says how much two outputs differ, and the format how to run its file; this module runs them side by side.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ UNDEFINED_DIFFERENCE = 1e9
 
 
 @dataclass(frozen=True)
-class Sample:
+class ParitySample:
     """The images that are compared: those of the subsets, or so many drawn from them."""
 
     pooled: list[PooledImage]
@@ -53,7 +53,7 @@ class Sample:
 
 
 @dataclass
-class _Comparison:
+class _ComparedImages:
     """What was found so far, one entry per image."""
 
     images: list[ImageRecord]
@@ -65,19 +65,21 @@ class _Comparison:
     batch_sizes: set[int]
 
 
-def draw_sample(pooled: Sequence[PooledImage], images_dir: Path, plan: InputPlan, cap: int = MAX_IMAGES) -> Sample:
+def draw_sample(
+    pooled: Sequence[PooledImage], images_dir: Path, plan: InputPlan, cap: int = MAX_IMAGES
+) -> ParitySample:
     """Return all images, or `cap` of them drawn with a fixed seed, in order."""
     chosen = list(pooled)
     if len(pooled) > cap:
         order = np.random.default_rng(SEED).permutation(len(pooled))[:cap]
         chosen = [pooled[index] for index in sorted(order.tolist())]
-    return Sample(pooled=chosen, num_available=len(pooled), images_dir=images_dir, plan=plan)
+    return ParitySample(pooled=chosen, num_available=len(pooled), images_dir=images_dir, plan=plan)
 
 
 def certify(
     trained: TrainedModel,
     exported: ExportedModel,
-    sample: Sample,
+    sample: ParitySample,
     between_batches: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ParityCertificate:
     """Return the certificate; it has passed when every image is below the tolerance and every answer is the same.
@@ -85,7 +87,7 @@ def certify(
     `between_batches` gets the images done and their total, and may raise to end the work. Raises JobFailure when no
     image can be read or the file cannot be run at all.
     """
-    found = _Comparison([], [], [], [], [], 0, set())
+    found = _ComparedImages([], [], [], [], [], 0, set())
     for images, pooled, num_skipped in _iterate(sample, exported.is_dynamic):
         found.num_skipped += num_skipped
         if pooled:
@@ -114,7 +116,7 @@ def explain_refusal(certificate: ParityCertificate) -> str:
     )
 
 
-def _iterate(sample: Sample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, list[PooledImage], int]]:
+def _iterate(sample: ParitySample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, list[PooledImage], int]]:
     batch_size = BATCH_SIZE if is_dynamic else 1
     pooled = sample.pooled
     # A single image and several at once both have to work, so the first one is always alone.
@@ -129,7 +131,7 @@ def _compare(
     plan: InputPlan,
     images: torch.Tensor,
     pooled: Sequence[PooledImage],
-    found: _Comparison,
+    found: _ComparedImages,
 ) -> None:
     task, context = trained.context.task, trained.context
     part = load_export(task)
@@ -169,7 +171,9 @@ def _run_exported(exported: ExportedModel, images: torch.Tensor) -> ArrayOutputs
         raise JobFailure(msg) from error
 
 
-def _summarize(trained: TrainedModel, exported: ExportedModel, sample: Sample, found: _Comparison) -> ParityCertificate:
+def _summarize(
+    trained: TrainedModel, exported: ExportedModel, sample: ParitySample, found: _ComparedImages
+) -> ParityCertificate:
     differences, agreement = np.array(found.differences), float(np.mean(found.agreements))
     max_diff = float(differences.max())
     worst = [int(index) for index in np.argsort(-differences, kind="stable")[:NUM_WORST]]

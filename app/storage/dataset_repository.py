@@ -1,4 +1,4 @@
-"""dataset.json and the files around it. The decoded table is kept as long as the file's signature stays the same."""
+"""Reads and writes dataset.json and the files beside it; keeps the decoded table until the file changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_DATASET_BYTES = 4 * 2**30
 
 
 class _Version(msgspec.Struct):
-    """Read before everything else: a later version may have changed the rest."""
+    """The version alone. It is decoded first, because a later version may have changed everything else."""
 
     version: int = DATASET_VERSION
 
@@ -105,7 +105,7 @@ class DatasetRepository:
             self._store.note_change()
 
     def clear(self, project_id: str) -> None:
-        """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
+        """Delete the dataset with one rename, then its files; raises FileNotFoundError when there is none."""
         directory = self._paths.dataset_dir(project_id)
         with self._store.locked(self._paths.dataset_file(project_id)):
             trashed = take_away(directory, self._paths.trash_dir, "dataset.json")
@@ -119,9 +119,9 @@ class DatasetRepository:
         self._store.note_change()
 
     def image_path(self, project_id: str, image: ImageRecord) -> Path:
-        """Return where an image lies; raises UnsafePathError when its name or its source leads elsewhere.
+        """Return the path of an image; raises UnsafePathError when its name or its source leads elsewhere.
 
-        A source counts only inside the folder that was imported by reference, after links are followed.
+        A source must lie inside the folder that was imported by reference, after links are resolved.
         """
         if image.source is None:
             return contained(self._paths.images_dir(project_id), image.filename)
@@ -133,11 +133,11 @@ class DatasetRepository:
         return path
 
     def mask_path(self, project_id: str, mask_path: str) -> Path:
-        """Return where a mask lies, named with or without its folder; raises UnsafePathError."""
+        """Return the path of a mask, named with or without its folder; raises UnsafePathError."""
         return contained(self._paths.masks_dir(project_id), mask_path.removeprefix("masks/"))
 
     def thumbnail_path(self, project_id: str, image: ImageRecord) -> Path:
-        """Return where the thumbnail of an image lies or will lie."""
+        """Return the path of the thumbnail of an image, which may not exist yet."""
         return contained(self._paths.thumbnails_dir(project_id), f"{image.filename}.jpg")
 
     def _read_extent(self, project_id: str) -> _Extent | None:

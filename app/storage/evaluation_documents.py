@@ -48,7 +48,7 @@ class _ConfidenceBin(_Bin):
     accuracy: float | None = None
 
 
-class _Calibration(msgspec.Struct):
+class _StoredCalibration(msgspec.Struct):
     ece: float
     bins: list[_ConfidenceBin]
     num_bins: Count = 0
@@ -60,14 +60,14 @@ class _Residuals(msgspec.Struct):
     bins: list[_Bin]
 
 
-class _SkippedImage(msgspec.Struct):
+class _StoredSkippedImage(msgspec.Struct):
     filename: str
     message: str
 
 
-class _Skipped(msgspec.Struct):
+class _StoredSkipped(msgspec.Struct):
     count: Count
-    images: list[_SkippedImage] = []
+    images: list[_StoredSkippedImage] = []
 
 
 class _Aggregate(msgspec.Struct):
@@ -77,11 +77,11 @@ class _Aggregate(msgspec.Struct):
     classes: list[str] = []
     confusion_matrix: list[list[Count]] = []
     per_class: dict[str, _ClassFigures] = {}
-    calibration: _Calibration | None = None
+    calibration: _StoredCalibration | None = None
     intervals: dict[str, _Interval | None] = {}
     not_enough_images: dict[str, str] = {}
     interval_limits: _IntervalLimits | None = None
-    skipped: _Skipped | None = None
+    skipped: _StoredSkipped | None = None
     per_value: list[dict[str, float | None]] = []
     residuals: list[_Residuals] = []
 

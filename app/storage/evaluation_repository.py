@@ -1,4 +1,4 @@
-"""evaluation.json, aggregate.json and results.json of an experiment."""
+"""Reads and writes evaluation.json, aggregate.json and results.json of an experiment."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class EvaluationRepository:
         return record
 
     def put_in_place(self, project_id: str, experiment_id: str) -> None:
-        """Let a second evaluation that has completed take the place of the first; bears repetition."""
+        """Replace the first evaluation with the second one once that has completed; safe to repeat."""
         attempt = self.read_attempt(project_id, experiment_id)
         if attempt is None or attempt.status != "completed":
             return
@@ -113,7 +113,7 @@ class EvaluationRepository:
         sync_directory(directory.parent)
 
     def reset(self, project_id: str, experiment_id: str) -> bool:
-        """Take the evaluation away, with an attempt to repeat it; return whether there was one."""
+        """Delete the evaluation and any attempt to repeat it; return whether there was one."""
         directories = (
             self._paths.next_evaluation_dir(project_id, experiment_id),
             self._paths.evaluation_dir(project_id, experiment_id),
@@ -121,11 +121,11 @@ class EvaluationRepository:
         return sum(self._remove(directory) for directory in directories) > 0
 
     def withdraw(self, directory: Path) -> None:
-        """Take back what `create` began."""
+        """Undo `create`."""
         self._remove(directory)
 
     def reset_after(self, project_id: str, experiment_id: str) -> None:
-        """Reset what the experiment's new state makes void; where the disk refuses it now, it is tried again."""
+        """Delete the evaluation that the experiment's new state makes invalid; retried when the disk refuses it now."""
         known = self.read(project_id, experiment_id)
         if known is None:
             return

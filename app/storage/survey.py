@@ -1,7 +1,7 @@
-"""Looks at every document of a workspace and says which cannot be used. Only looks: nothing is moved or repaired.
+"""Checks every document of a workspace and lists those that cannot be used. Moves and repairs nothing.
 
-Most documents are read when somebody asks for them; the loss of an index or of a run's configuration would show
-nowhere. A document that was looked at before is looked at again only when its signature has changed.
+Most documents are read only when somebody asks for them, so nobody would notice the loss of an index or of a run's
+configuration. A document that was checked before is checked again only when its signature has changed.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _is_logged(line: bytes, number: int) -> bool:
 
 
 class _ReportedLine(msgspec.Struct):
-    """What every line of a job's own log has."""
+    """The fields that every line of a job's own log has."""
 
     seq: Annotated[int, msgspec.Meta(ge=1)]
     ts: str
@@ -134,7 +134,7 @@ _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 
 
 class Survey:
-    """What is known of every document of a workspace."""
+    """The state of every document of a workspace, as it was checked last."""
 
     def __init__(self, documents: DocumentStore, known_tasks: Mapping[str, str] | None = None) -> None:
         """`known_tasks`: what each task annotates an image with; a project of another one needs a later version.
@@ -149,7 +149,7 @@ class Survey:
         self._known: Cache[Path, str] = Cache()
 
     def list_problems(self) -> list[CorruptDocument]:
-        """Return what was set aside and what cannot be used where it lies, each document once."""
+        """Return the documents in `.corrupt/` and those that cannot be used in their place, each once."""
         unusable = {path: reason for path, reader in self._list_documents() if (reason := self._look_at(path, reader))}
         found = {document.path: document for document in self._documents.list_corrupt()}
         for path, reason in unusable.items():

@@ -386,7 +386,7 @@ class ModulePart(Protocol):
         ...
 
 
-class EpochMetrics(Protocol):
+class MetricAccumulator(Protocol):
     """A torchmetrics collection over one epoch."""
 
     def update(self, outputs: Outputs, targets: Any) -> None:
@@ -409,7 +409,7 @@ class EpochMetrics(Protocol):
 class MetricsPart(Protocol):
     """metrics.py: numbers per epoch, per image and over a pool of images."""
 
-    def build_epoch_metrics(self, context: TaskContext) -> EpochMetrics:
+    def build_epoch_metrics(self, context: TaskContext) -> MetricAccumulator:
         """Return the metrics of `spec.info.epoch_metrics`."""
         ...
 

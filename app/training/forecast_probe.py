@@ -35,7 +35,7 @@ from app.training.arithmetic.measuring import (
 )
 from app.training.arithmetic.probing import probe_arithmetic
 from app.training.arithmetic.rules import default_arithmetic
-from app.training.arithmetic.samples import Samples, read_samples
+from app.training.arithmetic.samples import TimedBatch, read_samples
 from app.training.arithmetic.step_timer import StepTimer, undisturbed
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.checkpoints.content import seed_everything
@@ -118,7 +118,7 @@ class _ForecastProbe:
         hardware: Hardware,
         capabilities: Capabilities,
         model: nn.Module,
-        samples: Samples,
+        samples: TimedBatch,
     ) -> None:
         self._context, self._inputs, self._hardware = context, inputs, hardware
         self._model, self._samples = model, samples

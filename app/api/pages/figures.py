@@ -11,7 +11,7 @@ from app.schemas.tasks import MetricSpec
 
 
 @dataclass(frozen=True)
-class Figure:
+class HeadlineFigure:
     """One headline metric with its interval; `low_x`, `high_x` and `x` lie on a line from 0 to 100.
 
     `ends` are what the line goes from and to, empty without a line: nothing says how large an error without an
@@ -41,7 +41,7 @@ def format_share(value: float) -> str:
     return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"
 
 
-def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[Figure]:
+def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[HeadlineFigure]:
     """Return the headline metrics that were measured."""
     intervals: dict[str, Any] = aggregate.get("intervals", {})
     reasons: dict[str, str] = aggregate.get("not_enough_images", {})
@@ -57,7 +57,7 @@ def explain_no_interval(reason: str | None) -> str:
     return f"Not enough images for an interval. {reason}" if reason else "No interval could be calculated"
 
 
-def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None, reason: str) -> Figure:
+def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None, reason: str) -> HeadlineFigure:
     low = float(interval["low"]) if interval else value
     high = float(interval["high"]) if interval else value
     start, end = (
@@ -70,7 +70,7 @@ def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | No
     better = "higher is better" if metric.direction == "max" else "lower is better"
     words = f"{format_number(low)} to {format_number(high)}" if interval else ""
     level = f"{100 * float(interval['level']):.0f} %" if interval else ""
-    return Figure(
+    return HeadlineFigure(
         title=metric.title,
         text=format_number(value),
         interval=f"{level} interval: {words}" if interval else explain_no_interval(reason),

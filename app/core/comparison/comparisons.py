@@ -24,10 +24,10 @@ from app.schemas.comparison import (
     MIN_COMPARED,
     ComparedExperiment,
     ComparedImage,
+    ComparedImagePage,
     CompareQuery,
     Comparison,
     Figure,
-    ImagePage,
     PairedTest,
 )
 from app.schemas.experiments import REQUESTED, EpochMetrics, ExperimentRecord, RunConfigRecord
@@ -173,7 +173,7 @@ class ComparisonService:
 
     def _page_images(
         self, project_id: str, sides: Sequence[_Side], basis: Basis | None, query: CompareQuery
-    ) -> ImagePage:
+    ) -> ComparedImagePage:
         scores = [side.scores for side in sides if side.scores is not None]
         if basis is None or len(scores) < len(sides):
             return _cut_images([], query, 0, {})
@@ -347,8 +347,8 @@ def _describe_image(
 
 def _cut_images(
     items: list[ComparedImage], query: CompareQuery, total: int, counts: dict[str, int], num_common: int = 0
-) -> ImagePage:
-    return ImagePage(
+) -> ComparedImagePage:
+    return ComparedImagePage(
         page=query.page,
         page_size=query.page_size,
         total_items=total,

@@ -6,7 +6,6 @@ is published, its place is given to the next.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -35,7 +34,6 @@ from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
 from app.storage.writability import explain_problem
 
-logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
 COLD_KINDS = frozenset({"import", "check"})
 CATCH_UP_EVERY_S = 2.0

@@ -9,7 +9,7 @@ from app.core.lookup import Lookup
 from app.core.runs.metric_advice import MetricAdvisor
 from app.core.weights import WeightStore
 from app.datasets.preprocessing import resolve_preprocessing
-from app.datasets.run_data import RunData, read_run_data
+from app.datasets.run_data import SplitFacts, read_run_data
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.run_checks import INVALID_SETTING, RunCheck, RunCheckList
@@ -31,7 +31,7 @@ class RunChecker:
         self._lookup = lookup
         self.weights = weights
         self._advisor = MetricAdvisor(lookup)
-        self._kept: Cache[tuple[str, str], RunData] = Cache(MAX_KEPT, is_same=operator.is_)
+        self._kept: Cache[tuple[str, str], SplitFacts] = Cache(MAX_KEPT, is_same=operator.is_)
 
     def list_checks(self, project_id: str, record: ExperimentRecord) -> RunCheckList:
         """Return every problem of a run with these settings, errors first; none for one whose split is gone."""
@@ -68,7 +68,7 @@ class RunChecker:
             msg = "This experiment cannot be trained."
             raise ValidationFailedError(msg, [FieldProblem(field=item.field, message=item.message) for item in errors])
 
-    def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: RunData) -> RunFacts:
+    def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: SplitFacts) -> RunFacts:
         known = {item.id: item for item in spec.info.architectures}
         architecture = known.get(record.model.backbone)
         defaults = spec.hyperparameters().model_dump()  # an experiment of an earlier version lacks later settings

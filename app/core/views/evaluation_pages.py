@@ -17,8 +17,8 @@ from app.schemas.evaluation import EvaluationRecord, ResultQuery, Subset
 from app.schemas.evaluation_pages import (
     EvaluatedExperiment,
     EvaluationListing,
+    ResultDetail,
     ResultListing,
-    ResultView,
     SelectedEvaluation,
     SubsetChoice,
     ValuePoint,
@@ -137,9 +137,9 @@ class EvaluationPageService:
         points = [_read_point(row, value) for row in order[::step]]
         return ValuePoints(points=[point for point in points if point is not None], num_results=len(order))
 
-    def get_result(self, project_id: str, experiment_id: str, filename: str, query: ResultQuery) -> ResultView:
+    def get_result(self, project_id: str, experiment_id: str, filename: str, query: ResultQuery) -> ResultDetail:
         """Return one result with its neighbours in the order of a query; raises NotFoundError."""
-        return ResultView(
+        return ResultDetail(
             info=self._results.get_result(project_id, experiment_id, filename, query),
             value_names=self._name_values(project_id),
             task=self._lookup.find_spec(project_id).info,

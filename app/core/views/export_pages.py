@@ -14,7 +14,6 @@ from app.export.catalog import STEPS, get_format
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.export import ExportRecord, ParityCertificate
 from app.schemas.export_pages import (
-    ComparedImage,
     ComparedMetric,
     ExportCandidate,
     ExportDetail,
@@ -24,6 +23,7 @@ from app.schemas.export_pages import (
     ExportPage,
     ExportProgressView,
     FileState,
+    ParityImage,
     StepState,
 )
 
@@ -131,14 +131,14 @@ class ExportPageService:
             for name in names
         ]
 
-    def _find_worst(self, project_id: str, certificate: ParityCertificate) -> list[ComparedImage]:
+    def _find_worst(self, project_id: str, certificate: ParityCertificate) -> list[ParityImage]:
         try:
             known = self._views.view(project_id, self._lookup.find_table(project_id)).by_name
         except DatasetNotImportedError:
             known = {}
         name_of = SourceNames(self._lookup, self._views).of_project(project_id)
         return [
-            ComparedImage(
+            ParityImage(
                 filename=image.filename,
                 diff=image.diff,
                 is_there=image.filename in known,

@@ -30,11 +30,6 @@ ASKED_FOR: dict[JobCommand, tuple[str, str]] = {
     "cancel": ("It ends after this batch.", "The run is being cancelled."),
 }
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
-_ASKED: dict[JobCommand, str] = {
-    "pause": "Pausing…",
-    "stop_keep": "Stopping…",
-    "cancel": "Cancelling…",
-}
 
 
 class TrainingResultsService:

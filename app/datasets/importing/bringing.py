@@ -93,7 +93,7 @@ def redraw_thumbnails(work: Work, store: ImageStore, imported: Sequence[Imported
     redraws = [
         Redraw(
             item.found.path if store.transfer == "reference" else store.images_dir / item.filename,
-            thumbnail_path(store.thumbs_dir, item.filename),
+            thumbnail_path(store.thumbnails_dir, item.filename),
         )
         for item in imported
         if needs_redraw(item.stored.header, item.stored.look, pixels)

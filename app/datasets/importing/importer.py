@@ -1,6 +1,6 @@
 """The job `import`: from a source to dataset.json, images/ and .thumbs/ in the output directory.
 
-What a source looks like is the business of the formats, how one image is brought in that of `storing`. Runs in a job
+The formats read the source, and `storing` stores one image. Runs in a job
 process and needs no torch.
 """
 
@@ -62,14 +62,14 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def _import(context: JobContext, payload: ImportPayload, work: Work) -> dict[str, Any]:
-    images_dir, thumbs_dir = context.output_dir / "images", context.output_dir / ".thumbs"
-    for folder in (images_dir, thumbs_dir):
+    images_dir, thumbnails_dir = context.output_dir / "images", context.output_dir / ".thumbs"
+    for folder in (images_dir, thumbnails_dir):
         folder.mkdir(parents=True, exist_ok=True)
     unpacked = context.output_dir / _UNPACKED_DIR
     source, transfer, refused = _open_source(payload, unpacked, work)
     found = scan_source(_source(payload, source, work))
     work.forget_documents()
-    store = ImageStore(images_dir, thumbs_dir, transfer, payload.limits)
+    store = ImageStore(images_dir, thumbnails_dir, transfer, payload.limits)
     imported = list(store_images(work, found.scan.images, found.scan.problems, store))
     shutil.rmtree(unpacked, ignore_errors=True)
     survey = survey_pixels(imported, payload.options.pixel_scale)

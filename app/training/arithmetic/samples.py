@@ -16,7 +16,7 @@ from app.training.targets import TargetEncoder
 MAX_READERS = 8
 
 
-class Samples(NamedTuple):
+class TimedBatch(NamedTuple):
     """A batch of training images, uint8 (n, 3, height, width), and what reading them took."""
 
     images: Tensor
@@ -26,7 +26,7 @@ class Samples(NamedTuple):
     seconds: float
 
 
-def read_samples(inputs: TrainingInputs, wanted: int) -> Samples:
+def read_samples(inputs: TrainingInputs, wanted: int) -> TimedBatch:
     """Read so many training images from their files; raises JobFailure when none of them can be read."""
     rows = inputs.subsets["train"]
     count = min(len(rows), wanted)
@@ -44,4 +44,4 @@ def read_samples(inputs: TrainingInputs, wanted: int) -> Samples:
     encoded = TargetEncoder(inputs, inputs.preprocessing).encode(read)
     megapixels = sum(row.width * row.height for row in read) / 1e6
     targets = inputs.parts.data.collate_targets(encoded)
-    return Samples(batch.images, targets, batch.positions, megapixels / seconds, seconds)
+    return TimedBatch(batch.images, targets, batch.positions, megapixels / seconds, seconds)

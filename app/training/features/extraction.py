@@ -45,7 +45,7 @@ TRAIN, VALIDATION = "train", "val"
 _HALVES = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
-class ImageBatch(Protocol):
+class IndexedImages(Protocol):
     """Images uint8 (n, 3, height, width) and their positions in the subset; unreadable ones are left out."""
 
     @property
@@ -59,7 +59,7 @@ class ImageBatch(Protocol):
         ...
 
 
-ReadImages = Callable[[Iterable[Sequence[int]]], Iterator[ImageBatch]]
+ReadImages = Callable[[Iterable[Sequence[int]]], Iterator[IndexedImages]]
 """Yields one batch for each list of positions, in order; `BatchReader.read` is one."""
 
 Augment = Callable[[Tensor, Any, int, Sequence[int]], tuple[Tensor, Any]]
