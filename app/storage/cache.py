@@ -16,14 +16,14 @@ V = TypeVar("V")
 
 
 @dataclass(slots=True)
-class _Kept(Generic[V]):
+class _CacheEntry(Generic[V]):
     state: object
     began: float
     value: V
 
 
 @dataclass(slots=True)
-class _Pending(Generic[V]):
+class _Computation(Generic[V]):
     """A value that one thread computes while others may wait for it; it stays empty when that fails."""
 
     state: object
@@ -53,8 +53,8 @@ class Cache(Generic[K, V]):
         self._is_same = is_same
         self._clock = clock
         self._mutex = threading.Lock()
-        self._entries: OrderedDict[K, _Kept[V]] = OrderedDict()
-        self._computing: dict[K, _Pending[V]] = {}
+        self._entries: OrderedDict[K, _CacheEntry[V]] = OrderedDict()
+        self._computing: dict[K, _Computation[V]] = {}
 
     def get(self, key: K, compute: Callable[[], V], *, state: object = None, max_age_s: float = math.inf) -> V:
         """Return the value of a key, computed at most so many seconds ago; raises what `compute` raises.
@@ -70,7 +70,7 @@ class Cache(Generic[K, V]):
                     return entry.value
                 running = self._computing.get(key)
                 if running is None or not self._is_same(running.state, state):
-                    mine = self._computing[key] = _Pending(state)
+                    mine = self._computing[key] = _Computation(state)
                     break
             running.is_over.wait()
             if running.values:
@@ -81,7 +81,7 @@ class Cache(Generic[K, V]):
         """Keep a value that the caller has at hand."""
         with self._mutex:
             self._computing.pop(key, None)  # what began before this is older
-            self._keep(key, _Kept(state, self._clock(), value))
+            self._keep(key, _CacheEntry(state, self._clock(), value))
 
     def forget(self, key: K) -> None:
         """Drop the value of a key, if there is one, and keep none that is being computed now."""
@@ -96,7 +96,7 @@ class Cache(Generic[K, V]):
                 for key in [key for key in known if is_meant(key)]:
                     del known[key]
 
-    def _compute(self, key: K, compute: Callable[[], V], mine: _Pending[V]) -> V:
+    def _compute(self, key: K, compute: Callable[[], V], mine: _Computation[V]) -> V:
         began = self._clock()
         try:
             value = compute()
@@ -106,11 +106,11 @@ class Cache(Generic[K, V]):
                 if self._computing.get(key) is mine:  # else it is out of date by now
                     del self._computing[key]
                     if mine.values:
-                        self._keep(key, _Kept(mine.state, began, mine.values[0]))
+                        self._keep(key, _CacheEntry(mine.state, began, mine.values[0]))
             mine.is_over.set()
         return value
 
-    def _keep(self, key: K, entry: _Kept[V]) -> None:
+    def _keep(self, key: K, entry: _CacheEntry[V]) -> None:
         self._entries[key] = entry
         self._note_use(key)
         while self._max_entries is not None and len(self._entries) > self._max_entries:
@@ -120,5 +120,5 @@ class Cache(Generic[K, V]):
         if self._max_entries is not None:
             self._entries.move_to_end(key)
 
-    def _is_fresh(self, entry: _Kept[V], max_age_s: float) -> bool:
+    def _is_fresh(self, entry: _CacheEntry[V], max_age_s: float) -> bool:
         return max_age_s == math.inf or self._clock() - entry.began <= max_age_s
