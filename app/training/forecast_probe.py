@@ -82,14 +82,14 @@ def measure_run(
     hardware = resolve_hardware(payload.hardware, capabilities)
     if inputs.learns_by == "fill":
         hardware = hardware.restricted_to_one()
-    samples = read_samples(inputs, max(MIN_IMAGES_READ, int(inputs.hyperparameters["batch_size"])))
+    samples = read_samples(inputs, max(MIN_IMAGES_READ, inputs.hyperparameters.batch_size))
     raise_if_cancelled(context)
-    seed_everything(int(inputs.hyperparameters["seed"]))
+    seed_everything(inputs.hyperparameters.seed)
     model = _build_model(inputs)
     startup_s = time.perf_counter() - started_s - samples.seconds
     probe = _ForecastProbe(context, inputs, hardware, capabilities, model, samples)
     choice = probe.choose()
-    with undisturbed(bool(inputs.hyperparameters["deterministic"])):
+    with undisturbed(inputs.hyperparameters.deterministic):
         speeds = probe.measure(choice.chosen)
     _report(context, TOTAL, "Measured")
     measurement = RunMeasurement(
@@ -182,7 +182,7 @@ class _ForecastProbe:
     def _measure_augmentation(self, computing: Computing) -> float:
         """Return the seconds that the random transforms take for an image on the device, at the size it is kept at."""
         inputs, samples = self._inputs, self._samples
-        entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
+        entries, seed = inputs.payload.augmentations.train, inputs.hyperparameters.seed
         augment = BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
         images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)
         kept = scale_preprocessing(inputs.preprocessing, augment.source_scale).input_size

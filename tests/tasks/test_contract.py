@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
 from app.tasks import base, registry
-from app.tasks.base import Hyperparameters, TaskModel
+from app.tasks.base import TaskModel
 from tests.tasks.samples import make_context, make_images, make_row, make_rows, make_targets, to_arrays
 
 TASK_IDS = ("classification", "regression")

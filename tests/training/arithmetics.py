@@ -9,7 +9,7 @@ from typing import Any
 
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, MeasurementKey, RunMeasurement
 from app.schemas.experiments import HardwareSettings
-from app.tasks.base import Hyperparameters
+from app.schemas.hyperparameters import Hyperparameters
 from app.training.arithmetic.hardware import Capabilities, resolve_hardware
 from app.training.arithmetic.rules import ArithmeticRequest
 from app.training.arithmetic.step_timer import Measured
@@ -33,7 +33,7 @@ def make_request(
         settings=chosen,
         hardware=resolve_hardware(chosen, capabilities),
         capabilities=capabilities,
-        hyperparameters=Hyperparameters().model_dump() | hyperparameters,
+        hyperparameters=Hyperparameters(**hyperparameters),
         num_train_images=num_train_images,
         num_steps=num_steps,
     )

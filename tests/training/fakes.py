@@ -17,10 +17,11 @@ from torch.nn import functional
 from app.datasets.table import DatasetTable, ImageRecord, Label, StatsRecord, encode_dataset, hash_content
 from app.schemas.events import Event
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import DatasetLocation, TrainPayload
 from app.schemas.tasks import ArchitectureSpec, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TaskContext, TaskSpec
+from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.training.inputs import TaskParts
 from app.training.run import train
 

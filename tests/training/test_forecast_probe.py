@@ -67,7 +67,7 @@ def test_a_probe_measures_a_run_and_leaves_nothing_behind(workplace: Workplace) 
 def test_a_run_finds_what_a_probe_measured(workplace: Workplace) -> None:
     payload = workplace.payload(GROWING, train=[FLIP])
     found, _ = measure(workplace, payload)
-    hyperparameters = build_parts().spec.hyperparameters.model_validate(payload.hyperparameters).model_dump()
+    hyperparameters = build_parts().spec.hyperparameters.model_validate(payload.hyperparameters)
     assert found.key == build_measurement_key(payload, hyperparameters, (16, 16), read_cpu_name(), 1)
     hardware = resolve_hardware(payload.hardware, CPU)
     request = ArithmeticRequest(payload.hardware, hardware, CPU, hyperparameters, 22, 500)

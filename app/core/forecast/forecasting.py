@@ -30,6 +30,7 @@ from app.datasets.table import ImageRecord
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastStatus, ForecastView
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
 from app.schemas.payloads import TrainPayload
 from app.schemas.pixels import CURRENT, PixelReading
@@ -49,7 +50,7 @@ NOTHING_KNOWN = (
 class _Settings:
     """The settings of a run, completed."""
 
-    hyperparameters: dict[str, Any]
+    hyperparameters: Hyperparameters
     preprocessing: Preprocessing
     key: MeasurementKey
     is_fill: bool
@@ -135,8 +136,8 @@ def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Setting
     if device_name is None:
         return None
     try:
-        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, pixels)
+        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters)
+        preprocessing = resolve_preprocessing(hyperparameters.model_dump(), payload.augmentations.val, pixels)
     except ValueError:  # pydantic's ValidationError is one
         return None
     size = preprocessing.input_size
@@ -159,12 +160,12 @@ def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
 def _plan_work(
     settings: _Settings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
 ) -> Workload:
-    epochs = 1 if settings.is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
+    epochs = 1 if settings.is_fill else max(0, settings.hyperparameters.max_epochs - payload.recorded_epochs)
     return Workload(
         num_train=num_train,
         num_val=num_val,
         epochs=epochs,
-        feature_views=int(settings.hyperparameters["feature_views"]),
+        feature_views=settings.hyperparameters.feature_views,
         num_uncached=uncached.num_images,
         uncached_megapixels=uncached.megapixels,
         has_cache=uncached.has_cache,

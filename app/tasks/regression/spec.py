@@ -10,8 +10,9 @@ from app.datasets.profile import SplitProfile
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
+from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
+from app.tasks.base import TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("mse", "l1", "smooth_l1")

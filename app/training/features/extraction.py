@@ -191,7 +191,7 @@ def list_tables(inputs: TrainingInputs) -> list[TableKey]:
 def count_views(inputs: TrainingInputs) -> int:
     """Return in how many views the training images are seen; without random transforms all would be the same one."""
     is_random = any(TRANSFORMS[entry.name].is_random for entry in inputs.payload.augmentations.train)
-    return int(inputs.hyperparameters["feature_views"]) if is_random else 1
+    return inputs.hyperparameters.feature_views if is_random else 1
 
 
 def build_augment(inputs: TrainingInputs) -> BatchAugmentation | None:
@@ -201,7 +201,7 @@ def build_augment(inputs: TrainingInputs) -> BatchAugmentation | None:
     """
     if count_views(inputs) == 1:
         return None
-    entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
+    entries, seed = inputs.payload.augmentations.train, inputs.hyperparameters.seed
     return BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
 
 
@@ -270,7 +270,7 @@ def _describe(inputs: TrainingInputs, computing: Mapping[str, Any], key: TableKe
         description["pixels"] = preprocessing.pixels.model_dump(mode="json")
     if key.view > 0:
         entries = [entry.model_dump(mode="json") for entry in inputs.payload.augmentations.train]
-        description |= {"augmentations": entries, "seed": int(inputs.hyperparameters["seed"])}
+        description |= {"augmentations": entries, "seed": inputs.hyperparameters.seed}
     # As it will be read back.
     described: dict[str, Any] = json.loads(json.dumps(description))
     return described

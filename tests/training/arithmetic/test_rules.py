@@ -79,10 +79,12 @@ def test_what_cannot_be_obeyed_is_refused() -> None:
         check_request(make_request(CPU, {"compile": "on"}))
     with pytest.raises(JobFailure, match="triton"):
         check_request(make_request(ONE_GPU, {"compile": "on"}))
+    request = make_request(CPU, {"fused_optimizer": "on"})
+    unknown = request.hyperparameters.model_copy(update={"optimizer": "lion"})
     with pytest.raises(
         JobFailure, match=r"no fused form\. Set Fused optimizer to auto or off, or use adam, adamw or sgd"
     ):
-        check_request(make_request(CPU, {"fused_optimizer": "on"}, optimizer="lion"))
+        check_request(replace(request, hyperparameters=unknown))
     with pytest.raises(JobFailure, match="choose auto, 32 or bf16-mixed"):
         make_request(CPU, {"precision": "16-mixed"})
 
