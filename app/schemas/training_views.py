@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -82,6 +82,7 @@ class SettingsView(StrictModel):
     record: ExperimentRecord
     task: TaskInfo
     hyperparameters: TaskSchema
+    model_schema: dict[str, Any] = Field(description="JSON Schema of the model settings of all architectures.")
     split_names: list[str]
     devices: DeviceList
     weights: dict[str, WeightsState] = Field(description="By architecture.")

@@ -25,12 +25,14 @@ from app.datasets.table import (
     hash_split,
     select_subset,
 )
+from app.schemas.experiments import ModelSettings
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.schemas.refusals import explain_refusal
 from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.metric_choice import MetricChoice
+from app.tasks.model_settings import ForeignSettingError, select_settings
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
 from app.tasks.run_facts import RunFacts, WeightsFacts
 
@@ -139,6 +141,7 @@ def read_payload(context: JobContext) -> TrainPayload:
 def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     """Read the dataset and check every setting; raises JobFailure with what is wrong and what is allowed."""
     hyperparameters = _parse_hyperparameters(payload, parts.spec)
+    _check_model(payload.model, parts.spec)
     _check_augmentations(payload, parts.spec)
     table = _read_dataset(Path(payload.dataset.dataset_json))
     subsets = _select_subsets(table, payload.split_name)
@@ -175,8 +178,7 @@ def _parse_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> Hyperparame
     try:
         hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters)
     except ValidationError as error:
-        problems = " ".join(f"{'.'.join(map(str, item['loc']))}: {explain_refusal(item)}" for item in error.errors())
-        msg = f"The hyperparameters are not acceptable. {problems}"
+        msg = f"The hyperparameters are not acceptable. {_list_problems(error)}"
         raise JobFailure(msg) from error
     if hyperparameters.checkpoint_metric not in spec.checkpoint_metrics:
         wanted = hyperparameters.checkpoint_metric
@@ -188,6 +190,24 @@ def _parse_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> Hyperparame
         msg = f"Early stopping cannot watch {wanted!r}. It can watch: {', '.join(allowed)}."
         raise JobFailure(msg)
     return hyperparameters
+
+
+def _check_model(settings: ModelSettings, spec: TaskSpec) -> None:
+    known = {architecture.id: architecture for architecture in spec.info.architectures}
+    architecture = known.get(settings.backbone)
+    if architecture is None:  # the task says what it knows when it builds the model
+        return
+    try:
+        values = select_settings(spec.info, architecture, settings.model_dump(), {})
+        architecture.settings.model_validate(values)
+    except ValidationError as error:
+        raise JobFailure(f"The model settings are not acceptable. {_list_problems(error)}") from error
+    except ForeignSettingError as error:
+        raise JobFailure(f"The model settings are not acceptable. {error}") from error
+
+
+def _list_problems(error: ValidationError) -> str:
+    return " ".join(f"{'.'.join(map(str, item['loc']))}: {explain_refusal(item)}" for item in error.errors())
 
 
 def _check_class(hyperparameters: Hyperparameters, classes: Sequence[str]) -> None:

@@ -34,6 +34,7 @@ from app.schemas.training_views import (
 )
 from app.storage.json_store import CorruptDocumentError
 from app.tasks.base import LOSS_TITLES, TaskSpec
+from app.tasks.model_settings import join_schemas
 
 ROWS_PER_PAGE = 30
 
@@ -110,6 +111,7 @@ class TrainingViewService:
             record=record,
             task=TaskInfo.model_validate(spec.info),
             hyperparameters=self._tasks.get_schema(spec.id),
+            model_schema=join_schemas(spec.info, record.model.backbone),
             split_names=split_names,
             devices=list_devices(self._settings.default_device),
             weights={

@@ -14,7 +14,7 @@ from app.api.pages.training.checks import ChecksView, describe_checks
 from app.api.pages.training.settings_fields import Section, SettingsField, make_sections, plain, read_fields
 from app.api.templating import Fragment
 from app.core.experiment_settings import GPU_PRECISIONS
-from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, HardwareSettings, ModelSettings
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, HardwareSettings
 from app.schemas.system import Device
 from app.schemas.training_views import SettingsView
 
@@ -167,9 +167,9 @@ def _read_groups(view: SettingsView) -> dict[str, list[SettingsField]]:
 
 def _model_schema(view: SettingsView) -> dict[str, Any]:
     """Return the schema of the model, with the default that a new experiment would have on this machine."""
-    schema = ModelSettings.model_json_schema()
-    schema["properties"]["pretrained"]["default"] = view.prefers_pretrained
-    return schema
+    properties = view.model_schema["properties"]
+    pretrained = properties["pretrained"] | {"default": view.prefers_pretrained}
+    return view.model_schema | {"properties": properties | {"pretrained": pretrained}}
 
 
 def _describe_metric(view: SettingsView) -> str:
