@@ -93,7 +93,7 @@ def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) ->
     if given is None:
         defaults = spec.info.default_augmentations
         return AugmentationSettings(train=list(defaults["train"]), val=list(defaults["val"]))
-    problems = find_augmentation_problems(given, spec.info.annotation_kind)
+    problems = find_augmentation_problems(given, can_mix=spec.capabilities.can_mix)
     if problems:
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems)

@@ -83,6 +83,7 @@ class SettingsView(StrictModel):
     task: TaskInfo
     hyperparameters: TaskSchema
     model_schema: dict[str, Any] = Field(description="JSON Schema of the model settings of all architectures.")
+    can_mix: bool = Field(description="Whether images of a batch can be mixed, as MixUp does.")
     split_names: list[str]
     devices: DeviceList
     weights: dict[str, WeightsState] = Field(description="By architecture.")

@@ -12,7 +12,7 @@ A task is a folder `app/tasks/<id>/` with five modules of fixed names:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -37,12 +37,33 @@ LOSSES = tuple(LOSS_TITLES)
 
 
 @dataclass(frozen=True)
+class Capabilities:
+    """What the models of a task can do. The engines and the contract suite ask here, never by name or by `hasattr`."""
+
+    learns_by: Literal["gradient", "fill"] = "gradient"
+    """fill: one pass over the training images fills a memory (`TaskModel.fill`)."""
+    has_batch_axis: bool = True
+    """Whether the first axis of every output is the batch. Detections, whose number differs by image, have none."""
+    loss_inside_forward: bool = False
+    """Whether a forward pass in training mode returns the loss itself, as torchvision's detectors do."""
+    allows_no_annotation: bool = False
+    """Whether an image without annotation can be trained on, as one that shows nothing."""
+    can_mix: bool = False
+    """Whether `loss` takes the soft targets of MixUp and CutMix."""
+    can_extract_features: bool = False
+    """Whether the model is a FeatureModel, whose head can learn from features that were computed once."""
+    heat_map: Literal["gradient", "activation", "own", "none"] = "none"
+    """How a heat map is made: from gradients (Grad-CAM), from activations alone, by the task itself, or not at all."""
+
+
+@dataclass(frozen=True)
 class TaskSpec:
     """The torch-free face of a task."""
 
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
     result_view: ResultView
+    capabilities: Capabilities = Capabilities()
     choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
     """What the checkpoint metric `auto` stands for; None: always the primary metric."""
     find_metric_warning: Callable[[str, SplitProfile], str] | None = None
@@ -52,6 +73,14 @@ class TaskSpec:
     def id(self) -> str:
         """Id of the task."""
         return self.info.id
+
+    def capabilities_of(self, architecture: str) -> Capabilities:
+        """Return what an architecture can do: what the task can, and how this one learns.
+
+        One that the task does not list counts as the task's usual one.
+        """
+        known = {spec.id: spec.learns_by for spec in self.info.architectures}
+        return replace(self.capabilities, learns_by=known.get(architecture, self.capabilities.learns_by))
 
     def direction(self, metric: str) -> Literal["max", "min"]:
         """Return in which direction a monitored metric improves; val_loss is min. Raises KeyError when unknown."""

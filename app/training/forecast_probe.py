@@ -23,7 +23,7 @@ from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
 from app.training.arithmetic.choosing import build_request, explain_compilation, settle
 from app.training.arithmetic.computing import move_to
-from app.training.arithmetic.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
+from app.training.arithmetic.hardware import Hardware, MachineCapabilities, probe_capabilities, resolve_hardware
 from app.training.arithmetic.measuring import (
     Computing,
     HeadModel,
@@ -72,7 +72,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def measure_run(
-    context: JobContext, payload: TrainPayload, parts: TaskParts, capabilities: Capabilities | None = None
+    context: JobContext, payload: TrainPayload, parts: TaskParts, capabilities: MachineCapabilities | None = None
 ) -> dict[str, Any]:
     """Measure with these parts of a task; `capabilities` are found out when they are not given."""
     started_s = time.perf_counter()
@@ -116,7 +116,7 @@ class _ForecastProbe:
         context: JobContext,
         inputs: TrainingInputs,
         hardware: Hardware,
-        capabilities: Capabilities,
+        capabilities: MachineCapabilities,
         model: nn.Module,
         samples: Samples,
     ) -> None:

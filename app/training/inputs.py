@@ -30,7 +30,7 @@ from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
 from app.schemas.refusals import explain_refusal
-from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
+from app.tasks.base import Capabilities, DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 from app.tasks.model_settings import ForeignSettingError, select_settings
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
@@ -47,11 +47,6 @@ class TaskParts:
     data: DataPart
     module: ModulePart
     metrics: MetricsPart
-
-    def learns_by(self, architecture: str) -> Literal["gradient", "fill"]:
-        """Return how an architecture learns; one that the task does not list learns by gradient."""
-        known = {spec.id: spec.learns_by for spec in self.spec.info.architectures}
-        return known.get(architecture, "gradient")
 
 
 @dataclass(frozen=True)
@@ -73,9 +68,14 @@ class TrainingInputs:
         return Path(self.payload.dataset.images_dir)
 
     @property
+    def capabilities(self) -> Capabilities:
+        """What the chosen architecture can do."""
+        return self.parts.spec.capabilities_of(self.payload.model.backbone)
+
+    @property
     def learns_by(self) -> Literal["gradient", "fill"]:
         """How the chosen architecture learns."""
-        return self.parts.learns_by(self.payload.model.backbone)
+        return self.capabilities.learns_by
 
     @property
     def hyperparameters(self) -> Hyperparameters:
@@ -218,7 +218,7 @@ def _check_class(hyperparameters: Hyperparameters, classes: Sequence[str]) -> No
 
 
 def _check_augmentations(payload: TrainPayload, spec: TaskSpec) -> None:
-    problems = find_augmentation_problems(payload.augmentations, spec.info.annotation_kind)
+    problems = find_augmentation_problems(payload.augmentations, can_mix=spec.capabilities.can_mix)
     if problems:
         raise JobFailure(" ".join(f"{problem.field}: {problem.message}" for problem in problems))
 

@@ -142,7 +142,7 @@ def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Setting
         return None
     size = preprocessing.input_size
     architecture = next((item for item in spec.info.architectures if item.id == payload.model.backbone), None)
-    is_fill = architecture is not None and architecture.learns_by == "fill"
+    is_fill = spec.capabilities_of(payload.model.backbone).learns_by == "fill"
     num_devices = 1 if is_fill else count_devices(selected)  # a memory is filled by one device
     scale = plan_source_scale(payload, num_devices, is_fill=is_fill)
     key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices, scale)

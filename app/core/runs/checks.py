@@ -78,7 +78,7 @@ class RunChecker:
             data=data,
             weights=self._find_weights(architecture, record),
             has_start=record.parent is not None,
-            learns_by=architecture.learns_by if architecture else "gradient",
+            learns_by=spec.capabilities_of(record.model.backbone).learns_by,
         )
 
     def _find_weights(self, architecture: ArchitectureSpec | None, record: ExperimentRecord) -> WeightsFacts:

@@ -112,6 +112,7 @@ class TrainingViewService:
             task=TaskInfo.model_validate(spec.info),
             hyperparameters=self._tasks.get_schema(spec.id),
             model_schema=join_schemas(spec.info, record.model.backbone),
+            can_mix=spec.capabilities.can_mix,
             split_names=split_names,
             devices=list_devices(self._settings.default_device),
             weights={

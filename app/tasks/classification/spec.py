@@ -12,7 +12,7 @@ from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
 from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import TaskSpec
+from app.tasks.base import Capabilities, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing_cross_entropy")
@@ -167,6 +167,7 @@ SPEC = TaskSpec(
         },
     ),
     hyperparameters=ClassificationHyperparameters,
+    capabilities=Capabilities(can_mix=True, can_extract_features=True, heat_map="gradient"),
     result_view=ResultView(
         class_path="ground_truth.class_name",
         predicted_path="prediction.class_name",

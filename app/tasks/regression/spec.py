@@ -12,7 +12,7 @@ from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
 from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import TaskSpec
+from app.tasks.base import Capabilities, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("mse", "l1", "smooth_l1")
@@ -114,6 +114,7 @@ SPEC = TaskSpec(
         },
     ),
     hyperparameters=RegressionHyperparameters,
+    capabilities=Capabilities(can_extract_features=True, heat_map="gradient"),
     result_view=ResultView(sort_paths={"error": "max_absolute_error"}),
     choose_auto=choose_auto,
     find_metric_warning=find_metric_warning,

@@ -16,7 +16,7 @@ from app.schemas.experiments import HardwareSettings
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
 from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
-from app.training.arithmetic.hardware import Capabilities, Hardware
+from app.training.arithmetic.hardware import Hardware, MachineCapabilities
 from app.training.optimization import OPTIMIZERS
 
 # What has to be gained before a compiled model or a larger batch is taken, so that noise decides nothing.
@@ -51,7 +51,7 @@ class ArithmeticRequest:
 
     settings: HardwareSettings
     hardware: Hardware
-    capabilities: Capabilities
+    capabilities: MachineCapabilities
     hyperparameters: Hyperparameters
     num_train_images: int
     num_steps: int

@@ -132,7 +132,7 @@ def explain_why_not(model: nn.Module, inputs: TrainingInputs, num_processes: int
         return "The architecture is filled in one pass, which needs its images once anyway."
     if not inputs.payload.model.freeze_backbone:
         return "The backbone is trained too, so features change with each step."
-    if not getattr(model, "has_frozen_features", False):
+    if not (inputs.capabilities.can_extract_features and cast("FeatureModel", model).has_frozen_features):
         return "The model does not offer features that stay the same while the head is trained."
     mixing = [entry.name for entry in inputs.payload.augmentations.train if TRANSFORMS[entry.name].is_batch]
     if mixing:
