@@ -82,7 +82,7 @@ def test_the_form_shows_what_the_chosen_architecture_has() -> None:
     assert shown["tiny"] == {"backbone", "pretrained", *OTHERS}
     assert shown["probe"] == {"backbone", "pretrained", "score_threshold"}
     assert json.loads(fields["dropout"].condition)["when"] == {"model.backbone": ["tiny", "means"]}
-    assert fields["score_threshold"].condition_text == "Score threshold: only with backbone probe"
+    assert fields["score_threshold"].condition_text == "Score threshold: only with architecture probe"
     assert (fields["score_threshold"].field.maximum, fields["pretrained"].condition) == (1.0, "")
 
 

@@ -182,7 +182,7 @@ def _describe_metric(view: SettingsView) -> str:
 
 
 def _title_choices(item: SettingsField, view: SettingsView) -> SettingsField:
-    """Show metrics and losses under the names that the other pages give them; the values stay those of the API."""
+    """Show metrics, losses and architectures under the names of the other pages; the values stay those of the API."""
     words = " ".join(_title_choice(word, view) for word in item.condition_text.split(" "))
     item = replace(item, condition_text=words)
     if item.field.name not in _TITLED_FIELDS:
@@ -197,7 +197,9 @@ def _title_choice(value: str, view: SettingsView) -> str:
     if value in titles:
         is_loss = value in {"val_loss", "train_loss"}
         return titles[value] if is_loss else f"{titles[value]}, validation"
-    return _LOSS_TITLES.get(value, title_of(value)) if value in info.losses else value
+    if value in info.losses:
+        return _LOSS_TITLES.get(value, title_of(value))
+    return next((item.title for item in info.architectures if item.id == value), value)
 
 
 def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:
