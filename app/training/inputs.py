@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Literal
 import msgspec
 from pydantic import ValidationError
 
-from app.datasets.augmentation_problems import find_augmentation_problems
 from app.datasets.pixels.records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training
@@ -25,16 +24,14 @@ from app.datasets.table import (
     hash_split,
     select_subset,
 )
-from app.schemas.experiments import ModelSettings
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
-from app.schemas.refusals import explain_refusal
 from app.tasks.base import Capabilities, DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.metric_choice import MetricChoice
-from app.tasks.model_settings import ForeignSettingError, select_settings
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
 from app.tasks.run_facts import RunFacts, WeightsFacts
+from app.training.requested_settings import check_augmentations, check_class, check_model, parse_hyperparameters
 
 SUBSETS = ("train", "val", "test")
 
@@ -140,12 +137,12 @@ def read_payload(context: JobContext) -> TrainPayload:
 
 def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     """Read the dataset and check every setting; raises JobFailure with what is wrong and what is allowed."""
-    hyperparameters = _parse_hyperparameters(payload, parts.spec)
-    _check_model(payload.model, parts.spec)
-    _check_augmentations(payload, parts.spec)
+    hyperparameters = parse_hyperparameters(payload, parts.spec)
+    check_model(payload.model, parts.spec)
+    check_augmentations(payload, parts.spec)
     table = _read_dataset(Path(payload.dataset.dataset_json))
     subsets = _select_subsets(table, payload.split_name)
-    _check_class(hyperparameters, table.classes)
+    check_class(hyperparameters, table.classes)
     try:
         settings, pixels = hyperparameters.model_dump(), reading_of(table)
         preprocessing = resolve_preprocessing(settings, payload.augmentations.val, pixels)
@@ -172,55 +169,6 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
         dataset_hash=table.content_hash or hash_content(table.images),
         split_hash=hash_split(table, payload.split_name),
     )
-
-
-def _parse_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> Hyperparameters:
-    try:
-        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters)
-    except ValidationError as error:
-        msg = f"The hyperparameters are not acceptable. {_list_problems(error)}"
-        raise JobFailure(msg) from error
-    if hyperparameters.checkpoint_metric not in spec.checkpoint_metrics:
-        wanted = hyperparameters.checkpoint_metric
-        msg = f"The best checkpoint cannot be chosen by {wanted!r}, only by: {', '.join(spec.checkpoint_metrics)}."
-        raise JobFailure(msg)
-    allowed = ["val_loss", "train_loss", *(metric.name for metric in spec.info.epoch_metrics)]
-    if hyperparameters.early_stopping_metric not in allowed:
-        wanted = hyperparameters.early_stopping_metric
-        msg = f"Early stopping cannot watch {wanted!r}. It can watch: {', '.join(allowed)}."
-        raise JobFailure(msg)
-    return hyperparameters
-
-
-def _check_model(settings: ModelSettings, spec: TaskSpec) -> None:
-    known = {architecture.id: architecture for architecture in spec.info.architectures}
-    architecture = known.get(settings.backbone)
-    if architecture is None:  # the task says what it knows when it builds the model
-        return
-    try:
-        values = select_settings(spec.info, architecture, settings.model_dump(), {})
-        architecture.settings.model_validate(values)
-    except ValidationError as error:
-        raise JobFailure(f"The model settings are not acceptable. {_list_problems(error)}") from error
-    except ForeignSettingError as error:
-        raise JobFailure(f"The model settings are not acceptable. {error}") from error
-
-
-def _list_problems(error: ValidationError) -> str:
-    return " ".join(f"{'.'.join(map(str, item['loc']))}: {explain_refusal(item)}" for item in error.errors())
-
-
-def _check_class(hyperparameters: Hyperparameters, classes: Sequence[str]) -> None:
-    wanted = hyperparameters.watched_class
-    if wanted is not None and wanted not in classes:
-        msg = f"The best checkpoint is chosen by the recall of {wanted!r}, which is not a class of this dataset."
-        raise JobFailure(f"{msg} Its classes: {', '.join(classes)}.")
-
-
-def _check_augmentations(payload: TrainPayload, spec: TaskSpec) -> None:
-    problems = find_augmentation_problems(payload.augmentations, can_mix=spec.capabilities.can_mix)
-    if problems:
-        raise JobFailure(" ".join(f"{problem.field}: {problem.message}" for problem in problems))
 
 
 def _read_dataset(path: Path) -> DatasetTable:
