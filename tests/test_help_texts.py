@@ -11,7 +11,8 @@ import typer
 
 from app.commands.root import app
 from app.datasets.augmentation_catalog import TRANSFORMS
-from app.schemas.experiments import HardwareSettings, ModelSettings
+from app.schemas.experiments import HardwareSettings
+from app.tasks.model_settings import join_schemas
 from app.tasks.registry import get_spec, list_specs
 
 KEY = re.compile(r"(?<![\w.])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?!\w)")
@@ -30,7 +31,8 @@ def read_schema(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def read_settings() -> list[tuple[str, str]]:
     """Return (place, help) of every setting of an experiment, for every task."""
     schemas = {task: get_spec(task).hyperparameters.model_json_schema() for task in list_specs()}
-    schemas |= {"model": ModelSettings.model_json_schema(), "hardware": HardwareSettings.model_json_schema()}
+    schemas |= {f"{task}.model": join_schemas(spec.info, "") for task, spec in list_specs().items()}
+    schemas |= {"hardware": HardwareSettings.model_json_schema()}
     return [(f"{area}.{name}", text) for area, schema in schemas.items() for name, text in read_schema(schema)]
 
 

@@ -83,8 +83,8 @@ class AugmentationPreviewService:
 
     def _refuse_invalid(self, project_id: str, request: AugmentationPreviewRequest) -> None:
         chosen = AugmentationSettings(train=request.entries, val=request.val)
-        kind = self._lookup.find_spec(project_id).info.annotation_kind
-        problems = find_augmentation_problems(chosen, kind)
+        can_mix = self._lookup.find_spec(project_id).capabilities.can_mix
+        problems = find_augmentation_problems(chosen, can_mix=can_mix)
         if problems:
             own = {"augmentations.train": "entries", "augmentations.val": "val"}
             named = [_rename(problem, own) for problem in problems]

@@ -68,7 +68,7 @@ class ExperimentBuilder:
             changes["split_name"] = request.split_name
         model, hyperparameters = move_model_settings(request.model or {}, request.hyperparameters or {})
         if model:
-            changes["model"] = resolve_model(spec, {**record.model.model_dump(), **model})
+            changes["model"] = resolve_model(spec, model, record.model.model_dump())
         if hyperparameters:
             merged = {**record.hyperparameters, **hyperparameters}
             changes["hyperparameters"] = resolve_hyperparameters(spec, merged)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,10 +14,12 @@ from app.datasets.augmentation_catalog import simplify_params
 from app.datasets.augmentation_problems import find_augmentation_problems
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import AugmentationSettings, ExperimentRecord, HardwareSettings, ModelSettings
+from app.schemas.model_settings import ArchitectureSettings
 from app.schemas.refusals import explain_list_refusal, explain_refusal
 from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
 from app.schemas.tasks import AugmentationEntry
 from app.tasks.base import TaskSpec
+from app.tasks.model_settings import ForeignSettingError, select_settings
 
 M = TypeVar("M", bound=BaseModel)
 MAX_PROBLEMS = 100  # nobody reads more, and there can be tens of thousands
@@ -40,12 +44,25 @@ def move_model_settings(
     return {**model, **moved}, rest
 
 
-def resolve_model(spec: TaskSpec, given: dict[str, Any]) -> ModelSettings:
-    """Return model settings over the task's defaults; raises ValidationFailedError."""
-    settings = _parse("model", ModelSettings, {"backbone": spec.info.default_architecture, **given})
-    known = [architecture.id for architecture in spec.info.architectures]
-    if settings.backbone not in known:
-        raise invalid_field("model.backbone", f"Unknown architecture {settings.backbone!r}. Known: {', '.join(known)}.")
+def resolve_model(
+    spec: TaskSpec, given: Mapping[str, Any], present: Mapping[str, Any] = MappingProxyType({})
+) -> ModelSettings:
+    """Return model settings over those that are there and the task's defaults; raises ValidationFailedError.
+
+    Settings that the architecture does not have are left out, and refused where they were given with another value
+    than their default.
+    """
+    named = {"backbone": spec.info.default_architecture, **present, **given}
+    known = {architecture.id: architecture for architecture in spec.info.architectures}
+    architecture = known.get(named["backbone"]) if isinstance(named["backbone"], str) else None
+    if architecture is None:
+        backbone = _parse("model", ArchitectureSettings, {"backbone": named["backbone"]}).backbone
+        raise invalid_field("model.backbone", f"Unknown architecture {backbone!r}. Known: {', '.join(known)}.")
+    try:
+        values = select_settings(spec.info, architecture, given, {"backbone": architecture.id, **present})
+    except ForeignSettingError as error:
+        raise invalid_field(f"model.{error.name}", str(error)) from error
+    settings = ModelSettings(**_parse("model", architecture.settings, values).model_dump())
     if settings.head != "default":
         raise invalid_field("model.head", f"Unknown head {settings.head!r}. Known: default.")
     return settings
@@ -76,7 +93,7 @@ def resolve_augmentations(spec: TaskSpec, given: AugmentationSettings | None) ->
     if given is None:
         defaults = spec.info.default_augmentations
         return AugmentationSettings(train=list(defaults["train"]), val=list(defaults["val"]))
-    problems = find_augmentation_problems(given, spec.info.annotation_kind)
+    problems = find_augmentation_problems(given, can_mix=spec.capabilities.can_mix)
     if problems:
         msg = "Request validation failed."
         raise ValidationFailedError(msg, problems)

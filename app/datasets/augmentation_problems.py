@@ -12,10 +12,10 @@ from app.schemas.experiments import AugmentationSettings
 from app.schemas.refusals import show_value
 
 
-def find_augmentation_problems(settings: AugmentationSettings, annotation_kind: str = "label") -> list[FieldProblem]:
+def find_augmentation_problems(settings: AugmentationSettings, *, can_mix: bool = True) -> list[FieldProblem]:
     """Return everything that is wrong with the chosen transforms; each message says what is allowed.
 
-    Only labels can be mixed, so transforms of batches are for images with one class each.
+    `can_mix` is the capability of the task: without it, transforms that mix the images of a batch are refused.
     """
     problems = []
     for subset, entries in (("train", settings.train), ("val", settings.val)):
@@ -24,16 +24,16 @@ def find_augmentation_problems(settings: AugmentationSettings, annotation_kind: 
             transform = TRANSFORMS.get(entry.name)
             if transform is None or (subset == "val" and transform.is_random):
                 problems.append(FieldProblem(field=f"{field}.name", message=_refuse_name(entry.name, subset)))
-            elif message := say_unusable(transform, annotation_kind):
+            elif message := say_unusable(transform, can_mix=can_mix):
                 problems.append(FieldProblem(field=f"{field}.name", message=message))
             else:
                 problems += _find_parameter_problems(transform, entry.params, f"{field}.params")
     return problems
 
 
-def say_unusable(transform: Transform, annotation_kind: str) -> str:
-    """Return why a transform cannot be used with annotations of this kind, empty when it can."""
-    if transform.is_batch and annotation_kind != "label":
+def say_unusable(transform: Transform, *, can_mix: bool) -> str:
+    """Return why a transform cannot be used with this task, empty when it can."""
+    if transform.is_batch and not can_mix:
         return f"{transform.name} mixes classes and is only for images that have one class each."
     return ""
 

@@ -115,9 +115,10 @@ def explain_image(
     IndexError for a target that it does not have.
     """
     name = load_export(payload.task).OUTPUT_NAMES[0]
-    is_class = get_spec(payload.task).info.annotation_kind == "label"
-    if outputs[name].ndim != 2:
-        return {"heat_map_reason": "Heat maps are not available for models that predict positions in the image."}
+    spec = get_spec(payload.task)
+    is_class = spec.info.annotation_kind == "label"
+    if spec.capabilities.heat_map != "gradient":
+        return {"heat_map_reason": f"Heat maps are not available for {spec.info.title.lower()}."}
     if target is None:
         target = int(np.argmax(outputs[name][0])) if is_class else 0
     try:

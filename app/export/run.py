@@ -25,7 +25,6 @@ from app.schemas.events import ExportProgress, StageStatus
 from app.schemas.export import ModelMetadata, ParityCertificate
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import ExportPayload
-from app.schemas.reproducible import is_reproducible
 from app.tasks.registry import load_export
 from app.tasks.trained import TrainedModel, load_trained
 from app.throttle import Throttle
@@ -133,7 +132,7 @@ def certify_file(
             context.report(ExportProgress(pct=STEPS["certify"] + share, message=f"certify: {done} of {total} images"))
 
     certificate = certify(trained, exported, sample, between_batches)
-    certificate = certificate.model_copy(update={"reproducible": is_reproducible(trained.context.hyperparameters)})
+    certificate = certificate.model_copy(update={"reproducible": trained.context.hyperparameters.reproducible})
     write_json(context.output_dir / "parity.json", certificate.model_dump())
     if not certificate.passed:
         raise JobFailure(certificate.reason or "The exported file does not match the model.", kind="ParityFailed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from app.schemas.model_settings import BackboneSettings
 from app.schemas.tasks import ArchitectureSpec
 
 LICENCE = "BSD-3-Clause"
@@ -48,6 +49,7 @@ def _published(
         activation_bytes_per_pixel=ACTIVATION_BYTES_PER_PIXEL[architecture],
         default_image_size=size,
         weights_file=f"{weights}.pth",
+        settings=BackboneSettings,
     )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from app.models.backbones import build_backbone
 from app.models.weights import load_weights
-from app.schemas.experiments import ModelSettings
+from app.schemas.model_settings import BackboneSettings
 
 PIXEL_MAX = 255.0
 
@@ -110,7 +110,7 @@ class VectorTaskModel(nn.Module):
 
 
 def build_vector_model(
-    settings: ModelSettings,
+    settings: BackboneSettings,
     num_outputs: int,
     mean: Sequence[float],
     std: Sequence[float],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -19,6 +19,7 @@ from app.schemas.common import (
     Time,
     refuse_repeats,
 )
+from app.schemas.model_settings import ArchitectureSettings, BackboneSettings
 from app.schemas.names import KnownName, Name
 from app.schemas.recorded_settings import Hyperparameters, Parent, Requested, Resolved
 from app.schemas.tasks import AugmentationEntry
@@ -29,6 +30,8 @@ ExperimentStatus = Literal[
 ACTIVE_EXPERIMENT_STATUSES: frozenset[ExperimentStatus] = frozenset({"pending", "training"})
 RunStatus = Literal["pending", "running", "paused", "completed", "failed", "cancelled", "interrupted"]
 Precision = Literal["auto", "32", "16-mixed", "bf16-mixed"]
+ModelSetting = bool | int | float | str | list[bool] | list[int] | list[float] | list[str] | None
+A = TypeVar("A", bound=ArchitectureSettings)
 
 
 def _checkpoint_of_file(value: Any) -> Any:
@@ -48,14 +51,19 @@ CheckpointName = Annotated[Literal["best", "last"], BeforeValidator(_checkpoint_
 DeviceId = Annotated[str, Field(pattern=r"^(cpu|gpu:[0-9]{1,2})$"), BeforeValidator(_device_of_torch)]
 
 
-class ModelSettings(StrictModel):
-    """Which model is trained, and from where it starts."""
+class ModelSettings(BackboneSettings):
+    """Which model is trained, and from where it starts. Further keys are settings that its architecture alone has.
 
-    backbone: str = Field(description="Id of an architecture of the task.", max_length=128)
-    head: str = Field("default", description="Head on top of the backbone.", max_length=64)
-    pretrained: bool = Field(True, description="Start from pretrained weights. They are downloaded once.")
-    freeze_backbone: bool = Field(False, description="Train only the head; the backbone stays unchanged.")
-    dropout: float = Field(0.2, ge=0.0, le=0.9, description="Fraction of features dropped before the head.")
+    What is stored and handed on; `read_as` gives the class that the architecture declares.
+    """
+
+    model_config = StrictModel.model_config | {"extra": "allow"}
+    __pydantic_extra__: dict[str, ModelSetting]
+
+    def read_as(self, kind: type[A]) -> A:
+        """Return the settings as the class of an architecture; raises ValidationError for values that it refuses."""
+        values = self.model_dump()
+        return kind.model_validate({name: values[name] for name in kind.model_fields if name in values})
 
 
 class HardwareSettings(StrictModel):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from app.schemas.arithmetic import MeasurementKey
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.payloads import TrainPayload
-from app.schemas.reproducible import FIXED, is_reproducible
+from app.schemas.reproducible import FIXED
 
 CPU_INFO = Path("/proc/cpuinfo")
 # What every image goes through in the same way; it decides the size of an image and is not random.
@@ -21,18 +21,18 @@ PREPROCESSING_TRANSFORMS = frozenset({"Resize", "CenterCrop", "Normalize"})
 
 def build_measurement_key(
     payload: TrainPayload,
-    hyperparameters: Mapping[str, Any],
+    hyperparameters: Hyperparameters,
     image_size: tuple[int, int],
     device_name: str,
     num_devices: int,
     source_scale: float = 1.0,
 ) -> MeasurementKey:
-    """Return the key of a run; `hyperparameters` are complete, `image_size` is (height, width) in pixels.
+    """Return the key of a run; `image_size` is (height, width) in pixels.
 
     `source_scale` is how much larger its training images are kept.
     """
     hardware = payload.hardware
-    if is_reproducible(hyperparameters):
+    if hyperparameters.reproducible:
         hardware = hardware.model_copy(update=FIXED)
     names = (entry.name for entry in payload.augmentations.train)
     return MeasurementKey(
@@ -42,11 +42,11 @@ def build_measurement_key(
         backbone=payload.model.backbone,
         freeze_backbone=payload.model.freeze_backbone,
         image_size=image_size,
-        batch_size=int(hyperparameters["batch_size"]),
-        auto_batch_size=bool(hyperparameters["auto_batch_size"]),
-        optimizer=str(hyperparameters["optimizer"]),
-        ema=bool(hyperparameters["ema"]),
-        deterministic=bool(hyperparameters["deterministic"]),
+        batch_size=hyperparameters.batch_size,
+        auto_batch_size=hyperparameters.auto_batch_size,
+        optimizer=hyperparameters.optimizer,
+        ema=hyperparameters.ema,
+        deterministic=hyperparameters.deterministic,
         source_scale=round(source_scale, 4),
         precision=hardware.precision,
         memory_format=hardware.memory_format,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from app.schemas.common import FrozenModel
+from app.schemas.model_settings import ArchitectureSettings, BackboneSettings
 
 Direction = Literal["max", "min"]
 
@@ -40,6 +42,9 @@ class ArchitectureSpec(FrozenModel):
     weights_file: str = Field("", description="File in the weight store that the published weights lie in.")
     learns_by: Literal["gradient", "fill"] = Field(
         "gradient", description="fill: one pass over the training images fills a memory, no step is descended."
+    )
+    settings: SkipJsonSchema[type[ArchitectureSettings]] = Field(
+        BackboneSettings, exclude=True, description="Which settings of the model it has; not sent to clients."
     )
 
 

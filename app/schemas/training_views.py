@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -82,6 +82,8 @@ class SettingsView(StrictModel):
     record: ExperimentRecord
     task: TaskInfo
     hyperparameters: TaskSchema
+    model_schema: dict[str, Any] = Field(description="JSON Schema of the model settings of all architectures.")
+    can_mix: bool = Field(description="Whether images of a batch can be mixed, as MixUp does.")
     split_names: list[str]
     devices: DeviceList
     weights: dict[str, WeightsState] = Field(description="By architecture.")

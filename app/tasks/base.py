@@ -14,22 +14,19 @@ A task is a folder `app/tasks/<id>/` with six modules of fixed names:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-from pydantic import Field
 
 from app.annotations.base import AnnotationKind
 from app.annotations.registry import get_kind
 from app.datasets.profile import SplitProfile
 from app.datasets.samples import Sample
 from app.datasets.table import ImageRecord
-from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
-from app.schemas.form_hints import form_hint
+from app.schemas.hyperparameters import AUTO, H, Hyperparameters
 from app.schemas.tasks import MetricSpec, ResultView, TaskInfo
-from app.tasks.metric_choice import AUTO, MetricChoice
+from app.tasks.metric_choice import MetricChoice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,170 +42,26 @@ if TYPE_CHECKING:
 
 LOSS_TITLES = {"val_loss": "Validation loss", "train_loss": "Training loss"}
 LOSSES = tuple(LOSS_TITLES)
-STOPPING_METRIC_HINT = form_hint("Training", unless={"early_stopping_patience": (0,)})
 
 
-class Hyperparameters(StrictModel):
-    """The keys that every task shares. A task subclasses it, narrows `loss` and sets its own defaults.
+@dataclass(frozen=True)
+class Capabilities:
+    """What the models of a task can do. The engines and the contract suite ask here, never by name or by `hasattr`."""
 
-    Each field says by `form_hint` in which part of a form it stands and with which other choices it has an effect.
-    """
-
-    optimizer: Literal["adam", "adamw", "sgd"] = Field(
-        "adam", description="Algorithm that updates the weights.", json_schema_extra=form_hint("Optimizer")
-    )
-    learning_rate: float = Field(
-        1e-3, gt=0.0, le=10.0, description="Learning rate after warm-up.", json_schema_extra=form_hint("Optimizer")
-    )
-    weight_decay: float = Field(
-        1e-4,
-        ge=0.0,
-        le=1.0,
-        description="Strength of the regularisation that keeps weights small.",
-        json_schema_extra=form_hint("Optimizer"),
-    )
-    momentum: float = Field(
-        0.9,
-        ge=0.0,
-        lt=1.0,
-        description="Momentum of SGD.",
-        json_schema_extra=form_hint("Optimizer", {"optimizer": ("sgd",)}),
-    )
-    scheduler: Literal["cosine", "step", "multistep", "poly", "none"] = Field(
-        "cosine",
-        description="How the learning rate decreases after warm-up.",
-        json_schema_extra=form_hint("Scheduler"),
-    )
-    warmup_epochs: int = Field(
-        5,
-        ge=0,
-        le=100,
-        description="Number of epochs in which the learning rate increases from near zero.",
-        json_schema_extra=form_hint("Scheduler"),
-    )
-    step_size: int = Field(
-        10,
-        ge=1,
-        le=1000,
-        description="Number of epochs between two decays (step).",
-        json_schema_extra=form_hint("Scheduler", {"scheduler": ("step",)}),
-    )
-    milestones: list[int] = Field(
-        default_factory=lambda: [30, 40],
-        max_length=32,
-        description="Epochs after which the rate decays, separated by commas (multistep).",
-        json_schema_extra=form_hint("Scheduler", {"scheduler": ("multistep",)}),
-    )
-    gamma: float = Field(
-        0.1,
-        gt=0.0,
-        le=1.0,
-        description="Factor of each decay (step and multistep).",
-        json_schema_extra=form_hint("Scheduler", {"scheduler": ("step", "multistep")}),
-    )
-    poly_power: float = Field(
-        0.9,
-        gt=0.0,
-        le=10.0,
-        description="Exponent of the decay (poly).",
-        json_schema_extra=form_hint("Scheduler", {"scheduler": ("poly",)}),
-    )
-    loss: str = Field("", max_length=64, description="Loss function.", json_schema_extra=form_hint("Loss"))
-    batch_size: int = Field(
-        32,
-        ge=1,
-        le=256,
-        description="Number of images in a batch, on each device.",
-        json_schema_extra=form_hint("Training"),
-    )
-    auto_batch_size: bool = Field(
-        False,
-        description="Increase the batch size as far as memory and speed allow. The run's record shows the result.",
-        json_schema_extra=form_hint("Training"),
-    )
-    batch_multiplier: int = Field(
-        1,
-        ge=1,
-        le=64,
-        description="Number of batches whose gradients are accumulated before each update.",
-        json_schema_extra=form_hint("Training"),
-    )
-    max_epochs: int = Field(
-        50,
-        ge=1,
-        le=1000,
-        description="Maximum number of passes over the training images.",
-        json_schema_extra=form_hint("Training"),
-    )
-    early_stopping_patience: int = Field(
-        10,
-        ge=0,
-        le=100,
-        description="Stop after this number of epochs without improvement; 0 turns early stopping off.",
-        json_schema_extra=form_hint("Training"),
-    )
-    early_stopping_metric: str = Field(
-        "val_loss",
-        max_length=64,
-        description="Metric used for early stopping.",
-        json_schema_extra=STOPPING_METRIC_HINT,
-    )
-    checkpoint_metric: str = Field(
-        AUTO,
-        max_length=64,
-        description="Metric used to choose the best epoch; auto chooses it based on the training images.",
-        json_schema_extra=form_hint("Training"),
-    )
-    gradient_clip: float = Field(
-        0.0,
-        ge=0.0,
-        le=1000.0,
-        description="Maximum gradient norm; 0 turns clipping off.",
-        json_schema_extra=form_hint("Optimizer"),
-    )
-    ema: bool = Field(
-        False,
-        description="Use an exponential moving average (EMA) of the weights for validation and the saved model.",
-        json_schema_extra=form_hint("Training"),
-    )
-    seed: int = Field(42, ge=0, le=2**31 - 1, description="Random seed.", json_schema_extra=form_hint("Training"))
-    deterministic: bool = Field(
-        True,
-        description="Use only operations that give the same result in every run.",
-        json_schema_extra=form_hint("Training"),
-    )
-    reproducible: bool = Field(
-        False,
-        description="Use fixed compute settings instead of auto: 32 bit, channels last, not compiled. Every batch has "
-        "the chosen size; only the last batch of an epoch can be smaller. Speed is not measured before the run.",
-        json_schema_extra=form_hint("Training"),
-    )
-    image_size: int = Field(
-        224,
-        ge=16,
-        le=2048,
-        description="Side length in pixels that images are resized to.",
-        json_schema_extra=form_hint("Images"),
-    )
-    resize_mode: Literal["stretch", "crop", "letterbox"] = Field(
-        "stretch",
-        description="How non-square images are made square.",
-        json_schema_extra=form_hint("Images"),
-    )
-    num_workers: int = Field(
-        -1,
-        ge=-1,
-        le=64,
-        description="Number of threads that load images; -1 chooses the fastest number automatically.",
-        json_schema_extra=form_hint("Hardware"),
-    )
-    feature_views: int = Field(
-        1,
-        ge=1,
-        le=32,
-        description="Frozen backbone: number of augmented versions of each image; 1 uses the unchanged image.",
-        json_schema_extra=form_hint("Training", {"model.freeze_backbone": (True,)}),
-    )
+    learns_by: Literal["gradient", "fill"] = "gradient"
+    """fill: one pass over the training images fills a memory (`TaskModel.fill`)."""
+    has_batch_axis: bool = True
+    """Whether the first axis of every output is the batch. Detections, whose number differs by image, have none."""
+    loss_inside_forward: bool = False
+    """Whether a forward pass in training mode returns the loss itself, as torchvision's detectors do."""
+    allows_no_annotation: bool = False
+    """Whether an image without annotation can be trained on, as one that shows nothing."""
+    can_mix: bool = False
+    """Whether `loss` takes the soft targets of MixUp and CutMix."""
+    can_extract_features: bool = False
+    """Whether the model is a FeatureModel, whose head can learn from features that were computed once."""
+    heat_map: Literal["gradient", "activation", "own", "none"] = "none"
+    """How a heat map is made: from gradients (Grad-CAM), from activations alone, by the task itself, or not at all."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +73,7 @@ class TaskSpec:
     result_view: ResultView
     sample: Sample | None = None
     """Images to begin with; None where none ship with what is installed."""
+    capabilities: Capabilities = Capabilities()
     choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
     """What the checkpoint metric `auto` stands for; None: always the primary metric."""
     find_metric_warning: Callable[[str, SplitProfile], str] | None = None
@@ -234,6 +88,14 @@ class TaskSpec:
     def kind(self) -> AnnotationKind:
         """What an image is annotated with."""
         return get_kind(self.info.annotation_kind)
+
+    def capabilities_of(self, architecture: str) -> Capabilities:
+        """Return what an architecture can do: what the task can, and how this one learns.
+
+        One that the task does not list counts as the task's usual one.
+        """
+        known = {spec.id: spec.learns_by for spec in self.info.architectures}
+        return replace(self.capabilities, learns_by=known.get(architecture, self.capabilities.learns_by))
 
     def direction(self, metric: str) -> Literal["max", "min"]:
         """Return in which direction a monitored metric improves; val_loss is min. Raises KeyError when unknown."""
@@ -274,11 +136,18 @@ class TaskContext:
     classes: tuple[str, ...]
     statistics: Mapping[str, Any]
     model: ModelSettings
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     image_size: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     masks_dir: Path | None = None
+
+    def hyperparameters_as(self, kind: type[H]) -> H:
+        """Return the hyperparameters as the task's own class; raises TypeError when they are another task's."""
+        if not isinstance(self.hyperparameters, kind):
+            msg = f"The context of {self.task} has {type(self.hyperparameters).__name__}, not {kind.__name__}."
+            raise TypeError(msg)
+        return self.hyperparameters
 
 
 @dataclass(frozen=True)

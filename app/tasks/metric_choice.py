@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-AUTO = "auto"
-
 
 @dataclass(frozen=True)
 class MetricChoice:

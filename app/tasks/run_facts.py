@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.datasets.run_data import SplitFacts
 from app.plurals import name_first
 from app.schemas.experiments import ModelSettings
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.run_checks import RunCheck, RunFix
 
 MAX_NAMED = 5
@@ -32,7 +33,7 @@ class RunFacts:
     """What the checks look at. `has_start`: the run begins with the weights of another run, as a fork does."""
 
     model: ModelSettings
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     input_size: tuple[int, int]
     num_devices: int
     data: SplitFacts
@@ -73,17 +74,17 @@ class RunFacts:
     @property
     def batch_size(self) -> int:
         """Images in the batches of all devices together."""
-        return int(self.hyperparameters["batch_size"]) * self.num_devices
+        return self.hyperparameters.batch_size * self.num_devices
 
     @property
     def batches_per_epoch(self) -> int:
         """Batches of an epoch on each device, as the sampler makes them: a last one of a single image is left out."""
-        return count_batches(self.data.num_train, int(self.hyperparameters["batch_size"]), self.num_devices)
+        return count_batches(self.data.num_train, self.hyperparameters.batch_size, self.num_devices)
 
     @property
     def max_epochs(self) -> int:
         """Epochs at most."""
-        return int(self.hyperparameters["max_epochs"])
+        return self.hyperparameters.max_epochs
 
 
 Check = Callable[[RunFacts], Iterator[RunCheck]]
@@ -91,9 +92,9 @@ GO_TO_SPLIT = RunFix(label="Go to Split", page="split")
 GO_TO_DATASET = RunFix(label="Go to Dataset", page="dataset")
 
 
-def can_stop_early(hyperparameters: Mapping[str, Any]) -> bool:
+def can_stop_early(hyperparameters: Hyperparameters) -> bool:
     """Return whether early stopping waits for fewer epochs than a run has."""
-    return 0 < int(hyperparameters["early_stopping_patience"]) < int(hyperparameters["max_epochs"])
+    return 0 < hyperparameters.early_stopping_patience < hyperparameters.max_epochs
 
 
 def count_batches(num_images: int, batch_size: int, num_devices: int) -> int:

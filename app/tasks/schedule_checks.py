@@ -23,7 +23,7 @@ LOW_RATE = 1e-7
 def check_batches(facts: RunFacts) -> Iterator[RunCheck]:
     """Batch normalisation needs batches of several images, and enough of them."""
     count, size, batches = facts.data.num_train, facts.batch_size, facts.batches_per_epoch
-    if not facts.learns_all or count == 0 or facts.hyperparameters.get("auto_batch_size") or facts.has_one_class:
+    if not facts.learns_all or count == 0 or facts.hyperparameters.auto_batch_size or facts.has_one_class:
         return
     if count == 1:
         yield RunCheck(
@@ -36,7 +36,7 @@ def check_batches(facts: RunFacts) -> Iterator[RunCheck]:
             fixes=[GO_TO_SPLIT],
         )
         return
-    if int(facts.hyperparameters["batch_size"]) == 1:
+    if facts.hyperparameters.batch_size == 1:
         better = min(8, max(2, count // ENOUGH_BATCHES))
         yield RunCheck(
             id="batch_of_one",
@@ -67,7 +67,7 @@ def _describe_few_steps(facts: RunFacts) -> RunCheck:
     while smaller > 2 and _count_batches(facts, smaller) < ENOUGH_BATCHES:
         smaller -= 1
     fixes = []
-    if 2 <= smaller < int(facts.hyperparameters["batch_size"]):
+    if 2 <= smaller < facts.hyperparameters.batch_size:
         batches = _count_batches(facts, smaller)
         fixes.append(change_settings(f"Use batch size {smaller}", "hyperparameters", batch_size=smaller))
     epochs = min(1000, -(-ENOUGH_STEPS // batches))
@@ -125,7 +125,8 @@ def _propose_batch_size(count: int, size: int) -> int:
 
 def _count_batches(facts: RunFacts, batch_size: int) -> int:
     """Return the batches of an epoch with another batch size, without a last one of a single image."""
-    return replace(facts, hyperparameters={**facts.hyperparameters, "batch_size": batch_size}).batches_per_epoch
+    changed = facts.hyperparameters.model_copy(update={"batch_size": batch_size})
+    return replace(facts, hyperparameters=changed).batches_per_epoch
 
 
 def _count(number: int) -> str:
@@ -144,7 +145,7 @@ def check_rate(facts: RunFacts) -> Iterator[RunCheck]:
     """The learning rate should be one that optimizers work with."""
     if facts.learns_by != "gradient":
         return
-    optimizer, rate = str(facts.hyperparameters["optimizer"]), float(facts.hyperparameters["learning_rate"])
+    optimizer, rate = facts.hyperparameters.optimizer, facts.hyperparameters.learning_rate
     usual = USUAL_RATES.get(optimizer, 1e-3)
     is_high = rate > HIGH_RATES.get(optimizer, 1.0)
     if not is_high and rate >= LOW_RATE:
@@ -165,7 +166,7 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
     if facts.learns_by != "gradient":
         return
     settings, epochs = facts.hyperparameters, facts.max_epochs
-    warmup, patience = int(settings["warmup_epochs"]), int(settings["early_stopping_patience"])
+    warmup, patience = settings.warmup_epochs, settings.early_stopping_patience
     if warmup and 2 * warmup > epochs:
         shorter = epochs // 10
         yield RunCheck(
@@ -204,10 +205,10 @@ def check_epochs(facts: RunFacts) -> Iterator[RunCheck]:
 def check_milestones(facts: RunFacts) -> Iterator[RunCheck]:
     """A schedule in steps should take a step within the run."""
     settings, epochs = facts.hyperparameters, facts.max_epochs
-    kind = settings["scheduler"]
-    first = {"step": [int(settings["step_size"])], "multistep": [int(item) for item in settings["milestones"]]}
-    decays = first.get(str(kind), [])
-    if facts.learns_by != "gradient" or str(kind) not in first or any(epoch < epochs for epoch in decays):
+    kind = settings.scheduler
+    first = {"step": [settings.step_size], "multistep": settings.milestones}
+    decays = first.get(kind, [])
+    if facts.learns_by != "gradient" or kind not in first or any(epoch < epochs for epoch in decays):
         return
     field = "step_size" if kind == "step" else "milestones"
     better: Any = max(1, epochs // 3) if kind == "step" else [max(1, epochs * 6 // 10), max(1, epochs * 8 // 10)]

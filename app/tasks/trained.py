@@ -10,7 +10,7 @@ import pickle
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from app.schemas.experiments import ModelSettings
 from app.schemas.export import ResizeRecipe
+from app.schemas.hyperparameters import read_stored
 from app.schemas.job_context import JobFailure
 from app.schemas.pixels import CURRENT, LEGACY, PixelReading
 from app.tasks.base import TaskContext
-from app.tasks.registry import UnknownTaskError, load_module
+from app.tasks.registry import UnknownTaskError, get_spec, load_module
 
 CHECKPOINT_KEY = "ai_studio"
 # 2: the optimizer's small tensors are packed. A program of version 1 would resume without them, so it must refuse.
@@ -53,13 +54,12 @@ class TrainedModel:
 
 def context_to_json(context: TaskContext) -> dict[str, Any]:
     """Return a context as plain JSON data, without the folder of masks, which another machine has elsewhere."""
-    fields = asdict(context)
-    del fields["masks_dir"]
-    return fields | {
+    return {
+        "task": context.task,
         "classes": list(context.classes),
         "statistics": dict(context.statistics),
         "model": context.model.model_dump(mode="json"),
-        "hyperparameters": dict(context.hyperparameters),
+        "hyperparameters": context.hyperparameters.model_dump(mode="json"),
         "image_size": list(context.image_size),
         "mean": list(context.mean),
         "std": list(context.std),
@@ -74,7 +74,7 @@ def context_from_json(data: Mapping[str, Any]) -> TaskContext:
         classes=tuple(data["classes"]),
         statistics=dict(data["statistics"]),
         model=ModelSettings.model_validate(data["model"]),
-        hyperparameters=dict(data["hyperparameters"]),
+        hyperparameters=read_stored(get_spec(data["task"]).hyperparameters, data["hyperparameters"]),
         image_size=(int(height), int(width)),
         mean=_channels(data["mean"]),
         std=_channels(data["std"]),

@@ -306,11 +306,9 @@ class TrainingData(LightningDataModule):
 
 def build_sampler(inputs: TrainingInputs, batch_size: int, share: Share) -> EpochBatchSampler:
     """Return the order of the training images: a function of seed and epoch."""
-    order: Order = "sequential" if inputs.learns_by == "fill" else inputs.hyperparameters.get("sampler", "shuffle")
+    order: Order = "sequential" if inputs.learns_by == "fill" else inputs.hyperparameters.sampling_order
     groups = [class_name_of(row) or "" for row in inputs.subsets["train"]]
-    return EpochBatchSampler(
-        groups, batch_size, int(inputs.hyperparameters["seed"]), order, share.rank, share.world_size
-    )
+    return EpochBatchSampler(groups, batch_size, inputs.hyperparameters.seed, order, share.rank, share.world_size)
 
 
 def plan_paces(reading: Reading, num_cores: int | None = None) -> list[Pace]:

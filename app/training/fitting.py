@@ -148,13 +148,13 @@ def fit(start: RunStart, live: LiveRun, saved: Mapping[str, Any] | None) -> str:
 def _plan(live: LiveRun, broken: RunBroken) -> Adjustment:
     state, arithmetic = live.state, live.module.arithmetic
     present = Adjustment(state.rate_scale, state.rollbacks, arithmetic.micro_batch_size, live.settled)
-    rate = float(live.inputs.hyperparameters["learning_rate"])
+    rate = live.inputs.hyperparameters.learning_rate
     return plan_recovery(broken, present, arithmetic.micro_batch_size, rate)
 
 
 def _report_recovery(live: LiveRun, broken: RunBroken) -> None:
     state, arithmetic = live.state, live.module.arithmetic
-    rate = float(live.inputs.hyperparameters["learning_rate"])
+    rate = live.inputs.hyperparameters.learning_rate
     adjusted = Adjustment(state.rate_scale, state.rollbacks, arithmetic.micro_batch_size)
     message = describe_recovery(broken, adjusted, arithmetic.batch_size, rate)
     live.reporter.log(message, "warning")

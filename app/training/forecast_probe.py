@@ -23,7 +23,7 @@ from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.payloads import TrainPayload
 from app.training.arithmetic.choosing import build_request, explain_compilation, settle
 from app.training.arithmetic.computing import move_to
-from app.training.arithmetic.hardware import Capabilities, Hardware, probe_capabilities, resolve_hardware
+from app.training.arithmetic.hardware import Hardware, MachineCapabilities, probe_capabilities, resolve_hardware
 from app.training.arithmetic.measuring import (
     Computing,
     HeadModel,
@@ -72,7 +72,7 @@ def run(context: JobContext) -> dict[str, Any]:
 
 
 def measure_run(
-    context: JobContext, payload: TrainPayload, parts: TaskParts, capabilities: Capabilities | None = None
+    context: JobContext, payload: TrainPayload, parts: TaskParts, capabilities: MachineCapabilities | None = None
 ) -> dict[str, Any]:
     """Measure with these parts of a task; `capabilities` are found out when they are not given."""
     started_s = time.perf_counter()
@@ -82,14 +82,14 @@ def measure_run(
     hardware = resolve_hardware(payload.hardware, capabilities)
     if inputs.learns_by == "fill":
         hardware = hardware.restricted_to_one()
-    samples = read_samples(inputs, max(MIN_IMAGES_READ, int(inputs.hyperparameters["batch_size"])))
+    samples = read_samples(inputs, max(MIN_IMAGES_READ, inputs.hyperparameters.batch_size))
     raise_if_cancelled(context)
-    seed_everything(int(inputs.hyperparameters["seed"]))
+    seed_everything(inputs.hyperparameters.seed)
     model = _build_model(inputs)
     startup_s = time.perf_counter() - started_s - samples.seconds
     probe = _ForecastProbe(context, inputs, hardware, capabilities, model, samples)
     choice = probe.choose()
-    with undisturbed(bool(inputs.hyperparameters["deterministic"])):
+    with undisturbed(inputs.hyperparameters.deterministic):
         speeds = probe.measure(choice.chosen)
     _report(context, TOTAL, "Measured")
     measurement = RunMeasurement(
@@ -116,7 +116,7 @@ class _ForecastProbe:
         context: JobContext,
         inputs: TrainingInputs,
         hardware: Hardware,
-        capabilities: Capabilities,
+        capabilities: MachineCapabilities,
         model: nn.Module,
         samples: TimedBatch,
     ) -> None:
@@ -182,7 +182,7 @@ class _ForecastProbe:
     def _measure_augmentation(self, computing: Computing) -> float:
         """Return the seconds that the random transforms take for an image on the device, at the size it is kept at."""
         inputs, samples = self._inputs, self._samples
-        entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
+        entries, seed = inputs.payload.augmentations.train, inputs.hyperparameters.seed
         size, move_targets = inputs.preprocessing.input_size, inputs.parts.data.move_targets
         augment = BatchAugmentation(entries, size, seed, len(inputs.context.classes), move_targets)
         images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)

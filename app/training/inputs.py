@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from pydantic import ValidationError
 
-from app.datasets.augmentation_problems import find_augmentation_problems
 from app.datasets.pixels.records import reading_of
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.profile import profile_training
@@ -25,13 +24,14 @@ from app.datasets.table import (
     hash_split,
     select_subset,
 )
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobContext, JobFailure
 from app.schemas.payloads import TrainPayload
-from app.schemas.refusals import explain_refusal
-from app.tasks.base import DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
+from app.tasks.base import Capabilities, DataPart, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 from app.tasks.registry import UnknownTaskError, get_spec, load_data, load_metrics, load_module
 from app.tasks.run_facts import RunFacts, WeightsFacts
+from app.training.requested_settings import check_augmentations, check_class, check_model, parse_hyperparameters
 
 SUBSETS = ("train", "val", "test")
 
@@ -44,11 +44,6 @@ class TaskParts:
     data: DataPart
     module: ModulePart
     metrics: MetricsPart
-
-    def learns_by(self, architecture: str) -> Literal["gradient", "fill"]:
-        """Return how an architecture learns; one that the task does not list learns by gradient."""
-        known = {spec.id: spec.learns_by for spec in self.spec.info.architectures}
-        return known.get(architecture, "gradient")
 
 
 @dataclass(frozen=True)
@@ -70,19 +65,24 @@ class TrainingInputs:
         return Path(self.payload.dataset.images_dir)
 
     @property
-    def learns_by(self) -> Literal["gradient", "fill"]:
-        """How the chosen architecture learns."""
-        return self.parts.learns_by(self.payload.model.backbone)
+    def capabilities(self) -> Capabilities:
+        """What the chosen architecture can do."""
+        return self.parts.spec.capabilities_of(self.payload.model.backbone)
 
     @property
-    def hyperparameters(self) -> Mapping[str, Any]:
+    def learns_by(self) -> Literal["gradient", "fill"]:
+        """How the chosen architecture learns."""
+        return self.capabilities.learns_by
+
+    @property
+    def hyperparameters(self) -> Hyperparameters:
         """All of them, with the defaults of what was left out."""
         return self.context.hyperparameters
 
     @property
     def max_epochs(self) -> int:
         """Epochs at most; a memory is filled in one."""
-        return 1 if self.learns_by == "fill" else int(self.hyperparameters["max_epochs"])
+        return 1 if self.learns_by == "fill" else self.hyperparameters.max_epochs
 
     @property
     def monitored_metric(self) -> str:
@@ -94,7 +94,7 @@ class TrainingInputs:
         """The same with its reason; without validation images only the training loss is there."""
         if not self.subsets["val"]:
             return MetricChoice("train_loss", "The split has no validation images.")
-        wanted = str(self.hyperparameters["checkpoint_metric"])
+        wanted = self.hyperparameters.checkpoint_metric
         return self.parts.spec.choose_metric(wanted, profile_training(self.subsets["train"]))
 
     def find_facts(self, num_devices: int) -> RunFacts:
@@ -115,7 +115,7 @@ class TrainingInputs:
     @property
     def early_stopping_metric(self) -> str:
         """The metric that early stopping watches; without validation images only the training loss is there."""
-        return str(self.hyperparameters["early_stopping_metric"]) if self.subsets["val"] else "train_loss"
+        return self.hyperparameters.early_stopping_metric if self.subsets["val"] else "train_loss"
 
 
 def load_parts(task_id: str) -> TaskParts:
@@ -137,13 +137,15 @@ def read_payload(context: JobContext) -> TrainPayload:
 
 def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
     """Read the dataset and check every setting; raises JobFailure with what is wrong and what is allowed."""
-    hyperparameters = _complete_hyperparameters(payload, parts.spec)
-    _check_augmentations(payload, parts.spec)
+    hyperparameters = parse_hyperparameters(payload, parts.spec)
+    check_model(payload.model, parts.spec)
+    check_augmentations(payload, parts.spec)
     table = _read_dataset(Path(payload.dataset.dataset_json))
     subsets = _select_subsets(table, payload.split_name)
-    _check_class(hyperparameters, table.classes)
+    check_class(hyperparameters, table.classes)
     try:
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, reading_of(table))
+        settings, pixels = hyperparameters.model_dump(), reading_of(table)
+        preprocessing = resolve_preprocessing(settings, payload.augmentations.val, pixels)
         statistics = parts.data.fit_statistics(subsets["train"], table.classes)
     except ValueError as error:
         raise JobFailure(str(error)) from error
@@ -168,39 +170,6 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
         dataset_hash=table.content_hash or hash_content(table.images),
         split_hash=hash_split(table, payload.split_name),
     )
-
-
-def _complete_hyperparameters(payload: TrainPayload, spec: TaskSpec) -> dict[str, Any]:
-    try:
-        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
-    except ValidationError as error:
-        problems = " ".join(f"{'.'.join(map(str, item['loc']))}: {explain_refusal(item)}" for item in error.errors())
-        msg = f"The hyperparameters are not acceptable. {problems}"
-        raise JobFailure(msg) from error
-    if hyperparameters["checkpoint_metric"] not in spec.checkpoint_metrics:
-        wanted = hyperparameters["checkpoint_metric"]
-        msg = f"The best checkpoint cannot be chosen by {wanted!r}, only by: {', '.join(spec.checkpoint_metrics)}."
-        raise JobFailure(msg)
-    allowed = ["val_loss", "train_loss", *(metric.name for metric in spec.info.epoch_metrics)]
-    if hyperparameters["early_stopping_metric"] not in allowed:
-        wanted = hyperparameters["early_stopping_metric"]
-        msg = f"Early stopping cannot watch {wanted!r}. It can watch: {', '.join(allowed)}."
-        raise JobFailure(msg)
-    return hyperparameters
-
-
-def _check_class(hyperparameters: Mapping[str, Any], classes: Sequence[str]) -> None:
-    if hyperparameters["checkpoint_metric"] == "val_class_recall":
-        wanted = hyperparameters["checkpoint_class"]
-        if wanted not in classes:
-            msg = f"The best checkpoint is chosen by the recall of {wanted!r}, which is not a class of this dataset."
-            raise JobFailure(f"{msg} Its classes: {', '.join(classes)}.")
-
-
-def _check_augmentations(payload: TrainPayload, spec: TaskSpec) -> None:
-    problems = find_augmentation_problems(payload.augmentations, spec.info.annotation_kind)
-    if problems:
-        raise JobFailure(" ".join(f"{problem.field}: {problem.message}" for problem in problems))
 
 
 def _read_dataset(path: Path) -> DatasetTable:

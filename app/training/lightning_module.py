@@ -7,7 +7,7 @@ one that never stopped; Lightning gives devices, precision and the synchronisati
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from app.datasets.augmenting.chain import BatchAugmentation
 from app.schemas.arithmetic import Arithmetic
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
 from app.tasks.base import TaskModel
 from app.training.arithmetic.computing import apply_memory_format, as_memory_format, compile_model
@@ -39,14 +40,14 @@ _NOT_NORMALISED = "Expected more than 1 value per channel when training"
 class StepPlan:
     """What a step needs of the settings; batches are those of a whole epoch."""
 
-    hyperparameters: Mapping[str, Any]
+    hyperparameters: Hyperparameters
     batches_per_epoch: int
     learns_by: Literal["gradient", "fill"] = "gradient"
 
     @property
     def batches_per_step(self) -> int:
         """Batches whose gradients are added."""
-        return int(self.hyperparameters["batch_multiplier"])
+        return self.hyperparameters.batch_multiplier
 
     @property
     def steps_per_epoch(self) -> int:
@@ -86,7 +87,7 @@ class TrainingModule(LightningModule):
         if arithmetic.is_compiled:
             compile_model(model)
         self.ema_model: WeightAverage | None = None
-        if plan.hyperparameters["ema"] and plan.learns_by == "gradient":
+        if plan.hyperparameters.ema and plan.learns_by == "gradient":
             self.ema_model = WeightAverage(model)
         self.plan = plan
         self.run_state = run_state
@@ -260,7 +261,7 @@ class TrainingModule(LightningModule):
 
     def _step(self, optimizer: Optimizer, schedule: LRScheduler) -> None:
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
-        clip = float(self.plan.hyperparameters["gradient_clip"])
+        clip = self.plan.hyperparameters.gradient_clip
         # After a group of nothing but unreadable images there are none, which a scaler takes for a mistake.
         has_gradients = any(parameter.grad is not None for parameter in self.model.parameters())
         if scaler is not None and has_gradients:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -17,7 +16,7 @@ from torch.optim.lr_scheduler import (
     SequentialLR,
 )
 
-from app.plurals import join_words
+from app.schemas.hyperparameters import Hyperparameters
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 WARMUP_START_FACTOR = 0.01
@@ -25,7 +24,7 @@ WARMUP_START_FACTOR = 0.01
 
 def build_optimizer(
     parameters: Iterable[Parameter],
-    hyperparameters: Mapping[str, Any],
+    hyperparameters: Hyperparameters,
     is_fused: bool = False,
     rate_scale: float = 1.0,
 ) -> Optimizer:
@@ -34,28 +33,25 @@ def build_optimizer(
     Raises RuntimeError when torch cannot update these parameters in one fused operation.
     """
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    rate = float(hyperparameters["learning_rate"]) * rate_scale
-    decay = float(hyperparameters["weight_decay"])
+    rate = hyperparameters.learning_rate * rate_scale
+    decay = hyperparameters.weight_decay
     # Not False but None, which leaves torch its own choice of a loop.
     fused = True if is_fused else None
-    name = hyperparameters["optimizer"]
+    name = hyperparameters.optimizer
     if name == "sgd":
-        return SGD(trained, lr=rate, momentum=float(hyperparameters["momentum"]), weight_decay=decay, fused=fused)
+        return SGD(trained, lr=rate, momentum=hyperparameters.momentum, weight_decay=decay, fused=fused)
     if name == "adamw":
         return AdamW(trained, lr=rate, weight_decay=decay, fused=fused)
-    if name == "adam":
-        return Adam(trained, lr=rate, weight_decay=decay, fused=fused)
-    msg = f"No optimizer {name!r}; there are {join_words(OPTIMIZERS)}."
-    raise ValueError(msg)
+    return Adam(trained, lr=rate, weight_decay=decay, fused=fused)
 
 
-def plan_warmup_steps(hyperparameters: Mapping[str, Any], steps_per_epoch: int) -> int:
+def plan_warmup_steps(hyperparameters: Hyperparameters, steps_per_epoch: int) -> int:
     """Return the optimizer steps of warm-up, at most half of the run, so that a short run still reaches its rate."""
-    wanted = int(hyperparameters["warmup_epochs"]) * steps_per_epoch
-    return min(wanted, int(hyperparameters["max_epochs"]) * steps_per_epoch // 2)
+    wanted = hyperparameters.warmup_epochs * steps_per_epoch
+    return min(wanted, hyperparameters.max_epochs * steps_per_epoch // 2)
 
 
-def build_schedule(optimizer: Optimizer, hyperparameters: Mapping[str, Any], steps_per_epoch: int) -> LRScheduler:
+def build_schedule(optimizer: Optimizer, hyperparameters: Hyperparameters, steps_per_epoch: int) -> LRScheduler:
     """Return the schedule, to be stepped after each optimizer step.
 
     The rate rises linearly during warm-up. Epochs in `step_size` and `milestones` count from the start of the run.
@@ -91,21 +87,18 @@ def _list_parts(schedule: LRScheduler) -> list[LRScheduler]:
 
 
 def _build_decay(
-    optimizer: Optimizer, hyperparameters: Mapping[str, Any], steps_per_epoch: int, warmup_steps: int
+    optimizer: Optimizer, hyperparameters: Hyperparameters, steps_per_epoch: int, warmup_steps: int
 ) -> LRScheduler:
-    max_epochs = int(hyperparameters["max_epochs"])
+    max_epochs = hyperparameters.max_epochs
     decay_steps = max(1, max_epochs * steps_per_epoch - warmup_steps)
-    name = hyperparameters["scheduler"]
+    name = hyperparameters.scheduler
     if name == "cosine":
         return CosineAnnealingLR(optimizer, T_max=decay_steps)
     if name == "poly":
-        return PolynomialLR(optimizer, total_iters=decay_steps, power=float(hyperparameters["poly_power"]))
+        return PolynomialLR(optimizer, total_iters=decay_steps, power=hyperparameters.poly_power)
     if name == "none":
         return ConstantLR(optimizer, factor=1.0, total_iters=0)
-    if name not in {"step", "multistep"}:
-        msg = f"No scheduler {name!r}; there are cosine, step, multistep, poly and none."
-        raise ValueError(msg)
-    step_size = int(hyperparameters["step_size"])
-    epochs = hyperparameters["milestones"] if name == "multistep" else range(step_size, max_epochs, step_size)
+    step_size = hyperparameters.step_size
+    epochs = hyperparameters.milestones if name == "multistep" else range(step_size, max_epochs, step_size)
     milestones = [max(1, epoch * steps_per_epoch - warmup_steps) for epoch in epochs]
-    return MultiStepLR(optimizer, milestones=milestones, gamma=float(hyperparameters["gamma"]))
+    return MultiStepLR(optimizer, milestones=milestones, gamma=hyperparameters.gamma)

@@ -49,7 +49,7 @@ def train(
             reporter.log(
                 f"{payload.model.backbone} is filled in one pass, which uses the first device only.", "warning"
             )
-        with lightning_surroundings(bool(inputs.hyperparameters["deterministic"])):
+        with lightning_surroundings(inputs.hyperparameters.deterministic):
             fitted = fit_with_recovery(RunStart(context, inputs, hardware, reporter, rank))
         live = fitted.live
         live.report_progress("finalize", live.state.batch, live.data.batches_per_epoch, 0.0, is_forced=True)

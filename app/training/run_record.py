@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from app.schemas.arithmetic import ArithmeticChoice
-from app.schemas.reproducible import is_reproducible
 from app.tasks.trained import context_to_json
 from app.training.arithmetic.hardware import Hardware
 from app.training.inputs import TrainingInputs
@@ -44,14 +43,14 @@ def describe_run(
 ) -> dict[str, Any]:
     """Return the resolved settings of a run as plain JSON data."""
     hyperparameters = inputs.hyperparameters
-    effective_batch = choice.chosen.batch_size * hyperparameters["batch_multiplier"] * hardware.num_processes
+    effective_batch = choice.chosen.batch_size * hyperparameters.batch_multiplier * hardware.num_processes
     context = context_to_json(inputs.context)
     return {
         "versions": read_versions(),
-        "seed": hyperparameters["seed"],
+        "seed": hyperparameters.seed,
         "hardware": _describe_hardware(hardware),
         "precision": choice.chosen.precision,
-        "reproducible": is_reproducible(hyperparameters),
+        "reproducible": hyperparameters.reproducible,
         "arithmetic": choice.model_dump(mode="json"),
         "effective_batch": effective_batch,
         "hyperparameters": context["hyperparameters"],

@@ -68,7 +68,7 @@ def prepare_run(
     started_s = start.started_s if adjusted is None else time.monotonic()
     remove_leftovers(start.context.output_dir / "checkpoints")
     content = None if resume_from is None else read_resume(resume_from)
-    seed_everything(int(inputs.hyperparameters["seed"]))
+    seed_everything(inputs.hyperparameters.seed)
     with watch_downloads(_report_downloads(start.context, start.reporter)):
         model = build_start_model(inputs, is_new=content is None)
     saved = None if content is None else content[RESUME_KEY].get("arithmetic")
@@ -116,7 +116,7 @@ def _build_augmentation(inputs: TrainingInputs) -> BatchAugmentation | None:
     augment = BatchAugmentation(
         inputs.payload.augmentations.train,
         inputs.preprocessing.input_size,
-        int(inputs.hyperparameters["seed"]),
+        inputs.hyperparameters.seed,
         len(inputs.context.classes),
         inputs.parts.data.move_targets,
     )
@@ -126,7 +126,7 @@ def _build_augmentation(inputs: TrainingInputs) -> BatchAugmentation | None:
 def _open_data(start: RunStart, arithmetic: Arithmetic, augment: BatchAugmentation | None) -> TrainingData:
     known = start.inputs.payload.known
     reading = Reading(
-        requested_threads=int(start.inputs.hyperparameters["num_workers"]),
+        requested_threads=start.inputs.hyperparameters.num_workers,
         is_on_gpu=start.hardware.accelerator == "cuda",
         source_scale=1.0 if augment is None else augment.source_scale,
         known=None if known is None or known.pace is None else Pace(**known.pace.model_dump()),
@@ -191,7 +191,7 @@ def _log_start(start: RunStart, live: LiveRun) -> None:
             log(f"{check.title}. {check.message}", "warning")
     if inputs.learns_by == "gradient":
         plan = live.module.plan
-        wanted = int(inputs.hyperparameters["warmup_epochs"]) * plan.steps_per_epoch
+        wanted = inputs.hyperparameters.warmup_epochs * plan.steps_per_epoch
         used = plan_warmup_steps(inputs.hyperparameters, plan.steps_per_epoch)
         if used < wanted:
             log(describe_warmup(used, wanted))

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import torch
 import torch.utils.deterministic
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from app.schemas.hyperparameters import Hyperparameters
 from app.training.arithmetic.hardware import Hardware
 
 # The module answers to names that its type does not list.
@@ -48,10 +49,10 @@ class KeepSignals(Callback):
 
 
 def plan_trainer(
-    hardware: Hardware, hyperparameters: Mapping[str, Any], root_dir: Path, num_epochs: int
+    hardware: Hardware, hyperparameters: Hyperparameters, root_dir: Path, num_epochs: int
 ) -> dict[str, Any]:
     """Return the arguments of the Trainer for what a run really uses."""
-    is_deterministic = bool(hyperparameters["deterministic"])
+    is_deterministic = hyperparameters.deterministic
     return {
         "accelerator": hardware.accelerator,
         "devices": list(hardware.devices) if isinstance(hardware.devices, tuple) else hardware.devices,

@@ -45,7 +45,7 @@ CONTRACT = {
 
 def core_errors() -> list[type[AIStudioError]]:
     found = [item for item in vars(exceptions).values() if isinstance(item, type) and issubclass(item, AIStudioError)]
-    assert len(found) == 18
+    assert len(found) == 16
     return found
 
 

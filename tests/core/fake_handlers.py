@@ -134,10 +134,11 @@ def probe(context: JobContext) -> dict[str, Any]:
 def measure(payload: TrainPayload, source: Literal["run", "probe"]) -> dict[str, Any]:
     """Return a measurement under the key that the web process looks for; a run is twice as fast as a probe."""
     from app.datasets.source_scale import plan_source_scale
+    from app.tasks.registry import get_spec
 
-    hyperparameters = payload.hyperparameters
+    hyperparameters = get_spec(payload.task).hyperparameters.model_validate(payload.hyperparameters)
     selected = payload.hardware.selected_devices
-    size = (hyperparameters["image_size"],) * 2
+    size = (hyperparameters.image_size,) * 2
     name = find_device_name(selected, [])
     assert name is not None
     num_devices = count_devices(selected)

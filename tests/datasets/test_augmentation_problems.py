@@ -104,8 +104,8 @@ def test_what_is_random_is_for_training_only(name: str) -> None:
 @pytest.mark.parametrize("name", ["MixUp", "CutMix"])
 def test_only_labels_are_mixed(name: str) -> None:
     settings = AugmentationSettings(train=[entry(name)])
-    assert find_augmentation_problems(settings, "label") == []
-    [problem] = find_augmentation_problems(settings, "values")
+    assert find_augmentation_problems(settings, can_mix=True) == []
+    [problem] = find_augmentation_problems(settings, can_mix=False)
     assert problem.field == "augmentations.train.0.name"
     assert "one class each" in problem.message
 

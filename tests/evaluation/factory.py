@@ -139,7 +139,7 @@ def make_context(task: str, table: DatasetTable, backbone: str, hyperparameters:
         classes=tuple(table.classes),
         statistics=load_data(task).fit_statistics(table.images, table.classes),
         model=ModelSettings(backbone=backbone, pretrained=False),
-        hyperparameters=settings.model_dump(),
+        hyperparameters=settings,
         image_size=(SIZE_PX, SIZE_PX),
         mean=(0.485, 0.456, 0.406),
         std=(0.229, 0.224, 0.225),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ import torch
 from PIL import Image
 
 from app.datasets.images import read_rgb, resize_image
+from app.evaluation import predict
 from app.evaluation.inference import run_model
 from app.evaluation.predict import run
 from app.evaluation.run import run as run_evaluation
 from app.export.run import run as run_export
 from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.pixels import PixelReading, PixelScale
+from app.tasks.registry import get_spec
 from app.tasks.trained import load_trained
 from tests.evaluation.factory import FakeContext, World, make_world
 
@@ -113,6 +116,18 @@ def test_a_heat_map_comes_when_it_is_asked_for(world: World, tmp_path: Path) -> 
     assert first["heat_map"]["target"] == 0
     assert wrong["status"] == "error"
     assert "99" in wrong["message"]
+
+
+def test_a_task_without_heat_maps_says_so(label_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = get_spec(label_world.task)
+    without = replace(spec, capabilities=replace(spec.capabilities, heat_map="none"))
+    monkeypatch.setattr(predict, "get_spec", lambda _: without)
+    image = Path(label_world.location.images_dir) / label_world.table.images[0].filename
+    context = make_context(label_world, tmp_path / "out", {"id": ID, "image_path": str(image), "explain": True})
+    assert run(context) == {"num_answered": 1}
+    answer = json.loads((tmp_path / "out" / f"{ID}.json").read_text())
+    assert answer["heat_map_reason"] == f"Heat maps are not available for {spec.info.title.lower()}."
+    assert "heat_map" not in answer
 
 
 def overflow(world: World, path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import pytest
 from app.datasets.augmentation_catalog import TRANSFORMS
 from app.schemas.arithmetic import MeasurementKey
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.measurement_keys import (
     PREPROCESSING_TRANSFORMS,
     _read_processor,
@@ -39,8 +40,7 @@ def build(hardware: dict[str, Any] | None = None, source_scale: float = 1.0, **c
         hardware=HardwareSettings(**(hardware or {})),
         weights_dir="",
     )
-    chosen = {"batch_size": 8, "auto_batch_size": False, "optimizer": "adam", "ema": False}
-    chosen |= {"deterministic": True} | changes
+    chosen = Hyperparameters(**({"batch_size": 8} | changes))
     return build_measurement_key(payload, chosen, (16, 24), "A processor", 1, source_scale)
 
 

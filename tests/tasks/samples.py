@@ -63,7 +63,7 @@ def make_context(
         classes=classes,
         statistics=load_data(task).fit_statistics(make_rows(task, num_rows), classes),
         model=ModelSettings.model_validate(settings),
-        hyperparameters=spec.hyperparameters.model_validate(dict(hyperparameters or {})).model_dump(),
+        hyperparameters=spec.hyperparameters.model_validate(dict(hyperparameters or {})),
         image_size=(SIDE_PX, SIDE_PX),
         mean=IMAGENET_MEAN,
         std=IMAGENET_STD,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from app.datasets.run_data import FarValue, SplitFacts
 from app.datasets.sampling import EpochBatchSampler
 from app.schemas.experiments import ModelSettings
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.run_checks import RunCheck
-from app.tasks.base import Hyperparameters
 from app.tasks.run_checks import CHECKS, list_run_checks
 from app.tasks.run_facts import RunFacts, WeightsFacts
 
@@ -41,7 +41,7 @@ def facts_of(
         data = replace(data, counts={**data.counts, "train": num_train})
     return RunFacts(
         model=ModelSettings(backbone="resnet18", **(dict(model or {}))),
-        hyperparameters=Hyperparameters(**hyperparameters).model_dump(),
+        hyperparameters=Hyperparameters(**hyperparameters),
         input_size=(hyperparameters.get("image_size", 224),) * 2,
         num_devices=1,
         data=data,
@@ -52,8 +52,8 @@ def facts_of(
 def apply_fix(facts: RunFacts, check: RunCheck, place: int = 0) -> RunFacts:
     """Return the facts after a fix was pressed."""
     change = check.fixes[place].change or {}
-    hyperparameters = {**facts.hyperparameters, **change.get("hyperparameters", {})}
-    side = hyperparameters["image_size"]
+    hyperparameters = facts.hyperparameters.model_copy(update=change.get("hyperparameters", {}))
+    side = hyperparameters.image_size
     return replace(
         facts,
         model=facts.model.model_copy(update=change.get("model", {})),

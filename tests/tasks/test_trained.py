@@ -77,6 +77,23 @@ def test_the_folder_of_masks_stays_on_this_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_a_context_of_another_version_takes_defaults_and_leaves_out_what_is_unknown(task: str) -> None:
+    data = context_to_json(make_context(task, {"max_epochs": 3}))
+    data["hyperparameters"] = {"max_epochs": 3, "of_a_later_version": True}
+    found = context_from_json(data).hyperparameters
+    assert found == registry.get_spec(task).hyperparameters(max_epochs=3)
+
+
+def test_a_context_gives_its_hyperparameters_as_the_class_of_its_task_only() -> None:
+    assert len(TASKS) >= 2
+    kinds = [registry.get_spec(task).hyperparameters for task in TASKS]
+    context = make_context(TASKS[0])
+    assert context.hyperparameters_as(kinds[0]) is context.hyperparameters
+    with pytest.raises(TypeError, match=kinds[1].__name__):
+        context.hyperparameters_as(kinds[1])
+
+
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("is_averaged", [False, True])
 def test_a_checkpoint_gives_the_model_back(task: str, is_averaged: bool, tmp_path: Path) -> None:
     saved = _save(tmp_path / "best.ckpt", task, is_averaged=is_averaged)

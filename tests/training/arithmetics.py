@@ -9,18 +9,18 @@ from typing import Any
 
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, MeasurementKey, RunMeasurement
 from app.schemas.experiments import HardwareSettings
-from app.tasks.base import Hyperparameters
-from app.training.arithmetic.hardware import Capabilities, resolve_hardware
+from app.schemas.hyperparameters import Hyperparameters
+from app.training.arithmetic.hardware import MachineCapabilities, resolve_hardware
 from app.training.arithmetic.rules import ArithmeticRequest
 from app.training.arithmetic.step_timer import Measured
 
-CPU = Capabilities((), has_bf16=False)
-ONE_GPU = Capabilities(("New",), has_bf16=True)
-TWO_OLD_GPUS = Capabilities(("Old A", "Old B"), has_bf16=False)
+CPU = MachineCapabilities((), has_bf16=False)
+ONE_GPU = MachineCapabilities(("New",), has_bf16=True)
+TWO_OLD_GPUS = MachineCapabilities(("Old A", "Old B"), has_bf16=False)
 
 
 def make_request(
-    capabilities: Capabilities = CPU,
+    capabilities: MachineCapabilities = CPU,
     settings: dict[str, Any] | None = None,
     num_steps: int = 10_000,
     num_train_images: int = 10_000,
@@ -33,7 +33,7 @@ def make_request(
         settings=chosen,
         hardware=resolve_hardware(chosen, capabilities),
         capabilities=capabilities,
-        hyperparameters=Hyperparameters().model_dump() | hyperparameters,
+        hyperparameters=Hyperparameters(**hyperparameters),
         num_train_images=num_train_images,
         num_steps=num_steps,
     )

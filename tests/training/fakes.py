@@ -20,10 +20,19 @@ from app.datasets.placement import Placement
 from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset, hash_content
 from app.schemas.events import Event
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import DatasetLocation, TrainPayload
 from app.schemas.tasks import ArchitectureSpec, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TargetPlanes, TaskContext, TaskSpec
+from app.tasks.base import (
+    Capabilities,
+    DataPart,
+    MetricsPart,
+    ModulePart,
+    TargetPlanes,
+    TaskContext,
+    TaskSpec,
+)
 from app.training.inputs import TaskParts
 from app.training.run import train
 
@@ -79,6 +88,8 @@ def command_after(batches: int, command: JobCommand) -> Callable[[FakeContext], 
 
 class TinyNet(nn.Module):
     """A convolution, batch normalisation, dropout and a linear layer: everything that makes resuming hard."""
+
+    has_frozen_features = False
 
     def __init__(self, num_classes: int, dropout: float) -> None:
         super().__init__()
@@ -198,6 +209,7 @@ SPEC = TaskSpec(
         default_augmentations={},
     ),
     hyperparameters=Hyperparameters,
+    capabilities=Capabilities(can_mix=True, can_extract_features=True),
     result_view=ResultView(),
 )
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from app.tasks.base import Hyperparameters
+from app.schemas.hyperparameters import Hyperparameters
 from app.training.averaging import EMA_DECAY, WeightAverage
 from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.state import RunState
@@ -72,7 +72,7 @@ def test_the_host_reads_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_frozen_weights_stay_shared_when_the_module_moves(has_average: bool) -> None:
     model = TinyNet(3, 0.1)
     model.features.requires_grad_(requires_grad=False)
-    plan = StepPlan(Hyperparameters().model_dump() | {"ema": has_average}, 4)
+    plan = StepPlan(Hyperparameters(ema=has_average), 4)
     module = TrainingModule(model, plan, RunState(), make_arithmetic())
     before = next(model.parameters()).data_ptr()
     module._apply(lambda tensor: tensor.clone())  # what moving to a device does

@@ -19,7 +19,7 @@ from app.schemas.measurement_keys import build_measurement_key, read_cpu_name
 from app.schemas.payloads import TrainPayload
 from app.schemas.tasks import AugmentationEntry
 from app.training import forecast_probe
-from app.training.arithmetic.hardware import Capabilities, resolve_hardware
+from app.training.arithmetic.hardware import MachineCapabilities, resolve_hardware
 from app.training.arithmetic.measuring import Computing, measure_evaluation, measure_features, time_calls
 from app.training.arithmetic.rules import ArithmeticRequest, settle_without_measuring, take_known
 from app.training.forecast_probe import measure_run, run
@@ -67,7 +67,7 @@ def test_a_probe_measures_a_run_and_leaves_nothing_behind(workplace: Workplace) 
 def test_a_run_finds_what_a_probe_measured(workplace: Workplace) -> None:
     payload = workplace.payload(GROWING, train=[FLIP])
     found, _ = measure(workplace, payload)
-    hyperparameters = build_parts().spec.hyperparameters.model_validate(payload.hyperparameters).model_dump()
+    hyperparameters = build_parts().spec.hyperparameters.model_validate(payload.hyperparameters)
     assert found.key == build_measurement_key(payload, hyperparameters, (16, 16), read_cpu_name(), 1)
     hardware = resolve_hardware(payload.hardware, CPU)
     request = ArithmeticRequest(payload.hardware, hardware, CPU, hyperparameters, 22, 500)
@@ -205,7 +205,7 @@ def test_calls_are_timed_at_least_once_after_one_to_warm_up() -> None:
 def test_a_gpu_is_measured(workplace: Workplace) -> None:
     payload = workplace.payload(hardware=HardwareSettings(selected_devices=["gpu:0"]))
     name = torch.cuda.get_device_name(0)
-    result = measure_run(workplace.context("gpu", payload), payload, build_parts(), Capabilities((name,), True))
+    result = measure_run(workplace.context("gpu", payload), payload, build_parts(), MachineCapabilities((name,), True))
     found = RunMeasurement.model_validate(result["measurement"])
     assert found.key.device_name == name
     assert (found.peak_vram_mb or 0.0) > 0.0

@@ -70,7 +70,7 @@ def check_forecast_of_disk(folder: Path) -> None:
     """Compare the real checkpoints with what a forecast says of them before any was written."""
     spec = get_spec("regression")
     [parameters_m] = [item.parameters_m for item in spec.info.architectures if item.id == "resnet18"]
-    forecast_mb = estimate_checkpoint_mb(parameters_m, spec.hyperparameters().model_dump(), is_frozen=False)
+    forecast_mb = estimate_checkpoint_mb(parameters_m, spec.hyperparameters(), is_frozen=False)
     sizes = [path.stat().st_size / 2**20 for path in folder.glob("*.ckpt")]
     assert len(sizes) == 2
     assert sizes == pytest.approx([forecast_mb] * 2, rel=0.1)

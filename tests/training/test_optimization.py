@@ -10,12 +10,12 @@ import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW
 
-from app.tasks.base import Hyperparameters
+from app.schemas.hyperparameters import Hyperparameters
 from app.training.optimization import build_optimizer, build_schedule, plan_warmup_steps, scale_rates
 
 
-def settings(**changes: Any) -> dict[str, Any]:
-    return Hyperparameters().model_dump() | {"learning_rate": 1.0, "warmup_epochs": 0, "max_epochs": 10} | changes
+def settings(**changes: Any) -> Hyperparameters:
+    return Hyperparameters(**({"learning_rate": 1.0, "warmup_epochs": 0, "max_epochs": 10} | changes))
 
 
 def rates(**changes: Any) -> list[float]:
@@ -68,13 +68,6 @@ def test_steps_count_epochs_from_the_start_of_the_run(warmup_epochs: int) -> Non
     assert found[7:13] == pytest.approx([1.0, 0.5, 0.5, 0.5, 0.5, 0.25])
 
 
-def test_unknown_names_are_refused() -> None:
-    with pytest.raises(ValueError, match="there are adam, adamw and sgd"):
-        build_optimizer([Parameter(torch.zeros(1))], settings(optimizer="lion"))
-    with pytest.raises(ValueError, match="there are cosine, step"):
-        rates(scheduler="triangle")
-
-
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 def test_a_fused_step_is_the_same_step(name: str) -> None:
     ends = []
@@ -90,7 +83,7 @@ def test_a_fused_step_is_the_same_step(name: str) -> None:
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-5, atol=1e-6)
 
 
-def course(chosen: dict[str, Any], scaled_at: int | None, is_restored: bool = False) -> list[float]:
+def course(chosen: Hyperparameters, scaled_at: int | None, is_restored: bool = False) -> list[float]:
     """Return the rate of each of 20 steps; from `scaled_at` on it is halved, perhaps on a restored schedule."""
     parameter = Parameter(torch.zeros(1))
     optimizer = build_optimizer([parameter], chosen)

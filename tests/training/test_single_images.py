@@ -12,8 +12,8 @@ from torch import Tensor
 
 from app.models.vector import VectorModel
 from app.schemas.events import LogLine
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
-from app.tasks.base import Hyperparameters
 from app.training import live_run
 from app.training.lightning_module import StepPlan, TrainingModule
 from app.training.run import run
@@ -82,7 +82,7 @@ def test_a_run_that_has_single_images_only_fails_with_a_reason(
 
 def test_a_step_without_any_gradient_is_none_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scaler of gradients would raise; on a GPU every batch of a step can be unreadable, too."""
-    plan = StepPlan(Hyperparameters().model_dump() | {"gradient_clip": 1.0}, batches_per_epoch=1)
+    plan = StepPlan(Hyperparameters(gradient_clip=1.0), batches_per_epoch=1)
     arithmetic = make_arithmetic(precision="16-mixed", is_optimizer_fused=False)
     module = TrainingModule(torch.nn.Linear(2, 2), plan, RunState(), arithmetic)
     plugin = SimpleNamespace(scaler=torch.amp.GradScaler("cpu"))

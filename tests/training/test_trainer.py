@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.utils.deterministic
 
+from app.schemas.hyperparameters import Hyperparameters
 from app.training.arithmetic.hardware import Hardware
 from app.training.trainer import lightning_surroundings, plan_trainer
 
@@ -24,7 +25,7 @@ from app.training.trainer import lightning_surroundings, plan_trainer
     ],
 )
 def test_the_trainer_is_told_what_runs(tmp_path: Path, hardware: Hardware, expected: tuple[object, ...]) -> None:
-    plan = plan_trainer(hardware, {"deterministic": True}, tmp_path, 7)
+    plan = plan_trainer(hardware, Hyperparameters(deterministic=True), tmp_path, 7)
     assert (plan["accelerator"], plan["devices"], plan["strategy"], plan["precision"]) == expected
     assert (plan["max_epochs"], plan["deterministic"], plan["benchmark"]) == (7, True, False)
     assert not any(plan[name] for name in ("logger", "enable_checkpointing", "enable_progress_bar"))

@@ -6,14 +6,14 @@ images per second fall with the number of pixels. How memory grows is in `memory
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
 
 from app.datasets.augmentation_catalog import TRANSFORMS
 from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.forecasts import ForecastParts
+from app.schemas.hyperparameters import Hyperparameters
 
 EVAL_PER_TRAIN = 3.0
 """Images per second of a forward pass over those of a training step, where validation was never measured."""
@@ -153,17 +153,17 @@ def find_assumptions(work: Workload, basis: Basis, decode_megapixels_per_s: floa
     return notes
 
 
-def estimate_checkpoint_mb(parameters_m: float, hyperparameters: Mapping[str, Any], is_frozen: bool) -> float:
+def estimate_checkpoint_mb(parameters_m: float, hyperparameters: Hyperparameters, is_frozen: bool) -> float:
     """Return the size of one checkpoint in MiB: float32 weights, their average, and what the optimizer keeps of each.
 
     A half-done accumulation keeps the gradients. Of a frozen model hardly anything is trained.
     """
-    trained = 0 if is_frozen else _MOMENTS[str(hyperparameters["optimizer"])]
-    if hyperparameters["optimizer"] == "sgd" and not hyperparameters["momentum"]:
+    trained = 0 if is_frozen else _MOMENTS[hyperparameters.optimizer]
+    if hyperparameters.optimizer == "sgd" and not hyperparameters.momentum:
         trained = 0
-    if not is_frozen and int(hyperparameters["batch_multiplier"]) > 1:
+    if not is_frozen and hyperparameters.batch_multiplier > 1:
         trained += 1
-    copies = 1 + bool(hyperparameters["ema"]) + trained
+    copies = 1 + hyperparameters.ema + trained
     return parameters_m * 1e6 * BYTES_PER_WEIGHT * copies / 2**20
 
 

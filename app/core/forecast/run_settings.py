@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from app.core.devices import list_devices
 from app.datasets.preprocessing import Preprocessing, resolve_preprocessing
 from app.datasets.source_scale import plan_source_scale
 from app.schemas.arithmetic import MeasurementKey
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
 from app.schemas.payloads import TrainPayload
 from app.schemas.pixels import CURRENT, PixelReading
@@ -21,7 +21,7 @@ from app.tasks.run_facts import can_stop_early
 class RunSettings:
     """The settings of a run, completed. `is_fill`: a memory is filled instead of trained."""
 
-    hyperparameters: dict[str, Any]
+    hyperparameters: Hyperparameters
     preprocessing: Preprocessing
     key: MeasurementKey
     is_fill: bool
@@ -41,13 +41,13 @@ def complete_settings(payload: TrainPayload, pixels: PixelReading = CURRENT) -> 
     if device_name is None:
         return None
     try:
-        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, pixels)
+        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters)
+        preprocessing = resolve_preprocessing(hyperparameters.model_dump(), payload.augmentations.val, pixels)
     except ValueError:  # pydantic's ValidationError is one
         return None
     size = preprocessing.input_size
     architecture = next((item for item in spec.info.architectures if item.id == payload.model.backbone), None)
-    is_fill = architecture is not None and architecture.learns_by == "fill"
+    is_fill = spec.capabilities_of(payload.model.backbone).learns_by == "fill"
     num_devices = 1 if is_fill else count_devices(selected)  # a memory is filled by one device
     scale = plan_source_scale(payload, num_devices, is_fill=is_fill)
     key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices, scale)

@@ -25,12 +25,12 @@ def count_work(table: DatasetTable, index: int, settings: RunSettings, payload: 
 def _plan_work(
     settings: RunSettings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
 ) -> Workload:
-    epochs = 1 if settings.is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
+    epochs = 1 if settings.is_fill else max(0, settings.hyperparameters.max_epochs - payload.recorded_epochs)
     return Workload(
         num_train=num_train,
         num_val=num_val,
         epochs=epochs,
-        feature_views=int(settings.hyperparameters["feature_views"]),
+        feature_views=settings.hyperparameters.feature_views,
         num_uncached=uncached.num_images,
         uncached_megapixels=uncached.megapixels,
         has_cache=uncached.has_cache,

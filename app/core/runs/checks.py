@@ -12,11 +12,11 @@ from app.datasets.preprocessing import resolve_preprocessing
 from app.datasets.run_data import SplitFacts, read_run_data
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import ExperimentRecord
+from app.schemas.hyperparameters import AUTO, Hyperparameters, trust_stored
 from app.schemas.run_checks import INVALID_SETTING, RunCheck, RunCheckList
 from app.schemas.tasks import ArchitectureSpec
 from app.storage.cache import Cache
 from app.tasks.base import TaskSpec
-from app.tasks.metric_choice import AUTO
 from app.tasks.run_checks import LEVELS, list_run_checks
 from app.tasks.run_facts import GO_TO_DATASET, GO_TO_SPLIT, RunFacts, WeightsFacts, change_settings
 
@@ -71,8 +71,7 @@ class RunChecker:
     def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: SplitFacts) -> RunFacts:
         known = {item.id: item for item in spec.info.architectures}
         architecture = known.get(record.model.backbone)
-        defaults = spec.hyperparameters().model_dump()  # an experiment of an earlier version lacks later settings
-        hyperparameters = defaults | record.hyperparameters
+        hyperparameters = trust_stored(spec.hyperparameters, record.hyperparameters)
         return RunFacts(
             model=record.model,
             hyperparameters=hyperparameters,
@@ -81,7 +80,7 @@ class RunChecker:
             data=data,
             weights=self._find_weights(architecture, record),
             has_start=record.parent is not None,
-            learns_by=architecture.learns_by if architecture else "gradient",
+            learns_by=spec.capabilities_of(record.model.backbone).learns_by,
         )
 
     def _find_weights(self, architecture: ArchitectureSpec | None, record: ExperimentRecord) -> WeightsFacts:
@@ -130,9 +129,8 @@ def refuse_changes(error: ValidationFailedError) -> RunCheckList:
     return RunCheckList(checks=checks, can_train=False)
 
 
-def _find_input_size(record: ExperimentRecord, hyperparameters: dict[str, object]) -> tuple[int, int]:
+def _find_input_size(record: ExperimentRecord, hyperparameters: Hyperparameters) -> tuple[int, int]:
     try:
-        return resolve_preprocessing(hyperparameters, record.augmentations.val).input_size
+        return resolve_preprocessing(hyperparameters.model_dump(), record.augmentations.val).input_size
     except ValueError:  # steps that contradict each other are refused when they are saved, and by the run
-        side = int(str(hyperparameters["image_size"]))
-        return side, side
+        return hyperparameters.image_size, hyperparameters.image_size

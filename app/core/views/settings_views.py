@@ -16,6 +16,7 @@ from app.core.tasks import TaskService
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.tasks import ArchitectureSpec, TaskInfo
 from app.schemas.training_views import SettingsView, WeightsState
+from app.tasks.model_settings import join_schemas
 
 
 class SettingsViews:
@@ -38,6 +39,8 @@ class SettingsViews:
             record=record,
             task=TaskInfo.model_validate(spec.info),
             hyperparameters=self._tasks.get_schema(spec.id),
+            model_schema=join_schemas(spec.info, record.model.backbone),
+            can_mix=spec.capabilities.can_mix,
             split_names=self._lookup.list_split_names(project_id) or [],
             devices=list_devices(self._settings.default_device),
             weights={

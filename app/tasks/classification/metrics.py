@@ -81,9 +81,8 @@ class ClassificationEpochMetrics(nn.Module):
 
 def build_epoch_metrics(context: TaskContext) -> ClassificationEpochMetrics:
     """Return the metrics of an epoch."""
-    settings = context.hyperparameters
-    is_watched = settings.get("checkpoint_metric") == "val_class_recall"
-    watched = context.classes.index(settings["checkpoint_class"]) if is_watched else None
+    name = context.hyperparameters.watched_class
+    watched = None if name is None else context.classes.index(name)
     return ClassificationEpochMetrics(len(context.classes), watched)
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from app.models.vector import VectorModel, VectorTaskModel, build_vector_model
 from app.tasks.base import TaskContext
+from app.tasks.classification.spec import ClassificationHyperparameters
 
 if TYPE_CHECKING:
     from app.tasks.base import Outputs
@@ -83,7 +84,7 @@ def build_model(context: TaskContext, weights_dir: Path | None) -> ClassifierMod
     num_classes = len(context.classes)
     network = build_vector_model(context.model, num_classes, context.mean, context.std, weights_dir)
     weights = torch.ones(num_classes)
-    if context.hyperparameters["class_weights"] == "balanced":
+    hyperparameters = context.hyperparameters_as(ClassificationHyperparameters)
+    if hyperparameters.class_weights == "balanced":
         weights = balance_weights(context.statistics["class_counts"])
-    hyperparameters = context.hyperparameters
-    return ClassifierModel(network, weights, hyperparameters["loss"], hyperparameters["label_smoothing"])
+    return ClassifierModel(network, weights, hyperparameters.loss, hyperparameters.label_smoothing)

@@ -12,8 +12,9 @@ from app.datasets.samples import DIGITS_LICENCE, DIGITS_RUN, Sample
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
+from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
+from app.tasks.base import Capabilities, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("cross_entropy", "focal", "label_smoothing_cross_entropy")
@@ -84,6 +85,16 @@ class ClassificationHyperparameters(Hyperparameters):
     early_stopping_metric: Literal["val_loss", "val_accuracy", "val_f1", "val_precision", "val_recall"] = Field(
         "val_loss", description="Metric used for early stopping.", json_schema_extra=STOPPING_METRIC_HINT
     )
+
+    @property
+    def sampling_order(self) -> Literal["shuffle", "balanced"]:
+        """As chosen by `sampler`."""
+        return self.sampler
+
+    @property
+    def watched_class(self) -> str | None:
+        """The checkpoint class, where its recall is the checkpoint metric."""
+        return self.checkpoint_class if self.checkpoint_metric == "val_class_recall" else None
 
     @field_validator("checkpoint_metric", mode="before")
     @classmethod
@@ -158,6 +169,7 @@ SPEC = TaskSpec(
         },
     ),
     hyperparameters=ClassificationHyperparameters,
+    capabilities=Capabilities(can_mix=True, can_extract_features=True, heat_map="gradient"),
     result_view=ResultView(
         class_path="ground_truth.class_name",
         predicted_path="prediction.class_name",

@@ -67,4 +67,4 @@ def build_model(context: TaskContext, weights_dir: Path | None) -> RegressorMode
     """Return the regressor of a context; raises WeightsUnavailable when published weights cannot be had."""
     statistics = context.statistics
     network = build_vector_model(context.model, statistics["num_values"], context.mean, context.std, weights_dir)
-    return RegressorModel(network, statistics["mean"], statistics["deviation"], context.hyperparameters["loss"])
+    return RegressorModel(network, statistics["mean"], statistics["deviation"], context.hyperparameters.loss)

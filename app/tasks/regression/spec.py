@@ -12,8 +12,9 @@ from app.datasets.samples import DIGITS_LICENCE, DIGITS_RUN, Sample
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
+from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
 from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
+from app.tasks.base import Capabilities, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
 LOSSES = ("mse", "l1", "smooth_l1")
@@ -115,6 +116,7 @@ SPEC = TaskSpec(
         },
     ),
     hyperparameters=RegressionHyperparameters,
+    capabilities=Capabilities(can_extract_features=True, heat_map="gradient"),
     result_view=ResultView(sort_paths={"error": "max_absolute_error"}),
     sample=Sample(
         title="Handwritten digits as numbers",

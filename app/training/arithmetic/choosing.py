@@ -42,8 +42,8 @@ def build_request(
     if uses_features or inputs.learns_by == "fill":
         settings = settings.model_copy(update={"compile": "off"})
     num_images = len(inputs.subsets["train"])
-    batches = -(-num_images // (int(hyperparameters["batch_size"]) * hardware.num_processes))
-    passes = int(hyperparameters["feature_views"]) if uses_features else inputs.max_epochs
+    batches = -(-num_images // (hyperparameters.batch_size * hardware.num_processes))
+    passes = hyperparameters.feature_views if uses_features else inputs.max_epochs
     return ArithmeticRequest(
         settings=settings,
         hardware=hardware,

@@ -23,7 +23,7 @@ _AS_USED: dict[Precision, UsedPrecision] = {"32": "32-true", "16-mixed": "16-mix
 
 
 @dataclass(frozen=True)
-class Capabilities:
+class MachineCapabilities:
     """What this machine offers; names of the GPUs in the order of their numbers."""
 
     gpu_names: tuple[str, ...]
@@ -69,9 +69,9 @@ class Hardware:
         return torch.device("cpu") if isinstance(self.devices, int) else torch.device("cuda", self.devices[0])
 
 
-def probe_capabilities() -> Capabilities:
+def probe_capabilities() -> MachineCapabilities:
     """Return what this machine offers."""
-    found = Capabilities(
+    found = MachineCapabilities(
         (),
         has_bf16=False,
         has_cpp_compiler=find_cpp_compiler() is not None,
@@ -110,7 +110,7 @@ def find_cpp_compiler() -> str | None:
     return next((path for path in found if path), None)
 
 
-def resolve_hardware(settings: HardwareSettings, capabilities: Capabilities) -> Hardware:
+def resolve_hardware(settings: HardwareSettings, capabilities: MachineCapabilities) -> Hardware:
     """Return what a run with these settings uses; raises JobFailure for what this machine cannot do."""
     selected = list(dict.fromkeys(settings.selected_devices))
     if selected == ["cpu"]:
@@ -138,7 +138,7 @@ def _resolve_cpu_precision(precision: Precision) -> UsedPrecision:
     return _AS_USED[precision]
 
 
-def _resolve_gpu_precision(precision: Precision, capabilities: Capabilities) -> UsedPrecision:
+def _resolve_gpu_precision(precision: Precision, capabilities: MachineCapabilities) -> UsedPrecision:
     if precision == "auto":
         return "bf16-mixed" if capabilities.has_bf16 else "16-mixed"
     return _AS_USED[precision]

@@ -64,7 +64,7 @@ def probe_arithmetic(
     ends the probe by raising. `budget_s` replaces the share of the run that the probe may take.
     """
     timer = StepTimer(model, images, targets, request.hardware.first_device, request.hyperparameters, check)
-    with undisturbed(bool(request.hyperparameters["deterministic"])):
+    with undisturbed(request.hyperparameters.deterministic):
         return Probe(request, timer.measure, report, budget_s).choose()
 
 

@@ -7,16 +7,16 @@ What is measured, compiling and the size of a batch, is remembered for the machi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.plurals import join_words
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, UsedPrecision
 from app.schemas.experiments import HardwareSettings
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
 from app.schemas.reproducible import REPRODUCIBLE, find_contradictions
-from app.training.arithmetic.hardware import Capabilities, Hardware
+from app.training.arithmetic.hardware import Hardware, MachineCapabilities
 from app.training.optimization import OPTIMIZERS
 
 # What has to be gained before a compiled model or a larger batch is taken, so that noise decides nothing.
@@ -51,8 +51,8 @@ class ArithmeticRequest:
 
     settings: HardwareSettings
     hardware: Hardware
-    capabilities: Capabilities
-    hyperparameters: Mapping[str, Any]
+    capabilities: MachineCapabilities
+    hyperparameters: Hyperparameters
     num_train_images: int
     num_steps: int
     pixels: int = 0
@@ -61,7 +61,7 @@ class ArithmeticRequest:
     @property
     def is_reproducible(self) -> bool:
         """Whether the run asks for what is the same on every machine."""
-        return bool(self.hyperparameters.get("reproducible", False))
+        return self.hyperparameters.reproducible
 
     @property
     def memory_mb(self) -> float:
@@ -73,7 +73,7 @@ class ArithmeticRequest:
     @property
     def batch_size(self) -> int:
         """Images per batch, as asked for."""
-        return int(self.hyperparameters["batch_size"])
+        return self.hyperparameters.batch_size
 
     @property
     def small_batch_size(self) -> int:
@@ -85,7 +85,7 @@ class ArithmeticRequest:
     @property
     def can_grow(self) -> bool:
         """Whether the batch may become larger than asked for."""
-        return bool(self.hyperparameters["auto_batch_size"]) and not self.is_reproducible
+        return self.hyperparameters.auto_batch_size and not self.is_reproducible
 
     @property
     def num_images(self) -> int:
@@ -101,7 +101,7 @@ def check_request(request: ArithmeticRequest) -> None:
     if settings.precision == "16-mixed" and accelerator == "cpu":
         msg = "Precision 16-mixed needs a GPU: on the CPU choose auto, 32 or bf16-mixed."
         raise JobFailure(msg, "PrecisionNotAvailable")
-    optimizer = request.hyperparameters["optimizer"]
+    optimizer = request.hyperparameters.optimizer
     if settings.fused_optimizer == "on" and optimizer not in OPTIMIZERS:
         msg = (
             f"The optimizer {optimizer} has no fused form. Set Fused optimizer to auto or off, or use "
@@ -131,7 +131,7 @@ def default_arithmetic(request: ArithmeticRequest) -> Arithmetic:
     return Arithmetic(
         precision=_choose_precision(request),
         memory_format="channels_last" if settings.memory_format == "auto" else settings.memory_format,
-        is_optimizer_fused=settings.fused_optimizer != "off" and request.hyperparameters["optimizer"] in OPTIMIZERS,
+        is_optimizer_fused=settings.fused_optimizer != "off" and request.hyperparameters.optimizer in OPTIMIZERS,
         is_compiled=settings.compile == "on",
         batch_size=request.batch_size,
         micro_batch_size=request.batch_size,
@@ -290,7 +290,7 @@ def _choose_precision(request: ArithmeticRequest) -> UsedPrecision:
 
 
 def _check_reproducible(request: ArithmeticRequest) -> None:
-    wrong = find_contradictions(request.settings, request.hyperparameters)
+    wrong = find_contradictions(request.settings, request.hyperparameters.model_dump())
     if wrong:
         names = ", ".join(name.rpartition(".")[2].replace("_", " ") for name in wrong)
         msg = f"{REPRODUCIBLE} Leave these settings at the default, or turn Reproducible off: {names}."

@@ -11,7 +11,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from app.schemas.arithmetic import Arithmetic, Candidate
+from app.schemas.hyperparameters import Hyperparameters
 from app.tasks.base import TaskModel
 from app.training.arithmetic.computing import (
     apply_memory_format,
@@ -89,7 +90,7 @@ class StepTimer:
         images: Tensor,
         targets: Any,
         device: torch.device,
-        hyperparameters: Mapping[str, Any],
+        hyperparameters: Hyperparameters,
         check: Callable[[], None] = lambda: None,
     ) -> None:
         """`check` is called before every step and ends the measuring by raising."""
@@ -171,13 +172,13 @@ class _Step:
         model: nn.Module,
         arithmetic: Arithmetic,
         device: torch.device,
-        hyperparameters: Mapping[str, Any],
+        hyperparameters: Hyperparameters,
         read_memory_mb: Callable[[], float],
     ) -> None:
         self._arithmetic, self._device, self._read_memory_mb = arithmetic, device, read_memory_mb
-        self._clip = float(hyperparameters["gradient_clip"])
+        self._clip = hyperparameters.gradient_clip
         self._model = apply_memory_format(copy.deepcopy(model).to(device), arithmetic.memory_format).train()
-        self._average = WeightAverage(self._model) if hyperparameters["ema"] else None
+        self._average = WeightAverage(self._model) if hyperparameters.ema else None
         if arithmetic.is_compiled:
             compile_model(self._model)
         self._optimizer: Optimizer = build_optimizer(

@@ -118,7 +118,7 @@ class EpochCloser(Callback):
         """Count epochs without improvement. One that is the best by a metric of the user's choice is none of them:
         the loss can rise for long while a rare class is still being learned."""
         state, inputs = self._live.state, self._live.inputs
-        patience = int(inputs.hyperparameters["early_stopping_patience"])
+        patience = inputs.hyperparameters.early_stopping_patience
         name = inputs.early_stopping_metric
         if patience == 0:
             return

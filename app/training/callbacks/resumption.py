@@ -40,7 +40,7 @@ class Resumption(Callback):
     def _restore_random(self, trainer: Trainer) -> None:
         if trainer.global_rank > 0:
             # Each process drops other features; the saved numbers are those of the first one.
-            seed = int(self._live.inputs.hyperparameters["seed"])
+            seed = self._live.inputs.hyperparameters.seed
             seed_everything(derive_seed(seed, trainer.global_rank, self._live.state.optimizer_steps))
         elif self._saved is not None:
             restore_random(self._saved["random"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
 from app.training.checkpoints.optimizer_packing import unpack_optimizer
 from app.training.lightning_module import StepPlan, TrainingModule
@@ -34,9 +35,9 @@ _NEEDS = {
 }
 
 
-def find_changes(saved: Mapping[str, Any], present: Mapping[str, Any]) -> Changes:
+def find_changes(saved: Mapping[str, Any], hyperparameters: Hyperparameters) -> Changes:
     """Return what differs and has a meaning now; `saved` is what a checkpoint holds under `resume`."""
-    then = saved.get("hyperparameters", {})
+    then, present = saved.get("hyperparameters", {}), hyperparameters.model_dump(mode="json")
     changed = {name: (then[name], now) for name, now in present.items() if name in then and then[name] != now}
     return {name: values for name, values in changed.items() if _has_meaning(name, present)}
 

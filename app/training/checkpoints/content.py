@@ -92,7 +92,7 @@ def build_checkpoint(
         "ai_studio": describe_checkpoint(inputs.context, preprocessing.recipe, extra, preprocessing.pixels),
         RESUME_KEY: {
             "identity": dict(identity),
-            "hyperparameters": dict(inputs.hyperparameters),
+            "hyperparameters": inputs.hyperparameters.model_dump(mode="json"),
             "arithmetic": module.arithmetic.model_dump(mode="json"),
             "state": state.to_json(),
             "optimizer": pack_optimizer(module.optimizer.state_dict()) if module.optimizer is not None else None,

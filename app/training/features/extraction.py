@@ -132,7 +132,7 @@ def explain_why_not(model: nn.Module, inputs: TrainingInputs, num_processes: int
         return "The architecture is filled in one pass, which needs its images once anyway."
     if not inputs.payload.model.freeze_backbone:
         return "The backbone is trained too, so features change with each step."
-    if not getattr(model, "has_frozen_features", False):
+    if not (inputs.capabilities.can_extract_features and cast("FeatureModel", model).has_frozen_features):
         return "The model does not offer features that stay the same while the head is trained."
     mixing = [entry.name for entry in inputs.payload.augmentations.train if TRANSFORMS[entry.name].is_batch]
     if mixing:
@@ -193,7 +193,7 @@ def list_tables(inputs: TrainingInputs) -> list[TableKey]:
 def count_views(inputs: TrainingInputs) -> int:
     """Return in how many views the training images are seen; without random transforms all would be the same one."""
     is_random = any(TRANSFORMS[entry.name].is_random for entry in inputs.payload.augmentations.train)
-    return int(inputs.hyperparameters["feature_views"]) if is_random else 1
+    return inputs.hyperparameters.feature_views if is_random else 1
 
 
 def build_augment(inputs: TrainingInputs) -> BatchAugmentation | None:
@@ -203,7 +203,7 @@ def build_augment(inputs: TrainingInputs) -> BatchAugmentation | None:
     """
     if count_views(inputs) == 1:
         return None
-    entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
+    entries, seed = inputs.payload.augmentations.train, inputs.hyperparameters.seed
     return BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
 
 
@@ -272,7 +272,7 @@ def _describe(inputs: TrainingInputs, computing: Mapping[str, Any], key: TableKe
         description["pixels"] = preprocessing.pixels.model_dump(mode="json")
     if key.view > 0:
         entries = [entry.model_dump(mode="json") for entry in inputs.payload.augmentations.train]
-        description |= {"augmentations": entries, "seed": int(inputs.hyperparameters["seed"])}
+        description |= {"augmentations": entries, "seed": inputs.hyperparameters.seed}
     # As it will be read back.
     described: dict[str, Any] = json.loads(json.dumps(description))
     return described

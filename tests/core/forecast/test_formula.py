@@ -18,6 +18,7 @@ from app.core.forecast.formula import (
     split_time,
 )
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice, Candidate, MeasurementKey, RunMeasurement
+from app.schemas.hyperparameters import Hyperparameters
 
 SLOW = Arithmetic(precision="32-true", batch_size=32, micro_batch_size=32)
 FAST = Arithmetic(precision="bf16-mixed", memory_format="channels_last", batch_size=32, micro_batch_size=32)
@@ -211,5 +212,4 @@ def test_the_start_and_end_of_a_process_are_the_median_of_the_latest_runs() -> N
 def test_a_checkpoint_holds_weights_and_what_the_optimizer_keeps(
     settings: dict[str, Any], is_frozen: bool, copies: int
 ) -> None:
-    complete = {"optimizer": "adam", "momentum": 0.9, "ema": False, "batch_multiplier": 1} | settings
-    assert estimate_checkpoint_mb(2**20 / 1e6, complete, is_frozen) == pytest.approx(4.0 * copies)
+    assert estimate_checkpoint_mb(2**20 / 1e6, Hyperparameters(**settings), is_frozen) == pytest.approx(4.0 * copies)

@@ -10,19 +10,19 @@ import pytest
 from app.schemas.experiments import HardwareSettings
 from app.schemas.job_context import JobFailure
 from app.training.arithmetic.hardware import (
-    Capabilities,
     Hardware,
+    MachineCapabilities,
     find_cpp_compiler,
     probe_capabilities,
     resolve_hardware,
 )
 
-NO_GPU = Capabilities((), has_bf16=False)
-TWO_NEW = Capabilities(("New A", "New B"), has_bf16=True)
-ONE_OLD = Capabilities(("Old",), has_bf16=False)
+NO_GPU = MachineCapabilities((), has_bf16=False)
+TWO_NEW = MachineCapabilities(("New A", "New B"), has_bf16=True)
+ONE_OLD = MachineCapabilities(("Old",), has_bf16=False)
 
 
-def resolve(capabilities: Capabilities, *devices: str, precision: Any = "auto") -> Any:
+def resolve(capabilities: MachineCapabilities, *devices: str, precision: Any = "auto") -> Any:
     return resolve_hardware(HardwareSettings(selected_devices=list(devices), precision=precision), capabilities)
 
 
@@ -39,7 +39,7 @@ def resolve(capabilities: Capabilities, *devices: str, precision: Any = "auto") 
     ],
 )
 def test_precision_is_what_was_chosen_or_what_fits(
-    capabilities: Capabilities, device: str, precision: str, used: str
+    capabilities: MachineCapabilities, device: str, precision: str, used: str
 ) -> None:
     assert resolve(capabilities, device, precision=precision).precision == used
 

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice
 from app.schemas.job_context import JobCancelled
 from app.training.arithmetic import probing
-from app.training.arithmetic.hardware import Capabilities
+from app.training.arithmetic.hardware import MachineCapabilities
 from app.training.arithmetic.probing import Probe, find_micro_batch_size, probe_arithmetic
 from app.training.arithmetic.rules import ArithmeticRequest
 from app.training.arithmetic.step_timer import StepTimer
 from tests.training.arithmetics import ONE_GPU, FakeMachine, make_arithmetic, make_request
 from tests.training.fakes import TinyNet
 
-WITH_COMPILER = Capabilities((), has_bf16=False, has_cpp_compiler=True)
+WITH_COMPILER = MachineCapabilities((), has_bf16=False, has_cpp_compiler=True)
 
 
 GROWING: dict[str, Any] = {"auto_batch_size": True}

@@ -9,7 +9,7 @@ import pytest
 
 from app.schemas.arithmetic import Arithmetic, ArithmeticChoice
 from app.schemas.job_context import JobFailure
-from app.training.arithmetic.hardware import Capabilities
+from app.training.arithmetic.hardware import MachineCapabilities
 from app.training.arithmetic.rules import (
     check_request,
     default_arithmetic,
@@ -32,8 +32,8 @@ from tests.training.arithmetics import (
     make_request,
 )
 
-WITH_COMPILER = Capabilities((), has_bf16=False, has_cpp_compiler=True)
-NO_CPU_BF16 = Capabilities((), has_bf16=False, has_cpu_bf16=False)
+WITH_COMPILER = MachineCapabilities((), has_bf16=False, has_cpp_compiler=True)
+NO_CPU_BF16 = MachineCapabilities((), has_bf16=False, has_cpu_bf16=False)
 EVERYTHING = {"precision": "32", "memory_format": "contiguous", "fused_optimizer": "off", "compile": "off"}
 
 
@@ -58,7 +58,7 @@ DENSE: dict[str, Any] = {"pixels": 224 * 224, "is_dense": True}
     ],
 )
 def test_precision_and_format_follow_from_processor_model_and_settings(
-    capabilities: Capabilities, settings: dict[str, Any], model: dict[str, Any], wanted: tuple[str, str]
+    capabilities: MachineCapabilities, settings: dict[str, Any], model: dict[str, Any], wanted: tuple[str, str]
 ) -> None:
     request = replace(make_request(capabilities, settings), **model)
     found = settle_without_measuring(request)
@@ -79,10 +79,12 @@ def test_what_cannot_be_obeyed_is_refused() -> None:
         check_request(make_request(CPU, {"compile": "on"}))
     with pytest.raises(JobFailure, match="triton"):
         check_request(make_request(ONE_GPU, {"compile": "on"}))
+    request = make_request(CPU, {"fused_optimizer": "on"})
+    unknown = request.hyperparameters.model_copy(update={"optimizer": "lion"})
     with pytest.raises(
         JobFailure, match=r"no fused form\. Set Fused optimizer to auto or off, or use adam, adamw or sgd"
     ):
-        check_request(make_request(CPU, {"fused_optimizer": "on"}, optimizer="lion"))
+        check_request(replace(request, hyperparameters=unknown))
     with pytest.raises(JobFailure, match="choose auto, 32 or bf16-mixed"):
         make_request(CPU, {"precision": "16-mixed"})
 
@@ -100,7 +102,7 @@ def test_compiling_is_tried_only_when_it_can_pay() -> None:
 
 
 def test_memory_is_tried_only_where_a_batch_may_not_fit() -> None:
-    small = Capabilities((), has_bf16=False, ram_mb=16_384)
+    small = MachineCapabilities((), has_bf16=False, ram_mb=16_384)
     for side, batch_size, wanted in ((224, 16, False), (224, 256, True), (1024, 4, True), (32, 256, False)):
         request = replace(make_request(small, batch_size=batch_size), pixels=side * side)
         assert may_lack_memory(request) is wanted
@@ -214,7 +216,7 @@ def test_obeying_means_every_explicit_setting() -> None:
     ("cores", "batch_size", "wanted"), [(1, 32, 4), (2, 32, 4), (3, 32, 6), (16, 32, 8), (16, 2, 2)]
 )
 def test_few_images_are_compared_on_few_cores(cores: int, batch_size: int, wanted: int) -> None:
-    capabilities = Capabilities((), has_bf16=False, num_cores=cores)
+    capabilities = MachineCapabilities((), has_bf16=False, num_cores=cores)
     assert make_request(capabilities, batch_size=batch_size).small_batch_size == wanted
 
 
@@ -235,7 +237,7 @@ def test_few_images_are_compared_on_few_cores(cores: int, batch_size: int, wante
     ],
 )
 def test_a_checkpoint_of_another_device_is_continued_in_what_this_one_can(
-    capabilities: Capabilities, settings: dict[str, Any], saved: dict[str, Any], changes: dict[str, Any]
+    capabilities: MachineCapabilities, settings: dict[str, Any], saved: dict[str, Any], changes: dict[str, Any]
 ) -> None:
     arithmetic = make_arithmetic(batch_size=64, micro_batch_size=16, **saved)
     fitting = fit_to_machine(make_request(capabilities, settings), arithmetic)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from app.schemas.events import EpochFinished, LogLine, RunConfigResolved
+from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
 from app.training.checkpoints.changed_settings import (
     accept_changes,
@@ -104,10 +105,10 @@ def test_gradients_of_a_half_done_step_are_left_out_when_steps_are_other_ones(wo
     assert saved["gradients"] is not None
     taken: list[Any] = []
     module: Any = SimpleNamespace(plan=SimpleNamespace(), set_gradients=taken.append)
-    module.plan.hyperparameters = saved["hyperparameters"] | {"batch_multiplier": 2}
+    module.plan.hyperparameters = Hyperparameters(**saved["hyperparameters"] | {"batch_multiplier": 2})
     continue_gradients(module, saved)
     assert taken == []
-    module.plan.hyperparameters = saved["hyperparameters"]
+    module.plan.hyperparameters = Hyperparameters(**saved["hyperparameters"])
     continue_gradients(module, saved)
     assert len(taken) == 1
     assert "unfinished step are discarded" in logged(resume(workplace, batch_multiplier=2))[0]
@@ -171,7 +172,7 @@ def test_a_run_whose_loss_was_lost_goes_on_with_the_rate_that_it_is_given(workpl
     ("epoch", "batch", "expected"), [(1, 0, 0), (1, 3, 1), (1, 4, 2), (2, 0, 4), (2, 7, 8), (3, 1, 8)]
 )
 def test_steps_up_to_a_position(epoch: int, batch: int, expected: int) -> None:
-    plan = StepPlan({"batch_multiplier": 2}, batches_per_epoch=7)
+    plan = StepPlan(Hyperparameters(batch_multiplier=2), batches_per_epoch=7)
     assert count_steps(plan, RunState(epoch=epoch, batch=batch)) == expected
 
 
@@ -179,12 +180,12 @@ def test_steps_are_those_that_a_run_took(workplace: Workplace) -> None:
     pause(workplace, batch_multiplier=4)
     resume_state = load_checkpoint(workplace.root / "run")["resume"]["state"]
     state = RunState.from_json(resume_state)
-    plan = StepPlan({"batch_multiplier": 4}, BATCHES)
+    plan = StepPlan(Hyperparameters(batch_multiplier=4), BATCHES)
     assert count_steps(plan, state) == state.optimizer_steps > 0
 
 
 def test_a_checkpoint_without_settings_counts_as_unchanged() -> None:
-    assert find_changes({}, {"learning_rate": 0.1}) == {}
+    assert find_changes({}, Hyperparameters()) == {}
 
 
 def test_values_are_named_as_a_user_reads_them() -> None:

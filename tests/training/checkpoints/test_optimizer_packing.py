@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from app.schemas.hyperparameters import Hyperparameters
 from app.training.checkpoints.optimizer_packing import PACKED_KEY, pack_optimizer, unpack_optimizer
 from app.training.optimization import build_optimizer
 
-SETTINGS = {"learning_rate": 0.01, "weight_decay": 0.01, "momentum": 0.9}
+
+def settings(name: Any, momentum: float = 0.9) -> Hyperparameters:
+    return Hyperparameters(optimizer=name, learning_rate=0.01, weight_decay=0.01, momentum=momentum)
 
 
 def train_steps(name: str, is_fused: bool, momentum: float = 0.9) -> torch.optim.Optimizer:
@@ -20,7 +23,7 @@ def train_steps(name: str, is_fused: bool, momentum: float = 0.9) -> torch.optim
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1), nn.Flatten())
     model.to(memory_format=torch.channels_last)
     model[0].bias.requires_grad_(False)
-    optimizer = build_optimizer(model.parameters(), SETTINGS | {"optimizer": name, "momentum": momentum}, is_fused)
+    optimizer = build_optimizer(model.parameters(), settings(name, momentum), is_fused)
     for _ in range(3):
         model(torch.rand(2, 3, 8, 8)).sum().backward()
         optimizer.step()
@@ -69,5 +72,5 @@ def test_the_state_of_an_older_checkpoint_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize(("name", "momentum"), [("sgd", 0.0), ("adam", 0.9)])
 def test_nothing_to_pack(name: str, momentum: float) -> None:
-    optimizer = build_optimizer(nn.Linear(2, 2).parameters(), SETTINGS | {"optimizer": name, "momentum": momentum})
+    optimizer = build_optimizer(nn.Linear(2, 2).parameters(), settings(name, momentum))
     assert unpack_optimizer(pack_optimizer(optimizer.state_dict())) == optimizer.state_dict()

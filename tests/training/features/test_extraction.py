@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from app.training.features.extraction import (
     explain_why_not,
 )
 from app.training.features.files import FeatureEntry
+from app.training.inputs import TrainingInputs
 from tests.training.fakes import TinyNet, Workplace
 from tests.training.feature_world import CPU, FeatureWorld, FrozenNet, Reader, darken
 
@@ -242,6 +244,12 @@ def test_the_extractor_leaves_no_trace() -> None:
     assert torch.equal(next(model.backbone.buffers()), before)
 
 
+def _without_features(inputs: TrainingInputs) -> TrainingInputs:
+    spec = inputs.parts.spec
+    cannot = replace(spec, capabilities=replace(spec.capabilities, can_extract_features=False))
+    return replace(inputs, parts=replace(inputs.parts, spec=cannot))
+
+
 def test_reasons_against_features(world: FeatureWorld) -> None:
     frozen, thawed = FrozenNet(), FrozenNet()
     thawed.is_frozen = False
@@ -261,9 +269,10 @@ def test_reasons_against_features(world: FeatureWorld) -> None:
         explain_why_not(TinyNet(3, 0.0), world.inputs(), 1),
         explain_why_not(frozen, world.inputs(train=mix), 1),
         explain_why_not(frozen, world.inputs(), 2),
+        explain_why_not(frozen, _without_features(world.inputs()), 1),
     ]
     texts = ["moves the annotations", "filled", "trained too", "does not offer", "does not offer"]
-    texts += ["MixUp and CutMix mix", "several devices"]
+    texts += ["MixUp and CutMix mix", "several devices", "does not offer"]
     assert len(reasons) == len(texts)
     for reason, text in zip(reasons, texts, strict=True):
         assert reason is not None

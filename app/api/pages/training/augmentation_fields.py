@@ -142,7 +142,7 @@ def _chain(view: SettingsView, subset: Subset, words: tuple[str, str], entries_u
         skeleton=[{"name": step.name, "params": {}} for step in steps],
         default_names=[entry.name for entry in proposed],
         catalog=tuple(
-            CatalogItem(item.name, item.title, item.help, say_unusable(item, view.task.annotation_kind))
+            CatalogItem(item.name, item.title, item.help, say_unusable(item, can_mix=view.can_mix))
             for item in TRANSFORMS.values()
             if subset == "train" or not item.is_random
         ),

@@ -14,7 +14,7 @@ from app.api.pages.training.checks import ChecksView, describe_checks
 from app.api.pages.training.settings_fields import Section, SettingsField, make_sections, plain, read_fields
 from app.api.templating import Fragment
 from app.core.experiment_settings import GPU_PRECISIONS
-from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, HardwareSettings, ModelSettings
+from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, HardwareSettings
 from app.schemas.system import Device
 from app.schemas.training_views import SettingsView
 
@@ -167,9 +167,9 @@ def _read_groups(view: SettingsView) -> dict[str, list[SettingsField]]:
 
 def _model_schema(view: SettingsView) -> dict[str, Any]:
     """Return the schema of the model, with the default that a new experiment would have on this machine."""
-    schema = ModelSettings.model_json_schema()
-    schema["properties"]["pretrained"]["default"] = view.prefers_pretrained
-    return schema
+    properties = view.model_schema["properties"]
+    pretrained = properties["pretrained"] | {"default": view.prefers_pretrained}
+    return view.model_schema | {"properties": properties | {"pretrained": pretrained}}
 
 
 def _describe_metric(view: SettingsView) -> str:
@@ -182,7 +182,7 @@ def _describe_metric(view: SettingsView) -> str:
 
 
 def _title_choices(item: SettingsField, view: SettingsView) -> SettingsField:
-    """Show metrics and losses under the names that the other pages give them; the values stay those of the API."""
+    """Show metrics, losses and architectures under the names of the other pages; the values stay those of the API."""
     words = " ".join(_title_choice(word, view) for word in item.condition_text.split(" "))
     item = replace(item, condition_text=words)
     if item.field.name not in _TITLED_FIELDS:
@@ -197,7 +197,9 @@ def _title_choice(value: str, view: SettingsView) -> str:
     if value in titles:
         is_loss = value in {"val_loss", "train_loss"}
         return titles[value] if is_loss else f"{titles[value]}, validation"
-    return _LOSS_TITLES.get(value, title_of(value)) if value in info.losses else value
+    if value in info.losses:
+        return _LOSS_TITLES.get(value, title_of(value))
+    return next((item.title for item in info.architectures if item.id == value), value)
 
 
 def _offer_classes(item: SettingsField, view: SettingsView) -> SettingsField:

@@ -10,6 +10,8 @@ from typing import Any
 from app.api.pages.forms import FormField, fields_from_schema, title_of
 
 Node = Mapping[str, Any]
+_NAMES = {"model.backbone": "architecture"}
+"""What the page calls a field that is not labelled with its own name."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _find(settings: Node, path: str) -> Any:
 
 
 def _name(path: str) -> str:
-    return title_of(path.rpartition(".")[2]).lower()
+    return _NAMES.get(path) or title_of(path.rpartition(".")[2]).lower()
 
 
 def _join(values: Sequence[Any]) -> str:

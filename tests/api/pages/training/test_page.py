@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -18,6 +19,8 @@ from app.schemas.events import BestModelUpdated, TrainProgress
 from app.schemas.experiments import DuplicateRequest, ExperimentUpdate
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastParts, ForecastView
 from app.schemas.jobs import JobProgress
+from app.schemas.model_settings import ArchitectureSettings
+from app.tasks import registry
 from app.tasks.registry import list_specs
 from tests.api.imported import imported_workspace as imported_workspace
 from tests.api.imported import server as server
@@ -51,6 +54,27 @@ def test_empty_states_lead_to_what_is_missing(client: httpx.Client, project: str
     text = read(client, f"/projects/{project}/training")
     assert "No experiments yet" in text
     assert 'value="Experiment 1"' in text
+
+
+def test_the_form_says_which_architectures_have_a_setting(
+    client: httpx.Client, server: LiveServer, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    specs = registry.list_specs()
+    spec = specs[server.studio.projects.get_project(project).task]
+    known = spec.info.architectures
+    bare = known[0].model_copy(update={"id": "bare", "title": "Bare", "settings": ArchitectureSettings})
+    info = spec.info.model_copy(update={"architectures": (known[0], bare)})
+    changed = {**specs, spec.id: replace(spec, info=info)}
+    monkeypatch.setattr(registry, "list_specs", lambda: changed)
+    record = create_experiment(server.studio, project)
+    shown = read(client, f"/projects/{project}/training", experiment=record.id)
+    assert f"Dropout: only with architecture {known[0].title}" in shown
+    switched_off = r"<div class=\"conditional\"[^>]*model\.backbone[^>]* data-off>"
+    assert not re.search(switched_off, shown)
+    moved = ExperimentUpdate(model={"backbone": "bare"})
+    assert server.studio.experiments.update_experiment(project, record.id, moved).model.backbone == "bare"
+    shown = read(client, f"/projects/{project}/training", experiment=record.id)
+    assert len(re.findall(switched_off, shown)) == 2  # dropout and the freezing of the backbone
 
 
 def test_list_shows_state_and_selection_and_names_are_text(
