@@ -12,6 +12,7 @@ from app.core.announcing import announce, announce_change
 from app.core.boundaries import skipping
 from app.core.datasets import describe_record
 from app.core.devices import require_devices
+from app.core.evaluation_reports import find_headline
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, invalid_field
 from app.core.gate import ProjectGate
@@ -142,11 +143,17 @@ class EvaluationService:
         untrained = find_untrained(self._stores, self._views, project_id, trained) if aggregate is not None else []
         return EvaluationView(
             evaluation=record,
-            aggregate=self.source_names.name_skipped(project_id, aggregate) if aggregate is not None else None,
+            aggregate=self._complete(project_id, aggregate) if aggregate is not None else None,
             failed_attempt=failed,
             untrained_classes=untrained,
             redrawn_splits=redrawn,
         )
+
+    def _complete(self, project_id: str, aggregate: dict[str, Any]) -> dict[str, Any]:
+        """Return an aggregate with its headline, which files of earlier versions lack, and the names of the source."""
+        headline = find_headline(self._lookup.find_spec(project_id), aggregate)
+        written = {name: figure.model_dump(exclude_none=True) for name, figure in headline.items()}
+        return {**self.source_names.name_skipped(project_id, aggregate), "headline": written}
 
     def reset_evaluation(self, project_id: str, experiment_id: str) -> EvaluationDeleted:
         """Delete the evaluation at once; one that runs is cancelled first."""

@@ -5,6 +5,7 @@ A part holds data and the words that only its task knows. Its looks and the addr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, model_validator
@@ -261,11 +262,11 @@ class Aggregate(StrictModel):
 HEADLINE: TypeAdapter[dict[str, Figure]] = TypeAdapter(dict[str, Figure])
 
 
-def read_headline(aggregate: dict[str, Any]) -> dict[str, Figure]:
+def read_headline(aggregate: Mapping[str, Any]) -> dict[str, Figure]:
     """Return the headline of an answer of the API, empty when it has none."""
     return HEADLINE.validate_python(aggregate.get("headline") or {})
 
 
-def explain_limits(headline: dict[str, Figure]) -> tuple[str, ...]:
+def explain_limits(headline: Mapping[str, Figure]) -> tuple[str, ...]:
     """Return what the intervals do not cover, each sentence once."""
     return tuple(dict.fromkeys(figure.not_covered for figure in headline.values() if figure.not_covered))

@@ -8,6 +8,7 @@ from typing import Any
 from app.config import Settings
 from app.core.devices import list_devices
 from app.core.evaluation_leaks import estimate_leaks, read_leaks
+from app.core.evaluation_reports import find_parts
 from app.core.evaluations import ACTIVE_STATUSES, EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
@@ -26,6 +27,7 @@ from app.schemas.evaluation_pages import (
     ValuePoints,
 )
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.parts import AnyReportPart, read_headline
 from app.schemas.tasks import TaskInfo
 
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
@@ -94,6 +96,8 @@ class EvaluationPageService:
             experiment=record,
             evaluation=view.evaluation,
             aggregate=view.aggregate,
+            headline=read_headline(view.aggregate or {}),
+            parts=self._find_parts(project_id, experiment_id, view.aggregate) if view.aggregate is not None else [],
             failed_attempt=view.failed_attempt,
             leaks=leaks,
             checkpoints=checkpoints,
@@ -105,6 +109,11 @@ class EvaluationPageService:
             untrained_classes=view.untrained_classes,
             redrawn_splits=view.redrawn_splits,
         )
+
+    def _find_parts(self, project_id: str, experiment_id: str, aggregate: Mapping[str, Any]) -> list[AnyReportPart]:
+        read_results = self._stores.evaluations.read_results
+        spec = self._lookup.find_spec(project_id)
+        return find_parts(spec, aggregate, lambda: read_results(project_id, experiment_id) or [])
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultListing:
         """Return a page of results; a page behind the last one is the last one. Raises NotFoundError."""
@@ -149,14 +158,14 @@ class EvaluationPageService:
         view = self._evaluations.get_evaluation(project_id, record.id)
         evaluation, metric = view.evaluation, task.headline_metrics[0].name
         leaks = read_leaks(view.aggregate) if view.aggregate is not None else None
-        headline = (view.aggregate or {}).get(metric)
+        headline = read_headline(view.aggregate or {}).get(metric)
         return EvaluatedExperiment(
             id=record.id,
             name=name,
             status=record.status,
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
-            headline=headline if isinstance(headline, int | float) and not isinstance(headline, bool) else None,
+            headline=headline.value if headline is not None else None,
             subsets=evaluation.split_subsets if evaluation is not None else [],
             num_copies=leaks.identical.images if leaks is not None else 0,
             is_redrawn=leaks is not None and bool(leaks.redrawn_splits),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from app.api.pages.evaluation.pictures import (
 )
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.evaluation.results import ResultGrid, make_grid
-from app.api.pages.figures import Figure, make_figures
+from app.api.pages.figures import ShownFigure, make_figures
 from app.api.pages.forms import Option
 from app.api.pages.run_words import show_size
 from app.api.pages.subsets import SUBSET_TITLES, name_measured_images
@@ -27,6 +28,7 @@ from app.plurals import count, name_first
 from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
 from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
 from app.schemas.leaks import say_redrawn
+from app.schemas.parts import Figure, explain_limits
 
 MAX_SKIPPED = 20
 MAX_NAMED_CLASSES = 10
@@ -130,7 +132,7 @@ class Report:
     progress: EvaluationProgress | None = None
     ending: Ending | None = None
     figures_title: str = "Metrics"
-    figures: list[Figure] = field(default_factory=list)
+    figures: list[ShownFigure] = field(default_factory=list)
     figures_notes: tuple[str, ...] = ()
     leaks: LeakNotice | None = None
     skipped: Skipped | None = None
@@ -176,9 +178,9 @@ def make_report(
         progress=_make_progress(record.id, evaluation),
         ending=_make_ending(evaluation, is_measured) or _make_attempt_ending(selected.failed_attempt),
         figures_title=f"Metrics on {name_measured_images(evaluation.split_subsets)}" if evaluation else "Metrics",
-        figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
+        figures=make_figures(selected.headline),
         figures_notes=_explain_figures(selected, aggregate) if aggregate else (),
-        leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
+        leaks=make_leak_notice(selected.headline, selected.leaks),
         skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
         pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
         grid=make_grid(project_id, address, listing) if listing is not None else None,
@@ -306,7 +308,9 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
 
 def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what is wrong with the classes, what the figures cover, and what flatters them."""
-    notes = _explain_average(selected.value_names, aggregate) + _explain_intervals(selected.evaluation, aggregate)
+    notes = _explain_average(selected.value_names, aggregate) + _explain_intervals(
+        selected.evaluation, selected.headline, int(aggregate.get("num_images", 0))
+    )
     untrained = [name for name in selected.untrained_classes if name in aggregate.get("classes", [])]
     if not untrained:
         return notes
@@ -328,18 +332,18 @@ def _explain_average(names: list[str], aggregate: dict[str, Any]) -> tuple[str, 
     )
 
 
-def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
-    """Return what the figures cover, and what flatters them."""
-    num = int(aggregate.get("num_images", 0))
+def _explain_intervals(
+    evaluation: EvaluationRecord | None, headline: Mapping[str, Figure], num: int
+) -> tuple[str, ...]:
+    """Return what the figures of `num` images cover, and what flatters them."""
     few = " With few images, the intervals are wide." if num < 200 else ""
     notes = []
-    if aggregate.get("intervals"):
+    if any(figure.interval for figure in headline.values()):
         notes.append(
             f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
             f"variation between training runs.{few}"
         )
-    if note := (aggregate.get("interval_limits") or {}).get("note"):
-        notes.append(str(note))
+    notes += explain_limits(headline)
     subsets = evaluation.split_subsets if evaluation is not None else []
     if "val" in subsets:
         notes.append(
