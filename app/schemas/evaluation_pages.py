@@ -95,21 +95,6 @@ class ResultListing(StrictModel):
     task: TaskInfo
 
 
-class ValuePoint(StrictModel):
-    """Truth and prediction of one value on one image."""
-
-    filename: str
-    truth: float
-    prediction: float
-
-
-class ValuePoints(StrictModel):
-    """Images taken evenly from the order of their errors, the worst one among them."""
-
-    points: list[ValuePoint]
-    num_results: int
-
-
 class ResultView(StrictModel):
     """One result for the detail view."""
 

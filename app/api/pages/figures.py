@@ -11,6 +11,14 @@ from app.schemas.parts import Figure
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A share as text, and as the length of a bar from 0 to 100."""
+
+    text: str
+    x: float
+
+
+@dataclass(frozen=True)
 class ShownFigure:
     """One headline metric with its interval; `low_x`, `high_x` and `x` lie on a line from 0 to 100.
 

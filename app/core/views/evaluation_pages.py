@@ -23,15 +23,12 @@ from app.schemas.evaluation_pages import (
     ResultView,
     SelectedEvaluation,
     SubsetChoice,
-    ValuePoint,
-    ValuePoints,
 )
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
 from app.schemas.parts import AnyReportPart, read_headline
 from app.schemas.tasks import TaskInfo
 
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
-MAX_POINTS = 500
 _REASONS: dict[ExperimentStatus, str] = {
     "created": "Not trained yet.",
     "pending": "Its training is queued.",
@@ -110,6 +107,11 @@ class EvaluationPageService:
             redrawn_splits=view.redrawn_splits,
         )
 
+    def list_parts(self, project_id: str, experiment_id: str) -> list[AnyReportPart]:
+        """Return what the report draws, nothing without a completed evaluation; raises ExperimentNotFoundError."""
+        aggregate = self._evaluations.get_evaluation(project_id, experiment_id).aggregate
+        return self._find_parts(project_id, experiment_id, aggregate) if aggregate is not None else []
+
     def _find_parts(self, project_id: str, experiment_id: str, aggregate: Mapping[str, Any]) -> list[AnyReportPart]:
         read_results = self._stores.evaluations.read_results
         spec = self._lookup.find_spec(project_id)
@@ -137,13 +139,6 @@ class EvaluationPageService:
             value_names=self._name_values(project_id),
             task=spec.info,
         )
-
-    def list_points(self, project_id: str, experiment_id: str, value: int) -> ValuePoints:
-        """Return truth and prediction of one value of at most 500 images; raises NotFoundError."""
-        order = self._evaluations.order_results(project_id, experiment_id, ResultQuery(sort_by="worst"))
-        step = max(1, -(-len(order) // MAX_POINTS))
-        points = [_read_point(row, value) for row in order[::step]]
-        return ValuePoints(points=[point for point in points if point is not None], num_results=len(order))
 
     def get_result(self, project_id: str, experiment_id: str, filename: str, query: ResultQuery) -> ResultView:
         """Return one result with its neighbours in the order of a query; raises NotFoundError."""
@@ -190,10 +185,3 @@ class EvaluationPageService:
 
 def _is_active(evaluation: EvaluationRecord | None) -> bool:
     return evaluation is not None and evaluation.status in ACTIVE_STATUSES
-
-
-def _read_point(row: Mapping[str, Any], value: int) -> ValuePoint | None:
-    truth, prediction = row.get("ground_truth"), row.get("prediction")
-    if not isinstance(truth, list) or not isinstance(prediction, list) or value >= min(len(truth), len(prediction)):
-        return None
-    return ValuePoint(filename=row["filename"], truth=truth[value], prediction=prediction[value])

@@ -37,7 +37,7 @@ def build_parts(aggregate: Mapping[str, Any], results: Sequence[Row]) -> list[An
     if residuals and all(read_number(item["deviation"]) is not None for item in residuals):
         parts.append(
             HistogramPart(
-                id="residuals",
+                id="value_residuals",
                 panel=PANEL,
                 title="errors (prediction minus true value)",
                 x_title="Error",
@@ -60,7 +60,7 @@ def _draw_scatter(results: Sequence[Row]) -> ScatterPart | None:
     limit = max(1, min(MAX_POINTS, MAX_NUMBERS // (2 * num_values)))
     shown = rows[:: max(1, -(-len(rows) // limit))]
     return ScatterPart(
-        id="scatter",
+        id="value_cloud",
         panel=PANEL,
         title="true value and prediction",
         x_title="True value",
