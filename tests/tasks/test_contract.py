@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from app.schemas.job_context import JobFailure
+from app.schemas.parts import Aggregate
 from app.tasks import base, registry
 from app.tasks.base import Hyperparameters, TaskModel
 from tests.tasks.samples import make_context, make_images, make_row, make_rows, make_targets, to_arrays
@@ -25,6 +26,7 @@ PARTS = {
     "module": base.ModulePart,
     "metrics": base.MetricsPart,
     "export": base.ExportPart,
+    "report": base.ReportBuilder,
 }
 
 each_task = pytest.mark.parametrize("task", TASK_IDS)
@@ -194,6 +196,20 @@ def test_an_aggregate_begins_with_the_headline_metrics_and_is_json(task: str) ->
     assert list(aggregate)[: len(names)] == names
     assert {type(aggregate[name]) for name in names} == {float}
     json.dumps(aggregate, allow_nan=False)
+
+
+@each_task
+def test_the_parts_of_a_report_are_json_and_need_no_more_than_the_file_holds(task: str) -> None:
+    report = registry.load_report(task)
+    results = [{"filename": f"{number}.png"} | row for number, row in enumerate(_results(task))]
+    aggregate = registry.load_metrics(task).aggregate(results, make_context(task))
+    parts = report.build_parts(aggregate, results)
+    assert len(parts) >= 1
+    written = Aggregate(headline={}, parts=parts).model_dump(mode="json", exclude_none=True)
+    assert Aggregate.model_validate(json.loads(json.dumps(written, allow_nan=False))).parts == parts
+    read_back = json.loads(json.dumps({"aggregate": aggregate, "results": results}))
+    assert report.build_parts(read_back["aggregate"], read_back["results"]) == parts
+    assert report.build_parts({}, []) == []
 
 
 @each_task
