@@ -1,4 +1,4 @@
-"""The loop of a job that stays loaded: each message becomes a file of its own. Knows no kind of question."""
+"""The request loop of a long-lived job: each message is answered with a file. Knows no kind of request."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def serve_messages(context: JobContext, idle_timeout_s: float, answer: Callable[
 
 
 def find_message_id(message: dict[str, Any]) -> str | None:
-    """Return the id of a message, which becomes the name of a file; None for one that cannot be that."""
+    """Return the id of a message, which becomes a file name; None when it is no valid one."""
     message_id = message.get("id")
     return message_id if isinstance(message_id, str) and _ID.fullmatch(message_id) else None
 
 
 def report_note(context: JobContext, note: str) -> None:
-    """Tell the server something that no page shows."""
+    """Send the server a message that no page shows."""
     context.report(JobProgressed(job_id=context.request.job_id, done=0, total=0, message=note))

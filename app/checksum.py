@@ -1,4 +1,4 @@
-"""The checksum of a file, for those who write files and those who hand them out. Standard library only."""
+"""Computes the checksum of a file, where it is written and where it is served. Standard library only."""
 
 from __future__ import annotations
 

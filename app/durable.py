@@ -1,6 +1,6 @@
-"""Files that are there whole or not at all, also after a power cut. Both sides use it: standard library only.
+"""Writes files that are complete or missing, also after a power cut. Both sides use it: standard library only.
 
-A new content goes to a temporary file in the same directory, is synced, takes the name in one step, and the directory
+New content is written to a temporary file in the same directory, synced, and renamed in one step; then the directory
 is synced. Readers take no lock and never see half a file.
 """
 

@@ -1,4 +1,4 @@
-"""Why the first process of a job failed, where several do one job. Both sides use it; nothing of what they do is here.
+"""Records why the first process of a distributed job failed. Both sides use it, and it knows neither.
 
 Only the first rank reports to the server, and whatever ends another one takes the first along. So the one that fails
 leaves its reason in the job's directory, where the first rank, or the server when that was killed, finds it.
@@ -20,7 +20,7 @@ MAX_BYTES = 2**20
 
 
 def note_first_failure(job_dir: Path, error: ErrorInfo) -> None:
-    """Leave a reason, unless another process was earlier; a disk that refuses it is logged."""
+    """Write the reason, unless another process was earlier; a failed write is logged."""
     try:
         with (job_dir / NAME).open("xb") as file:
             file.write(error.model_dump_json().encode())

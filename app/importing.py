@@ -1,4 +1,4 @@
-"""How a process takes in its modules. Standard library only, so that it is there before them."""
+"""Imports modules with the garbage collector off, which is faster. Standard library only, because it comes first."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def quiet_imports() -> Iterator[None]:
-    """Look for no garbage while modules are imported, and never again among what is there afterwards.
+    """Turn the garbage collector off during imports, and exempt the imported objects from it afterwards.
 
     The engines are half a million objects, which one collection looks through in a quarter of a second; their import
     alone sets off several, and a run some more.

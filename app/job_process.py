@@ -1,4 +1,4 @@
-"""What a job process does to itself: threads, temporary files, and its end with everything below it. Knows no job."""
+"""Sets up a job process: threads, temporary files, and that it ends with all its children. Knows no job."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def use_temporary_dir(path: Path) -> list[Path]:
 
 @contextlib.contextmanager
 def forget_temporary_dir() -> Iterator[None]:
-    """Undo what libraries that are imported inside remember of the temporary directory, which a job has of its own.
+    """Make libraries that are imported inside forget the temporary directory, because each job has its own.
 
     They keep it in the environment, where they look again when they need it.
     """

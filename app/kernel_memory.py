@@ -1,6 +1,6 @@
-"""What the kernel says of processes that it killed because memory ran out. All that is particular to Linux is here.
+"""Counts the processes that the kernel killed because memory ran out. Linux only.
 
-A SIGKILL alone does not say who sent it; these counters do. Where there are none, nobody knows.
+A SIGKILL alone does not say who sent it; these counters do. Elsewhere the cause stays unknown.
 """
 
 from __future__ import annotations

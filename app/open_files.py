@@ -1,4 +1,4 @@
-"""The limit of files and sockets that this process may have open, and what it leaves for event streams."""
+"""Raises the limit of open files and sockets of this process, and says how many event streams it allows."""
 
 from __future__ import annotations
 

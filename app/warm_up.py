@@ -1,4 +1,4 @@
-"""What a spare does before its request: imports the engines, and takes a first step with a toy of a model.
+"""Prepares a spare process before its request: imports the engines, and trains a toy model for two steps.
 
 Nothing here may change what a job computes: the random numbers are put back, the threads of the rehearsal end with it,
 and no GPU is touched, so that a spare holds none.

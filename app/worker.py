@@ -1,4 +1,4 @@
-"""The front door of a job process: `python -m app.worker request.json [--attached]`, or `--spare --attached`.
+"""The entry point of a job process: `python -m app.worker request.json [--attached]`, or `--spare --attached`.
 
 Reads one request, finds the handler of its kind, and reports into the job's directory. Nothing heavy is imported here:
 an engine comes in with its handler. With --attached the process lives and dies with the server behind its stdin. A
@@ -74,8 +74,8 @@ class Reporter:
     """The job's own event log: one line per event, in the kernel's hands before `report` returns.
 
     Without a path nothing is written: what the further ranks of a distributed training see, the first one reports.
-    `reserve` is a file that takes room on the disk and gives it up for the last event, so that a job which met a full
-    disk can still say how it ended.
+    `reserve` is a file that reserves disk space and is deleted before the last event, so that a job which met a full
+    disk can still report how it ended.
     """
 
     def __init__(self, path: Path | None, has_lost_server: Callable[[], bool], reserve: Path | None = None) -> None:
@@ -126,7 +126,7 @@ class Reporter:
 
 
 class Inbox:
-    """What the server said so far."""
+    """The commands and messages that the server has sent."""
 
     def __init__(self, pipe: int | None = None) -> None:
         """`pipe` is what the server writes to, None without a server; it is read elsewhere."""
@@ -304,7 +304,7 @@ def load_handlers(name: str | None) -> dict[str, str]:
 
 
 def run_job(handlers: dict[str, str], context: JobContext) -> JobResult:
-    """Call the handler and turn whatever comes of it into the explicit end of the job."""
+    """Call the handler, and report its result or its failure as the end of the job."""
     try:
         if context.request.kind not in handlers:
             msg = f"There is no job of kind {context.request.kind!r}; there are {', '.join(sorted(handlers))}."
@@ -324,7 +324,7 @@ def run_job(handlers: dict[str, str], context: JobContext) -> JobResult:
 
 
 def describe_error(error: BaseException) -> ErrorInfo:
-    """Return what the user is told: a plain sentence where the cause is known, else type, message and traceback."""
+    """Return the error for the user: a plain sentence where the cause is known, else type, message and traceback."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, JobFailure):
         return ErrorInfo(type=error.kind, message=str(error))
@@ -351,7 +351,7 @@ def _load(name: str) -> Any:
 
 
 def _read_server(pipe: int, inbox: Inbox) -> None:
-    """Read the server's lines; when it is gone, so is this process with everything below it."""
+    """Read the server's lines; when the server is gone, end this process and its children."""
     rest = b""
     while True:
         try:

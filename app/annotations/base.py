@@ -54,6 +54,14 @@ class AnnotationKind:
     has_whole_classes: ClassVar[bool] = True
     """Whether classes can be merged and left out annotation by annotation; False where pixels hold class ids."""
 
+    def make_of_class(self, class_id: int, class_name: str) -> AnnotationRecord:
+        """Return the annotation of an image of which a source tells one class. Raises NotImplementedError."""
+        raise NotImplementedError(self.id)
+
+    def make_of_numbers(self, numbers: Sequence[float]) -> AnnotationRecord:
+        """Return the annotation of an image for which a table has these numbers. Raises NotImplementedError."""
+        raise NotImplementedError(self.id)
+
     def classes_of(self, annotations: Annotations) -> frozenset[str]:
         """Return the classes that an image shows."""
         return frozenset(name for item in annotations if (name := item.class_label) is not None)

@@ -36,6 +36,10 @@ class LabelKind(AnnotationKind):
     formats = ("image_folders", "coco", "csv")
     table_target = "class"
 
+    def make_of_class(self, class_id: int, class_name: str) -> Label:
+        """Return the label."""
+        return Label(class_id, class_name)
+
     def dominant_class(self, annotations: Annotations) -> str | None:
         """Return the class of an image."""
         return class_of(annotations)

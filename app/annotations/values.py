@@ -32,6 +32,10 @@ class ValuesKind(AnnotationKind):
     formats = ("csv",)
     table_target = "numbers"
 
+    def make_of_numbers(self, numbers: Sequence[float]) -> Value:
+        """Return the values."""
+        return Value(list(numbers))
+
     def stratify(self, images: Sequence[Annotations]) -> list[str]:
         """Return a bin for each image, all about equally full; several values are ordered by the mean of their
         ranks."""

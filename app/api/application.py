@@ -1,4 +1,4 @@
-"""Puts the web application together. The only place that knows every router and every middleware."""
+"""Builds the web application. The only place that knows every router and every middleware."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from app.api.routes import (
     weights,
 )
 from app.api.security.addresses import allowed_host_names
-from app.api.security.bodies import BodyMiddleware, Patience
+from app.api.security.bodies import BodyMiddleware, BodyTimeouts
 from app.api.security.crashes import CrashMiddleware
 from app.api.security.headers import SecurityHeadersMiddleware
 from app.api.security.hosts import HostMiddleware
@@ -165,8 +165,8 @@ def _dependencies_of(router: APIRouter) -> list[params.Depends]:
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     # The last one added is the first to see a request.
-    patience = Patience(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
-    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size, patience=patience)
+    timeouts = BodyTimeouts(total_s=settings.body_timeout_s, min_file_rate=settings.min_upload_rate)
+    app.add_middleware(BodyMiddleware, max_file_bytes=settings.max_upload_size, timeouts=timeouts)
     app.add_middleware(TokenMiddleware, token=settings.token, sessions=app.state.sessions)
     app.add_middleware(OriginMiddleware)
     app.add_middleware(HostMiddleware, names=allowed_host_names(settings))

@@ -1,4 +1,4 @@
-"""What handlers ask for: the studio, ids of the path, names of files. Holds no rule beyond their form."""
+"""Dependencies of handlers: the studio, and ids and file names in paths. Checks no more than their form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def get_studio(connection: HTTPConnection) -> Studio:
 
 
 def without_control_characters(value: str) -> str:
-    """Return the text; raises ValueError for what no file name holds."""
+    """Return the text; raises ValueError for characters that no file name has."""
     if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
         msg = "Control characters are not part of a file name."
         raise ValueError(msg)
@@ -34,7 +34,7 @@ StudioDep = Annotated[Studio, Depends(get_studio)]
 
 
 async def expect_job(studio: StudioDep) -> None:
-    """Have a process ready: whoever asks for this may start a job next. It blocks nothing, so it needs no thread."""
+    """Prepare a spare process, because this client may start a job next. Does not block, so it needs no thread."""
     studio.scheduler.expect_job()
 
 

@@ -1,4 +1,4 @@
-"""The one table from error codes to HTTP, and the one shape of every failure. Raises nothing of its own accord."""
+"""The table from error codes to HTTP statuses, and the one shape of all error responses. Raises nothing itself."""
 
 from __future__ import annotations
 

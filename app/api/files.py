@@ -1,4 +1,4 @@
-"""Answers with files from the workspace: the type by content, never by name. Decides no location."""
+"""Serves files of the workspace; the type comes from the content, never from the name. Knows no location."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def document_file(media_type: str) -> dict[int | str, dict[str, Any]]:
 
 
 def sniff_content_type(head: bytes) -> str:
-    """Return the type of an image by its first 16 bytes; anything else is bytes to be saved."""
+    """Return the type of an image by its first 16 bytes, the type of arbitrary bytes for anything else."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for magic, kind in _IMAGE_MAGIC if head.startswith(magic)), OCTET_STREAM)
 
 
 class StoredFileResponse(FileResponse):
-    """A file, whole or one range of it; a range that makes no sense is left aside, as the protocol allows."""
+    """A file, whole or one range of it; an invalid range is ignored, as the protocol allows."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the file."""

@@ -1,4 +1,4 @@
-"""Reads requests strictly: what a parser could choke on later is refused here with 422. No route is named."""
+"""Reads request bodies strictly: what a parser could fail on later is refused here with 422. Names no route."""
 
 from __future__ import annotations
 

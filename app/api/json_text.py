@@ -1,4 +1,4 @@
-"""Reads JSON text strictly: what a parser or a reader could choke on later is refused. Knows no request."""
+"""Reads JSON text strictly: what a parser or a reader could fail on later is refused. Knows no request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What an error of the operating system means to a client: one table by errno, one for paths outside of the workspace.
+"""Maps errors of the operating system to API errors: one table by errno, one for paths outside of the workspace.
 
-Whatever is in neither is a disk or a system that cannot do its work now, which is 503 and named. An error without a
-number does not come from the system, and stays an error of the program.
+Any other errno means that the disk or the system fails now: 503, with its message. An OSError without errno comes from
+our own code, and stays an internal error.
 """
 
 from __future__ import annotations

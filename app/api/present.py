@@ -1,4 +1,4 @@
-"""Turns what core returned into an answer, as JSON or as HTML. No handler branches by itself."""
+"""Turns what core returned into a response, JSON or HTML, so that no handler has to choose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.schemas.envelope import encode_ok
 
 
 class EncodedOnce:
-    """Encodes once what is answered many times. A model that was answered is never changed, so it is its own key."""
+    """Caches the JSON of models that are returned many times. Such a model is never changed, so it is its own key."""
 
     def __init__(self) -> None:
         self._kept: tuple[BaseModel, bytes] | None = None

@@ -36,7 +36,7 @@ class ImpatientProtocol(H11Protocol):
     _previous_cycle: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait for the first request."""
+        """Start the timer for the first request."""
         # asyncio does this only for sockets that were made with the protocol number of TCP, which ours was not; without
         # it the head and the body of each small answer are 40 ms apart.
         connection = transport.get_extra_info("socket")
@@ -45,13 +45,13 @@ class ImpatientProtocol(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Start to wait anew at the first bytes of a further request, and not again at each that trickles in."""
+        """Restart the timer at the first bytes of a further request, but not at each later piece of it."""
         if self.cycle is not None and self.cycle.response_complete:
             self._await_next_head()
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """Start to wait anew when the first bytes of a further request came while this one was answered."""
+        """Restart the timer when the first bytes of a further request came while this one was answered."""
         super().on_response_complete()
         if self.cycle.response_complete and self.conn.trailing_data[0]:
             self._await_next_head()
@@ -62,7 +62,7 @@ class ImpatientProtocol(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Stop the timer."""
         self._stop_timer()
         super().connection_lost(exc)
 
@@ -86,9 +86,9 @@ class ImpatientProtocol(H11Protocol):
 
 
 class PatientServer(uvicorn.Server):
-    """Bears that no further connection can be taken, and says so now and then; asyncio prints it for every attempt.
+    """Logs now and then that no further connection can be accepted.
 
-    That is two thousand tracebacks a second for as long as somebody holds too many connections: a full disk in the end.
+    asyncio logs every attempt: two thousand tracebacks a second while too many connections are open.
     """
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -98,7 +98,7 @@ class PatientServer(uvicorn.Server):
 
 
 class _RareWarnings:
-    """Handles what nobody else handles in an event loop."""
+    """Exception handler of the event loop; limits how often a failed accept is logged."""
 
     def __init__(self) -> None:
         self._next_at = 0.0

@@ -1,4 +1,4 @@
-"""Static files: kept for long where the address names the version, else asked for anew each time."""
+"""Serves static files: cached for long when the address contains the version, else revalidated each time."""
 
 from __future__ import annotations
 

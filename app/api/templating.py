@@ -69,7 +69,7 @@ def asset_url(path: str) -> str:
 
 @lru_cache(maxsize=256)
 def file_version(file: Path, mtime_ns: int) -> str:  # noqa: ARG001 - part of the key
-    """Return a short hash of a file; `mtime_ns` makes a changed file a new question."""
+    """Return a short hash of a file; `mtime_ns` is part of the cache key, so a changed file is read again."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 

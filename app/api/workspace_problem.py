@@ -1,4 +1,4 @@
-"""Why nothing can be changed while the request at hand is answered; pages show it as a banner."""
+"""Holds, for one request, why the workspace cannot be changed; pages show it as a banner."""
 
 from __future__ import annotations
 

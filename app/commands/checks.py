@@ -1,4 +1,4 @@
-"""What `ai-studio doctor` looks at. Every check only looks: nothing is written, set aside or repaired."""
+"""The checks of `ai-studio doctor`. They only read: nothing is written, moved or repaired."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ print(json.dumps({"torch": torch.__version__, "cuda_available": cuda, "cuda_vers
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. Only `broken` makes the doctor end with an error."""
+    """The result of one check. Only `broken` makes the doctor end with an error."""
 
     name: str
     state: State
@@ -76,7 +76,7 @@ def check_packages() -> Check:
 
 
 def check_torch() -> Check:
-    """Ask PyTorch, in a process of its own: this one stays light, and a broken build cannot end it."""
+    """Import PyTorch in a child process: this process stays light, and survives a broken build."""
     try:
         answer = subprocess.run(  # noqa: S603 - our own interpreter and text
             [sys.executable, "-c", TORCH_QUESTION], capture_output=True, text=True, timeout=TORCH_TIMEOUT_S, check=False
@@ -166,7 +166,7 @@ def check_documents(settings: Settings) -> Check:
 
 
 def check_leftovers(settings: Settings) -> Iterator[Check]:
-    """Say how much room is held by what nobody asked to keep."""
+    """Report how much disk space leftover files take."""
     from app.core.leftovers import describe_held, list_held
     from app.storage.documents import DocumentStore
     from app.storage.paths import WorkspacePaths
@@ -199,7 +199,7 @@ def check_lock(settings: Settings) -> Check:
 
 
 def check_spare(settings: Settings) -> Check:
-    """Look at the process that waits for the next job of the server on this workspace."""
+    """Look at the spare process that waits for the server's next job."""
     import psutil
 
     from app.core.jobs.spare import MIN_AVAILABLE_MB, OFF

@@ -1,4 +1,4 @@
-"""What every command gets: the client, the output, and names turned into ids. No command lives here."""
+"""What all commands share: the client, the output, and turning names into ids. Defines no command."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class CommandLine:
 
 
 class interruptible:  # noqa: N801 - reads as a statement: with interruptible(...)
-    """Turns Ctrl-C into a sentence that says what goes on in the server, and exit code 130."""
+    """On Ctrl-C, prints what continues in the server and exits with code 130."""
 
     def __init__(self, line: CommandLine, what: str, how_to_stop: str) -> None:
         self._line = line
@@ -76,7 +76,7 @@ class interruptible:  # noqa: N801 - reads as a statement: with interruptible(..
         """Begin."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Say it when it was Ctrl-C."""
+        """Print the sentence on Ctrl-C."""
         if kind is not None and issubclass(kind, KeyboardInterrupt) and not self._line.owns_server:
             self._line.out.note(self._text)
             raise typer.Exit(130)

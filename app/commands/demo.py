@@ -23,7 +23,7 @@ from app.commands.export import finish_export, print_certificate, print_export
 from app.commands.following import follow
 from app.commands.output import Output
 from app.datasets.digits import write_digits
-from app.datasets.samples import SAMPLES
+from app.datasets.samples import DIGITS_RUN
 from app.metric_text import show_metric
 from app.schemas.datasets import ImportStarted
 from app.schemas.experiments import ExperimentRecord
@@ -34,13 +34,13 @@ T = TypeVar("T")
 REQUIRED_ACCURACY = 0.95
 SPLIT_NAME = "main"
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
-FIRST_RUN = SAMPLES["label"].first_run
-HYPERPARAMETERS = FIRST_RUN.hyperparameters | {"max_epochs": 8}
+METRIC = "accuracy"
+HYPERPARAMETERS = DIGITS_RUN.hyperparameters | {"max_epochs": 8}
 
 
 @dataclass
 class DemoReport:
-    """What the demo found; with --json it is what it prints."""
+    """The result of the demo; --json prints it."""
 
     url: str
     project_id: str = ""
@@ -51,7 +51,7 @@ class DemoReport:
     durations_s: dict[str, float] = field(default_factory=dict)
 
     def failures(self) -> list[str]:
-        """Return why the demo has not shown what it is to show."""
+        """Return what the demo did not reach, as sentences."""
         found = []
         if self.accuracy < REQUIRED_ACCURACY:
             found.append(f"The accuracy on the test images is {show_metric(self.accuracy)}, below {REQUIRED_ACCURACY}.")
@@ -69,7 +69,7 @@ class Demo:
         self.report = DemoReport(line.url)
 
     def run(self) -> DemoReport:
-        """Walk from images to certificate."""
+        """Run every step, from the images to the certificate."""
         images = self.folder / "digits"
         self._step("images", "Digits of scikit-learn as PNG", lambda: self._write_images(images))
         task = self._find_task()
@@ -97,9 +97,9 @@ class Demo:
 
     def _find_task(self) -> TaskInfo:
         for task in self.line.client.tasks.all():
-            if task.annotation_kind == "label":
+            if METRIC in {metric.name for metric in task.headline_metrics}:
                 return task
-        raise CommandError("This installation has no task with one label per image.")
+        raise CommandError(f"This installation has no task that measures the {METRIC}.")
 
     def _create_project(self, task: TaskInfo) -> str:
         taken = {project.name for project in self.line.client.projects.all()}
@@ -124,11 +124,11 @@ class Demo:
         fixed = [entry.model_dump() for entry in task.default_augmentations["val"]]
         record = self.line.client.experiments.create(
             project,
-            FIRST_RUN.name,
+            DIGITS_RUN.name,
             SPLIT_NAME,
-            model=FIRST_RUN.model,
+            model=DIGITS_RUN.model,
             hyperparameters=HYPERPARAMETERS,
-            augmentations={"train": [*fixed[:1], FIRST_RUN.train_augmentation.model_dump(), *fixed[1:]], "val": fixed},
+            augmentations={"train": [*fixed[:1], DIGITS_RUN.train_augmentation.model_dump(), *fixed[1:]], "val": fixed},
             hardware={"selected_devices": ["cpu"]},
         )
         self.line.client.experiments.train(project, record.id)

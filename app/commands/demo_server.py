@@ -19,7 +19,7 @@ STOP_TIMEOUT_S = 15.0
 
 
 class DemoServer:
-    """Runs from `with` to its end; `url` answers inside."""
+    """Context manager that runs the server; inside of it `url` answers."""
 
     def __init__(self, workspace: Path, port: int, log_path: Path, token: str | None = None) -> None:
         self.url = f"http://{HOST}:{port}"
@@ -55,7 +55,7 @@ class DemoServer:
         return self._child.wait() if self._child else 0
 
     def stop(self) -> None:
-        """End the server: asked first, killed when it does not listen."""
+        """Terminate the server, and kill it when it does not end."""
         if self._child is not None:
             self._child.terminate()
             try:

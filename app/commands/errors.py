@@ -1,4 +1,4 @@
-"""What a command says when it cannot do what was asked. Imports no client: `serve` starts without one."""
+"""The error of a command that cannot do what was asked. Imports no client: `serve` starts without one."""
 
 from __future__ import annotations
 

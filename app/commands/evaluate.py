@@ -123,7 +123,7 @@ def read_value_names(line: CommandLine, project_id: str) -> list[str]:
 
 
 def print_evaluation(out: Output, view: EvaluationView, value_names: Sequence[str] = ()) -> None:
-    """Print an evaluation: its figures with their intervals, and the figures per class or value."""
+    """Print an evaluation: its metrics with their intervals, and the metrics per class or value."""
     out.document(view)
     if view.evaluation is None or view.aggregate is None:
         out.text(f"Evaluation: {view.evaluation.status if view.evaluation else 'none'}")
@@ -175,7 +175,7 @@ def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
-    """Return what the figures cover and what flatters them, as sentences."""
+    """Return which images the metrics cover, and why they may be too good, as sentences."""
     headline = read_headline(aggregate)
     notes = []
     if any(figure.interval for figure in headline.values()):

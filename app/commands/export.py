@@ -119,7 +119,7 @@ def list_formats(ctx: typer.Context) -> None:
 def finish_export(
     line: CommandLine, project_id: str, record: ExportRecord
 ) -> tuple[ExportRecord, ParityCertificate | None]:
-    """Wait for an export; one that its certificate refuses shows the certificate before StudioJobError is raised."""
+    """Wait for an export; when its certificate fails, print the certificate before raising StudioJobError."""
     try:
         line.wait_for_job(record.job_id, "Export")
     except StudioJobError:

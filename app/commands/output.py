@@ -110,7 +110,7 @@ def show_time(iso: str) -> str:
 
 
 def show(value: Any) -> str:
-    """Return a value as a person reads it."""
+    """Return a value as readable text."""
     if value is None:
         return "-"
     if isinstance(value, bool):

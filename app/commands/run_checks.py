@@ -69,7 +69,7 @@ def _name_setting(check: RunCheck) -> str:
 
 
 def list_commands(project_id: str, experiment_id: str, fix: RunFix) -> list[tuple[str, str]]:
-    """Return the commands that do what the button of a fix does, each with what to call it."""
+    """Return the commands that do the same as the button of a fix, each with a label."""
     if fix.weights_for:
         return [(fix.label, "ai-studio weights add FILE")]
     if fix.change is None:

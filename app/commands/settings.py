@@ -1,4 +1,4 @@
-"""`--set key=value`: text to typed values. What a key may be is the server's to say."""
+"""Parses `--set key=value` into typed values. The server checks the keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECTIONS = ("model", "hyperparameters", "hardware")
 
 @dataclass(frozen=True)
 class SettingKinds:
-    """Which settings are lists of numbers or texts, and which of all settings are texts even where they look like JSON.
+    """Which settings are lists of numbers or texts, and which settings are texts even where they look like JSON.
 
     A list is written as [30, 40] or as 30,40.
     """
@@ -54,7 +54,7 @@ EXPERIMENT_KINDS = SettingKinds(frozenset({"milestones", "selected_devices"}))
 
 
 def parse_assignments(assignments: Iterable[str], kinds: SettingKinds = EXPERIMENT_KINDS) -> dict[str, Any]:
-    """Return `key=value` texts as a dictionary; raises typer.BadParameter without an equals sign or with a twin."""
+    """Return `key=value` texts as a dictionary; raises BadParameter for a missing equals sign or a repeated key."""
     values: dict[str, Any] = {}
     for text in assignments:
         key, equals, value = text.partition("=")

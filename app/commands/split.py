@@ -71,7 +71,7 @@ def delete_split(ctx: typer.Context, project: Project, name: SplitName) -> None:
 
 
 def parse_ratios(text: str) -> dict[str, float]:
-    """Return `0.7,0.15,0.15` as ratios by subset; raises typer.BadParameter. Whether they sum to 1 the server says."""
+    """Return `0.7,0.15,0.15` as ratios by subset; raises typer.BadParameter. The server checks their sum."""
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:

@@ -316,7 +316,7 @@ def _show_started(
 
 
 def _show_run(line: CommandLine, project_id: str, started: RunStarted, detach: bool) -> None:
-    """Show a run that was queued until it is finished, with what will harm it."""
+    """Show a queued run until it is finished, with the problems that the checks found."""
     for warning in started.warnings:
         line.out.note(f"Warning: {warning}")
     if detach:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import threading
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any
 
-from app.config import Settings
-from app.core.answers import ask_until_answered, wait_for_answer
-from app.core.evaluations import cancel_and_wait
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ValidationFailedError, invalid_field
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
+from app.core.loaded_jobs import LoadedJobs, LoadPlan, ask_until_answered
 from app.datasets.augmentation_problems import find_augmentation_problems
 from app.datasets.pixels.records import reading_of
 from app.datasets.table import source_name_of
@@ -24,11 +18,10 @@ from app.schemas.augmentations import (
     AugmentationPreviewRequest,
     PreviewSource,
 )
-from app.schemas.common import new_id
 from app.schemas.envelope import FieldProblem
 from app.schemas.events import AnyEvent
 from app.schemas.experiments import AugmentationSettings
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.jobs import JobRecord
 from app.schemas.payloads import AugmentPayload, ImportLimits
 
 MAX_PROCESSES = 2
@@ -37,15 +30,13 @@ MAX_PROCESSES = 2
 class AugmentationPreviewService:
     """Shows chains of transforms; observes jobs of the kind `augment`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._limits = ImportLimits(max_pixels=settings.max_pixels)
-        self._mutex = threading.Lock()
-        self._jobs: dict[str, str] = {}
-        scheduler.register("augment", self)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._gate = shared.gate
+        self._limits = ImportLimits(max_pixels=shared.settings.max_pixels)
+        self._loaded: LoadedJobs[str] = LoadedJobs(shared.scheduler, "augment", MAX_PROCESSES)
+        shared.scheduler.register("augment", self)
 
     def preview(self, project_id: str, request: AugmentationPreviewRequest) -> AugmentationPreview:
         """Return training images after the chain; the same ones for every draw.
@@ -64,16 +55,17 @@ class AugmentationPreviewService:
         return AugmentationPreview.model_validate(answer)
 
     def _ask(self, project_id: str, message: AugmentationPreviewMessage) -> dict[str, Any] | None:
-        job_id, directory = self._ensure_process(project_id)
-        self._scheduler.message(job_id, message.model_dump(mode="json"))
-        return wait_for_answer(self._scheduler, job_id, directory / f"{message.id}.json")
+        with self._gate.enter(project_id):
+            self._lookup.find_project(project_id)
+            job = self._loaded.load(project_id, project_id, lambda job_id: self._plan(project_id, job_id))
+        return self._loaded.ask(job, message.model_dump(mode="json"))
+
+    def _plan(self, project_id: str, job_id: str) -> LoadPlan:
+        return LoadPlan(AugmentPayload(limits=self._limits), self._stores.paths.job_dir(project_id, job_id), subject={})
 
     def stop_project(self, project_id: str) -> None:
         """End the process of a project that is going to be deleted."""
-        with self._mutex:
-            job_id = self._jobs.pop(project_id, None)
-        if job_id is not None:
-            cancel_and_wait(self._scheduler, job_id)
+        self._loaded.end(lambda key: key == project_id)
 
     def on_started(self, job: JobRecord) -> None:
         """Nothing to record."""
@@ -84,9 +76,10 @@ class AugmentationPreviewService:
 
     def on_finished(self, job: JobRecord) -> None:
         """Forget a process that ended, idle or not."""
-        with self._mutex:
-            if self._jobs.get(job.project_id) == job.id:
-                del self._jobs[job.project_id]
+        self._loaded.forget(job.id)
+
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Nothing to bring back: the answers of a process lie in the folder of its job."""
 
     def _refuse_invalid(self, project_id: str, request: AugmentationPreviewRequest) -> None:
         chosen = AugmentationSettings(train=request.entries, val=request.val)
@@ -115,41 +108,6 @@ class AugmentationPreviewService:
             )
             for row in chosen
         ]
-
-    def _ensure_process(self, project_id: str) -> tuple[str, Path]:
-        with self._gate.enter(project_id):
-            self._lookup.find_project(project_id)
-            with self._mutex:
-                job_id = self._jobs.get(project_id)
-            if job_id is None or self._scheduler.get(job_id).status in TERMINAL_JOB_STATUSES:
-                self._make_room()
-                job_id = new_id("job")
-                with self._mutex:
-                    self._jobs[project_id] = job_id
-                try:
-                    self._scheduler.submit(
-                        "augment",
-                        project_id,
-                        AugmentPayload(limits=self._limits),
-                        self._stores.paths.job_dir(project_id, job_id),
-                        subject={},
-                        devices=[],
-                        job_id=job_id,
-                        is_service=True,
-                    )
-                except BaseException:
-                    with self._mutex:
-                        self._jobs.pop(project_id, None)
-                    raise
-            return job_id, self._stores.paths.job_dir(project_id, job_id)
-
-    def _make_room(self) -> None:
-        with self._mutex:
-            surplus = list(self._jobs.items())[: max(0, len(self._jobs) - MAX_PROCESSES + 1)]
-            for project_id, _ in surplus:
-                del self._jobs[project_id]
-        for _, job_id in surplus:
-            self._scheduler.cancel(job_id)
 
 
 def _rename(problem: FieldProblem, names: dict[str, str]) -> FieldProblem:

@@ -6,24 +6,21 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Lock
 
 from app.checksum import find_checksum
 from app.core.exceptions import ConflictError
+from app.storage.cache import Cache
 
 MAX_REMEMBERED = 256
 # A disk that loses a bit changes no time of the file. Pieces of one download that come within this are read once.
 VOUCHED_FOR_S = 60.0
-Signature = tuple[int, int, int, int]
 
 
 class Checksums:
     """Remembers the sha256 of a file by its size, times and inode."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._mutex = Lock()
-        self._known: dict[Path, tuple[Signature, str, float]] = {}
+        self._known: Cache[Path, str] = Cache(MAX_REMEMBERED, clock=clock)
 
     def require(self, path: Path, checksum: str | None) -> None:
         """Raise ConflictError when a file is not the one that was certified; without a checksum nothing is known.
@@ -38,14 +35,4 @@ class Checksums:
         """Return the sha256 of a file in hex, as it was at most so many seconds ago; raises OSError."""
         state = path.stat()
         signature = (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        now = self._clock()
-        with self._mutex:
-            known = self._known.get(path)
-        if known is not None and known[0] == signature and now - known[2] <= max_age_s:
-            return known[1]
-        checksum = find_checksum(path)
-        with self._mutex:
-            if len(self._known) >= MAX_REMEMBERED:
-                self._known.clear()
-            self._known[path] = (signature, checksum, now)
-        return checksum
+        return self._known.get(path, lambda: find_checksum(path), state=signature, max_age_s=max_age_s)

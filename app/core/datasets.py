@@ -8,18 +8,13 @@ from typing import Any
 
 from app.annotations.mask import SegmentationMask
 from app.core.announcing import announce_change
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.core.table_views import TableView, TableViews, values_of
+from app.core.table_views import TableView, values_of
 from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixels.records import reading_of
-from app.datasets.samples import SAMPLES
 from app.datasets.table import DatasetTable, ImageRecord, class_name_of, describe_name, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
@@ -29,6 +24,7 @@ from app.schemas.import_report import ImportProblem, ProblemGroup
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportLimits
 from app.storage.paths import UnsafePathError
+from app.tasks.registry import list_samples
 
 logger = logging.getLogger(__name__)
 NO_DATASET = "This project has no dataset."
@@ -37,15 +33,13 @@ NO_DATASET = "This project has no dataset."
 class DatasetService:
     """What can be seen of a dataset, and its removal."""
 
-    def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, views: TableViews
-    ) -> None:
-        self._stores = stores
-        self._bus = bus
-        self._lookup = Lookup(stores)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._views = views
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._bus = shared.bus
+        self._lookup = shared.lookup
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._views = shared.views
 
     def get_summary(self, project_id: str) -> DatasetSummary:
         """Return a dataset without its images; raises DatasetNotImportedError."""
@@ -188,7 +182,7 @@ class DatasetService:
             reason=self._explain_use(project_id),
             num_images=len(table.images) if table else 0,
             import_mode=table.import_mode if table else "copy",
-            is_sample=table is not None and table.source_path in {sample.title for sample in SAMPLES.values()},
+            is_sample=table is not None and table.source_path in {sample.title for sample in list_samples().values()},
             split_names=table.split_names if table else [],
             num_experiments=len(trained),
         )

@@ -101,18 +101,6 @@ class GpuNotAvailableError(AIStudioError):
     code = "GPU_NOT_AVAILABLE"
 
 
-class PayloadTooLargeError(AIStudioError):
-    """More bytes than the limit allows."""
-
-    code = "PAYLOAD_TOO_LARGE"
-
-
-class InsufficientStorageError(AIStudioError):
-    """The disk is full."""
-
-    code = "INSUFFICIENT_STORAGE"
-
-
 class StorageUnavailableError(AIStudioError):
     """The disk cannot be written; reading still works."""
 

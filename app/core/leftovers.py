@@ -21,6 +21,7 @@ from app.core.old_jobs import list_unneeded_jobs
 from app.core.stores import Stores
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.system import HeldSpace
+from app.storage.cache import Cache
 from app.storage.documents import DocumentStore
 from app.storage.leftovers import Leftover, LeftoverKind, find_leftovers
 from app.storage.writability import explain_read_only
@@ -150,16 +151,11 @@ class HeldSpaces:
     ) -> None:
         self._documents = documents
         self._weights_dir = weights_dir
-        self._clock = clock
-        self._mutex = threading.Lock()
-        self._counted: tuple[float, list[HeldSpace]] | None = None
+        self._counted: Cache[None, list[HeldSpace]] = Cache(clock=clock)
 
     def count(self) -> list[HeldSpace]:
         """Return how much room each kind holds, as of the last minute; one caller counts, the others wait for it."""
-        with self._mutex:
-            if self._counted is None or self._clock() - self._counted[0] >= HELD_KEPT_S:
-                self._counted = self._clock(), list_held(self._documents, self._weights_dir)
-            return self._counted[1]
+        return self._counted.get(None, lambda: list_held(self._documents, self._weights_dir), max_age_s=HELD_KEPT_S)
 
 
 def list_held(documents: DocumentStore, weights_dir: Path | None = None) -> list[HeldSpace]:

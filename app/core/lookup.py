@@ -20,6 +20,7 @@ from app.core.exceptions import (
 from app.core.stores import Stores
 from app.datasets.table import DatasetTable
 from app.schemas.experiments import CheckpointName, ExperimentRecord, RunRecord
+from app.schemas.export import ExportRecord
 from app.schemas.projects import ProjectRecord
 from app.storage.json_store import CorruptDocumentError, NewerDocumentError, UnreadableDocumentError
 from app.storage.paths import UnsafePathError
@@ -68,6 +69,13 @@ class Lookup:
         except CorruptDocumentError as error:
             msg = f"The dataset is damaged and was moved to .corrupt: {error.reason}. Clear it and import it again."
             raise DatasetNotImportedError(msg) from error
+
+    def list_split_names(self, project_id: str) -> list[str] | None:
+        """Return the names of a dataset's splits, None without a dataset that can be read."""
+        try:
+            return list(self._stores.datasets.read_table(project_id).split_names)
+        except (FileNotFoundError, CorruptDocumentError):
+            return None
 
     def find_split(self, project_id: str, split_name: str) -> tuple[DatasetTable, int]:
         """Return the dataset and the index of a split in it; raises SplitNotFoundError."""
@@ -119,6 +127,25 @@ class Lookup:
             raise ExperimentNotFoundError(msg) from None
         except CorruptDocumentError as error:
             raise unusable(f"The experiment {experiment_id}", error, ExperimentNotFoundError) from error
+
+    def find_completed(self, project_id: str, experiment_id: str, verb: str) -> ExperimentRecord:
+        """Return a completed experiment; raises ConflictError, which says what it cannot be (`verb`), NotFoundError."""
+        record = self.find_experiment(project_id, experiment_id)
+        if record.status != "completed":
+            msg = f"The experiment {record.name!r} is {record.status}; only completed experiments can be {verb}."
+            raise ConflictError(msg)
+        return record
+
+    def find_export(self, project_id: str, export_id: str) -> ExportRecord:
+        """Return an export; raises NotFoundError."""
+        self.find_project(project_id)
+        try:
+            return self._stores.exports.read(project_id, export_id)
+        except (FileNotFoundError, UnsafePathError):
+            msg = f"There is no export {export_id} in this project."
+            raise NotFoundError(msg) from None
+        except CorruptDocumentError as error:
+            raise unusable(f"The export {export_id}", error, NotFoundError) from error
 
     def find_current_run(self, project_id: str, record: ExperimentRecord) -> RunRecord:
         """Return the current run of an experiment; raises RunNotFoundError."""

@@ -7,10 +7,11 @@ from typing import Any
 
 from app.config import Settings
 from app.core.exceptions import CheckpointNotFoundError, invalid_field
-from app.core.forecast.forecasting import Forecaster
+from app.core.forecast.run_settings import complete_settings
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.table import DatasetTable, class_name_of
+from app.schemas.arithmetic import RunMeasurement
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.payloads import DatasetLocation, TrainPayload
 
@@ -21,7 +22,6 @@ class TrainPayloads:
     def __init__(self, stores: Stores, settings: Settings) -> None:
         self._stores = stores
         self._lookup = Lookup(stores)
-        self._forecaster = Forecaster(stores)
         self._settings = settings
 
     def check_data(self, project_id: str, record: ExperimentRecord) -> None:
@@ -59,7 +59,12 @@ class TrainPayloads:
             micro_batch_limit=self._find_micro_batch_limit(project_id, record, run_id) if resume_from else None,
             recorded_epochs=self._count_epochs(project_id, record.id, run_id) if resume_from else 0,
         )
-        return payload.model_copy(update={"known": self._forecaster.find_known(payload)})
+        return payload.model_copy(update={"known": self._find_known(payload)})
+
+    def _find_known(self, payload: TrainPayload) -> RunMeasurement | None:
+        """Return what an earlier run or probe with the same key measured."""
+        settings = complete_settings(payload)
+        return self._stores.measurements.find(settings.key) if settings is not None else None
 
     def _count_epochs(self, project_id: str, experiment_id: str, run_id: str) -> int:
         return len(self._stores.experiments.read_metrics(project_id, experiment_id, run_id).epochs)
@@ -95,6 +100,7 @@ def locate_dataset(stores: Stores, project_id: str, settings: Settings) -> Datas
     return DatasetLocation(
         dataset_json=str(stores.paths.dataset_file(project_id)),
         images_dir=str(stores.paths.images_dir(project_id)),
+        masks_dir=str(stores.paths.masks_dir(project_id)),
         cache_dir=str(stores.paths.cache_dir(project_id)),
         cache_budget_bytes=settings.cache_budget,
     )

@@ -4,45 +4,37 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
-from app.config import Settings
-from app.core.answers import ask_until_answered, wait_for_answer
-from app.core.evaluations import cancel_and_wait
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, ValidationFailedError
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
+from app.core.loaded_jobs import LoadedJob, LoadedJobs, LoadPlan, ask_until_answered
 from app.core.views.names_apart import tell_apart
 from app.durable import make_directory
-from app.schemas.common import new_id
-from app.schemas.events import AnyEvent, JobProgressed
+from app.schemas.events import AnyEvent
 from app.schemas.experiments import ExperimentRecord
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.jobs import JobRecord
 from app.schemas.payloads import ImportLimits, PredictPayload
 from app.schemas.predict import AskableModel, Prediction, PredictorState, PredictQuery
 
 MAX_PREDICTORS = 2
+PredictorKey = tuple[str, str, int]
+"""Project, experiment, and the time of its checkpoint: another checkpoint is another model."""
 TRAINED_STATUSES = frozenset({"completed", "paused", "cancelled", "interrupted", "failed"})
 
 
 class PredictionService:
     """Answers images; observes jobs of the kind `predict`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._limits = ImportLimits(max_pixels=settings.max_pixels)
-        self._mutex = threading.Lock()
-        self._predictors: dict[tuple[str, str, int], str] = {}
-        self._ready: set[str] = set()
-        self._submitting: set[str] = set()
-        scheduler.register("predict", self)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._gate = shared.gate
+        self._limits = ImportLimits(max_pixels=shared.settings.max_pixels)
+        self._loaded: LoadedJobs[PredictorKey] = LoadedJobs(shared.scheduler, "predict", MAX_PREDICTORS)
+        shared.scheduler.register("predict", self)
 
     def predict(
         self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery | None = None
@@ -60,30 +52,22 @@ class PredictionService:
         """End the process that has a model loaded, or is loading it; the next image starts another."""
         with self._gate.enter(project_id):  # none is being submitted meanwhile
             self._lookup.find_experiment(project_id, experiment_id)
-            with self._mutex:
-                keys = [key for key in self._predictors if key[:2] == (project_id, experiment_id)]
-                jobs = [self._predictors.pop(key) for key in keys]
-            for job_id in jobs:
-                self._scheduler.cancel(job_id)
+            self._loaded.cancel(lambda key: key[:2] == (project_id, experiment_id))
         return PredictorState(experiment_id=experiment_id, status="off", job_id=None)
 
     def _ask(self, project_id: str, experiment_id: str, image: BinaryIO, query: PredictQuery) -> dict[str, Any] | None:
         """Return the answer to one image, None when the process had nothing to do for so long that it has ended."""
-        job_id, directory = self._ensure_predictor(project_id, experiment_id)
+        job = self._load(project_id, experiment_id)
         request_id = secrets.token_hex(8)
         image.seek(0)  # it may have been read for a process that has ended since
-        image_path = directory / f"{request_id}.image"
+        image_path = job.directory / f"{request_id}.image"
         try:
             with image_path.open("wb") as target:
                 shutil.copyfileobj(image, target, 1 << 20)
             message = {"id": request_id, "image_path": str(image_path), **query.model_dump(exclude_none=True)}
-            self._scheduler.message(job_id, message)
-            answer = wait_for_answer(self._scheduler, job_id, directory / f"{request_id}.json")
-            self._note_ready(job_id)
+            return self._loaded.ask(job, message)
         finally:
             image_path.unlink(missing_ok=True)
-            (directory / f"{request_id}.json").unlink(missing_ok=True)
-        return answer
 
     def list_models(self, project_id: str) -> list[AskableModel]:
         """Return the experiments of a project, oldest first, each with the reason why it cannot be asked."""
@@ -114,57 +98,40 @@ class PredictionService:
     def get_state(self, project_id: str, experiment_id: str) -> PredictorState:
         """Return whether a process has the model of an experiment loaded; raises ExperimentNotFoundError."""
         self._lookup.find_experiment(project_id, experiment_id)
-        with self._mutex:
-            found = [job_id for key, job_id in self._predictors.items() if key[:2] == (project_id, experiment_id)]
-            is_ready = bool(found) and found[-1] in self._ready
-            is_submitting = bool(found) and found[-1] in self._submitting  # the scheduler may not know it yet
-        if not found or (not is_submitting and self._scheduler.get(found[-1]).status in TERMINAL_JOB_STATUSES):
+        job = self._loaded.find(lambda key: key[:2] == (project_id, experiment_id))
+        if job is None:
             return PredictorState(experiment_id=experiment_id, status="off", job_id=None)
-        status: Literal["ready", "starting"] = "ready" if is_ready else "starting"
-        return PredictorState(experiment_id=experiment_id, status=status, job_id=found[-1])
+        status: Literal["ready", "starting"] = "ready" if job.is_ready else "starting"
+        return PredictorState(experiment_id=experiment_id, status=status, job_id=job.id)
 
-    def clean_up(self) -> None:
-        """Remove what a server that died while it predicted has left."""
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Remove what a server that died while it predicted has left: no process outlives its server."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
                 shutil.rmtree(self._stores.paths.predictor_dir(project_id, record.id), ignore_errors=True)
 
     def stop_project(self, project_id: str) -> None:
         """End the predictors of a project that is going to be deleted."""
-        with self._mutex:
-            keys = [key for key in self._predictors if key[0] == project_id]
-            jobs = [self._predictors.pop(key) for key in keys]
-        for job_id in jobs:
-            cancel_and_wait(self._scheduler, job_id)
+        self._loaded.end(lambda key: key[0] == project_id)
 
     def on_started(self, job: JobRecord) -> None:
         """Nothing to record."""
 
     def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
         """Note that the model is loaded, and keep the chatter of a predictor out of the project's log."""
-        if isinstance(event, JobProgressed):
-            self._note_ready(job.id)
+        self._loaded.saw_event(job, event)
         return False
 
     def on_finished(self, job: JobRecord) -> None:
         """Forget a predictor that ended, idle or not, and remove answers that nobody fetched."""
         place = job.project_id, job.subject["experiment_id"]
-        with self._mutex:
-            self._ready.discard(job.id)
-            for key in [key for key, job_id in self._predictors.items() if job_id == job.id]:
-                del self._predictors[key]
-            if any(key[:2] == place for key in self._predictors):
-                return
+        self._loaded.forget(job.id)
+        if self._loaded.has(lambda key: key[:2] == place):
+            return
         for path in self._stores.paths.predictor_dir(*place).glob("*.json"):
             path.unlink(missing_ok=True)
 
-    def _note_ready(self, job_id: str) -> None:
-        """Note that the model is loaded: by its report, or by an answer that came before the report was read."""
-        with self._mutex:
-            if job_id in self._predictors.values():
-                self._ready.add(job_id)
-
-    def _ensure_predictor(self, project_id: str, experiment_id: str) -> tuple[str, Path]:
+    def _load(self, project_id: str, experiment_id: str) -> LoadedJob:
         with self._gate.enter(project_id):
             record = self._lookup.find_experiment(project_id, experiment_id)
             if record.status not in TRAINED_STATUSES:
@@ -172,47 +139,15 @@ class PredictionService:
                 raise ConflictError(msg)
             checkpoint = self._lookup.find_checkpoint(project_id, record, "best")
             key = (project_id, experiment_id, checkpoint.stat().st_mtime_ns)
-            directory = self._stores.paths.predictor_dir(project_id, experiment_id)
-            with self._mutex:
-                job_id = self._predictors.get(key)
-            if job_id is not None and self._scheduler.get(job_id).status not in TERMINAL_JOB_STATUSES:
-                return job_id, directory
-            make_directory(directory)
-            self._make_room()
-            payload = PredictPayload(
-                task=self._lookup.find_spec(project_id).id,
-                experiment_id=experiment_id,
-                checkpoint_path=str(checkpoint),
-                limits=self._limits,
-            )
-            job_id = new_id("job")
-            with self._mutex:
-                self._predictors[key] = job_id
-                self._submitting.add(job_id)
-            try:
-                self._scheduler.submit(
-                    "predict",
-                    project_id,
-                    payload,
-                    directory,
-                    subject={"experiment_id": experiment_id},
-                    devices=[],
-                    job_id=job_id,
-                    is_service=True,
-                )
-            except BaseException:
-                with self._mutex:
-                    self._predictors.pop(key, None)
-                raise
-            finally:
-                with self._mutex:
-                    self._submitting.discard(job_id)
-            return job_id, directory
+            return self._loaded.load(project_id, key, lambda _: self._plan(project_id, experiment_id, checkpoint))
 
-    def _make_room(self) -> None:
-        with self._mutex:
-            surplus = list(self._predictors.items())[: max(0, len(self._predictors) - MAX_PREDICTORS + 1)]
-            for key, _ in surplus:
-                del self._predictors[key]
-        for _, job_id in surplus:
-            self._scheduler.cancel(job_id)
+    def _plan(self, project_id: str, experiment_id: str, checkpoint: Path) -> LoadPlan:
+        directory = self._stores.paths.predictor_dir(project_id, experiment_id)
+        make_directory(directory)
+        payload = PredictPayload(
+            task=self._lookup.find_spec(project_id).id,
+            experiment_id=experiment_id,
+            checkpoint_path=str(checkpoint),
+            limits=self._limits,
+        )
+        return LoadPlan(payload, directory, subject={"experiment_id": experiment_id})

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from app.core.announcing import announce_change
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, invalid_field
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.schemas.common import new_id, utc_now
 from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.projects import (
@@ -22,6 +17,7 @@ from app.schemas.projects import (
     ProjectSummary,
     ProjectUpdate,
 )
+from app.storage.cache import Cache
 from app.storage.deletion import free_space
 from app.tasks.registry import list_specs
 
@@ -33,14 +29,14 @@ END_WAIT_S = 12.0
 class ProjectService:
     """What can be done with projects."""
 
-    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
         self._on_delete: list[Callable[[str], None]] = []
-        self._listed: tuple[int, float, ProjectList] | None = None
+        self._listed: Cache[None, ProjectList] = Cache()
 
     def on_delete(self, callback: Callable[[str], None]) -> None:
         """Have a callback called with the id of each project before its files go."""
@@ -48,15 +44,13 @@ class ProjectService:
 
     def list_projects(self) -> ProjectList:
         """Return every project, the last changed first, and the documents that were set aside."""
-        generation, now = self._stores.documents.generation, time.monotonic()
-        kept = self._listed
-        if kept is not None and kept[0] == generation and now - kept[1] < LIST_AGE_S:
-            return kept[2]
+        generation = self._stores.documents.generation
+        return self._listed.get(None, self._list_all, state=generation, max_age_s=LIST_AGE_S)
+
+    def _list_all(self) -> ProjectList:
         summaries = [self._summarize(record) for record in self._stores.projects.read_all()]
         summaries.sort(key=lambda summary: summary.updated_at, reverse=True)
-        listed = ProjectList(projects=summaries, corrupt=self._stores.documents.list_corrupt())
-        self._listed = generation, now, listed
-        return listed
+        return ProjectList(projects=summaries, corrupt=self._stores.documents.list_corrupt())
 
     def create_project(self, request: ProjectCreate) -> ProjectSummary:
         """Create a project; raises ValidationFailedError for an unknown task."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from app.core.announcing import announce, announce_change
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import (
     ConflictError,
     DatasetNotImportedError,
@@ -16,11 +16,8 @@ from app.core.exceptions import (
     TrainingInProgressError,
     invalid_field,
 )
-from app.core.gate import ProjectGate
-from app.core.lookup import Lookup
 from app.core.runs.trained_splits import read_recorded_split
-from app.core.stores import Stores
-from app.core.table_views import TableView, TableViews
+from app.core.table_views import TableView
 from app.core.views.names_apart import tell_apart
 from app.datasets.split_warnings import explain_split
 from app.datasets.splits import DrawnSplit, add_split, count_split, draw_split
@@ -48,12 +45,12 @@ RESERVED_NAMES = frozenset({"preview"})
 class SplitService:
     """Create, list and delete splits."""
 
-    def __init__(self, stores: Stores, bus: EventBus, gate: ProjectGate, views: TableViews) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._gate = gate
-        self._views = views
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._gate = shared.gate
+        self._views = shared.views
 
     def list_splits(self, project_id: str) -> SplitList:
         """Return the splits of a dataset in the order of their columns."""

@@ -9,16 +9,22 @@ from collections.abc import Sequence
 from app.config import Settings
 from app.core.augmentation_previews import AugmentationPreviewService
 from app.core.checksums import Checksums
+from app.core.collaborators import gather
 from app.core.comparison.comparisons import ComparisonService
 from app.core.datasets import DatasetService
+from app.core.evaluation_observer import EvaluationObserver
+from app.core.evaluation_results import EvaluationResultService
 from app.core.evaluations import EvaluationService
 from app.core.events import EventBus
+from app.core.experiment_building import ExperimentBuilder
 from app.core.experiments import ExperimentService
+from app.core.export_observer import ExportObserver
 from app.core.exports import ExportService
 from app.core.forecast.forecasts import ForecastService
-from app.core.gate import ProjectGate
+from app.core.forecast.probe_observer import ProbeObserver
 from app.core.importing.checks import ImportCheckService
 from app.core.importing.folders import FolderService
+from app.core.importing.import_observer import ImportObserver
 from app.core.importing.imports import ImportService
 from app.core.importing.samples import SampleService
 from app.core.jobs.scheduler import JobScheduler
@@ -27,7 +33,7 @@ from app.core.predictions import PredictionService
 from app.core.projects import ProjectService
 from app.core.retrying import Retry
 from app.core.runs.checks import RunChecker
-from app.core.runs.live_figures import LiveFigures
+from app.core.runs.experiment_checks import ExperimentCheckService
 from app.core.runs.logs import RunLogService
 from app.core.runs.more_epochs import MoreEpochsService
 from app.core.runs.observer import RunObserver
@@ -36,7 +42,6 @@ from app.core.runs.training import TrainingService
 from app.core.splits import SplitService
 from app.core.stores import open_stores
 from app.core.system import SystemService, explain_problem
-from app.core.table_views import TableViews
 from app.core.tasks import TaskService
 from app.core.views.dataset_pages import DatasetPageService
 from app.core.views.evaluation_pages import EvaluationPageService
@@ -44,12 +49,12 @@ from app.core.views.export_pages import ExportPageService
 from app.core.views.job_views import JobService
 from app.core.views.page_views import PageService
 from app.core.views.project_list import ProjectListService
+from app.core.views.settings_views import SettingsViews
 from app.core.views.states import StateService
 from app.core.views.training_results import TrainingResultsService
 from app.core.views.training_views import TrainingViewService
 from app.core.weights import WeightStore
 from app.open_files import cap_streams, read_limit
-from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.storage.event_log import ProjectEventLog, open_event_log
 from app.storage.locks import ServerLock, WorkspaceInUseError
 from app.storage.paths import WorkspacePaths
@@ -76,45 +81,53 @@ class Studio:
         self._stores = stores = open_stores(self._paths)
         self.bus = bus = EventBus(self._open_log, cap_streams(settings.max_streams, read_limit()))
         self.scheduler = scheduler = JobScheduler(self._paths, bus, settings, worker_arguments, stores.documents)
-        gate, views, live = ProjectGate(), TableViews(), LiveFigures()
-        self.projects = ProjectService(stores, bus, scheduler, gate)
-        self.datasets = DatasetService(stores, bus, scheduler, gate, views)
-        self.imports = ImportService(stores, bus, scheduler, gate, settings)
+        shared = gather(settings, stores, bus, scheduler)
+        self.source_names = shared.source_names
+        self.projects = ProjectService(shared)
+        self.datasets = DatasetService(shared)
+        self.imports = ImportService(shared)
+        self.import_observer = ImportObserver(shared)
         self.folders = FolderService(settings)
-        self.import_checks = ImportCheckService(stores, scheduler, gate, settings)
-        self.splits = SplitService(stores, bus, gate, views)
+        self.import_checks = ImportCheckService(shared)
+        self.splits = SplitService(shared)
         self.weights = WeightStore(settings)
-        checker = RunChecker(stores, self.weights)
-        self.experiments = ExperimentService(stores, bus, scheduler, gate, settings, self.weights, checker)
-        self.samples = SampleService(stores, self.projects, self.imports, self.experiments)
-        self.training = TrainingService(stores, bus, scheduler, gate, settings, live, checker)
-        self.run_queue = RunQueueService(stores, bus, scheduler)
-        self.run_logs = RunLogService(stores)
-        self.more_epochs = MoreEpochsService(stores, self.experiments, self.training)
-        self.training_results = TrainingResultsService(stores, bus, scheduler, live, views)
-        self.forecasts = ForecastService(stores, scheduler, gate, settings, checker)
-        self.evaluations = EvaluationService(stores, bus, scheduler, gate, views, settings)
-        self.evaluation_pages = EvaluationPageService(stores, self.evaluations, settings, views)
+        checker = RunChecker(shared.lookup, self.weights)
+        builder = ExperimentBuilder(shared, self.weights)
+        self.experiments = ExperimentService(shared, builder)
+        self.experiment_checks = ExperimentCheckService(shared, builder, checker)
+        self.samples = SampleService(shared, self.projects, self.imports, self.experiments)
+        self.training = TrainingService(shared, checker)
+        self.run_queue = RunQueueService(shared)
+        self.run_logs = RunLogService(shared)
+        self.run_observer = RunObserver(shared)
+        self.more_epochs = MoreEpochsService(shared, self.experiments, self.training)
+        self.training_results = TrainingResultsService(shared)
+        self.forecasts = ForecastService(shared, checker)
+        self.probe_observer = ProbeObserver(shared)
+        self.evaluation_observer = EvaluationObserver(shared)
+        self.evaluations = EvaluationService(shared, self.evaluation_observer)
+        self.evaluation_results = EvaluationResultService(shared)
+        self.evaluation_pages = EvaluationPageService(shared, self.evaluations, self.evaluation_results)
         checksums = Checksums()
-        self.exports = ExportService(stores, bus, scheduler, gate, settings, checksums)
-        self.comparisons = ComparisonService(stores, views)
-        self.predictions = PredictionService(stores, scheduler, gate, settings)
-        self.augmentations = AugmentationPreviewService(stores, scheduler, gate, settings)
-        self.states = StateService(stores, bus, checksums)
-        self.system = SystemService(stores, settings, scheduler, bus)
+        self.export_observer = ExportObserver(shared)
+        self.exports = ExportService(shared, checksums)
+        self.comparisons = ComparisonService(shared)
+        self.predictions = PredictionService(shared)
+        self.augmentations = AugmentationPreviewService(shared)
+        self.states = StateService(shared, checksums)
+        self.system = SystemService(shared)
+        self.jobs = JobService(scheduler)
+        self.tasks = TaskService()
+        self.project_list = ProjectListService(shared, self.projects, self.tasks, self.samples)
+        self.training_views = TrainingViewService(shared, SettingsViews(shared, self.tasks, checker))
+        self.pages = PageService(shared, self.projects, self.tasks)
+        self.dataset_pages = DatasetPageService(shared, self.datasets)
+        self.export_pages = ExportPageService(shared, self.exports, self.export_observer)
         self._leftovers = LeftoverService(stores, scheduler, weights_dir=settings.resolved_weights_dir)
         self._beginning = threading.Lock()
         self._has_begun = False
         self._begin_later = Retry(lambda: not self.take_workspace(), "The start on a disk that was read-only")
-        self.jobs = JobService(scheduler)
-        self.tasks = TaskService()
-        self.project_list = ProjectListService(stores, scheduler, self.projects, self.tasks, self.samples)
-        self.training_views = TrainingViewService(stores, scheduler, self.tasks, settings, live, checker)
-        self.pages = PageService(self.projects, self.tasks, bus)
-        self._runs = RunObserver(stores, bus, live)
-        self.dataset_pages = DatasetPageService(stores, scheduler, self.datasets, views, settings)
-        self.export_pages = ExportPageService(stores, self.exports, views)
-        scheduler.register("train", self._runs)
+        self.import_observer.on_imported(self.samples.prepare_experiment)
         self.projects.on_delete(self.predictions.stop_project)
         self.projects.on_delete(self.augmentations.stop_project)
         self.projects.on_delete(self.import_checks.stop_project)
@@ -167,21 +180,11 @@ class Studio:
             self._stores.projects.clean_up()
             self._stores.documents.reserve.fill()
             self.scheduler.start()
-            self._recover()
             self._leftovers.start()
         except BaseException:
             self._lock.release()
             raise
         self._has_begun = True
-
-    def _recover(self) -> None:
-        living = {job.id for job in self.scheduler.list_jobs() if job.status not in TERMINAL_JOB_STATUSES}
-        self._runs.recover_orphans(living)
-        self.imports.recover(living)
-        self.import_checks.recover()
-        self.evaluations.recover_orphans(living)
-        self.exports.recover_orphans(living)
-        self.predictions.clean_up()
 
     def _open_log(self, project_id: str) -> ProjectEventLog:
         return open_event_log(self._stores.documents, project_id)

@@ -10,12 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
-from app.core.events import EventBus
-from app.core.jobs.scheduler import JobScheduler
 from app.core.leftovers import HeldSpaces
-from app.core.stores import Stores
 from app.open_files import read_limit
 from app.schemas.system import DeviceList, Health, StreamHealth, WorkspaceHealth
 from app.storage import writability
@@ -33,13 +30,13 @@ def explain_problem(root: Path) -> str:
 class SystemService:
     """Health, devices and the state of the disk."""
 
-    def __init__(self, stores: Stores, settings: Settings, scheduler: JobScheduler, bus: EventBus) -> None:
-        self._stores = stores
-        self._scheduler = scheduler
-        self._bus = bus
-        self._settings = settings
-        self._held = HeldSpaces(stores.documents, settings.resolved_weights_dir)
-        self._survey = Survey(stores.documents, list_kinds())
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._scheduler = shared.scheduler
+        self._bus = shared.bus
+        self._settings = shared.settings
+        self._held = HeldSpaces(shared.stores.documents, shared.settings.resolved_weights_dir)
+        self._survey = Survey(shared.stores.documents, list_kinds())
         self._started = time.monotonic()
         self._problem = ""
 

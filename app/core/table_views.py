@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+import operator
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar, get_args
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -18,11 +17,11 @@ from app.datasets.table import DatasetTable, ImageRecord, class_name_of, hash_sp
 from app.schemas.datasets import ImageQuery, SplitValue
 from app.schemas.leaks import IdenticalImages, SplitLeaks
 from app.schemas.names import fold_name
+from app.storage.cache import Cache
 
 CACHED_ORDERS = 32
 CACHED_VIEWS = 4
 NO_CLASS = ""
-T = TypeVar("T")
 
 
 @dataclass
@@ -34,12 +33,12 @@ class TableView:
     class_counts: dict[str, int]
     by_name: dict[str, int]
     total_bytes: int
-    _orders: OrderedDict[tuple[object, ...], list[int]] = field(default_factory=OrderedDict)
-    _subset_counts: dict[int, dict[SplitValue, int]] = field(default_factory=dict)
-    _leaks: dict[int, SplitLeaks] = field(default_factory=dict)
-    _untrained: dict[int, list[str]] = field(default_factory=dict)
-    _hashes: dict[int, str] = field(default_factory=dict)
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _orders: Cache[tuple[object, ...], list[int]] = field(default_factory=lambda: Cache(CACHED_ORDERS))
+    # By the number of a split's column.
+    _subset_counts: Cache[int, dict[SplitValue, int]] = field(default_factory=Cache)
+    _leaks: Cache[int, SplitLeaks] = field(default_factory=Cache)
+    _untrained: Cache[int, list[str]] = field(default_factory=Cache)
+    _hashes: Cache[int, str] = field(default_factory=Cache)
 
     def order(self, query: ImageQuery) -> list[int]:
         """Return the indices of the images that match a query, in its order."""
@@ -51,51 +50,28 @@ class TableView:
             query.split_name,
             query.subset,
         )
-        with self._mutex:
-            if key in self._orders:
-                self._orders.move_to_end(key)
-                return self._orders[key]
-        indices = self._sort(self._match(query), query)
-        with self._mutex:
-            self._orders[key] = indices
-            while len(self._orders) > CACHED_ORDERS:
-                self._orders.popitem(last=False)
-        return indices
+        return self._orders.get(key, lambda: self._sort(self._match(query), query))
 
     def count_subsets(self, column: int) -> dict[SplitValue, int]:
         """Return the images in each subset of a split, by the number of its column."""
-        return self._remember(self._subset_counts, column, self._count_subsets)
+        return self._subset_counts.get(column, lambda: self._count_subsets(column))
 
     def leaks_of(self, column: int) -> SplitLeaks:
         """Return what a split lets through, by the number of its column: as it was stored, else counted now."""
-        return self._remember(self._leaks, column, self._find_leaks)
+        return self._leaks.get(column, lambda: self._find_leaks(column))
 
     def untrained_classes(self, column: int) -> list[str]:
         """Return the classes without an image in train, by the number of a split's column."""
-        return self._remember(
-            self._untrained, column, lambda column: find_untrained_classes(self.table, self.table.split_names[column])
-        )
+        return self._untrained.get(column, lambda: find_untrained_classes(self.table, self.table.split_names[column]))
 
     def hash_of(self, column: int) -> str:
         """Return the hash over which image is in which subset, as runs record it, by the number of a split's column."""
-        return self._remember(
-            self._hashes, column, lambda column: hash_split(self.table, self.table.split_names[column])
-        )
+        return self._hashes.get(column, lambda: hash_split(self.table, self.table.split_names[column]))
 
     @cached_property
     def identical(self) -> IdenticalImages:
         """The images that are the same as another one."""
         return summarize_identical(self.table.images, self._identical_groups)
-
-    def _remember(self, known: dict[int, T], column: int, find: Callable[[int], T]) -> T:
-        """Return what is known of a split, else find it, without the lock: two threads may do so, with one result."""
-        with self._mutex:
-            if column in known:
-                return known[column]
-        found = find(column)
-        with self._mutex:
-            known[column] = found
-        return found
 
     def _count_subsets(self, column: int) -> dict[SplitValue, int]:
         counted = Counter(image.split[column] for image in self.table.images)
@@ -162,22 +138,11 @@ class TableViews:
     """Views of the tables that were used last; a table that was replaced gets a new view."""
 
     def __init__(self) -> None:
-        self._mutex = threading.Lock()
-        self._views: OrderedDict[str, TableView] = OrderedDict()
+        self._views: Cache[str, TableView] = Cache(CACHED_VIEWS, is_same=operator.is_)
 
     def view(self, project_id: str, table: DatasetTable) -> TableView:
         """Return the view of a table."""
-        with self._mutex:
-            cached = self._views.get(project_id)
-            if cached is not None and cached.table is table:
-                self._views.move_to_end(project_id)
-                return cached
-        view = build_view(table)
-        with self._mutex:
-            self._views[project_id] = view
-            while len(self._views) > CACHED_VIEWS:
-                self._views.popitem(last=False)
-        return view
+        return self._views.get(project_id, lambda: build_view(table), state=table)
 
 
 def build_view(table: DatasetTable) -> TableView:

@@ -32,7 +32,7 @@ _PILLOW_MEMORY = "out of memory error"
 _DECODING_BYTES = 8
 
 
-class SkippedSample(NamedTuple):
+class UnreadableImage(NamedTuple):
     """An image that could not be read, by its place in the list of records, and why."""
 
     position: int
@@ -46,7 +46,7 @@ class ReadBatch(NamedTuple):
 
     images: Tensor
     positions: list[int]
-    skipped: list[SkippedSample]
+    skipped: list[UnreadableImage]
 
 
 @dataclass
@@ -307,8 +307,8 @@ class _Pending:
         return self._reader._obtain(self._positions[place], self._pixels[place])
 
 
-def _describe_skipped(position: int, row: ImageRecord, message: str) -> SkippedSample:
-    return SkippedSample(position, row.filename, source_name_of(row), message)
+def _describe_skipped(position: int, row: ImageRecord, message: str) -> UnreadableImage:
+    return UnreadableImage(position, row.filename, source_name_of(row), message)
 
 
 def _is_lasting(error: BaseException) -> bool:

@@ -33,6 +33,7 @@ PIXELS_VERSION = 3
 """Counts the changes of `images.read_rgb` and `images.resize_image` that change a pixel of the same `PixelReading`."""
 
 STATE_BYTES = 8
+PIXEL_CHANNELS = 3
 MIN_FREE_BYTES = 2**30
 MIN_FREE_SHARE = 0.05
 _FOLDER = "samples"
@@ -48,7 +49,8 @@ class EntryFiles(NamedTuple):
 
     @property
     def pixels(self) -> Path:
-        """One row per image of the dataset, (height, width, 3) uint8; rows that were never written take no space."""
+        """One row per image of the dataset, (height, width, 3) uint8 for pixels and the channels of a target for those;
+        rows that were never written take no space."""
         return self.folder / _PIXELS
 
     @property
@@ -93,18 +95,35 @@ class Held(NamedTuple):
     """Those of them that were not there when it was opened."""
 
 
-def describe_entry(table: DatasetTable, plan: ResizePlan) -> dict[str, Any]:
-    """Return everything that the pixels of an entry depend on."""
+class KeptTarget(NamedTuple):
+    """What an entry holds instead of pixels: targets of this task, uint8 (height, width, channels) of the input's size.
+
+    `version` counts the changes of how the task encodes them.
+    """
+
+    task: str
+    classes: tuple[str, ...]
+    channels: int
+    version: int = 1
+
+
+def describe_entry(table: DatasetTable, plan: ResizePlan, target: KeptTarget | None = None) -> dict[str, Any]:
+    """Return everything that the rows of an entry depend on: pixels, or targets of a task."""
     # Entries of datasets from before there was a choice keep their names.
     read = {} if plan.pixels == LEGACY else {"pixels": plan.pixels.model_dump()}
-    return read | {
-        "dataset": table.content_hash or hash_content(table.images),
-        "num_images": len(table.images),
-        "input_size": list(plan.input_size),
-        "resize": plan.recipe.model_dump(),
-        "pixels_version": PIXELS_VERSION,
-        "decoder": f"Pillow {PIL.__version__}, libjpeg {features.version('jpg')}",
-    }
+    kept = {} if target is None else {"target": target._asdict() | {"classes": list(target.classes)}}
+    return (
+        read
+        | kept
+        | {
+            "dataset": table.content_hash or hash_content(table.images),
+            "num_images": len(table.images),
+            "input_size": list(plan.input_size),
+            "resize": plan.recipe.model_dump(),
+            "pixels_version": PIXELS_VERSION,
+            "decoder": f"Pillow {PIL.__version__}, libjpeg {features.version('jpg')}",
+        }
+    )
 
 
 def locate_entry(cache_dir: Path, description: dict[str, Any]) -> EntryFiles:
@@ -235,9 +254,10 @@ def _write_empty(entry: EntryFiles, description: dict[str, Any]) -> None:
 
 
 def size_of_pixels(description: dict[str, Any]) -> int:
-    """Return the length of an entry's pixels in bytes."""
+    """Return the length of an entry's rows in bytes."""
     height, width = description["input_size"]
-    return int(description["num_images"] * height * width * 3)
+    channels = description["target"]["channels"] if "target" in description else PIXEL_CHANNELS
+    return int(description["num_images"] * height * width * channels)
 
 
 def _is_sound(entry: EntryFiles, description: dict[str, Any]) -> bool:

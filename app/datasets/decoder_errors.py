@@ -48,7 +48,7 @@ def explain_json(error: Exception) -> str:
     return "it is malformed" if text.startswith("JSON") else text.rstrip(".")
 
 
-def explain_picture(error: Exception) -> str:
+def explain_undecodable(error: Exception) -> str:
     """Return why the pixels of an image cannot be decoded."""
     text = str(error)
     if "truncated" in text.casefold():

@@ -8,11 +8,10 @@ HEAD_BYTES = 512
 
 
 class ForeignKind(NamedTuple):
-    """A kind of file that is not read. `is_picture`: it is an image in another format."""
+    """A kind of file that is not read, and what to do with such a file."""
 
     message: str
     fix: str
-    is_picture: bool = True
 
     @property
     def what(self) -> str:
@@ -27,29 +26,24 @@ HEIC = ForeignKind(
 )
 AVIF = ForeignKind("This is an AVIF image.", "Save it as JPEG or PNG.")
 RAW = ForeignKind("This is a camera RAW photo.", _RAW)
-VIDEO = ForeignKind("This is a video.", "Save its frames as JPEG or PNG, or remove the file.", is_picture=False)
+VIDEO = ForeignKind("This is a video.", "Save its frames as JPEG or PNG, or remove the file.")
 GIT_LFS = ForeignKind(
-    "This is a placeholder of Git LFS, and the image itself was not downloaded.",
-    "Run 'git lfs pull'.",
-    is_picture=False,
+    "This is a placeholder of Git LFS, and the image itself was not downloaded.", "Run 'git lfs pull'."
 )
 ICLOUD = ForeignKind(
     "This is a placeholder of iCloud, and the image itself was not downloaded.",
     "Download it in Finder (Download Now), or copy the folder from a place where all files are.",
-    is_picture=False,
 )
-NUMPY = ForeignKind("This is a NumPy array.", "Save it as PNG or TIFF.", is_picture=False)
+NUMPY = ForeignKind("This is a NumPy array.", "Save it as PNG or TIFF.")
 FITS = ForeignKind("This is a FITS image.", "Save it as TIFF with floating-point values.")
-HDF5 = ForeignKind("This is an HDF5 file.", "Save each image in it as TIFF or PNG.", is_picture=False)
-PDF = ForeignKind("This is a PDF document.", "Save each of its pages as JPEG or PNG.", is_picture=False)
+HDF5 = ForeignKind("This is an HDF5 file.", "Save each image in it as TIFF or PNG.")
+PDF = ForeignKind("This is a PDF document.", "Save each of its pages as JPEG or PNG.")
 DICOM = ForeignKind("This is a DICOM image.", "Save it as TIFF or PNG with 16 bits, one file for each slice.")
-NIFTI = ForeignKind("This is a NIfTI volume.", "Save each of its slices as TIFF or PNG with 16 bits.", is_picture=False)
+NIFTI = ForeignKind("This is a NIfTI volume.", "Save each of its slices as TIFF or PNG with 16 bits.")
 NETPBM = ForeignKind("This is a Netpbm image (PPM, PGM or PBM).", "Save it as PNG.")
-WEB_PAGE = ForeignKind(
-    "This is a web page, as servers send it when a download fails.", "Download the image again.", is_picture=False
-)
-EMPTY = ForeignKind("The file is empty.", "Copy or download it again, or remove it.", is_picture=False)
-TEXT = ForeignKind("This is a text file.", "Replace it with an image file, or remove it.", is_picture=False)
+WEB_PAGE = ForeignKind("This is a web page, as servers send it when a download fails.", "Download the image again.")
+EMPTY = ForeignKind("The file is empty.", "Copy or download it again, or remove it.")
+TEXT = ForeignKind("This is a text file.", "Replace it with an image file, or remove it.")
 
 _ISO_BRANDS: dict[bytes, ForeignKind] = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"), HEIC),
@@ -79,19 +73,18 @@ _STARTS: tuple[tuple[bytes, ForeignKind], ...] = (
     (b"\x89HDF\r\n\x1a\n", HDF5),
     (b"\x93NUMPY", NUMPY),
     (b"%PDF", PDF),
-    (b"PK\x03\x04", ForeignKind("This is a zip archive or an office document.", "Unpack it first.", False)),
-    (b"Rar!\x1a\x07", ForeignKind("This is a RAR archive.", "Unpack it first.", False)),
-    (b"7z\xbc\xaf\x27\x1c", ForeignKind("This is a 7z archive.", "Unpack it first.", False)),
-    (b"\x1f\x8b", ForeignKind("This is a gzip archive.", "Unpack it first.", False)),
-    (b"\0\x05\x16\x07", ForeignKind("This is a companion file of macOS without an image in it.", "Remove it.", False)),
+    (b"PK\x03\x04", ForeignKind("This is a zip archive or an office document.", "Unpack it first.")),
+    (b"Rar!\x1a\x07", ForeignKind("This is a RAR archive.", "Unpack it first.")),
+    (b"7z\xbc\xaf\x27\x1c", ForeignKind("This is a 7z archive.", "Unpack it first.")),
+    (b"\x1f\x8b", ForeignKind("This is a gzip archive.", "Unpack it first.")),
+    (b"\0\x05\x16\x07", ForeignKind("This is a companion file of macOS without an image in it.", "Remove it.")),
     (b"version https://git-lfs", GIT_LFS),
     (b"\x1aE\xdf\xa3", VIDEO),
     (b"\0\0\x01\xba", VIDEO),
 )
-_SVG = ForeignKind("This is an SVG drawing, which has no pixels.", "Save it as PNG in the size that you need.", False)
+_SVG = ForeignKind("This is an SVG drawing, which has no pixels.", "Save it as PNG in the size that you need.")
 _RAW_TIFF = (b"II*\0", b"MM\0*")
 _IMAGE_STARTS = (b"GIF8", b"BM")  # formats that are read and begin with letters
-_AVI = ForeignKind(*VIDEO[:2], is_picture=False)
 
 
 def name_content(head: bytes) -> ForeignKind | None:
@@ -104,7 +97,7 @@ def name_content(head: bytes) -> ForeignKind | None:
     if head[4:8] == b"ftyp":
         return _name_iso_media(head)
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return _AVI
+        return VIDEO
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
         return NETPBM
     if head[128:132] == b"DICM":
@@ -114,12 +107,6 @@ def name_content(head: bytes) -> ForeignKind | None:
     if head[:4] in _RAW_TIFF and head[8:10] == b"CR":
         return RAW
     return _name_text(head)
-
-
-def is_foreign_picture(head: bytes) -> bool:
-    """Say whether a file is an image in a format that is not read, such as a HEIC photo."""
-    kind = name_content(head)
-    return kind is not None and kind.is_picture
 
 
 def _name_iso_media(head: bytes) -> ForeignKind:

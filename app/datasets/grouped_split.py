@@ -61,12 +61,12 @@ def place_units(units: Units, targets: Integers, seed: int) -> Integers:
     wanted = np.flatnonzero(targets.sum(axis=0))
     if units.num_units < len(wanted):
         return np.zeros(len(units.strata), dtype=np.int64)
-    placement = _Placement(units, targets, seed)
-    placement.place_groups()
-    placement.plan_singles()
-    placement.mend_sizes()
-    placement.fill_empty(wanted)
-    return placement.deal()
+    assignment = _Assignment(units, targets, seed)
+    assignment.place_groups()
+    assignment.plan_singles()
+    assignment.mend_sizes()
+    assignment.fill_empty(wanted)
+    return assignment.deal()
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class _Move:
     size: int
 
 
-class _Placement:
+class _Assignment:
     """The state of a draw. `quota` (strata, subsets) is how many single images go where."""
 
     def __init__(self, units: Units, targets: Integers, seed: int) -> None:

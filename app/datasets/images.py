@@ -1,7 +1,8 @@
 """Reads image files into RGB arrays and resizes them. Pillow and numpy only; no torch, no knowledge of datasets.
 
-What a file is comes from its content, never from its name. The predict script that ships with an exported model
-repeats `read_rgb` and `resize_image` step by step, so both stay short and have no choices of their own.
+What a file is comes from its content, never from its name. Sizes and offsets of resizing come from `placement.py`. The
+predict script that ships with an exported model repeats `read_rgb` and `resize_image` step by step, so both stay short
+and have no choices of their own.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from app.datasets.decoder_errors import explain_picture
-from app.datasets.foreign_files import HEAD_BYTES, RAW, is_foreign_picture, name_content
+from app.datasets.decoder_errors import explain_undecodable
+from app.datasets.foreign_files import HEAD_BYTES, RAW, name_content
 from app.datasets.pixels.colours import Array, convert_to_rgb, is_beyond_8_bit, may_be_transparent
 from app.datasets.pixels.deep_colours import (
     has_16_bit_colours,
@@ -27,6 +28,7 @@ from app.datasets.pixels.deep_colours import (
     unpack_planes,
 )
 from app.datasets.pixels.tiff_samples import name_tiff, use_native_order
+from app.datasets.placement import Placement
 from app.regular_files import open_regular
 from app.schemas.export import ResizeRecipe
 from app.schemas.payloads import ImportLimits
@@ -124,7 +126,7 @@ def open_image(path: Path, max_side_px: int = MAX_SIDE_PX, max_pixels: int = MAX
         if isinstance(error, OSError) and error.errno is not None:
             msg = f"The file cannot be read: {error.strerror}."
             raise UnreadableImageError(msg, "Check the permissions and the disk.") from error
-        msg = f"The image cannot be decoded: {explain_picture(error)}."
+        msg = f"The image cannot be decoded: {explain_undecodable(error)}."
         raise UnreadableImageError(msg, "Replace the file with an intact copy, or remove it.") from error
 
 
@@ -157,16 +159,6 @@ def _refuse_tiff(file: BinaryIO) -> UnreadableImageError:
         return UnreadableImageError(*kind)
     msg = "This kind of TIFF cannot be read, or the file is damaged."
     return UnreadableImageError(msg, "Save it with one channel, or as RGB with 8 bits per colour.")
-
-
-def looks_like_image(path: Path) -> bool:
-    """Say whether a file begins like an image, also in a format that cannot be read, such as HEIC; opens no decoder."""
-    try:
-        with open_regular(path) as file:
-            start = file.read(HEAD_BYTES)
-    except OSError:
-        return False
-    return begins_like_image(start) or is_foreign_picture(start)
 
 
 def begins_like_image(head: bytes) -> bool:
@@ -268,42 +260,29 @@ def load_rgb(image: Image.Image, path: Path, pixels: PixelReading) -> Image.Imag
 
 
 def _resize(image: Image.Image, recipe: ResizeRecipe, input_size: tuple[int, int]) -> Image.Image:
-    resample = _RESAMPLING[recipe.interpolation]
-    if recipe.mode == "stretch":
-        image = image.resize((recipe.size[1], recipe.size[0]), resample)
-    elif recipe.mode == "crop":
-        image = _crop_centre(_resize_shorter_side(image, recipe.size[0], resample), input_size)
-    else:
-        image = _letterbox(image, (recipe.size[0], recipe.size[1]), resample)
-    if image.size != (input_size[1], input_size[0]):
-        height, width = input_size
-        msg = f"The recipe gives {image.height} × {image.width} pixels, the model takes {height} × {width}."
+    place = Placement(recipe, (image.height, image.width), input_size)
+    resized_height, resized_width = place.resized_size
+    image = image.resize((resized_width, resized_height), _RESAMPLING[recipe.interpolation])
+    height, width = input_size
+    if recipe.mode == "crop":
+        image = _crop(image, place)
+    elif (recipe.size[0], recipe.size[1]) != input_size:
+        msg = f"The recipe gives {recipe.size[0]} × {recipe.size[1]} pixels, the model takes {height} × {width}."
         raise ValueError(msg)
+    elif recipe.mode == "letterbox":
+        canvas = Image.new("RGB", (width, height), (PADDING_GREY,) * 3)
+        canvas.paste(image, place.offset)
+        return canvas
     return image
 
 
-def _resize_shorter_side(image: Image.Image, side_px: int, resample: Image.Resampling) -> Image.Image:
-    shorter = min(image.size)
-    width, height = (side_px if side == shorter else side_px * side // shorter for side in image.size)
-    return image.resize((width, height), resample)
-
-
-def _crop_centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    height, width = size
+def _crop(image: Image.Image, place: Placement) -> Image.Image:
+    height, width = place.input_size
     if width > image.width or height > image.height:
         msg = f"A crop of {height} × {width} pixels does not fit into {image.height} × {image.width}."
         raise ValueError(msg)
-    left, top = (image.width - width) // 2, (image.height - height) // 2
+    left, top = -place.offset[0], -place.offset[1]
     return image.crop((left, top, left + width, top + height))
-
-
-def _letterbox(image: Image.Image, size: tuple[int, int], resample: Image.Resampling) -> Image.Image:
-    height, width = size
-    scale = min(width / image.width, height / image.height)
-    fitted = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    canvas = Image.new("RGB", (width, height), (PADDING_GREY,) * 3)
-    canvas.paste(image.resize(fitted, resample), ((width - fitted[0]) // 2, (height - fitted[1]) // 2))
-    return canvas
 
 
 def _check_size(width: int, height: int, max_side_px: int, max_pixels: int) -> None:

@@ -9,9 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-import torch
-from torch import Tensor
-
 from app.datasets.images import UnreadableImageError, read_resized, read_rgb
 from app.datasets.pixels.colours import Array
 from app.datasets.table import ImageRecord, describe_name
@@ -45,11 +42,6 @@ class ResizePlan(Protocol):
 def locate_image(row: ImageRecord, images_dir: Path) -> Path:
     """Return the file of an image, which lies elsewhere when the dataset only refers to its files."""
     return Path(row.source) if row.source else images_dir / row.filename
-
-
-def read_image(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> Tensor:
-    """Return an image as uint8 (3, height, width), resized unless the plan is None; raises ImageReadError."""
-    return torch.from_numpy(read_pixels(row, images_dir, plan)).permute(2, 0, 1).contiguous()
 
 
 def read_pixels(row: ImageRecord, images_dir: Path, plan: ResizePlan | None) -> Array:

@@ -30,7 +30,7 @@ class FarValue:
 
 
 @dataclass(frozen=True)
-class RunData:
+class SplitFacts:
     """What the subsets of a split hold.
 
     `classes`: images of each class in each subset. `too_large`: names of images with a value that training cannot
@@ -66,7 +66,7 @@ class RunData:
         return tuple(sorted(others - set(self.train_classes)))
 
 
-def read_run_data(table: DatasetTable, index: int) -> RunData:
+def read_run_data(table: DatasetTable, index: int) -> SplitFacts:
     """Return what the split at `index` holds; images in no subset do not count."""
     subsets: dict[str, list[ImageRecord]] = {name: [] for name in SUBSETS}
     for image in table.images:
@@ -75,7 +75,7 @@ def read_run_data(table: DatasetTable, index: int) -> RunData:
     annotated = [(row, annotation.numbers) for row in subsets["train"] for annotation in row.annotations]
     values = [(row, numbers) for row, numbers in annotated if numbers]
     columns = list(zip(*(numbers for _, numbers in values), strict=False))
-    return RunData(
+    return SplitFacts(
         counts={name: len(rows) for name, rows in subsets.items()},
         classes={name: _count_classes(rows) for name, rows in subsets.items()},
         num_values=len(columns),

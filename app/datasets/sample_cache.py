@@ -1,8 +1,9 @@
 """Decoded images of a dataset, kept as uint8 at the size of a model and shared by jobs, splits and processes.
 
-Only pixels that `reading.read_pixels` gives are kept: no augmentation, no normalisation, no order of images. A row
-is used by other processes only after it is on the disk, and its checksum is compared when it is first used, so
-neither a kill nor a power cut gives wrong pixels. A row whose image file has changed since is not used.
+Only pixels that `reading.read_pixels` gives are kept, and targets of the same size that a task encodes: no
+augmentation, no normalisation, no order of images. A row is used by other processes only after it is on the disk, and
+its checksum is compared when it is first used, so neither a kill nor a power cut gives wrong pixels. A row whose image
+file has changed since is not used.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import mmap
 import threading
 import time
@@ -24,9 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.datasets.cache_files import (
+    PIXEL_CHANNELS,
     Demand,
     EntryFiles,
     Held,
+    KeptTarget,
     describe_entry,
     flush_to_disk,
     locate_entry,
@@ -67,29 +71,33 @@ def open_sample_cache(
     plan: ResizePlan,
     rows: Sequence[ImageRecord] | None = None,
     beside: Sequence[SampleCache] = (),
+    target: KeptTarget | None = None,
 ) -> SampleCache | CacheRefusal:
     """Open the cache of a dataset for a plan; `rows` are the images that will be read, all of them by default.
 
+    With `target` it keeps a task's targets of the images, which lie beside the pixels in an entry of their own.
     Other entries give way when the budget or the disk asks for it, but not those `beside` it that the same job has
     open. When the rows still do not fit, the refusal says why and images are to be read from their files.
     """
     budget_bytes = location.cache_budget_bytes
-    needed = len(table.images if rows is None else rows) * _row_bytes(plan)
+    shape = (*plan.input_size, PIXEL_CHANNELS if target is None else target.channels)
+    row_bytes = math.prod(shape)
+    needed = len(table.images if rows is None else rows) * row_bytes
     if not location.cache_dir or budget_bytes == 0 or not table.images:
         return CacheRefusal("The cache of decoded images is turned off.", needed, budget_bytes, is_turned_off=True)
-    description = describe_entry(table, plan)
+    description = describe_entry(table, plan, target)
     entry = locate_entry(Path(location.cache_dir), description)
     indices = {name: index for index, name in enumerate(sorted(image.filename for image in table.images))}
     wanted = None if rows is None else [indices[row.filename] for row in rows if row.filename in indices]
     try:
         remove_leftovers(entry)
         prepare_entry(entry, description)
-        demand, held = _measure_demand(entry, wanted, _row_bytes(plan)), [cache.held for cache in beside]
+        demand, held = _measure_demand(entry, wanted, row_bytes), [cache.held for cache in beside]
         if reason := make_room(entry, demand, budget_bytes, held):
             return CacheRefusal(f"{reason} Images are read from their files each time.", needed, budget_bytes)
         prepare_entry(entry, description)
-        demand = _measure_demand(entry, wanted, _row_bytes(plan))
-        return SampleCache(entry, indices, plan.input_size, demand)
+        demand = _measure_demand(entry, wanted, row_bytes)
+        return SampleCache(entry, indices, shape, demand)
     except OSError as error:
         reason = (
             f"Decoded images cannot be kept: {error.strerror or error}. Images are read from their files each time."
@@ -103,11 +111,11 @@ class SampleCache:
     When something cannot be written, keeping rows stops, `note` says why, and what is there stays in use.
     """
 
-    def __init__(self, entry: EntryFiles, indices: dict[str, int], input_size: tuple[int, int], demand: Demand) -> None:
-        """Open a prepared entry; raises OSError. `indices` is the row of each file name, `demand` what room was made
-        for."""
+    def __init__(self, entry: EntryFiles, indices: dict[str, int], shape: tuple[int, int, int], demand: Demand) -> None:
+        """Open a prepared entry; raises OSError. `indices` is the row of each file name, `shape` that of a row,
+        `demand` what room was made for."""
         self.held = Held(entry, demand.needed + demand.kept, demand.added)
-        self._entry, self._indices, self._shape = entry, indices, (*input_size, 3)
+        self._entry, self._indices, self._shape = entry, indices, shape
         self._row_bytes = int(np.prod(self._shape))
         self._note = ""
         self._mutex, self._read_lock, self._sync_lock = threading.Lock(), threading.Lock(), threading.Lock()
@@ -135,6 +143,11 @@ class SampleCache:
         self.close()
 
     @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of a row."""
+        return self._shape
+
+    @property
     def note(self) -> str:
         """Why rows are no longer kept; empty as long as they are."""
         return self._note
@@ -160,7 +173,7 @@ class SampleCache:
         return len(rows) - self.num_present(rows)
 
     def load(self, row: ImageRecord, path: Path, out: Array) -> bool:
-        """Copy the pixels of an image into `out` (height, width, 3) and return True; return False without a sound row.
+        """Copy the row of an image into `out`, of the row's shape, and return True; return False without a sound row.
 
         Raises ImageReadError for an image that is known to be unreadable. `path` is the image's file.
         """
@@ -181,9 +194,9 @@ class SampleCache:
         return True
 
     def store(self, row: ImageRecord, stamp: int, pixels: Array) -> None:
-        """Keep the pixels (height, width, 3) of an image; `stamp` is that of its file before it was decoded."""
+        """Keep the pixels of an image, or its target; `stamp` is that of its file before it was decoded."""
         if pixels.shape != self._shape or pixels.dtype != np.uint8:
-            msg = f"The cache holds uint8 pixels of shape {self._shape}, not {pixels.dtype} {pixels.shape}."
+            msg = f"The cache holds uint8 rows of shape {self._shape}, not {pixels.dtype} {pixels.shape}."
             raise ValueError(msg)
         content = np.ascontiguousarray(pixels)
         self._put(row, _pack(_PRESENT, stamp, _checksum(content)), content)
@@ -322,11 +335,6 @@ def stamp_file(path: Path) -> int:
         return 0
     mixed = zlib.crc32(f"{status.st_size} {status.st_mtime_ns}".encode())
     return mixed % _STAMP_MASK + 1
-
-
-def _row_bytes(plan: ResizePlan) -> int:
-    height, width = plan.input_size
-    return height * width * 3
 
 
 def _measure_demand(entry: EntryFiles, wanted: list[int] | None, row_bytes: int) -> Demand:

@@ -1,18 +1,15 @@
-"""The samples: images to begin with for each kind of annotation, and settings of a first run that fit them.
+"""What a sample is: images to begin with, and settings of a first run that fit them. Each task names its own.
 
-This module imports no library at its head: the web process lists what there is, an import job writes the images. A kind
-of annotation without real images that ship with what is installed has no sample.
+This module imports no library at its head: the web process lists what there is, an import job writes the images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import importlib
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
-from app.datasets.digits import NUM_DIGITS, write_digit_values, write_digits
 from app.schemas.tasks import AugmentationEntry
 
 DIGITS_LICENCE = "CC BY 4.0: E. Alpaydin and C. Kaynak, UCI Machine Learning Repository; comes with scikit-learn"
@@ -31,19 +28,22 @@ class FirstRun:
 
 @dataclass(frozen=True)
 class Sample:
-    """Images of one source, and how a first project with them is named and trained."""
+    """Images of one source, and how a first project with them is named and trained.
+
+    `writer` is `module:function`; the function writes the images into the folder that it is given.
+    """
 
     title: str
     description: str
     project_name: str
     num_images: int
     licence: str
-    write: Callable[[Path], int] = field(repr=False)
+    writer: str
     first_run: FirstRun
 
 
 # No flip: a mirrored digit is another sign.
-_DIGITS_RUN = FirstRun(
+DIGITS_RUN = FirstRun(
     name="Small network",
     description="ResNet-18 on small images, trained from scratch, for a first run.",
     model={"backbone": "resnet18", "pretrained": False, "dropout": 0.1},
@@ -60,25 +60,8 @@ _DIGITS_RUN = FirstRun(
     ),
 )
 
-SAMPLES: Mapping[str, Sample] = MappingProxyType(
-    {
-        "label": Sample(
-            title="Handwritten digits",
-            description="1,797 handwritten digits of 8 by 8 pixels, one class per digit.",
-            project_name="Sample digits",
-            num_images=NUM_DIGITS,
-            licence=DIGITS_LICENCE,
-            write=write_digits,
-            first_run=_DIGITS_RUN,
-        ),
-        "values": Sample(
-            title="Handwritten digits as numbers",
-            description="1,797 handwritten digits of 8 by 8 pixels, each with its digit as a number.",
-            project_name="Sample digit values",
-            num_images=NUM_DIGITS,
-            licence=DIGITS_LICENCE,
-            write=write_digit_values,
-            first_run=_DIGITS_RUN,
-        ),
-    }
-)
+
+def write_sample(writer: str, folder: Path) -> None:
+    """Write the images of a sample into an existing folder; `writer` is that of a `Sample`."""
+    module, _, name = writer.partition(":")
+    getattr(importlib.import_module(module), name)(folder)

@@ -23,9 +23,9 @@ _QUALITY = 82
 _SCALABLE_MODES = frozenset({"L", "RGB", "CMYK", "YCbCr"})
 
 
-def thumbnail_path(thumbs_dir: Path, filename: str) -> Path:
+def thumbnail_path(thumbnails_dir: Path, filename: str) -> Path:
     """Return where the thumbnail of an image of the dataset lies."""
-    return thumbs_dir / f"{filename}.jpg"
+    return thumbnails_dir / f"{filename}.jpg"
 
 
 def draw_thumbnail(source: Path, limits: ImportLimits, pixels: PixelReading) -> bytes:

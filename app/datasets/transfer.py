@@ -1,4 +1,4 @@
-"""Copies small tensors of the host to a device without making the host wait. What they mean is not known here.
+"""Copies small tensors from the host to a device without making the host wait.
 
 A copy from ordinary memory waits for all that the GPU has yet to do; one from pinned memory joins its queue.
 """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from app.schemas.export import ResizeRecipe
+from app.datasets.placement import Placement
 
 MAX_SIDE_PX = 320
 MAX_ALPHA = 235
@@ -116,24 +116,25 @@ def explain(
     )
 
 
-def place_on_image(
-    strength: Floats, recipe: ResizeRecipe, input_size: tuple[int, int], width: int, height: int
-) -> Image.Image:
+def place_on_image(strength: Floats, place: Placement) -> Image.Image:
     """Return the map as grey values over the whole image, at most MAX_SIDE_PX wide and high; 0 where nothing was seen.
 
-    `input_size` is (height, width) of what the model takes; width and height are of the image as it was sent.
+    `place` is where the image, as it was sent, lies in the model's input.
     """
+    height, width = place.image_size
     scale = min(1.0, MAX_SIDE_PX / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     grey = Image.fromarray(np.asarray(np.rint(strength * 255.0), dtype=np.uint8))
-    left, top, right, bottom = _seen_part(recipe, input_size, width, height)
-    if recipe.mode == "letterbox":
-        whole = grey.resize((input_size[1], input_size[0]), Image.Resampling.BICUBIC)
-        return whole.resize(size, Image.Resampling.BICUBIC, box=(left, top, right, bottom))
+    if place.recipe.mode == "letterbox":
+        whole = grey.resize((place.input_size[1], place.input_size[0]), Image.Resampling.BICUBIC)
+        return whole.resize(size, Image.Resampling.BICUBIC, box=place.window)
     canvas = Image.new("L", size)
-    box = [round(part * side) for part, side in zip((left, top, right, bottom), size * 2, strict=True)]
-    part = max(1, box[2] - box[0]), max(1, box[3] - box[1])
-    canvas.paste(grey.resize(part, Image.Resampling.BICUBIC), (box[0], box[1]))
+    left, top, right, bottom = (
+        round(edge / side * pixels)
+        for edge, side, pixels in zip(place.seen, (width, height) * 2, size * 2, strict=True)
+    )
+    part = max(1, right - left), max(1, bottom - top)
+    canvas.paste(grey.resize(part, Image.Resampling.BICUBIC), (left, top))
     return canvas
 
 
@@ -146,20 +147,3 @@ def paint(grey: Image.Image) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(table[np.asarray(grey)]).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
-
-
-def _seen_part(
-    recipe: ResizeRecipe, input_size: tuple[int, int], width: int, height: int
-) -> tuple[float, float, float, float]:
-    """Return the box that the model and the image share: shares of the image, for letterbox pixels of the input."""
-    if recipe.mode == "stretch":
-        return 0.0, 0.0, 1.0, 1.0
-    if recipe.mode == "letterbox":
-        scale = min(input_size[1] / width, input_size[0] / height)
-        fitted = max(1, round(width * scale)), max(1, round(height * scale))
-        left, top = (input_size[1] - fitted[0]) // 2, (input_size[0] - fitted[1]) // 2
-        return float(left), float(top), float(left + fitted[0]), float(top + fitted[1])
-    shorter = min(width, height)
-    across = min(1.0, input_size[1] / recipe.size[0] * shorter / width)
-    down = min(1.0, input_size[0] / recipe.size[0] * shorter / height)
-    return (1.0 - across) / 2, (1.0 - down) / 2, (1.0 + across) / 2, (1.0 + down) / 2

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from app.answering import find_message_id, report_note, serve_messages
 from app.datasets.images import UnreadableImageError, read_header, read_rgb, resize_image
+from app.datasets.placement import Placement
 from app.evaluation.artefacts import write_json
 from app.evaluation.heat_map import Explanation, NoFeatureMapError, explain, paint, place_on_image
 from app.evaluation.inference import run_model
@@ -77,13 +78,14 @@ def predict_image(
         return {"status": "error", "message": str(error)}
     images = torch.from_numpy(resized).permute(2, 0, 1).unsqueeze(0).contiguous()
     height, width = pixels.shape[:2]
+    place = Placement(trained.recipe, (height, width), trained.context.image_size)
     outputs = run_model(trained.model, images, torch.device("cpu"))
     if not all(np.isfinite(values).all() for values in outputs.values()):
         return {"status": "error", "kind": "model", "message": NOT_FINITE}
     extra: dict[str, Any] = {}
     if is_explained:
         try:
-            extra = explain_image(payload, trained, images, outputs, (width, height), target)
+            extra = explain_image(payload, trained, images, outputs, place, target)
         except IndexError:
             number = outputs[load_export(payload.task).OUTPUT_NAMES[0]].shape[1]
             return {"status": "error", "message": f"There is no output {target}; this model has 0 to {number - 1}."}
@@ -92,7 +94,7 @@ def predict_image(
         "width": width,
         "height": height,
         "annotation_kind": get_spec(payload.task).info.annotation_kind,
-        "predictions": load_export(payload.task).decode(outputs, trained.context)[0],
+        "predictions": load_export(payload.task).decode(outputs, [place], trained.context)[0],
         "duration_ms": round((time.perf_counter() - started_s) * 1000.0, 3),
         "runtime": f"torch {torch.__version__} (CPU)",
         **extra,
@@ -104,10 +106,10 @@ def explain_image(
     trained: TrainedModel,
     images: Tensor,
     outputs: ArrayOutputs,
-    size: tuple[int, int],
+    place: Placement,
     target: int | None,
 ) -> dict[str, Any]:
-    """Return the heat map of an image of this size (width, height), or the reason why there is none.
+    """Return the heat map of an image that was placed so, or the reason why there is none.
 
     The output that is explained is the first one of the task: before any softmax, where evidence adds up. Raises
     IndexError for a target that it does not have.
@@ -122,12 +124,12 @@ def explain_image(
         found = explain(trained.model, images, name, target=target, is_signed=not is_class)
     except NoFeatureMapError as error:
         return {"heat_map_reason": str(error)}
-    return {"heat_map": describe_heat_map(found, trained, size, trained.context.classes[target] if is_class else "")}
+    return {"heat_map": describe_heat_map(found, place, trained.context.classes[target] if is_class else "")}
 
 
-def describe_heat_map(found: Explanation, trained: TrainedModel, size: tuple[int, int], label: str) -> dict[str, Any]:
+def describe_heat_map(found: Explanation, place: Placement, label: str) -> dict[str, Any]:
     """Return a heat map as `app.schemas.predict.HeatMap` has it."""
-    grey = place_on_image(found.strength, trained.recipe, trained.context.image_size, *size)
+    grey = place_on_image(found.strength, place)
     rows, columns = found.strength.shape
     return {
         "target": found.target,

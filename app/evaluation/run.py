@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.datasets.placement import place_row
 from app.datasets.sample_cache import SampleCache
 from app.evaluation.artefacts import write_json
 from app.evaluation.inference import (
@@ -87,7 +88,9 @@ def measure(
         skipped.extend(batch.skipped)
         if batch.pooled:
             outputs = run_model(trained.model, batch.images, device)
-            fields = part.result_rows(outputs, [image.row for image in batch.pooled], trained.context)
+            rows = [image.row for image in batch.pooled]
+            places = [place_row(row, plan) for row in rows]
+            fields = part.result_rows(outputs, rows, places, trained.context)
             for image, row in zip(batch.pooled, fields, strict=True):
                 results.append(name_image(image.row.filename, image.row.source_name) | {"subset": image.subset} | row)
         processed = len(results) + len(skipped)

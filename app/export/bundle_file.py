@@ -14,6 +14,7 @@ import numpy as np
 from app.checksum import find_checksum
 from app.durable import put_in_place
 from app.export.bundle_readme import write_readme
+from app.export.bundle_script import write_script
 from app.export.catalog import FormatSpec
 from app.export.golden import GoldenSet
 from app.export.parity import TOLERANCE
@@ -36,14 +37,14 @@ def write_bundle(
     outputs = {name: list(values.shape[1:]) for name, values in golden.outputs.items()}
     members: list[tuple[str, bytes | Path]] = [
         ("README.md", write_readme(spec, metadata, certificate, outputs).encode()),
-        (spec.file_name, path.with_name(spec.file_name)),
+        (spec.filename, path.with_name(spec.filename)),
         ("labels.txt", "".join(f"{name}\n" for name in labels).encode()),
         ("parity.json", certificate.model_dump_json(indent=1).encode()),
         ("metadata.json", metadata.model_dump_json(indent=1).encode()),
         *_golden_members(golden),
     ]
     if spec.predict_script is not None:
-        members.append(("predict.py", _SCRIPTS / spec.predict_script))
+        members.append(("predict.py", write_script(_SCRIPTS / spec.predict_script, metadata.task).encode()))
     members.append((SUMS_NAME, _list_sums(members)))
     temporary = path.with_name(f".{path.name}.tmp")
     with zipfile.ZipFile(temporary, "w") as archive:

@@ -108,7 +108,7 @@ def _show_time(iso: str) -> str:
 
 def _list_files(spec: FormatSpec) -> str:
     rows = [
-        (spec.file_name, "the model"),
+        (spec.filename, "the model"),
         ("metadata.json", "classes, input size, preprocessing and metrics, for programs"),
         ("labels.txt", "one class or value per line, in the order of the outputs"),
         ("parity.json", "the comparison of this file with the trained model, image by image"),

@@ -25,7 +25,7 @@ class FormatSpec:
     display_name: str
     description: str
     requires: tuple[str, ...]
-    file_name: str
+    filename: str
     writer: str
     opener: str
     options: tuple[str, ...]
@@ -39,7 +39,7 @@ FORMATS: tuple[FormatSpec, ...] = (
         display_name="ONNX",
         description="For ONNX Runtime, OpenVINO, TensorRT and others. One file that includes the preprocessing.",
         requires=("torch", "onnx", "onnxscript", "onnxruntime"),
-        file_name="model.onnx",
+        filename="model.onnx",
         writer="app.export.onnx_format:write",
         opener="app.export.onnx_format:open_exported",
         options=("opset_version", "input_shape", "dynamic_axes", "simplify"),
@@ -55,7 +55,7 @@ FORMATS: tuple[FormatSpec, ...] = (
         display_name="TorchScript",
         description="For PyTorch and libtorch. One file that loads without the model's code.",
         requires=("torch",),
-        file_name="model.pt",
+        filename="model.pt",
         writer="app.export.torchscript_format:write",
         opener="app.export.torchscript_format:open_exported",
         options=("input_shape", "dynamic_axes", "simplify"),

@@ -1,4 +1,4 @@
-"""What a format is given and what it must offer. No format and no task is named here."""
+"""The interface of an export format: its input, and what it must provide. Names no format and no task."""
 
 from __future__ import annotations
 

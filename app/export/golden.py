@@ -17,10 +17,11 @@ from PIL import Image
 
 from app.datasets.images import open_image, read_orientation, read_rgb, resize_image
 from app.datasets.pixels.colours import Array
+from app.datasets.placement import Placement
 from app.datasets.reading import locate_image
 from app.datasets.table import source_name_of
 from app.evaluation.inference import PooledImage, run_model
-from app.export.parity import Sample
+from app.export.parity import ParitySample
 from app.schemas.export import ParityCertificate
 from app.schemas.pixels import PixelReading
 from app.tasks.registry import load_export
@@ -59,7 +60,7 @@ class GoldenSet:
     scales: dict[str, list[float]]
 
 
-def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertificate) -> GoldenSet:
+def make_golden(trained: TrainedModel, sample: ParitySample, certificate: ParityCertificate) -> GoldenSet:
     """Return up to NUM_GOLDEN of the compared images: one of each kind of file, the others spread evenly."""
     compared = [image for image in sample.pooled if image.row.filename in certificate.differences]
     paths = [locate_image(image.row, sample.images_dir) for image in compared]
@@ -71,7 +72,8 @@ def make_golden(trained: TrainedModel, sample: Sample, certificate: ParityCertif
     inputs = np.ascontiguousarray(np.stack(resized).transpose(0, 3, 1, 2))
     outputs = run_model(trained.model, torch.from_numpy(inputs), torch.device("cpu"))
     part, context = load_export(trained.context.task), trained.context
-    return GoldenSet(files, inputs, outputs, part.decode(outputs, context), part.output_scales(context))
+    places = [Placement(sample.plan.recipe, item.shape[:2], sample.plan.input_size) for item in pixels]
+    return GoldenSet(files, inputs, outputs, part.decode(outputs, places, context), part.output_scales(context))
 
 
 def find_kind(path: Path) -> Kind:

@@ -1,4 +1,4 @@
-"""What an exported file says of itself: classes, size, resizing, metrics, licence, and where it comes from."""
+"""The metadata inside an exported file: classes, size, resizing, metrics, licence, and origin."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from app.datasets.images import PADDING_GREY
 from app.evaluation.inference import InputPlan
 from app.schemas.common import utc_now
 from app.schemas.export import (
+    ExportedPreprocessing,
     ExportOptions,
     Measurement,
     ModelMetadata,
-    Preprocessing,
     ResizeDescription,
     ResizeRecipe,
 )
@@ -55,8 +55,8 @@ def describe_resize(recipe: ResizeRecipe) -> ResizeDescription:
     return ResizeDescription(**recipe.model_dump(), antialias=antialias, pad_value=PADDING_GREY)
 
 
-def _describe_preprocessing(plan: InputPlan) -> Preprocessing:
-    return Preprocessing(
+def _describe_preprocessing(plan: InputPlan) -> ExportedPreprocessing:
+    return ExportedPreprocessing(
         antialias=plan.recipe.interpolation != "nearest",
         letterbox_grey=PADDING_GREY,
         alpha="dropped" if plan.pixels.background is None else "laid on the background",

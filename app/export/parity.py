@@ -1,6 +1,6 @@
 """The parity certificate: the exported file beside the PyTorch model, both on the CPU, on real images of the dataset.
 
-When two images differ, only the task knows; what a file is, only its format knows. Here they are run side by side.
+The task says how much two outputs differ, and the format how to run its file; this module runs them side by side.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from app.datasets.placement import Placement, place_row
 from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord, source_name_of
 from app.evaluation.inference import InputPlan, PooledImage, iterate_images, run_model
@@ -36,7 +37,7 @@ UNDEFINED_DIFFERENCE = 1e9
 
 
 @dataclass(frozen=True)
-class Sample:
+class ParitySample:
     """The images that are compared: those of the subsets, or so many drawn from them."""
 
     pooled: list[PooledImage]
@@ -52,7 +53,7 @@ class Sample:
 
 
 @dataclass
-class _Comparison:
+class _ComparedImages:
     """What was found so far, one entry per image."""
 
     images: list[ImageRecord]
@@ -64,19 +65,21 @@ class _Comparison:
     batch_sizes: set[int]
 
 
-def draw_sample(pooled: Sequence[PooledImage], images_dir: Path, plan: InputPlan, cap: int = MAX_IMAGES) -> Sample:
+def draw_sample(
+    pooled: Sequence[PooledImage], images_dir: Path, plan: InputPlan, cap: int = MAX_IMAGES
+) -> ParitySample:
     """Return all images, or `cap` of them drawn with a fixed seed, in order."""
     chosen = list(pooled)
     if len(pooled) > cap:
         order = np.random.default_rng(SEED).permutation(len(pooled))[:cap]
         chosen = [pooled[index] for index in sorted(order.tolist())]
-    return Sample(pooled=chosen, num_available=len(pooled), images_dir=images_dir, plan=plan)
+    return ParitySample(pooled=chosen, num_available=len(pooled), images_dir=images_dir, plan=plan)
 
 
 def certify(
     trained: TrainedModel,
     exported: ExportedModel,
-    sample: Sample,
+    sample: ParitySample,
     between_batches: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> ParityCertificate:
     """Return the certificate; it has passed when every image is below the tolerance and every answer is the same.
@@ -84,11 +87,11 @@ def certify(
     `between_batches` gets the images done and their total, and may raise to end the work. Raises JobFailure when no
     image can be read or the file cannot be run at all.
     """
-    found = _Comparison([], [], [], [], [], 0, set())
+    found = _ComparedImages([], [], [], [], [], 0, set())
     for images, pooled, num_skipped in _iterate(sample, exported.is_dynamic):
         found.num_skipped += num_skipped
         if pooled:
-            _compare(trained, exported, images, pooled, found)
+            _compare(trained, exported, sample.plan, images, pooled, found)
         between_batches(len(found.images) + found.num_skipped, len(sample.pooled))
     if not found.images:
         msg = f"None of the {len(sample.pooled)} images can be read, so the export cannot be certified."
@@ -113,7 +116,7 @@ def explain_refusal(certificate: ParityCertificate) -> str:
     )
 
 
-def _iterate(sample: Sample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, list[PooledImage], int]]:
+def _iterate(sample: ParitySample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, list[PooledImage], int]]:
     batch_size = BATCH_SIZE if is_dynamic else 1
     pooled = sample.pooled
     # A single image and several at once both have to work, so the first one is always alone.
@@ -125,33 +128,39 @@ def _iterate(sample: Sample, is_dynamic: bool) -> Iterator[tuple[torch.Tensor, l
 def _compare(
     trained: TrainedModel,
     exported: ExportedModel,
+    plan: InputPlan,
     images: torch.Tensor,
     pooled: Sequence[PooledImage],
-    found: _Comparison,
+    found: _ComparedImages,
 ) -> None:
     task, context = trained.context.task, trained.context
     part = load_export(task)
     reference = run_model(trained.model, images, torch.device("cpu"))
     answer = _run_exported(exported, images)
     found.batch_sizes.add(len(images))
-    _check_shapes(reference, answer)
     rows = [image.row for image in pooled]
+    places = [place_row(row, plan) for row in rows]
     # First of all: it refuses a model whose own answers are not finite, by the name of the image.
-    rows_torch = load_metrics(task).result_rows(reference, rows, context)
-    difference = part.difference(reference, answer, context)
+    rows_torch = load_metrics(task).result_rows(reference, rows, places, context)
+    try:
+        difference = part.difference(reference, answer, context)
+    except ValueError as error:
+        raise JobFailure(str(error)) from error
     difference = np.nan_to_num(difference, nan=UNDEFINED_DIFFERENCE, posinf=UNDEFINED_DIFFERENCE)
     found.images.extend(rows)
     found.differences.extend(difference.tolist())
     found.agreements.extend(part.agreement(reference, answer, context).tolist())
     found.rows_torch.extend(rows_torch)
-    found.rows_exported.extend(_rows_of_exported(trained, answer, rows))
+    found.rows_exported.extend(_rows_of_exported(trained, answer, rows, places))
 
 
-def _rows_of_exported(trained: TrainedModel, answer: ArrayOutputs, rows: Sequence[ImageRecord]) -> list[dict[str, Any]]:
+def _rows_of_exported(
+    trained: TrainedModel, answer: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement]
+) -> list[dict[str, Any]]:
     """Return the result rows; none for outputs that are not finite, whose difference says enough."""
     if not all(np.isfinite(values).all() for values in answer.values()):
         return []
-    return load_metrics(trained.context.task).result_rows(answer, rows, trained.context)
+    return load_metrics(trained.context.task).result_rows(answer, rows, places, trained.context)
 
 
 def _run_exported(exported: ExportedModel, images: torch.Tensor) -> ArrayOutputs:
@@ -162,15 +171,9 @@ def _run_exported(exported: ExportedModel, images: torch.Tensor) -> ArrayOutputs
         raise JobFailure(msg) from error
 
 
-def _check_shapes(reference: ArrayOutputs, answer: ArrayOutputs) -> None:
-    expected = {name: values.shape for name, values in reference.items()}
-    found = {name: values.shape for name, values in answer.items()}
-    if found != expected:
-        msg = f"The exported file gives outputs {found}, the model gives {expected}."
-        raise JobFailure(msg)
-
-
-def _summarize(trained: TrainedModel, exported: ExportedModel, sample: Sample, found: _Comparison) -> ParityCertificate:
+def _summarize(
+    trained: TrainedModel, exported: ExportedModel, sample: ParitySample, found: _ComparedImages
+) -> ParityCertificate:
     differences, agreement = np.array(found.differences), float(np.mean(found.agreements))
     max_diff = float(differences.max())
     worst = [int(index) for index in np.argsort(-differences, kind="stable")[:NUM_WORST]]

@@ -20,7 +20,7 @@ from app.export.catalog import STEPS, FormatSpec, find_missing, get_format
 from app.export.conversion import Conversion, ExportedModel, Opener, Writer, load_entry_point
 from app.export.golden import make_golden
 from app.export.metadata import describe_model, plan_input
-from app.export.parity import Sample, certify, draw_sample
+from app.export.parity import ParitySample, certify, draw_sample
 from app.schemas.events import ExportProgress, StageStatus
 from app.schemas.export import ModelMetadata, ParityCertificate
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
@@ -64,13 +64,13 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     plan = plan_input(trained, payload.options)
     sample = draw_sample(pooled, Path(payload.dataset.images_dir), plan)
     metadata = describe_model(trained, payload, plan, table.value_names)
-    temporary = context.output_dir / f".{spec.file_name}.tmp"
+    temporary = context.output_dir / f".{spec.filename}.tmp"
     try:
         write_model(context, payload, spec, trained, metadata, temporary)
         tell = tell_in_log(context, payload.run_id)
         with open_cache(payload.dataset, table, plan, sample.pooled, tell) as cache:
             certificate = certify_file(context, spec, trained, replace(sample, cache=cache), temporary)
-        put_in_place(temporary, context.output_dir / spec.file_name)
+        put_in_place(temporary, context.output_dir / spec.filename)
     finally:
         temporary.unlink(missing_ok=True)
     report_step(context, "bundle")
@@ -79,7 +79,7 @@ def export_model(context: JobContext, payload: ExportPayload, spec: FormatSpec) 
     golden = make_golden(trained, sample, certificate)
     contents = write_bundle(context.output_dir / BUNDLE_NAME, spec, metadata, certificate, golden)
     context.report(ExportProgress(pct=100.0, message="done"))
-    result = describe_result(context.output_dir / spec.file_name, certificate, contents)
+    result = describe_result(context.output_dir / spec.filename, certificate, contents)
     return result | {"bundle_checksum": find_checksum(context.output_dir / BUNDLE_NAME)}
 
 
@@ -118,7 +118,7 @@ def check_size(conversion: Conversion) -> None:
 
 
 def certify_file(
-    context: JobContext, spec: FormatSpec, trained: TrainedModel, sample: Sample, path: Path
+    context: JobContext, spec: FormatSpec, trained: TrainedModel, sample: ParitySample, path: Path
 ) -> ParityCertificate:
     """Write parity.json and return it; raises JobFailure with its reason when it has not passed."""
     report_step(context, "certify")

@@ -100,11 +100,11 @@ class Datasets:
         return state.report
 
     def get_check(self, project_id: str, job_id: str) -> CheckState:
-        """Return how far a dry run is, with its report once it is done."""
+        """Return the progress of a preview, with its report once it is done."""
         return self._http.get(CheckState, join_path("datasets", project_id, "import", "check", job_id))
 
     def download_problems(self, project_id: str, destination: Path, *, check_job_id: str | None = None) -> Path:
-        """Store the table of every problem of the import, or of a dry run."""
+        """Store the table of every problem of the import, or of a preview."""
         parts = ["check", check_job_id] if check_job_id else []
         return self._http.download(join_path("datasets", project_id, "import", *parts, "problems"), destination)
 

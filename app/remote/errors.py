@@ -1,4 +1,4 @@
-"""What can go wrong between a script and a server. The rules that a server enforces are not repeated here."""
+"""The errors that the client raises. The rules of the server are not repeated here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes of an answer to the records of `app.schemas`. Opens no connection."""
+"""Parses answers of the server into the records of `app.schemas`. Opens no connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a trained experiment over REST: evaluation, export, prediction."""
+"""Evaluation, export, prediction and comparison over REST."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Predictions:
         explain: bool = False,
         target: int | None = None,
     ) -> Prediction:
-        """Return what the best checkpoint of an experiment says of one image file.
+        """Return the prediction of an experiment's best checkpoint for one image file.
 
         `explain` adds a heat map: where the model looked, for the predicted class or for the one with number `target`.
         """
@@ -145,7 +145,7 @@ class Comparisons:
         self._http = transport
 
     def get(self, project_id: str, experiment_ids: Sequence[str], **query: Any) -> Comparison:
-        """Return 2 to 6 experiments side by side, the first being what the others are measured against.
+        """Return 2 to 6 experiments side by side; the others are compared with the first.
 
         `query` as in `app.schemas.comparison.CompareQuery`: only, page, page_size.
         """

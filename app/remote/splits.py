@@ -25,14 +25,14 @@ class Splits:
         return self._http.get(SplitInfo, join_path("splits", project_id, name))
 
     def preview(self, project_id: str, ratios: Mapping[str, float] = DEFAULT_RATIOS, seed: int = 42) -> SplitPreview:
-        """Draw a split without keeping it."""
+        """Preview a split without creating it."""
         body = {"ratios": dict(ratios), "seed": seed}
         return self._http.send("POST", SplitPreview, join_path("splits", project_id, "preview"), json=body)
 
     def create(
         self, project_id: str, name: str, ratios: Mapping[str, float] = DEFAULT_RATIOS, seed: int = 42
     ) -> SplitInfo:
-        """Draw a split and keep it; it never changes afterwards."""
+        """Create a split; it never changes afterwards."""
         body = {"name": name, "ratios": dict(ratios), "seed": seed}
         return self._http.send("POST", SplitInfo, join_path("splits", project_id), json=body)
 

@@ -1,4 +1,4 @@
-"""Server-sent events: bytes in, events out. Reconnecting is the caller's business."""
+"""Parses server-sent events. The caller reconnects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StreamEvent:
 
 
 def parse_stream(chunks: Iterable[bytes]) -> Iterator[StreamEvent]:
-    """Yield events. An event that the end of the stream cut off is dropped: it comes again after a reconnect."""
+    """Yield events. An incomplete last event is dropped, because it comes again after a reconnect."""
     fields: dict[str, list[str]] = {}
     for line in _split_lines(chunks):
         if line:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from app.remote.errors import StudioJobError
 from app.remote.transport import Transport, join_path
 from app.remote.waiting import Patience
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCancelled, JobList, JobSummary
+from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobCancellation, JobList, JobSummary
 from app.schemas.system import DeviceList, Health, WorkspaceHealth
 from app.schemas.tasks import TaskInfo, TaskList, TaskSchema
 
@@ -19,7 +19,7 @@ class System:
         self._http = transport
 
     def health(self) -> Health:
-        """Return the server's sign of life."""
+        """Return the version, uptime and memory of the server."""
         return self._http.get(Health, join_path("system", "health"))
 
     def devices(self) -> DeviceList:
@@ -70,9 +70,9 @@ class Jobs:
             patience.check()
             patience.pause(poll_s)
 
-    def cancel(self, job_id: str) -> JobCancelled:
+    def cancel(self, job_id: str) -> JobCancellation:
         """Cancel a job."""
-        return self._http.send("POST", JobCancelled, join_path("jobs", job_id, "cancel"))
+        return self._http.send("POST", JobCancellation, join_path("jobs", job_id, "cancel"))
 
 
 class Tasks:

@@ -1,4 +1,4 @@
-"""One HTTP connection pool to one server: envelopes in, records or errors out. Knows no noun of the API."""
+"""Sends requests to one server over a connection pool; returns records or raises errors. Knows no noun of the API."""
 
 from __future__ import annotations
 

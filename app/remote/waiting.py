@@ -1,4 +1,4 @@
-"""Waiting with patience: polls and streams that survive a restart of the server. Knows no noun of the API."""
+"""Timeouts and retries with which polls and streams survive a restart of the server. Knows no noun of the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RETRY_PAUSE_S = 0.5
 
 
 class Patience:
-    """How long something may take in all, and how long the server may be away meanwhile (seconds)."""
+    """The timeout of an operation, and how long the server may be unreachable during it (seconds)."""
 
     def __init__(self, timeout_s: float | None, reconnect_s: float, what: str) -> None:
         self._started = time.monotonic()
@@ -23,18 +23,18 @@ class Patience:
         self._lost_at: float | None = None
 
     def check(self) -> None:
-        """Raise StudioTimeoutError when the time is over."""
+        """Raise StudioTimeoutError after the timeout."""
         if self._timeout_s is not None and time.monotonic() - self._started > self._timeout_s:
             raise StudioTimeoutError(
                 f"{self._what} did not end within {self._timeout_s:g} s; it continues on the server."
             )
 
     def heard(self) -> None:
-        """The server answered."""
+        """Note that the server answered."""
         self._lost_at = None
 
     def lost(self, error: StudioConnectionError) -> None:
-        """The server did not answer: wait a little, or raise the error when it has been away for too long."""
+        """Note that the server did not answer: wait a little, or raise the error when that has lasted too long."""
         now = time.monotonic()
         self._lost_at = self._lost_at or now
         if now - self._lost_at >= self._reconnect_s:
@@ -42,11 +42,11 @@ class Patience:
         time.sleep(min(RETRY_PAUSE_S, self._reconnect_s))
 
     def pause(self, duration_s: float) -> None:
-        """Wait before the next look."""
+        """Wait before the next poll."""
         time.sleep(duration_s)
 
     def ask(self, question: Callable[[], T]) -> T:
-        """Return the answer to a repeatable question, asked again while the server is away."""
+        """Call `question` and return its answer, retrying while the server is unreachable."""
         while True:
             try:
                 answer = question()

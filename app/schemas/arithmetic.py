@@ -1,4 +1,4 @@
-"""In which arithmetic a run computes, how that was chosen, and what a run or a probe measured on this machine."""
+"""Compute settings of a run, how they were chosen, and what a run or a probe measured on this machine."""
 
 from __future__ import annotations
 

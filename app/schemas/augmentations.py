@@ -1,4 +1,4 @@
-"""Looking at augmentations before a run: the request, what the process that draws is told, and its answer."""
+"""Previews of augmentations: the request, the message to the process that draws them, and its answer."""
 
 from __future__ import annotations
 

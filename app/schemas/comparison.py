@@ -1,4 +1,4 @@
-"""Experiments side by side: what is asked and what is answered. Compares nothing."""
+"""Comparisons of experiments: request and answer. Compares nothing."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class ComparedImage(StrictModel):
     results: dict[ExperimentId, dict[str, Any]] = Field(description="Rows of results.json.")
 
 
-class ImagePage(StrictModel):
+class ComparedImagePage(StrictModel):
     """A page of images that the experiments differ on."""
 
     page: int
@@ -146,7 +146,7 @@ class Comparison(StrictModel):
     tests: list[PairedTest] = Field(description="Every pair, those with the first experiment before the others.")
     winner: ExperimentId | None = Field(description="The experiment that is better than every other one.")
     conclusion: str = Field(description="Which is better, or that there is no clear winner; empty without tests.")
-    images: ImagePage
+    images: ComparedImagePage
     notes: list[ComparisonNote]
 
     def name_limits(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the dataset page shows beside the records: the state of the import, a page of images with what surrounds it."""
+"""View models of the dataset page: the state of the import, and a page of images with its filters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Datasets: summary, import requests, dry-run report, pages of images."""
+"""Datasets: summary, import requests, preview report, pages of images."""
 
 from __future__ import annotations
 

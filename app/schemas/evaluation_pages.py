@@ -1,4 +1,4 @@
-"""What the evaluation page is drawn from. Answers of core to pages, not of the API."""
+"""View models of the evaluation page. Core returns them to pages; the API does not."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ResultListing(StrictModel):
     task: TaskInfo
 
 
-class ResultView(StrictModel):
+class ResultDetail(StrictModel):
     """One result for the detail view."""
 
     info: ResultInfo

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, model_validator
 
 from app.schemas.common import Count, FrozenModel, ProjectId, Time
 from app.schemas.experiments import EpochMetrics, ErrorInfo
@@ -573,7 +573,6 @@ AnyEvent = Annotated[
     ],
     Field(discriminator="type"),
 ]
-EVENT_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
 # The server itself reads the payloads of these; the others it hands on as they are.

@@ -219,7 +219,7 @@ class Measurement(StrictModel):
     )
 
 
-class Preprocessing(StrictModel):
+class ExportedPreprocessing(StrictModel):
     """What happens between a file and the input of the model, beside the recipe of resizing."""
 
     channel_order: Literal["RGB"] = "RGB"
@@ -259,7 +259,7 @@ class ModelMetadata(StrictModel):
         default_factory=dict, description="By name, on images that were not trained on; `measurements` says which."
     )
     measurements: list[Measurement] = Field(default_factory=list)
-    preprocessing: Preprocessing = Field(default_factory=lambda: Preprocessing())
+    preprocessing: ExportedPreprocessing = Field(default_factory=lambda: ExportedPreprocessing())
     architecture: str
     licence: str
     experiment_id: str

@@ -1,4 +1,4 @@
-"""What the export page is drawn from: the list, one export with all that belongs to it, and what can be exported."""
+"""View models of the export page: the list, one export with its files, and what can be exported."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ComparedMetric(StrictModel):
     exported: float | None
 
 
-class ComparedImage(StrictModel):
+class ParityImage(StrictModel):
     """An image and how far the file differs on it; `is_there` says whether the dataset still holds it."""
 
     filename: str
@@ -60,7 +60,7 @@ class ExportDetail(ExportEntry):
     progress: ExportProgressView | None
     certificate: ParityCertificate | None
     metrics: list[ComparedMetric]
-    worst: list[ComparedImage]
+    worst: list[ParityImage]
     option_names: list[str] = Field(description="Options that make a difference to the format.")
     files: FileState = Field(description="changed: not what was certified, and not handed out.")
     usage: list[str] = Field(description="Lines that run what was downloaded.")

@@ -1,4 +1,4 @@
-"""What a JSON Schema says to a form beyond types and limits: the part that a field stands in, and when it counts.
+"""Hints for forms in a JSON Schema: the group of a field, and when the field applies.
 
 Keys of a property: `group`; `applies_when` and `applies_unless`, each {field: [values]}. A field without a dot is one
 of the same object, others are paths like `model.freeze_backbone`. Forms read them, and nothing else does.

@@ -1,4 +1,4 @@
-"""Names of import formats as people read them. Which formats there are, `app/datasets/formats` says."""
+"""Display names of import formats. `app/datasets/formats` defines which formats there are."""
 
 from __future__ import annotations
 

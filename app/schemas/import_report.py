@@ -1,4 +1,4 @@
-"""The report of a dry run: what would be imported, what would be lost and why, and what mends it."""
+"""The report of an import preview: what would be imported, what would be lost and why, and how to fix it."""
 
 from __future__ import annotations
 

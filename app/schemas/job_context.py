@@ -1,4 +1,4 @@
-"""What an engine sees of the job that it runs in. The worker implements it, tests fake it."""
+"""The interface of a job for the engine that runs it. The worker implements it, tests fake it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class JobCancelled(Exception):  # noqa: N818 - an outcome, not an error
 
 
 class JobContext(Protocol):
-    """The job's request, the directory it may write to, and its two wires."""
+    """The job's request, the directory it may write to, and its channels: events out, commands and messages in."""
 
     @property
     def request(self) -> JobRequest:

@@ -91,7 +91,7 @@ class JobList(StrictModel):
     jobs: list[JobSummary]
 
 
-class JobCancelled(StrictModel):
+class JobCancellation(StrictModel):
     """Answer to a cancellation."""
 
     job_id: JobId

@@ -1,4 +1,4 @@
-"""What a measurement is remembered under. The web process and a job must come to the same key, so torch is not here."""
+"""Builds the keys of measurements. The web process and a job must build the same key, so torch is not used."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class ScoreColumn(StrictModel):
     click: ClassFilter
 
 
-class ClassRow(StrictModel):
+class ScoreRow(StrictModel):
     """The scores of one class in the order of the columns; null for what could not be measured."""
 
     name: str
@@ -96,7 +96,7 @@ class ClassTablePart(PartFields):
 
     type: Literal["class_table"] = "class_table"
     columns: list[ScoreColumn]
-    rows: list[ClassRow]
+    rows: list[ScoreRow]
 
     @model_validator(mode="after")
     def _has_a_score_in_each_column(self) -> ClassTablePart:

@@ -48,7 +48,9 @@ class ImportPayload(StrictModel):
     options: ImportOptions
     limits: ImportLimits = Field(default_factory=lambda: ImportLimits())
     workspace: str = Field("", description="The workspace, which is no part of a source around it.")
-    is_sample: bool = Field(False, description="The job writes the images of the kind's sample itself; no source_path.")
+    sample_writer: str = Field(
+        "", description="module:function that writes the images of a sample; empty: they come from source_path."
+    )
     split: SplitCreate | None = Field(None, description="A split that is drawn with the dataset.")
 
 
@@ -69,6 +71,7 @@ class DatasetLocation(StrictModel):
 
     dataset_json: str
     images_dir: str
+    masks_dir: str = Field("", description="Where masks lie; empty: nowhere.")
     cache_dir: str = Field(description="Where decoded images are kept; empty: nowhere.")
     cache_budget_bytes: int = Field(16 * 2**30, ge=0, description="What the cache of this dataset may take at most.")
 

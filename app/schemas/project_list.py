@@ -1,4 +1,4 @@
-"""What the start page asks for and shows: pages of projects, what a project holds, and the first steps of one."""
+"""Query and view models of the start page: pages of projects, what a project holds, and its first steps."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What may be taken for granted in the dictionaries of stored records, whose other keys are the task's.
+"""Checks the keys that pages rely on in the dictionaries of stored records; the other keys are the task's.
 
-A value that is there has its type, and what pages count with is there. The dictionaries stay as they are.
+A key that is present has the right type, and what pages compute with is present. The dictionaries are not changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class _Known(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False)
 
 
-class _Hyperparameters(_Known):
+class _RecordedHyperparameters(_Known):
     max_epochs: int = Field(ge=1)
     image_size: int = Field(224, ge=1)
     resize_mode: str = "stretch"
@@ -35,13 +35,13 @@ class _Parent(_Known):
     checkpoint: Literal["best", "last"]
 
 
-class _ModelChoice(_Known):
+class _RecordedModelChoice(_Known):
     backbone: str
 
 
 class _Requested(_Known):
     split_name: str | None = None
-    model: _ModelChoice | None = None
+    model: _RecordedModelChoice | None = None
     hyperparameters: dict[str, Any] = {}
     augmentations: dict[str, Any] = {}
     hardware: dict[str, Any] = {}
@@ -52,24 +52,24 @@ class _Chosen(_Known):
     micro_batch_size: int | None = Field(None, ge=1)
 
 
-class _Arithmetic(_Known):
+class _RecordedArithmetic(_Known):
     chosen: _Chosen | None = None
 
 
-class _Hardware(_Known):
+class _RecordedHardware(_Known):
     devices: list[str] = []
 
 
-class _Model(_Known):
+class _RecordedModel(_Known):
     parameters_total: Count | None = None
     parameters_trained: Count = 0
 
 
 class _Resolved(_Known):
-    arithmetic: _Arithmetic | None = None
+    arithmetic: _RecordedArithmetic | None = None
     reading: dict[str, Any] | None = None
-    hardware: _Hardware | None = None
-    model: _Model | None = None
+    hardware: _RecordedHardware | None = None
+    model: _RecordedModel | None = None
     effective_batch: Count | None = None
     monitored_metric: str | None = None
     monitored_reason: str | None = None
@@ -84,7 +84,7 @@ def _fits(known: type[BaseModel]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return check
 
 
-Hyperparameters = Annotated[dict[str, Any], AfterValidator(_fits(_Hyperparameters))]
+Hyperparameters = Annotated[dict[str, Any], AfterValidator(_fits(_RecordedHyperparameters))]
 Parent = Annotated[dict[str, str], AfterValidator(_fits(_Parent))]
 Requested = Annotated[dict[str, Any], AfterValidator(_fits(_Requested))]
 Resolved = Annotated[dict[str, Any], AfterValidator(_fits(_Resolved))]

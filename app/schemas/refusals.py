@@ -1,4 +1,4 @@
-"""What is wrong with a value that a schema refused, in the words of the field and not of the library that checks it."""
+"""Explains why a schema refused a value, in plain sentences instead of pydantic's."""
 
 from __future__ import annotations
 

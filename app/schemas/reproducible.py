@@ -1,4 +1,4 @@
-"""What a run fixes that is to be reproducible, and which settings speak against it. No torch, no services."""
+"""Which settings make a run reproducible, and which contradict that. No torch, no services."""
 
 from __future__ import annotations
 

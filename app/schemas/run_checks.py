@@ -1,4 +1,4 @@
-"""What is checked before a run: what will go wrong with these settings and images, and what fixes it."""
+"""Checks before a run: what will go wrong with these settings and images, and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples: what a first project can begin with."""
+"""Sample projects: images and settings to start with."""
 
 from __future__ import annotations
 

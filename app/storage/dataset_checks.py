@@ -1,4 +1,4 @@
-"""What a decoded dataset.json must keep to beyond its types. Loops over all images run in C."""
+"""Checks a decoded dataset.json beyond its types. Loops over all images run in C, because there may be 100,000."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def find_fault(table: DatasetTable) -> str:
 
 
 def find_misfit(table: DatasetTable, task: str, kinds: Mapping[str, str]) -> str:
-    """Return why a table is none of a project of this task, empty when it is; `kinds` has what each task annotates."""
+    """Return why a table does not fit its project's task, empty when it does; `kinds`: annotation kinds by task."""
     if table.task != task:
         return f"task: it says {table.task[:64]!r}, and its project is of {task[:64]!r}"
     if task not in kinds:

@@ -1,10 +1,8 @@
-"""dataset.json and the files around it. The decoded table is kept as long as the file's signature stays the same."""
+"""Reads and writes dataset.json and the files beside it; keeps the decoded table until the file changes."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -14,9 +12,10 @@ import msgspec
 from app.datasets.table import DATASET_DECODER, DATASET_VERSION, DatasetTable, ImageRecord, StatsRecord, encode_dataset
 from app.durable import sync_directory, write_bytes_durably
 from app.schemas.projects import ProjectRecord
+from app.storage.cache import Cache
 from app.storage.dataset_checks import find_fault, find_misfit, locate_reference
 from app.storage.deletion import free_space, take_away
-from app.storage.documents import DocumentStore, Signature, is_there, sign_file
+from app.storage.documents import DocumentStore, is_there, sign_file
 from app.storage.json_store import CorruptDocumentError, check_version, read_bytes, read_model
 from app.storage.paths import UnsafePathError, contained
 
@@ -28,7 +27,7 @@ MAX_DATASET_BYTES = 4 * 2**30
 
 
 class _Version(msgspec.Struct):
-    """Read before everything else: a later version may have changed the rest."""
+    """The version alone. It is decoded first, because a later version may have changed everything else."""
 
     version: int = DATASET_VERSION
 
@@ -53,9 +52,8 @@ class DatasetRepository:
         self._store = store
         self._paths = store.paths
         self._known_tasks = known_tasks
-        self._mutex = threading.Lock()
-        self._tables: OrderedDict[str, tuple[Signature, DatasetTable]] = OrderedDict()
-        self._extents: dict[str, tuple[Signature, _Extent]] = {}
+        self._tables: Cache[str, DatasetTable] = Cache(CACHED_TABLES)
+        self._extents: Cache[str, _Extent] = Cache()
 
     def has_dataset(self, project_id: str) -> bool:
         """Return whether a dataset was imported, readable or not."""
@@ -65,15 +63,7 @@ class DatasetRepository:
         """Return the decoded dataset, shared and not to be changed; raises FileNotFoundError, CorruptDocumentError."""
         path = self._paths.dataset_file(project_id)
         with self._store.naming(path):
-            signature = sign_file(path)
-            with self._mutex:
-                cached = self._tables.get(project_id)
-                if cached is not None and cached[0] == signature:
-                    self._tables.move_to_end(project_id)
-                    return cached[1]
-            table = read_table(path, self._known_tasks)
-        self._remember(project_id, signature, table)
-        return table
+            return self._tables.get(project_id, lambda: read_table(path, self._known_tasks), state=sign_file(path))
 
     def count_images(self, project_id: str) -> int:
         """Return the number of images, 0 without a readable dataset; decodes no image."""
@@ -92,7 +82,7 @@ class DatasetRepository:
             table = change(self.read_table(project_id))
             write_bytes_durably(path, encode_dataset(table))
             self._store.note_change()
-            self._remember(project_id, sign_file(path), table)
+            self._tables.put(project_id, table, state=sign_file(path))
         return table
 
     def publish(self, project_id: str, staging_dir: Path) -> None:
@@ -115,7 +105,7 @@ class DatasetRepository:
             self._store.note_change()
 
     def clear(self, project_id: str) -> None:
-        """Take the dataset away in one step and remove its files; raises FileNotFoundError when there is none."""
+        """Delete the dataset with one rename, then its files; raises FileNotFoundError when there is none."""
         directory = self._paths.dataset_dir(project_id)
         with self._store.locked(self._paths.dataset_file(project_id)):
             trashed = take_away(directory, self._paths.trash_dir, "dataset.json")
@@ -124,15 +114,14 @@ class DatasetRepository:
 
     def forget(self, project_id: str) -> None:
         """Drop the cached table of a project."""
-        with self._mutex:
-            self._tables.pop(project_id, None)
-            self._extents.pop(project_id, None)
+        self._tables.forget(project_id)
+        self._extents.forget(project_id)
         self._store.note_change()
 
     def image_path(self, project_id: str, image: ImageRecord) -> Path:
-        """Return where an image lies; raises UnsafePathError when its name or its source leads elsewhere.
+        """Return the path of an image; raises UnsafePathError when its name or its source leads elsewhere.
 
-        A source counts only inside the folder that was imported by reference, after links are followed.
+        A source must lie inside the folder that was imported by reference, after links are resolved.
         """
         if image.source is None:
             return contained(self._paths.images_dir(project_id), image.filename)
@@ -144,34 +133,26 @@ class DatasetRepository:
         return path
 
     def mask_path(self, project_id: str, mask_path: str) -> Path:
-        """Return where a mask lies, named with or without its folder; raises UnsafePathError."""
+        """Return the path of a mask, named with or without its folder; raises UnsafePathError."""
         return contained(self._paths.masks_dir(project_id), mask_path.removeprefix("masks/"))
 
     def thumbnail_path(self, project_id: str, image: ImageRecord) -> Path:
-        """Return where the thumbnail of an image lies or will lie."""
+        """Return the path of the thumbnail of an image, which may not exist yet."""
         return contained(self._paths.thumbnails_dir(project_id), f"{image.filename}.jpg")
 
     def _read_extent(self, project_id: str) -> _Extent | None:
         path = self._paths.dataset_file(project_id)
         try:
             with self._store.naming(path):
-                signature = sign_file(path)
-                cached = self._extents.get(project_id)
-                if cached is None or cached[0] != signature:
-                    extent = _decode(path, read_bytes(path, MAX_DATASET_BYTES), _EXTENT_DECODER)
-                    check_version(path, extent.version, DATASET_VERSION)
-                    cached = (signature, extent)
-                    self._extents[project_id] = cached
+                return self._extents.get(project_id, lambda: _read_extent(path), state=sign_file(path))
         except (FileNotFoundError, CorruptDocumentError):
             return None
-        return cached[1]
 
-    def _remember(self, project_id: str, signature: Signature, table: DatasetTable) -> None:
-        with self._mutex:
-            self._tables[project_id] = (signature, table)
-            self._tables.move_to_end(project_id)
-            while len(self._tables) > CACHED_TABLES:
-                self._tables.popitem(last=False)
+
+def _read_extent(path: Path) -> _Extent:
+    extent = _decode(path, read_bytes(path, MAX_DATASET_BYTES), _EXTENT_DECODER)
+    check_version(path, extent.version, DATASET_VERSION)
+    return extent
 
 
 def read_table(path: Path, known_tasks: Mapping[str, str] | None = None) -> DatasetTable:

@@ -1,7 +1,7 @@
-"""Deleting directories, also on a full disk, and the writes that only follow from a change that is made already.
+"""Deletes directories, also on a full disk, and retries the writes that follow from a change already made.
 
-A deletion is the one rename that takes the directory away. Whatever is written afterwards (lists, indexes) is derived:
-it may fail, is logged, and is tried again.
+A directory counts as deleted once it was renamed into the trash. What is written afterwards (lists, indexes) is derived
+from the records: it may fail, which is logged, and is retried.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _NO_ROOM_FOR_A_NAME = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMLINK, errno
 
 
 def take_away(directory: Path, trash_dir: Path, record: str) -> Path:
-    """Delete a directory in one step; return where its files lie now, for `free_space`.
+    """Delete a directory in one step, usually a rename; return where its files are now, for `free_space`.
 
-    `record` is the document without which the directory means nothing. Raises OSError, after which nothing has changed.
+    `record` is the document without which the directory is ignored. Raises OSError, after which nothing has changed.
     """
     try:
         return _move_to_trash(directory, trash_dir)
@@ -42,7 +42,7 @@ def take_away(directory: Path, trash_dir: Path, record: str) -> Path:
 
 
 def free_space(path: Path) -> None:
-    """Remove what `take_away` took away; what cannot be removed now is removed at the next start."""
+    """Remove the files that `take_away` moved; what cannot be removed now is removed at the next start."""
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -72,13 +72,13 @@ class Followers:
         self._logged: set[str] = set()
 
     def write(self, name: str, write: Callable[[], object]) -> None:
-        """Do the write now, and with it those that failed before; a later write of the same name replaces it."""
+        """Write now, and retry what failed before; a later write of the same name replaces an earlier one."""
         with self._mutex:
             self._owed[name] = write
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Try everything again that could not be written: with the next write, and by the scheduler now and then."""
+        """Retry everything that could not be written. Called with each write, and by the scheduler now and then."""
         with self._writing:
             with self._mutex:
                 owed = list(self._owed.items())
@@ -89,7 +89,7 @@ class Followers:
                             del self._owed[name]
 
     def _try(self, name: str, write: Callable[[], object]) -> bool:
-        """Return whether nothing of it is left to do."""
+        """Return False when the write must be retried later."""
         try:
             write()
         except FileNotFoundError:  # what it belongs to was deleted meanwhile

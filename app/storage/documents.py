@@ -1,7 +1,7 @@
-"""Every JSON record of a workspace is read and written through this store: cached, locked, set aside when damaged.
+"""Reads and writes the JSON records of a workspace: cached, locked, and moved to `.corrupt/` when damaged.
 
-A document that cannot be used is named: a damaged one lies in `.corrupt/` with its reason, one that the disk does not
-give or that a later version wrote stays where it is and is remembered here until it can be read.
+A document that cannot be used is reported to the user. A damaged one lies in `.corrupt/` with the reason; one that the
+disk cannot read, or that a later version wrote, stays in place and is remembered here until it can be read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
 from app.durable import make_directory
 from app.regular_files import check_regular
 from app.schemas.projects import CorruptDocument
+from app.storage.cache import Cache
 from app.storage.deletion import Followers
 from app.storage.json_store import (
     CorruptDocumentError,
@@ -54,7 +55,7 @@ def sign_file(path: Path) -> Signature:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether there is anything at a path: a link that leads nowhere and what cannot be looked at count."""
+    """Return whether anything exists at a path. Broken links count, and so do paths that cannot be examined."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -73,7 +74,7 @@ class DocumentStore:
         self.followers = Followers()
         self._locks = DocumentLocks(paths)
         self._mutex = threading.Lock()
-        self._cache: dict[Path, tuple[Signature, BaseModel]] = {}
+        self._records: Cache[Path, BaseModel] = Cache()
         self._refused: dict[Path, str] = {}
         self._generation = 0
 
@@ -83,7 +84,7 @@ class DocumentStore:
         return self._generation
 
     def note_change(self) -> None:
-        """Say that something was changed by other means than `write` and `update`."""
+        """Record a change that was made without `write` and `update`."""
         with self._mutex:
             self._generation += 1
 
@@ -93,22 +94,15 @@ class DocumentStore:
         `check` raises CorruptDocumentError for a record that does not fit what is known here.
         """
         with self.naming(path):
-            signature = sign_file(path)
-            with self._mutex:
-                cached = self._cache.get(path)
-            if cached is not None and cached[0] == signature and type(cached[1]) is model:
-                record = cached[1]
-            else:
-                record = read_model(path, model)
-                with self._mutex:
-                    self._cache[path] = (signature, record)
+            state = sign_file(path), model
+            record = cast("M", self._records.get(path, lambda: read_model(path, model), state=state))
             if check is not None:
                 check(record)
         return record
 
     @contextlib.contextmanager
     def naming(self, path: Path) -> Iterator[None]:
-        """Read a document inside: one that cannot be used is refused, one that can is no longer named."""
+        """Read a document inside of this context: an unusable one is refused, a usable one is no longer reported."""
         try:
             yield
         except CorruptDocumentError as error:
@@ -119,7 +113,7 @@ class DocumentStore:
                 self._refused.pop(path, None)
 
     def refuse(self, path: Path, error: CorruptDocumentError) -> None:
-        """Set a damaged document aside; name one that cannot be read, or not by this version, and leave it alone."""
+        """Move a damaged document to `.corrupt/`; report one that cannot be read, or not by this version."""
         stays = isinstance(error, UnreadableDocumentError | NewerDocumentError)
         if not stays and self._set_aside(path, error.reason):
             return
@@ -130,11 +124,11 @@ class DocumentStore:
             logger.error("%s cannot be read: %s", path, error.reason)
 
     def is_refused(self, path: Path) -> bool:
-        """Return whether a document or a folder could not be read when it was asked for last."""
+        """Return whether the last attempt to read a document or a folder failed."""
         return path in self._refused
 
     def name_missing(self, path: Path) -> None:
-        """Name a document that should be there, unless it was set aside or nothing lies beside it."""
+        """Report a missing document, unless it was moved to `.corrupt/` or nothing lies beside it."""
         prefix = "+".join(path.relative_to(self.paths.root).parts) + "."
         was_set_aside = any(name.startswith(prefix) for name in self._list_names(self.paths.corrupt_dir))
         has_neighbours = any(not name.startswith(".") for name in self._list_names(path.parent))
@@ -143,14 +137,14 @@ class DocumentStore:
                 self._refused[path] = MISSING
 
     def list_directories(self, parent: Path, kind: str) -> list[Path]:
-        """Return the folders of a folder that are named by an id of this kind; none of one that is not there.
+        """Return the subfolders that are named by an id of this kind; none for a folder that does not exist.
 
-        A folder that cannot be listed is named, and what it holds is left out.
+        A folder that cannot be listed is reported, and its contents are left out.
         """
         return [parent / name for name in self._list_names(parent) if is_id(kind, name)]
 
     def list_files(self, parent: Path, suffix: str) -> list[Path]:
-        """Return what a folder holds under names with this ending; nothing of one that is not there."""
+        """Return the files of a folder with this ending; none for a folder that does not exist."""
         return [parent / name for name in self._list_names(parent) if name.endswith(suffix)]
 
     def _list_names(self, parent: Path) -> list[str]:
@@ -170,7 +164,7 @@ class DocumentStore:
         return sorted(names)
 
     def write(self, path: Path, record: BaseModel) -> None:
-        """Write a record durably, creating its directory when needed, but never what that lies in.
+        """Write a record durably, creating its directory when needed, but no directory above it.
 
         Raises FileNotFoundError when the project or experiment that it belongs to was deleted meanwhile.
         """
@@ -205,19 +199,19 @@ class DocumentStore:
 
     @contextlib.contextmanager
     def locked(self, path: Path) -> Iterator[None]:
-        """Hold the lock of a document or directory that is changed by other means."""
+        """Hold the lock of a document or directory, for changes without `write` and `update`."""
         with self._locks.hold(path):
             yield
 
     def derive(self, path: Path, model: type[M], build: Callable[[], M]) -> None:
-        """Write a document that only repeats others. Where that is impossible it is named, and nobody misses it."""
+        """Write a document that is derived from others. A failure is only reported, since the others suffice."""
         try:
             self.update(path, model, lambda _: build(), build)
         except (OSError, CorruptDocumentError) as error:
             logger.warning("%s could not be brought up to date: %s", path, error)
 
     def _set_aside(self, path: Path, reason: str) -> bool:
-        """Return whether an unusable document was moved away; where the disk refuses even that, it stays."""
+        """Return whether a damaged document was moved; it stays where the disk refuses even that."""
         try:
             set_aside(path, self.paths.root, self.paths.corrupt_dir, reason)
         except OSError as error:
@@ -227,10 +221,10 @@ class DocumentStore:
 
     def forget(self, directory: Path) -> None:
         """Drop cached records below a directory that was deleted."""
+        self._records.forget_where(lambda path: path.is_relative_to(directory))
         with self._mutex:
-            for known in (self._cache, self._refused):
-                for path in [path for path in known if path.is_relative_to(directory)]:
-                    del known[path]
+            for path in [path for path in self._refused if path.is_relative_to(directory)]:
+                del self._refused[path]
             self._generation += 1
 
     def list_corrupt(self) -> list[CorruptDocument]:

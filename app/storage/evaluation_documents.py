@@ -49,7 +49,7 @@ class _ConfidenceBin(_Bin):
     accuracy: float | None = None
 
 
-class _Calibration(msgspec.Struct):
+class _StoredCalibration(msgspec.Struct):
     ece: float
     bins: list[_ConfidenceBin]
     num_bins: Count = 0
@@ -61,28 +61,28 @@ class _Residuals(msgspec.Struct):
     bins: list[_Bin]
 
 
-class _SkippedImage(msgspec.Struct):
+class _StoredSkippedImage(msgspec.Struct):
     filename: str
     message: str
 
 
-class _Skipped(msgspec.Struct):
+class _StoredSkipped(msgspec.Struct):
     count: Count
-    images: list[_SkippedImage] = []
+    images: list[_StoredSkippedImage] = []
 
 
-class _Aggregate(msgspec.Struct):
+class _StoredAggregate(msgspec.Struct):
     """The fields of any task's aggregate that somebody reads."""
 
     num_images: Count
     classes: list[str] = []
     confusion_matrix: list[list[Count]] = []
     per_class: dict[str, _ClassFigures] = {}
-    calibration: _Calibration | None = None
+    calibration: _StoredCalibration | None = None
     intervals: dict[str, _Interval | None] = {}
     not_enough_images: dict[str, str] = {}
     interval_limits: _IntervalLimits | None = None
-    skipped: _Skipped | None = None
+    skipped: _StoredSkipped | None = None
     per_value: list[dict[str, float | None]] = []
     residuals: list[_Residuals] = []
 
@@ -97,7 +97,7 @@ def read_aggregate(path: Path) -> dict[str, Any]:
         reason = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise CorruptDocumentError(path, reason) from error
     try:
-        known = msgspec.convert(content, _Aggregate)
+        known = msgspec.convert(content, _StoredAggregate)
     except msgspec.ValidationError as error:
         raise CorruptDocumentError(path, str(error)) from error
     _check_report(path, content)

@@ -1,14 +1,13 @@
-"""evaluation.json, aggregate.json and results.json of an experiment."""
+"""Reads and writes evaluation.json, aggregate.json and results.json of an experiment."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 from app.durable import make_directory, sync_directory
 from app.schemas.evaluation import EvaluationRecord
+from app.storage.cache import Cache
 from app.storage.deletion import free_space, take_away
 from app.storage.documents import DocumentStore, Signature, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
@@ -24,8 +23,7 @@ class EvaluationRepository:
     def __init__(self, store: DocumentStore) -> None:
         self._store = store
         self._paths = store.paths
-        self._mutex = threading.Lock()
-        self._results: OrderedDict[Path, tuple[Signature, list[dict[str, Any]]]] = OrderedDict()
+        self._results: Cache[Path, list[dict[str, Any]]] = Cache(CACHED_RESULTS)
 
     def create(self, project_id: str, experiment_id: str, record: EvaluationRecord) -> Path:
         """Begin an evaluation in an empty directory; return the directory.
@@ -96,7 +94,7 @@ class EvaluationRepository:
         return record
 
     def put_in_place(self, project_id: str, experiment_id: str) -> None:
-        """Let a second evaluation that has completed take the place of the first; bears repetition."""
+        """Replace the first evaluation with the second one once that has completed; safe to repeat."""
         attempt = self.read_attempt(project_id, experiment_id)
         if attempt is None or attempt.status != "completed":
             return
@@ -115,7 +113,7 @@ class EvaluationRepository:
         sync_directory(directory.parent)
 
     def reset(self, project_id: str, experiment_id: str) -> bool:
-        """Take the evaluation away, with an attempt to repeat it; return whether there was one."""
+        """Delete the evaluation and any attempt to repeat it; return whether there was one."""
         directories = (
             self._paths.next_evaluation_dir(project_id, experiment_id),
             self._paths.evaluation_dir(project_id, experiment_id),
@@ -123,11 +121,11 @@ class EvaluationRepository:
         return sum(self._remove(directory) for directory in directories) > 0
 
     def withdraw(self, directory: Path) -> None:
-        """Take back what `create` began."""
+        """Undo `create`."""
         self._remove(directory)
 
     def reset_after(self, project_id: str, experiment_id: str) -> None:
-        """Reset what the experiment's new state makes void; where the disk refuses it now, it is tried again."""
+        """Delete the evaluation that the experiment's new state makes invalid; retried when the disk refuses it now."""
         known = self.read(project_id, experiment_id)
         if known is None:
             return
@@ -182,16 +180,6 @@ class EvaluationRepository:
         path = self._paths.evaluation_dir(project_id, experiment_id) / "results.json"
         try:
             with self._store.naming(path):
-                signature = sign_file(path)
-                with self._mutex:
-                    cached = self._results.get(path)
-                    if cached is not None and cached[0] == signature:
-                        return cached[1]
-                rows = read_results(path)
+                return self._results.get(path, lambda: read_results(path), state=sign_file(path))
         except (FileNotFoundError, CorruptDocumentError):
             return None
-        with self._mutex:
-            self._results[path] = (signature, rows)
-            while len(self._results) > CACHED_RESULTS:
-                self._results.popitem(last=False)
-        return rows

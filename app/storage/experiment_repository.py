@@ -1,4 +1,4 @@
-"""experiment.json, runs and their metrics, and the index that is derived from them."""
+"""Reads and writes experiment.json, runs and their metrics, and derives the index from them."""
 
 from __future__ import annotations
 
@@ -86,9 +86,9 @@ class ExperimentRepository:
         return sorted(records, key=lambda record: (record.created_at, record.id))
 
     def read_certain(self, project_id: str) -> list[ExperimentRecord]:
-        """Return every experiment, for whoever deletes what one of them may need.
+        """Return every experiment; raises OSError when the disk cannot read one.
 
-        Raises OSError while the disk fails for one: who cannot be asked is not passed over.
+        For deletions: an experiment that cannot be read may need what is to be deleted.
         """
         try:
             names = [path.name for path in self._paths.experiments_dir(project_id).iterdir()]
@@ -125,7 +125,7 @@ class ExperimentRepository:
         return record
 
     def delete(self, project_id: str, experiment_id: str) -> None:
-        """Take an experiment away in one step and remove its files."""
+        """Delete an experiment with one rename, then its files."""
         directory = self._paths.experiment_dir(project_id, experiment_id)
         trashed = take_away(directory, self._paths.trash_dir, "experiment.json")
         self._store.forget(directory)
@@ -133,7 +133,7 @@ class ExperimentRepository:
         self.refresh_index(project_id)
 
     def undo_launch(self, project_id: str, before: ExperimentRecord, run: RunRecord) -> None:
-        """Return an experiment to what it was before a run that could not be queued; on a full disk later."""
+        """Restore an experiment as it was before a run that could not be queued; retried later on a full disk."""
         is_new = before.current_run_id != run.id
         if is_new:
             free_space(self._paths.run_dir(project_id, before.id, run.id))
@@ -190,7 +190,7 @@ class ExperimentRepository:
         return self._store.update(path, RunRecord, lambda record: record.model_copy(update=changes))
 
     def write_run_config(self, project_id: str, record: RunConfigRecord) -> None:
-        """Write config.json of a run; what a resumption or a recovery resolves takes the place of the former."""
+        """Write config.json of a run; a resumption or a recovery replaces the earlier one."""
         path = self._paths.run_dir(project_id, record.experiment_id, record.run_id) / "config.json"
         earlier = self.read_run_config(project_id, record.experiment_id, record.run_id)
         created_at = record.created_at if earlier is None else earlier.created_at
@@ -213,7 +213,7 @@ class ExperimentRepository:
             return MetricsRecord()
 
     def add_epoch(self, project_id: str, experiment_id: str, run_id: str, epoch: EpochMetrics) -> None:
-        """Add an epoch to metrics.json; the same epoch again replaces the earlier one and all after it."""
+        """Add an epoch to metrics.json; an epoch that is there already is replaced, and all after it are dropped."""
         path = self._paths.run_dir(project_id, experiment_id, run_id) / "metrics.json"
 
         def add(record: MetricsRecord) -> MetricsRecord:
@@ -223,7 +223,7 @@ class ExperimentRepository:
         self._store.update(path, MetricsRecord, add, MetricsRecord)
 
     def drop_epochs(self, project_id: str, experiment_id: str, run_id: str, first: int) -> None:
-        """Take an epoch and all after it out of metrics.json."""
+        """Remove an epoch and all after it from metrics.json."""
         path = self._paths.run_dir(project_id, experiment_id, run_id) / "metrics.json"
 
         def drop(record: MetricsRecord) -> MetricsRecord:

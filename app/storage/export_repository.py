@@ -1,4 +1,4 @@
-"""export.json and the files of an export, and the index that is derived from the records."""
+"""Reads and writes export.json and the files of an export, and derives the index from the records."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class ExportRepository:
         return record
 
     def delete(self, project_id: str, export_id: str) -> None:
-        """Take an export away in one step and remove its files."""
+        """Delete an export with one rename, then its files."""
         directory = self._paths.export_dir(project_id, export_id)
         trashed = take_away(directory, self._paths.trash_dir, "export.json")
         self._store.forget(directory)
@@ -77,7 +77,7 @@ class ExportRepository:
             return None
 
     def refresh_index(self, project_id: str) -> None:
-        """Derive exports_index.json from the records; where it cannot be written, later."""
+        """Derive exports_index.json from the records; retried later when it cannot be written."""
         fields = set(ExportIndexEntry.model_fields)
 
         def build() -> ExportsIndex:

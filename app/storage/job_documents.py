@@ -1,4 +1,4 @@
-"""Reading job.json: that a job names what it works for."""
+"""Reads job.json and checks that it names the dataset, experiment, run or export that the job works for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_job(path: Path) -> JobRecord:
 
 
 def check_subject(record: JobRecord) -> None:
-    """Refuse a job that does not name what it works for; raises CorruptDocumentError."""
+    """Refuse a job without the ids that its kind needs; raises CorruptDocumentError."""
     for name, kind in _SUBJECTS.get(record.kind, {}).items():
         if not is_id(kind, record.subject.get(name, "")):
             raise CorruptDocumentError(Path("job.json"), f"subject.{name}: it is no id")

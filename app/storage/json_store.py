@@ -1,4 +1,4 @@
-"""Documents on disk: writing and reading records, and setting aside what cannot be read. Knows no noun."""
+"""Reads and writes one JSON document, and moves a damaged one away. Knows no particular record."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class UnreadableDocumentError(CorruptDocumentError, OSError):
 
     @property
     def is_of_disk(self) -> bool:
-        """Whether the disk fails; else what lies there is no document that may be read, and waiting is of no use."""
+        """Whether the disk failed, so that a retry may help; else what lies there is not a readable file."""
         return self.errno is not None and self.errno not in _NOT_OF_THE_DISK
 
 
@@ -70,7 +70,7 @@ def open_document(path: Path) -> BinaryIO:
 
 
 def unreadable(path: Path, error: OSError) -> OSError:
-    """Return what an error of the system says of a document; itself, where it says nothing of the document."""
+    """Return an OSError as UnreadableDocumentError, unchanged where the document is not the cause."""
     if error.errno in _NOT_OF_A_DOCUMENT:
         return error
     if isinstance(error, NotRegularError):
@@ -98,7 +98,7 @@ def read_bytes(path: Path, limit: int = MAX_RECORD_BYTES) -> bytes:
 
 
 def _has_ends_of_json(stream: BinaryIO, size: int) -> bool:
-    """Look at both ends: a large file that a crash filled with zeros is told without reading it."""
+    """Check the first and last bytes: that detects a large file which a crash filled with zeros, without reading it."""
     begin = stream.read(_END_BYTES)
     stream.seek(size - _END_BYTES)
     end = stream.read(_END_BYTES)

@@ -1,6 +1,6 @@
-"""Finds what takes room in a workspace and that nobody asked to keep, and follows no links.
+"""Finds temporary and abandoned files in a workspace; follows no links.
 
-Only looks: who removes what, and when, is decided elsewhere.
+Removes nothing: `app/core/leftovers.py` decides what goes, and when.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Leftover:
 
 
 def find_leftovers(documents: DocumentStore, weights_dir: Path | None = None) -> Iterator[Leftover]:
-    """Yield everything of every kind, also what is in use; `owner` is the id of the job or upload that it is of.
+    """Yield the leftovers of every kind, also those in use; `owner` is the id of the job or upload that they belong to.
 
     The store of pretrained weights may lie outside of the workspace; without `weights_dir` it is not looked at.
     """
@@ -81,9 +81,9 @@ def _entries(kind: LeftoverKind, folder: Path) -> Iterator[Leftover]:
 
 
 def _headless(paths: WorkspacePaths, folder: Path, record: str, prepared: set[str]) -> Iterator[Leftover]:
-    """Yield a folder that was killed before its record was written: it holds nothing but what comes before the record.
+    """Yield a folder whose record was never written, because the server was killed first.
 
-    One whose record was set aside is kept, because somebody may repair it.
+    A folder whose record was moved to `.corrupt/` is kept, because somebody may repair it.
     """
     names = {path.name for path in _list(folder)}
     if record in names or not names <= prepared:

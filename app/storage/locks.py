@@ -1,6 +1,6 @@
-"""Locks: first come first served inside the process, with a lock file behind it for everybody else.
+"""Locks: first come, first served inside the process, and a lock file against other processes.
 
-A file lock alone starves: it is polled, so whoever polls luckily wins. Lock files live in `.locks/`, outside of
+A file lock alone is unfair: waiters poll it, so one of them may never get it. Lock files live in `.locks/`, outside of
 everything that can be deleted, and are never deleted.
 """
 
@@ -34,7 +34,7 @@ DEAD_HOLDER_POLL_S = 0.05
 
 
 class FifoLock:
-    """A mutual exclusion, not reentrant, that serves waiters in the order in which they came."""
+    """A fair mutex: waiters get it in the order in which they came. Not reentrant."""
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -42,7 +42,7 @@ class FifoLock:
         self._is_held = False
 
     def acquire(self) -> None:
-        """Wait for the turn."""
+        """Wait for the lock."""
         with self._mutex:
             if not self._is_held and not self._waiters:
                 self._is_held = True
@@ -52,7 +52,7 @@ class FifoLock:
         turn.wait()
 
     def release(self) -> None:
-        """Hand over to the next waiter."""
+        """Pass the lock to the next waiter."""
         with self._mutex:
             if self._waiters:
                 self._waiters.popleft().set()
@@ -61,7 +61,7 @@ class FifoLock:
 
 
 def set_aside_foreign(paths: WorkspacePaths, lock_file: Path) -> None:
-    """Move away what is no file and stands in the place of a lock: nobody can hold it, and nobody could work."""
+    """Move away anything but a file at the path of a lock: it could never be locked, and every change would fail."""
     with contextlib.suppress(OSError):
         if not stat.S_ISREG(lock_file.lstat().st_mode):
             set_aside(lock_file, paths.root, paths.corrupt_dir, "it stood in the place of a lock file")
@@ -98,7 +98,7 @@ class DocumentLocks:
             lock.release()
 
     def _acquire_file(self, lock: FileLock) -> bool:
-        """Take the lock behind the lock. A full or read-only disk has no room for it; the one server needs none."""
+        """Lock the file as well. On a full or read-only disk go without, because this server is the only one."""
         try:
             make_directory(Path(lock.lock_file).parent)
             lock.acquire()
@@ -153,7 +153,7 @@ class ServerLock:
             logger.error("%s could not be written: %s", self._paths.server_info_file, error)
 
     def release(self) -> None:
-        """Give the workspace back."""
+        """Release the workspace."""
         self._lock.release()
 
     def _is_holder_alive(self) -> bool:
@@ -173,7 +173,7 @@ class ServerLock:
 
 
 def read_server_info(paths: WorkspacePaths) -> ServerInfo | None:
-    """Return what the holder of the workspace said of itself, if it can be read."""
+    """Return which process holds the workspace, None when that cannot be read."""
     try:
         return read_model(paths.server_info_file, ServerInfo)
     except (OSError, CorruptDocumentError, ValidationError):

@@ -1,4 +1,4 @@
-"""Puts the pieces in which a log is read together to lines, without ever keeping one that is longer than any event."""
+"""Assembles lines from the chunks of a log; never holds a line that is longer than any event."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MAX_LINE_BYTES = 64 * 2**20
 
 
 class LineAssembler:
-    """The complete lines of what was fed so far; `length` and `pieces` are of the one that is not complete yet."""
+    """Splits chunks into lines; `length` and `pieces` belong to the line that is not complete yet."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Of a line of more than `max_bytes` only its length is known."""
+        """Of a line longer than `max_bytes` only the length is kept."""
         self._max_bytes = max_bytes
         self.length = 0
         self.pieces: list[bytes] = []

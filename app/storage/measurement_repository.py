@@ -1,4 +1,4 @@
-"""measurements.json: how fast runs were on this machine. It is a memory, not a record: losing it costs a probe."""
+"""Keeps measurements.json: how fast runs were on this machine. It is a cache: losing it costs a probe."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MeasurementRepository:
         return next((known for known in self.read_all() if known.key == key), None)
 
     def add(self, measurement: RunMeasurement) -> None:
-        """Keep a measurement unless a better one is known; bears repetition. Raises OSError, NewerDocumentError."""
+        """Keep a measurement unless a better one is known; safe to repeat. Raises OSError, NewerDocumentError."""
         if _is_superseded(measurement, self.find(measurement.key)):
             return
 

@@ -1,4 +1,4 @@
-"""Where everything lies. The only module that knows the layout of a workspace; it reads and writes nothing.
+"""Paths of everything in a workspace. The only module that knows the layout; it reads and writes nothing.
 
 An id becomes part of a path only after it matched its pattern in full, a file name only after it was found to be one
 plain component.
@@ -173,15 +173,15 @@ class WorkspacePaths:
         return self.project_dir(project_id) / "staging" / check_id("job", job_id)
 
     def checks_dir(self, project_id: str) -> Path:
-        """Holds one directory per dry run; only the newest is kept."""
+        """Holds one directory per preview of an import; only the newest is kept."""
         return self.project_dir(project_id) / "checks"
 
     def check_dir(self, project_id: str, job_id: str) -> Path:
-        """Directory of a dry run: check.json, report.json, problems.csv, previews/"""
+        """Directory of a preview: check.json, report.json, problems.csv, previews/"""
         return self.checks_dir(project_id) / check_id("job", job_id)
 
     def dataset_problems_file(self, project_id: str) -> Path:
-        """Every problem of the import that made the dataset; there only when there was one."""
+        """Every problem of the import that made the dataset; missing when there was none."""
         return self.dataset_dir(project_id) / "problems.csv"
 
     def failed_problems_file(self, project_id: str) -> Path:
@@ -245,5 +245,5 @@ class WorkspacePaths:
         return self.exports_dir(project_id) / check_id("export", export_id)
 
     def predictor_dir(self, project_id: str, experiment_id: str) -> Path:
-        """Where a predicting process leaves its answers."""
+        """Where a predictor process writes its answers."""
         return self.experiment_dir(project_id, experiment_id) / ".predict"

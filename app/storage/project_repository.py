@@ -1,4 +1,4 @@
-"""workspace.json and project.json: which projects there are."""
+"""Reads and writes workspace.json and project.json: which projects there are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ProjectRepository:
     def open_workspace(self) -> None:
         """Create or repair workspace.json so that it lists exactly the project directories that exist.
 
-        Where that is impossible the directories are the list, see `list_ids`.
+        When it cannot be written, the directories are the list, see `list_ids`.
         """
         make_directory(self._paths.projects_dir)
         try:
@@ -94,7 +94,7 @@ class ProjectRepository:
         return self._store.update(path, ProjectRecord, lambda record: record.model_copy(update=stamped))
 
     def touch(self, project_id: str) -> None:
-        """Let `updated_at` follow a change that is made already; on a full disk later."""
+        """Set `updated_at` after a change; retried later on a full disk."""
         self._store.followers.write(f"{project_id}/project.json", lambda: self.update(project_id, {}))
 
     def delete(self, project_id: str) -> Path:
@@ -110,7 +110,7 @@ class ProjectRepository:
         return trashed
 
     def _reconcile(self) -> WorkspaceRecord:
-        """Let workspace.json list what is there; raises OSError or CorruptDocumentError."""
+        """Make workspace.json list the projects that exist; raises OSError or CorruptDocumentError."""
         present = self._list_present()
 
         def reconcile(record: WorkspaceRecord) -> WorkspaceRecord:

@@ -1,4 +1,4 @@
-"""A file that takes room on the disk and gives it up, so that what deletes or ends something works with 0 bytes free.
+"""Reserves disk space in a file and frees it on a full disk, so that deleting and stopping still work.
 
 Most deletions are a rename and need no room. Those that must write a document (a split is a column of dataset.json)
 do it in the room of this file, which is made again at once. Losing the file loses nothing.
@@ -41,9 +41,9 @@ class Reserve:
         self._num_spending = 0
 
     def spend(self, write: Callable[[], T]) -> T:
-        """Return what a write returns; on a full disk it is done again in the room of the reserve.
+        """Call `write` and return its result; on a full disk free the reserve and call it again.
 
-        For what deletes, resets or ends something. Raises what the write raises.
+        For operations that delete, reset or end something. Raises what `write` raises.
         """
         try:
             return write()
@@ -55,14 +55,14 @@ class Reserve:
             return write()
 
     def fill(self) -> None:
-        """Take room for the largest dataset.json and some more, as far as the disk has it, and leave some free."""
+        """Reserve space for the largest dataset.json and some more, as far as the disk has it, and leave some free."""
         with self._lock:
             if not self._num_spending:
                 self._fill()
 
     @contextlib.contextmanager
     def _given_up(self) -> Iterator[None]:
-        """Hold no lock inside: what is written there waits for locks of its own."""
+        """Free the reserve inside. The lock is not held there, because the write waits for its own locks."""
         with self._lock:
             self._num_spending += 1
             self._path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Looks at every document of a workspace and says which cannot be used. Only looks: nothing is moved or repaired.
+"""Checks every document of a workspace and lists those that cannot be used. Moves and repairs nothing.
 
-Most documents are read when somebody asks for them; the loss of an index or of a run's configuration would show
-nowhere. A document that was looked at before is looked at again only when its signature has changed.
+Most documents are read only when somebody asks for them, so nobody would notice the loss of an index or of a run's
+configuration. A document that was checked before is checked again only when its signature has changed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from app.schemas.forecasts import MeasurementsRecord
 from app.schemas.jobs import JobRequest
 from app.schemas.projects import CorruptDocument, WorkspaceRecord
 from app.schemas.sessions import SignedOutRecord
+from app.storage.cache import Cache
 from app.storage.dataset_repository import read_table
-from app.storage.documents import DocumentStore, Signature, sign_file
+from app.storage.documents import DocumentStore, sign_file
 from app.storage.evaluation_documents import read_aggregate, read_results
 from app.storage.event_log import MAX_GAP, is_event
 from app.storage.job_documents import read_job
@@ -70,7 +71,7 @@ def _is_logged(line: bytes, number: int) -> bool:
 
 
 class _ReportedLine(msgspec.Struct):
-    """What every line of a job's own log has."""
+    """The fields that every line of a job's own log has."""
 
     seq: Annotated[int, msgspec.Meta(ge=1)]
     ts: str
@@ -133,7 +134,7 @@ _KINDS = frozenset({"proj", "exp", "run", "export", "job"})
 
 
 class Survey:
-    """What is known of every document of a workspace."""
+    """The state of every document of a workspace, as it was checked last."""
 
     def __init__(self, documents: DocumentStore, known_tasks: Mapping[str, str] | None = None) -> None:
         """`known_tasks`: what each task annotates an image with; a project of another one needs a later version.
@@ -145,10 +146,10 @@ class Survey:
             read_project: partial(read_project, known_tasks=known_tasks),
             read_table: partial(read_table, known_tasks=known_tasks),
         }
-        self._known: dict[Path, tuple[Signature, str]] = {}
+        self._known: Cache[Path, str] = Cache()
 
     def list_problems(self) -> list[CorruptDocument]:
-        """Return what was set aside and what cannot be used where it lies, each document once."""
+        """Return the documents in `.corrupt/` and those that cannot be used in their place, each once."""
         unusable = {path: reason for path, reader in self._list_documents() if (reason := self._look_at(path, reader))}
         found = {document.path: document for document in self._documents.list_corrupt()}
         for path, reason in unusable.items():
@@ -178,12 +179,9 @@ class Survey:
         """Return why a document cannot be used; empty for one that can, and for one that is not there."""
         try:
             signature = sign_file(path)
-            known = self._known.get(path)
-            if known is None or known[0] != signature:
-                known = (signature, _try_reading(path, reader, signature[1]))
-                self._known[path] = known
+            return self._known.get(path, lambda: _try_reading(path, reader, signature[1]), state=signature)
         except FileNotFoundError:
-            self._known.pop(path, None)
+            self._known.forget(path)
             if path.is_symlink():
                 return "a link that leads nowhere is in its place"
             if path.name in _HEADS:
@@ -191,7 +189,6 @@ class Survey:
             return ""
         except CorruptDocumentError as error:
             return error.reason
-        return known[1]
 
 
 def _try_reading(path: Path, reader: Reader, size: int) -> str:

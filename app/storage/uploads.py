@@ -1,4 +1,4 @@
-"""Files received by upload, kept until they were imported."""
+"""Stores uploaded files until they are imported."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UploadStore:
         self._paths = paths
 
     def store_file(self, project_id: str, upload_id: str, name: str, stream: BinaryIO, *, begins: bool = True) -> Path:
-        """Store one file; only one that begins an upload makes its folder, so what was given up does not come back.
+        """Store one file. Only the first creates the upload's folder, so that an abandoned one does not return.
 
         Raises FileNotFoundError when the upload or its project was removed meanwhile, UnsafePathError for a name that
         leads elsewhere or is taken by another content. The same content under the same name is taken as sent before: a

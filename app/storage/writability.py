@@ -1,4 +1,4 @@
-"""Whether a workspace can be written, and the sentence that says that it cannot."""
+"""Checks whether a workspace can be written, and explains why it cannot."""
 
 from __future__ import annotations
 

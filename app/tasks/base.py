@@ -1,12 +1,14 @@
 """What a task is. This module is torch-free at run time; the protocols below say what the torch side must offer.
 
-A task is a folder `app/tasks/<id>/` with six modules of fixed names:
+A task is a folder `app/tasks/<id>/` with seven modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
-- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`                   (DataPart)
+- `data.py`     `fit_statistics`, `encode_target`, `collate_targets`,
+                `kept_target`, `move_targets`                                                (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
 - `report.py`   `build_parts`                                                          (ReportBuilder, no torch)
+- `answer.py`   `decode`, `describe`, `list_cells`                                      (AnswerPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
 
@@ -22,6 +24,7 @@ from pydantic import Field
 from app.annotations.base import AnnotationKind
 from app.annotations.registry import get_kind
 from app.datasets.profile import SplitProfile
+from app.datasets.samples import Sample
 from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor, nn
+
+    from app.datasets.augmenting.maps import MoveTargets
+    from app.datasets.placement import Placement
 
     Outputs = dict[str, Tensor]
     ArrayOutputs = dict[str, np.ndarray[Any, Any]]
@@ -214,6 +220,8 @@ class TaskSpec:
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
     result_view: ResultView
+    sample: Sample | None = None
+    """Images to begin with; None where none ship with what is installed."""
     choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
     """What the checkpoint metric `auto` stands for; None: always the primary metric."""
     find_metric_warning: Callable[[str, SplitProfile], str] | None = None
@@ -260,6 +268,8 @@ class TaskContext:
     """Everything that the torch side of a task is built from; plain data, saved in every checkpoint.
 
     `statistics` is what `fit_statistics` learned from the training images. `image_size` is (height, width) in pixels.
+    `masks_dir` is where the masks of the dataset lie on this machine. Checkpoints leave it out, so it is None after
+    loading one.
     """
 
     task: str
@@ -270,6 +280,18 @@ class TaskContext:
     image_size: tuple[int, int]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    masks_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class TargetPlanes:
+    """Targets that the cache keeps beside the pixels: uint8 (channels, height, width), of the size of the input.
+
+    Raise `version` when the task encodes them differently; cached ones of other versions are not read.
+    """
+
+    channels: int
+    version: int = 1
 
 
 class DataPart(Protocol):
@@ -279,12 +301,33 @@ class DataPart(Protocol):
         """Return what has to be learned from the training images before training, as plain JSON data."""
         ...
 
-    def encode_target(self, row: ImageRecord, context: TaskContext) -> Any:
-        """Return the target of one image as a tensor or a dictionary of tensors."""
+    def encode_target(self, row: ImageRecord, place: Placement, context: TaskContext) -> Any:
+        """Return the target of one image as a tensor or a dictionary of tensors, in pixels of `place.input_size`.
+
+        That is larger than the model's input where training images are kept larger for a strong crop.
+        """
         ...
 
     def collate_targets(self, targets: Sequence[Any]) -> Any:
         """Return the targets of a batch."""
+        ...
+
+    @property
+    def kept_target(self) -> TargetPlanes | None:
+        """The shape of targets that are encoded once and cached, because encoding is slow, such as reading a mask file.
+
+        None: `encode_target` is called each time that an image is read.
+        """
+        ...
+
+    @property
+    def move_targets(self) -> MoveTargets | None:
+        """Moves the targets of a batch as augmentation moved its pixels; None for targets that have no position.
+
+        A function of (targets, maps, size): what `collate_targets` returned, on the device; where the pixels of each
+        image went, which `app/datasets/augmenting/moving.py` applies to boxes, polygons and masks; (height, width) of
+        the augmented images. With None the engine computes no maps.
+        """
         ...
 
 
@@ -345,7 +388,7 @@ class ModulePart(Protocol):
         ...
 
 
-class EpochMetrics(Protocol):
+class MetricAccumulator(Protocol):
     """A torchmetrics collection over one epoch."""
 
     def update(self, outputs: Outputs, targets: Any) -> None:
@@ -368,14 +411,17 @@ class EpochMetrics(Protocol):
 class MetricsPart(Protocol):
     """metrics.py: numbers per epoch, per image and over a pool of images."""
 
-    def build_epoch_metrics(self, context: TaskContext) -> EpochMetrics:
+    def build_epoch_metrics(self, context: TaskContext) -> MetricAccumulator:
         """Return the metrics of `spec.info.epoch_metrics`."""
         ...
 
     def result_rows(
-        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext
+        self, outputs: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement], context: TaskContext
     ) -> list[dict[str, Any]]:
-        """Return the task's fields of results.json for a batch."""
+        """Return the task's fields of results.json for a batch; positions are in pixels of the original image.
+
+        `places` says where each image lies in the input that the outputs belong to.
+        """
         ...
 
     def headline_intervals(
@@ -404,13 +450,35 @@ class ReportBuilder(Protocol):
         ...
 
 
+class AnswerPart(Protocol):
+    """answer.py: outputs to names and figures. NumPy and the standard library only: bundles hold its functions as they
+    are. `metadata` is the export's metadata; of it `classes` is there whoever asks."""
+
+    __file__: str | None
+
+    def decode(self, outputs: ArrayOutputs, metadata: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names of results.json."""
+        ...
+
+    def describe(self, answer: dict[str, Any]) -> str:
+        """Return the answer for an image as a short text."""
+        ...
+
+    def list_cells(self, answer: dict[str, Any], metadata: dict[str, Any]) -> list[tuple[str, Any]]:
+        """Return the answer for an image as the cells of a table, each under the name of its column."""
+        ...
+
+
 class ExportPart(Protocol):
     """export.py: named outputs, comparison and post-processing. Torch is not needed here."""
 
     OUTPUT_NAMES: tuple[str, ...]
 
     def difference(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
-        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible."""
+        """Return the largest difference of each image (float64, shape (batch,)), in units where 1e-4 is negligible.
+
+        Raises ValueError for outputs that cannot be compared.
+        """
         ...
 
     def agreement(self, reference: ArrayOutputs, exported: ArrayOutputs, context: TaskContext) -> np.ndarray[Any, Any]:
@@ -422,6 +490,9 @@ class ExportPart(Protocol):
         left out is judged by its largest value."""
         ...
 
-    def decode(self, outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-        """Return for each image what a client wants to see, with the field names of results.json."""
+    def decode(self, outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
+        """Return for each image what a client wants to see, with the field names of results.json.
+
+        Positions are in pixels of the original image, which `places` converts to.
+        """
         ...

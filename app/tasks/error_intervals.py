@@ -44,7 +44,7 @@ NAMES = ("mae", "mse", "rmse", "r_squared")
 
 
 @dataclass(frozen=True)
-class Measured:
+class ErrorIntervals:
     """Intervals by metric, and for each metric without one the reason."""
 
     intervals: dict[str, dict[str, Any]]
@@ -59,7 +59,7 @@ class _Ends:
     larger: Floats
 
 
-def error_intervals(truth: Floats, predictions: Floats, between_chunks: Callable[[], None]) -> list[Measured]:
+def error_intervals(truth: Floats, predictions: Floats, between_chunks: Callable[[], None]) -> list[ErrorIntervals]:
     """Return what is known of each value of (images, values), and last of their average where there are several.
 
     `between_chunks` may raise to end the work.
@@ -69,7 +69,7 @@ def error_intervals(truth: Floats, predictions: Floats, between_chunks: Callable
     reasons = [_find_reasons(np.abs(errors[:, value]), truth[:, value]) for value in range(num_values)]
     of_group = [{name: why for value in group for name, why in reasons[value].items()} for group in groups]
     if all(len(why) == len(NAMES) for why in of_group):
-        return [Measured({}, why) for why in of_group]
+        return [ErrorIntervals({}, why) for why in of_group]
     drawn = _draw(errors, truth, between_chunks)
     whole = _measure(errors, truth)
     return [_summarize(drawn, whole, group, why) for group, why in zip(groups, of_group, strict=True)]
@@ -155,7 +155,7 @@ def _draw_shape(sizes: Floats, draws: int) -> Floats:
 
 def _summarize(
     drawn: dict[str, _Ends], whole: dict[str, Floats], group: Sequence[int], reasons: dict[str, str]
-) -> Measured:
+) -> ErrorIntervals:
     """Return the intervals of the average over a group of values."""
     intervals, tail = {}, (1.0 - LEVEL) / 2.0
     for name, ends in drawn.items():
@@ -167,4 +167,4 @@ def _summarize(
         if name == "r_squared":
             low, high = 1.0 - high, 1.0 - low
         intervals[name] = describe_interval(low, high, METHOD, len(ends.larger))
-    return Measured(intervals, reasons)
+    return ErrorIntervals(intervals, reasons)

@@ -6,11 +6,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
 import app.tasks
-from app.tasks.base import DataPart, ExportPart, MetricsPart, ModulePart, ReportBuilder, TaskSpec
+from app.datasets.samples import Sample
+from app.tasks.base import AnswerPart, DataPart, ExportPart, MetricsPart, ModulePart, ReportBuilder, TaskSpec
 
 
 class UnknownTaskError(LookupError):
@@ -38,6 +40,11 @@ def list_specs() -> Mapping[str, TaskSpec]:
 def list_kinds() -> dict[str, str]:
     """Return what each task annotates an image with, by its id."""
     return {task_id: spec.info.annotation_kind for task_id, spec in list_specs().items()}
+
+
+def list_samples() -> dict[str, Sample]:
+    """Return the sample of each task that has one, by the task's id."""
+    return {task_id: spec.sample for task_id, spec in list_specs().items() if spec.sample is not None}
 
 
 def get_spec(task_id: str) -> TaskSpec:
@@ -69,9 +76,19 @@ def load_report(task_id: str) -> ReportBuilder:
     return cast("ReportBuilder", _load(task_id, "report"))
 
 
+def load_answer(task_id: str) -> AnswerPart:
+    """Return answer.py of a task."""
+    return cast("AnswerPart", _load(task_id, "answer"))
+
+
 def load_export(task_id: str) -> ExportPart:
     """Return export.py of a task."""
     return cast("ExportPart", _load(task_id, "export"))
+
+
+def locate_answer(task_id: str) -> Path:
+    """Return the file of answer.py of a task, whose text goes into bundles."""
+    return Path(str(load_answer(task_id).__file__))
 
 
 def _load(task_id: str, part: str) -> object:

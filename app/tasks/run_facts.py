@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.datasets.run_data import RunData
+from app.datasets.run_data import SplitFacts
 from app.plurals import name_first
 from app.schemas.experiments import ModelSettings
 from app.schemas.run_checks import RunCheck, RunFix
@@ -35,7 +35,7 @@ class RunFacts:
     hyperparameters: Mapping[str, Any]
     input_size: tuple[int, int]
     num_devices: int
-    data: RunData
+    data: SplitFacts
     weights: WeightsFacts
     has_start: bool = False
     learns_by: str = "gradient"
@@ -54,11 +54,6 @@ class RunFacts:
     def lacks_weights(self) -> bool:
         """Whether the run begins with published weights that are not on this machine."""
         return self.model.pretrained and not self.has_start and bool(self.weights.file) and not self.weights.is_here
-
-    @property
-    def cannot_get_weights(self) -> bool:
-        """Whether the run would fail, because its weights are missing and their host cannot be reached."""
-        return self.lacks_weights and self.weights.can_download is False
 
     @property
     def has_weights_in_reach(self) -> bool:

@@ -52,8 +52,10 @@ class TrainedModel:
 
 
 def context_to_json(context: TaskContext) -> dict[str, Any]:
-    """Return a context as plain JSON data."""
-    return asdict(context) | {
+    """Return a context as plain JSON data, without the folder of masks, which another machine has elsewhere."""
+    fields = asdict(context)
+    del fields["masks_dir"]
+    return fields | {
         "classes": list(context.classes),
         "statistics": dict(context.statistics),
         "model": context.model.model_dump(mode="json"),
@@ -110,21 +112,21 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     return content
 
 
-def _check_version(version: Any, file_name: str) -> None:
+def _check_version(version: Any, filename: str) -> None:
     """Raise JobFailure for a checkpoint of a version that is not read here, saying what it needs."""
     known = f"this one reads versions {OLDEST_CHECKPOINT_VERSION} to {CHECKPOINT_VERSION}"
     if type(version) is not int or version < OLDEST_CHECKPOINT_VERSION:
-        msg = f"The checkpoint {file_name} has no version of a checkpoint of AI Studio ({version!r}); {known}."
+        msg = f"The checkpoint {filename} has no version of a checkpoint of AI Studio ({version!r}); {known}."
         raise JobFailure(msg)
     if version > CHECKPOINT_VERSION:
         msg = (
-            f"The checkpoint {file_name} has version {version} and needs a later AI Studio, which reads version "
+            f"The checkpoint {filename} has version {version} and needs a later AI Studio, which reads version "
             f"{version}; {known}."
         )
         raise JobFailure(msg)
 
 
-def check_origin(described: Mapping[str, Any], file_name: str, experiment_id: str, run_id: str = "") -> None:
+def check_origin(described: Mapping[str, Any], filename: str, experiment_id: str, run_id: str = "") -> None:
     """Raise JobFailure when a checkpoint (its part under `ai_studio`) was written by another experiment or run.
 
     It would answer, and its figures would stand under the wrong name. Empty ids are not compared.
@@ -134,7 +136,7 @@ def check_origin(described: Mapping[str, Any], file_name: str, experiment_id: st
         found = extra.get(key)
         if wanted and found and found != wanted:
             msg = (
-                f"The file {file_name} holds a model of another {noun}, {found} and not {wanted}. "
+                f"The file {filename} holds a model of another {noun}, {found} and not {wanted}. "
                 "Put the right file back, or train again."
             )
             raise JobFailure(msg, kind="ForeignCheckpoint")
@@ -185,11 +187,11 @@ def _check_sums(path: Path) -> None:
             raise OSError(msg)
 
 
-def _check_weights(weights: Mapping[str, Tensor], file_name: str) -> None:
+def _check_weights(weights: Mapping[str, Tensor], filename: str) -> None:
     bad = [name for name, value in weights.items() if not bool(torch.isfinite(value).all())]
     if bad:
         msg = (
-            f"The model in {file_name} cannot be used: {len(bad)} of its {len(weights)} tensors hold values that are "
+            f"The model in {filename} cannot be used: {len(bad)} of its {len(weights)} tensors hold values that are "
             f"not finite numbers, the first of them {bad[0]}. Its training has diverged, or the file is damaged. Train "
             f"it again with a lower learning rate, or choose another checkpoint."
         )

@@ -6,14 +6,15 @@ Augmentation happens where the model computes, not here.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from lightning.pytorch import LightningDataModule
 
-from app.datasets.batch_reader import BatchReader, ReadBatch, ReadStatistics
+from app.datasets.batch_reader import BatchReader, ReadStatistics
+from app.datasets.cache_files import KeptTarget
 from app.datasets.pacing import Pace, PaceTuner, propose_paces
 from app.datasets.preprocessing import Preprocessing, scale_preprocessing
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
@@ -23,6 +24,8 @@ from app.schemas.arithmetic import MeasuredPace, ReadingChoice, ReadingPace
 from app.schemas.events import SkippedSample
 from app.training.batch import Batch
 from app.training.inputs import TrainingInputs
+from app.training.subset_batches import SubsetBatches
+from app.training.targets import TargetEncoder, describe_kept
 
 
 @dataclass(frozen=True)
@@ -127,64 +130,6 @@ class RunData(Protocol):
         ...
 
 
-class SubsetBatches:
-    """The images of a subset as batches; in the sampler's order, or with None one after the other."""
-
-    def __init__(
-        self, inputs: TrainingInputs, rows: Sequence[ImageRecord], reader: BatchReader, order: EpochBatchSampler | int
-    ) -> None:
-        """`order` is a sampler, or the number of images in a batch."""
-        self._parts, self._context = inputs.parts, inputs.context
-        self._rows = rows
-        self._reader = reader
-        self._order = order
-        self._skipped: set[str] = set()
-        self._unreported: list[SkippedSample] = []
-
-    def __len__(self) -> int:
-        return -(-len(self._rows) // self._order) if isinstance(self._order, int) else len(self._order)
-
-    def __iter__(self) -> Iterator[Batch]:
-        epochs: list[int] = []
-        for read in self.read(self._list_positions(epochs)):
-            yield self._collate(read, epochs[0])
-
-    def read(self, batches: Iterable[Sequence[int]]) -> Iterator[ReadBatch]:
-        """Yield the images of each batch of positions, without targets."""
-        for read in self._reader.read(batches):
-            self._note_skipped(read)
-            yield read
-
-    def take_skipped(self) -> list[SkippedSample]:
-        """Return the images found unreadable since the last call."""
-        found, self._unreported = self._unreported, []
-        return found
-
-    def _list_positions(self, epochs: list[int]) -> Iterator[Sequence[int]]:
-        """Yield the positions of each batch, and note the epoch that they are drawn for."""
-        if isinstance(self._order, int):
-            epochs.append(0)
-            for start in range(0, len(self._rows), self._order):
-                yield range(start, min(start + self._order, len(self._rows)))
-            return
-        for keys in self._order:
-            epochs.append(keys[0].epoch)
-            yield [key.position for key in keys]
-
-    def _note_skipped(self, read: ReadBatch) -> None:
-        for sample in read.skipped:
-            if sample.filename not in self._skipped:
-                self._skipped.add(sample.filename)
-                self._unreported.append(
-                    SkippedSample(filename=sample.filename, source_name=sample.source_name, message=sample.message)
-                )
-
-    def _collate(self, read: ReadBatch, epoch: int) -> Batch:
-        encoded = [self._parts.data.encode_target(self._rows[position], self._context) for position in read.positions]
-        targets: Any = self._parts.data.collate_targets(encoded) if encoded else None
-        return Batch(read.images, targets, len(read.positions), tuple(read.positions), epoch)
-
-
 class TrainingData(LightningDataModule):
     """The images of one process among `share.world_size`."""
 
@@ -200,11 +145,7 @@ class TrainingData(LightningDataModule):
         rows = inputs.subsets["train"]
         shown = inputs.subsets["val"][share.rank :: share.world_size]
         plan = scale_preprocessing(inputs.preprocessing, reading.source_scale)
-        if plan == inputs.preprocessing:
-            train_cache = eval_cache = self._open_cache(plan, [*rows, *inputs.subsets["val"]])
-        else:
-            train_cache = self._open_cache(plan, rows)
-            eval_cache = self._open_cache(inputs.preprocessing, inputs.subsets["val"])
+        train_cache, eval_cache = self._open_caches(plan)
         self._train_cache = train_cache
         self._train_rows = np.zeros(0, bool) if train_cache is None else train_cache.find_rows(rows)
         # Beside a GPU what is cached counts as well, and without a cache every epoch decodes everything.
@@ -217,8 +158,11 @@ class TrainingData(LightningDataModule):
             self._build_reader(rows, plan, train_cache),
             self._build_reader(shown, inputs.preprocessing, eval_cache),
         ]
-        self._train = SubsetBatches(inputs, rows, self._readers[0], self.sampler)
-        self._validation = SubsetBatches(inputs, shown, self._readers[1], batch_size) if shown else None
+        encoders, collate = self._build_encoders(plan), inputs.parts.data.collate_targets
+        self._train = SubsetBatches(rows, self._readers[0], self.sampler, encoders[0], collate)
+        self._validation: SubsetBatches | None = None
+        if shown:
+            self._validation = SubsetBatches(shown, self._readers[1], batch_size, encoders[1], collate)
         self._subsets = [self._train] if self._validation is None else [self._train, self._validation]
 
     @property
@@ -330,10 +274,31 @@ class TrainingData(LightningDataModule):
             rows, images_dir, plan, cache, num_threads=threads, lookahead=lookahead, pin_memory=is_pinned
         )
 
-    def _open_cache(self, plan: Preprocessing, rows: Sequence[ImageRecord]) -> SampleCache | None:
-        opened = open_sample_cache(self._inputs.payload.dataset, self._inputs.table, plan, rows, self._caches)
+    def _build_encoders(self, plan: Preprocessing) -> list[TargetEncoder]:
+        """Return those of training and of validation images."""
+        kept = describe_kept(self._inputs)
+        caches = (None, None) if kept is None else self._open_caches(plan, kept)
+        plans = (plan, self._inputs.preprocessing)
+        return [TargetEncoder(self._inputs, each, cache) for each, cache in zip(plans, caches, strict=True)]
+
+    def _open_caches(
+        self, plan: Preprocessing, kept: KeptTarget | None = None
+    ) -> tuple[SampleCache | None, SampleCache | None]:
+        """Return those of training images, read by `plan`, and of validation images; one where both are read alike."""
+        train, val = self._inputs.subsets["train"], self._inputs.subsets["val"]
+        if plan == self._inputs.preprocessing:
+            cache = self._open_cache(plan, [*train, *val], kept)
+            return cache, cache
+        return self._open_cache(plan, train, kept), self._open_cache(self._inputs.preprocessing, val, kept)
+
+    def _open_cache(
+        self, plan: Preprocessing, rows: Sequence[ImageRecord], kept: KeptTarget | None
+    ) -> SampleCache | None:
+        dataset, table = self._inputs.payload.dataset, self._inputs.table
+        opened = open_sample_cache(dataset, table, plan, rows, self._caches, kept)
         if isinstance(opened, CacheRefusal):
-            self.notes.append(opened.reason)
+            if opened.reason not in self.notes:
+                self.notes.append(opened.reason)
             return None
         self._caches.append(opened)
         return opened

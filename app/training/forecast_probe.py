@@ -35,7 +35,7 @@ from app.training.arithmetic.measuring import (
 )
 from app.training.arithmetic.probing import probe_arithmetic
 from app.training.arithmetic.rules import default_arithmetic
-from app.training.arithmetic.samples import Samples, read_samples
+from app.training.arithmetic.samples import TimedBatch, read_samples
 from app.training.arithmetic.step_timer import StepTimer, undisturbed
 from app.training.callbacks.resources import read_peak_ram_mb
 from app.training.checkpoints.content import seed_everything
@@ -118,7 +118,7 @@ class _ForecastProbe:
         hardware: Hardware,
         capabilities: Capabilities,
         model: nn.Module,
-        samples: Samples,
+        samples: TimedBatch,
     ) -> None:
         self._context, self._inputs, self._hardware = context, inputs, hardware
         self._model, self._samples = model, samples
@@ -183,7 +183,8 @@ class _ForecastProbe:
         """Return the seconds that the random transforms take for an image on the device, at the size it is kept at."""
         inputs, samples = self._inputs, self._samples
         entries, seed = inputs.payload.augmentations.train, int(inputs.hyperparameters["seed"])
-        augment = BatchAugmentation(entries, inputs.preprocessing.input_size, seed, len(inputs.context.classes))
+        size, move_targets = inputs.preprocessing.input_size, inputs.parts.data.move_targets
+        augment = BatchAugmentation(entries, size, seed, len(inputs.context.classes), move_targets)
         images, targets = samples.images.to(computing.device), move_to(samples.targets, computing.device)
         kept = scale_preprocessing(inputs.preprocessing, augment.source_scale).input_size
         if kept != inputs.preprocessing.input_size:

@@ -156,6 +156,7 @@ def prepare_inputs(payload: TrainPayload, parts: TaskParts) -> TrainingInputs:
         image_size=preprocessing.input_size,
         mean=preprocessing.mean,
         std=preprocessing.std,
+        masks_dir=Path(payload.dataset.masks_dir) if payload.dataset.masks_dir else None,
     )
     return TrainingInputs(
         payload=payload,

@@ -118,6 +118,7 @@ def _build_augmentation(inputs: TrainingInputs) -> BatchAugmentation | None:
         inputs.preprocessing.input_size,
         int(inputs.hyperparameters["seed"]),
         len(inputs.context.classes),
+        inputs.parts.data.move_targets,
     )
     return None if augment.is_empty else augment
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import torch
 from lightning.pytorch import Trainer
 
-from app.tasks.base import EpochMetrics
+from app.tasks.base import MetricAccumulator
 from app.training.batch import Batch, split_batch
 from app.training.lightning_module import TrainingModule
 
@@ -16,7 +16,7 @@ def validate(
     trainer: Trainer,
     module: TrainingModule,
     batches: Iterable[Batch],
-    metrics: EpochMetrics,
+    metrics: MetricAccumulator,
     on_batch: Callable[[int], None],
 ) -> dict[str, float]:
     """Return `val_loss` (mean over images) and each metric as `val_*`, over all processes.

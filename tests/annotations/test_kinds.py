@@ -80,3 +80,12 @@ def test_the_first_class_and_the_first_numbers_of_an_image() -> None:
     assert class_of([Value([1.0])]) is None
     assert list(numbers_of([Label(0, "a"), Value([2.0, 3.0])])) == [2.0, 3.0]
     assert list(numbers_of([])) == []
+
+
+def test_kinds_make_what_a_table_can_hold_of_them() -> None:
+    assert get_kind("label").make_of_class(1, "dog") == Label(1, "dog")
+    assert get_kind("values").make_of_numbers((1.0, 2.0)) == Value([1.0, 2.0])
+    with pytest.raises(NotImplementedError, match="box"):
+        get_kind("box").make_of_class(0, "car")
+    with pytest.raises(NotImplementedError, match="label"):
+        get_kind("label").make_of_numbers((1.0,))

@@ -51,7 +51,7 @@ def ids(server: LiveServer) -> dict[str, str]:
     export = studio.exports.create_export(project, ExportRequest(experiment_id=experiment, format="onnx"))
     for job_id in (evaluation.job_id, export.job_id):
         assert studio.scheduler.wait(job_id or "", WAIT_S).status == "completed"
-    filename = next(iter(studio.evaluations.order_results(project, experiment, ResultQuery())))["filename"]
+    filename = next(iter(studio.evaluation_results.order_results(project, experiment, ResultQuery())))["filename"]
     known = {"pid": project, "eid": experiment, "xid": export.id, "job_id": export.job_id or "", "filename": filename}
     return {**MISSING, **known, "split_name": "main", "task": "classification", "asset_id": export.id}
 

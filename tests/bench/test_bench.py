@@ -95,7 +95,8 @@ def test_a_gpu_has_more_to_do_and_a_higher_goal(device: str, goal: float, num_im
     assert choose_num_images("resnet18", Scope(is_quick=True, device=device)) == 64
 
 
-@pytest.mark.parametrize("is_deterministic", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("is_deterministic", [True, False])
 def test_the_bare_loop_has_the_determinism_of_the_run(is_deterministic: bool) -> None:
     """It has the switches that Lightning sets for the run, in a process of its own."""
     code = (

@@ -203,6 +203,7 @@ def test_swapped_parts_break_no_rule_about_styles(
     assert "style" not in page.evaluate("htmx.config.attributesToSettle")
 
 
+@pytest.mark.slow
 def test_the_table_of_runs_is_not_cut_off(browser: Browser, server: LiveServer, project: str) -> None:
     record = train_to_end(server.studio, project, create_experiment(server.studio, project, "many runs"))
     for _ in range(2):

@@ -120,6 +120,7 @@ def test_a_folder_of_the_server_shows_its_errors_and_progress(
     expect(page.get_by_text("Hard links to the original files")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_longer_look_shows_how_far_it_is_and_is_cancelled(
     server: LiveServer, add_project: list[str], watched: Watched, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -353,6 +353,7 @@ def draw_deep(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_range_of_pixel_values_is_set_and_detected_again(
     add_project: list[str], watched: Watched, tmp_path: Path, check_axe: Callable[..., None]
 ) -> None:

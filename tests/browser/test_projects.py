@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from app.config import Settings
 from app.core.importing import samples as sample_service
-from app.datasets import samples
 from app.schemas.projects import ProjectCreate
+from app.tasks.registry import list_samples
 from tests.api.live import LiveServer, run_server
 from tests.browser.conftest import Watched
 from tests.browser.test_pages import check_layout
@@ -26,11 +26,11 @@ pytestmark = pytest.mark.browser
 def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples whose first run has one epoch."""
     short = {}
-    for kind, sample in samples.SAMPLES.items():
+    for task_id, sample in list_samples().items():
         hyperparameters = {**sample.first_run.hyperparameters, "max_epochs": 1}
         run = dataclasses.replace(sample.first_run, hyperparameters=hyperparameters)
-        short[kind] = dataclasses.replace(sample, first_run=run)
-    monkeypatch.setattr(sample_service, "SAMPLES", short)
+        short[task_id] = dataclasses.replace(sample, first_run=run)
+    monkeypatch.setattr(sample_service, "list_samples", lambda: short)
 
 
 @pytest.fixture
@@ -203,6 +203,6 @@ def test_samples_can_be_chosen_later(watched: Watched, add_project: list[str], c
     watched.open("/projects")
     watched.page.get_by_role("button", name="Sample projects").click()
     dialog = watched.page.get_by_role("dialog", name="Sample projects")
-    expect(dialog.get_by_role("button", name="Create sample project")).to_have_count(len(samples.SAMPLES))
+    expect(dialog.get_by_role("button", name="Create sample project")).to_have_count(len(list_samples()))
     check_axe(watched.page)
     check_layout(watched, 20)

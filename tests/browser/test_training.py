@@ -220,6 +220,7 @@ def test_input_is_kept_when_something_changes_elsewhere(
     expect(page.get_by_label("Dropout", exact=True)).to_have_value("0.4")
 
 
+@pytest.mark.slow
 @ONE_LOOK
 def test_what_a_run_takes_is_measured_on_demand(watched: Watched, project: str, experiment: dict[str, Any]) -> None:
     page = watched.page

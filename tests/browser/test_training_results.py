@@ -213,7 +213,7 @@ def test_figures_notes_and_log_follow_in_place(tabs: Callable[[], Watched], serv
         micro_batch_size=4,
     )
     page.locator("#run-pause").evaluate("element => { element.isTheSame = true; }")
-    assert studio._runs.on_event(studio.scheduler.get(job), trouble)
+    assert studio.run_observer.on_event(studio.scheduler.get(job), trouble)
     studio.bus.publish(project, trouble, run_id=run.run_id, job_id=job)
     expect(page.get_by_text("In epoch 3: It ran out of memory and goes on.")).to_be_visible()
     assert page.locator("#run-pause").evaluate("element => element.isTheSame === true")

@@ -24,20 +24,10 @@ def test_subsets_are_pooled(studio: Studio, imported_id: str, trained: Experimen
     assert view.aggregate["num_images"] == 8
     assert view.evaluation is not None
     assert view.evaluation.progress.processed == 8
-    page = studio.evaluations.list_results(imported_id, trained.id, ResultQuery(filter_subset="val"))
+    page = studio.evaluation_results.list_results(imported_id, trained.id, ResultQuery(filter_subset="val"))
     assert page.total_items == 4
-    wrong = studio.evaluations.list_results(imported_id, trained.id, ResultQuery(filter_correct=False))
+    wrong = studio.evaluation_results.list_results(imported_id, trained.id, ResultQuery(filter_correct=False))
     assert wrong.total_items == 1
-
-
-def test_a_result_knows_its_neighbours(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
-    evaluate(studio, imported_id, trained.id, EvaluationRequest())
-    rows = studio.evaluations.list_results(imported_id, trained.id, ResultQuery()).items
-    info = studio.evaluations.get_result(imported_id, trained.id, rows[0]["filename"])
-    assert info.image["width"] == 12
-    assert info.result == rows[0]
-    with pytest.raises(NotFoundError):
-        studio.evaluations.get_result(imported_id, trained.id, "nobody.png")
 
 
 def test_only_a_completed_experiment_is_evaluated(studio: Studio, imported_id: str) -> None:
@@ -46,7 +36,7 @@ def test_only_a_completed_experiment_is_evaluated(studio: Studio, imported_id: s
         studio.evaluations.start_evaluation(imported_id, record.id, EvaluationRequest())
     assert studio.evaluations.get_evaluation(imported_id, record.id).evaluation is None
     with pytest.raises(NotFoundError):
-        studio.evaluations.list_results(imported_id, record.id, ResultQuery())
+        studio.evaluation_results.list_results(imported_id, record.id, ResultQuery())
 
 
 def test_a_subset_named_twice_is_refused(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
@@ -68,41 +58,16 @@ def test_checkpoints_are_those_that_exist(studio: Studio, imported_id: str, trai
     assert studio.evaluations.list_checkpoints(imported_id, fresh.id).checkpoints == []
 
 
-def test_neighbours_are_those_of_the_query(studio: Studio, imported_id: str, trained: ExperimentRecord) -> None:
-    evaluate(studio, imported_id, trained.id, EvaluationRequest(split_subsets=["val", "test"]))
-    query = ResultQuery(filter_subset="test", sort_by="worst")
-    names = [row["filename"] for row in studio.evaluations.list_results(imported_id, trained.id, query).items]
-    assert len(names) == 4
-    found = studio.evaluations.get_result(imported_id, trained.id, names[1], query).navigation
-    assert (found.prev, found.next, found.position, found.total) == (names[0], names[2], 2, 4)
-    val = studio.evaluations.list_results(imported_id, trained.id, ResultQuery(filter_subset="val")).items[0]
-    left_out = studio.evaluations.get_result(imported_id, trained.id, val["filename"], query).navigation
-    assert (left_out.prev, left_out.next, left_out.position, left_out.total) == (None, None, None, 4)
-
-
-def test_an_order_is_kept_until_the_results_are_others(
-    studio: Studio, imported_id: str, trained: ExperimentRecord
-) -> None:
-    evaluate(studio, imported_id, trained.id, EvaluationRequest())
-    query = ResultQuery(sort_by="worst")
-    first = studio.evaluations.order_results(imported_id, trained.id, query)
-    again = studio.evaluations.order_results(imported_id, trained.id, query.model_copy(update={"page": 2}))
-    assert again is first
-    evaluate(studio, imported_id, trained.id, EvaluationRequest(split_subsets=["val"]))
-    other = studio.evaluations.order_results(imported_id, trained.id, query)
-    assert {row["subset"] for row in other} == {"val"}
-
-
 def test_a_completed_evaluation_stays_until_the_next_has_succeeded(
     studio: Studio, imported_id: str, trained: ExperimentRecord
 ) -> None:
     evaluate(studio, imported_id, trained.id, EvaluationRequest())
-    rows = studio.evaluations.list_results(imported_id, trained.id, ResultQuery())
+    rows = studio.evaluation_results.list_results(imported_id, trained.id, ResultQuery())
     endless = studio.evaluations.start_evaluation(imported_id, trained.id, EvaluationRequest(batch_size=13))
     running = studio.evaluations.get_evaluation(imported_id, trained.id)
     assert running.evaluation is not None
     assert running.evaluation.job_id == endless.job_id
-    assert studio.evaluations.list_results(imported_id, trained.id, ResultQuery()) == rows
+    assert studio.evaluation_results.list_results(imported_id, trained.id, ResultQuery()) == rows
     studio.scheduler.cancel(endless.job_id or "")
     studio.scheduler.wait(endless.job_id or "", WAIT_S)
     after = studio.evaluations.get_evaluation(imported_id, trained.id)
@@ -111,20 +76,6 @@ def test_a_completed_evaluation_stays_until_the_next_has_succeeded(
     assert after.aggregate is not None
     assert after.failed_attempt is not None
     assert after.failed_attempt.status == "cancelled"
-    assert studio.evaluations.list_results(imported_id, trained.id, ResultQuery()) == rows
+    assert studio.evaluation_results.list_results(imported_id, trained.id, ResultQuery()) == rows
     assert evaluate(studio, imported_id, trained.id, EvaluationRequest()) == "completed"
     assert studio.evaluations.get_evaluation(imported_id, trained.id).failed_attempt is None
-
-
-def test_a_swap_that_a_crash_cut_in_two_is_finished_at_the_next_start(
-    studio: Studio, imported_id: str, trained: ExperimentRecord
-) -> None:
-    evaluate(studio, imported_id, trained.id, EvaluationRequest())
-    paths = studio._paths
-    first = paths.evaluation_dir(imported_id, trained.id)
-    first.rename(paths.next_evaluation_dir(imported_id, trained.id))  # the old one is in the trash already
-    studio.evaluations.recover_orphans(set())
-    view = studio.evaluations.get_evaluation(imported_id, trained.id)
-    assert view.evaluation is not None
-    assert view.evaluation.status == "completed"
-    assert view.aggregate is not None

@@ -243,7 +243,7 @@ def test_what_is_held_is_counted_once_a_minute(place: Place) -> None:
     spaces = HeldSpaces(place.stores.documents, None, lambda: now)
     assert spaces.count() == []
     place.write(TEMPORARY[0])
-    now += HELD_KEPT_S - 1
+    now += HELD_KEPT_S
     assert spaces.count() == []
     now += 1
     assert [item.kind for item in spaces.count()] == ["half_written"]

@@ -22,6 +22,7 @@ def test_the_cache_lies_in_the_dataset_and_has_the_budget_of_the_settings(tmp_pa
     location = locate_dataset(stores, "proj-00000001", Settings(workspace_root=tmp_path, cache_budget=12345))
     assert Path(location.cache_dir) == Path(location.dataset_json).parent / ".cache"
     assert location.cache_budget_bytes == 12345
+    assert Path(location.masks_dir) == Path(location.dataset_json).parent / "masks"
 
 
 def open_payloads(studio: Studio) -> TrainPayloads:

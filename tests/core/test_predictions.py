@@ -41,7 +41,7 @@ def test_a_predictor_says_how_it_is_and_leaves_nothing(
     assert studio.predictions.get_state(imported_id, trained.id).status == "off"
     assert list(folder.iterdir()) == []
     (folder / "0123456789abcdef.image").write_bytes(b"x")  # the server died in between
-    studio.predictions.clean_up()
+    studio.predictions.recover(set())
     assert not folder.exists()
     with pytest.raises(ExperimentNotFoundError):
         studio.predictions.get_state(imported_id, "exp-00000000")

@@ -139,6 +139,7 @@ def test_a_killed_import_leaves_the_project_and_no_half_dataset(tmp_path: Path, 
         studio.stop()
 
 
+@pytest.mark.slow
 def test_a_killed_sample_is_whole_or_empty(tmp_path: Path, source: Path) -> None:
     facts = run_server_and_kill_it(tmp_path / "workspace", source, "sample")
     studio = make_studio(tmp_path / "workspace")

@@ -17,7 +17,7 @@ from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 def forget_records(studio: Studio) -> None:
     """Let the next reader ask the disk."""
-    studio._stores.documents._cache.clear()
+    studio._stores.documents._records.forget_where(lambda path: True)
 
 
 def pause(studio: Studio, project_id: str) -> ExperimentRecord:

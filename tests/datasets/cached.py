@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from app.datasets import batch_reader
 from app.datasets.batch_reader import BatchReader, ReadBatch
 from app.datasets.pixels.colours import Array
 from app.datasets.preprocessing import Preprocessing
-from app.datasets.reading import ResizePlan, read_image, read_pixels
+from app.datasets.reading import ResizePlan, read_pixels
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.datasets.table import DatasetTable, ImageRecord, StatsRecord
 from app.schemas.export import ResizeRecipe
@@ -77,7 +78,7 @@ class CachedDataset:
         return sorted((self.folder / ".cache" / "samples").iterdir())
 
     def expect(self, position: int, plan: ResizePlan = PLAN) -> Tensor:
-        return read_image(self.rows[position], self.images_dir, plan)
+        return torch.from_numpy(read_pixels(self.rows[position], self.images_dir, plan)).permute(2, 0, 1)
 
 
 def make_dataset(folder: Path, count: int) -> CachedDataset:

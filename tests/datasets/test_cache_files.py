@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from app.datasets import cache_files
-from app.datasets.cache_files import EntryFiles, count_cached, describe_entry, locate_entry
+from app.datasets.cache_files import EntryFiles, KeptTarget, count_cached, describe_entry, locate_entry
 from app.datasets.preprocessing import Preprocessing
 from app.datasets.sample_cache import CacheRefusal, SampleCache, open_sample_cache
 from app.schemas.export import ResizeRecipe
@@ -69,10 +69,13 @@ def test_everything_that_changes_pixels_changes_the_entry(
         describe_entry(table, replace(PLAN, pixels=LEGACY)),
     ]
     here = describe_entry(table, PLAN)
+    assert "target" not in here  # entries from before targets were kept stay in use
+    masks = KeptTarget("masks", ("cat",), 1)
+    others += [describe_entry(table, PLAN, masks), describe_entry(table, PLAN, masks._replace(classes=("owl",)))]
     monkeypatch.setattr(cache_files, "PIXELS_VERSION", cache_files.PIXELS_VERSION + 1)
     others.append(describe_entry(table, PLAN))
     folders = {locate_entry(Path(), description).folder for description in [here, *others]}
-    assert len(folders) == 11
+    assert len(folders) == 13
 
 
 def test_entries_from_before_there_was_a_choice_are_found_again(dataset: CachedDataset) -> None:

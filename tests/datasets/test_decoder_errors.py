@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.datasets.decoder_errors import explain_json, explain_picture, explain_table
+from app.datasets.decoder_errors import explain_json, explain_table, explain_undecodable
 
 
 class Inner(msgspec.Struct):
@@ -70,7 +70,7 @@ def test_json_that_is_nested_too_deeply() -> None:
     ],
 )
 def test_pictures(error: Exception, reason: str) -> None:
-    assert explain_picture(error) == reason
+    assert explain_undecodable(error) == reason
 
 
 @pytest.mark.parametrize(

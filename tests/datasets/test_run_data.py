@@ -10,7 +10,7 @@ import pytest
 
 from app.annotations.label import Label
 from app.annotations.values import Value
-from app.datasets.run_data import MAX_SAMPLE, RunData, read_run_data
+from app.datasets.run_data import MAX_SAMPLE, SplitFacts, read_run_data
 from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, StoredSubset
 
 
@@ -37,7 +37,7 @@ def valued(values: list[float], subset: StoredSubset = "train", name: str = "") 
     return ImageRecord(name, 1, 1, split=[subset], annotations=[Value(values=values)])
 
 
-def read_values(columns: list[list[float]]) -> RunData:
+def read_values(columns: list[list[float]]) -> SplitFacts:
     return read_run_data(make_table([valued(values, name=f"{n}.png") for n, values in enumerate(columns)]), 0)
 
 

@@ -17,10 +17,10 @@ import pytest
 import torch
 
 from app.datasets import sample_cache
-from app.datasets.cache_files import EntryFiles
+from app.datasets.cache_files import EntryFiles, KeptTarget
 from app.datasets.pixels.colours import Array
 from app.datasets.preprocessing import Preprocessing
-from app.datasets.sample_cache import SampleCache
+from app.datasets.sample_cache import SampleCache, open_sample_cache, stamp_file
 from app.schemas.export import ResizeRecipe
 from tests.datasets.cached import PLAN, ROW_BYTES, CachedDataset, count_decoding, make_dataset
 from tests.datasets.pictures import gradient, write_image, write_truncated_jpeg
@@ -56,6 +56,24 @@ def test_kept_pixels_equal_decoded_ones(dataset: CachedDataset, recipe: ResizeRe
         images = torch.cat([batch.images for batch in dataset.read(range(9), cache, plan)])
     assert len(images) == 9
     assert all(torch.equal(image, dataset.expect(position, plan)) for position, image in enumerate(images))
+
+
+def test_targets_lie_beside_the_pixels_in_an_entry_of_their_own(dataset: CachedDataset) -> None:
+    row, kept = dataset.rows[3], KeptTarget("masks", ("cat", "owl"), 1)
+    path = dataset.images_dir / row.filename
+    mask = np.arange(24 * 32, dtype=np.uint32).astype(np.uint8).reshape(24, 32, 1)
+    dataset.fill(range(9))
+    for version, is_there in ((1, False), (1, True), (2, False)):
+        cache = open_sample_cache(dataset.locate(), dataset.table, PLAN, None, (), kept._replace(version=version))
+        assert isinstance(cache, SampleCache)
+        with cache:
+            assert cache.shape == (24, 32, 1)
+            found = np.zeros(cache.shape, np.uint8)
+            assert cache.load(row, path, found) == is_there
+            assert np.array_equal(found, mask) == is_there
+            cache.store(row, stamp_file(path), mask)
+    with dataset.open() as pixels:
+        assert (pixels.shape, pixels.num_present(dataset.rows)) == ((24, 32, 3), 9)
 
 
 def test_other_jobs_decode_only_what_is_missing(dataset: CachedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +212,7 @@ def test_a_nearly_full_disk_ends_the_keeping(dataset: CachedDataset, monkeypatch
         assert cache.num_present(dataset.rows) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_the_same_entry(dataset: CachedDataset) -> None:
     program = (
         "import sys; from pathlib import Path; from tests.datasets.cached import CachedDataset, make_dataset\n"
@@ -248,9 +267,8 @@ def test_pixels_of_another_size_are_refused(dataset: CachedDataset) -> None:
         cache.store(dataset.rows[0], 1, np.zeros((5, 5, 3), np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("option", "is_bounded"), [([], True), pytest.param(["--mapped"], False, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("option", "is_bounded"), [([], True), (["--mapped"], False)])
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path, option: list[str], is_bounded: bool) -> None:
     """141 MiB of rows, read twice; a process that maps them shows that the measurement sees what stays."""
     command = [sys.executable, "-m", "tests.datasets.reading_memory", str(tmp_path), *option]

@@ -7,25 +7,27 @@ from pathlib import Path
 import pytest
 
 from app.datasets.importing.importer import run
-from app.datasets.samples import SAMPLES
 from app.schemas.splits import SplitCreate
+from app.tasks.registry import get_spec, list_samples
 from tests.datasets.jobs import FakeContext, make_payload, read_table
 
-KINDS = sorted(SAMPLES)
+TASKS = sorted(list_samples())
 
 
 def test_there_are_samples() -> None:
-    assert KINDS == ["label", "values"]
-    assert all(sample.licence and sample.title for sample in SAMPLES.values())
+    assert len(TASKS) >= 2
+    assert all(sample.licence and sample.title for sample in list_samples().values())
 
 
-@pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[1], marks=pytest.mark.slow)])
-def test_a_sample_is_imported_with_its_split(kind: str, tmp_path: Path) -> None:
-    payload = make_payload(Path(), kind).model_copy(update={"is_sample": True, "split": SplitCreate(name="main")})
+@pytest.mark.parametrize("task", [TASKS[0], pytest.param(TASKS[1], marks=pytest.mark.slow)])
+def test_a_sample_is_imported_with_its_split(task: str, tmp_path: Path) -> None:
+    sample = list_samples()[task]
+    changes = {"sample_writer": sample.writer, "split": SplitCreate(name="main")}
+    payload = make_payload(Path(), get_spec(task).kind.id).model_copy(update=changes)
     context = FakeContext(tmp_path, payload)
     result = run(context)
     table = read_table(tmp_path)
-    assert len(table.images) == SAMPLES[kind].num_images == result["num_images"]
+    assert len(table.images) == sample.num_images == result["num_images"]
     assert table.num_problems == 0
     assert table.split_names == ["main"] == [split.name for split in table.splits]
     counts = [sum(image.split == [subset] for image in table.images) for subset in ("train", "val", "test")]

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from app.datasets.placement import Placement
 from app.evaluation.heat_map import NoFeatureMapError, explain, find_feature_layer, paint, place_on_image
 from app.models.architectures import ARCHITECTURES
 from app.models.vector import build_vector_model
@@ -138,14 +139,14 @@ def test_the_picture_covers_the_image_where_the_model_saw_it(mode: str, size: li
     strength = np.zeros((8, 8))
     strength[:, :4] = 1.0  # all of the left half of what the model saw
     # An image twice as wide as high: letterbox sees all of it, a crop only the middle half.
-    grey = np.asarray(place_on_image(strength, recipe, (64, 64), 200, 100))
+    grey = np.asarray(place_on_image(strength, Placement(recipe, (100, 200), (64, 64))))
     assert grey.shape == (100, 200)
     left, right = grey[50, 10], grey[50, 190]
     middle = grey[50, 70], grey[50, 130]
     assert right == 0
     assert middle == (255, 0)
     assert left == (0 if mode == "crop" else 255)
-    assert place_on_image(strength, recipe, (64, 64), 4000, 1000).size == (320, 80)
+    assert place_on_image(strength, Placement(recipe, (1000, 4000), (64, 64))).size == (320, 80)
 
 
 def test_paint_is_a_png_that_is_clear_where_nothing_was() -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -14,15 +15,19 @@ from sklearn import metrics as reference
 
 from app.datasets import batch_reader
 from app.datasets.pixels.colours import Array
+from app.datasets.placement import Placement
 from app.datasets.reading import ResizePlan, read_pixels
 from app.datasets.sample_cache import SampleCache
 from app.datasets.table import ImageRecord, encode_dataset
+from app.evaluation import run as run_module
 from app.evaluation.inference import SkippedImage
 from app.evaluation.run import describe_skipped, run
 from app.schemas.job_context import JobCancelled, JobFailure
 from app.schemas.parts import Aggregate
 from app.schemas.payloads import DatasetLocation
 from app.storage.evaluation_documents import read_aggregate
+from app.tasks.registry import load_metrics
+from app.tasks.trained import load_trained
 from tests.evaluation.factory import CLASSES, FakeContext, World
 
 
@@ -76,6 +81,26 @@ def test_the_report_stands_beside_the_keys_of_the_task(world: World, tmp_path: P
         assert report.headline[name].interval == (interval["low"], interval["high"])
     assert len(report.parts) == 3
     assert read_aggregate(tmp_path / "aggregate.json") == aggregate
+
+
+def test_a_task_is_told_where_each_image_lies(
+    label_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = load_metrics(label_world.task)
+    seen: list[tuple[ImageRecord, Placement]] = []
+
+    def keep_places(outputs: Any, rows: Any, places: list[Placement], context: Any) -> list[dict[str, Any]]:
+        seen.extend(zip(rows, places, strict=True))
+        return part.result_rows(outputs, rows, places, context)
+
+    fake = SimpleNamespace(**{**vars(part), "result_rows": keep_places})
+    monkeypatch.setattr(run_module, "load_metrics", lambda _: fake)
+    evaluate(label_world, tmp_path)
+    trained = load_trained(label_world.checkpoint)
+    assert len(seen) >= 8
+    for row, place in seen:
+        assert (place.image_size, place.input_size) == ((row.height, row.width), trained.context.image_size)
+        assert place.recipe == trained.recipe
 
 
 def test_results_are_pooled_sorted_and_say_their_subset(world: World, tmp_path: Path) -> None:

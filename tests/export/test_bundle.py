@@ -10,29 +10,34 @@ import json
 import subprocess
 import sys
 import zipfile
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 import app.export.run
 from app.datasets.images import read_rgb, resize_image
+from app.datasets.placement import Placement
 from app.evaluation.predict import predict_image
+from app.export.bundle_script import write_script
 from app.schemas.export import ModelMetadata, ResizeRecipe
 from app.schemas.payloads import PredictPayload
 from app.schemas.pixels import CURRENT, LEGACY, PixelReading, PixelScale
-from app.tasks.registry import load_export
+from app.tasks.registry import list_specs, load_export
 from app.tasks.trained import load_trained
 from tests.datasets.pictures import write_png, write_tiff
 from tests.evaluation.factory import make_world
 from tests.export.conftest import Export, export
 
 SCRIPT = Path(app.export.run.__file__).with_name("bundle") / "predict.py"
+FIRST_TASK = next(iter(list_specs()))
 
 
 def unpack(exported: Export, folder: Path) -> Path:
@@ -73,11 +78,13 @@ def test_the_script_answers_as_pytorch_does(exported: Export, tmp_path: Path) ->
     assert len(answers) == len(paths) == 6
     trained = load_trained(exported.world.checkpoint)
     for path in paths:
-        pixels = resize_image(read_rgb(path), trained.recipe, trained.context.image_size)
+        image = read_rgb(path)
+        place = Placement(trained.recipe, (image.shape[0], image.shape[1]), trained.context.image_size)
+        pixels = resize_image(image, trained.recipe, trained.context.image_size)
         with torch.inference_mode():
             outputs = trained.model(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))
         arrays = {name: output.numpy() for name, output in outputs.items()}
-        decoded = load_export(exported.world.task).decode(arrays, trained.context)[0]
+        decoded = load_export(exported.world.task).decode(arrays, [place], trained.context)[0]
         assert flatten(answers[str(path)]) == pytest.approx(flatten(decoded), abs=1e-3)
 
 
@@ -330,7 +337,9 @@ def test_the_script_reads_numbers_of_every_kind_in_an_interpreter_of_its_own(tmp
         "import json, runpy, sys; from pathlib import Path; script = runpy.run_path(sys.argv[1]); "
         "print(json.dumps([script['read_rgb'](Path(name), {}).tolist() for name in sys.argv[2:]]))"
     )
-    command = [sys.executable, "-I", "-c", code, str(SCRIPT), *map(str, paths)]
+    script = tmp_path / "predict.py"
+    script.write_text(write_script(SCRIPT, FIRST_TASK), encoding="utf-8")
+    command = [sys.executable, "-I", "-c", code, str(script), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -416,8 +425,19 @@ def test_the_script_resizes_as_training_does(mode: Any, interpolation: Any, tmp_
         np.testing.assert_array_equal(script.resize_image(pixels, recipe.model_dump(), [32, 36]), expected)
 
 
-def test_the_script_needs_three_packages_only() -> None:
-    tree = ast.parse(SCRIPT.read_text())
+@settings(deadline=None, max_examples=60)
+@given(width=st.integers(1, 70), height=st.integers(1, 70), mode=st.sampled_from(["stretch", "crop", "letterbox"]))
+def test_the_script_places_images_of_every_shape_as_training_does(width: int, height: int, mode: Any) -> None:
+    script = load_script()
+    recipe = ResizeRecipe(mode=mode, size=[23] if mode == "crop" else [17, 22])
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    expected = resize_image(pixels, recipe, (17, 22))
+    np.testing.assert_array_equal(script.resize_image(pixels, recipe.model_dump(), [17, 22]), expected)
+
+
+@pytest.mark.parametrize("task", list(list_specs()))
+def test_the_script_needs_three_packages_only(task: str) -> None:
+    tree = ast.parse(write_script(SCRIPT, task))
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     needed = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
@@ -425,10 +445,8 @@ def test_the_script_needs_three_packages_only() -> None:
 
 
 def load_script() -> Any:
-    """Return the bundle's script as a module."""
-    spec = spec_from_file_location("bundled_predict", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    """Return the bundle's script of the first task as a module."""
+    module = ModuleType("bundled_predict")
+    module.__file__ = str(SCRIPT)
+    exec(compile(write_script(SCRIPT, FIRST_TASK), str(SCRIPT), "exec"), module.__dict__)
     return module

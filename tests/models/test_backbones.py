@@ -53,6 +53,7 @@ def test_a_backbone_with_the_published_last_layer_is_the_published_network(archi
         torch.testing.assert_close(last(backbone.eval()(images)), published(images))
 
 
+@pytest.mark.slow
 def test_only_dropout_and_the_last_layer_are_left_out() -> None:
     for architecture in IDS:
         published = torchvision.models.get_model(architecture, weights=None)

@@ -6,12 +6,13 @@ import json
 import typing
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from app.schemas import events
-from app.schemas.events import EVENT_ADAPTER, AnyEvent, Event, JobProgressed
+from app.schemas.events import AnyEvent, Event, JobProgressed
 
 UNION = typing.get_args(typing.get_args(AnyEvent)[0])
+EVENTS: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
 def test_every_event_class_is_in_the_union() -> None:
@@ -32,10 +33,10 @@ def test_the_types_of_the_contract_are_there() -> None:
 
 def test_an_event_comes_back_from_its_json() -> None:
     event = JobProgressed(job_id="job-0123abcd", done=1, total=2)
-    assert EVENT_ADAPTER.validate_python(json.loads(event.model_dump_json())) == event
+    assert EVENTS.validate_python(json.loads(event.model_dump_json())) == event
 
 
 @pytest.mark.parametrize("value", [{"type": "NOBODY"}, {"type": "JOB_PROGRESS", "job_id": "x", "done": True}, {}])
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(ValidationError):
-        EVENT_ADAPTER.validate_python(value)
+        EVENTS.validate_python(value)

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 from app.schemas.parts import (
     Aggregate,
     AnyReportPart,
-    ClassRow,
     ClassTablePart,
     Curve,
     CurvePart,
@@ -29,6 +28,7 @@ from app.schemas.parts import (
     ScatterPart,
     ScatterValues,
     ScoreColumn,
+    ScoreRow,
     ValueTablePart,
     explain_limits,
     read_headline,
@@ -42,7 +42,7 @@ SAMPLES: tuple[AnyReportPart, ...] = (
         id="classes",
         panel="Classes",
         columns=[ScoreColumn(key="recall", title="Recall", help="share of its images", click="filter_class")],
-        rows=[ClassRow(name="a", scores=[0.75], support=4), ClassRow(name="b", scores=[None], support=0)],
+        rows=[ScoreRow(name="a", scores=[0.75], support=4), ScoreRow(name="b", scores=[None], support=0)],
     ),
     CurvePart(
         id="roc",

@@ -202,6 +202,7 @@ def test_a_number_that_cannot_be_right_is_no_gap(tmp_path: Path) -> None:
     assert seqs(open_log(tmp_path)) == [1, 2, 4]
 
 
+@pytest.mark.slow
 def test_zeros_at_the_end_are_cut_off_without_being_kept(tmp_path: Path) -> None:
     append_many(open_log(tmp_path), 2)
     path = tmp_path / "events.jsonl"

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from app.annotations.label import Label
 from app.annotations.values import Value
+from app.datasets.placement import Placement
 from app.datasets.table import Annotation, ImageRecord
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.experiments import ModelSettings
+from app.schemas.export import ResizeRecipe
 from app.tasks.base import TaskContext
 from app.tasks.registry import get_spec, load_data
 
@@ -71,7 +73,14 @@ def make_context(
 def make_targets(context: TaskContext, count: int) -> Any:
     """Return the targets of a batch."""
     data = load_data(context.task)
-    return data.collate_targets([data.encode_target(row, context) for row in make_rows(context.task, count)])
+    rows = make_rows(context.task, count)
+    return data.collate_targets([data.encode_target(row, make_place(row), context) for row in rows])
+
+
+def make_place(row: ImageRecord) -> Placement:
+    """Return where an image lies in an input of its own size."""
+    size = (row.height, row.width)
+    return Placement(ResizeRecipe(mode="stretch", size=list(size)), size, size)
 
 
 def to_arrays(outputs: Mapping[str, Tensor]) -> dict[str, np.ndarray[Any, Any]]:

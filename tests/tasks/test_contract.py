@@ -11,14 +11,25 @@ import numpy as np
 import pytest
 import torch
 
+from app.datasets.augmenting.maps import start_maps
 from app.schemas.job_context import JobFailure
 from app.schemas.parts import Aggregate
 from app.tasks import base, registry
 from app.tasks.base import Hyperparameters, TaskModel
-from tests.tasks.samples import make_context, make_images, make_row, make_rows, make_targets, to_arrays
+from tests.tasks.samples import (
+    SIDE_PX,
+    make_context,
+    make_images,
+    make_place,
+    make_row,
+    make_rows,
+    make_targets,
+    to_arrays,
+)
 
 TASK_IDS = ("classification", "regression")
 NUM_IMAGES = 8
+PLACES = [make_place(make_row(None))] * NUM_IMAGES
 # Half precision is too coarse for an answer; what is in the user's units can need float64.
 OUTPUT_TYPES = {torch.float32, torch.float64}
 PARTS = {
@@ -38,7 +49,7 @@ def _results(task: str) -> list[dict[str, Any]]:
     model = registry.load_module(task).build_model(context, None).eval()
     with torch.no_grad():
         outputs = model(make_images(NUM_IMAGES))
-    return registry.load_metrics(task).result_rows(to_arrays(outputs), make_rows(task, NUM_IMAGES), context)
+    return registry.load_metrics(task).result_rows(to_arrays(outputs), make_rows(task, NUM_IMAGES), PLACES, context)
 
 
 def _outputs(task: str) -> dict[str, np.ndarray[Any, Any]]:
@@ -186,7 +197,7 @@ def test_results_that_are_not_numbers_are_refused_by_name(task: str) -> None:
     for value in outputs.values():
         value[3] = np.nan
     with pytest.raises(JobFailure, match=r"003\.png.*diverged"):
-        registry.load_metrics(task).result_rows(outputs, make_rows(task, NUM_IMAGES), make_context(task))
+        registry.load_metrics(task).result_rows(outputs, make_rows(task, NUM_IMAGES), PLACES, make_context(task))
 
 
 @each_task
@@ -240,7 +251,7 @@ def test_scales_of_outputs_are_positive_and_one_for_each_number(task: str) -> No
 
 @each_task
 def test_decoding_gives_the_fields_of_the_result_rows(task: str) -> None:
-    decoded = registry.load_export(task).decode(_outputs(task), make_context(task))
+    decoded = registry.load_export(task).decode(_outputs(task), PLACES, make_context(task))
     assert len(decoded) == NUM_IMAGES
     json.dumps(decoded, allow_nan=False)
     for answer in decoded:
@@ -248,9 +259,17 @@ def test_decoding_gives_the_fields_of_the_result_rows(task: str) -> None:
 
 
 @each_task
+def test_targets_whose_pixels_stay_are_the_same_after_the_move(task: str) -> None:
+    move, targets = registry.load_data(task).move_targets, make_targets(make_context(task), NUM_IMAGES)
+    size = (SIDE_PX, SIDE_PX)
+    moved = targets if move is None else move(targets, start_maps(NUM_IMAGES, size), size)
+    torch.testing.assert_close(moved, targets)
+
+
+@each_task
 def test_an_image_without_annotation_is_named(task: str) -> None:
     context, row = make_context(task), make_row(None, 7)
     with pytest.raises(ValueError, match=r"007\.png"):
-        registry.load_data(task).encode_target(row, context)
+        registry.load_data(task).encode_target(row, make_place(row), context)
     with pytest.raises(ValueError, match=r"007\.png"):
         registry.load_data(task).fit_statistics([row], context.classes)

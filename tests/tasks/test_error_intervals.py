@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from app.tasks import error_intervals as module
-from app.tasks.error_intervals import NAMES, Measured, error_intervals, share_unseen
+from app.tasks.error_intervals import NAMES, ErrorIntervals, error_intervals, share_unseen
 
 
-def measure(truth: np.ndarray, errors: np.ndarray) -> list[Measured]:
+def measure(truth: np.ndarray, errors: np.ndarray) -> list[ErrorIntervals]:
     """Return the intervals of one or several values."""
     truth, errors = (array.reshape(len(array), -1) for array in (truth, errors))
     return error_intervals(truth, truth + errors, lambda: None)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.datasets.run_data import FarValue, RunData
+from app.datasets.run_data import FarValue, SplitFacts
 from app.datasets.sampling import EpochBatchSampler
 from app.schemas.experiments import ModelSettings
 from app.schemas.run_checks import RunCheck
@@ -22,7 +22,7 @@ from app.tasks.run_facts import RunFacts, WeightsFacts
 FILE = "resnet18-f37072fd.pth"
 MISSING = WeightsFacts(FILE, f"https://weights.test/{FILE}", is_here=False)
 HERE = replace(MISSING, is_here=True)
-MANY = RunData(
+MANY = SplitFacts(
     counts={"train": 4000, "val": 500, "test": 500},
     classes={name: Counter(cat=200, dog=200) for name in ("train", "val", "test")},
 )
@@ -31,7 +31,7 @@ MANY = RunData(
 def facts_of(
     num_train: int | None = None,
     model: Mapping[str, Any] | None = None,
-    data: RunData | None = None,
+    data: SplitFacts | None = None,
     weights: WeightsFacts = HERE,
     **hyperparameters: Any,
 ) -> RunFacts:
@@ -84,13 +84,13 @@ PROBLEMS: dict[str, list[RunFacts]] = {
     ],
     "one_class": [facts_of(data=replace(MANY, classes={key: Counter(cat=9) for key in ("train", "val")}))],
     "value_too_large": [
-        facts_of(data=RunData({"train": 4000, "val": 9}, num_values=1, too_large=(("a.png", 1e39),))),
-        facts_of(data=RunData({"train": 4000, "val": 9}, num_values=2, too_large=(("a.png", -1e39), ("b.png", 1e31)))),
+        facts_of(data=SplitFacts({"train": 4000, "val": 9}, num_values=1, too_large=(("a.png", 1e39),))),
+        facts_of(data=SplitFacts({"train": 4000, "val": 9}, num_values=2, too_large=(("a.png", -1e39), ("b", 1e31)))),
     ],
     "value_far_away": [
-        facts_of(data=RunData({"train": 4000, "val": 9}, num_values=1, far_away=FarValue("a.png", 1e29, 0, 1.0, 2.0)))
+        facts_of(data=SplitFacts({"train": 4000, "val": 9}, num_values=1, far_away=FarValue("a", 1e29, 0, 1.0, 2.0)))
     ],
-    "constant_values": [facts_of(data=RunData({"train": 4000, "val": 9}, num_values=2, constant_columns=(1,)))],
+    "constant_values": [facts_of(data=SplitFacts({"train": 4000, "val": 9}, num_values=2, constant_columns=(1,)))],
     "weights_missing": [
         facts_of(weights=MISSING),
         facts_of(weights=replace(MISSING, can_download=False)),
@@ -163,8 +163,6 @@ def test_missing_weights_offer_scratch_and_the_file_and_say_whether_they_can_be_
     assert [fix.label for fix in unreachable.fixes] == ["Train from scratch", "Add the weights file"]
     assert frozen.fixes[0].change == {"model": {"pretrained": False, "freeze_backbone": False}}
     assert all(FILE in check.message for check in (unknown, unreachable, reachable, frozen))
-    would_fail = [facts.cannot_get_weights for facts in PROBLEMS["weights_missing"]]
-    assert would_fail == [False, True, False, False]
 
 
 @pytest.mark.parametrize(
@@ -217,13 +215,13 @@ def test_few_steps_are_called_what_they_are_with_what_helps(facts: RunFacts, tit
 
 @pytest.mark.parametrize("count", [4, 40, 400])
 def test_one_class_is_told_alone(count: int) -> None:
-    data = RunData({"train": count, "val": 2}, {key: Counter(cat=count) for key in ("train", "val")})
+    data = SplitFacts({"train": count, "val": 2}, {key: Counter(cat=count) for key in ("train", "val")})
     assert set(ids_of(facts_of(data=data, model=SCRATCH, batch_size=32))) <= {"one_class", "last_batch_of_one"}
 
 
 @pytest.mark.parametrize("count", [4, 40, 400])
 def test_chance_is_named_only_where_there_are_classes(count: int) -> None:
-    data = RunData({"train": count, "val": 2}, num_values=1)
+    data = SplitFacts({"train": count, "val": 2}, num_values=1)
     said = " ".join(check.message for check in list_run_checks(facts_of(data=data, model=SCRATCH)))
     assert "Expect poor results for many epochs" in said
     assert "chance" not in said

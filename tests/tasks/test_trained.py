@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,13 @@ def _answer(model: nn.Module) -> list[Tensor]:
 def test_a_context_survives_json(task: str) -> None:
     context = make_context(task, {"max_epochs": 3}, {"freeze_backbone": True})
     assert context_from_json(json.loads(json.dumps(context_to_json(context), allow_nan=False))) == context
+
+
+def test_the_folder_of_masks_stays_on_this_machine(tmp_path: Path) -> None:
+    context = replace(make_context(TASKS[0]), masks_dir=tmp_path)
+    described = json.dumps(context_to_json(context))
+    assert tmp_path.name not in described
+    assert context_from_json(json.loads(described)) == replace(context, masks_dir=None)
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -15,13 +15,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.annotations.label import Label
+from app.datasets.augmenting.maps import MoveTargets
+from app.datasets.placement import Placement
 from app.datasets.table import DatasetTable, ImageRecord, StatsRecord, encode_dataset, hash_content
 from app.schemas.events import Event
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import DatasetLocation, TrainPayload
 from app.schemas.tasks import ArchitectureSpec, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TaskContext, TaskSpec
+from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TargetPlanes, TaskContext, TaskSpec
 from app.training.inputs import TaskParts
 from app.training.run import train
 
@@ -143,13 +145,16 @@ class FakeAccuracy:
 class FakeTask:
     """data.py, module.py and metrics.py of a task for colours."""
 
+    kept_target: TargetPlanes | None = None
+    move_targets: MoveTargets | None = None
+
     def __init__(self) -> None:
         self.built: list[nn.Module] = []
 
     def fit_statistics(self, rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
         return {"images": len(rows)}
 
-    def encode_target(self, row: ImageRecord, context: TaskContext) -> Tensor:
+    def encode_target(self, row: ImageRecord, place: Placement, context: TaskContext) -> Tensor:
         label = row.annotations[0]
         assert isinstance(label, Label)
         return torch.tensor(label.class_id)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from app.datasets.reading import read_image
+from app.datasets.reading import read_pixels
 from app.training.features.extraction import FeatureExtractor, TableKey, compute_features
 from app.training.features.files import FeatureEntry
 from app.training.inputs import TrainingInputs, prepare_inputs
@@ -83,7 +83,7 @@ class Reader:
 
     def read(self, position: int) -> Tensor:
         row = self.inputs.subsets[self.subset][position]
-        return read_image(row, self.inputs.images_dir, self.inputs.preprocessing)
+        return torch.from_numpy(read_pixels(row, self.inputs.images_dir, self.inputs.preprocessing)).permute(2, 0, 1)
 
 
 def darken(images: Tensor, targets: Any, view: int, positions: Sequence[int]) -> tuple[Tensor, Any]:

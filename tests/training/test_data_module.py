@@ -12,10 +12,12 @@ import torch
 from app.datasets import pacing
 from app.datasets.batch_reader import ReadStatistics
 from app.datasets.pacing import Pace
+from app.datasets.placement import Placement
 from app.datasets.preprocessing import Preprocessing, scale_preprocessing
 from app.datasets.sample_cache import Mask, SampleCache
 from app.datasets.table import ImageRecord
 from app.schemas.export import ResizeRecipe
+from app.tasks.base import TargetPlanes, TaskContext
 from app.training.data_module import Reading, Share, TrainingData, plan_paces
 from app.training.inputs import prepare_inputs
 from tests.training.fakes import SIDE_PX, Workplace, build_parts
@@ -99,6 +101,59 @@ def test_training_images_can_be_read_larger_than_validation_images(workplace: Wo
     assert data.validation_loader is not None
     assert next(iter(data.validation_loader)).images.shape[-2:] == (SIDE_PX, SIDE_PX)
     data.close()
+
+
+def test_targets_are_placed_in_the_images_that_are_read(workplace: Workplace) -> None:
+    payload, parts = workplace.payload(), build_parts()
+    payload.dataset.masks_dir = str(workplace.root / "masks")
+    task: Any = parts.data
+    seen: list[tuple[Placement, Path | None]] = []
+
+    def encode(row: ImageRecord, place: Placement, context: TaskContext) -> torch.Tensor:
+        seen.append((place, context.masks_dir))
+        return torch.zeros(())
+
+    task.encode_target = encode
+    data = TrainingData(prepare_inputs(payload, parts), 4, Reading(0, is_on_gpu=False, source_scale=1.5), Share())
+    for batches, side in ((data.train_dataloader(), SIDE_PX * 3 // 2), (data.validation_loader or [], SIDE_PX)):
+        seen.clear()
+        assert sum(batch.size for batch in batches) == len(seen) > 0
+        assert {place.input_size for place, _ in seen} == {(side, side)}
+        assert {place.image_size for place, _ in seen} == {(20, 20)}
+        assert {folder for _, folder in seen} == {workplace.root / "masks"}
+    data.close()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.5])
+def test_a_costly_target_is_encoded_once_and_kept(workplace: Workplace, scale: float) -> None:
+    payload, parts = workplace.payload(), build_parts()
+    payload.dataset.cache_dir = str(workplace.root / "cache")
+    task: Any = parts.data
+    encoded: list[str] = []
+
+    def encode(row: ImageRecord, place: Placement, context: TaskContext) -> torch.Tensor:
+        encoded.append(row.filename)
+        number = int(row.filename[:3])
+        return (
+            torch.arange(2 * place.input_size[0] * place.input_size[1])
+            .add(number)
+            .to(torch.uint8)
+            .view(2, *place.input_size)
+        )
+
+    task.encode_target, task.kept_target = encode, TargetPlanes(channels=2)
+    seen: list[list[tuple[str, torch.Tensor]]] = []
+    for _ in range(2):
+        data = TrainingData(prepare_inputs(payload, parts), 4, Reading(0, is_on_gpu=False, source_scale=scale), Share())
+        for batches, subset in ((data.train_dataloader(), "train"), (data.validation_loader or [], "val")):
+            seen.append([(subset, targets) for batch in batches for targets in batch.targets])
+        data.close()
+    assert sorted(encoded) == sorted(row.filename for row in workplace.rows)
+    side = round(SIDE_PX * scale)
+    assert [len(targets) for targets in seen] == [22, 9, 22, 9]
+    assert {tuple(target.shape) for _, target in seen[0] + seen[2]} == {(2, side, side)}
+    for first, second in zip(seen[0] + seen[1], seen[2] + seen[3], strict=True):
+        assert torch.equal(first[1], second[1])
 
 
 @pytest.mark.parametrize(("spare_bytes", "expected"), [(60_000, [31, 0, 0]), (-1, [31, 9, 9])])

@@ -87,6 +87,7 @@ def test_a_rare_class_is_found_with_weights_and_with_a_balanced_sampler(tmp_path
     assert best["val_class_recall"] >= 0.6
 
 
+@pytest.mark.slow
 def test_auto_keeps_the_checkpoint_by_f1_where_classes_are_unequal(tmp_path: Path) -> None:
     context, result = train(tmp_path / "run", draw(tmp_path), max_epochs=2, batch_size=32)
     epochs, resolved = epochs_of(context), resolved_of(context)

@@ -48,12 +48,13 @@ def run_killed(workplace: Workplace, die_at: str) -> list[dict[str, Any]]:
     return [event.metrics.model_dump(exclude={"duration_s"}) for event in found]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="There is no such signal.")
 @pytest.mark.parametrize(
     ("die_at", "batch"),
     [
         pytest.param(f"command {IN_BATCH_4}", 3, id="after a batch"),
-        pytest.param("save 5", 4, id="half-way through a checkpoint", marks=pytest.mark.slow),
+        pytest.param("save 5", 4, id="half-way through a checkpoint"),
     ],
 )
 def test_a_killed_process_changes_nothing(workplace: Workplace, die_at: str, batch: int) -> None:

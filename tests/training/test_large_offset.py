@@ -76,7 +76,8 @@ def check_forecast_of_disk(folder: Path) -> None:
     assert sizes == pytest.approx([forecast_mb] * 2, rel=0.1)
 
 
-@pytest.mark.parametrize("offset", [1_700_000_000.0, pytest.param(1e8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("offset", [1_700_000_000.0, 1e8])
 def test_training_evaluation_and_export_agree(tmp_path: Path, offset: float) -> None:
     location = draw_dataset(tmp_path, offset)
     epochs = train_on(tmp_path, location)

@@ -19,7 +19,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class ShownFigure:
+class HeadlineFigure:
     """One headline metric with its interval; `low_x`, `high_x` and `x` lie on a line from 0 to 100.
 
     `ends` are what the line goes from and to, empty without a line: nothing says how large an error without an
@@ -49,7 +49,7 @@ def format_share(value: float) -> str:
     return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"
 
 
-def make_figures(headline: Mapping[str, Figure]) -> list[ShownFigure]:
+def make_figures(headline: Mapping[str, Figure]) -> list[HeadlineFigure]:
     """Return the headline metrics that were measured."""
     return [_make_figure(figure, figure.value) for figure in headline.values() if figure.value is not None]
 
@@ -59,7 +59,7 @@ def explain_no_interval(reason: str | None) -> str:
     return f"Not enough images for an interval. {reason}" if reason else "No interval could be calculated"
 
 
-def _make_figure(figure: Figure, value: float) -> ShownFigure:
+def _make_figure(figure: Figure, value: float) -> HeadlineFigure:
     low, high = figure.interval or (value, value)
     start, end = (
         (min(0.0, low, value), max(1.0, high)) if figure.direction == "max" else (0.0, max(high, value) * 1.1 or 1.0)
@@ -72,7 +72,7 @@ def _make_figure(figure: Figure, value: float) -> ShownFigure:
     better = "higher is better" if figure.direction == "max" else "lower is better"
     words = f"{format_number(low)} to {format_number(high)}"
     level = f"{100 * figure.level:.0f} % " if figure.level is not None else ""
-    return ShownFigure(
+    return HeadlineFigure(
         title=figure.title,
         text=format_number(value),
         interval=f"{level}interval: {words}" if has_interval else explain_no_interval(figure.reason),

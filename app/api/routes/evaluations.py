@@ -68,7 +68,7 @@ def list_results(
     address = EvaluationAddress.from_query(eid, query)
     return present(
         request,
-        studio.evaluations.list_results(pid, eid, query),
+        studio.evaluation_results.list_results(pid, eid, query),
         lambda: result_grid_fragment(pid, address, studio.evaluation_pages.list_results(pid, eid, query)),
     )
 
@@ -83,7 +83,7 @@ def download_results(
     pid: ProjectPath, eid: ExperimentPath, query: Annotated[ResultQuery, Query()], studio: StudioDep
 ) -> Response:
     """All matching results, not only one page, with the name of each image in the source."""
-    name, pieces = studio.evaluations.write_csv(pid, eid, query)
+    name, pieces = studio.evaluation_results.write_csv(pid, eid, query)
     return stream_download(pieces, name, "text/csv; charset=utf-8")
 
 
@@ -100,7 +100,7 @@ def get_result(
     address = EvaluationAddress.from_query(eid, query).change(image=filename)
     return present(
         request,
-        studio.evaluations.get_result(pid, eid, filename, query),
+        studio.evaluation_results.get_result(pid, eid, filename, query),
         lambda: result_detail_fragment(pid, address, studio.evaluation_pages.get_result(pid, eid, filename, query)),
     )
 

@@ -87,7 +87,7 @@ def fork_experiment(
 @router.get("/{eid}/checks", response_model=Ok[RunCheckList], summary="Check an experiment before it is trained")
 def check_experiment(request: Request, pid: ProjectPath, eid: ExperimentPath, studio: StudioDep) -> Response:
     """Problems with these settings and images, and how to fix them. Errors prevent training."""
-    return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid))
+    return _present_checks(request, pid, eid, studio.experiment_checks.check(pid, eid))
 
 
 @router.post("/{eid}/checks", response_model=Ok[RunCheckList], summary="Check changes before they are saved")
@@ -95,7 +95,7 @@ def check_changes(
     request: Request, pid: ProjectPath, eid: ExperimentPath, body: RunCheckRequest, studio: StudioDep
 ) -> Response:
     """The checks as they would be with these changes. Nothing is saved."""
-    return _present_checks(request, pid, eid, studio.experiments.check_experiment(pid, eid, body.changes))
+    return _present_checks(request, pid, eid, studio.experiment_checks.check(pid, eid, body.changes))
 
 
 @router.get("/{eid}/metrics", response_model=Ok[MetricsRecord], summary="Get the metrics of every epoch")

@@ -1,4 +1,4 @@
-"""Dry runs of imports over HTTP, and the tables of all their problems."""
+"""Previews of imports over HTTP, and the tables of all their problems."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/api/datasets/{pid}/import", tags=["Datasets"], route
 PicturePath = Annotated[
     str, Path(pattern=r"^[0-9]{1,4}-[0-9]{1,2}\.jpg$", description="Name of a picture, from `previews` of the report.")
 ]
-# Most dry runs end within this time, and then one request is all that it takes.
+# Most previews end within this time, and then one request is all that it takes.
 WAIT_S = 5.0
 # For a client that asks with "Prefer: respond-async" (RFC 7240), as the page does to show how far it is.
 SHORT_WAIT_S = 0.7
@@ -94,7 +94,7 @@ def get_import_problems(pid: ProjectPath, studio: StudioDep) -> Response:
 
 
 async def _wait(request: Request, studio: Studio, project_id: str, state: CheckState) -> CheckState:
-    """Return the state at the end of the dry run, or after a moment. A client that hangs up takes its run with it."""
+    """Return the state at the end of the preview, or after a moment. A client that hangs up takes its run with it."""
     now_s = asyncio.get_running_loop().time
     is_impatient = "respond-async" in request.headers.get("prefer", "")
     deadline_s = now_s() + (SHORT_WAIT_S if is_impatient else WAIT_S)

@@ -9,7 +9,7 @@ from app.api.dependencies import JobPath, StudioDep
 from app.api.json_body import StrictRoute
 from app.api.present import present
 from app.schemas.envelope import Ok
-from app.schemas.jobs import JobCancelled, JobSummary
+from app.schemas.jobs import JobCancellation, JobSummary
 
 router = APIRouter(prefix="/api/jobs", tags=["Jobs"], route_class=StrictRoute)
 
@@ -20,7 +20,7 @@ def get_job(request: Request, job_id: JobPath, studio: StudioDep) -> Response:
     return present(request, studio.jobs.get_job(job_id))
 
 
-@router.post("/{job_id}/cancel", response_model=Ok[JobCancelled], summary="Cancel a job")
+@router.post("/{job_id}/cancel", response_model=Ok[JobCancellation], summary="Cancel a job")
 def cancel_job(request: Request, job_id: JobPath, studio: StudioDep) -> Response:
     """The job stops within ten seconds."""
     return present(request, studio.jobs.cancel_job(job_id))

@@ -1,4 +1,4 @@
-"""Where a project stands, over HTTP: its stages and what can be fetched. The event log is in `streams`."""
+"""Stages and assets of a project over HTTP. The event log is in `streams`."""
 
 from __future__ import annotations
 

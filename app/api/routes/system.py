@@ -1,4 +1,4 @@
-"""What the installation says of itself over HTTP."""
+"""Health, devices, workspace and jobs over HTTP."""
 
 from __future__ import annotations
 

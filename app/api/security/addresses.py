@@ -1,4 +1,4 @@
-"""Which names and addresses mean this machine, and where the server may listen. Looks nothing up."""
+"""Tells which names and addresses mean this machine, and where the server may listen. Resolves no name."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ _FILE_PREFIXES = ("/api/predict/",)
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a body is waited for, all its pieces together; the time that the server itself takes does not count."""
+class BodyTimeouts:
+    """Timeouts for the chunks of a body, each and together; the time that the server itself takes does not count."""
 
     silence_s: float = field(default_factory=lambda: READ_TIMEOUT_S)
     total_s: float = 30.0
@@ -35,10 +35,10 @@ class Patience:
 class BodyMiddleware:
     """Counts what arrives. `max_file_bytes` is for the routes that take files, all others take small JSON."""
 
-    def __init__(self, app: ASGIApp, max_file_bytes: int, patience: Patience | None = None) -> None:
+    def __init__(self, app: ASGIApp, max_file_bytes: int, timeouts: BodyTimeouts | None = None) -> None:
         self._app = app
         self._max_file_bytes = max_file_bytes
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or BodyTimeouts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on with a counting `receive`, or answer 413 before any of the body is read."""
@@ -51,8 +51,8 @@ class BodyMiddleware:
         if not declared.isascii() or not declared.isdigit() or int(declared[:20]) > limit:
             await _refuse_body(scope, receive, send, _too_large(limit))
             return
-        min_rate = self._patience.min_file_rate if takes_files else math.inf
-        await self._app(scope, _CountingReceive(receive, limit, self._patience, min_rate), send)
+        min_rate = self._timeouts.min_file_rate if takes_files else math.inf
+        await self._app(scope, _CountingReceive(receive, limit, self._timeouts, min_rate), send)
 
 
 def _takes_files(path: str) -> bool:
@@ -62,10 +62,10 @@ def _takes_files(path: str) -> bool:
 class _CountingReceive:
     """The `receive` of one request."""
 
-    def __init__(self, receive: Receive, limit: int, patience: Patience, min_rate: float) -> None:
+    def __init__(self, receive: Receive, limit: int, timeouts: BodyTimeouts, min_rate: float) -> None:
         self._receive = receive
         self._limit = limit
-        self._patience = patience
+        self._timeouts = timeouts
         self._min_rate = min_rate
         self._waited_s = 0.0
         self._num_bytes = 0
@@ -75,20 +75,20 @@ class _CountingReceive:
         """Return the next message; raises BodyError for too many bytes, too long a silence, or too long a wait."""
         if self._is_complete:
             return await self._receive()
-        allowed_s = self._patience.total_s + self._num_bytes / self._min_rate
+        allowed_s = self._timeouts.total_s + self._num_bytes / self._min_rate
         left_s = allowed_s - self._waited_s
         if left_s > 0:
-            started = self._patience.clock()
-            with anyio.move_on_after(min(self._patience.silence_s, left_s)):
+            started = self._timeouts.clock()
+            with anyio.move_on_after(min(self._timeouts.silence_s, left_s)):
                 message = await self._receive()
-                self._waited_s += self._patience.clock() - started
+                self._waited_s += self._timeouts.clock() - started
                 await self._count(message)
                 return message
         raise BodyError("REQUEST_TIMEOUT", self._explain(left_s, allowed_s))
 
     def _explain(self, left_s: float, allowed_s: float) -> str:
-        if left_s > self._patience.silence_s:
-            return f"Nothing arrived for {self._patience.silence_s:g} s; the request was given up."
+        if left_s > self._timeouts.silence_s:
+            return f"Nothing arrived for {self._timeouts.silence_s:g} s; the request was given up."
         return (
             f"The request had not arrived after {allowed_s:.3g} s, {self._num_bytes} bytes of it had; it was given up."
         )

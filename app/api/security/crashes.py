@@ -1,4 +1,4 @@
-"""The boundary behind which nothing fails without an answer: logs the traceback, tells the client nothing of it."""
+"""Answers 500 when a handler crashes: logs the traceback, and shows none of it to the client."""
 
 from __future__ import annotations
 

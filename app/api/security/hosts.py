@@ -18,7 +18,7 @@ _REFUSED = ErrorBody(
 
 
 class HostMiddleware:
-    """Lets pass what addresses a loopback name or one of `names`."""
+    """Passes requests to a loopback name or to one of `names`."""
 
     def __init__(self, app: ASGIApp, names: Collection[str]) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Lets every page say that the workspace is read-only or fails, and keeps changes from one that is not taken yet."""
+"""Tells pages why the workspace cannot be changed, and refuses changes while the server waits for its disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReadOnlyMiddleware:
         self._find_studio = find_studio
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Note the state of the workspace for the templates of this request; refuse a change that nothing guards."""
+        """Note the state of the workspace for this request's templates; refuse changes while the server waits."""
         if scope["type"] == "http":
             problem = explain_problem(self._root)
             studio = self._find_studio()

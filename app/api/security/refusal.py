@@ -1,4 +1,4 @@
-"""How a middleware says no, over HTTP and before a WebSocket is accepted. Decides nothing."""
+"""Sends the refusal of a middleware, over HTTP or before a WebSocket is accepted."""
 
 from __future__ import annotations
 

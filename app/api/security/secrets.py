@@ -1,6 +1,6 @@
-"""Takes the token out of request lines before anything sees them: they end up in logs, pages and redirects.
+"""Removes the token from request addresses, which end up in logs, pages and redirects.
 
-The token is never accepted there; somebody who tries has it in the history of a browser, and need not have it here too.
+The token is never accepted in an address. Whoever tries leaves it in the browser's history; it must not be here too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ REMOVED = "token-removed"
 
 
 class SecretAddressMiddleware:
-    """Changes the scope itself, which is what the server's access log is written from."""
+    """Changes the scope in place, because the server writes its access log from it."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
@@ -39,6 +39,6 @@ def _scrub(scope: Scope, token: str) -> None:
 
 
 def _holds(text: str, token: str) -> bool:
-    """Whether the token is in it, as it is or encoded, at most twice as in the address of a redirect."""
+    """Whether a text contains the token, plain or percent-encoded up to twice, as in the address of a redirect."""
     decoded = {text, unquote(text), unquote_plus(text), unquote(unquote_plus(text))}
     return any(token in each for each in decoded)

@@ -1,4 +1,4 @@
-"""The session of a browser that was shown the token once. The cookie proves it and does not hold it."""
+"""Sessions of browsers that signed in with the token. The cookie proves the sign-in without containing the token."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Session:
 
 
 class Sessions:
-    """Begins sessions, tells real ones from others, and ends them. Without a token there are none."""
+    """Starts, verifies and ends sessions. Without a token there are none."""
 
     def __init__(self, token: str | None, signed_out: SignedOut, clock: Callable[[], float] = time.time) -> None:
         self._token = token
@@ -48,7 +48,7 @@ class Sessions:
         return f"{fact}.{self._prove(fact)}"
 
     def find(self, cookie: str) -> Session | None:
-        """Return the session that a cookie proves; None for one that is made up, too old, or ended."""
+        """Return the session that a cookie proves; None for a forged, expired or ended one."""
         fact, _, proof = cookie.rpartition(".")
         if self._token is None or not is_same(proof, self._prove(fact)):
             return None
@@ -58,7 +58,7 @@ class Sessions:
         return None if is_over else session
 
     def end(self, cookie: str) -> None:
-        """Accept a session no more, wherever its cookie was copied to; anything else is no matter."""
+        """End a session, also for copies of its cookie; an invalid cookie is ignored."""
         session = self.find(cookie)
         if session is None:
             return
@@ -106,7 +106,7 @@ def has_session() -> bool:
 
 
 def is_same(given: str, expected: str) -> bool:
-    """Compare two secrets in a time that says nothing about either."""
+    """Compare two secrets in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
 
 

@@ -1,4 +1,4 @@
-"""Asks every request for the token, where the settings name one: as a bearer, or as the session of a browser.
+"""Requires the token of the settings from every request, as a bearer token or through the session of a browser.
 
 The token is compared, never logged. A browser without a session is led to the page that asks for it.
 """

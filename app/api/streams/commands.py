@@ -1,4 +1,4 @@
-"""What a client may say over the WebSocket. Each message is answered, none of them ends the connection."""
+"""The messages that a client may send over the WebSocket. Each is answered, and none ends the connection."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ MAX_MESSAGE_BYTES = 64 * 2**10
 
 
 class Ping(FrozenModel):
-    """Asks for a sign of life; `ts` comes back as it was."""
+    """Keep-alive; the answer repeats `ts`."""
 
     type: Literal["ping"]
     ts: float | None = None
 
 
 class Confirm(FrozenModel):
-    """Confirms what waits for a person."""
+    """Confirms the stage that waits for the user."""
 
     type: Literal["confirm"]
     stage_id: StageId | None = None
 
 
 class Chat(FrozenModel):
-    """A sentence for whoever builds the project."""
+    """A chat message."""
 
     type: Literal["chat"]
     text: str | None = Field(None, max_length=20_000)
@@ -44,7 +44,7 @@ class Chat(FrozenModel):
 
 
 class Command(FrozenModel):
-    """Something to be done."""
+    """Cancels a run or restarts a stage."""
 
     type: Literal["command"]
     command: Literal["cancel_run", "restart_stage"]

@@ -1,4 +1,4 @@
-"""Ends a stream with the session of its browser: at a sign-out, asked for anywhere, and when its time is over."""
+"""Ends the streams of a browser when its session ends: at a sign-out from anywhere, or when it expires."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How lines of the event log look as WebSocket messages. Sends nothing."""
+"""Formats lines of the event log as WebSocket messages. Sends nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StageTracker:
     """Knows the stage of each event: the one it names, or else the last that changed."""
 
     def __init__(self, state: ProjectState | None) -> None:
-        """`state` is where the project stands; None at the beginning of its log."""
+        """`state` has the stages so far; None at the beginning of the log."""
         self._statuses: dict[str, str] = dict.fromkeys(STAGES, "PENDING")
         self._current: str = STAGES[0]
         if state is not None:

@@ -1,4 +1,4 @@
-"""How lines of the event log look as server-sent events, and the answer that carries them. Chooses no events."""
+"""Formats lines of the event log as server-sent events, and streams them. Chooses no events."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def format_signed_out(seq: int) -> bytes:
 
 
 class LineFormatter:
-    """Formats each line once, however many clients are told of it at the same moment."""
+    """Formats each line once, however many clients receive it at the same moment."""
 
     def __init__(self) -> None:
         self._last: tuple[EventLine, bytes] | None = None

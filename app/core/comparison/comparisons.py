@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.core.collaborators import Collaborators
 from app.core.comparison.fork_starts import name_fork_starts
 from app.core.comparison.image_scores import Basis, CommonImages, ImageScores, ScoreCache, basis_of
 from app.core.comparison.notes import PairCounts, note_differences
@@ -20,27 +19,28 @@ from app.core.comparison.setting_differences import find_differences
 from app.core.evaluation_leaks import read_leaks
 from app.core.evaluation_reports import find_headline
 from app.core.exceptions import invalid_field
-from app.core.lookup import Lookup
-from app.core.source_names import SourceNames
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.core.views.names_apart import tell_apart
 from app.schemas.comparison import (
     MAX_COMPARED,
     MIN_COMPARED,
     ComparedExperiment,
     ComparedImage,
+    ComparedImagePage,
     CompareQuery,
     Comparison,
-    ImagePage,
     PairedTest,
 )
 from app.schemas.experiments import REQUESTED, EpochMetrics, ExperimentRecord, RunConfigRecord
 from app.schemas.parts import Figure
+from app.storage.cache import Cache
 from app.tasks.base import TaskSpec
 
 CACHED_TESTS = 64
 NO_WINNER = "No clear winner"
+
+
+# What the common images of a pair say, nothing without any, and on how many of them each side was trained.
+_Tested = tuple[PairedResult | None, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,12 @@ class _Pair:
 class ComparisonService:
     """Compares experiments of one project."""
 
-    def __init__(self, stores: Stores, views: TableViews) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._source_names = SourceNames(self._lookup, views)
-        self._scores = ScoreCache(stores)
-        self._tests: OrderedDict[tuple[object, ...], tuple[PairedResult | None, tuple[int, int]]] = OrderedDict()
-        self._mutex = threading.Lock()
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._source_names = shared.source_names
+        self._scores = ScoreCache(shared.stores)
+        self._tests: Cache[tuple[object, ...], _Tested] = Cache(CACHED_TESTS)
 
     def compare(self, project_id: str, query: CompareQuery) -> Comparison:
         """Return 2 to 6 experiments side by side; raises ExperimentNotFoundError, ValidationFailedError."""
@@ -160,28 +159,22 @@ class ComparisonService:
                 pairs.append(_Pair(reference, other, result, num_training))
         return pairs
 
-    def _test(self, reference: _Side, other: _Side, basis: Basis) -> tuple[PairedResult | None, tuple[int, int]]:
+    def _test(self, reference: _Side, other: _Side, basis: Basis) -> _Tested:
         scores = [side.scores for side in (reference, other) if side.scores is not None]
         key = (reference.view.id, other.view.id, *(item.signature for item in scores))
-        with self._mutex:
-            kept = self._tests.get(key)
-        if kept is not None:
-            return kept
+        return self._tests.get(key, lambda: self._test_common(scores, basis))
+
+    def _test_common(self, scores: Sequence[ImageScores], basis: Basis) -> _Tested:
         common = self._scores.find_common(scores)
         a, b = common.values
         result = None
         if common.filenames:
             result = compare_correct(a > 0.5, b > 0.5) if basis == "correct" else compare_errors(a, b)
-        found = (result, (common.num_training[0], common.num_training[1]))
-        with self._mutex:
-            self._tests[key] = found
-            while len(self._tests) > CACHED_TESTS:
-                self._tests.popitem(last=False)
-        return found
+        return result, (common.num_training[0], common.num_training[1])
 
     def _page_images(
         self, project_id: str, sides: Sequence[_Side], basis: Basis | None, query: CompareQuery
-    ) -> ImagePage:
+    ) -> ComparedImagePage:
         scores = [side.scores for side in sides if side.scores is not None]
         if basis is None or len(scores) < len(sides):
             return _cut_images([], query, 0, {})
@@ -346,8 +339,8 @@ def _describe_image(
 
 def _cut_images(
     items: list[ComparedImage], query: CompareQuery, total: int, counts: dict[str, int], num_common: int = 0
-) -> ImagePage:
-    return ImagePage(
+) -> ComparedImagePage:
+    return ComparedImagePage(
         page=query.page,
         page_size=query.page_size,
         total_items=total,

@@ -5,8 +5,6 @@ Where the task's spec says which field of a row tells right from wrong, the numb
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from app.core.stores import Stores
 from app.core.views.paging import read_path
 from app.schemas.tasks import ResultView
+from app.storage.cache import Cache
 from app.storage.documents import Signature
 
 CACHED_SCORES = 12
@@ -60,44 +59,30 @@ class ScoreCache:
     """Scores of the evaluations that were compared last."""
 
     stores: Stores
-    _scores: OrderedDict[tuple[str, str], ImageScores] = field(default_factory=OrderedDict)
-    _common: OrderedDict[tuple[Signature, ...], CommonImages] = field(default_factory=OrderedDict)
-    _mutex: threading.Lock = field(default_factory=threading.Lock)
+    _scores: Cache[tuple[str, str], ImageScores] = field(default_factory=lambda: Cache(CACHED_SCORES))
+    _common: Cache[tuple[Signature, ...], CommonImages] = field(default_factory=lambda: Cache(CACHED_COMMON))
 
     def read(self, project_id: str, experiment_id: str, view: ResultView) -> ImageScores | None:
         """Return the scores of an evaluation, None where there are no results."""
         signature = self.stores.evaluations.sign_results(project_id, experiment_id)
         if signature is None:
             return None
-        key = (project_id, experiment_id)
-        with self._mutex:
-            cached = self._scores.get(key)
-        if cached is not None and cached.signature == signature:
-            return cached
-        rows = self.stores.evaluations.read_results(project_id, experiment_id)
-        if rows is None:
+
+        def score() -> ImageScores:
+            rows = self.stores.evaluations.read_results(project_id, experiment_id)
+            if rows is None:
+                raise FileNotFoundError
+            return score_rows(rows, view, signature)
+
+        try:
+            return self._scores.get((project_id, experiment_id), score, state=signature)
+        except FileNotFoundError:
             return None
-        scores = score_rows(rows, view, signature)
-        with self._mutex:
-            self._scores[key] = scores
-            self._scores.move_to_end(key)
-            while len(self._scores) > CACHED_SCORES:
-                self._scores.popitem(last=False)
-        return scores
 
     def find_common(self, scores: Sequence[ImageScores]) -> CommonImages:
         """Return the images that all have measured."""
         key = tuple(item.signature for item in scores)
-        with self._mutex:
-            if key in self._common:
-                self._common.move_to_end(key)
-                return self._common[key]
-        common = find_common(scores)
-        with self._mutex:
-            self._common[key] = common
-            while len(self._common) > CACHED_COMMON:
-                self._common.popitem(last=False)
-        return common
+        return self._common.get(key, lambda: find_common(scores))
 
 
 def score_rows(rows: Sequence[Mapping[str, Any]], view: ResultView, signature: Signature) -> ImageScores:

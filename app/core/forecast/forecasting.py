@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from app.core.devices import list_devices
-from app.core.forecast.cached_images import Kept, Uncached, count_uncached, plan_entries
 from app.core.forecast.formula import (
     Basis,
     Workload,
@@ -19,22 +14,17 @@ from app.core.forecast.formula import (
     find_decode_rate,
     split_time,
 )
+from app.core.forecast.free_space import measure_free
 from app.core.forecast.memory import scale_memory
-from app.core.forecast.wording import FreeSpace, describe_forecast, find_warnings
+from app.core.forecast.run_settings import RunSettings, complete_settings
+from app.core.forecast.wording import describe_forecast, find_warnings
+from app.core.forecast.workload import count_work
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.datasets.pixels.records import reading_of
-from app.datasets.preprocessing import Preprocessing, resolve_preprocessing, scale_preprocessing
-from app.datasets.source_scale import plan_source_scale
-from app.datasets.table import ImageRecord
-from app.schemas.arithmetic import MeasurementKey, RunMeasurement
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastStatus, ForecastView
-from app.schemas.measurement_keys import build_measurement_key, count_devices, find_device_name
 from app.schemas.payloads import TrainPayload
-from app.schemas.pixels import CURRENT, PixelReading
-from app.tasks.registry import get_spec
-from app.tasks.run_facts import can_stop_early
 
 MIB = 2**20
 NUM_CHECKPOINT_FILES = 3
@@ -45,17 +35,6 @@ NOTHING_KNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """The settings of a run, completed."""
-
-    hyperparameters: dict[str, Any]
-    preprocessing: Preprocessing
-    key: MeasurementKey
-    is_fill: bool
-    activation_bytes_per_pixel: float | None
-
-
 class Forecaster:
     """Answers what a run would take."""
 
@@ -63,44 +42,32 @@ class Forecaster:
         self._stores = stores
         self._lookup = Lookup(stores)
 
-    def find_known(self, payload: TrainPayload) -> RunMeasurement | None:
-        """Return what an earlier run or probe with the same key measured."""
-        settings = _complete(payload)
-        return self._stores.measurements.find(settings.key) if settings is not None else None
-
     def forecast(self, project_id: str, record: ExperimentRecord, payload: TrainPayload) -> ForecastView:
         """Return the forecast of a run with this payload; raises SplitNotFoundError, DatasetNotImportedError."""
         table, index = self._lookup.find_split(project_id, record.split_name)
-        settings = _complete(payload, reading_of(table))
+        settings = complete_settings(payload, reading_of(table))
         measurements = self._stores.measurements.read_all()
         basis = choose_basis(settings.key, measurements) if settings is not None else None
         if settings is None or basis is None:
             return ForecastView(status="needs_probe", message=NOTHING_KNOWN)
         basis = borrow_overheads(basis, measurements)
-        subsets: dict[str, list[ImageRecord]] = {"train": [], "val": []}
-        for image in table.images:
-            if image.split[index] in subsets:
-                subsets[image.split[index]].append(image)
-        scaled = scale_preprocessing(settings.preprocessing, settings.key.source_scale)
-        entries = plan_entries(Kept(subsets["train"], scaled), Kept(subsets["val"], settings.preprocessing))
-        uncached = count_uncached(payload.dataset, table, entries)
-        work = _plan_work(settings, payload, uncached, len(subsets["train"]), len(subsets["val"]))
+        work, bytes_to_keep = count_work(table, index, settings, payload)
         decode_rate = find_decode_rate(settings.key.device_name, measurements)
         forecast = _compute(settings, work, basis, decode_rate)
         changes = {
             "epochs_done": payload.recorded_epochs,
-            "can_end_earlier": can_stop_early(settings.hyperparameters) and work.epochs > 1,
-            "disk_cache_mb": round(uncached.bytes_to_keep / MIB, 1),
+            "can_end_earlier": settings.can_end_earlier and work.epochs > 1,
+            "disk_cache_mb": round(bytes_to_keep / MIB, 1),
             "disk_checkpoints_mb": self._find_checkpoint_size(project_id, record, settings),
         }
         forecast = forecast.model_copy(update=changes)
-        free = self._measure_free(payload)
+        free = measure_free(self._stores.paths.root, payload.hardware.selected_devices)
         warnings = find_warnings(forecast, free, settings.key.batch_size)
         forecast = forecast.model_copy(update={"warnings": warnings})
         status: ForecastStatus = "estimated" if basis.differences else "ready"
         return ForecastView(status=status, forecast=forecast, message=describe_forecast(forecast))
 
-    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord, settings: _Settings) -> float | None:
+    def _find_checkpoint_size(self, project_id: str, record: ExperimentRecord, settings: RunSettings) -> float | None:
         """Return the MiB of the checkpoints of a run at most.
 
         By the size of those of the latest experiment with the same model and optimizer, else by their content.
@@ -116,63 +83,8 @@ class Forecaster:
         size_mb = estimate_checkpoint_mb(parameters_m, settings.hyperparameters, record.model.freeze_backbone)
         return round(NUM_CHECKPOINT_FILES * size_mb, 1)
 
-    def _measure_free(self, payload: TrainPayload) -> FreeSpace:
-        devices = list_devices(None).devices
-        chosen = payload.hardware.selected_devices
-        gpus = [device.memory_free_mb for device in devices if device.id in chosen and device.type == "cuda"]
-        return FreeSpace(
-            ram_mb=next(device.memory_free_mb for device in devices if device.type == "cpu"),
-            disk_mb=shutil.disk_usage(self._stores.paths.root).free / MIB,
-            vram_mb=min(gpus, default=None),
-        )
 
-
-def _complete(payload: TrainPayload, pixels: PixelReading = CURRENT) -> _Settings | None:
-    """Return the completed settings; None for those that a run would refuse, too."""
-    spec = get_spec(payload.task)
-    selected = payload.hardware.selected_devices
-    device_name = find_device_name(selected, _list_gpu_names(selected))
-    if device_name is None:
-        return None
-    try:
-        hyperparameters = spec.hyperparameters.model_validate(payload.hyperparameters).model_dump(mode="json")
-        preprocessing = resolve_preprocessing(hyperparameters, payload.augmentations.val, pixels)
-    except ValueError:  # pydantic's ValidationError is one
-        return None
-    size = preprocessing.input_size
-    architecture = next((item for item in spec.info.architectures if item.id == payload.model.backbone), None)
-    is_fill = architecture is not None and architecture.learns_by == "fill"
-    num_devices = 1 if is_fill else count_devices(selected)  # a memory is filled by one device
-    scale = plan_source_scale(payload, num_devices, is_fill=is_fill)
-    key = build_measurement_key(payload, hyperparameters, size, device_name, num_devices, scale)
-    bytes_per_pixel = None if architecture is None else architecture.activation_bytes_per_pixel
-    return _Settings(hyperparameters, preprocessing, key, is_fill, bytes_per_pixel)
-
-
-def _list_gpu_names(selected_devices: Sequence[str]) -> list[str]:
-    """Return the names of the GPUs in the order of their numbers; none is asked for where the CPU computes."""
-    if selected_devices[0] == "cpu":
-        return []
-    return [device.name for device in list_devices(None).devices if device.type == "cuda"]
-
-
-def _plan_work(
-    settings: _Settings, payload: TrainPayload, uncached: Uncached, num_train: int, num_val: int
-) -> Workload:
-    epochs = 1 if settings.is_fill else max(0, int(settings.hyperparameters["max_epochs"]) - payload.recorded_epochs)
-    return Workload(
-        num_train=num_train,
-        num_val=num_val,
-        epochs=epochs,
-        feature_views=int(settings.hyperparameters["feature_views"]),
-        num_uncached=uncached.num_images,
-        uncached_megapixels=uncached.megapixels,
-        has_cache=uncached.has_cache,
-        kept_megapixels=uncached.kept_megapixels,
-    )
-
-
-def _compute(settings: _Settings, work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
+def _compute(settings: RunSettings, work: Workload, basis: Basis, decode_megapixels_per_s: float | None) -> Forecast:
     parts = split_time(work, basis, decode_megapixels_per_s)
     memory_mb, vram_mb = scale_memory(settings.key, basis, settings.activation_bytes_per_pixel)
     known = basis.measurement

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.devices import require_devices
 from app.core.exceptions import TrainingInProgressError
-from app.core.experiments import list_jobs_of
+from app.core.experiment_jobs import list_jobs_of
 from app.core.forecast.forecasting import Forecaster
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.measurements import keep_measurement
 from app.core.payloads import TrainPayloads
 from app.core.runs.checks import RunChecker
-from app.core.stores import Stores
 from app.schemas.common import new_id
-from app.schemas.events import AnyEvent, JobProgressed
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
 from app.schemas.forecasts import ForecastView
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
@@ -26,19 +20,16 @@ CONTINUED_STATUSES = frozenset({"paused", "interrupted"})
 
 
 class ForecastService:
-    """What an experiment would take; observes jobs of the kind `probe`."""
+    """What an experiment would take."""
 
-    def __init__(
-        self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings, checker: RunChecker
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._payloads = TrainPayloads(stores, settings)
-        self._forecaster = Forecaster(stores)
+    def __init__(self, shared: Collaborators, checker: RunChecker) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._payloads = TrainPayloads(shared.stores, shared.settings)
+        self._forecaster = Forecaster(shared.stores)
         self._checker = checker
-        scheduler.register("probe", self)
 
     def get_forecast(self, project_id: str, experiment_id: str) -> ForecastView:
         """Return the forecast of an experiment; of what is left for one that can be continued.
@@ -64,17 +55,6 @@ class ForecastService:
                 return view
             require_devices(list(record.hardware.selected_devices))
             return view.model_copy(update={"job_id": self._start_probe(project_id, record)})
-
-    def on_started(self, job: JobRecord) -> None:
-        """Nothing to record: a probe leaves no trace but its measurement."""
-
-    def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
-        """Let progress into the project's log and nothing else: a probe is no run."""
-        return isinstance(event, JobProgressed)
-
-    def on_finished(self, job: JobRecord) -> None:
-        """Keep what was measured."""
-        keep_measurement(self._stores, job)
 
     def _forecast(self, project_id: str, record: ExperimentRecord) -> ForecastView:
         payload = self._payloads.build(

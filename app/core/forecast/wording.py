@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from app.core.forecast.free_space import FreeSpace
 from app.schemas.forecasts import Forecast
 
 MIB_PER_GIB = 1024
-
-
-@dataclass(frozen=True)
-class FreeSpace:
-    """What is free now, in MiB; of the GPUs that are chosen the fullest one, None without."""
-
-    ram_mb: float
-    disk_mb: float
-    vram_mb: float | None = None
 
 
 def describe_forecast(forecast: Forecast) -> str:

@@ -6,29 +6,20 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.exceptions import NotFoundError, TooManyChecksError
-from app.core.gate import ProjectGate
+from app.core.importing.check_folder import CheckFolder, not_there
 from app.core.importing.sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.datasets.formats.report.check import REPORT_NAME
-from app.datasets.formats.report.previews import PREVIEWS_DIR
-from app.datasets.formats.report.problem_file import PROBLEMS_NAME
 from app.durable import make_directory
 from app.schemas.common import new_id
 from app.schemas.datasets import CheckState, ImportCheck
 from app.schemas.events import AnyEvent
-from app.schemas.import_report import ImportProblem, ImportReport
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
 from app.schemas.payloads import CheckPayload
-from app.storage.json_store import CorruptDocumentError, read_model, write_model
-from app.storage.paths import UnsafePathError, contained
 from app.storage.uploads import UploadStore
 
 KIND = "check"
@@ -37,26 +28,24 @@ ABANDONED_S = 60.0
 STOP_WAIT_S = 10.0
 # One that starts, and one that will replace it.
 MAX_STARTS_OF_PROJECT = 2
-# Many times what a report of the names that it may hold has.
-MAX_REPORT_BYTES = 32 * 2**20
 
 
 class ImportCheckService:
     """Starts dry runs and hands out their reports; observes jobs of the kind `check`."""
 
-    def __init__(self, stores: Stores, scheduler: JobScheduler, gate: ProjectGate, settings: Settings) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._uploads = UploadStore(stores.paths)
-        self._scheduler = scheduler
-        self._gate = gate
-        self._max_run_s = settings.check_timeout_s + DEADLINE_GRACE_S
-        self._max_checks = settings.concurrent_checks + settings.waiting_checks
-        self._limits = make_limits(settings, settings.check_timeout_s, "AI_STUDIO_CHECK_TIMEOUT_S")
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._uploads = UploadStore(shared.stores.paths)
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._max_run_s = shared.settings.check_timeout_s + DEADLINE_GRACE_S
+        self._max_checks = shared.settings.concurrent_checks + shared.settings.waiting_checks
+        self._limits = make_limits(shared.settings, shared.settings.check_timeout_s, "AI_STUDIO_CHECK_TIMEOUT_S")
         self._asked_at: dict[str, float] = {}
         self._mutex = threading.Lock()
         self._starts: Counter[str] = Counter()  # by project: requests that have a place and are no job yet
-        scheduler.register(KIND, self)
+        shared.scheduler.register(KIND, self)
 
     def start_check(self, project_id: str, request: ImportCheck) -> CheckState:
         """Start a dry run in place of an older one of the project.
@@ -88,32 +77,20 @@ class ImportCheckService:
         job = self._find_job(project_id, job_id)
         if job.status not in TERMINAL_JOB_STATUSES:
             self._asked_at[job_id] = time.monotonic()
-        return CheckState(job_id=job.id, status=job.status, progress=job.progress, report=self._find_report(job))
+        report = self._folder(job).find_report(job)
+        return CheckState(job_id=job.id, status=job.status, progress=job.progress, report=report)
 
     def get_request(self, project_id: str, job_id: str) -> ImportCheck:
         """Return what a dry run was asked for; raises NotFoundError."""
-        job = self._find_job(project_id, job_id)
-        try:
-            return read_model(self._stores.paths.check_dir(project_id, job.id) / "check.json", ImportCheck)
-        except (OSError, CorruptDocumentError):
-            raise _not_there(job_id) from None
+        return self._folder(self._find_job(project_id, job_id)).read_request()
 
     def problems_path(self, project_id: str, job_id: str) -> Path:
         """Return the table of every problem that a dry run found; raises NotFoundError when there is none."""
-        path = self._stores.paths.check_dir(project_id, self._find_job(project_id, job_id).id) / PROBLEMS_NAME
-        if not path.is_file():
-            msg = f"The preview {job_id} found no problems."
-            raise NotFoundError(msg)
-        return path
+        return self._folder(self._find_job(project_id, job_id)).problems_path()
 
     def preview_path(self, project_id: str, job_id: str, name: str) -> Path:
         """Return a picture that a dry run drew; raises NotFoundError."""
-        directory = self._stores.paths.check_dir(project_id, self._find_job(project_id, job_id).id) / PREVIEWS_DIR
-        try:
-            return contained(directory, name)
-        except UnsafePathError:
-            msg = f"The check {job_id} has no picture {name!r}."
-            raise NotFoundError(msg) from None
+        return self._folder(self._find_job(project_id, job_id)).preview_path(name)
 
     def stop_project(self, project_id: str) -> None:
         """Cancel the dry runs of a project that is deleted, and wait for their ends."""
@@ -139,7 +116,7 @@ class ImportCheckService:
         for unpacked in directory.glob("check-*"):
             shutil.rmtree(unpacked, ignore_errors=True)
 
-    def recover(self) -> None:
+    def recover(self, living_jobs: Collection[str]) -> None:
         """Cancel what waited for a former server, whose askers are gone, and remove what no job stands for."""
         known = set()
         for job in self._scheduler.list_jobs():
@@ -153,16 +130,16 @@ class ImportCheckService:
 
     def _submit(self, project_id: str, request: ImportCheck, payload: CheckPayload) -> CheckState:
         job_id = new_id("job")
-        directory = self._stores.paths.check_dir(project_id, job_id)
-        make_directory(directory)
+        folder = CheckFolder(self._stores.paths.check_dir(project_id, job_id))
+        make_directory(folder.path)
         self._asked_at[job_id] = time.monotonic()
         try:
-            write_model(directory / "check.json", request)
+            folder.write_request(request)
             job = self._scheduler.submit(
                 KIND,
                 project_id,
                 payload,
-                directory,
+                folder.path,
                 subject={"upload_id": request.upload_id} if request.upload_id else {},
                 devices=[],
                 job_id=job_id,
@@ -170,7 +147,7 @@ class ImportCheckService:
             )
         except OSError:
             self._asked_at.pop(job_id, None)
-            shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(folder.path, ignore_errors=True)
             raise
         return CheckState(job_id=job.id, status=job.status)
 
@@ -219,46 +196,10 @@ class ImportCheckService:
         try:
             job = self._scheduler.get(job_id)
         except NotFoundError:
-            raise _not_there(job_id) from None
+            raise not_there(job_id) from None
         if job.kind != KIND or job.project_id != project_id:
-            raise _not_there(job_id)
+            raise not_there(job_id)
         return job
 
-    def _find_report(self, job: JobRecord) -> ImportReport | None:
-        report = self._read_report(job)
-        return None if report is None else report.model_copy(update={"check_id": job.id})
-
-    def _read_report(self, job: JobRecord) -> ImportReport | None:
-        if job.status == "failed":
-            return _report_failure(job.error.message if job.error else "The server's log has the details.")
-        if job.status != "completed":
-            return None
-        path = self._stores.paths.check_dir(job.project_id, job.id) / REPORT_NAME
-        try:
-            if path.stat().st_size > MAX_REPORT_BYTES:
-                return _report_failure("The report of the preview is too large to be valid.")
-            return read_model(path, ImportReport)
-        except FileNotFoundError:
-            raise _not_there(job.id) from None
-        except CorruptDocumentError as error:
-            return _report_failure(str(error))
-
-
-def _report_failure(message: str) -> ImportReport:
-    return ImportReport(
-        source_format="",
-        num_images=0,
-        num_annotations=0,
-        classes=[],
-        class_counts={},
-        split_counts={},
-        num_problems=1,
-        problems=[ImportProblem(file="the source", message=message, fix="Try again, or import a part of the data.")],
-        can_import=False,
-        is_complete=False,
-    )
-
-
-def _not_there(job_id: str) -> NotFoundError:
-    """Say what to do; the most frequent reason is a newer preview that replaced this one."""
-    return NotFoundError(f"The preview {job_id[:64]} is out of date. Preview the import again.")
+    def _folder(self, job: JobRecord) -> CheckFolder:
+        return CheckFolder(self._stores.paths.check_dir(job.project_id, job.id))

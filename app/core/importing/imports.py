@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
-from app.config import Settings
-from app.core.announcing import announce
-from app.core.boundaries import skipping
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
-from app.core.gate import ProjectGate
 from app.core.importing.sources import DEADLINE_GRACE_S, check_format, find_upload, make_limits, resolve_source
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.datasets.formats.report.problem_file import PROBLEMS_NAME
 from app.datasets.samples import Sample
 from app.durable import make_directory
 from app.schemas.common import new_id
@@ -29,8 +19,7 @@ from app.schemas.datasets import (
     UploadReceived,
     UploadRemoved,
 )
-from app.schemas.events import AnyEvent, DatasetSelected, SplitSummary, StageStatus
-from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobRecord
+from app.schemas.jobs import TERMINAL_JOB_STATUSES
 from app.schemas.payloads import ImportPayload
 from app.schemas.splits import SplitCreate
 from app.storage.paths import UnsafePathError
@@ -38,25 +27,17 @@ from app.storage.uploads import UploadStore
 
 
 class ImportService:
-    """Starts imports and finishes them; observes jobs of the kind `import`."""
+    """Receives uploads and starts imports."""
 
-    def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, gate: ProjectGate, settings: Settings
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._uploads = UploadStore(stores.paths)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
-        self._limits = make_limits(settings, settings.import_timeout_s, "AI_STUDIO_IMPORT_TIMEOUT_S")
-        self._max_run_s = settings.import_timeout_s + DEADLINE_GRACE_S
-        self._on_imported: list[Callable[[JobRecord], None]] = []
-        scheduler.register("import", self)
-
-    def on_imported(self, callback: Callable[[JobRecord], None]) -> None:
-        """Have a callback called with the job of each dataset that came into place; perhaps twice, so it bears that."""
-        self._on_imported.append(callback)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._uploads = UploadStore(shared.stores.paths)
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._limits = make_limits(shared.settings, shared.settings.import_timeout_s, "AI_STUDIO_IMPORT_TIMEOUT_S")
+        self._max_run_s = shared.settings.import_timeout_s + DEADLINE_GRACE_S
 
     def import_local(self, project_id: str, request: ImportLocal) -> ImportStarted:
         """Start an import from this machine; raises ConflictError when there is a dataset or another import."""
@@ -70,7 +51,7 @@ class ImportService:
         """Start an import of images that its job writes itself, with a split; raises ConflictError as the others do."""
         with self._gate.enter(project_id):
             payload = self._payload(project_id, "", sample.title, None, ImportOptions())
-            changes = {"is_sample": True, "split": split}
+            changes = {"sample_writer": sample.writer, "split": split}
             return self._submit(project_id, payload.model_copy(update=changes), {"sample": sample.project_name})
 
     def receive_upload(
@@ -123,41 +104,6 @@ class ImportService:
             self._uploads.remove(project_id, upload_id)
         return UploadRemoved(upload_id=upload_id)
 
-    def on_started(self, job: JobRecord) -> None:
-        """Nothing to record: the dataset does not exist before the end."""
-
-    def on_event(self, job: JobRecord, event: AnyEvent) -> bool:
-        """Let every event of the child into the project's log."""
-        return True
-
-    def on_finished(self, job: JobRecord) -> None:
-        """Move a finished dataset into place, or remove what a failed import left. Safe to be called twice."""
-        staging = self._stores.paths.staging_dir(job.project_id, job.id)
-        if job.status == "completed":
-            if staging.is_dir():
-                self._stores.datasets.publish(job.project_id, staging)
-            self._stores.documents.reserve.fill()
-            with skipping("The problems of an earlier import"):  # the dataset is there, whatever becomes of them
-                self._stores.paths.failed_problems_file(job.project_id).unlink(missing_ok=True)
-            self._stores.projects.touch(job.project_id)
-            announce(self._bus, job.project_id, DatasetSelected(dataset_id=job.subject["dataset_id"]), job_id=job.id)
-            if (split := (job.result or {}).get("split")) is not None:
-                announce(self._bus, job.project_id, SplitSummary.model_validate(split), job_id=job.id)
-            for callback in self._on_imported:
-                callback(job)
-        stage = StageStatus(
-            stage_id="DATA_SOURCE",
-            status="COMPLETED" if job.status == "completed" else "FAILED",
-            message=job.error.message if job.error is not None else "",
-        )
-        announce(self._bus, job.project_id, stage, job_id=job.id)
-        if job.status == "failed":
-            self._keep_problems(job, staging)
-        shutil.rmtree(staging, ignore_errors=True)
-        if "upload_id" in job.subject:
-            with skipping("An upload that was imported"):
-                self._uploads.remove(job.project_id, job.subject["upload_id"])
-
     def problems_path(self, project_id: str) -> Path:
         """Return the table of every problem of the dataset's import, or of the last one that failed; NotFoundError."""
         self._lookup.find_project(project_id)
@@ -168,19 +114,6 @@ class ImportService:
             msg = "The last import had no problems, or the dataset was cleared since."
             raise NotFoundError(msg)
         return path
-
-    def _keep_problems(self, job: JobRecord, staging: Path) -> None:
-        with contextlib.suppress(OSError):  # it had no problem to name, or the disk has one of its own
-            (staging / PROBLEMS_NAME).replace(self._stores.paths.failed_problems_file(job.project_id))
-
-    def recover(self, living_jobs: set[str]) -> None:
-        """Remove what dead imports left behind; forgotten uploads go by age, see `leftovers.py`."""
-        for project_id in self._stores.projects.list_ids():
-            with skipping(f"What imports left in {project_id}"):
-                staging_dir = self._stores.paths.project_dir(project_id) / "staging"
-                for staging in self._stores.documents.list_directories(staging_dir, "job"):
-                    if staging.name not in living_jobs:
-                        shutil.rmtree(staging, ignore_errors=True)
 
     def _payload(
         self, project_id: str, source: str, label: str, source_format: str | None, options: ImportOptions

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import logging
 
+from app.core.collaborators import Collaborators
 from app.core.exceptions import AIStudioError, NotFoundError
 from app.core.experiments import ExperimentService
 from app.core.importing.imports import ImportService
-from app.core.lookup import Lookup
 from app.core.projects import ProjectService
-from app.core.stores import Stores
-from app.datasets.samples import SAMPLES
+from app.datasets.samples import FirstRun, Sample
 from app.schemas.experiments import AugmentationSettings, ExperimentCreate
 from app.schemas.jobs import JobRecord
 from app.schemas.projects import ProjectCreate
 from app.schemas.samples import SampleInfo, SampleList, SampleStarted
 from app.schemas.splits import SplitCreate
 from app.tasks.base import TaskSpec
-from app.tasks.registry import list_specs
+from app.tasks.registry import list_samples
 
 logger = logging.getLogger(__name__)
 SPLIT_NAME = "main"
@@ -31,28 +30,26 @@ class SampleService:
     """Lists the samples and makes projects of them."""
 
     def __init__(
-        self, stores: Stores, projects: ProjectService, imports: ImportService, experiments: ExperimentService
+        self, shared: Collaborators, projects: ProjectService, imports: ImportService, experiments: ExperimentService
     ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+        self._stores = shared.stores
+        self._lookup = shared.lookup
         self._projects = projects
         self._imports = imports
         self._experiments = experiments
-        imports.on_imported(self._prepare_experiment)
 
     def list_samples(self) -> SampleList:
         """Return what there is for the tasks that are installed."""
-        return SampleList(samples=[_describe(spec) for spec in _sampled_specs()])
+        return SampleList(samples=[_describe(task_id, sample) for task_id, sample in list_samples().items()])
 
     def create_project(self, task_id: str) -> SampleStarted:
         """Create a project and start its import; raises NotFoundError for a task without a sample."""
-        spec = next((spec for spec in _sampled_specs() if spec.id == task_id), None)
-        if spec is None:
-            known = ", ".join(spec.id for spec in _sampled_specs()) or "none"
+        sample = list_samples().get(task_id)
+        if sample is None:
+            known = ", ".join(list_samples()) or "none"
             msg = f"There is no sample project for the task {task_id[:64]!r}. Tasks with a sample: {known}."
             raise NotFoundError(msg)
-        sample = SAMPLES[spec.info.annotation_kind]
-        request = ProjectCreate(name=self._free_name(sample.project_name), task=spec.id, description=sample.description)
+        request = ProjectCreate(name=self._free_name(sample.project_name), task=task_id, description=sample.description)
         project = self._projects.create_project(request)
         try:
             started = self._imports.import_sample(project.id, sample, SplitCreate(name=SPLIT_NAME))
@@ -69,25 +66,21 @@ class SampleService:
             free = f"{name} {number}"
         return free
 
-    def _prepare_experiment(self, job: JobRecord) -> None:
+    def prepare_experiment(self, job: JobRecord) -> None:
         """Make the first experiment once the images of a sample are there. Safe to be called twice."""
         if "sample" not in job.subject or self._stores.experiments.count(job.project_id):
             return
         try:
             spec = self._lookup.find_spec(job.project_id)
-            self._experiments.create_experiment(job.project_id, _first_experiment(spec))
+            run = list_samples()[spec.id].first_run
+            self._experiments.create_experiment(job.project_id, _first_experiment(spec, run))
         except (AIStudioError, OSError) as error:
             logger.warning("The sample project %s gets no experiment: %s", job.project_id, error)
 
 
-def _sampled_specs() -> list[TaskSpec]:
-    return [spec for spec in list_specs().values() if spec.info.annotation_kind in SAMPLES]
-
-
-def _describe(spec: TaskSpec) -> SampleInfo:
-    sample = SAMPLES[spec.info.annotation_kind]
+def _describe(task_id: str, sample: Sample) -> SampleInfo:
     return SampleInfo(
-        task=spec.id,
+        task=task_id,
         title=sample.title,
         description=sample.description,
         num_images=sample.num_images,
@@ -95,8 +88,7 @@ def _describe(spec: TaskSpec) -> SampleInfo:
     )
 
 
-def _first_experiment(spec: TaskSpec) -> ExperimentCreate:
-    run = SAMPLES[spec.info.annotation_kind].first_run
+def _first_experiment(spec: TaskSpec, run: FirstRun) -> ExperimentCreate:
     fixed = list(spec.info.default_augmentations["val"])
     return ExperimentCreate(
         name=run.name,

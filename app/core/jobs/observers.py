@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import logging
+from collections.abc import Collection
 from typing import Protocol
 
+from app.core.boundaries import skipping
 from app.durable import FULL_DISK
 from app.schemas.events import AnyEvent
 from app.schemas.experiments import ErrorInfo
@@ -32,6 +34,13 @@ class JobObserver(Protocol):
 
     def on_finished(self, job: JobRecord) -> None:
         """The job reached the state, result and error that it has now; documents are updated before anyone sees it."""
+        ...
+
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Repair what jobs of a former server left behind, before this server starts any; `living_jobs` still wait.
+
+        Jobs that ran when that server died are settled by then: `on_finished` was told of them.
+        """
         ...
 
 
@@ -95,6 +104,12 @@ class ObserverTable:
             self._ends.write(f"The end of job {job.id}", lambda: _record_end(observer, ended))
             return ended
         return job
+
+    def recover(self, living_jobs: Collection[str]) -> None:
+        """Let every observer repair its records; one whose records cannot be used is logged and left out."""
+        for kind, observer in self._observers.items():
+            with skipping(f"The recovery of {kind!r} jobs"):
+                observer.recover(living_jobs)
 
     def catch_up(self) -> None:
         """Record the ends that the disk refused, as far as it lets them be recorded now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from app.core.jobs.process_tree import cpu_seconds, kill_tree, list_descendants,
 from app.core.jobs.temporary import remove_temporary_files
 from app.first_failure import forget_first_failure
 
-logger = logging.getLogger(__name__)
 LOG_JOIN_S = 2.0
 # The server may itself be a rank of something, and a child has no business with its secret.
 _NOT_INHERITED = frozenset(

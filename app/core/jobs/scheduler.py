@@ -6,7 +6,6 @@ is published, its place is given to the next.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -35,7 +34,6 @@ from app.storage.documents import DocumentStore
 from app.storage.paths import WorkspacePaths
 from app.storage.writability import explain_problem
 
-logger = logging.getLogger(__name__)
 # Their engines need little of what a spare has loaded.
 COLD_KINDS = frozenset({"import", "check"})
 CATCH_UP_EVERY_S = 2.0
@@ -78,11 +76,12 @@ class JobScheduler:
         self._observers.register(kind, observer)
 
     def start(self) -> None:
-        """Settle what a former server left, take up its queue, and begin to start jobs."""
+        """Settle what a former server left, let the observers recover, take up its queue, and begin to start jobs."""
         records = self.load()
         for record in sorted(records, key=lambda each: each.queue_order):
             with skipping(f"The job {record.id}"):
                 self._settle(record)
+        self._observers.recover(self._list_living())
         with self._changed:
             self._accepts_starts = True
         self._stopping.clear()
@@ -90,6 +89,10 @@ class JobScheduler:
         self._writer.start()
         self._spare.start()
         self._start_ready()
+
+    def _list_living(self) -> frozenset[str]:
+        with self._changed:
+            return frozenset(job.id for job in self._records.values() if job.status not in TERMINAL_JOB_STATUSES)
 
     def load(self) -> list[JobRecord]:
         """Read the jobs of the workspace and start none: all that is done on a read-only disk. Return them."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import operator
+
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError, ValidationFailedError
 from app.core.lookup import Lookup
 from app.core.runs.metric_advice import MetricAdvisor
-from app.core.stores import Stores
 from app.core.weights import WeightStore
 from app.datasets.preprocessing import resolve_preprocessing
-from app.datasets.run_data import RunData, read_run_data
-from app.datasets.table import DatasetTable
+from app.datasets.run_data import SplitFacts, read_run_data
 from app.schemas.envelope import FieldProblem
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.run_checks import INVALID_SETTING, RunCheck, RunCheckList
 from app.schemas.tasks import ArchitectureSpec
+from app.storage.cache import Cache
 from app.tasks.base import TaskSpec
 from app.tasks.metric_choice import AUTO
 from app.tasks.run_checks import LEVELS, list_run_checks
@@ -26,11 +27,11 @@ WEIGHTS_MISSING = "weights_missing"
 class RunChecker:
     """Checks experiments before they are trained. What a split holds is read once for each table."""
 
-    def __init__(self, stores: Stores, weights: WeightStore) -> None:
-        self._lookup = Lookup(stores)
+    def __init__(self, lookup: Lookup, weights: WeightStore) -> None:
+        self._lookup = lookup
         self.weights = weights
-        self._advisor = MetricAdvisor(stores)
-        self._kept: dict[tuple[str, str], tuple[DatasetTable, RunData]] = {}
+        self._advisor = MetricAdvisor(lookup)
+        self._kept: Cache[tuple[str, str], SplitFacts] = Cache(MAX_KEPT, is_same=operator.is_)
 
     def list_checks(self, project_id: str, record: ExperimentRecord) -> RunCheckList:
         """Return every problem of a run with these settings, errors first; none for one whose split is gone."""
@@ -41,7 +42,8 @@ class RunChecker:
         except SplitNotFoundError as error:
             return RunCheckList(checks=[], can_train=False, refusal=error.message, missing="split")
         spec = self._lookup.find_spec(project_id)
-        data = self._read(project_id, record.split_name, table, index)
+        key = project_id, record.split_name
+        data = self._kept.get(key, lambda: read_run_data(table, index), state=table)
         facts = self._find_facts(spec, record, data)
         checks = [*list_run_checks(facts), *self._check_metric(project_id, record)]
         checks.sort(key=lambda check: LEVELS.index(check.level))
@@ -66,7 +68,7 @@ class RunChecker:
             msg = "This experiment cannot be trained."
             raise ValidationFailedError(msg, [FieldProblem(field=item.field, message=item.message) for item in errors])
 
-    def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: RunData) -> RunFacts:
+    def _find_facts(self, spec: TaskSpec, record: ExperimentRecord, data: SplitFacts) -> RunFacts:
         known = {item.id: item for item in spec.info.architectures}
         architecture = known.get(record.model.backbone)
         defaults = spec.hyperparameters().model_dump()  # an experiment of an earlier version lacks later settings
@@ -114,17 +116,6 @@ class RunChecker:
                 )
             )
         return found
-
-    def _read(self, project_id: str, split_name: str, table: DatasetTable, index: int) -> RunData:
-        key = project_id, split_name
-        known = self._kept.get(key)
-        if known is not None and known[0] is table:
-            return known[1]
-        data = read_run_data(table, index)
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
-        self._kept[key] = table, data
-        return data
 
 
 def refuse_changes(error: ValidationFailedError) -> RunCheckList:

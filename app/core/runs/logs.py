@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from app.core.collaborators import Collaborators
 from app.core.exceptions import RunNotFoundError
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.schemas.common import utc_now
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, LogChunk
 from app.storage.paths import UnsafePathError
@@ -18,9 +17,9 @@ LOG_CHUNK_BYTES = 256 * 1024
 class RunLogService:
     """Reads the log of a run in parts, or finds its file."""
 
-    def __init__(self, stores: Stores) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
 
     def read_log(self, project_id: str, experiment_id: str, offset: int) -> LogChunk:
         """Return the log of the current run from a byte on; raises RunNotFoundError."""

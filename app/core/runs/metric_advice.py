@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.datasets.profile import SplitProfile, profile_training
 from app.datasets.table import DatasetTable
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.training_views import MetricAdvice
+from app.storage.cache import Cache
 from app.tasks.base import LOSS_TITLES
 
 MAX_KEPT = 64
@@ -22,9 +23,9 @@ Unseen = tuple[tuple[str, bool], ...]
 class MetricAdvisor:
     """Answers from the training images of the experiment's split, which it counts once for each table."""
 
-    def __init__(self, stores: Stores) -> None:
-        self._lookup = Lookup(stores)
-        self._kept: dict[tuple[str, str], tuple[DatasetTable, SplitProfile, Unseen]] = {}
+    def __init__(self, lookup: Lookup) -> None:
+        self._lookup = lookup
+        self._kept: Cache[tuple[str, str], tuple[SplitProfile, Unseen]] = Cache(MAX_KEPT, is_same=operator.is_)
 
     def advise(self, project_id: str, record: ExperimentRecord) -> MetricAdvice:
         """Return what `checkpoint_metric` of an experiment comes to; nothing for one whose split is gone."""
@@ -38,7 +39,8 @@ class MetricAdvisor:
                 "The split has no validation images, so the best checkpoint is the one with the lowest training loss."
             )
             return MetricAdvice(metric="train_loss", title=LOSS_TITLES["train_loss"], reason=reason)
-        profile, unseen = self._profile(project_id, record.split_name, table, index)
+        key = project_id, record.split_name
+        profile, unseen = self._kept.get(key, lambda: _profile(table, index), state=table)
         # An experiment of an earlier version does not name a metric.
         choice = spec.choose_metric(str(record.hyperparameters.get("checkpoint_metric", "auto")), profile)
         titles = LOSS_TITLES | {metric.name: metric.title for metric in spec.all_metrics}
@@ -52,23 +54,14 @@ class MetricAdvisor:
             classes=[name for name, _ in profile.class_counts],
         )
 
-    def _profile(
-        self, project_id: str, split_name: str, table: DatasetTable, index: int
-    ) -> tuple[SplitProfile, Unseen]:
-        """Return the profile of the training images, and their classes that no validation image has."""
-        key = project_id, split_name
-        known = self._kept.get(key)
-        if known is not None and known[0] is table:
-            return known[1], known[2]
-        profile = profile_training([image for image in table.images if image.split[index] == "train"])
-        validation = profile_training([image for image in table.images if image.split[index] == "val"])
-        seen = {name for name, _ in validation.class_counts}
-        whole = dict(profile_training(table.images).class_counts)
-        unseen = tuple((name, whole[name] == 1) for name, _ in profile.class_counts if name not in seen)
-        if len(self._kept) >= MAX_KEPT:
-            self._kept.clear()
-        self._kept[key] = table, profile, unseen
-        return profile, unseen
+
+def _profile(table: DatasetTable, index: int) -> tuple[SplitProfile, Unseen]:
+    """Return the profile of the training images, and their classes that no validation image has."""
+    profile = profile_training([image for image in table.images if image.split[index] == "train"])
+    validation = profile_training([image for image in table.images if image.split[index] == "val"])
+    seen = {name for name, _ in validation.class_counts}
+    whole = dict(profile_training(table.images).class_counts)
+    return profile, tuple((name, whole[name] == 1) for name, _ in profile.class_counts if name not in seen)
 
 
 def _warn_of_unseen(unseen: Unseen) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from app.core.collaborators import Collaborators
 from app.core.exceptions import AIStudioError, ConflictError
 from app.core.experiments import ExperimentService
-from app.core.lookup import Lookup
 from app.core.runs.training import TrainingService
 from app.core.stores import Stores
 from app.schemas.experiments import CheckpointName, ExperimentRecord, ExperimentUpdate, ForkRequest, RunStarted
@@ -20,9 +20,9 @@ _SUFFIX = re.compile(r" \d+ more epochs?( \d+)?$")
 class MoreEpochsService:
     """Continues experiments that are completed, whose runs cannot be resumed."""
 
-    def __init__(self, stores: Stores, experiments: ExperimentService, training: TrainingService) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+    def __init__(self, shared: Collaborators, experiments: ExperimentService, training: TrainingService) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
         self._experiments = experiments
         self._training = training
 

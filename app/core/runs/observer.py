@@ -7,15 +7,14 @@ project's log ends.
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
 
 from app.core.announcing import announce
 from app.core.boundaries import skipping
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.measurements import keep_measurement
-from app.core.runs.live_figures import LiveFigures
 from app.core.runs.resuming import IGNORED, settings_of_run
-from app.core.stores import Stores
 from app.schemas.common import format_time, utc_now
 from app.schemas.events import (
     AnyEvent,
@@ -58,11 +57,12 @@ STAGE: dict[JobStatus, StageStatusValue] = {"completed": "COMPLETED", "paused": 
 class RunObserver:
     """Observes jobs of the kind `train`."""
 
-    def __init__(self, stores: Stores, bus: EventBus, live: LiveFigures) -> None:
-        self._stores = stores
-        self._bus = bus
-        self._live = live
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._bus = shared.bus
+        self._live = shared.live
         self._first_event_at: dict[str, str] = {}
+        shared.scheduler.register("train", self)
 
     def on_started(self, job: JobRecord) -> None:
         """The run has begun."""
@@ -144,7 +144,7 @@ class RunObserver:
             return now
         return max(last, job.started_at or "") if last < now else now
 
-    def recover_orphans(self, living_jobs: set[str]) -> None:
+    def recover(self, living_jobs: Collection[str]) -> None:
         """Mark as interrupted what is pending or training although no job works on it."""
         for project_id in self._stores.projects.list_ids():
             for record in self._stores.experiments.read_all(project_id):
@@ -153,13 +153,13 @@ class RunObserver:
                     if record.status in {"pending", "training"}:
                         self._recover_orphan(project_id, record, living_jobs)
 
-    def _end_orphaned_runs(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
+    def _end_orphaned_runs(self, project_id: str, record: ExperimentRecord, living_jobs: Collection[str]) -> None:
         """Also those that a kill kept from becoming the current run of their experiment."""
         for run in self._stores.experiments.read_runs(project_id, record.id):
             if run.status in {"pending", "running"} and run.job_id not in living_jobs:
                 self._stores.experiments.update_run(project_id, record.id, run.id, {"status": "interrupted"})
 
-    def _recover_orphan(self, project_id: str, record: ExperimentRecord, living_jobs: set[str]) -> None:
+    def _recover_orphan(self, project_id: str, record: ExperimentRecord, living_jobs: Collection[str]) -> None:
         experiments = self._stores.experiments
         runs = [run for run in experiments.read_runs(project_id, record.id) if run.id == record.current_run_id]
         if runs and runs[0].job_id in living_jobs:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from app.core.announcing import announce
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import RunNotFoundError
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.schemas.events import QueueChanged
 from app.schemas.experiments import QueueEntry, QueueList
 
@@ -15,10 +12,10 @@ from app.schemas.experiments import QueueEntry, QueueList
 class RunQueueService:
     """Lists the runs that wait and moves them."""
 
-    def __init__(self, stores: Stores, bus: EventBus, scheduler: JobScheduler) -> None:
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
+    def __init__(self, shared: Collaborators) -> None:
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
 
     def list_queue(self, project_id: str) -> QueueList:
         """Return the runs of a project that wait, in their order."""

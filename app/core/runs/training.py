@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.config import Settings
 from app.core.announcing import announce
+from app.core.collaborators import Collaborators
 from app.core.devices import require_devices
-from app.core.events import EventBus
 from app.core.exceptions import (
     CheckpointNotFoundError,
     ConflictError,
     TrainingInProgressError,
 )
 from app.core.forecast.forecasting import Forecaster
-from app.core.gate import ProjectGate
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
 from app.core.payloads import TrainPayloads
 from app.core.runs.checks import RunChecker
-from app.core.runs.live_figures import LiveFigures
 from app.core.runs.logs import RunLogService
 from app.core.runs.resuming import find_resume_obstacle, settings_of_run
-from app.core.stores import Stores
 from app.schemas.common import new_id, seconds_between, utc_now
 from app.schemas.events import ExperimentStatusChanged, RunAsked, StageStatus
 from app.schemas.experiments import (
@@ -42,26 +36,17 @@ RESUMABLE_STATUSES = frozenset({"paused", "interrupted", "failed", "cancelled"})
 class TrainingService:
     """What can be done with runs."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        bus: EventBus,
-        scheduler: JobScheduler,
-        gate: ProjectGate,
-        settings: Settings,
-        live: LiveFigures,
-        checker: RunChecker,
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._gate = gate
-        self._live = live
-        self._payloads = TrainPayloads(stores, settings)
-        self._forecaster = Forecaster(stores)
+    def __init__(self, shared: Collaborators, checker: RunChecker) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._gate = shared.gate
+        self._live = shared.live
+        self._payloads = TrainPayloads(shared.stores, shared.settings)
+        self._forecaster = Forecaster(shared.stores)
         self._checker = checker
-        self._logs = RunLogService(stores)
+        self._logs = RunLogService(shared)
 
     def start_training(self, project_id: str, experiment_id: str) -> RunStarted:
         """Queue a new run; raises TrainingInProgressError, SplitNotFoundError, GpuNotAvailableError, ConflictError."""

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.datasets import DatasetService, summarize_table
 from app.core.exceptions import DatasetNotImportedError
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.core.table_views import TableView, TableViews
+from app.core.table_views import TableView
 from app.core.views.job_views import summarize_job
 from app.datasets.formats.registry import list_formats
 from app.datasets.table import DatasetTable
@@ -31,20 +28,13 @@ _FILTER_FIELDS: dict[FilterName, str] = {"class": "filter_class", "search": "sea
 class DatasetPageService:
     """Reads what the dataset page shows."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        scheduler: JobScheduler,
-        datasets: DatasetService,
-        views: TableViews,
-        settings: Settings,
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._scheduler = scheduler
+    def __init__(self, shared: Collaborators, datasets: DatasetService) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._scheduler = shared.scheduler
         self._datasets = datasets
-        self._views = views
-        self._settings = settings
+        self._views = shared.views
+        self._settings = shared.settings
 
     def get_page(self, project_id: str, query: ImageQuery) -> DatasetPage:
         """Return the dataset of a project, or what there is in place of one; raises NotFoundError."""

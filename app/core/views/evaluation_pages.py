@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.config import Settings
+from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
 from app.core.evaluation_leaks import estimate_leaks, read_leaks
+from app.core.evaluation_observer import ACTIVE_STATUSES
 from app.core.evaluation_reports import find_parts
-from app.core.evaluations import ACTIVE_STATUSES, EvaluationService
+from app.core.evaluation_results import EvaluationResultService
+from app.core.evaluations import EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
-from app.core.lookup import Lookup
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.core.views.names_apart import tell_apart
 from app.schemas.evaluation import EvaluationRecord, ResultQuery, Subset
 from app.schemas.evaluation_pages import (
     EvaluatedExperiment,
     EvaluationListing,
+    ResultDetail,
     ResultListing,
-    ResultView,
     SelectedEvaluation,
     SubsetChoice,
 )
@@ -43,12 +42,14 @@ _REASONS: dict[ExperimentStatus, str] = {
 class EvaluationPageService:
     """Reads what the evaluation page shows."""
 
-    def __init__(self, stores: Stores, evaluations: EvaluationService, settings: Settings, views: TableViews) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+    def __init__(self, shared: Collaborators, evaluations: EvaluationService, results: EvaluationResultService) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
         self._evaluations = evaluations
-        self._settings = settings
-        self._views = views
+        self._results = results
+        self._source_names = shared.source_names
+        self._settings = shared.settings
+        self._views = shared.views
 
     def list_experiments(self, project_id: str, experiment_id: str | None) -> EvaluationListing:
         """Return the completed experiments, newest first; without an id the one that completed last is selected.
@@ -120,14 +121,14 @@ class EvaluationPageService:
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultListing:
         """Return a page of results; a page behind the last one is the last one. Raises NotFoundError."""
         spec = self._lookup.find_spec(project_id)
-        order = self._evaluations.order_results(project_id, experiment_id, query)
+        order = self._results.order_results(project_id, experiment_id, query)
         num_pages = max(1, -(-len(order) // query.page_size))
         record = self._stores.evaluations.read_completed(project_id, experiment_id)
         everything = self._stores.evaluations.read_results(project_id, experiment_id) or []
-        page = self._evaluations.cut_named_page(project_id, order, min(query.page, num_pages), query.page_size)
+        page = self._results.cut_named_page(project_id, order, min(query.page, num_pages), query.page_size)
         return ResultListing(
             page=page,
-            gone=self._evaluations.source_names.find_gone(project_id, [str(row["filename"]) for row in page.items]),
+            gone=self._source_names.find_gone(project_id, [str(row["filename"]) for row in page.items]),
             num_results=len(everything),
             classes=self._name_classes(project_id, experiment_id),
             subsets=record.split_subsets if record is not None else [],
@@ -140,10 +141,10 @@ class EvaluationPageService:
             task=spec.info,
         )
 
-    def get_result(self, project_id: str, experiment_id: str, filename: str, query: ResultQuery) -> ResultView:
+    def get_result(self, project_id: str, experiment_id: str, filename: str, query: ResultQuery) -> ResultDetail:
         """Return one result with its neighbours in the order of a query; raises NotFoundError."""
-        return ResultView(
-            info=self._evaluations.get_result(project_id, experiment_id, filename, query),
+        return ResultDetail(
+            info=self._results.get_result(project_id, experiment_id, filename, query),
             value_names=self._name_values(project_id),
             task=self._lookup.find_spec(project_id).info,
             experiment_name=self._lookup.find_experiment(project_id, experiment_id).name,

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError
-from app.core.exports import ACTIVE_STATUSES, ExportService
-from app.core.lookup import Lookup
+from app.core.export_observer import ACTIVE_STATUSES, ExportObserver
+from app.core.exports import ExportService
 from app.core.source_names import SourceNames
-from app.core.stores import Stores
-from app.core.table_views import TableViews
 from app.core.views.names_apart import tell_apart
 from app.export.catalog import STEPS, get_format
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.export import ExportRecord, ParityCertificate
 from app.schemas.export_pages import (
-    ComparedImage,
     ComparedMetric,
     ExportCandidate,
     ExportDetail,
@@ -25,6 +23,7 @@ from app.schemas.export_pages import (
     ExportPage,
     ExportProgressView,
     FileState,
+    ParityImage,
     StepState,
 )
 
@@ -32,11 +31,12 @@ from app.schemas.export_pages import (
 class ExportPageService:
     """Reads what the export page shows."""
 
-    def __init__(self, stores: Stores, exports: ExportService, views: TableViews) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
+    def __init__(self, shared: Collaborators, exports: ExportService, observer: ExportObserver) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
         self._exports = exports
-        self._views = views
+        self._observer = observer
+        self._views = shared.views
 
     def get_page(self, project_id: str, export_id: str | None = None) -> ExportPage:
         """Return the page with one export selected, the newest without an id; raises NotFoundError for the project."""
@@ -106,7 +106,7 @@ class ExportPageService:
     def _find_progress(self, record: ExportRecord) -> ExportProgressView | None:
         if record.status not in ACTIVE_STATUSES:
             return None
-        event = self._exports.find_progress(record)
+        event = self._observer.find_progress(record)
         pct = event.pct if event is not None else 0.0 if record.status == "running" else None
         names = [name for name in STEPS if name != "simplify" or record.options.simplify]
         begun = [name for name in names if pct is not None and STEPS[name] <= pct]
@@ -131,14 +131,14 @@ class ExportPageService:
             for name in names
         ]
 
-    def _find_worst(self, project_id: str, certificate: ParityCertificate) -> list[ComparedImage]:
+    def _find_worst(self, project_id: str, certificate: ParityCertificate) -> list[ParityImage]:
         try:
             known = self._views.view(project_id, self._lookup.find_table(project_id)).by_name
         except DatasetNotImportedError:
             known = {}
         name_of = SourceNames(self._lookup, self._views).of_project(project_id)
         return [
-            ComparedImage(
+            ParityImage(
                 filename=image.filename,
                 diff=image.diff,
                 is_there=image.filename in known,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.jobs.scheduler import JobScheduler
-from app.schemas.jobs import JobCancelled, JobList, JobRecord, JobSummary
+from app.schemas.jobs import JobCancellation, JobList, JobRecord, JobSummary
 
 
 class JobService:
@@ -21,10 +21,10 @@ class JobService:
         """Return a job; raises NotFoundError."""
         return summarize_job(self._scheduler.get(job_id))
 
-    def cancel_job(self, job_id: str) -> JobCancelled:
+    def cancel_job(self, job_id: str) -> JobCancellation:
         """Cancel a job; one that has ended stays as it is. Raises NotFoundError."""
         job = self._scheduler.cancel(job_id)
-        return JobCancelled(job_id=job.id, status=job.status)
+        return JobCancellation(job_id=job.id, status=job.status)
 
 
 def summarize_job(job: JobRecord) -> JobSummary:

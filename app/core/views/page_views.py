@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.projects import ProjectService
 from app.core.tasks import TaskService
 from app.schemas.projects import ProjectPage
@@ -11,10 +11,10 @@ from app.schemas.projects import ProjectPage
 class PageService:
     """Reads what several pages share."""
 
-    def __init__(self, projects: ProjectService, tasks: TaskService, bus: EventBus) -> None:
+    def __init__(self, shared: Collaborators, projects: ProjectService, tasks: TaskService) -> None:
         self._projects = projects
         self._tasks = tasks
-        self._bus = bus
+        self._bus = shared.bus
 
     def get_project_page(self, project_id: str) -> ProjectPage:
         """Return a project, its task and the newest event of its log; raises NotFoundError.

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from app.core.collaborators import Collaborators
 from app.core.importing.samples import SampleService
-from app.core.jobs.scheduler import JobScheduler
 from app.core.projects import ProjectService
-from app.core.stores import Stores
 from app.core.tasks import TaskService
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.jobs import TERMINAL_JOB_STATUSES, JobProgress, JobRecord
@@ -39,15 +38,10 @@ class ProjectListService:
     """Pages of the list, what a project holds, and its first steps."""
 
     def __init__(
-        self,
-        stores: Stores,
-        scheduler: JobScheduler,
-        projects: ProjectService,
-        tasks: TaskService,
-        samples: SampleService,
+        self, shared: Collaborators, projects: ProjectService, tasks: TaskService, samples: SampleService
     ) -> None:
-        self._stores = stores
-        self._scheduler = scheduler
+        self._stores = shared.stores
+        self._scheduler = shared.scheduler
         self._projects = projects
         self._tasks = tasks
         self._samples = samples

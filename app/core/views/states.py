@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.core.checksums import Checksums
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, NotFoundError
-from app.core.lookup import Lookup
-from app.core.stores import Stores
 from app.schemas.events import (
     STAGES,
     Artifact,
@@ -42,10 +40,10 @@ class _Folded:
 class StateService:
     """Folds the log of each project, going on from where it was."""
 
-    def __init__(self, stores: Stores, bus: EventBus, checksums: Checksums) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
+    def __init__(self, shared: Collaborators, checksums: Checksums) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
         self._checksums = checksums
         self._mutex = threading.Lock()
         self._folded: dict[str, _Folded] = {}

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from app.core.events import EventBus
+from app.core.collaborators import Collaborators
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
 from app.core.jobs.queue import required_slots
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.runs.live_figures import LiveFigures
 from app.core.runs.more_epochs import propose_epochs
 from app.core.runs.resuming import describe_resume, find_resume_obstacle
 from app.core.runs.training import RESUMABLE_STATUSES, say_nothing_to_keep
-from app.core.source_names import SourceNames
-from app.core.stores import Stores
-from app.core.table_views import TableViews
+from app.core.views.shown_metrics import find_best, find_first_metric, find_monitored, find_shown_metrics
 from app.schemas.experiments import (
-    ACTIVE_EXPERIMENT_STATUSES,
     CheckpointInfo,
     CheckpointName,
-    EpochMetrics,
     ExperimentRecord,
     QueueEntry,
     RunConfigRecord,
     RunRecord,
 )
 from app.schemas.jobs import JobCommand, JobRecord
-from app.schemas.tasks import Direction, MetricSpec
 from app.schemas.training_results import Blocker, QueueView, RunAction, RunFigures, TrainingResults
 from app.storage.experiment_repository import CHECKPOINT_NAMES
 from app.storage.json_store import CorruptDocumentError
-from app.tasks.base import LOSSES, TaskSpec
 
 # What a button says after it was pressed, and what those beside it say that cannot be pressed then; training_results.js
 # says the same.
@@ -39,26 +30,19 @@ ASKED_FOR: dict[JobCommand, tuple[str, str]] = {
     "cancel": ("It ends after this batch.", "The run is being cancelled."),
 }
 ENDED_STATUSES = RESUMABLE_STATUSES | {"completed"}
-_ASKED: dict[JobCommand, str] = {
-    "pause": "Pausing…",
-    "stop_keep": "Stopping…",
-    "cancel": "Cancelling…",
-}
 
 
 class TrainingResultsService:
     """Reads what the results column shows."""
 
-    def __init__(
-        self, stores: Stores, bus: EventBus, scheduler: JobScheduler, live: LiveFigures, views: TableViews
-    ) -> None:
-        self._stores = stores
-        self._lookup = Lookup(stores)
-        self._bus = bus
-        self._scheduler = scheduler
-        self._live = live
-        self._views = views
-        self._source_names = SourceNames(self._lookup, views)
+    def __init__(self, shared: Collaborators) -> None:
+        self._stores = shared.stores
+        self._lookup = shared.lookup
+        self._bus = shared.bus
+        self._scheduler = shared.scheduler
+        self._live = shared.live
+        self._views = shared.views
+        self._source_names = shared.source_names
 
     def get_results(self, project_id: str, experiment_id: str) -> TrainingResults:
         """Return an experiment with its current run; raises NotFoundError, ExperimentNotFoundError.
@@ -177,48 +161,6 @@ class TrainingResultsService:
     def _describe_blocker(self, job: JobRecord, project_id: str, names: dict[str, str]) -> Blocker:
         name = names.get(job.subject.get("experiment_id", "")) if job.project_id == project_id else None
         return Blocker(kind=job.kind, devices=list(job.devices), experiment_name=name)
-
-
-def find_monitored(spec: TaskSpec, config: RunConfigRecord | None, epochs: list[EpochMetrics]) -> str:
-    """Return the metric whose best epoch a run keeps: what its record says, or what its epochs allow."""
-    recorded = config.resolved.get("monitored_metric") if config else None
-    known = {metric.name for metric in spec.all_metrics} | set(LOSSES)
-    if recorded in known:
-        return str(recorded)
-    has_validation = not epochs or epochs[-1].model_dump().get(spec.info.primary_metric) is not None
-    return spec.info.primary_metric if has_validation else "train_loss"
-
-
-def find_shown_metrics(spec: TaskSpec, monitored: str) -> list[MetricSpec]:
-    """Return the metrics of an epoch; one that is measured only because it decides is among them."""
-    return [*spec.info.epoch_metrics, *(metric for metric in spec.info.optional_metrics if metric.name == monitored)]
-
-
-def find_first_metric(spec: TaskSpec, monitored: str) -> str:
-    """Return the metric that stands first: the one that decides, or the task's own where that is a loss."""
-    return spec.info.primary_metric if monitored in LOSSES else monitored
-
-
-def find_best_epoch(epochs: list[EpochMetrics], metric: str, direction: Direction) -> int | None:
-    """Return the first of the best epochs, None before the first; training_results.js does the same."""
-    values = [(epoch.model_dump().get(metric), epoch.epoch) for epoch in epochs]
-    sign = -1 if direction == "max" else 1
-    measured = [(sign * value, number) for value, number in values if value is not None]
-    return min(measured)[1] if measured else None
-
-
-def find_best(
-    record: ExperimentRecord, epochs: list[EpochMetrics], metric: str, direction: Direction
-) -> tuple[int | None, dict[str, float]]:
-    """Return the best epoch with its value, both from the epochs while a run goes on.
-
-    The experiment's record follows the checkpoints then, of which some are written much later.
-    """
-    if record.status not in ACTIVE_EXPERIMENT_STATUSES:
-        return record.best_epoch, record.best_metric
-    number = find_best_epoch(epochs, metric, direction)
-    best = next((epoch for epoch in epochs if epoch.epoch == number), None)
-    return (number, {metric: best.model_dump()[metric]}) if best is not None else (None, {})
 
 
 def find_reasons(

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import math
 
-from app.config import Settings
-from app.core.devices import list_devices
-from app.core.exceptions import DatasetNotImportedError, ExperimentNotFoundError, SplitNotFoundError
-from app.core.experiments import say_undeletable
-from app.core.jobs.scheduler import JobScheduler
-from app.core.lookup import Lookup
-from app.core.runs.checks import RunChecker
-from app.core.runs.live_figures import LiveFigures
-from app.core.runs.metric_advice import MetricAdvisor
-from app.core.runs.more_epochs import propose_epochs
-from app.core.runs.resuming import describe_later_changes
-from app.core.runs.training import say_untrainable
-from app.core.stores import Stores
-from app.core.tasks import TaskService
+from app.core.collaborators import Collaborators
+from app.core.exceptions import ExperimentNotFoundError
+from app.core.experiment_jobs import say_undeletable
 from app.core.views.names_apart import tell_apart
-from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord
+from app.core.views.settings_views import SettingsViews
+from app.schemas.experiments import ExperimentRecord
 from app.schemas.names import fold_name
-from app.schemas.tasks import MetricSpec, TaskInfo
+from app.schemas.tasks import MetricSpec
 from app.schemas.training_views import (
     DeletionView,
     ExperimentQuery,
@@ -30,7 +20,6 @@ from app.schemas.training_views import (
     Missing,
     SettingsView,
     TrainingPage,
-    WeightsState,
 )
 from app.storage.json_store import CorruptDocumentError
 from app.tasks.base import LOSS_TITLES, TaskSpec
@@ -41,23 +30,12 @@ ROWS_PER_PAGE = 30
 class TrainingViewService:
     """Reads lists and settings of experiments."""
 
-    def __init__(
-        self,
-        stores: Stores,
-        scheduler: JobScheduler,
-        tasks: TaskService,
-        settings: Settings,
-        live: LiveFigures,
-        checker: RunChecker,
-    ) -> None:
-        self._stores = stores
-        self._scheduler = scheduler
-        self._lookup = Lookup(stores)
-        self._tasks = tasks
-        self._settings = settings
-        self._live = live
-        self._advisor = MetricAdvisor(stores)
-        self._checker = checker
+    def __init__(self, shared: Collaborators, settings_views: SettingsViews) -> None:
+        self._stores = shared.stores
+        self._scheduler = shared.scheduler
+        self._lookup = shared.lookup
+        self._live = shared.live
+        self._settings_views = settings_views
 
     def get_page(self, project_id: str, query: ExperimentQuery) -> TrainingPage:
         """Return the page; without a wish the first of the list is selected. Raises NotFoundError."""
@@ -102,56 +80,7 @@ class TrainingViewService:
 
     def get_settings(self, project_id: str, experiment_id: str) -> SettingsView:
         """Return what the form of an experiment needs; raises ExperimentNotFoundError."""
-        record = self._lookup.find_experiment(project_id, experiment_id)
-        spec = self._lookup.find_spec(project_id)
-        split_names, _ = self._read_splits(project_id)
-        weights_dir = self._settings.resolved_weights_dir
-        return SettingsView(
-            record=record,
-            task=TaskInfo.model_validate(spec.info),
-            hyperparameters=self._tasks.get_schema(spec.id),
-            split_names=split_names,
-            devices=list_devices(self._settings.default_device),
-            weights={
-                item.id: WeightsState(file=item.weights_file, is_here=(weights_dir / item.weights_file).is_file())
-                for item in spec.info.architectures
-                if item.weights_file
-            },
-            lock_reason=self._say_locked(project_id, record),
-            advice=self._advisor.advise(project_id, record),
-            checks=self._checker.list_checks(project_id, record),
-            prefers_pretrained=self._prefers_pretrained(spec, record),
-            more_epochs=self._propose_epochs(project_id, record),
-            train_refusal=self._say_untrainable(project_id, record),
-        )
-
-    def _say_locked(self, project_id: str, record: ExperimentRecord) -> str:
-        config = None
-        if record.status == "completed" and record.current_run_id is not None:
-            config = self._stores.experiments.read_run_config(project_id, record.id, record.current_run_id)
-        return say_locked(record, describe_later_changes(record, config))
-
-    def _say_untrainable(self, project_id: str, record: ExperimentRecord) -> str:
-        if reason := say_untrainable(record):
-            return reason
-        try:
-            self._lookup.find_split(project_id, record.split_name)
-        except DatasetNotImportedError as error:
-            return error.message
-        except SplitNotFoundError:
-            return f"The split {record.split_name!r} no longer exists. Choose another one and save."
-        return ""
-
-    def _prefers_pretrained(self, spec: TaskSpec, record: ExperimentRecord) -> bool:
-        found = (item for item in spec.info.architectures if item.id == record.model.backbone)
-        return any(self._checker.weights.prefers_pretrained(item) for item in found)
-
-    def _propose_epochs(self, project_id: str, record: ExperimentRecord) -> int:
-        if record.status != "completed" or not self._stores.experiments.list_checkpoints(project_id, record):
-            return 0
-        if self._lookup.explain_missing_images(project_id, record.split_name):
-            return 0
-        return propose_epochs(self._stores, project_id, record)
+        return self._settings_views.get(project_id, experiment_id)
 
     def describe_deletion(self, project_id: str, experiment_id: str) -> DeletionView:
         """Return what would go with an experiment; raises ExperimentNotFoundError."""
@@ -183,11 +112,10 @@ class TrainingViewService:
             return False
 
     def _read_splits(self, project_id: str) -> tuple[list[str], Missing]:
-        try:
-            names = self._stores.datasets.read_table(project_id).split_names
-        except (FileNotFoundError, CorruptDocumentError):
+        names = self._lookup.list_split_names(project_id)
+        if names is None:
             return [], "images"
-        return list(names), "" if names else "split"
+        return names, "" if names else "split"
 
     def _queue_positions(self, project_id: str) -> dict[str, int]:
         waiting = self._scheduler.list_queue(project_id, "train")
@@ -223,25 +151,6 @@ class TrainingViewService:
             epochs=int(record.hyperparameters["max_epochs"]),
             eta_s=eta_s,
         )
-
-
-def say_locked(record: ExperimentRecord, changed_since: str = "") -> str:
-    """Return why the settings of an experiment cannot be changed now, with what to do; empty when they can.
-
-    `changed_since` names settings that were changed after its run, which the API allows.
-    """
-    if record.status in ACTIVE_EXPERIMENT_STATUSES:
-        if record.status == "pending":
-            return "A run is queued with these settings. Remove it from the queue to change them."
-        return "A run is in progress with these settings. To try other settings, duplicate the experiment."
-    if record.status == "completed" and changed_since:
-        return (
-            f"Settings were changed after the model was trained: {changed_since}. "
-            f"Duplicate the experiment to train with these settings."
-        )
-    if record.status == "completed":
-        return "The model was trained with these settings. Duplicate the experiment to try others."
-    return ""
 
 
 def _matches(record: ExperimentRecord, query: ExperimentQuery) -> bool:

@@ -24,6 +24,7 @@ from app.datasets.augmenting.cropping import (
     VerticalFlip,
     resize_images,
 )
+from app.datasets.augmenting.maps import BatchMaps, MoveTargets, follow_step, start_maps
 from app.datasets.augmenting.mixing import CutMix, Mixing, MixUp
 from app.datasets.augmenting.photometric import (
     Autocontrast,
@@ -76,11 +77,17 @@ class BatchAugmentation:
     """What training images go through before the model; threads can share it."""
 
     def __init__(
-        self, entries: Sequence[AugmentationEntry], input_size: tuple[int, int], seed: int, num_classes: int
+        self,
+        entries: Sequence[AugmentationEntry],
+        input_size: tuple[int, int],
+        seed: int,
+        num_classes: int,
+        move_targets: MoveTargets | None = None,
     ) -> None:
         """`input_size` (height, width) is what every image has in the end. Raises LookupError for an unknown name.
 
         Transforms that are not random are passed over. With several of MixUp and CutMix, each batch takes one.
+        `move_targets` moves the targets of a batch as its pixels were; without it they stay as they are.
         """
         chosen = [entry for entry in entries if _find_transform(entry.name).is_random]
         built = [(entry, STEPS[entry.name]) for entry in chosen if entry.name in STEPS]
@@ -91,6 +98,7 @@ class BatchAugmentation:
         self._segments = _join_steps(self._steps)
         self._input_size = input_size
         self._seed = seed
+        self._move_targets = move_targets
         self.is_empty = not self._steps and not self._mixings
         self.mixes_labels = bool(self._mixings)
         self.source_scale = find_source_scale(chosen)
@@ -100,9 +108,12 @@ class BatchAugmentation:
 
         images: uint8 (n, 3, height, width) on any device, not changed. They come back there and in their memory
         format as uint8, or as float 0..255 after MixUp. positions: of the images in their list, n of them.
-        targets: as they are, or class ids (n,) that MixUp and CutMix turn into shares (n, num_classes).
+        targets: for `move_targets`, or class ids (n,) that MixUp and CutMix turn into shares (n, num_classes).
         """
         drawn = draw_uniforms(self._seed, epoch, positions, self._offsets[-1])
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        if self._move_targets is not None and self._moves_pixels(size):
+            targets = self._move_targets(targets, self._follow(drawn, size), self._input_size)
         for segment in self._segments:
             images = self._apply_segment(segment, images, drawn)
         images = resize_images(images, self._input_size)
@@ -110,20 +121,22 @@ class BatchAugmentation:
             return images, targets
         return self._mix(images, targets, epoch, positions[0])
 
-    def find_maps(self, size: Size, epoch: int, positions: Sequence[int]) -> Floats:
-        """Return (n, 3, 3): where the pixels that `__call__` returns come from in images of `size`.
+    def find_maps(self, size: Size, epoch: int, positions: Sequence[int]) -> BatchMaps:
+        """Return where the pixels that `__call__` returns come from in images of `size`."""
+        return self._follow(draw_uniforms(self._seed, epoch, positions, self._offsets[-1]), size)
 
-        A map takes (x, y, 1) of the output, in pixels with (0, 0) at the outer corner of the first one, to the input;
-        a perspective one must be divided by its third number.
-        """
-        drawn = draw_uniforms(self._seed, epoch, positions, self._offsets[-1])
-        maps = identity_maps(len(positions))
+    def _moves_pixels(self, size: Size) -> bool:
+        return size != self._input_size or any(isinstance(step, GeometricStep) for step in self._steps)
+
+    def _follow(self, drawn: Floats, size: Size) -> BatchMaps:
+        maps = start_maps(len(drawn), size)
         for number, step in enumerate(self._steps):
             if isinstance(step, GeometricStep):
-                maps = maps @ step.draw_maps(self._take(drawn, number), size)
+                moved = step.draw_maps(self._take(drawn, number), size)
                 size = step.find_output_size(size)
+                maps = follow_step(maps, moved, size, is_cut=not isinstance(step, Flip))
         scale = np.diag([size[1] / self._input_size[1], size[0] / self._input_size[0], 1.0])
-        return np.asarray(maps @ scale)
+        return follow_step(maps, scale, self._input_size, is_cut=False)
 
     def _take(self, drawn: Floats, number: int) -> Floats:
         return drawn[:, self._offsets[number] : self._offsets[number + 1]]

@@ -36,7 +36,7 @@ def sample_images(images: Tensor, maps: Floats, size: Size, sampling: Sampling) 
     step = len(maps) if images.device.type != "cpu" else _CPU_IMAGES
     for start in range(0, len(maps), step):
         part = slice(start, start + step)
-        write_levels(output, part, _sample_levels(images[part], maps[part], size, sampling))
+        write_levels(output, part, sample_levels(images[part], maps[part], size, sampling))
     return output
 
 
@@ -54,7 +54,8 @@ def sample_moved(images: Tensor, maps: Floats, sampling: Sampling) -> Tensor:
     return output
 
 
-def _sample_levels(images: Tensor, maps: Floats, size: Size, sampling: Sampling) -> Tensor:
+def sample_levels(images: Tensor, maps: Floats, size: Size, sampling: Sampling) -> Tensor:
+    """Return float images (n, channels, *size) whose pixels are those of `images` at maps @ (x, y, 1)."""
     factor, fill = sampling.factor, sampling.fill
     grid = _build_grid(maps, (size[0] * factor, size[1] * factor), factor, images)
     levels = images.float()

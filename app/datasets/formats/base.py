@@ -1,7 +1,7 @@
 """What an import format is, and what it hands back. No format of its own and no decoding of images belongs here.
 
 A format is a module of this package with a constant `FORMAT`. It lists what a folder holds without opening images;
-reading them is the same for every format and is done by the dry run and by the import.
+reading them is the same for every format and is done by the preview and by the import.
 """
 
 from __future__ import annotations

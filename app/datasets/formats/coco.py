@@ -34,7 +34,7 @@ _ENTRY = "annotation_entry"
 _MAX_NAMED = 3
 
 
-class _StoredImage(msgspec.Struct):
+class _WrittenImage(msgspec.Struct):
     id: Id
     file_name: Id  # scripts write 17 for 17.png
 
@@ -209,7 +209,7 @@ class _Reader:
         kept: list[tuple[int, _Image]] = []
         repeated: list[tuple[int, _Image]] = []
         ids: set[Id] = set()
-        for index, stored in self._decode(self._document.images, "images", _StoredImage):
+        for index, stored in self._decode(self._document.images, "images", _WrittenImage):
             entry = _Image(stored.id, write_id(stored.file_name))
             (repeated if entry.id in ids else kept).append((index, entry))
             ids.add(entry.id)

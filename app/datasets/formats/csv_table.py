@@ -10,9 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.annotations.base import AnnotationKind
-from app.annotations.label import Label
 from app.annotations.registry import list_kinds_of
-from app.annotations.values import Value
 from app.datasets.formats.base import (
     ChoiceError,
     FoundImage,
@@ -147,7 +145,7 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
             warn_of_words(reader.words, table.name, reader.problems)
         named = {image.file.name: row for image, row in zip(images, rows, strict=True)}
         warn_of_columns(columns.value_names, named, table.name, reader.problems, work)
-        found = [_found(image, (Value(list(row)),)) for image, row in zip(images, rows, strict=True)]
+        found = [_found(image, (kind.make_of_numbers(row),)) for image, row in zip(images, rows, strict=True)]
         return Scan(
             found, (), reader.problems, notes, columns.value_names, (table.name,), columns.shown, _name_sheets(table)
         )
@@ -155,7 +153,7 @@ def _scan_table(root: Path, part: Part, kind: AnnotationKind, options: ImportOpt
     classes = list(columns.value_names) if columns.is_one_hot else sort_classes(names)
     if not columns.is_one_hot:
         warn_of_labels(names, table.name, reader.problems)
-    labels = {name: Label(index, name) for index, name in enumerate(classes)}
+    labels = {name: kind.make_of_class(index, name) for index, name in enumerate(classes)}
     found = [_found(image, (labels[name],)) for image, name in zip(images, names, strict=True)]
     return Scan(found, tuple(classes), reader.problems, notes, (), (table.name,), columns.shown, _name_sheets(table))
 

@@ -8,7 +8,6 @@ from itertools import islice
 from pathlib import Path
 
 from app.annotations.base import AnnotationKind
-from app.annotations.label import Label
 from app.datasets.formats.base import FoundImage, Scan, SourceError, clean_text, sort_classes
 from app.datasets.formats.documents.list_files import find_list_subset
 from app.datasets.formats.layouts.class_folders import ClassFolder, UnreadFiles, count_images, find_class_folders
@@ -26,7 +25,7 @@ _CHOOSE = "Choose whether the outer or the inner folders are the classes."
 
 
 @dataclass(frozen=True)
-class _Found:
+class _FolderImage:
     """An image file, its name in the source, and the folder name that its class comes from."""
 
     path: Path
@@ -66,11 +65,11 @@ class ImageFolders:
         if holder is not None and nested == "leave_out":
             notes = (*notes, f"Each class folder has its images in a folder {holder!r}; they belong to the class.")
             nested = "into_class"
-        found: list[_Found] = []
+        found: list[_FolderImage] = []
         reader = _NestedReader(class_folders, problems, nested, is_expected=holder is not None)
         for item in class_folders:
             work.step("Reading the class folders", len(found))
-            own = [_Found(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
+            own = [_FolderImage(path, name, item.raw_class, item.split) for name, path in _own_files(item).items()]
             if not item.folder.num_below and not _has_lists(item.folder):
                 problems.warn(item.name, "The folder has no images.", "Put images into it, or remove it.", kind="empty")
             found += own + reader.read(item)
@@ -84,19 +83,19 @@ class ImageFolders:
         notes = (*notes, *(_describe_joined(found) if nested == "own_class" else ()))
         names = name_classes((item.raw_class for item in found), problems)
         classes = sort_classes(names.values())
-        labels = {name: (Label(index, name),) for index, name in enumerate(classes)}
+        labels = {name: (kind.make_of_class(index, name),) for index, name in enumerate(classes)}
         images = [FoundImage(item.path, item.name, labels[names[item.raw_class]], item.split) for item in found]
         return Scan(images, tuple(classes), problems, notes)
 
 
-def _warn_of_names(found: Sequence[_Found], problems: ProblemList) -> None:
+def _warn_of_names(found: Sequence[_FolderImage], problems: ProblemList) -> None:
     """Warn of a single class whose files are named by several words: these may be the classes."""
     if len({item.raw_class for item in found}) == 1 and (hint := describe_classes_in_names(i.name for i in found)):
         folder = found[0].name.rpartition("/")[0]
         problems.warn(folder, f"All images are in one class. {hint}", SORT_BY_NAME, kind="doubtful_class")
 
 
-def _describe_joined(found: Sequence[_Found]) -> tuple[str, ...]:
+def _describe_joined(found: Sequence[_FolderImage]) -> tuple[str, ...]:
     """Return a note about folders of one name in different places, which became one class."""
     places: dict[str, dict[str, None]] = {}
     for item in found:
@@ -146,9 +145,9 @@ class _NestedReader:
         self.unread: list[UnreadFiles] = []
         self._classes = {item.raw_class.casefold() for item in class_folders if item.folder.num_below}
 
-    def read(self, item: ClassFolder) -> list[_Found]:
+    def read(self, item: ClassFolder) -> list[_FolderImage]:
         """Return the images below the folders of a class folder that have a class."""
-        found: list[_Found] = []
+        found: list[_FolderImage] = []
         for inner in item.folder.folders:
             for folder in inner.iterate():
                 name = f"{item.name}{folder.name[len(item.folder.name) :]}"
@@ -158,7 +157,7 @@ class _NestedReader:
                 raw_class = folder.last_name if self._nested == "own_class" else item.raw_class
                 self._report(item, name, files)
                 if self._nested != "leave_out":
-                    found += [_Found(path, key, raw_class, item.split) for key, path in files.items()]
+                    found += [_FolderImage(path, key, raw_class, item.split) for key, path in files.items()]
         return found
 
     def _report(self, item: ClassFolder, name: str, files: dict[str, Path]) -> None:

@@ -65,7 +65,7 @@ class SourceScan:
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _SourceReading:
     """How a source is read: the format, and the folders that each have a document of their own, if they do."""
 
     format: ImportFormat
@@ -126,7 +126,7 @@ def _fits(item: ImportFormat, root: Path, name: str, source: Source) -> bool:
     return item.is_match(root, source.options.model_copy(update={"annotation_file": name}), source.work)
 
 
-def _find_readings(root: Path, source: Source, chosen: str | None) -> list[_Reading]:
+def _find_readings(root: Path, source: Source, chosen: str | None) -> list[_SourceReading]:
     """Return the ways in which the allowed formats can read a folder, the best first; raises SourceError for none.
 
     The chosen format is one in any case. A document in the folder itself comes before documents in the folders of
@@ -136,22 +136,22 @@ def _find_readings(root: Path, source: Source, chosen: str | None) -> list[_Read
     if chosen is None and options.annotation_file is not None and is_inside_file(root, options.annotation_file):
         chosen = find_format(root, options, source)
     usable = list_usable(source.allowed_formats) if chosen is None else [get_format(chosen, source.allowed_formats)]
-    readings: list[_Reading] = []
+    readings: list[_SourceReading] = []
     for item in usable:
         if item.is_match(root, options, source.work):
-            readings.append(_Reading(item))
+            readings.append(_SourceReading(item))
         elif subsets := find_subset_documents(root, item, options, source.work):
-            readings.append(_Reading(item, subsets))
+            readings.append(_SourceReading(item, subsets))
     if not readings and chosen is None:
         # Files that are named like images and are none each have a reason, which the headers will give.
         folders = [item for item in usable if not item.document_endings and item.name in source.kind.formats]
         if not folders or not any(inner.num_below for inner in read_tree(root, source.work).top.folders):
             raise describe_unknown(root, usable, source.work)
-        return [_Reading(folders[0])]
-    return readings or [_Reading(usable[0])]
+        return [_SourceReading(folders[0])]
+    return readings or [_SourceReading(usable[0])]
 
 
-def _scan_first(readings: Sequence[_Reading], root: Path, source: Source) -> tuple[_Reading, Scan]:
+def _scan_first(readings: Sequence[_SourceReading], root: Path, source: Source) -> tuple[_SourceReading, Scan]:
     """Return the first reading that finds images, else what the first one found; raises its SourceError.
 
     So a document whose files are elsewhere does not hide folders of classes. What is not used leaves no problems.
@@ -179,12 +179,12 @@ def _scan_first(readings: Sequence[_Reading], root: Path, source: Source) -> tup
 
 
 def _prefer_folders(
-    readings: Sequence[_Reading],
+    readings: Sequence[_SourceReading],
     scan: Scan,
     rewind: Callable[[], None],
     root: Path,
     source: Source,
-) -> tuple[_Reading, Scan]:
+) -> tuple[_SourceReading, Scan]:
     """Return the folders of classes instead of a document that repeats them, or contradicts them and leaves images out.
 
     A list of images with the numbers of their folders repeats them; it may still divide them. A document that
@@ -215,13 +215,13 @@ def _prefer_folders(
 
 
 def _prefer_larger_part(
-    reading: _Reading,
-    folders: _Reading,
+    reading: _SourceReading,
+    folders: _SourceReading,
     scan: Scan,
     rewind: Callable[[], None],
     root: Path,
     source: Source,
-) -> tuple[_Reading, Scan]:
+) -> tuple[_SourceReading, Scan]:
     """Return the folders of classes instead of a document for other images, such as those of one subset, if fewer."""
     rewind()
     other = _try_scan(folders, root, source)
@@ -234,11 +234,11 @@ def _prefer_larger_part(
     return reading, _scan(reading, root, source)
 
 
-def _name(reading: _Reading) -> str:
+def _name(reading: _SourceReading) -> str:
     return describe_format(reading.format.name)
 
 
-def _name_other_choice(named: str, reading: _Reading, scan: Scan, num_files: int) -> str:
+def _name_other_choice(named: str, reading: _SourceReading, scan: Scan, num_files: int) -> str:
     """Say that a document names few images, and how it is read all the same."""
     return (
         f"{named} names only {len(scan.images):,} of {num_files:,} images. "
@@ -257,7 +257,7 @@ def _warn_of_disagreement(found: Disagreement, problems: ProblemList, source: So
             problems.offer("other_folder", remedy)
 
 
-def _try_scan(reading: _Reading, root: Path, source: Source) -> Scan | SourceError:
+def _try_scan(reading: _SourceReading, root: Path, source: Source) -> Scan | SourceError:
     try:
         return _scan(reading, root, source)
     except LimitError:
@@ -266,7 +266,7 @@ def _try_scan(reading: _Reading, root: Path, source: Source) -> Scan | SourceErr
         return error
 
 
-def _scan(reading: _Reading, root: Path, source: Source) -> Scan:
+def _scan(reading: _SourceReading, root: Path, source: Source) -> Scan:
     found, kind = reading.format, source.kind
     if found.name not in kind.formats:
         msg = f"The format {found.name!r} cannot hold annotations of the kind {kind.id!r}."

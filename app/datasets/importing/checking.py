@@ -1,4 +1,4 @@
-"""The job `check`: a dry run of an import, to report.json, problems.csv and previews/. Needs no torch."""
+"""The job `check`: a preview of an import, to report.json, problems.csv and previews/. Needs no torch."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class ImageStore:
     """The two flat folders of a dataset and how files come into the first one."""
 
     images_dir: Path
-    thumbs_dir: Path
+    thumbnails_dir: Path
     transfer: Transfer
     limits: ImportLimits
 
@@ -51,7 +51,7 @@ class ImageStore:
         if self.transfer == "reference" and not _is_text(source):
             msg = "The path has bytes that are no UTF-8, so it cannot be referenced."
             raise UnreadableImageError(msg, "Rename the file, or choose the mode copy.")
-        header, look = inspect_image(source, thumbnail_path(self.thumbs_dir, filename), self.limits, CURRENT)
+        header, look = inspect_image(source, thumbnail_path(self.thumbnails_dir, filename), self.limits, CURRENT)
         target = self.images_dir / filename
         transfer = self._move(source, target)
         if transfer == "copy":

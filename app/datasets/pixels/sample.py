@@ -1,4 +1,4 @@
-"""How a dry run learns how pixels will be read: from the headers that it reads, and the pixels of a few images."""
+"""Predicts for an import preview how pixels will be read, from all headers and the pixels of a few images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_LOOKED_AT = 64
 MAX_MEGAPIXELS = 64.0
 
 
-class _Candidate(NamedTuple):
+class _SampleCandidate(NamedTuple):
     image: FoundImage
     megapixels: float
 
@@ -28,13 +28,13 @@ class PixelSample:
     def __init__(self, choice: ScaleChoice | None) -> None:
         """`choice` is the scale that the user asks for."""
         self._survey = PixelSurvey(choice)
-        self._candidates: list[_Candidate] = []
+        self._candidates: list[_SampleCandidate] = []
 
     def add(self, image: FoundImage, header: ImageHeader) -> None:
         """Take an image whose header was read."""
         self._survey.add_header(header)
         if header.is_beyond_8_bit or header.may_be_transparent:
-            self._candidates.append(_Candidate(image, header.width * header.height / 1e6))
+            self._candidates.append(_SampleCandidate(image, header.width * header.height / 1e6))
 
     def look(self, work: Work, problems: ProblemList) -> list[str]:
         """Return the notes, and add the warnings to the problems; ends early when the time is up."""
@@ -53,11 +53,11 @@ class PixelSample:
         """How the pixels would be read, by what was seen until now."""
         return self._survey.find_reading()
 
-    def _choose(self) -> list[_Candidate]:
+    def _choose(self) -> list[_SampleCandidate]:
         """Return candidates spread evenly over all of them, as many as may be decoded."""
         count = min(MAX_LOOKED_AT, len(self._candidates))
         spread = [self._candidates[number * len(self._candidates) // count] for number in range(count)]
-        chosen: list[_Candidate] = []
+        chosen: list[_SampleCandidate] = []
         megapixels = 0.0
         for candidate in spread:
             megapixels += candidate.megapixels

@@ -1,6 +1,6 @@
 """Decides how the pixels of a dataset are read, from what was seen of its images, and says so in notes and warnings.
 
-The import sees every image; a dry run only the headers of the first ones and the pixels of a few.
+The import sees every image; an import preview only the headers of the first ones and the pixels of a few.
 """
 
 from __future__ import annotations

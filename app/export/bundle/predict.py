@@ -29,6 +29,7 @@ from typing import Any, TextIO
 
 import numpy as np
 import onnxruntime
+from answer import decode, describe, list_cells
 from PIL import Image, TiffImagePlugin
 
 HERE = Path(__file__).resolve().parent
@@ -112,20 +113,8 @@ class Model:
         outputs = self.run(self.prepare(path))
         if not all(np.isfinite(values).all() for values in outputs.values()):
             raise ValueError("The model gives no finite numbers for this image.")
-        return read_outputs(outputs, self.metadata)
-
-
-def read_outputs(outputs: dict[str, Array], metadata: dict[str, Any]) -> dict[str, Any]:
-    """Return the outputs of one image in the terms of its annotation kind."""
-    kind, classes = metadata["annotation_kind"], metadata["classes"]
-    if kind == "label":
-        probabilities = [float(value) for value in outputs["probabilities"][0]]
-        best = int(np.argmax(probabilities))
-        prediction = {"class_id": best, "class_name": classes[best], "confidence": probabilities[best]}
-        return {"prediction": prediction, "probabilities": dict(zip(classes, probabilities))}  # noqa: B905
-    if kind == "values":
-        return {"prediction": [float(value) for value in outputs["values"][0]]}
-    return {name: value.tolist() for name, value in outputs.items()}
+        answer: dict[str, Any] = decode(outputs, self.metadata)[0]
+        return answer
 
 
 def read_rgb(path: Path, metadata: dict[str, Any]) -> Array:
@@ -416,7 +405,7 @@ def check_golden(model: Model, folder: Path) -> bool:
             measure_gap(outputs[name][0], inputs[name][index], inputs[name], expected.get("scales", {}).get(name))
             for name in model.names
         )
-        wrong = compare_answers(read_outputs(outputs, model.metadata), entry["predictions"])
+        wrong = compare_answers(decode(outputs, model.metadata)[0], entry["predictions"])
         is_good = pixel_gap <= int(expected["pixel_tolerance"]) and gap < tolerance and not wrong
         failures += not is_good
         note = f"  {wrong}" if wrong else ""
@@ -468,14 +457,6 @@ def shorten(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-def describe(prediction: dict[str, Any]) -> str:
-    """Return a prediction as a short text."""
-    best = prediction.get("prediction")
-    if isinstance(best, dict):
-        return f"{best['class_name']} {best['confidence']:.4f}"
-    return json.dumps(prediction if best is None else best)
-
-
 def find_images(given: list[str]) -> Iterator[Path]:
     """Yield the files that were given, and those in folders that are or should be images, everything below included."""
     for text in given:
@@ -512,9 +493,7 @@ class Report:
 
     def __init__(self, kind: str, target: TextIO, metadata: dict[str, Any]) -> None:
         self.kind, self.target, self.count = kind, target, 0
-        self.classes: list[str] = metadata["classes"]
-        self.is_label = metadata["annotation_kind"] == "label"
-        self.names = [str(name) for name in metadata.get("details", {}).get("value_names", [])]
+        self.metadata = metadata
         if kind == "csv":
             self.rows = csv.writer(target)
 
@@ -533,15 +512,8 @@ class Report:
 
     def write_row(self, name: str, answer: dict[str, Any]) -> None:
         """Write a row of CSV, the first one after its header."""
-        best = answer.get("prediction")
-        if self.is_label and isinstance(best, dict):
-            header = ["file", "class_name", "confidence", *self.classes]
-            cells = [best["class_name"], best["confidence"], *answer["probabilities"].values()]
-        elif isinstance(best, list):
-            named = self.names if len(self.names) == len(best) else [f"value_{index}" for index in range(len(best))]
-            header, cells = ["file", *named], best
-        else:
-            header, cells = ["file", *answer], [json.dumps(value, ensure_ascii=False) for value in answer.values()]
+        found = list_cells(answer, self.metadata)
+        header, cells = ["file", *(column for column, _ in found)], [cell for _, cell in found]
         if self.count == 0:
             self.rows.writerow([neutralize(cell) for cell in header])
         self.rows.writerow([neutralize(cell) for cell in (name, *cells)])

@@ -8,7 +8,6 @@
   const BESIDE_MS = 8000;
   const BEST = "best epoch";
   const PHASES = { init: "Preparing", fit: "Training", eval: "Validating", finalize: "Finishing" };
-  const ASKED = { pause: "Pausing…", stop_keep: "Stopping…", cancel: "Cancelling…" };
   const TYPES = [
     "TRAIN_PROGRESS", "RESOURCE_STATS", "JOB_PROGRESS", "EPOCH_FINISHED", "CHECKPOINT_SAVED", "RUN_ASKED", "EXPERIMENT_STATUS",
     "RUN_CONFIG_RESOLVED", "RUN_RECOVERED", "SAMPLES_SKIPPED", "JOB_STATUS", "QUEUE_CHANGED", "LOG_LINE",

@@ -9,8 +9,13 @@ import torch
 from torch import Tensor
 
 from app.annotations.label import Label
+from app.datasets.placement import Placement
 from app.datasets.table import ImageRecord, describe_name
 from app.tasks.base import TaskContext
+
+kept_target = None
+move_targets = None
+"""A class holds for the whole image, wherever its pixels go."""
 
 
 def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
@@ -21,7 +26,7 @@ def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[
     return {"class_counts": counts}
 
 
-def encode_target(row: ImageRecord, context: TaskContext) -> Tensor:
+def encode_target(row: ImageRecord, place: Placement, context: TaskContext) -> Tensor:
     """Return the class id as an int64 scalar; raises ValueError for an image without exactly one known class."""
     return torch.tensor(read_label(row, context.classes).class_id, dtype=torch.int64)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.tasks.base import TaskContext
+from app.tasks.classification import answer
+from app.tasks.output_shapes import require_same_shapes
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs
 
 OUTPUT_NAMES: tuple[str, ...] = ("logits", "probabilities")
@@ -25,6 +29,7 @@ def difference(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskCon
     Differences are absolute, but for logits beyond LARGE_LOGIT: an untamed head gives logits of several hundred, whose
     rounding in float32 alone comes near 1e-4, so their difference is scaled down to what it is at LARGE_LOGIT.
     """
+    require_same_shapes(reference, exported)
     logits = reference["logits"].astype(np.float64)
     scale = np.maximum(1.0, np.abs(logits).max(axis=1, keepdims=True) / LARGE_LOGIT)
     logit_gap = np.abs(logits - exported["logits"]) / scale
@@ -44,13 +49,6 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
     return {}
 
 
-def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-    """Return for each image its predicted class and the probability of every class."""
-    probabilities = outputs["probabilities"].astype(np.float64)
-    rows = cast("list[list[float]]", probabilities.tolist())
-    winners = cast("list[int]", probabilities.argmax(axis=1).tolist())
-    decoded = []
-    for row, best in zip(rows, winners, strict=True):
-        prediction = {"class_id": best, "class_name": context.classes[best], "confidence": row[best]}
-        decoded.append({"prediction": prediction, "probabilities": dict(zip(context.classes, row, strict=True))})
-    return decoded
+def decode(outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
+    """Return for each image what a client wants to see."""
+    return answer.decode(outputs, {"classes": list(context.classes)})

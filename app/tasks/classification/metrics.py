@@ -30,6 +30,7 @@ from app.tasks.classification.export import decode
 from app.tasks.proportions import MAX_UNSEEN_SHARE, macro_intervals, share_interval
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs, Outputs
 
 TOP_K = (1, 3, 5)
@@ -86,7 +87,9 @@ def build_epoch_metrics(context: TaskContext) -> ClassificationEpochMetrics:
     return ClassificationEpochMetrics(len(context.classes), watched)
 
 
-def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext) -> list[dict[str, Any]]:
+def result_rows(
+    outputs: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement], context: TaskContext
+) -> list[dict[str, Any]]:
     """Return truth, prediction, probabilities and `loss`, -log of the probability of the truth, of each image.
 
     Raises JobFailure when the model answers with something that is not a finite number.
@@ -99,7 +102,7 @@ def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: Tas
     highest = logits.max(axis=1)
     log_sums = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
     results = []
-    for index, (row, decoded) in enumerate(zip(rows, decode(outputs, context), strict=True)):
+    for index, (row, decoded) in enumerate(zip(rows, decode(outputs, places, context), strict=True)):
         label = read_label(row, context.classes)
         results.append(
             {

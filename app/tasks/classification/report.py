@@ -9,13 +9,13 @@ from app.schemas.class_scores import find_unmeasured
 from app.schemas.parts import (
     AnyReportPart,
     ChanceRange,
-    ClassRow,
     ClassTablePart,
     MatrixPart,
     ReliabilityBin,
     ReliabilityPart,
     ResultFilter,
     ScoreColumn,
+    ScoreRow,
 )
 
 COLUMNS = (
@@ -60,7 +60,7 @@ def _list_scores(aggregate: Mapping[str, Any]) -> ClassTablePart:
     unmeasured = find_unmeasured(aggregate)
     ordered = sorted(per_class.items(), key=lambda item: (item[1]["support"] == 0, item[1]["f1"], item[0]))
     rows = [
-        ClassRow(
+        ScoreRow(
             name=name,
             scores=[None if column.key in unmeasured.get(name, ()) else figures[column.key] for column in COLUMNS],
             support=figures["support"],

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from app.datasets.digits import NUM_DIGITS
 from app.datasets.profile import SplitProfile
+from app.datasets.samples import DIGITS_LICENCE, DIGITS_RUN, Sample
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
@@ -161,6 +163,15 @@ SPEC = TaskSpec(
         predicted_path="prediction.class_name",
         correct_path="correct",
         sort_paths={"confidence": "prediction.confidence", "error": "loss"},
+    ),
+    sample=Sample(
+        title="Handwritten digits",
+        description="1,797 handwritten digits of 8 by 8 pixels, one class per digit.",
+        project_name="Sample digits",
+        num_images=NUM_DIGITS,
+        licence=DIGITS_LICENCE,
+        writer="app.datasets.digits:write_digits",
+        first_run=DIGITS_RUN,
     ),
     choose_auto=choose_auto,
     find_metric_warning=find_metric_warning,

@@ -11,12 +11,17 @@ import torch
 from torch import Tensor
 
 from app.annotations.values import Value
+from app.datasets.placement import Placement
 from app.datasets.run_data import LARGEST_VALUE
 from app.datasets.table import ImageRecord, describe_name
 from app.tasks.base import TaskContext
 
 SMALLEST_DEVIATION = 1e-30
 SMALLEST_RELATIVE_DEVIATION = 1e-14
+
+kept_target = None
+move_targets = None
+"""Values hold for the whole image, wherever its pixels go."""
 
 
 def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def fit_statistics(rows: Sequence[ImageRecord], classes: Sequence[str]) -> dict[
     return {"num_values": num_values, "mean": mean.tolist(), "deviation": deviation.tolist()}
 
 
-def encode_target(row: ImageRecord, context: TaskContext) -> Tensor:
+def encode_target(row: ImageRecord, place: Placement, context: TaskContext) -> Tensor:
     """Return the values in the user's units, float64 (values,); raises ValueError when they are missing or too many."""
     return torch.tensor(read_values(row, context.statistics["num_values"]), dtype=torch.float64)
 

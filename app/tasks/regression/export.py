@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.tasks.base import TaskContext
+from app.tasks.output_shapes import require_same_shapes
+from app.tasks.regression import answer
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs
 
 OUTPUT_NAMES: tuple[str, ...] = ("values",)
@@ -23,6 +27,7 @@ def difference(reference: ArrayOutputs, exported: ArrayOutputs, context: TaskCon
 
     The user's units are arbitrary: a length in metres or in nanometres has to meet the same tolerance.
     """
+    require_same_shapes(reference, exported)
     deviation = np.asarray(context.statistics["deviation"], dtype=np.float64)
     gaps = np.abs(reference["values"].astype(np.float64) - exported["values"].astype(np.float64)) / deviation
     largest: NDArray[np.float64] = gaps.max(axis=1)
@@ -39,7 +44,6 @@ def output_scales(context: TaskContext) -> dict[str, list[float]]:
     return {"values": [float(deviation) for deviation in context.statistics["deviation"]]}
 
 
-def decode(outputs: ArrayOutputs, context: TaskContext) -> list[dict[str, Any]]:
-    """Return for each image its predicted values, in the user's units."""
-    rows = cast("list[list[float]]", outputs["values"].astype(np.float64).tolist())
-    return [{"prediction": row} for row in rows]
+def decode(outputs: ArrayOutputs, places: Sequence[Placement], context: TaskContext) -> list[dict[str, Any]]:
+    """Return for each image what a client wants to see."""
+    return answer.decode(outputs, {"classes": list(context.classes)})

@@ -22,6 +22,7 @@ from app.tasks.regression.data import read_values
 from app.tasks.regression.residuals import count_residuals
 
 if TYPE_CHECKING:
+    from app.datasets.placement import Placement
     from app.tasks.base import ArrayOutputs, Outputs
 
 Floats = NDArray[np.float64]
@@ -85,7 +86,9 @@ def build_epoch_metrics(context: TaskContext) -> RegressionEpochMetrics:
     return RegressionEpochMetrics(context.statistics["mean"], context.statistics["deviation"])
 
 
-def result_rows(outputs: ArrayOutputs, rows: Sequence[ImageRecord], context: TaskContext) -> list[dict[str, Any]]:
+def result_rows(
+    outputs: ArrayOutputs, rows: Sequence[ImageRecord], places: Sequence[Placement], context: TaskContext
+) -> list[dict[str, Any]]:
     """Return truth, prediction and error (prediction minus truth) of each image.
 
     Raises JobFailure when the model answers with something that is not a finite number.

@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from app.datasets.digits import NUM_DIGITS
 from app.datasets.profile import SplitProfile
+from app.datasets.samples import DIGITS_LICENCE, DIGITS_RUN, Sample
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
@@ -114,6 +116,15 @@ SPEC = TaskSpec(
     ),
     hyperparameters=RegressionHyperparameters,
     result_view=ResultView(sort_paths={"error": "max_absolute_error"}),
+    sample=Sample(
+        title="Handwritten digits as numbers",
+        description="1,797 handwritten digits of 8 by 8 pixels, each with its digit as a number.",
+        project_name="Sample digit values",
+        num_images=NUM_DIGITS,
+        licence=DIGITS_LICENCE,
+        writer="app.datasets.digits:write_digit_values",
+        first_run=DIGITS_RUN,
+    ),
     choose_auto=choose_auto,
     find_metric_warning=find_metric_warning,
 )

@@ -11,11 +11,12 @@ from torch import Tensor
 from app.datasets.batch_reader import BatchReader
 from app.schemas.job_context import JobFailure
 from app.training.inputs import TrainingInputs
+from app.training.targets import TargetEncoder
 
 MAX_READERS = 8
 
 
-class Samples(NamedTuple):
+class TimedBatch(NamedTuple):
     """A batch of training images, uint8 (n, 3, height, width), and what reading them took."""
 
     images: Tensor
@@ -25,7 +26,7 @@ class Samples(NamedTuple):
     seconds: float
 
 
-def read_samples(inputs: TrainingInputs, wanted: int) -> Samples:
+def read_samples(inputs: TrainingInputs, wanted: int) -> TimedBatch:
     """Read so many training images from their files; raises JobFailure when none of them can be read."""
     rows = inputs.subsets["train"]
     count = min(len(rows), wanted)
@@ -40,7 +41,7 @@ def read_samples(inputs: TrainingInputs, wanted: int) -> Samples:
         msg = f"None of {count} training images can be read. {batch.skipped[0].message}"
         raise JobFailure(msg, "ImageReadError")
     read = [rows[position] for position in batch.positions]
-    encoded = [inputs.parts.data.encode_target(row, inputs.context) for row in read]
+    encoded = TargetEncoder(inputs, inputs.preprocessing).encode(read)
     megapixels = sum(row.width * row.height for row in read) / 1e6
     targets = inputs.parts.data.collate_targets(encoded)
-    return Samples(batch.images, targets, batch.positions, megapixels / seconds, seconds)
+    return TimedBatch(batch.images, targets, batch.positions, megapixels / seconds, seconds)

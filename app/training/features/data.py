@@ -24,6 +24,7 @@ from app.training.data_module import TrainingData
 from app.training.features.extraction import TRAIN, VALIDATION, TableKey
 from app.training.features.files import FeatureEntry
 from app.training.inputs import TrainingInputs
+from app.training.targets import TargetEncoder
 
 
 def choose_view(epoch: int, position: int, num_views: int) -> int:
@@ -74,7 +75,7 @@ class TargetTable:
 
     def __init__(self, inputs: TrainingInputs, rows: Sequence[ImageRecord]) -> None:
         self._collate = inputs.parts.data.collate_targets
-        encoded = [inputs.parts.data.encode_target(row, inputs.context) for row in rows]
+        encoded = TargetEncoder(inputs, inputs.preprocessing).encode(rows)
         # One tensor for all images takes little memory; where targets differ in size there is none.
         is_stackable = all(isinstance(target, Tensor) and target.shape == encoded[0].shape for target in encoded)
         stacked = self._collate(encoded) if is_stackable else None

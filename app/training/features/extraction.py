@@ -45,7 +45,7 @@ TRAIN, VALIDATION = "train", "val"
 _HALVES = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
-class ImageBatch(Protocol):
+class IndexedImages(Protocol):
     """Images uint8 (n, 3, height, width) and their positions in the subset; unreadable ones are left out."""
 
     @property
@@ -59,7 +59,7 @@ class ImageBatch(Protocol):
         ...
 
 
-ReadImages = Callable[[Iterable[Sequence[int]]], Iterator[ImageBatch]]
+ReadImages = Callable[[Iterable[Sequence[int]]], Iterator[IndexedImages]]
 """Yields one batch for each list of positions, in order; `BatchReader.read` is one."""
 
 Augment = Callable[[Tensor, Any, int, Sequence[int]], tuple[Tensor, Any]]
@@ -137,6 +137,8 @@ def explain_why_not(model: nn.Module, inputs: TrainingInputs, num_processes: int
     mixing = [entry.name for entry in inputs.payload.augmentations.train if TRANSFORMS[entry.name].is_batch]
     if mixing:
         return f"{' and '.join(mixing)} mix pixels of different images in each step, so features cannot be kept."
+    if inputs.parts.data.move_targets is not None and count_views(inputs) > 1:
+        return "Augmentation moves the annotations together with the pixels, and features are kept without them."
     if num_processes > 1:
         return "Training runs on several devices; features are kept for one."
     return None

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.errors import BodyError
-from app.api.security.bodies import MAX_JSON_BYTES, BodyMiddleware, Patience
+from app.api.security.bodies import MAX_JSON_BYTES, BodyMiddleware, BodyTimeouts
 from tests.api.asgi import accepting_app, call_app, chunk
 
 FILES = "/api/datasets/proj-00000000/import/upload"
@@ -58,7 +58,7 @@ async def test_silent_client_is_given_up() -> None:
     async def send(message: Message) -> None:
         raise AssertionError(message)
 
-    guard = BodyMiddleware(reading_app, max_file_bytes=1, patience=Patience(silence_s=0.05))
+    guard = BodyMiddleware(reading_app, max_file_bytes=1, timeouts=BodyTimeouts(silence_s=0.05))
     with pytest.raises(BodyError, match="Nothing arrived"):
         await guard({"type": "http", "path": "/", "method": "POST", "headers": []}, receive, send)
 
@@ -93,8 +93,8 @@ async def send_slowly(client: SlowClient, path: str, server_s: float = 0.0) -> i
     async def send(message: Message) -> None:
         statuses.append(message.get("status"))
 
-    patience = Patience(total_s=30.0, min_file_rate=1000, clock=client.read_clock)
-    guard = BodyMiddleware(busy_app, max_file_bytes=10 * 2**20, patience=patience)
+    timeouts = BodyTimeouts(total_s=30.0, min_file_rate=1000, clock=client.read_clock)
+    guard = BodyMiddleware(busy_app, max_file_bytes=10 * 2**20, timeouts=timeouts)
     await guard({"type": "http", "path": path, "method": "POST", "headers": []}, client.receive, send)
     return int(statuses[0] or 0)
 

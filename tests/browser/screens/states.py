@@ -132,7 +132,7 @@ def _build_exports(studio: Studio, project: str, experiment: str) -> dict[str, s
     )
     studio.exports._stores.exports.create(project, running)
     going_on = job.model_copy(update={"id": "job-0000000a"})
-    studio.exports.on_event(going_on, ExportProgress(pct=72, message="certify: 12 of 32 images"))
+    studio.export_observer.on_event(going_on, ExportProgress(pct=72, message="certify: 12 of 32 images"))
     return {"export_failed_id": failed.id, "exporting_id": running.id}
 
 

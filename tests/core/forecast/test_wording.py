@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.core.forecast.wording import FreeSpace, describe_forecast, find_warnings, format_duration, format_size
+from app.core.forecast.free_space import FreeSpace
+from app.core.forecast.wording import describe_forecast, find_warnings, format_duration, format_size
 from app.schemas.forecasts import Forecast, ForecastBasis, ForecastParts
 
 PLENTY = FreeSpace(ram_mb=1e6, disk_mb=1e6, vram_mb=1e6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class RecordingObserver:
     calls: list[tuple[str, str]] = field(default_factory=list)
     finished: list[JobRecord] = field(default_factory=list)
     keeps_out: str = ""
+    recovered: list[str] | None = None
 
     def on_started(self, job: JobRecord) -> None:
         self.calls.append((job.id, "started"))
@@ -50,6 +51,9 @@ class RecordingObserver:
     def on_finished(self, job: JobRecord) -> None:
         self.calls.append((job.id, job.status))
         self.finished.append(job)
+
+    def recover(self, living_jobs: Collection[str]) -> None:
+        self.recovered = sorted(living_jobs)
 
 
 @dataclass

@@ -150,7 +150,8 @@ def test_messages_reach_a_service_which_takes_no_capacity(make_studio: MakeStudi
         wait_for(lambda: studio.scheduler.get(service).status == "running")
         studio.scheduler.message(service, {"id": f"{index}.txt", "value": index})
     output_dir = studio.paths.project_dir(PROJECT) / "output"
-    wait_for(lambda: (output_dir / "19.txt").exists())
+    last = output_dir / "19.txt"
+    wait_for(lambda: last.exists() and last.read_text() == "38")  # it is there before its text is
     assert [(output_dir / f"{index}.txt").read_text() for index in range(20)] == [str(2 * n) for n in range(20)]
     time.sleep(1.0)  # longer than a job may be silent
     assert studio.scheduler.get(service).status == "running"

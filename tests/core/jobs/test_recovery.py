@@ -111,12 +111,15 @@ def test_waiting_jobs_start_again_in_their_order(doomed: Doomed, make_studio: Ma
     (tmp_path / "gate").touch()
     studio = make_studio()
     jobs = sorted(studio.scheduler.list_jobs(), key=lambda job: job.queue_order)
+    assert studio.observer.recovered == sorted(job.id for job in jobs[1:])
     assert [studio.scheduler.wait(job.id, 20).status for job in jobs] == ["interrupted", *["completed"] * 3]
     started = [job_id for job_id, call in studio.observer.calls if call == "started"]
     assert started == [job.id for job in jobs[1:]]
 
 
-@pytest.mark.parametrize("delay_s", [0.0, 0.25, 0.4, 0.6])
+@pytest.mark.parametrize(
+    "delay_s", [0.0, 0.25, pytest.param(0.4, marks=pytest.mark.slow), pytest.param(0.6, marks=pytest.mark.slow)]
+)
 def test_events_are_forwarded_once_whenever_the_server_dies(
     doomed: Doomed, make_studio: MakeStudio, tmp_path: Path, delay_s: float
 ) -> None:

@@ -309,6 +309,7 @@ def test_it_comes_when_it_is_wanted_and_goes_when_nobody_wants_it_any_more(
     assert spare_pid(cold) == pid
 
 
+@pytest.mark.slow
 def test_one_that_nobody_wants_is_ended_and_made_again_when_somebody_does(tmp_path: Path) -> None:
     spare = WarmSpare(tmp_path, True, [*HANDLERS, "--warm-up", f"{FAKES}:warm_up"], idle_s=0.5)
     spare.start()

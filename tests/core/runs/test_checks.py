@@ -18,7 +18,7 @@ from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
 
 def check(studio: Studio, project_id: str, record: ExperimentRecord) -> dict[str, RunCheck]:
-    return {item.id: item for item in studio.experiments.check_experiment(project_id, record.id).checks}
+    return {item.id: item for item in studio.experiment_checks.check(project_id, record.id).checks}
 
 
 def change_images(studio: Studio, project_id: str, change: Callable[[int, ImageRecord], ImageRecord]) -> None:
@@ -43,11 +43,11 @@ def test_a_tiny_split_from_scratch_is_told_with_what_fixes_it(studio: Studio, im
 def test_changes_are_checked_without_being_saved(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     frozen = ExperimentUpdate(model={"freeze_backbone": True})
-    found = studio.experiments.check_experiment(imported_id, record.id, frozen)
+    found = studio.experiment_checks.check(imported_id, record.id, frozen)
     assert "frozen_without_weights" in [item.id for item in found.checks]
     assert "frozen_without_weights" not in check(studio, imported_id, record)
     wrong = ExperimentUpdate(hyperparameters={"learning_rate": -1})
-    refused = studio.experiments.check_experiment(imported_id, record.id, wrong)
+    refused = studio.experiment_checks.check(imported_id, record.id, wrong)
     assert not refused.can_train
     assert [(item.id, item.field) for item in refused.checks] == [("invalid_setting", "hyperparameters.learning_rate")]
 
@@ -69,7 +69,7 @@ def test_checks_say_when_the_status_does_not_allow_training(
     studio._stores.experiments.update(
         imported_id, record.id, lambda current: current.model_copy(update={"status": status})
     )
-    found = studio.experiments.check_experiment(imported_id, record.id)
+    found = studio.experiment_checks.check(imported_id, record.id)
     assert found.refusal.startswith(refusal)
     assert found.can_train is not bool(refusal)
     studio._stores.experiments.update(
@@ -109,7 +109,7 @@ def test_a_value_that_is_too_large_is_refused_with_its_image(studio: Studio, imp
         return msgspec.structs.replace(image, annotations=[Value(values=[value])])
 
     change_images(studio, imported_id, spoil)
-    found = studio.experiments.check_experiment(imported_id, record.id)
+    found = studio.experiment_checks.check(imported_id, record.id)
     assert not found.can_train
     assert (found.checks[0].id, found.checks[0].level) == ("value_too_large", "error")
     name = found.checks[0].message.partition(" has the value 1e+39")[0]
@@ -124,7 +124,7 @@ def test_a_fork_has_weights_to_start_from(studio: Studio, imported_id: str, trai
     fork = studio.experiments.fork_experiment(imported_id, trained.id, ForkRequest(name="fork"))
     assert "few_images_from_scratch" not in check(studio, imported_id, fork)
     wanted = ExperimentUpdate(model={"pretrained": True})
-    found = studio.experiments.check_experiment(imported_id, fork.id, wanted)
+    found = studio.experiment_checks.check(imported_id, fork.id, wanted)
     assert "weights_missing" not in [item.id for item in found.checks]
     assert not found.is_pending
 
@@ -132,11 +132,11 @@ def test_a_fork_has_weights_to_start_from(studio: Studio, imported_id: str, trai
 def test_a_split_that_is_gone_cannot_be_trained(studio: Studio, imported_id: str) -> None:
     record = create_experiment(studio, imported_id)
     studio.splits.delete_split(imported_id, "main")
-    found = studio.experiments.check_experiment(imported_id, record.id)
+    found = studio.experiment_checks.check(imported_id, record.id)
     assert (found.checks, found.can_train, found.missing) == ([], False, "split")
     assert found.refusal == "The split 'main' does not exist. Splits of this dataset: none yet."
     studio.datasets.clear_dataset(imported_id)
-    cleared = studio.experiments.check_experiment(imported_id, record.id)
+    cleared = studio.experiment_checks.check(imported_id, record.id)
     assert (cleared.can_train, cleared.missing) == (False, "dataset")
     assert cleared.refusal == "This project has no dataset. Import images first."
     assert studio.training_views.get_settings(imported_id, record.id).train_refusal == cleared.refusal
@@ -148,7 +148,7 @@ def test_missing_weights_are_an_error_that_a_run_may_try_to_overcome(
     monkeypatch.setattr(studio.weights, "_can_reach", lambda _: False)
     record = create_experiment(studio, imported_id)
     wanted = ExperimentUpdate(model={"pretrained": True})
-    found = studio.experiments.check_experiment(imported_id, record.id, wanted)
+    found = studio.experiment_checks.check(imported_id, record.id, wanted)
     assert [(item.id, item.level) for item in found.checks if item.level == "error"] == [("weights_missing", "error")]
     assert not found.can_train
     labels = [fix.label for item in check(studio, imported_id, record).values() for fix in item.fixes]

@@ -117,7 +117,7 @@ def test_a_class_of_one_image_needs_more_images_and_not_another_split(
     assert advice in found.unvalidated
     (check,) = (
         item
-        for item in studio.experiments.check_experiment(imported_id, record.id).checks
+        for item in studio.experiment_checks.check(imported_id, record.id).checks
         if item.id == "class_without_validation_images"
     )
     assert [fix.page for fix in check.fixes] == ["dataset" if kept == 1 else "split"]

@@ -10,8 +10,6 @@ import pytest
 from app.api.pages.training.actions import list_actions
 from app.core.exceptions import ConflictError
 from app.core.lookup import Lookup
-from app.core.runs.live_figures import LiveFigures
-from app.core.runs.observer import RunObserver
 from app.core.runs.resuming import find_resume_obstacle, settings_of_run
 from app.core.stores import open_stores
 from app.core.studio import Studio
@@ -58,7 +56,7 @@ def test_what_keeps_a_run_from_being_resumed_is_said_before_and_can_be_set_back(
     change(studio, imported_id, record, **changes)
     said = studio.training_results.get_results(imported_id, record.id).reasons.get("resume", "")
     assert reason in said
-    refusal = studio.experiments.check_experiment(imported_id, record.id).refusal
+    refusal = studio.experiment_checks.check(imported_id, record.id).refusal
     assert refusal == (said or "This experiment is paused. To continue, resume it. To train from scratch, restart it.")
     assert bool(reason) == bool(said)
     if reason:
@@ -79,17 +77,17 @@ def test_checks_of_a_run_that_stopped_say_what_they_are_about_and_what_prevents_
     studio._stores.experiments.update(
         imported_id, record.id, lambda current: current.model_copy(update={"status": status})
     )
-    found = studio.experiments.check_experiment(imported_id, record.id)
+    found = studio.experiment_checks.check(imported_id, record.id)
     assert found.note == (
         "These checks are about training from scratch. Resume instead continues the run from its last checkpoint."
     )
     assert (found.can_train, found.refusal) == (True, "")
     change(studio, imported_id, record, hyperparameters={"batch_size": 5})
-    blocked = studio.experiments.check_experiment(imported_id, record.id)
+    blocked = studio.experiment_checks.check(imported_id, record.id)
     assert blocked.note.startswith("These checks are about training from scratch. This run cannot be resumed, because")
     assert blocked.can_train
     untrained = create_experiment(studio, imported_id, "untrained")
-    assert studio.experiments.check_experiment(imported_id, untrained.id).note == ""
+    assert studio.experiment_checks.check(imported_id, untrained.id).note == ""
 
 
 def test_what_a_resumed_run_ignores_is_said_before_and_not_recorded_as_used(studio: Studio, imported_id: str) -> None:
@@ -139,9 +137,8 @@ def test_a_run_that_ends_before_the_epochs_it_had_reached_keeps_its_best_epoch(
     run = read_run(studio, imported_id, trained)
     job = studio.scheduler.get(run.job_id or "")
     assert trained.best_epoch == 2
-    stores = open_stores(WorkspacePaths(studio.settings.workspace_root))
     behind = {"best_epoch": 1, "best_metric": {"val_accuracy": 0.1}, "final_metrics": {}, "epochs_done": 1}
-    RunObserver(stores, studio.bus, LiveFigures()).on_finished(job.model_copy(update={"result": behind}))
+    studio.run_observer.on_finished(job.model_copy(update={"result": behind}))
     record = studio.experiments.get_experiment(imported_id, trained.id)
     assert (record.best_epoch, record.best_metric) == (2, trained.best_metric)
 
@@ -231,11 +228,10 @@ def test_a_run_that_was_interrupted_ended_with_its_last_event(studio: Studio, im
     record = train_to_end(studio, imported_id, create_experiment(studio, imported_id))
     run = read_run(studio, imported_id, record)
     job = studio.scheduler.get(run.job_id or "").model_copy(update={"status": "interrupted"})
-    stores = open_stores(WorkspacePaths(studio.settings.workspace_root))
-    events = stores.paths.job_dir(imported_id, job.id) / "events.jsonl"
+    events = studio._paths.job_dir(imported_id, job.id) / "events.jsonl"
     last = parse_time(job.started_at or "").timestamp() + 0.05
     os.utime(events, (last, last))
-    RunObserver(stores, studio.bus, LiveFigures()).on_finished(job)
+    studio.run_observer.on_finished(job)
     ended = read_run(studio, imported_id, record)
     assert ended.status == "interrupted"
     assert seconds_between(job.started_at, ended.completed_at) == pytest.approx(0.05, abs=0.01)

@@ -14,8 +14,6 @@ from app.schemas.experiments import CheckpointInfo, ExperimentRecord
 from app.schemas.training_results import TrainingResults
 from tests.core.conftest import create_experiment, train_to_end
 
-WITHIN = "Last, epoch 1 or within epoch 2"
-
 
 def view_of(results: TrainingResults, epochs: int, **changes: Any) -> ResultsView:
     """Return the column of a run with so many epochs of 60 and checkpoints as given by `best` and `last`."""

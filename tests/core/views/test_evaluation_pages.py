@@ -76,7 +76,7 @@ def test_results_keep_the_names_of_the_source_after_the_dataset_was_cleared(
     assert len(items) == 4
     shown = studio.evaluation_pages.get_result(imported_id, trained.id, items[0]["filename"], query).info
     assert (shown.image["source_name"], shown.result["source_name"]) == ("dog/1.png", "dog/1.png")
-    _, lines = studio.evaluations.write_csv(imported_id, trained.id, query)
+    _, lines = studio.evaluation_results.write_csv(imported_id, trained.id, query)
     table = "".join(lines)
     assert [name for name in named.values() if name not in table] == []
 

@@ -10,7 +10,8 @@ from app.core.exceptions import CheckpointNotFoundError, ConflictError
 from app.core.lookup import Lookup
 from app.core.runs.live_figures import LiveFigures
 from app.core.studio import Studio
-from app.core.views.training_results import find_best, find_best_epoch, find_reasons
+from app.core.views.shown_metrics import find_best, find_best_epoch
+from app.core.views.training_results import find_reasons
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.events import EpochFinished, JobProgressed, ResourceStats, RunRecovered, TrainProgress
 from app.schemas.experiments import (
@@ -256,7 +257,7 @@ def test_recovery_and_images_are_recorded_once(studio: Studio, imported_id: str)
     )
     job = studio.scheduler.get(run.job_id or "")
     for _ in range(2):
-        assert studio._runs.on_event(job, event)
+        assert studio.run_observer.on_event(job, event)
     [run] = studio.experiments.list_runs(imported_id, record.id).runs
     assert [(recovery.message, recovery.micro_batch_size) for recovery in run.recoveries] == [("Full.", 4)]
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from app.datasets.augmenting.chain import BatchAugmentation
+from app.datasets.augmenting.maps import MoveTargets
 from app.schemas.tasks import AugmentationEntry
 
 Size = tuple[int, int]
@@ -28,5 +29,7 @@ def make_images(count: int = 4, size: Size = (32, 40), seed: int = 1, smooth: bo
     return levels.clamp(0, 255).to(torch.uint8).contiguous(memory_format=torch.channels_last)
 
 
-def build(*entries: AugmentationEntry, size: Size = (32, 40), seed: int = 1) -> BatchAugmentation:
-    return BatchAugmentation(entries, size, seed, num_classes=6)
+def build(
+    *entries: AugmentationEntry, size: Size = (32, 40), seed: int = 1, move_targets: MoveTargets | None = None
+) -> BatchAugmentation:
+    return BatchAugmentation(entries, size, seed, num_classes=6, move_targets=move_targets)

@@ -45,7 +45,7 @@ def assert_close_inside(ours: Tensor, theirs: Tensor, levels: int = 2) -> None:
 def test_resized_crops_are_those_of_torchvision(mode: str) -> None:
     images = make_images(6, SIZE)
     augment = build(entry("RandomResizedCrop", scale=[0.3, 1.0], interpolation=mode), size=(32, 40))
-    boxes = find_boxes(augment.find_maps(SIZE, 1, range(6)), (32, 40)).tolist()
+    boxes = find_boxes(augment.find_maps(SIZE, 1, range(6)).to_source, (32, 40)).tolist()
     ours = augment(images, None, 1, range(6))[0]
     assert len(boxes) == 6
     for image, result, (left, top, right, bottom) in zip(images, ours, boxes, strict=True):
@@ -59,7 +59,7 @@ def test_flips_after_a_crop_and_alone() -> None:
     crop = entry("RandomResizedCrop", size=[32, 40])
     cropped = build(crop)(images, None, 1, rest)[0]
     both = build(crop, *flips)
-    maps = both.find_maps(SIZE, 1, rest)
+    maps = both.find_maps(SIZE, 1, rest).to_source
     seen = set()
     for plain, result, row in zip(cropped, both(images, None, 1, rest)[0], maps, strict=True):
         dims = [dim for dim, sign in ((-1, row[0, 0]), (-2, row[1, 1])) if sign < 0]
@@ -67,14 +67,16 @@ def test_flips_after_a_crop_and_alone() -> None:
         assert torch.equal(result, plain.flip(dims))
     assert len(seen) == 4
     alone = build(*flips, size=SIZE)
-    for image, result, row in zip(images, alone(images, None, 1, rest)[0], alone.find_maps(SIZE, 1, rest), strict=True):
+    for image, result, row in zip(
+        images, alone(images, None, 1, rest)[0], alone.find_maps(SIZE, 1, rest).to_source, strict=True
+    ):
         assert torch.equal(result, image.flip([dim for dim in (-1, -2) if row[-1 - dim, -1 - dim] < 0]))
 
 
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("name", ["RandomHorizontalFlip", "RandomVerticalFlip", "RandomPerspective"])
 def test_the_share_that_is_changed(name: str, p: float) -> None:
-    maps = build(entry(name, p=p), size=SIZE).find_maps(SIZE, 1, range(3000))
+    maps = build(entry(name, p=p), size=SIZE).find_maps(SIZE, 1, range(3000)).to_source
     share = (maps != np.eye(3)).any(axis=(1, 2)).mean()
     assert abs(share - p) <= 5 * math.sqrt(p * (1 - p) / 3000)
 
@@ -108,7 +110,7 @@ def test_padded_crops_are_those_of_torchvision(mode: str, size: Size) -> None:
     params = {"padding": 5, "padding_mode": mode, "fill": 77}
     augment = build(entry("RandomCrop", **params), size=size)
     ours, missing = augment(images, None, 1, range(8))[0], max(0, size[1] - 74)
-    origins = augment.find_maps(SIZE, 1, range(8))[:, :2, 2]
+    origins = augment.find_maps(SIZE, 1, range(8)).to_source[:, :2, 2]
     for image, result, (x, y) in zip(images, ours, origins, strict=True):
         padded = tv.pad(image, [5 + missing, 5, 5 + missing, 5], fill=77, padding_mode=mode)
         assert torch.equal(result, tv.crop(padded, int(y) + 5, int(x) + 5 + missing, *size))
@@ -217,7 +219,7 @@ def test_maps_lead_from_the_result_to_the_image() -> None:
     ]
     augment = build(*chain, size=(50, 60))
     results = augment(image.expand(8, 3, height, width), None, 1, range(8))[0]
-    maps = augment.find_maps((height, width), 1, range(8))
+    maps = augment.find_maps((height, width), 1, range(8)).to_source
     compared = 0
     for result, row in zip(results, maps, strict=True):
         for column, line in [(10, 10), (30, 25), (50, 40), (20, 40)]:

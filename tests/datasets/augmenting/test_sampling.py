@@ -23,7 +23,7 @@ SIZE = (48, 64)
 def test_crops_by_maps_are_crops_by_slices(scale: list[float]) -> None:
     images, numbers = make_images(8, SIZE), list(range(8))
     augment = build(entry("RandomResizedCrop", scale=scale), entry("RandomHorizontalFlip"), size=SIZE)
-    sampled = sample_images(images, augment.find_maps(SIZE, 1, numbers), SIZE, Sampling("bilinear"))
+    sampled = sample_images(images, augment.find_maps(SIZE, 1, numbers).to_source, SIZE, Sampling("bilinear"))
     difference = (sampled.int() - augment(images, None, 1, numbers)[0].int()).abs()
     assert float(difference.float().mean()) < 0.6
     # Within half a pixel of a crop's rim, pixels beyond it take part.
@@ -58,7 +58,7 @@ def test_images_whose_map_moves_nothing_are_copied() -> None:
 def test_images_that_are_mirrored_together_are_those_mirrored_one_by_one(names: list[str]) -> None:
     images, numbers = make_images(24, SIZE, smooth=False), list(range(24))
     augment = build(*(entry(name) for name in names), size=SIZE)
-    together = mirror_together(images.clone(), images, augment.find_maps(SIZE, 1, numbers))
+    together = mirror_together(images.clone(), images, augment.find_maps(SIZE, 1, numbers).to_source)
     one_by_one = augment(images, None, 1, numbers)[0]
     assert torch.equal(together, one_by_one)
     assert 0 < sum(not torch.equal(one, other) for one, other in zip(together, images, strict=True)) < 24

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.tasks.classification.export import agreement, decode, difference
-from tests.tasks.samples import make_context
+from tests.tasks.samples import make_context, make_place, make_row
 
 LOGITS = np.array([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 PROBABILITIES = np.array([[0.8, 0.1, 0.1], [0.2, 0.6, 0.2]])
@@ -38,7 +38,11 @@ def test_agreement_asks_for_the_same_first_class() -> None:
 
 
 def test_decoding_names_classes() -> None:
-    answers = decode({"logits": LOGITS, "probabilities": PROBABILITIES}, make_context("classification"))
+    answers = decode(
+        {"logits": LOGITS, "probabilities": PROBABILITIES},
+        [make_place(make_row(None))] * 2,
+        make_context("classification"),
+    )
     assert answers[0] == {
         "prediction": {"class_id": 0, "class_name": "cat", "confidence": 0.8},
         "probabilities": {"cat": 0.8, "dog": 0.1, "owl": 0.1},

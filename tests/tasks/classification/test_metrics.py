@@ -18,7 +18,7 @@ from app.tasks.classification.metrics import (
     headline_intervals,
     result_rows,
 )
-from tests.tasks.samples import CLASSES, make_context, make_row
+from tests.tasks.samples import CLASSES, make_context, make_place, make_row
 
 CONTEXT = make_context("classification")
 
@@ -26,7 +26,9 @@ CONTEXT = make_context("classification")
 def _rows(truth: list[int], logits: np.ndarray[Any, Any], context: TaskContext = CONTEXT) -> list[dict[str, Any]]:
     probabilities = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
     records = [make_row(Label(label, context.classes[label]), index) for index, label in enumerate(truth)]
-    return result_rows({"logits": logits, "probabilities": probabilities}, records, context)
+    return result_rows(
+        {"logits": logits, "probabilities": probabilities}, records, [make_place(row) for row in records], context
+    )
 
 
 def _random_rows(count: int, num_classes: int = 3) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from app.annotations.label import Label
 from app.annotations.values import Value
 from app.datasets.table import ImageRecord
 from app.tasks.regression.data import collate_targets, encode_target, fit_statistics
-from tests.tasks.samples import make_context, make_row, make_rows
+from tests.tasks.samples import make_context, make_place, make_row, make_rows
 
 
 def _values(*values: float) -> ImageRecord:
@@ -31,7 +31,7 @@ def test_a_value_that_never_changes_has_deviation_1(value: float) -> None:
 
 def test_targets_are_values_in_the_units_of_the_user() -> None:
     context = make_context("regression")
-    batch = collate_targets([encode_target(row, context) for row in make_rows("regression", 3)])
+    batch = collate_targets([encode_target(row, make_place(row), context) for row in make_rows("regression", 3)])
     assert batch.dtype == torch.float64
     assert batch.tolist() == [[100.0, 0.0], [105.0, -0.01], [110.0, -0.04]]
 
@@ -48,13 +48,13 @@ def test_targets_are_values_in_the_units_of_the_user() -> None:
 )
 def test_what_is_no_list_of_values_is_refused(row: ImageRecord, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
-        encode_target(row, make_context("regression"))
+        encode_target(row, make_place(row), make_context("regression"))
 
 
 def test_the_image_is_named_as_its_source_names_it() -> None:
     row = msgspec.structs.replace(_values(1.0), source_name="day2/1.png")
     with pytest.raises(ValueError, match=r"^day2/1\.png \(000\.png in the dataset\) has 1 values"):
-        encode_target(row, make_context("regression"))
+        encode_target(row, make_place(row), make_context("regression"))
 
 
 def test_images_with_different_numbers_of_values_are_refused() -> None:

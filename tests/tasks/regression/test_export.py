@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.tasks.regression.export import agreement, decode, difference
-from tests.tasks.samples import make_context
+from tests.tasks.samples import make_context, make_place, make_row
 
 
 def test_a_difference_does_not_depend_on_the_units() -> None:
@@ -18,4 +18,4 @@ def test_a_difference_does_not_depend_on_the_units() -> None:
 
 def test_decoding_gives_plain_numbers() -> None:
     outputs = {"values": np.array([[1.5, 2.5]], dtype=np.float32)}
-    assert decode(outputs, make_context("regression")) == [{"prediction": [1.5, 2.5]}]
+    assert decode(outputs, [make_place(make_row(None))], make_context("regression")) == [{"prediction": [1.5, 2.5]}]

@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 from app.annotations.values import Value
 from app.tasks.base import TaskContext
 from app.tasks.regression.metrics import aggregate, build_epoch_metrics, headline_intervals, result_rows
-from tests.tasks.samples import make_context, make_row
+from tests.tasks.samples import make_context, make_place, make_row
 
 
 def _context(num_values: int, mean: list[float] | None = None, deviation: list[float] | None = None) -> TaskContext:
@@ -31,7 +31,8 @@ def _draw(count: int, scales: list[float]) -> tuple[Any, Any]:
 
 def _rows(truth: Any, predicted: Any) -> list[dict[str, Any]]:
     records = [make_row(Value(values=row), index) for index, row in enumerate(np.asarray(truth).tolist())]
-    return result_rows({"values": np.asarray(predicted)}, records, _context(np.shape(truth)[1]))
+    places = [make_place(row) for row in records]
+    return result_rows({"values": np.asarray(predicted)}, records, places, _context(np.shape(truth)[1]))
 
 
 def _reference(truth: Any, predicted: Any) -> dict[str, float]:

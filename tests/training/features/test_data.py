@@ -144,7 +144,7 @@ def test_targets_that_cannot_be_stacked_are_collated_for_each_batch(world: Featu
     inputs = world.inputs()
     sizes = iter(range(1, 100))
     data: Any = inputs.parts.data
-    data.encode_target = lambda row, context: torch.zeros(next(sizes))
+    data.encode_target = lambda row, place, context: torch.zeros(next(sizes))
     data.collate_targets = lambda targets: [len(target) for target in targets]
     assert TargetTable(inputs, inputs.subsets["train"]).read([4, 0, 21]) == [5, 1, 22]
 

@@ -248,7 +248,13 @@ def test_reasons_against_features(world: FeatureWorld) -> None:
     mix = [AugmentationEntry(name="MixUp"), AugmentationEntry(name="CutMix")]
     assert explain_why_not(frozen, world.inputs(), 1) is None
     assert explain_why_not(frozen, world.inputs(train=[FLIP]), 1) is None
+    moving, still = (world.inputs({"feature_views": views}, train=[FLIP]) for views in (2, 1))
+    for inputs in (moving, still):
+        data: Any = inputs.parts.data
+        data.move_targets = lambda targets, maps, size: targets
+    assert explain_why_not(frozen, still, 1) is None
     reasons = [
+        explain_why_not(frozen, moving, 1),
         explain_why_not(frozen, world.inputs(model={"backbone": "means"}), 1),
         explain_why_not(frozen, world.inputs(model={"freeze_backbone": False}), 1),
         explain_why_not(thawed, world.inputs(), 1),
@@ -256,7 +262,8 @@ def test_reasons_against_features(world: FeatureWorld) -> None:
         explain_why_not(frozen, world.inputs(train=mix), 1),
         explain_why_not(frozen, world.inputs(), 2),
     ]
-    texts = ["filled", "trained too", "does not offer", "does not offer", "MixUp and CutMix mix", "several devices"]
+    texts = ["moves the annotations", "filled", "trained too", "does not offer", "does not offer"]
+    texts += ["MixUp and CutMix mix", "several devices"]
     assert len(reasons) == len(texts)
     for reason, text in zip(reasons, texts, strict=True):
         assert reason is not None

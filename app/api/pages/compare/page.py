@@ -12,7 +12,7 @@ from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.compare.comparison import Result, build_result
 from app.api.pages.compare.selection import (
     Asked,
-    Choice,
+    ExperimentChoice,
     Selection,
     describe_problem,
     list_choices,
@@ -32,7 +32,7 @@ class CompareContext:
 
     shell: ProjectShell
     url: str
-    choices: tuple[Choice, ...]
+    choices: tuple[ExperimentChoice, ...]
     num_trained: int
     is_alone: bool
     reference: str

@@ -52,7 +52,7 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ExperimentChoice:
     """One experiment of the list; `reason` says why it cannot be chosen. `colour` is 1 to 8, 0 when not chosen."""
 
     id: str
@@ -103,7 +103,7 @@ def select(project_id: str, asked: Asked, records: Sequence[ExperimentRecord]) -
     return selection, 0 if asked.is_bare else len(asked.experiments) - len(chosen)
 
 
-def list_choices(selection: Selection, records: Sequence[ExperimentRecord]) -> tuple[Choice, ...]:
+def list_choices(selection: Selection, records: Sequence[ExperimentRecord]) -> tuple[ExperimentChoice, ...]:
     """Return the experiments to choose from: first those that can be compared best, and of these the newest."""
     names = tell_apart(records)
     ordered = sorted(enumerate(records), key=lambda item: (_rank(item[1]), -item[0]))
@@ -135,8 +135,8 @@ def with_metric(selection: Selection, metric: str) -> str:
     return replace(selection, metric=metric).url
 
 
-def _choice(record: ExperimentRecord, name: str, colour: int, is_chosen: bool) -> Choice:
-    return Choice(
+def _choice(record: ExperimentRecord, name: str, colour: int, is_chosen: bool) -> ExperimentChoice:
+    return ExperimentChoice(
         id=record.id,
         name=name,
         status=record.status,

@@ -1,4 +1,4 @@
-"""A dry run on the dataset page: how far it is, or its report with the form that imports."""
+"""An import preview on the dataset page: how far it is, or its report with the form that imports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CheckContext:
 
 
 def check_fragment(project_id: str, checks: ImportCheckService, state: CheckState) -> Fragment:
-    """Return the report of a dry run that is done, else how far it is."""
+    """Return the report of an import preview that is done, else how far it is."""
     if state.report is not None:
         return import_report_fragment(
             project_id, checks.get_request(project_id, state.job_id), state.report, state.job_id

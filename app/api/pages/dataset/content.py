@@ -108,7 +108,7 @@ class Content:
 
 
 @dataclass(frozen=True)
-class ContentContext:
+class DatasetContentContext:
     """Names for `dataset/_dataset_content.html`."""
 
     content: Content
@@ -116,7 +116,7 @@ class ContentContext:
 
 def dataset_content_fragment(project_id: str, address: DatasetAddress, page: DatasetPage) -> Fragment:
     """Return everything of the page that an import or a removal changes."""
-    return Fragment("dataset/_dataset_content.html", ContentContext(make_content(project_id, address, page)))
+    return Fragment("dataset/_dataset_content.html", DatasetContentContext(make_content(project_id, address, page)))
 
 
 def make_content(project_id: str, address: DatasetAddress, page: DatasetPage) -> Content:

@@ -22,7 +22,7 @@ Annotation = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class NeighbourImage:
     """The image before or after: `url` of the page that shows it."""
 
     name: str
@@ -38,7 +38,7 @@ class DetailLabel:
 
 
 @dataclass(frozen=True)
-class Detail:
+class ImagePanel:
     """What `dataset/_image_detail.html` shows; `name` is that of the source. `problem`: why there is no image."""
 
     problem: str
@@ -52,28 +52,28 @@ class Detail:
     facts: list[tuple[str, str]]
     notes: list[str]
     position: str
-    previous: Neighbour | None
-    next: Neighbour | None
+    previous: NeighbourImage | None
+    next: NeighbourImage | None
 
 
 @dataclass(frozen=True)
-class DetailContext:
+class ImageDetailContext:
     """Names for `dataset/_image_detail.html`."""
 
-    detail: Detail | None
+    detail: ImagePanel | None
 
 
 def image_detail_fragment(project_id: str, address: DatasetAddress, image: ImageDetail) -> Fragment:
     """Return one image with its annotations and facts."""
-    return Fragment("dataset/_image_detail.html", DetailContext(make_detail(project_id, address, image)))
+    return Fragment("dataset/_image_detail.html", ImageDetailContext(make_detail(project_id, address, image)))
 
 
-def missing_detail(message: str) -> Detail:
+def missing_detail(message: str) -> ImagePanel:
     """Return the notice for an image that does not exist."""
-    return Detail(message, "", "", None, "", "", False, [], [], [], "", None, None)
+    return ImagePanel(message, "", "", None, "", "", False, [], [], [], "", None, None)
 
 
-def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) -> Detail:
+def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) -> ImagePanel:
     """Return one image as texts, shapes and links."""
     record = image.info.image
     filename = record["filename"]
@@ -82,7 +82,7 @@ def make_detail(project_id: str, address: DatasetAddress, image: ImageDetail) ->
     original = f"/api/datasets/{project_id}/images/{quote(filename)}"
     mask_url = f"{page_url(project_id)}/mask?{urlencode({'image': filename})}"
     shapes = draw_shapes(annotations, mask_url)
-    return Detail(
+    return ImagePanel(
         problem="",
         filename=filename,
         name=name,
@@ -187,5 +187,5 @@ def _list_notes(num_shapes: int, position: int | None) -> list[str]:
     return notes
 
 
-def _neighbour(project_id: str, address: DatasetAddress, name: str | None) -> Neighbour | None:
-    return Neighbour(name, f"{page_url(project_id)}{address.to_text(image=name)}") if name is not None else None
+def _neighbour(project_id: str, address: DatasetAddress, name: str | None) -> NeighbourImage | None:
+    return NeighbourImage(name, f"{page_url(project_id)}{address.to_text(image=name)}") if name is not None else None

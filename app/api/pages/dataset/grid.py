@@ -56,7 +56,7 @@ class GridLink:
 
 
 @dataclass(frozen=True)
-class Pager:
+class ImagePager:
     """Where one is among the pages; a link is None at the ends. `carried`: what the form for a number sends along."""
 
     page: int
@@ -84,11 +84,11 @@ class Grid:
     subset_links: list[GridLink]
     drop_links: list[GridLink]
     missing_split: str
-    pager: Pager | None
+    pager: ImagePager | None
 
 
 @dataclass(frozen=True)
-class GridContext:
+class ImageGridContext:
     """Names for `dataset/_image_grid.html`."""
 
     grid: Grid
@@ -120,7 +120,7 @@ class Filters:
 
 def image_grid_fragment(project_id: str, address: DatasetAddress, listing: ImageListing) -> Fragment:
     """Return the grid without the page around it."""
-    return Fragment("dataset/_image_grid.html", GridContext(make_grid(project_id, address, listing)))
+    return Fragment("dataset/_image_grid.html", ImageGridContext(make_grid(project_id, address, listing)))
 
 
 def make_grid(project_id: str, address: DatasetAddress, listing: ImageListing) -> Grid:
@@ -250,13 +250,13 @@ def _drop_links(project_id: str, address: DatasetAddress, listing: ImageListing)
     return links
 
 
-def _make_pager(project_id: str, address: DatasetAddress, num_pages: int) -> Pager:
+def _make_pager(project_id: str, address: DatasetAddress, num_pages: int) -> ImagePager:
     def at(page: int, text: str) -> GridLink | None:
         if page == address.page or not 1 <= page <= num_pages:
             return None
         return grid_link(project_id, address.model_copy(update={"page": page}), text)
 
-    return Pager(
+    return ImagePager(
         page=address.page,
         num_pages=num_pages,
         num_pages_text=f"{num_pages:,}",

@@ -1,4 +1,4 @@
-"""The report of a dry run, and the form that imports what it is about. Turns a report into texts."""
+"""The report of an import preview, and the form that imports what it is about. Turns a report into texts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOTICE_KINDS: dict[LossLevel, NoticeKind] = {"none": "good", "small": "info", "
 
 
 @dataclass(frozen=True)
-class ClassRow:
+class MappedClassRow:
     """A class of the source and the name that it gets."""
 
     name: str
@@ -69,7 +69,7 @@ ZIP_MODE = ModeChoice(
 
 
 @dataclass(frozen=True)
-class Report:
+class ImportReportPanel:
     """What `dataset/_import_report.html` shows. `options` is sent with the import and with the next check."""
 
     project_id: str
@@ -86,7 +86,7 @@ class Report:
     more_previews_title: str
     choices: Choices | None
     places: dict[str, str]
-    rows: list[ClassRow]
+    rows: list[MappedClassRow]
     rows_note: str
     source_path: str
     upload_id: str
@@ -97,20 +97,20 @@ class Report:
 
 
 @dataclass(frozen=True)
-class ReportContext:
+class ImportReportContext:
     """Names for `dataset/_import_report.html`."""
 
-    report: Report
+    report: ImportReportPanel
 
 
 def import_report_fragment(project_id: str, request: ImportCheck, report: ImportReport, job_id: str) -> Fragment:
-    """Return what a dry run found, with the form that imports it."""
+    """Return what an import preview found, with the form that imports it."""
     check_url = f"/api/datasets/{project_id}/import/check/{job_id}"
     previews = [_make_preview(item, report, check_url) for item in report.previews]
     num_more = len(previews) - MAX_SHOWN_PREVIEWS
     rows, rows_note = _list_classes(request, report)
     choices = make_choices(request.options, report)
-    context = Report(
+    context = ImportReportPanel(
         project_id=project_id,
         can_import=report.can_import,
         title=report.in_words(),
@@ -134,7 +134,7 @@ def import_report_fragment(project_id: str, request: ImportCheck, report: Import
         modes=_list_modes(request.source_path or ""),
         submit=f"Import {report.num_images:,} {'image' if report.num_images == 1 else 'images'}",
     )
-    return Fragment("dataset/_import_report.html", ReportContext(context))
+    return Fragment("dataset/_import_report.html", ImportReportContext(context))
 
 
 def _list_modes(source_path: str) -> tuple[ModeChoice, ...]:
@@ -142,7 +142,7 @@ def _list_modes(source_path: str) -> tuple[ModeChoice, ...]:
     return (ZIP_MODE,) if source_path.casefold().endswith(".zip") else MODES
 
 
-def _name_places(choices: Choices | None, rows: list[ClassRow]) -> dict[str, str]:
+def _name_places(choices: Choices | None, rows: list[MappedClassRow]) -> dict[str, str]:
     """Return the parts of the report that a group of problems can lead to, each with the text of its button."""
     places = {"choices": choices.button} if choices is not None else {}
     return places | {"classes": "Edit the classes"} if rows else places
@@ -179,12 +179,12 @@ def _make_preview(preview: ClassPreview, report: ImportReport, check_url: str) -
     )
 
 
-def _list_classes(request: ImportCheck, report: ImportReport) -> tuple[list[ClassRow], str]:
+def _list_classes(request: ImportCheck, report: ImportReport) -> tuple[list[MappedClassRow], str]:
     """Return the classes as the source names them, and a note when there are too many to show."""
     mapping = request.options.class_mapping
     found = list(report.found_classes.items())
     rows = [
-        ClassRow(name, f"{count:,}", (mapping.get(name, name) or ""), name in mapping and mapping[name] is None)
+        MappedClassRow(name, f"{count:,}", (mapping.get(name, name) or ""), name in mapping and mapping[name] is None)
         for name, count in found[:MAX_MAPPED_CLASSES]
     ]
     return rows, f"The first {MAX_MAPPED_CLASSES} of {len(found):,} classes." if len(found) > len(rows) else ""

@@ -12,7 +12,7 @@ from app.api.dependencies import ProjectPath, StudioDep
 from app.api.files import serve_file
 from app.api.pages.dataset.clearing import clear_form_fragment
 from app.api.pages.dataset.content import Content, dataset_content_fragment, make_content
-from app.api.pages.dataset.detail import Detail, image_detail_fragment, make_detail, missing_detail
+from app.api.pages.dataset.detail import ImagePanel, image_detail_fragment, make_detail, missing_detail
 from app.api.pages.dataset.grid import image_grid_fragment
 from app.api.pages.dataset.query import DatasetAddress, page_url
 from app.api.pages.forms import Option
@@ -33,7 +33,7 @@ class DatasetContext:
 
     shell: ProjectShell
     content: Content
-    detail: Detail | None
+    detail: ImagePanel | None
     formats: list[Option]
     max_upload_bytes: int
 
@@ -105,7 +105,7 @@ def show_clear_form(pid: ProjectPath, studio: StudioDep) -> HTMLResponse:
     return HTMLResponse(render_fragment(clear_form_fragment(pid, studio.datasets.describe_removal(pid))))
 
 
-def _find_detail(studio: Studio, project_id: str, address: DatasetAddress) -> Detail | None:
+def _find_detail(studio: Studio, project_id: str, address: DatasetAddress) -> ImagePanel | None:
     if address.image is None:
         return None
     try:

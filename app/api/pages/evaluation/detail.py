@@ -14,7 +14,7 @@ from app.api.pages.overlays import Picture
 from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.plurals import count
-from app.schemas.evaluation_pages import ResultView
+from app.schemas.evaluation_pages import ResultDetail
 
 NUM_PROBABILITIES = 8
 MAX_PROBABILITIES = 200
@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class NeighbourResult:
     """The image before or after: `url` of its page, `hx` of its fragment."""
 
     url: str
@@ -50,7 +50,7 @@ class ValueResult:
 
 
 @dataclass(frozen=True)
-class Detail:
+class ResultPanel:
     """What `evaluation/_result_detail.html` shows; `name` is that of the source.
 
     `picture` is None for an image that the dataset no longer has.
@@ -60,8 +60,8 @@ class Detail:
     url: str
     back_url: str
     position: str
-    previous: Neighbour | None
-    next: Neighbour | None
+    previous: NeighbourResult | None
+    next: NeighbourResult | None
     picture: Picture | None
     fallback_url: str
     is_small: bool
@@ -76,18 +76,18 @@ class Detail:
 
 
 @dataclass(frozen=True)
-class DetailContext:
+class ResultDetailContext:
     """Names for `evaluation/_result_detail.html`."""
 
-    detail: Detail
+    detail: ResultPanel
 
 
-def result_detail_fragment(project_id: str, address: EvaluationAddress, view: ResultView) -> Fragment:
+def result_detail_fragment(project_id: str, address: EvaluationAddress, view: ResultDetail) -> Fragment:
     """Return one image with its result."""
-    return Fragment("evaluation/_result_detail.html", DetailContext(make_detail(project_id, address, view)))
+    return Fragment("evaluation/_result_detail.html", ResultDetailContext(make_detail(project_id, address, view)))
 
 
-def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -> Detail:
+def make_detail(project_id: str, address: EvaluationAddress, view: ResultDetail) -> ResultPanel:
     """Return one image with its result as texts and links."""
     row, image, navigation = view.info.result, view.info.image, view.info.navigation
     filename = str(row["filename"])
@@ -98,7 +98,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultView) -
     size = [("Size", f"{width:,} × {height:,} px")] if width else []
     probabilities = _list_probabilities(row)
     page = (navigation.position - 1) // PAGE_SIZE + 1 if navigation.position else 1
-    return Detail(
+    return ResultPanel(
         name=name,
         url=_image_urls(project_id, address, filename).hx,
         back_url=f"{page_url(project_id)}{address.to_text(image=None, page=page)}#results",
@@ -124,9 +124,9 @@ def _name_in_dataset(name: str, filename: str) -> list[tuple[str, str]]:
     return [] if name.endswith(filename) else [("File in the dataset", filename)]
 
 
-def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neighbour:
+def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> NeighbourResult:
     text, url = address.to_text(image=name, page=1), page_url(project_id)
-    return Neighbour(f"{url}/image{text}", f"{url}/result-detail{text}")
+    return NeighbourResult(f"{url}/image{text}", f"{url}/result-detail{text}")
 
 
 def _label_facts(row: Row) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ MAX_ITEMS = 100
 
 
 @dataclass(frozen=True)
-class ExperimentItem:
+class EvaluatedItem:
     """One line of the list."""
 
     name: str
@@ -36,25 +36,27 @@ class ExperimentItem:
 
 
 @dataclass(frozen=True)
-class ListContext:
+class EvaluationListContext:
     """Names for `evaluation/_evaluation_list.html`."""
 
     project_id: str
-    items: list[ExperimentItem]
+    items: list[EvaluatedItem]
     more: str
 
 
 def evaluation_list_fragment(project_id: str, listing: EvaluationListing) -> Fragment:
     """Return the list of experiments."""
-    return Fragment("evaluation/_evaluation_list.html", ListContext(project_id, *make_items(project_id, listing)))
+    return Fragment(
+        "evaluation/_evaluation_list.html", EvaluationListContext(project_id, *make_items(project_id, listing))
+    )
 
 
-def make_items(project_id: str, listing: EvaluationListing) -> tuple[list[ExperimentItem], str]:
+def make_items(project_id: str, listing: EvaluationListing) -> tuple[list[EvaluatedItem], str]:
     """Return the lines of the list, and a sentence about the experiments that it leaves out."""
     ordered = sorted(listing.experiments, key=lambda item: item.id != listing.selected_id)
     shown = {item.id for item in ordered[:MAX_ITEMS]}
     items = [
-        ExperimentItem(
+        EvaluatedItem(
             name=item.name,
             url=f"{page_url(project_id)}?experiment={item.id}",
             text=_describe(item, listing.task),

@@ -9,19 +9,19 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
 
 from app.api.dependencies import ProjectPath, StudioDep
-from app.api.pages.evaluation.detail import Detail, make_detail, result_detail_fragment
-from app.api.pages.evaluation.listing import ExperimentItem, evaluation_list_fragment, make_items
+from app.api.pages.evaluation.detail import ResultPanel, make_detail, result_detail_fragment
+from app.api.pages.evaluation.listing import EvaluatedItem, evaluation_list_fragment, make_items
 from app.api.pages.evaluation.parts.base import PartPage
 from app.api.pages.evaluation.parts.class_table import class_scores_fragment
 from app.api.pages.evaluation.parts.matrix import confusion_matrix_fragment
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
-from app.api.pages.evaluation.report import Report, evaluation_report_fragment, make_report
+from app.api.pages.evaluation.report import EvaluationReport, evaluation_report_fragment, make_report
 from app.api.pages.evaluation.results import result_grid_fragment
 from app.api.pages.shell import ProjectShell, page_response, project_shell
 from app.api.templating import render_fragment
 from app.core.exceptions import NotFoundError
 from app.core.studio import Studio
-from app.schemas.evaluation_pages import ResultView, SelectedEvaluation
+from app.schemas.evaluation_pages import ResultDetail, SelectedEvaluation
 from app.schemas.parts import AnyReportPart, ClassTablePart, MatrixPart
 
 router = APIRouter(include_in_schema=False)
@@ -35,9 +35,9 @@ class EvaluationContext:
 
     shell: ProjectShell
     project_id: str
-    items: list[ExperimentItem]
+    items: list[EvaluatedItem]
     more: str
-    report: Report | None
+    report: EvaluationReport | None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ImageContext:
     """Names for `evaluation/image.html`."""
 
     shell: ProjectShell
-    detail: Detail
+    detail: ResultPanel
 
 
 @router.head("/projects/{pid}/evaluation")
@@ -150,7 +150,7 @@ def _resolve(studio: Studio, project_id: str, address: EvaluationAddress) -> Eva
     return address.resolve(aggregate.get("classes", []))
 
 
-def read_report(studio: Studio, project_id: str, address: EvaluationAddress) -> Report:
+def read_report(studio: Studio, project_id: str, address: EvaluationAddress) -> EvaluationReport:
     """Return what the page shows of the experiment that an address names; raises NotFoundError."""
     selected = _select(studio, project_id, address)
     address = address.resolve((selected.aggregate or {}).get("classes", []))
@@ -169,6 +169,6 @@ def _find_part(studio: Studio, project_id: str, address: EvaluationAddress, kind
     return found
 
 
-def _read_result(studio: Studio, project_id: str, address: EvaluationAddress) -> ResultView:
+def _read_result(studio: Studio, project_id: str, address: EvaluationAddress) -> ResultDetail:
     query = address.to_query()
     return studio.evaluation_pages.get_result(project_id, address.experiment or "", address.image or "", query)

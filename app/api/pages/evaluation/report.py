@@ -11,7 +11,7 @@ from app.api.pages.evaluation.parts.base import PartPage
 from app.api.pages.evaluation.parts.registry import ReportPanel, make_panels
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.evaluation.results import ResultGrid, make_grid
-from app.api.pages.figures import ShownFigure, make_figures
+from app.api.pages.figures import HeadlineFigure, make_figures
 from app.api.pages.forms import Option
 from app.api.pages.run_words import show_size
 from app.api.pages.subsets import SUBSET_TITLES, name_measured_images
@@ -77,7 +77,7 @@ class EvaluationProgress:
 
 
 @dataclass(frozen=True)
-class Ending:
+class FailedEvaluation:
     """One that did not end well."""
 
     title: str
@@ -96,7 +96,7 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Report:
+class EvaluationReport:
     """What `evaluation/_evaluation_report.html` shows. `version` changes whenever the state does."""
 
     project_id: str
@@ -112,9 +112,9 @@ class Report:
     facts: list[tuple[str, str]]
     form: EvaluationForm
     progress: EvaluationProgress | None = None
-    ending: Ending | None = None
+    ending: FailedEvaluation | None = None
     figures_title: str = "Metrics"
-    figures: list[ShownFigure] = field(default_factory=list)
+    figures: list[HeadlineFigure] = field(default_factory=list)
     figures_notes: tuple[str, ...] = ()
     leaks: LeakNotice | None = None
     skipped: Skipped | None = None
@@ -123,15 +123,15 @@ class Report:
 
 
 @dataclass(frozen=True)
-class ReportContext:
+class EvaluationReportContext:
     """Names for `evaluation/_evaluation_report.html`."""
 
-    report: Report
+    report: EvaluationReport
 
 
-def evaluation_report_fragment(report: Report) -> Fragment:
+def evaluation_report_fragment(report: EvaluationReport) -> Fragment:
     """Return everything that an evaluation changes of the page."""
-    return Fragment("evaluation/_evaluation_report.html", ReportContext(report))
+    return Fragment("evaluation/_evaluation_report.html", EvaluationReportContext(report))
 
 
 def make_report(
@@ -139,12 +139,12 @@ def make_report(
     address: EvaluationAddress,
     selected: SelectedEvaluation,
     listing: ResultListing | None,
-) -> Report:
+) -> EvaluationReport:
     """Return the state of an evaluation as texts and links; `listing` of a completed one."""
     evaluation, record, aggregate = selected.evaluation, selected.experiment, selected.aggregate
     is_measured = aggregate is not None and listing is not None
     page = PartPage(project_id, address, selected.value_names, selected.untrained_classes)
-    return Report(
+    return EvaluationReport(
         project_id=project_id,
         url=page_url(project_id),
         version=version_of(selected),
@@ -261,23 +261,23 @@ def _make_progress(experiment_id: str, evaluation: EvaluationRecord | None) -> E
     )
 
 
-def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> Ending | None:
+def _make_ending(evaluation: EvaluationRecord | None, is_measured: bool) -> FailedEvaluation | None:
     if evaluation is None or is_measured or evaluation.status in {"pending", "running"}:
         return None
     error = evaluation.error
     details = error.traceback if error is not None else ""
     if evaluation.status == "failed":
         text = error.message if error is not None else "The server's log has the details."
-        return Ending("The evaluation failed", text, details, "error")
+        return FailedEvaluation("The evaluation failed", text, details, "error")
     if evaluation.status == "interrupted":
         text = error.message if error is not None else "The server stopped during the evaluation."
-        return Ending("The evaluation was interrupted", f"{text} There is no result.", details, "warning")
+        return FailedEvaluation("The evaluation was interrupted", f"{text} There is no result.", details, "warning")
     if evaluation.status == "cancelled":
-        return Ending("The evaluation was cancelled", "There is no result.", "", "info")
-    return Ending("The results cannot be read", "Their files are missing or damaged.", "", "error")
+        return FailedEvaluation("The evaluation was cancelled", "There is no result.", "", "info")
+    return FailedEvaluation("The results cannot be read", "Their files are missing or damaged.", "", "error")
 
 
-def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
+def _make_attempt_ending(attempt: EvaluationRecord | None) -> FailedEvaluation | None:
     """Return what became of a later evaluation than the one that is shown."""
     if attempt is None or attempt.status in {"pending", "running", "completed"}:
         return None
@@ -285,7 +285,7 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> Ending | None:
     title = _ATTEMPT_TITLES.get(attempt.status, _ATTEMPT_TITLES["failed"])
     reason = f"{attempt.error.message} " if attempt.error is not None and attempt.status != "cancelled" else ""
     details = attempt.error.traceback if attempt.error is not None else ""
-    return Ending(title, f"{reason}The results below are from the previous evaluation.", details, kind)
+    return FailedEvaluation(title, f"{reason}The results below are from the previous evaluation.", details, kind)
 
 
 def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Pager:
+class ResultPager:
     """Pages of the grid; `url` and `hx` end where the number goes."""
 
     page: int
@@ -79,7 +79,7 @@ class ResultGrid:
     choices: list[Choice]
     carried: list[tuple[str, str]]
     active: list[ActiveFilter]
-    pager: Pager
+    pager: ResultPager
     cell: str
     clear_url: str
     clear_hx: str
@@ -89,7 +89,7 @@ class ResultGrid:
 
 
 @dataclass(frozen=True)
-class GridContext:
+class ResultGridContext:
     """Names for `evaluation/_result_grid.html`."""
 
     grid: ResultGrid
@@ -97,7 +97,7 @@ class GridContext:
 
 def result_grid_fragment(project_id: str, address: EvaluationAddress, listing: ResultListing) -> Fragment:
     """Return a page of results with its filters."""
-    return Fragment("evaluation/_result_grid.html", GridContext(make_grid(project_id, address, listing)))
+    return Fragment("evaluation/_result_grid.html", ResultGridContext(make_grid(project_id, address, listing)))
 
 
 def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListing) -> ResultGrid:
@@ -114,7 +114,9 @@ def make_grid(project_id: str, address: EvaluationAddress, listing: ResultListin
         choices=_make_choices(address, listing),
         carried=[pair for pair in address.to_pairs() if pair[0] in CARRIED],
         active=_list_active(url, address),
-        pager=Pager(page.page, max(1, page.total_pages), f"{num_found:,}", f"{url}{base}", f"{url}/result-grid{base}"),
+        pager=ResultPager(
+            page.page, max(1, page.total_pages), f"{num_found:,}", f"{url}{base}", f"{url}/result-grid{base}"
+        ),
         cell=find_cell(address, listing.classes),
         clear_url=f"{url}{clean}#results",
         clear_hx=f"{url}/result-grid{clean}",

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from app.api.pages.figures import format_number
 from app.api.pages.subsets import SUBSET_TITLES
 from app.schemas.export import ParityCertificate
-from app.schemas.export_pages import ComparedImage, ComparedMetric
+from app.schemas.export_pages import ComparedMetric, ParityImage
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def make_certificate(
     project_id: str,
     certificate: ParityCertificate,
     metrics: Sequence[ComparedMetric],
-    worst: Sequence[ComparedImage],
+    worst: Sequence[ParityImage],
 ) -> Certificate:
     """Return a certificate for the page."""
     subsets = " and ".join(SUBSET_TITLES.get(name, name).lower() for name in certificate.subsets)
@@ -94,7 +94,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else format_number(value)
 
 
-def _tile(project_id: str, image: ComparedImage) -> WorstTile:
+def _tile(project_id: str, image: ParityImage) -> WorstTile:
     if not image.is_there:
         return WorstTile(image.source_name or image.filename, _short(image.diff), "", "")
     return WorstTile(

@@ -65,7 +65,7 @@ class ListItem:
 
 
 @dataclass(frozen=True)
-class Step:
+class ExportStep:
     """A step of a running export. `state`: done, current or waiting."""
 
     title: str
@@ -73,13 +73,13 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Progress:
+class ExportProgressBar:
     """Names for `export/_export_progress.html`. `value` is None while it waits; `steps` is empty when it has ended."""
 
     url: str
     text: str
     value: float | None
-    steps: tuple[Step, ...]
+    steps: tuple[ExportStep, ...]
     cancel_url: str
 
 
@@ -87,11 +87,11 @@ class Progress:
 class ProgressContext:
     """The progress on its own."""
 
-    progress: Progress
+    progress: ExportProgressBar
 
 
 @dataclass(frozen=True)
-class Ending:
+class FailedExport:
     """Why an export has no file, and what to do."""
 
     title: str
@@ -102,7 +102,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Detail:
+class ExportPanel:
     """What is shown of the selected export."""
 
     id: str
@@ -111,8 +111,8 @@ class Detail:
     experiment_name: str
     experiment_url: str
     facts: list[tuple[str, str]]
-    progress: Progress | None
-    ending: Ending | None
+    progress: ExportProgressBar | None
+    ending: FailedExport | None
     download_url: str
     download_text: str
     bundle_url: str
@@ -134,14 +134,14 @@ class ExportContent:
     project_id: str
     url: str
     items: tuple[ListItem, ...]
-    detail: Detail | None
+    detail: ExportPanel | None
     missing_id: str
     can_export: bool
     has_experiments: bool
 
 
 @dataclass(frozen=True)
-class ContentContext:
+class ExportContentContext:
     """List and detail on their own."""
 
     content: ExportContent
@@ -188,7 +188,7 @@ class ExportForm:
 
 def export_content_fragment(project_id: str, page: ExportPage) -> Fragment:
     """Return the list and what is selected of it."""
-    return Fragment("export/_export_content.html", ContentContext(make_content(project_id, page)))
+    return Fragment("export/_export_content.html", ExportContentContext(make_content(project_id, page)))
 
 
 def export_progress_fragment(project_id: str, record: ExportRecord, progress: ExportProgressView | None) -> Fragment:
@@ -276,12 +276,12 @@ def _item(project_id: str, entry: ExportEntry, is_selected: bool) -> ListItem:
     )
 
 
-def _detail(project_id: str, detail: ExportDetail) -> Detail:
+def _detail(project_id: str, detail: ExportDetail) -> ExportPanel:
     record = detail.record
     base = f"/api/export/{project_id}/{record.id}"
     size = f", {show_size(record.output_size_mb)}" if record.output_size_mb is not None else ""
     request = record.model_dump(include={"experiment_id", "checkpoint", "format", "options"})
-    return Detail(
+    return ExportPanel(
         id=record.id,
         title=f"{detail.experiment_name or 'A deleted experiment'} as {detail.format_title}",
         status=record.status,
@@ -335,27 +335,27 @@ def _duration(record: ExportRecord) -> list[tuple[str, str]]:
     return [("Duration", f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.1f} min")]
 
 
-def _progress(project_id: str, record: ExportRecord, progress: ExportProgressView | None) -> Progress:
+def _progress(project_id: str, record: ExportRecord, progress: ExportProgressView | None) -> ExportProgressBar:
     query = urlencode({"export": record.id})
     url = f"/projects/{project_id}/export/export-progress?{query}"
     cancel = f"/api/jobs/{record.job_id}/cancel"
     if progress is None:
-        return Progress(url, f"This export is {record.status}.", 100.0, (), "")
+        return ExportProgressBar(url, f"This export is {record.status}.", 100.0, (), "")
     steps = tuple(
-        Step(
+        ExportStep(
             STEP_TITLES.get(step.name, step.name),
             "done" if step.is_done else "current" if step.is_current else "waiting",
         )
         for step in progress.steps
     )
     if progress.pct is None:
-        return Progress(url, "queued", None, steps, cancel)
+        return ExportProgressBar(url, "queued", None, steps, cancel)
     counted = progress.message.partition(": ")[2]
     text = f"{progress.pct:.0f} %" + (f", {counted}" if counted else "")
-    return Progress(url, text, progress.pct, steps, cancel)
+    return ExportProgressBar(url, text, progress.pct, steps, cancel)
 
 
-def _ending(record: ExportRecord) -> Ending | None:
+def _ending(record: ExportRecord) -> FailedExport | None:
     titles = {
         "failed": "The export failed",
         "interrupted": "The export was interrupted",
@@ -366,7 +366,7 @@ def _ending(record: ExportRecord) -> Ending | None:
     error = record.error
     is_refused = record.status == "failed" and record.validation is not None and not record.validation.passed
     advice = ADVICE["refused"] if is_refused else ADVICE[record.status]
-    return Ending(
+    return FailedExport(
         title="Rejected: the exported file does not match the model" if is_refused else titles[record.status],
         reason=error.message if error is not None else "",
         advice=advice,

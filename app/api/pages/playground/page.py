@@ -71,7 +71,7 @@ def show_playground(pid: ProjectPath, studio: StudioDep, experiment: Text = "", 
         models=tuple(_describe_model(model) for model in reversed(models)) if askable else (),
         experiment_id=experiment if experiment in askable else next(reversed(askable), ""),
         image=image,
-        image_name=studio.evaluations.source_names.of_project(pid)(image),
+        image_name=studio.source_names.of_project(pid)(image),
         is_missing=bool(experiment) and experiment not in askable,
         explains_values=shell.annotation_kind == "values",
     )

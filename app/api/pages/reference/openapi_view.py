@@ -46,7 +46,7 @@ class Body:
 
 
 @dataclass(frozen=True)
-class Answer:
+class SuccessResponse:
     """One way in which an operation ends well."""
 
     status: str
@@ -66,7 +66,7 @@ class Operation:
     paragraphs: list[str]
     parameters: list[Field]
     body: Body | None
-    answers: list[Answer]
+    answers: list[SuccessResponse]
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _read_body(document: Node, body: Node) -> Body:
     return Body(media_type, shown_name, bool(body.get("required", False)), _read_fields(schema))
 
 
-def _read_answers(document: Node, responses: Node) -> Iterator[Answer]:
+def _read_answers(document: Node, responses: Node) -> Iterator[SuccessResponse]:
     for status, response in responses.items():
         if not status.startswith("2"):
             continue
@@ -143,7 +143,7 @@ def _read_answers(document: Node, responses: Node) -> Iterator[Answer]:
         for media_type, content in response.get("content", {}).items():
             schema = _resolve(document, content.get("schema", {}))
             data = schema.get("properties", {}).get("data", {})
-            yield Answer(status, media_type, _reference_in(data), description)
+            yield SuccessResponse(status, media_type, _reference_in(data), description)
 
 
 def _read_fields(schema: Node) -> list[Field]:

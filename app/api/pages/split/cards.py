@@ -84,7 +84,7 @@ class SplitCard:
 
 
 @dataclass(frozen=True)
-class SplitList:
+class SplitCards:
     """Names for `split/_split_list.html`."""
 
     project_id: str
@@ -98,7 +98,7 @@ class SplitList:
 class SplitListContext:
     """The list on its own."""
 
-    listing: SplitList
+    listing: SplitCards
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ def split_classes_fragment(split: SplitInfo) -> Fragment:
     return Fragment("split/_split_classes.html", SplitClassesContext(split.name, columns, rows))
 
 
-def make_split_list(project_id: str, overview: SplitOverview) -> SplitList:
+def make_split_list(project_id: str, overview: SplitOverview) -> SplitCards:
     """Return the list for the page or the fragment."""
-    return SplitList(
+    return SplitCards(
         project_id=project_id,
         problem=overview.problem or "",
         num_images=f"{overview.num_images:,}",

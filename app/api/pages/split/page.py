@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.shell import ProjectShell, page_response, project_shell
-from app.api.pages.split.cards import COLOURS, TITLES, SplitList, make_split_list, split_list_fragment
+from app.api.pages.split.cards import COLOURS, TITLES, SplitCards, make_split_list, split_list_fragment
 from app.api.templating import render_fragment
 from app.schemas.splits import SplitPreviewRequest
 
@@ -44,7 +44,7 @@ class SplitContext:
     """Names for `split/index.html`."""
 
     shell: ProjectShell
-    listing: SplitList
+    listing: SplitCards
     shares: tuple[ShareField, ...]
     seed: SeedField
 

@@ -29,7 +29,7 @@ _KINDS: Mapping[Kind, FieldKind] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Step:
+class TransformFields:
     """One transform of a chain."""
 
     name: str
@@ -55,7 +55,7 @@ class Chain:
     subset: Subset
     title: str
     help: str
-    steps: tuple[Step, ...]
+    steps: tuple[TransformFields, ...]
     skeleton: list[dict[str, Any]]
     default_names: list[str]
     catalog: tuple[CatalogItem, ...]
@@ -66,7 +66,7 @@ class Chain:
 class EntriesContext:
     """Names for `training/_augmentation_entries.html`."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[TransformFields, ...]
 
 
 @dataclass(frozen=True)
@@ -152,18 +152,18 @@ def _chain(view: SettingsView, subset: Subset, words: tuple[str, str], entries_u
 
 def _steps(
     entries: Sequence[AugmentationEntry], subset: Subset, proposed: Sequence[AugmentationEntry]
-) -> tuple[Step, ...]:
+) -> tuple[TransformFields, ...]:
     """Return the steps of a chain. A parameter is at its default where the task proposes it, else the catalogue."""
     own = {entry.name: entry.params for entry in proposed}
     known = [entry for entry in entries if entry.name in TRANSFORMS]
     return tuple(_step(entry, f"augmentations.{subset}.{number}.params", own) for number, entry in enumerate(known))
 
 
-def _step(entry: AugmentationEntry, prefix: str, proposed: Mapping[str, Mapping[str, Any]]) -> Step:
+def _step(entry: AugmentationEntry, prefix: str, proposed: Mapping[str, Mapping[str, Any]]) -> TransformFields:
     transform = TRANSFORMS[entry.name]
     defaults = {item.name: item.default for item in transform.parameters} | dict(proposed.get(entry.name, {}))
     fields = tuple(_field(item, prefix, entry.params, defaults) for item in transform.parameters)
-    return Step(transform.name, transform.title, transform.help, fields)
+    return TransformFields(transform.name, transform.title, transform.help, fields)
 
 
 def _field(parameter: Parameter, prefix: str, params: Mapping[str, Any], defaults: Mapping[str, Any]) -> FormField:

@@ -14,7 +14,7 @@ MAX_EPOCHS = 200
 
 
 @dataclass(frozen=True)
-class MetricChoice:
+class MetricOption:
     """An entry of the selector: which line of the chart of metrics is shown."""
 
     key: str
@@ -31,7 +31,7 @@ class RunCharts:
     loss: Chart
     metric: Chart
     rate: Chart
-    choices: tuple[MetricChoice, ...]
+    choices: tuple[MetricOption, ...]
     keys: dict[str, dict[str, str]]
     metrics_url: str
 
@@ -70,7 +70,7 @@ def draw_charts(results: TrainingResults) -> RunCharts:
         x_title="Epoch",
     )
     keys = {"run-loss": losses, "run-metric": names, "run-rate": {"learning rate": "lr"}}
-    choices = tuple(MetricChoice(name, title) for title, name in names.items())
+    choices = tuple(MetricOption(name, title) for title, name in names.items())
     return RunCharts(loss, metric, rate, choices, keys, address if is_long else "")
 
 

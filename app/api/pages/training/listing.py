@@ -61,7 +61,7 @@ class ExperimentListing:
 
 
 @dataclass(frozen=True)
-class ListContext:
+class ExperimentListContext:
     """Names for `training/_experiment_list.html`."""
 
     listed: ExperimentListing
@@ -91,7 +91,7 @@ class DeletionContext:
 
 def experiment_list_fragment(project_id: str, rows: ExperimentRows) -> Fragment:
     """Return the list without the page around it."""
-    return Fragment("training/_experiment_list.html", ListContext(describe_listing(project_id, rows)))
+    return Fragment("training/_experiment_list.html", ExperimentListContext(describe_listing(project_id, rows)))
 
 
 def experiment_rename_fragment(project_id: str, view: SettingsView) -> Fragment:

@@ -37,7 +37,7 @@ _FIX_LINE = "Correct the line or remove it, or add the image."
 
 
 @dataclass(frozen=True)
-class _Reading:
+class _ListReading:
     """A list with the file, or the reason that there is none, of each line."""
 
     item: ListFile
@@ -71,7 +71,7 @@ def split_by_lists(scan: Scan, root: Path, top: Path, options: ImportOptions, wo
     return replace(divided, notes=(*divided.notes, *notes), read_documents=(*scan.read_documents, *documents))
 
 
-def _rank(sets: Sequence[Sequence[_Reading]], paths: Mapping[Path, int]) -> list[list[_Reading]]:
+def _rank(sets: Sequence[Sequence[_ListReading]], paths: Mapping[Path, int]) -> list[list[_ListReading]]:
     """Return the lists of each set that name images of the scan; the set that names most of them comes first."""
     counted = [[(reading, reading.count_found(paths)) for reading in readings] for readings in sets]
     counted.sort(key=lambda readings: -sum(number for _, number in readings))
@@ -98,22 +98,22 @@ def names_folders(scan: Scan) -> bool:
     return are_numbers or all(folder.casefold() == name.casefold() for folder, name in single.items())
 
 
-def _read(item: ListFile, top: Path, work: Work) -> _Reading:
+def _read(item: ListFile, top: Path, work: Work) -> _ListReading:
     """Return the lines of a list with their files; none where no line names a file."""
     lines = read_lines(item, work)
     if not lines:
-        return _Reading(item, ())
+        return _ListReading(item, ())
     finder = FileFinder(top, item.path, work)
     take = _find_way(item, lines, finder)
     if take is None:
-        return _Reading(item, ())
+        return _ListReading(item, ())
     if _HEADER.split(lines[0].text.casefold())[0] in FILENAME_NAMES and not finder.is_found(take(lines[0].text)):
         lines = lines[1:]
     names = [take(line.text) for line in lines]
     if len(set(names)) < _MIN_DISTINCT * len(lines):  # labels or numbers, line by line
-        return _Reading(item, ())
+        return _ListReading(item, ())
     files = finder.find_all(names)
-    return _Reading(item, [(line, files[name]) for line, name in zip(lines, names, strict=True)])
+    return _ListReading(item, [(line, files[name]) for line, name in zip(lines, names, strict=True)])
 
 
 def _find_way(item: ListFile, lines: Sequence[Line], finder: FileFinder) -> Callable[[str], str] | None:
@@ -142,7 +142,7 @@ def _take_to_blank(text: str) -> str:
     return words[0] or text
 
 
-def _divide(scan: Scan, readings: Sequence[_Reading], paths: Mapping[Path, int]) -> Scan:
+def _divide(scan: Scan, readings: Sequence[_ListReading], paths: Mapping[Path, int]) -> Scan:
     """Return the scan with the subsets of the lists; an image of several lists stays in the first."""
     subsets: dict[Path, SplitValue] = {}
     counts: Counter[str] = Counter()

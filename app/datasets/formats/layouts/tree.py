@@ -44,7 +44,7 @@ _RUN = re.compile(r"(?i)(detect|segment|classify|pose|obb|(predict|exp)\d*|(trai
 
 
 @dataclass(frozen=True)
-class Link:
+class SymbolicLink:
     """A symbolic link and where it leads: a file or folder inside the source, or None for everything else."""
 
     name: str
@@ -66,7 +66,7 @@ class Folder:
     images: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     specials: list[str] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    links: list[SymbolicLink] = field(default_factory=list)
     folders: list[Folder] = field(default_factory=list)
     num_below: int = 0
     """Image files in it and in its folders; links to images count too."""
@@ -272,18 +272,18 @@ class _Walk:
         try:
             target = Path(entry.path).resolve(strict=True)
         except (OSError, RuntimeError, ValueError):  # it leads nowhere, or in a circle
-            folder.links.append(Link(entry.name, None))
+            folder.links.append(SymbolicLink(entry.name, None))
             return
         is_inside = target.is_relative_to(self._root) and not self._work.is_own(target, self._root)
         if is_inside and target.is_dir() and not Path(entry.path).is_relative_to(target):
-            folder.links.append(Link(entry.name, target, is_folder=True))
+            folder.links.append(SymbolicLink(entry.name, target, is_folder=True))
         elif is_inside and is_regular_file(target):
             if has_image_ending(entry.name) or begins_like_image(target):
-                folder.links.append(Link(entry.name, target))
+                folder.links.append(SymbolicLink(entry.name, target))
             else:
                 folder.others.append(entry.name)
         else:
-            folder.links.append(Link(entry.name, None))
+            folder.links.append(SymbolicLink(entry.name, None))
 
     def _count_hidden(self, folder: Folder, entry: os.DirEntry[str]) -> None:
         """Count the images of a folder that is not read, by their names; nothing in it is opened."""

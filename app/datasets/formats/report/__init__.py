@@ -1,1 +1,1 @@
-"""What a dry run reports: problems, accounts, previews."""
+"""What an import preview reports: problems, accounts, previews."""

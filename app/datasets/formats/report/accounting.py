@@ -12,7 +12,7 @@ from pathlib import Path
 from app.datasets.formats.archives.kinds import name_archive
 from app.datasets.formats.base import FoundImage, ImportFormat, Scan, clean_text, shorten
 from app.datasets.formats.layouts.class_folders import count_images
-from app.datasets.formats.layouts.tree import Folder, Link, SourceTree
+from app.datasets.formats.layouts.tree import Folder, SourceTree, SymbolicLink
 from app.datasets.formats.report.problem_list import ProblemList
 from app.datasets.formats.report.unread_kinds import describe_unread, find_unread_kinds, name_by_ending
 from app.datasets.formats.work import Work
@@ -145,7 +145,7 @@ def _name_links(tree: SourceTree, problems: ProblemList, work: Work) -> None:
             problems.add(folder.join(special), message, "Remove it, or put an image in its place.", kind="special_file")
 
 
-def _name_lost_link(folder: Folder, link: Link, name: str, problems: ProblemList) -> None:
+def _name_lost_link(folder: Folder, link: SymbolicLink, name: str, problems: ProblemList) -> None:
     message = "The link leads out of the imported folder, or to nothing, and is not followed."
     fix = "Put the file or the folder itself there instead of a link to it."
     problems.add(name, message, fix, kind="link", path=folder.path / link.name if link.is_image else None)

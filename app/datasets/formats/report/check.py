@@ -1,4 +1,4 @@
-"""The dry run: what an import would find, without writing a dataset. Runs in a job process, without torch."""
+"""The preview: what an import would find, without writing a dataset. Runs in a job process, without torch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_HEADERS = 20_000
 _MAX_NAMES = 1000
 # Annotation files that are a button each; all of them are in a list.
 _MAX_OFFERED = 4
-# A dry run is waited for: damaged files of larger sources are found as far as this goes, and by the import.
+# An import preview is waited for: damaged files of larger sources are found as far as this goes, and by the import.
 _MAX_CHECK_S, _MAX_HASHING_S, _MIN_STEP_S = 4.0, 1.0, 0.5
 
 

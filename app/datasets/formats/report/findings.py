@@ -52,7 +52,7 @@ def warn_of_classes(
     """
     counts = count_classes(image.annotations for image in images)
     in_train = count_classes(image.annotations for image in images if image.split in (None, "train"))
-    names = _Names(list(found_classes), options.class_mapping)
+    names = _ClassNames(list(found_classes), options.class_mapping)
     few = [name for name in counts if counts[name] == 1]
     _offer_to_leave_out("few_images", few, counts, names, problems)
     if any(image.split is not None for image in images):
@@ -63,7 +63,7 @@ def warn_of_classes(
     _warn_of_twins({name: counts[name] for name in order}, names, problems)
 
 
-class _Names(NamedTuple):
+class _ClassNames(NamedTuple):
     """The classes as the source names them, and the new names that the options give."""
 
     found: Sequence[str]
@@ -71,7 +71,7 @@ class _Names(NamedTuple):
 
 
 def _offer_to_leave_out(
-    kind: str, classes: Sequence[str], counts: Counter[str], names: _Names, problems: ProblemList
+    kind: str, classes: Sequence[str], counts: Counter[str], names: _ClassNames, problems: ProblemList
 ) -> None:
     """Offer to import without some classes, where two or more others stay."""
     if classes and len(counts) - len(classes) >= 2:
@@ -98,7 +98,7 @@ def _warn_of_untrained(
     return missing
 
 
-def _warn_of_twins(counts: Mapping[str, int], names: _Names, problems: ProblemList) -> None:
+def _warn_of_twins(counts: Mapping[str, int], names: _ClassNames, problems: ProblemList) -> None:
     """Warn of classes that differ in letter case, Unicode form or blanks only, and offer to merge them.
 
     They are merged into the first that has composed letters and no needless blanks, or into the first written so.

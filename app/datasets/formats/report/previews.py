@@ -1,4 +1,4 @@
-"""Small pictures of each class for the report of a dry run, bounded in number, size and time."""
+"""Small pictures of each class for the report of an import preview, bounded in number, size and time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_CLASSES = 40
 MAX_PICTURES = 6
 # A picture that cannot be drawn gives way to another one of its class.
 _MAX_TRIES = 3 * MAX_PICTURES
-# The dry run of ten thousand files takes five seconds at most, four of them for reading and decoding.
+# The preview of ten thousand files takes five seconds at most, four of them for reading and decoding.
 MAX_SECONDS = 0.6
 MAX_BYTES = 8 * 2**20
 # A larger one may take a second by itself; it has to be decoded at its full size unless it is a JPEG.

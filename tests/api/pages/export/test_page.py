@@ -16,7 +16,7 @@ from app.config import Settings
 from app.core.studio import Studio
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.export import ExportOptions, ExportRecord, ExportRequest, ParityCertificate, WorstImage
-from app.schemas.export_pages import ComparedImage, ComparedMetric
+from app.schemas.export_pages import ComparedMetric, ParityImage
 from app.schemas.projects import ProjectCreate
 from app.schemas.splits import SplitCreate
 from tests.api.live import run_server
@@ -164,8 +164,8 @@ def test_sentence_says_what_the_facts_say(diff: float, words: str) -> None:
     )
     metrics = [ComparedMetric(title="Accuracy", model=0.9, exported=None)]
     images = [
-        ComparedImage(filename="a b/ü.png", diff=diff, is_there=True),
-        ComparedImage(filename="gone.png", diff=diff, is_there=False),
+        ParityImage(filename="a b/ü.png", diff=diff, is_there=True),
+        ParityImage(filename="gone.png", diff=diff, is_there=False),
     ]
     shown = make_certificate("proj-00000000", certificate, metrics, images)
     assert words in shown.sentence

@@ -111,7 +111,7 @@ def test_list_says_how_long_a_run_still_takes(client: httpx.Client, server: Live
     said = TrainProgress(run_id=run.run_id, epoch=1, epochs=2, step=1, steps=9, eta_s=7300.0, phase="fit")
     best = BestModelUpdated(run_id=run.run_id, model_id="best", metric={"val_accuracy": 0.5})
     for event in (said, best):
-        studio._runs.on_event(studio.scheduler.get(run.job_id or ""), event)
+        studio.run_observer.on_event(studio.scheduler.get(run.job_id or ""), event)
     text = read(client, f"/projects/{project}/training/experiment-list")
     assert re.search(r"\d+ of 2 epochs · 2 h 2 min left", text)
     assert re.search(r"<strong>Validation accuracy 0\.500 so far</strong>", text)

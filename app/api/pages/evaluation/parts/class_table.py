@@ -9,7 +9,7 @@ from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.figures import Bar, format_number
 from app.api.templating import Fragment
 from app.schemas.class_scores import NOT_MEASURED
-from app.schemas.parts import ClassRow, ClassTablePart, ScoreColumn
+from app.schemas.parts import ClassTablePart, ScoreColumn, ScoreRow
 
 NUM_WORST_CLASSES = 15
 _ADDRESS_FIELDS = {"filter_class": "class_name", "filter_predicted": "predicted"}
@@ -79,7 +79,7 @@ def make_scores(part: ClassTablePart, page: PartPage) -> ClassScores:
     )
 
 
-def _make_score(url: str, columns: list[ScoreColumn], row: ClassRow, page: PartPage) -> ClassScore:
+def _make_score(url: str, columns: list[ScoreColumn], row: ScoreRow, page: PartPage) -> ClassScore:
     clean = page.address.keep_view()
     bars = [_make_bar(url, clean, column, row.name, score) for column, score in zip(columns, row.scores, strict=True)]
     return ClassScore(

@@ -6,7 +6,7 @@ from app.api.pages.evaluation.parts.base import PartPage
 from app.api.pages.evaluation.parts.class_table import NUM_WORST_CLASSES, make_scores
 from app.api.pages.evaluation.query import EvaluationAddress
 from app.schemas.class_scores import NOT_MEASURED
-from app.schemas.parts import ClassRow, ClassTablePart, ScoreColumn
+from app.schemas.parts import ClassTablePart, ScoreColumn, ScoreRow
 
 COLUMNS = [
     ScoreColumn(key="precision", title="Precision", help="share of what is called so", click="filter_predicted"),
@@ -14,14 +14,14 @@ COLUMNS = [
 ]
 
 
-def make_part(*rows: ClassRow) -> ClassTablePart:
+def make_part(*rows: ScoreRow) -> ClassTablePart:
     """Return a table of two scores."""
     return ClassTablePart(id="classes", panel="Classes", columns=COLUMNS, rows=list(rows))
 
 
 def test_scores_that_could_not_be_measured_are_not_shown_as_0() -> None:
     part = make_part(
-        ClassRow(name="a", scores=[1.0, 0.667], support=6), ClassRow(name="b", scores=[0.0, None], support=0)
+        ScoreRow(name="a", scores=[1.0, 0.667], support=6), ScoreRow(name="b", scores=[0.0, None], support=0)
     )
     shown = make_scores(part, PartPage("p", EvaluationAddress(), untrained=["b"]))
     assert [[item.bar.text for item in score.bars] for score in shown.scores] == [
@@ -34,7 +34,7 @@ def test_scores_that_could_not_be_measured_are_not_shown_as_0() -> None:
 
 
 def test_a_bar_leads_to_the_images_that_it_is_about() -> None:
-    part = make_part(ClassRow(name="a", scores=[0.5, 0.5], support=1))
+    part = make_part(ScoreRow(name="a", scores=[0.5, 0.5], support=1))
     (score,) = make_scores(part, PartPage("p", EvaluationAddress())).scores
     assert [item.url.rpartition("/")[2] for item in score.bars] == [
         "evaluation?predicted=a#results",
@@ -44,7 +44,7 @@ def test_a_bar_leads_to_the_images_that_it_is_about() -> None:
 
 
 def test_many_classes_are_cut_to_the_worst() -> None:
-    part = make_part(*(ClassRow(name=f"c{number}", scores=[0.5, 0.5], support=1) for number in range(40)))
+    part = make_part(*(ScoreRow(name=f"c{number}", scores=[0.5, 0.5], support=1) for number in range(40)))
     worst = make_scores(part, PartPage("p", EvaluationAddress()))
     assert (len(worst.scores), worst.more) == (NUM_WORST_CLASSES, "Show all 40 classes")
     everything = make_scores(part, PartPage("p", EvaluationAddress(scores="all")))
