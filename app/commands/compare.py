@@ -11,7 +11,7 @@ from app.commands.context import command_line, find_experiment, find_project
 from app.commands.output import Output, show
 from app.metric_text import show_metric
 from app.schemas.arithmetic import PRECISION_WORDS
-from app.schemas.comparison import ComparedExperiment, Comparison, Figure, PairedTest
+from app.schemas.comparison import ComparedExperiment, Comparison, PairedTest
 
 
 def compare_experiments(
@@ -52,13 +52,12 @@ def print_comparison(out: Output, comparison: Comparison) -> None:
 
 def describe_figure(experiment: ComparedExperiment, metric: str) -> str:
     """Return a metric with its interval as text, empty where it was not measured."""
-    figure = experiment.headline.get(metric, Figure(value=None))
-    if figure.value is None:
+    figure = experiment.headline.get(metric)
+    if figure is None or figure.value is None:
         return ""
-    if figure.low is None or figure.high is None:
+    if figure.interval is None:
         return show_metric(figure.value) + (" (no interval: not enough images)" if figure.reason else " (no interval)")
-    interval = f" ({show_metric(figure.low)} to {show_metric(figure.high)})"
-    return show_metric(figure.value) + interval
+    return f"{show_metric(figure.value)} ({' to '.join(map(show_metric, figure.interval))})"
 
 
 def describe_test(test: PairedTest) -> str:

@@ -27,6 +27,7 @@ from app.datasets.samples import DIGITS_RUN
 from app.metric_text import show_metric
 from app.schemas.datasets import ImportStarted
 from app.schemas.experiments import ExperimentRecord
+from app.schemas.parts import read_headline
 from app.schemas.tasks import TaskInfo
 
 T = TypeVar("T")
@@ -144,7 +145,8 @@ class Demo:
         self.line.wait_for_job(record.job_id, "Evaluation")
         view = self.line.client.evaluations.get(project, experiment)
         print_evaluation(self._quiet_out(), view)
-        self.report.accuracy = float((view.aggregate or {}).get("accuracy", 0.0))
+        accuracy = read_headline(view.aggregate or {}).get("accuracy")
+        self.report.accuracy = accuracy.value or 0.0 if accuracy is not None else 0.0
 
     def _export(self, project: str, experiment: str) -> None:
         record = self.line.client.exports.create(project, experiment, format="onnx")

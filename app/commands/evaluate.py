@@ -18,6 +18,7 @@ from app.plurals import count
 from app.schemas.class_scores import NOT_MEASURED, find_unmeasured
 from app.schemas.evaluation import EvaluationView
 from app.schemas.leaks import EvaluationLeaks
+from app.schemas.parts import Figure, explain_limits, read_headline
 from app.schemas.splits import SUBSET_WORDS
 
 _EXTREMES = {"min_error": "smallest", "max_error": "largest"}
@@ -159,35 +160,45 @@ def print_leaks(out: Output, aggregate: Mapping[str, Any]) -> None:
 
 def metric_rows(aggregate: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Return metric, value and interval: what has an interval first, then the other numbers."""
-    intervals = aggregate.get("intervals") or {}
-    numbers = {
-        name: value
+    headline = {name: figure for name, figure in read_headline(aggregate).items() if figure.value is not None}
+    rows = [
+        (name, show_metric(figure.value), _show_figure_interval(figure))
+        for name, figure in sorted(headline.items(), key=lambda item: item[1].interval is None)
+        if figure.value is not None
+    ]
+    others = [
+        (name, show_metric(value), "")
         for name, value in aggregate.items()
-        if isinstance(value, float) and not isinstance(value, bool) and name != "duration_s"
-    }
-    names = sorted(numbers, key=lambda name: name not in intervals)
-    reasons = aggregate.get("not_enough_images") or {}
-    return [(name, show_metric(numbers[name]), _interval_or_reason(name, intervals, reasons)) for name in names]
+        if isinstance(value, float) and name not in headline and name != "duration_s"
+    ]
+    return rows + others
 
 
 def explain_figures(subsets: Sequence[str], aggregate: Mapping[str, Any]) -> list[str]:
     """Return which images the metrics cover, and why they may be too good, as sentences."""
+    headline = read_headline(aggregate)
     notes = []
-    if aggregate.get("intervals"):
+    if any(figure.interval for figure in headline.values()):
         notes.append(
             "The 95 % intervals show the uncertainty from having only these images. They do not include the variation "
             "between training runs."
         )
-    if note := (aggregate.get("interval_limits") or {}).get("note"):
-        notes.append(str(note))
+    notes += explain_limits(headline)
     if "val" in subsets:
         notes.append("Validation images were used to choose the best epoch, so the metrics are too good.")
     if "train" in subsets:
         notes.append("The model was trained on some of these images, so the metrics are too good.")
     reasons: dict[str, list[str]] = {}
-    for name, reason in (aggregate.get("not_enough_images") or {}).items():
-        reasons.setdefault(reason, []).append(name)
+    for name, figure in headline.items():
+        if figure.reason:
+            reasons.setdefault(figure.reason, []).append(name)
     return [*notes, *(f"No interval of {', '.join(names)}: {reason}" for reason, names in reasons.items())]
+
+
+def _show_figure_interval(figure: Figure) -> str:
+    if figure.interval is None:
+        return "not enough images" if figure.reason else ""
+    return " to ".join(map(show_metric, figure.interval))
 
 
 def _interval_or_reason(name: str, intervals: Mapping[str, Any], reasons: Mapping[str, str]) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.core.announcing import announce_change
 from app.core.collaborators import Collaborators
 from app.core.devices import require_devices
 from app.core.evaluation_observer import ACTIVE_STATUSES, EvaluationObserver
+from app.core.evaluation_reports import find_headline
 from app.core.exceptions import ConflictError, NotFoundError, invalid_field
 from app.core.jobs.cancelling import cancel_and_wait
 from app.core.payloads import locate_dataset
@@ -103,11 +106,17 @@ class EvaluationService:
         untrained = find_untrained(self._stores, self._views, project_id, trained) if aggregate is not None else []
         return EvaluationView(
             evaluation=record,
-            aggregate=self._source_names.name_skipped(project_id, aggregate) if aggregate is not None else None,
+            aggregate=self._complete(project_id, aggregate) if aggregate is not None else None,
             failed_attempt=failed,
             untrained_classes=untrained,
             redrawn_splits=redrawn,
         )
+
+    def _complete(self, project_id: str, aggregate: dict[str, Any]) -> dict[str, Any]:
+        """Return an aggregate with its headline, which files of earlier versions lack, and the names of the source."""
+        headline = find_headline(self._lookup.find_spec(project_id), aggregate)
+        written = {name: figure.model_dump(exclude_none=True) for name, figure in headline.items()}
+        return {**self._source_names.name_skipped(project_id, aggregate), "headline": written}
 
     def reset_evaluation(self, project_id: str, experiment_id: str) -> EvaluationDeleted:
         """Delete the evaluation at once; one that runs is cancelled first."""

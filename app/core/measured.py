@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.evaluation_leaks import read_leaks
+from app.core.evaluation_reports import find_headline
 from app.core.lookup import Lookup
 from app.core.stores import Stores
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import CheckpointName, ExperimentRecord
 from app.schemas.export import Measurement
 from app.schemas.leaks import IdenticalEvaluated, SplitLeaks
+from app.schemas.parts import Figure
 
 
 def find_measurements(
@@ -25,8 +27,7 @@ def find_measurements(
     lookup = Lookup(stores)
     if evaluation is not None:
         aggregate = stores.evaluations.read_aggregate(project_id, record.id) or {}
-        names = [metric.name for metric in lookup.find_spec(project_id).info.headline_metrics]
-        if found := _read_aggregate(aggregate, names, evaluation):
+        if found := _read_aggregate(aggregate, find_headline(lookup.find_spec(project_id), aggregate), evaluation):
             return found
     values = record.best_metric if checkpoint == "best" else record.final_metrics
     counts = lookup.count_subsets(project_id, record.split_name)
@@ -34,20 +35,21 @@ def find_measurements(
     return [_measured_in_training(name, value, record, counts, num_copies) for name, value in values.items()]
 
 
-def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: EvaluationRecord) -> list[Measurement]:
-    intervals = aggregate.get("intervals") or {}
+def _read_aggregate(
+    aggregate: Mapping[str, Any], headline: Mapping[str, Figure], evaluation: EvaluationRecord
+) -> list[Measurement]:
     leaks = read_leaks(aggregate)
     copies = leaks.identical if leaks is not None else IdenticalEvaluated()
     without = copies.without.metrics if copies.without is not None else {}
-    reasons = aggregate.get("not_enough_images") or {}
-    limit = (aggregate.get("interval_limits") or {}).get("note")
     return [
         Measurement(
             metric=name,
-            value=float(aggregate[name]),
-            **_ends(intervals.get(name) or {}),
-            not_enough_images=reasons.get(name),
-            not_covered=limit if intervals.get(name) else None,
+            value=figure.value,
+            low=figure.low,
+            high=figure.high,
+            level=figure.level,
+            not_enough_images=figure.reason,
+            not_covered=figure.not_covered,
             subsets=list(evaluation.split_subsets),
             num_images=int(aggregate.get("num_images", 0)),
             num_copies=copies.images,
@@ -56,16 +58,9 @@ def _read_aggregate(aggregate: Mapping[str, Any], names: list[str], evaluation: 
             measured_at=evaluation.completed_at,
             source="evaluation",
         )
-        for name in names
-        if aggregate.get(name) is not None
+        for name, figure in headline.items()
+        if figure.value is not None
     ]
-
-
-def _ends(interval: Mapping[str, Any]) -> dict[str, float | None]:
-    ends = {name: interval.get(name) for name in ("low", "high", "level")}
-    if ends["low"] is None or ends["high"] is None:
-        return dict.fromkeys(ends)
-    return {name: None if value is None else float(value) for name, value in ends.items()}
 
 
 def _count_validation_copies(lookup: Lookup, project_id: str, split_name: str) -> int:

@@ -31,8 +31,10 @@ from app.evaluation.leaks import measure_leaks
 from app.schemas.events import EvaluationProgressed, StageStatus
 from app.schemas.job_context import JobContext, JobFailure, raise_if_cancelled
 from app.schemas.leaks import EvaluatedWithout
+from app.schemas.parts import Aggregate
 from app.schemas.payloads import EvaluatePayload
-from app.tasks.registry import get_spec, load_metrics
+from app.tasks.headline import make_headline
+from app.tasks.registry import get_spec, load_metrics, load_report
 from app.tasks.trained import TrainedModel, load_trained
 from app.throttle import Throttle
 
@@ -57,6 +59,7 @@ def run(context: JobContext) -> dict[str, Any]:
     with open_cache(payload.dataset, table, plan_input(trained), pooled, tell) as cache:
         results, skipped = measure(context, payload, trained, pooled, cache)
     aggregate = summarize(context, payload, trained, results)
+    aggregate |= build_report(payload.task, aggregate, results).model_dump(mode="json", exclude_none=True)
     trained_splits = payload.trained_splits or ([] if payload.redrawn_splits else [payload.split_name])
     leaks = measure_leaks(table, trained_splits, results, lambda rows: measure_rest(context, payload, trained, rows))
     aggregate["leaks"] = leaks.model_copy(update={"redrawn_splits": payload.redrawn_splits}).model_dump()
@@ -132,6 +135,12 @@ def summarize(
         "run_id": payload.run_id,
         "device": payload.device,
     }
+
+
+def build_report(task: str, aggregate: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> Aggregate:
+    """Return the headline and the parts of the report, which stand beside the task's own keys."""
+    headline = make_headline(get_spec(task).info.headline_metrics, aggregate)
+    return Aggregate(headline=headline, parts=load_report(task).build_parts(aggregate, results))
 
 
 def measure_rest(

@@ -10,6 +10,7 @@ from app.schemas.common import MAX_PAGE, ExperimentId, QueryModel, StrictModel
 from app.schemas.evaluation import EvaluationRecord
 from app.schemas.experiments import EpochMetrics, ExperimentStatus
 from app.schemas.leaks import EvaluationLeaks
+from app.schemas.parts import Figure
 from app.schemas.tasks import Direction, MetricSpec
 
 MIN_COMPARED = 2
@@ -34,17 +35,6 @@ class CompareQuery(QueryModel):
     )
     page: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 1
     page_size: Annotated[int, Field(ge=1, le=200)] = 24
-
-
-class Figure(StrictModel):
-    """A metric with its 95 % interval; nulls where it could not be computed, `reason` says why there is no interval."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    level: float | None = None
-    reason: str | None = None
-    not_covered: str | None = Field(None, description="What the interval does not cover although it could be there.")
 
 
 class ComparedExperiment(StrictModel):

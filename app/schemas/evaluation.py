@@ -68,6 +68,8 @@ class EvaluationRecord(StrictModel):
 class EvaluationView(StrictModel):
     """The evaluation of an experiment, null where there is none; aggregate is null until it has completed.
 
+    `headline` of the aggregate has each main metric with its interval, or the reason why there is none; `parts`, which
+    evaluations of earlier versions lack, is what the page draws (`schemas/parts.py`). The other keys are the task's.
     `failed_attempt` is a later evaluation that did not succeed, so that the completed one stayed.
     `untrained_classes` are those that the model saw no image of, so that every score on them is a guess.
     `redrawn_splits` are those that the model was trained on and that were created again since: an evaluation that is

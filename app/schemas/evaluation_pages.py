@@ -18,6 +18,7 @@ from app.schemas.evaluation import (
 )
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
 from app.schemas.leaks import EvaluationLeaks
+from app.schemas.parts import Figure, ReportPart
 from app.schemas.system import DeviceList
 from app.schemas.tasks import TaskInfo
 
@@ -58,6 +59,8 @@ class SelectedEvaluation(StrictModel):
     experiment: ExperimentRecord
     evaluation: EvaluationRecord | None
     aggregate: dict[str, Any] | None
+    headline: dict[str, Figure] = Field(default_factory=dict)
+    parts: list[ReportPart] = Field(default_factory=list)
     failed_attempt: EvaluationRecord | None = Field(None, description="A later evaluation that did not succeed.")
     leaks: EvaluationLeaks | None = Field(None, description="Null without a completed evaluation.")
     checkpoints: list[NamedCheckpoint]
@@ -90,21 +93,6 @@ class ResultListing(StrictModel):
     has_error: bool
     value_names: list[str]
     task: TaskInfo
-
-
-class ValuePoint(StrictModel):
-    """Truth and prediction of one value on one image."""
-
-    filename: str
-    truth: float
-    prediction: float
-
-
-class ValuePoints(StrictModel):
-    """Images taken evenly from the order of their errors, the worst one among them."""
-
-    points: list[ValuePoint]
-    num_results: int
 
 
 class ResultDetail(StrictModel):

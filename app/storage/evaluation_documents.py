@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
+from app.schemas.parts import Aggregate
 from app.storage.json_store import CorruptDocumentError, parse_json, read_bytes
 
 _OBJECT = TypeAdapter(dict[str, Any])
@@ -70,7 +71,7 @@ class _StoredSkipped(msgspec.Struct):
     images: list[_StoredSkippedImage] = []
 
 
-class _Aggregate(msgspec.Struct):
+class _StoredAggregate(msgspec.Struct):
     """The fields of any task's aggregate that somebody reads."""
 
     num_images: Count
@@ -96,9 +97,10 @@ def read_aggregate(path: Path) -> dict[str, Any]:
         reason = error.errors(include_url=False, include_input=False)[0]["msg"]
         raise CorruptDocumentError(path, reason) from error
     try:
-        known = msgspec.convert(content, _Aggregate)
+        known = msgspec.convert(content, _StoredAggregate)
     except msgspec.ValidationError as error:
         raise CorruptDocumentError(path, str(error)) from error
+    _check_report(path, content)
     matrix = known.confusion_matrix
     if matrix and {len(matrix), *map(len, matrix)} != {len(known.classes)}:
         raise CorruptDocumentError(path, f"confusion_matrix is not of the {len(known.classes)} classes")
@@ -113,6 +115,18 @@ def read_aggregate(path: Path) -> dict[str, Any]:
     if known.calibration and (not filled or any(None in (item.confidence, item.accuracy) for item in filled)):
         raise CorruptDocumentError(path, "calibration has a bin without figures")
     return content
+
+
+def _check_report(path: Path, content: dict[str, Any]) -> None:
+    """Raise CorruptDocumentError for a damaged report. Files of earlier versions have none."""
+    report = {name: content[name] for name in ("headline", "parts") if name in content}
+    if not report:
+        return
+    try:
+        Aggregate.model_validate(report)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise CorruptDocumentError(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """What a task is. This module is torch-free at run time; the protocols below say what the torch side must offer.
 
-A task is a folder `app/tasks/<id>/` with six modules of fixed names:
+A task is a folder `app/tasks/<id>/` with seven modules of fixed names:
 
 - `spec.py`     `SPEC: TaskSpec`                                                       (no torch)
 - `data.py`     `fit_statistics`, `encode_target`, `collate_targets`,
                 `kept_target`, `move_targets`                                                (DataPart)
 - `module.py`   `build_model`                                                          (ModulePart)
 - `metrics.py`  `build_epoch_metrics`, `result_rows`, `headline_intervals`, `aggregate` (MetricsPart)
+- `report.py`   `build_parts`                                                          (ReportBuilder, no torch)
 - `answer.py`   `decode`, `describe`, `list_cells`                                      (AnswerPart)
 - `export.py`   `OUTPUT_NAMES`, `difference`, `agreement`, `output_scales`, `decode`   (ExportPart)
 """
@@ -25,6 +26,7 @@ from app.datasets.samples import Sample
 from app.datasets.table import ImageRecord
 from app.schemas.experiments import ModelSettings
 from app.schemas.hyperparameters import AUTO, H, Hyperparameters
+from app.schemas.parts import AnyReportPart
 from app.schemas.tasks import MetricSpec, ResultView, TaskInfo
 from app.tasks.metric_choice import MetricChoice
 
@@ -303,6 +305,17 @@ class MetricsPart(Protocol):
 
     def aggregate(self, results: Sequence[Mapping[str, Any]], context: TaskContext) -> dict[str, Any]:
         """Return the task's part of aggregate.json; the engine adds intervals."""
+        ...
+
+
+class ReportBuilder(Protocol):
+    """report.py: the parts of an evaluation's report. The web process uses it as well, so it imports no torch."""
+
+    def build_parts(self, aggregate: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> list[AnyReportPart]:
+        """Return the parts in the order of the page, from the task's own keys of aggregate.json and the result rows.
+
+        Keys that are missing, as in files of earlier versions, leave out the part that needs them.
+        """
         ...
 
 

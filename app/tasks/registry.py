@@ -12,7 +12,7 @@ from typing import cast
 
 import app.tasks
 from app.datasets.samples import Sample
-from app.tasks.base import AnswerPart, DataPart, ExportPart, MetricsPart, ModulePart, TaskSpec
+from app.tasks.base import AnswerPart, DataPart, ExportPart, MetricsPart, ModulePart, ReportBuilder, TaskSpec
 
 
 class UnknownTaskError(LookupError):
@@ -69,6 +69,11 @@ def load_module(task_id: str) -> ModulePart:
 def load_metrics(task_id: str) -> MetricsPart:
     """Return metrics.py of a task."""
     return cast("MetricsPart", _load(task_id, "metrics"))
+
+
+def load_report(task_id: str) -> ReportBuilder:
+    """Return report.py of a task, which loads no torch."""
+    return cast("ReportBuilder", _load(task_id, "report"))
 
 
 def load_answer(task_id: str) -> AnswerPart:

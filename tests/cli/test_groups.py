@@ -39,7 +39,7 @@ AGGREGATE = {
     "accuracy": 0.975,
     "loss": 0.5,
     "num_images": 12,
-    "intervals": {"accuracy": {"low": 0.95, "high": 0.99, "level": 0.95, "resamples": 1000}},
+    "headline": {"accuracy": {"title": "Accuracy", "value": 0.975, "low": 0.95, "high": 0.99, "level": 0.95}},
     "per_class": {"a": {"precision": 1.0, "support": 6}},
 }
 
@@ -173,7 +173,7 @@ def test_scores_of_a_class_without_images_are_not_printed_as_0(studio: CommandRu
     aggregate = AGGREGATE | {"classes": ["a", "b", "c"], "confusion_matrix": [[5, 1, 0], [0, 0, 0], [0, 0, 0]]}
     aggregate |= {"per_class": {"a": nothing | {"recall": 0.5, "support": 6}, "b": nothing, "c": nothing}}
     why = "1 of 3 classes has no image here."
-    aggregate |= {"not_enough_images": {"f1_macro": why, "recall_macro": why}}
+    aggregate |= {"headline": {name: {"value": 0.0, "reason": why} for name in ("f1_macro", "recall_macro")}}
     studio.server.on(
         f"GET /api/evaluation/{PID}/{EID}",
         {"evaluation": evaluation(status="completed"), "aggregate": aggregate},
@@ -191,7 +191,8 @@ def test_scores_of_a_class_without_images_are_not_printed_as_0(studio: CommandRu
 def test_an_evaluation_of_values_prints_each_value_and_no_word_of_intervals_that_are_missing(
     studio: CommandRunner,
 ) -> None:
-    aggregate = {"mae": 20.94, "rmse": 30.5, "num_images": 6, "intervals": {}, "not_enough_images": {"mae": "Too few."}}
+    aggregate: dict[str, Any] = {"mae": 20.94, "rmse": 30.5, "num_images": 6}
+    aggregate["headline"] = {"mae": {"value": 20.94, "reason": "Too few."}, "rmse": {"value": 30.5}}
     aggregate["per_value"] = [{"mae": 1.5, "rmse": 2.0}, {"mae": 40.38, "rmse": 59.0}]
     studio.server.on(
         f"GET /api/evaluation/{PID}/{EID}",
@@ -347,9 +348,13 @@ def test_experiments_are_listed_and_found_by_name(studio: CommandRunner) -> None
 
 def test_an_evaluation_prints_figures_with_intervals(studio: CommandRunner) -> None:
     studio.server.on(f"POST /api/evaluation/{PID}/{EID}", evaluation()).on(f"GET /api/jobs/{JID}", job())
-    reasons = {"loss": "Every image has the same error."}
-    more = {"not_enough_images": reasons, "interval_limits": {"unseen_share": 0.07, "note": "40 images can miss it."}}
-    view = {"evaluation": evaluation(status="completed"), "aggregate": AGGREGATE | more}
+    headline = {
+        "loss": {"value": 0.5, "reason": "Every image has the same error."},
+        "accuracy": {"value": 0.975, "low": 0.95, "high": 0.99, "not_covered": "40 images can miss it."},
+    }
+    limits = {"unseen_share": 0.07, "note": "40 images can miss it."}
+    aggregate = AGGREGATE | {"headline": headline, "interval_limits": limits}
+    view = {"evaluation": evaluation(status="completed"), "aggregate": aggregate}
     studio.server.on(f"GET /api/evaluation/{PID}/{EID}", view)
     outcome = studio("evaluate", "run", PID, EID, "--subset", "val", "--subset", "test")
     assert "not enough images" in outcome.out

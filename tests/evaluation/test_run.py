@@ -23,7 +23,9 @@ from app.evaluation import run as run_module
 from app.evaluation.inference import SkippedImage
 from app.evaluation.run import describe_skipped, run
 from app.schemas.job_context import JobCancelled, JobFailure
+from app.schemas.parts import Aggregate
 from app.schemas.payloads import DatasetLocation
+from app.storage.evaluation_documents import read_aggregate
 from app.tasks.registry import load_metrics
 from app.tasks.trained import load_trained
 from tests.evaluation.factory import CLASSES, FakeContext, World
@@ -68,6 +70,17 @@ def test_value_metrics_equal_scikit_learn(values_world: World, tmp_path: Path) -
     assert aggregate["mse"] == pytest.approx(reference.mean_squared_error(truth, predicted), rel=1e-9)
     assert aggregate["rmse"] == pytest.approx(reference.root_mean_squared_error(truth, predicted), rel=1e-9)
     assert aggregate["r_squared"] == pytest.approx(reference.r2_score(truth, predicted), rel=1e-9)
+
+
+def test_the_report_stands_beside_the_keys_of_the_task(world: World, tmp_path: Path) -> None:
+    _, result = evaluate(world, tmp_path, split_subsets=["val", "test"])
+    _, aggregate = read(tmp_path)
+    report = Aggregate.model_validate({name: aggregate[name] for name in ("headline", "parts")})
+    assert {name: figure.value for name, figure in report.headline.items()} == result["headline"]
+    for name, interval in aggregate["intervals"].items():
+        assert report.headline[name].interval == (interval["low"], interval["high"])
+    assert len(report.parts) == 3
+    assert read_aggregate(tmp_path / "aggregate.json") == aggregate
 
 
 def test_a_task_is_told_where_each_image_lies(

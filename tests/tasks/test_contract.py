@@ -24,6 +24,7 @@ from app.evaluation.heat_map import explain
 from app.schemas.experiments import AugmentationSettings
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.job_context import JobFailure
+from app.schemas.parts import Aggregate
 from app.schemas.tasks import AugmentationEntry
 from app.tasks import base, registry
 from app.tasks.base import Capabilities, FeatureModel, TaskModel
@@ -39,7 +40,7 @@ from tests.tasks.samples import (
 )
 
 TASK_IDS = ("classification", "regression")
-NUM_CHECKS = {"classification": 24, "regression": 24}
+NUM_CHECKS = {"classification": 25, "regression": 25}
 """Checks that each task has to pass: those of every task, and those of its capabilities."""
 NUM_IMAGES = 8
 PLACES = [make_place(make_row(None))] * NUM_IMAGES
@@ -50,6 +51,7 @@ PARTS = {
     "module": base.ModulePart,
     "metrics": base.MetricsPart,
     "export": base.ExportPart,
+    "report": base.ReportBuilder,
 }
 
 CHECKS: Counter[str] = Counter()
@@ -305,6 +307,20 @@ def test_an_aggregate_begins_with_the_headline_metrics_and_is_json(task: str) ->
     assert list(aggregate)[: len(names)] == names
     assert {type(aggregate[name]) for name in names} == {float}
     json.dumps(aggregate, allow_nan=False)
+
+
+@checks()
+def test_the_parts_of_a_report_are_json_and_need_no_more_than_the_file_holds(task: str) -> None:
+    report = registry.load_report(task)
+    results = [{"filename": f"{number}.png"} | row for number, row in enumerate(_results(task))]
+    aggregate = registry.load_metrics(task).aggregate(results, make_context(task))
+    parts = report.build_parts(aggregate, results)
+    assert len(parts) >= 1
+    written = Aggregate(headline={}, parts=parts).model_dump(mode="json", exclude_none=True)
+    assert Aggregate.model_validate(json.loads(json.dumps(written, allow_nan=False))).parts == parts
+    read_back = json.loads(json.dumps({"aggregate": aggregate, "results": results}))
+    assert report.build_parts(read_back["aggregate"], read_back["results"]) == parts
+    assert report.build_parts({}, []) == []
 
 
 @checks()

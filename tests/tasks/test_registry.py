@@ -44,3 +44,9 @@ def test_specs_load_nothing_heavy() -> None:
 def test_the_comparison_of_exports_loads_no_torch() -> None:
     statements = "\n".join(f"import app.tasks.{task}.export" for task in list_specs())
     assert _modules_after(statements, [*HEAVY, "numpy"]) == ["numpy"]
+
+
+def test_reports_load_no_torch() -> None:
+    statements = "from app.tasks.registry import list_specs, load_report\nassert len(list_specs()) == 2\n"
+    statements += "for task in list_specs(): load_report(task)"
+    assert _modules_after(statements, HEAVY) == []

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from app.api.pages.values import MINUS
 from app.metric_text import show_metric
-from app.schemas.tasks import MetricSpec
+from app.schemas.parts import Figure
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A share as text, and as the length of a bar from 0 to 100."""
+
+    text: str
+    x: float
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,9 @@ def format_share(value: float) -> str:
     return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"
 
 
-def make_figures(metrics: tuple[MetricSpec, ...], aggregate: dict[str, Any]) -> list[HeadlineFigure]:
+def make_figures(headline: Mapping[str, Figure]) -> list[HeadlineFigure]:
     """Return the headline metrics that were measured."""
-    intervals: dict[str, Any] = aggregate.get("intervals", {})
-    reasons: dict[str, str] = aggregate.get("not_enough_images", {})
-    return [
-        _make_figure(metric, float(aggregate[metric.name]), intervals.get(metric.name), reasons.get(metric.name, ""))
-        for metric in metrics
-        if isinstance(aggregate.get(metric.name), int | float)
-    ]
+    return [_make_figure(figure, figure.value) for figure in headline.values() if figure.value is not None]
 
 
 def explain_no_interval(reason: str | None) -> str:
@@ -57,29 +59,29 @@ def explain_no_interval(reason: str | None) -> str:
     return f"Not enough images for an interval. {reason}" if reason else "No interval could be calculated"
 
 
-def _make_figure(metric: MetricSpec, value: float, interval: dict[str, Any] | None, reason: str) -> HeadlineFigure:
-    low = float(interval["low"]) if interval else value
-    high = float(interval["high"]) if interval else value
+def _make_figure(figure: Figure, value: float) -> HeadlineFigure:
+    low, high = figure.interval or (value, value)
     start, end = (
-        (min(0.0, low, value), max(1.0, high)) if metric.direction == "max" else (0.0, max(high, value) * 1.1 or 1.0)
+        (min(0.0, low, value), max(1.0, high)) if figure.direction == "max" else (0.0, max(high, value) * 1.1 or 1.0)
     )
 
     def place(number: float) -> float:
         return round(100 * (number - start) / (end - start), 2)
 
-    better = "higher is better" if metric.direction == "max" else "lower is better"
-    words = f"{format_number(low)} to {format_number(high)}" if interval else ""
-    level = f"{100 * float(interval['level']):.0f} %" if interval else ""
+    has_interval = figure.interval is not None
+    better = "higher is better" if figure.direction == "max" else "lower is better"
+    words = f"{format_number(low)} to {format_number(high)}"
+    level = f"{100 * figure.level:.0f} % " if figure.level is not None else ""
     return HeadlineFigure(
-        title=metric.title,
+        title=figure.title,
         text=format_number(value),
-        interval=f"{level} interval: {words}" if interval else explain_no_interval(reason),
-        sentence=f"{metric.title} {format_number(value)}, {level} interval {words}" if interval else metric.title,
+        interval=f"{level}interval: {words}" if has_interval else explain_no_interval(figure.reason),
+        sentence=f"{figure.title} {format_number(value)}, {level}interval {words}" if has_interval else figure.title,
         x=place(value),
         low_x=place(low),
         width=max(0.6, round(place(high) - place(low), 2)),
         scale=f"Scale {format_number(start)} to {format_number(end)}, {better}",
-        ends=(_show_end(start), _show_end(end)) if interval or metric.direction == "max" else (),
+        ends=(_show_end(start), _show_end(end)) if has_interval or figure.direction == "max" else (),
     )
 
 

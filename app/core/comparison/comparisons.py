@@ -17,6 +17,7 @@ from app.core.comparison.notes import PairCounts, note_differences
 from app.core.comparison.paired_test import PairedResult, compare_correct, compare_errors, correct_for_pairs
 from app.core.comparison.setting_differences import find_differences
 from app.core.evaluation_leaks import read_leaks
+from app.core.evaluation_reports import find_headline
 from app.core.exceptions import invalid_field
 from app.core.views.names_apart import tell_apart
 from app.schemas.comparison import (
@@ -27,10 +28,10 @@ from app.schemas.comparison import (
     ComparedImagePage,
     CompareQuery,
     Comparison,
-    Figure,
     PairedTest,
 )
 from app.schemas.experiments import REQUESTED, EpochMetrics, ExperimentRecord, RunConfigRecord
+from app.schemas.parts import Figure
 from app.storage.cache import Cache
 from app.tasks.base import TaskSpec
 
@@ -238,21 +239,12 @@ def _read_arithmetic(config: RunConfigRecord | None) -> dict[str, Any]:
 
 
 def _read_headline(spec: TaskSpec, aggregate: dict[str, Any]) -> dict[str, Figure]:
-    intervals = aggregate.get("intervals") or {}
-    limit = (aggregate.get("interval_limits") or {}).get("note")
-    figures = {}
-    for metric in spec.info.headline_metrics:
-        interval = intervals.get(metric.name) or {}
-        parts = {part: interval.get(part) for part in ("low", "high", "level")}
-        reason = (aggregate.get("not_enough_images") or {}).get(metric.name)
-        value = aggregate.get(metric.name)
-        figures[metric.name] = Figure(
-            value=value if isinstance(value, int | float) else None,
-            **parts,
-            reason=reason,
-            not_covered=limit if interval else None,
-        )
-    return figures
+    """Return a figure for each main metric, without a value where it was not measured."""
+    found = find_headline(spec, aggregate)
+    return {
+        metric.name: found.get(metric.name) or Figure(title=metric.title, direction=metric.direction)
+        for metric in spec.info.headline_metrics
+    }
 
 
 def describe_tests(pairs: Sequence[_Pair], basis: Basis) -> list[PairedTest]:

@@ -9,6 +9,7 @@ from app.core.collaborators import Collaborators
 from app.core.devices import list_devices
 from app.core.evaluation_leaks import estimate_leaks, read_leaks
 from app.core.evaluation_observer import ACTIVE_STATUSES
+from app.core.evaluation_reports import find_parts
 from app.core.evaluation_results import EvaluationResultService
 from app.core.evaluations import EvaluationService
 from app.core.exceptions import DatasetNotImportedError, SplitNotFoundError
@@ -21,14 +22,12 @@ from app.schemas.evaluation_pages import (
     ResultListing,
     SelectedEvaluation,
     SubsetChoice,
-    ValuePoint,
-    ValuePoints,
 )
 from app.schemas.experiments import ExperimentRecord, ExperimentStatus
+from app.schemas.parts import AnyReportPart, read_headline
 from app.schemas.tasks import TaskInfo
 
 SUBSETS: tuple[Subset, ...] = ("train", "val", "test")
-MAX_POINTS = 500
 _REASONS: dict[ExperimentStatus, str] = {
     "created": "Not trained yet.",
     "pending": "Its training is queued.",
@@ -95,6 +94,8 @@ class EvaluationPageService:
             experiment=record,
             evaluation=view.evaluation,
             aggregate=view.aggregate,
+            headline=read_headline(view.aggregate or {}),
+            parts=self._find_parts(project_id, experiment_id, view.aggregate) if view.aggregate is not None else [],
             failed_attempt=view.failed_attempt,
             leaks=leaks,
             checkpoints=checkpoints,
@@ -106,6 +107,16 @@ class EvaluationPageService:
             untrained_classes=view.untrained_classes,
             redrawn_splits=view.redrawn_splits,
         )
+
+    def list_parts(self, project_id: str, experiment_id: str) -> list[AnyReportPart]:
+        """Return what the report draws, nothing without a completed evaluation; raises ExperimentNotFoundError."""
+        aggregate = self._evaluations.get_evaluation(project_id, experiment_id).aggregate
+        return self._find_parts(project_id, experiment_id, aggregate) if aggregate is not None else []
+
+    def _find_parts(self, project_id: str, experiment_id: str, aggregate: Mapping[str, Any]) -> list[AnyReportPart]:
+        read_results = self._stores.evaluations.read_results
+        spec = self._lookup.find_spec(project_id)
+        return find_parts(spec, aggregate, lambda: read_results(project_id, experiment_id) or [])
 
     def list_results(self, project_id: str, experiment_id: str, query: ResultQuery) -> ResultListing:
         """Return a page of results; a page behind the last one is the last one. Raises NotFoundError."""
@@ -130,13 +141,6 @@ class EvaluationPageService:
             task=spec.info,
         )
 
-    def list_points(self, project_id: str, experiment_id: str, value: int) -> ValuePoints:
-        """Return truth and prediction of one value of at most 500 images; raises NotFoundError."""
-        order = self._results.order_results(project_id, experiment_id, ResultQuery(sort_by="worst"))
-        step = max(1, -(-len(order) // MAX_POINTS))
-        points = [_read_point(row, value) for row in order[::step]]
-        return ValuePoints(points=[point for point in points if point is not None], num_results=len(order))
-
     def get_result(self, project_id: str, experiment_id: str, filename: str, query: ResultQuery) -> ResultDetail:
         """Return one result with its neighbours in the order of a query; raises NotFoundError."""
         return ResultDetail(
@@ -150,14 +154,14 @@ class EvaluationPageService:
         view = self._evaluations.get_evaluation(project_id, record.id)
         evaluation, metric = view.evaluation, task.headline_metrics[0].name
         leaks = read_leaks(view.aggregate) if view.aggregate is not None else None
-        headline = (view.aggregate or {}).get(metric)
+        headline = read_headline(view.aggregate or {}).get(metric)
         return EvaluatedExperiment(
             id=record.id,
             name=name,
             status=record.status,
             evaluation_status=evaluation.status if evaluation is not None else None,
             progress=evaluation.progress if _is_active(evaluation) and evaluation is not None else None,
-            headline=headline if isinstance(headline, int | float) and not isinstance(headline, bool) else None,
+            headline=headline.value if headline is not None else None,
             subsets=evaluation.split_subsets if evaluation is not None else [],
             num_copies=leaks.identical.images if leaks is not None else 0,
             is_redrawn=leaks is not None and bool(leaks.redrawn_splits),
@@ -182,10 +186,3 @@ class EvaluationPageService:
 
 def _is_active(evaluation: EvaluationRecord | None) -> bool:
     return evaluation is not None and evaluation.status in ACTIVE_STATUSES
-
-
-def _read_point(row: Mapping[str, Any], value: int) -> ValuePoint | None:
-    truth, prediction = row.get("ground_truth"), row.get("prediction")
-    if not isinstance(truth, list) or not isinstance(prediction, list) or value >= min(len(truth), len(prediction)):
-        return None
-    return ValuePoint(filename=row["filename"], truth=truth[value], prediction=prediction[value])

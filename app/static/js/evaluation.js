@@ -143,9 +143,9 @@
     link.click();
   });
   document.addEventListener("chart:select", (event) => {
-    const ranges = event.target.closest("[data-ranges]")?.dataset;
-    if (ranges && event.target.id === "confidence") showGrid({ sure: JSON.parse(ranges.ranges)[event.detail.index] });
-    if (ranges && event.target.id === "reliability" && event.detail.series === "this model") showGrid({ sure: JSON.parse(ranges.rangesOfPoints)[event.detail.index] });
+    const filters = event.target.closest("[data-chart-filters]")?.dataset.chartFilters;
+    const wish = filters && JSON.parse(filters)[event.detail.series]?.[event.detail.index];
+    if (wish) showGrid(wish);
     const place = event.target.closest("[data-value-pictures]");
     if (!place || event.detail.series !== "images") return;
     const names = JSON.parse(place.dataset.pointNames);

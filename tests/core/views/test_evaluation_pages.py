@@ -54,8 +54,9 @@ def test_results_say_what_they_can_be_filtered_by(studio: Studio, imported_id: s
     assert (listing.can_filter_correct, listing.can_filter_class, listing.has_confidence) == (True, True, True)
     headline = studio.evaluation_pages.list_experiments(imported_id, None).experiments[0].headline
     assert headline == pytest.approx(7 / 8)
-    points = studio.evaluation_pages.list_points(imported_id, trained.id, 0)
-    assert (points.points, points.num_results) == ([], 8)
+    assert studio.evaluation_pages.list_parts(imported_id, trained.id) == []
+    figure = studio.evaluation_pages.get_selected(imported_id, trained.id).headline["accuracy"]
+    assert (figure.title, figure.value) == ("Accuracy", headline)
 
 
 def test_results_keep_the_names_of_the_source_after_the_dataset_was_cleared(

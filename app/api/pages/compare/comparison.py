@@ -18,7 +18,8 @@ from app.api.pages.subsets import name_measured_images
 from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
 from app.plurals import count
-from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
+from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, PairedTest
+from app.schemas.parts import Figure
 from app.schemas.tasks import MetricSpec
 
 BAR_WIDTH = 192.0
@@ -299,8 +300,7 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
     bars = []
     for side, figure in zip(sides, figures, strict=True):
         value = figure.value if figure is not None else None
-        start = figure.low if figure is not None and figure.low is not None else value
-        end = figure.high if figure is not None and figure.high is not None else value
+        start, end = (figure.interval if figure is not None else None) or (value, value)
         has_bar = value is not None and start is not None and end is not None
         bars.append(
             IntervalBar(
@@ -320,15 +320,15 @@ def _metric_rows(metric: MetricSpec, sides: Sequence[ComparedExperiment], colour
 
 
 def _has_none(figure: Figure) -> bool:
-    return figure.value is not None and (figure.low is None or figure.high is None)
+    return figure.value is not None and figure.interval is None
 
 
 def _interval_text(figure: Figure | None) -> str:
     if figure is None or figure.value is None:
         return ""
-    if figure.low is None or figure.high is None:
+    if figure.interval is None:
         return "no interval"
-    return f"{format_number(figure.low)} to {format_number(figure.high)}"
+    return " to ".join(map(format_number, figure.interval))
 
 
 def _curves(selection: Selection, comparison: Comparison) -> tuple[Chart | None, tuple[Link, ...]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.api.pages.figures import format_number
 from app.schemas.leaks import EvaluationLeaks
-from app.schemas.tasks import MetricSpec
+from app.schemas.parts import Figure
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,7 @@ class LeakNotice:
     rows: list[list[str]]
 
 
-def make_leak_notice(
-    metrics: Sequence[MetricSpec], aggregate: Mapping[str, Any], leaks: EvaluationLeaks | None
-) -> LeakNotice | None:
+def make_leak_notice(headline: Mapping[str, Figure], leaks: EvaluationLeaks | None) -> LeakNotice | None:
     """Return the notice, None where no evaluated image is identical to a training image or may be one."""
     if leaks is None or not (leaks.identical.images or leaks.redrawn_splits):
         return None
@@ -32,13 +30,13 @@ def make_leak_notice(
     if without is not None and without.num_images:
         rows = [
             [
-                metric.title,
-                _format(aggregate.get(metric.name)),
-                _format(without.metrics.get(metric.name)),
-                _format_interval(without.intervals.get(metric.name), metric.name in without.not_enough_images),
+                figure.title,
+                _format(figure.value),
+                _format(without.metrics.get(name)),
+                _format_interval(without.intervals.get(name), name in without.not_enough_images),
             ]
-            for metric in metrics
-            if isinstance(aggregate.get(metric.name), int | float)
+            for name, figure in headline.items()
+            if figure.value is not None
         ]
     columns = ["Metric", "#All images", "#New images", "#95 % interval (new images)"]
     verb = "were" if leaks.identical.images else "may have been"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
@@ -11,8 +11,9 @@ from starlette.responses import HTMLResponse, Response
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.evaluation.detail import ResultPanel, make_detail, result_detail_fragment
 from app.api.pages.evaluation.listing import EvaluatedItem, evaluation_list_fragment, make_items
-from app.api.pages.evaluation.matrix import confusion_matrix_fragment
-from app.api.pages.evaluation.pictures import class_scores_fragment
+from app.api.pages.evaluation.parts.base import PartPage
+from app.api.pages.evaluation.parts.class_table import class_scores_fragment
+from app.api.pages.evaluation.parts.matrix import confusion_matrix_fragment
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.evaluation.report import EvaluationReport, evaluation_report_fragment, make_report
 from app.api.pages.evaluation.results import result_grid_fragment
@@ -21,9 +22,11 @@ from app.api.templating import render_fragment
 from app.core.exceptions import NotFoundError
 from app.core.studio import Studio
 from app.schemas.evaluation_pages import ResultDetail, SelectedEvaluation
+from app.schemas.parts import AnyReportPart, ClassTablePart, MatrixPart
 
 router = APIRouter(include_in_schema=False)
 AddressQuery = Annotated[EvaluationAddress, Query()]
+P = TypeVar("P", bound=AnyReportPart)
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,18 @@ def show_grid(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTM
 def show_matrix(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
     """The confusion matrix."""
     address = _with_experiment(studio, pid, address)
-    aggregate = _read_aggregate(studio, pid, address, "confusion_matrix")
-    return HTMLResponse(render_fragment(confusion_matrix_fragment(pid, address, aggregate)))
+    part = _find_part(studio, pid, address, MatrixPart)
+    return HTMLResponse(render_fragment(confusion_matrix_fragment(part, PartPage(pid, address))))
 
 
 @router.get("/projects/{pid}/evaluation/class-scores")
 def show_scores(pid: ProjectPath, address: AddressQuery, studio: StudioDep) -> HTMLResponse:
     """Precision, recall and F1 per class."""
     address = _with_experiment(studio, pid, address)
-    aggregate = _read_aggregate(studio, pid, address, "per_class")
+    part = _find_part(studio, pid, address, ClassTablePart)
     untrained = studio.evaluations.get_evaluation(pid, address.experiment or "").untrained_classes
-    return HTMLResponse(render_fragment(class_scores_fragment(pid, address, aggregate, untrained)))
+    page = PartPage(pid, address, untrained=untrained)
+    return HTMLResponse(render_fragment(class_scores_fragment(part, page)))
 
 
 @router.get("/projects/{pid}/evaluation/image")
@@ -150,21 +154,19 @@ def read_report(studio: Studio, project_id: str, address: EvaluationAddress) -> 
     """Return what the page shows of the experiment that an address names; raises NotFoundError."""
     selected = _select(studio, project_id, address)
     address = address.resolve((selected.aggregate or {}).get("classes", []))
-    listing, points = None, None
+    listing = None
     if selected.aggregate is not None:
-        experiment = selected.experiment.id
-        listing = studio.evaluation_pages.list_results(project_id, experiment, address.to_query())
-        if selected.task.annotation_kind == "values":
-            points = studio.evaluation_pages.list_points(project_id, experiment, address.value)
-    return make_report(project_id, address, selected, listing, points)
+        listing = studio.evaluation_pages.list_results(project_id, selected.experiment.id, address.to_query())
+    return make_report(project_id, address, selected, listing)
 
 
-def _read_aggregate(studio: Studio, project_id: str, address: EvaluationAddress, key: str) -> dict[str, object]:
-    aggregate = studio.evaluations.get_evaluation(project_id, address.experiment or "").aggregate
-    if aggregate is None or key not in aggregate:
+def _find_part(studio: Studio, project_id: str, address: EvaluationAddress, kind: type[P]) -> P:
+    parts = studio.evaluation_pages.list_parts(project_id, address.experiment or "")
+    found = next((part for part in parts if isinstance(part, kind)), None)
+    if found is None:
         msg = "This evaluation has no such picture."
         raise NotFoundError(msg)
-    return aggregate
+    return found
 
 
 def _read_result(studio: Studio, project_id: str, address: EvaluationAddress) -> ResultDetail:

@@ -10,9 +10,11 @@ from pydantic import ConfigDict, Field
 from app.api.pages.address_fields import EmptyIsNone, OptionalText
 from app.schemas.common import ExperimentId, QueryModel
 from app.schemas.evaluation import ResultQuery, Subset
+from app.schemas.parts import ResultFilter
 
 Sort = Literal["worst", "-worst", "-confidence", "confidence", "-error", "error", "filename"]
 PAGE_SIZE = 48
+TOLERANCE = 1e-9
 
 
 class EvaluationAddress(QueryModel):
@@ -51,6 +53,17 @@ class EvaluationAddress(QueryModel):
             subset=query.filter_subset,
             sort=sort if sort in get_args(Sort) else query.sort_by,
             page=query.page,
+        )
+
+    @classmethod
+    def from_filter(cls, wish: ResultFilter) -> EvaluationAddress:
+        """Return the address of the results that a click on a part of the report means."""
+        correct = None if wish.filter_correct is None else ("yes" if wish.filter_correct else "no")
+        return cls().change(
+            class_name=wish.filter_class,
+            predicted=wish.filter_predicted,
+            correct=correct,
+            sure=_name_range(wish.filter_confidence_above, wish.filter_confidence_up_to),
         )
 
     def resolve(self, classes: list[str]) -> EvaluationAddress:
@@ -113,6 +126,17 @@ class EvaluationAddress(QueryModel):
         return [
             (field.alias or name, str(values[name])) for name, field in fields.items() if values[name] != field.default
         ]
+
+
+def _name_range(above: float | None, up_to: float | None) -> str | None:
+    """Return a range of confidence as `sure` has it; None for all of it, and for one that is no equal part of it."""
+    low, high = above or 0.0, 1.0 if up_to is None else up_to
+    if high <= low or (low, high) == (0.0, 1.0):
+        return None
+    num_ranges = round(1.0 / (high - low))
+    number = round(low * num_ranges)
+    is_exact = abs(number / num_ranges - low) < TOLERANCE and abs((number + 1) / num_ranges - high) < TOLERANCE
+    return f"{number}-{num_ranges}" if is_exact and num_ranges < 1000 else None
 
 
 def write_query(pairs: list[tuple[str, str]]) -> str:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from app.api.pages.evaluation.leaks import LeakNotice, make_leak_notice
-from app.api.pages.evaluation.matrix import MAX_INLINE_CLASSES, Matrix, make_matrix
-from app.api.pages.evaluation.pictures import (
-    Calibration,
-    ClassScores,
-    ValuePictures,
-    make_calibration,
-    make_scores,
-    make_values,
-)
+from app.api.pages.evaluation.parts.base import PartPage
+from app.api.pages.evaluation.parts.registry import ReportPanel, make_panels
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.evaluation.results import ResultGrid, make_grid
 from app.api.pages.figures import HeadlineFigure, make_figures
@@ -25,8 +19,9 @@ from app.api.pages.times import describe_moment
 from app.api.templating import Fragment
 from app.plurals import count, name_first
 from app.schemas.evaluation import EvaluationRecord, EvaluationRequest
-from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice, ValuePoints
+from app.schemas.evaluation_pages import ResultListing, SelectedEvaluation, SubsetChoice
 from app.schemas.leaks import say_redrawn
+from app.schemas.parts import AnyReportPart, Figure, ValueTablePart, explain_limits
 
 MAX_SKIPPED = 20
 MAX_NAMED_CLASSES = 10
@@ -101,17 +96,6 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Whatever the annotation kind has; `matrix_url` where the matrix is too large to come with the page."""
-
-    matrix: Matrix | None = None
-    matrix_url: str = ""
-    scores: ClassScores | None = None
-    calibration: Calibration | None = None
-    values: ValuePictures | None = None
-
-
-@dataclass(frozen=True)
 class EvaluationReport:
     """What `evaluation/_evaluation_report.html` shows. `version` changes whenever the state does."""
 
@@ -134,7 +118,7 @@ class EvaluationReport:
     figures_notes: tuple[str, ...] = ()
     leaks: LeakNotice | None = None
     skipped: Skipped | None = None
-    pictures: Pictures = field(default_factory=Pictures)
+    panels: list[ReportPanel] = field(default_factory=list)
     grid: ResultGrid | None = None
 
 
@@ -155,11 +139,11 @@ def make_report(
     address: EvaluationAddress,
     selected: SelectedEvaluation,
     listing: ResultListing | None,
-    points: ValuePoints | None,
 ) -> EvaluationReport:
     """Return the state of an evaluation as texts and links; `listing` of a completed one."""
     evaluation, record, aggregate = selected.evaluation, selected.experiment, selected.aggregate
     is_measured = aggregate is not None and listing is not None
+    page = PartPage(project_id, address, selected.value_names, selected.untrained_classes)
     return EvaluationReport(
         project_id=project_id,
         url=page_url(project_id),
@@ -176,11 +160,11 @@ def make_report(
         progress=_make_progress(record.id, evaluation),
         ending=_make_ending(evaluation, is_measured) or _make_attempt_ending(selected.failed_attempt),
         figures_title=f"Metrics on {name_measured_images(evaluation.split_subsets)}" if evaluation else "Metrics",
-        figures=make_figures(selected.task.headline_metrics, aggregate) if aggregate else [],
+        figures=make_figures(selected.headline),
         figures_notes=_explain_figures(selected, aggregate) if aggregate else (),
-        leaks=make_leak_notice(selected.task.headline_metrics, aggregate, selected.leaks) if aggregate else None,
+        leaks=make_leak_notice(selected.headline, selected.leaks),
         skipped=_make_skipped(aggregate.get("skipped")) if aggregate else None,
-        pictures=_make_pictures(project_id, address, selected, points) if aggregate else Pictures(),
+        panels=make_panels(selected.parts, page),
         grid=make_grid(project_id, address, listing) if listing is not None else None,
     )
 
@@ -306,7 +290,9 @@ def _make_attempt_ending(attempt: EvaluationRecord | None) -> FailedEvaluation |
 
 def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) -> tuple[str, ...]:
     """Return what is wrong with the classes, what the figures cover, and what flatters them."""
-    notes = _explain_average(selected.value_names, aggregate) + _explain_intervals(selected.evaluation, aggregate)
+    notes = _explain_average(selected.value_names, selected.parts) + _explain_intervals(
+        selected.evaluation, selected.headline, int(aggregate.get("num_images", 0))
+    )
     untrained = [name for name in selected.untrained_classes if name in aggregate.get("classes", [])]
     if not untrained:
         return notes
@@ -316,9 +302,9 @@ def _explain_figures(selected: SelectedEvaluation, aggregate: dict[str, Any]) ->
     return (f"No training image of: {names}. The model cannot recognise a class that it was not trained on.", *notes)
 
 
-def _explain_average(names: list[str], aggregate: dict[str, Any]) -> tuple[str, ...]:
+def _explain_average(names: list[str], parts: Sequence[AnyReportPart]) -> tuple[str, ...]:
     """Return over what the metrics of several values are averaged, and where those of each value are."""
-    num = len(aggregate.get("per_value") or [])
+    num = max((len(part.values) for part in parts if isinstance(part, ValueTablePart)), default=1)
     if num < 2:
         return ()
     known = f" ({name_first(names, MAX_NAMED_CLASSES)})" if len(names) == num else ""
@@ -328,18 +314,18 @@ def _explain_average(names: list[str], aggregate: dict[str, Any]) -> tuple[str, 
     )
 
 
-def _explain_intervals(evaluation: EvaluationRecord | None, aggregate: dict[str, Any]) -> tuple[str, ...]:
-    """Return what the figures cover, and what flatters them."""
-    num = int(aggregate.get("num_images", 0))
+def _explain_intervals(
+    evaluation: EvaluationRecord | None, headline: Mapping[str, Figure], num: int
+) -> tuple[str, ...]:
+    """Return what the figures of `num` images cover, and what flatters them."""
     few = " With few images, the intervals are wide." if num < 200 else ""
     notes = []
-    if aggregate.get("intervals"):
+    if any(figure.interval for figure in headline.values()):
         notes.append(
             f"The 95 % intervals show the uncertainty from having only {count(num, 'image')}. They do not include the "
             f"variation between training runs.{few}"
         )
-    if note := (aggregate.get("interval_limits") or {}).get("note"):
-        notes.append(str(note))
+    notes += explain_limits(headline)
     subsets = evaluation.split_subsets if evaluation is not None else []
     if "val" in subsets:
         notes.append(
@@ -361,27 +347,3 @@ def _make_skipped(skipped: dict[str, Any] | None) -> Skipped | None:
     more = number - len(items)
     title = f"{count(number, 'image')} could not be read and {'was' if number == 1 else 'were'} skipped"
     return Skipped(title, items, f"And {more:,} more." if more > 0 else "")
-
-
-def _make_pictures(
-    project_id: str, address: EvaluationAddress, selected: SelectedEvaluation, points: ValuePoints | None
-) -> Pictures:
-    """Return what there is to draw. Keyed on what the aggregate holds, which the annotation kind decides."""
-    aggregate = selected.aggregate or {}
-    if points is not None:
-        metrics, names = selected.task.headline_metrics, selected.value_names
-        return Pictures(values=make_values(project_id, address, aggregate, points, names, metrics))
-    classes = aggregate.get("classes", [])
-    has_matrix = bool(classes) and "confusion_matrix" in aggregate
-    is_inline = has_matrix and len(classes) <= MAX_INLINE_CLASSES
-    calibration = aggregate.get("calibration")
-    return Pictures(
-        matrix=make_matrix(project_id, address, aggregate) if is_inline else None,
-        matrix_url=f"{page_url(project_id)}/confusion-matrix{address.to_text()}"
-        if has_matrix and not is_inline
-        else "",
-        scores=make_scores(project_id, address, aggregate, selected.untrained_classes)
-        if aggregate.get("per_class")
-        else None,
-        calibration=make_calibration(calibration, int(aggregate.get("num_images", 0))) if calibration else None,
-    )

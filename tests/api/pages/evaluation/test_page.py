@@ -15,6 +15,9 @@ from app.api.pages.evaluation.query import EvaluationAddress
 from app.api.pages.evaluation.report import make_report
 from app.datasets.table import DatasetTable, SplitRecord
 from app.schemas.experiments import ExperimentRecord
+from app.schemas.parts import Aggregate
+from app.tasks.headline import make_headline
+from app.tasks.registry import list_specs, load_report
 from tests.api.live import LiveServer
 from tests.api.pages.evaluated import (
     make_experiment,
@@ -319,6 +322,37 @@ def test_values_have_a_cloud_and_a_histogram_each(server: LiveServer, client: ht
     assert re.search(r"<td>weight</td>.*?190.*?188\.1.*?.1\.900", detail, re.DOTALL)
 
 
+@pytest.mark.parametrize("kind", ["label", "values"])
+def test_files_of_an_earlier_version_open_with_the_page_of_those_that_have_a_report(
+    server: LiveServer, client: httpx.Client, tmp_path: Path, kind: str
+) -> None:
+    project = make_project(server, client, tmp_path / "images", kind, classes=CLASSES)
+    experiment = make_experiment(server, client, project)
+    if kind == "label":
+        rows = write_label_results(server, project, experiment, list(CLASSES), 20)
+    else:
+        rows = write_value_results(server, project, experiment)
+    before = read(client, project)
+    path = server.studio.evaluations._stores.paths.evaluation_dir(project, experiment) / "aggregate.json"
+    old = json.loads(path.read_text())
+    assert old.keys().isdisjoint({"headline", "parts"})
+    (spec,) = [spec for spec in list_specs().values() if spec.info.annotation_kind == kind]
+    report = Aggregate(
+        headline=make_headline(spec.info.headline_metrics, old), parts=load_report(spec.id).build_parts(old, rows)
+    )
+    path.write_text(json.dumps(old | report.model_dump(mode="json", exclude_none=True)))
+    assert len(report.parts) == 3
+    assert without_ids(read(client, project)) == without_ids(before)
+    # What is in the file is what the page shows.
+    path.write_text(json.dumps(old | report.model_copy(update={"parts": []}).model_dump(mode="json")))
+    assert "evaluation-pictures" not in read(client, project)
+
+
+def without_ids(html: str) -> str:
+    """Return a page without the ids that are counted, which differ between two answers."""
+    return re.sub(r"\b([a-z]+)-\d+(?=[-\" ])", r"\1", html)
+
+
 def leak(server: LiveServer, project: str, experiment: str, leaks: object) -> None:
     """Write leaks into the aggregate of an evaluation; None takes them out, as in one of an earlier version."""
     path = server.studio.evaluations._stores.paths.evaluation_dir(project, experiment) / "aggregate.json"
@@ -362,7 +396,7 @@ def test_a_split_that_was_created_again_is_named_beside_the_scores_and_in_the_fo
     selected = server.studio.evaluation_pages.get_selected(labelled, experiment)
     address = EvaluationAddress.model_validate({"experiment": experiment})
     redrawn = selected.model_copy(update={"redrawn_splits": ["main"]})
-    text = make_report(labelled, address, redrawn, None, None).form.images_help
+    text = make_report(labelled, address, redrawn, None).form.images_help
     assert "unbiased" not in text
     assert "so its test images may have been used for training" in text
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from app.api.pages.evaluation.query import EvaluationAddress, page_url
+from app.api.pages.evaluation.parts.base import PartPage, PartView
+from app.api.pages.evaluation.query import page_url
 from app.api.pages.evaluation.results import find_cell
 from app.api.pages.figures import format_share
 from app.api.templating import Fragment
 from app.plurals import count
+from app.schemas.parts import MatrixPart
 
 MAX_INLINE_CLASSES = 12
 MAX_CLASSES = 100
@@ -78,17 +79,31 @@ class MatrixContext:
     matrix: Matrix
 
 
-def confusion_matrix_fragment(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> Fragment:
-    """Return the confusion matrix of an aggregate that has one."""
-    return Fragment("evaluation/_confusion_matrix.html", MatrixContext(make_matrix(project_id, address, aggregate)))
+@dataclass(frozen=True)
+class MatrixPicture:
+    """What `evaluation/parts/_matrix.html` shows; a large matrix is loaded from `url` after the page."""
+
+    matrix: Matrix | None
+    url: str
 
 
-def make_matrix(project_id: str, address: EvaluationAddress, aggregate: dict[str, Any]) -> Matrix:
+def confusion_matrix_fragment(part: MatrixPart, page: PartPage) -> Fragment:
+    """Return the confusion matrix of an evaluation."""
+    return Fragment("evaluation/_confusion_matrix.html", MatrixContext(make_matrix(part, page)))
+
+
+def present(part: MatrixPart, page: PartPage) -> PartView:
+    """Return a matrix of few classes, or where a larger one is."""
+    is_inline = len(part.names) <= MAX_INLINE_CLASSES
+    url = f"{page_url(page.project_id)}/confusion-matrix{page.address.to_text()}"
+    return PartView(MatrixPicture(make_matrix(part, page) if is_inline else None, url))
+
+
+def make_matrix(part: MatrixPart, page: PartPage) -> Matrix:
     """Return the matrix as cells with links; a large and dense one is cut to the classes with the most mistakes."""
-    names: list[str] = aggregate["classes"]
-    counts: list[list[int]] = aggregate["confusion_matrix"]
+    names, counts, address = part.names, part.counts, page.address
     shown = _choose_classes(counts)
-    url = page_url(project_id)
+    url = page_url(page.project_id)
     base = f"?experiment={address.experiment}&cell="
     is_compact = len(shown) > MAX_INLINE_CLASSES
     num_wrong = sum(sum(row) for row in counts) - sum(row[index] for index, row in enumerate(counts))
