@@ -11,12 +11,12 @@ from urllib.parse import quote
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare.selection import Selection, with_metric
 from app.api.pages.compare.settings import SettingRow, list_settings
-from app.api.pages.figures import explain_no_interval, format_number
+from app.api.pages.figures import explain_no_interval
 from app.api.pages.overlays import Picture
 from app.api.pages.run_words import UNFINISHED
 from app.api.pages.subsets import name_measured_images
-from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
+from app.number_text import format_difference, format_number, format_value
 from app.plurals import count
 from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, Figure, PairedTest
 from app.schemas.tasks import MetricSpec

@@ -12,8 +12,8 @@ from app.api.pages.dataset.grid import thumbnail_url
 from app.api.pages.dataset.query import DatasetAddress, page_url
 from app.api.pages.overlays import Picture, Shape
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.number_text import format_value
 from app.schemas.dataset_pages import ImageDetail
 
 MAX_SHAPES = 500

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from app.api.pages.dataset.query import DatasetAddress, page_url
 from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.number_text import format_value
 from app.schemas.dataset_pages import FilterName, ImageListing
 from app.schemas.datasets import DatasetSummary, ImageItem
 

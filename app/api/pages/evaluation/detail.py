@@ -10,10 +10,9 @@ from urllib.parse import quote
 from app.api.pages.evaluation.pictures import Bar
 from app.api.pages.evaluation.query import PAGE_SIZE, EvaluationAddress, page_url, picture_url, thumbnail_url
 from app.api.pages.evaluation.results import describe_verdict, name_value
-from app.api.pages.figures import format_number, format_share
 from app.api.pages.overlays import Picture
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.number_text import format_number, format_share, format_value
 from app.plurals import count
 from app.schemas.evaluation_pages import ResultView
 

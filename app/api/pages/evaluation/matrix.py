@@ -7,8 +7,8 @@ from typing import Any
 
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.evaluation.results import find_cell
-from app.api.pages.figures import format_share
 from app.api.templating import Fragment
+from app.number_text import format_share
 from app.plurals import count
 
 MAX_INLINE_CLASSES = 12

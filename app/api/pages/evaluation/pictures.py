@@ -9,8 +9,8 @@ from typing import Any
 from app.api.pages.charts import Chart, Series
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
 from app.api.pages.evaluation.results import describe_range, name_value
-from app.api.pages.figures import format_number, format_share
 from app.api.templating import Fragment
+from app.number_text import format_number, format_share
 from app.plurals import count
 from app.schemas.class_scores import NOT_MEASURED, find_unmeasured
 from app.schemas.evaluation_pages import ValuePoints

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.api.pages.evaluation.query import EvaluationAddress, page_url, thumbnail_url, write_query
-from app.api.pages.figures import format_number, format_share
 from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.number_text import format_number, format_share, format_value
 from app.plurals import count
 from app.schemas.evaluation_pages import ResultListing
 
