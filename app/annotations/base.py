@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from app.annotations.shapes import Shape
+
 NO_CLASS = ""
 
 
@@ -51,6 +53,18 @@ class AnnotationKind:
     """Names of the import formats that can hold this kind."""
     table_target: ClassVar[Literal["", "class", "numbers"]] = ""
     """What the target columns of a table hold: the name of a class, numbers, or nothing that this kind can use."""
+    example: ClassVar[str]
+    """What people use it for, as the dialog for a new project says it."""
+    icon: ClassVar[str]
+    """Path of a drawing, 24 units wide and high."""
+    count_title: ClassVar[str] = ""
+    """What the annotations of an image are called where they are counted; empty when an image has only one."""
+    has_colours: ClassVar[bool] = True
+    """Whether the name of a class is shown in the colour that it has in the image."""
+    explains: ClassVar[Literal["class", "value"]] = "class"
+    """What a heat map is about: what speaks for a class, or what raises and lowers a value."""
+    has_many_classes: ClassVar[bool] = True
+    """Whether an image can show several classes."""
     has_whole_classes: ClassVar[bool] = True
     """Whether classes can be merged and left out annotation by annotation; False where pixels hold class ids."""
 
@@ -66,6 +80,21 @@ class AnnotationKind:
     def stratify(self, images: Sequence[Annotations]) -> list[str]:
         """Return the stratum of each image: every subset of a split gets its share of each."""
         return [self.dominant_class(annotations) or NO_CLASS for annotations in images]
+
+    def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
+        """Return the shape of an annotation as dataset.json has it, None where it says something of the whole image.
+
+        `mask_url` is where the pixels of its mask are, if it has one.
+        """
+        return None
+
+    def draw_result(self, row: Mapping[str, Any]) -> list[Shape]:
+        """Return the shapes of a row of results, truth first; none for a prediction about the whole image."""
+        return []
+
+    def say(self, annotation: Mapping[str, Any], value_names: Sequence[str]) -> list[str]:
+        """Return in words what an annotation without a class says of the whole image, as dataset.json has it."""
+        return []
 
     def find_fault(self, annotations: Sequence[Any], classes: Sequence[str], value_names: Sequence[str]) -> str:
         """Return what is wrong with annotations of this kind in dataset.json, empty when nothing is.

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from app.annotations.base import AnnotationKind, AnnotationRecord
 from app.annotations.fields import Count
+from app.annotations.shapes import Shape, draw_box
 
 
 class Box(AnnotationRecord, tag="bbox", frozen=True):
@@ -35,6 +39,13 @@ class BoxKind(AnnotationKind):
 
     id = "box"
     record = Box
+    example = "Examples: finding and counting cars, people, fruit"
+    icon = "M3 5h9v8H3zM14 11h7v8h-7z"
+    count_title = "Boxes"
+
+    def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
+        """Return the box."""
+        return draw_box("box", annotation)
 
 
 KIND = BoxKind()

@@ -33,6 +33,10 @@ class LabelKind(AnnotationKind):
 
     id = "label"
     record = Label
+    example = "Examples: good or defective parts, species, plant diseases"
+    icon = "M4 4h9l7 8-8 8-8-8zM8.5 8.5h.01"
+    has_colours = False
+    has_many_classes = False
     formats = ("image_folders", "coco", "csv")
     table_target = "class"
 

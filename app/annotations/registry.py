@@ -62,3 +62,13 @@ def kind_of(record: type[AnnotationRecord]) -> AnnotationKind:
             return kind
     msg = f"{record.__name__} belongs to no kind of annotation."
     raise UnknownKindError(msg)
+
+
+@cache
+def kind_of_tag(tag: str) -> AnnotationKind:
+    """Return the kind whose annotations have this `type` in dataset.json; raises UnknownKindError."""
+    for kind in list_kinds().values():
+        if kind.record.__struct_config__.tag == tag:
+            return kind
+    msg = f"No kind of annotation writes {tag!r} into dataset.json."
+    raise UnknownKindError(msg)

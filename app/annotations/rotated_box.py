@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
 from app.annotations.base import AnnotationKind, AnnotationRecord
 from app.annotations.fields import Count
+from app.annotations.shapes import Shape, draw_box
 
 
 class RotatedBox(AnnotationRecord, tag="oriented_bbox", frozen=True):
@@ -35,6 +39,13 @@ class RotatedBoxKind(AnnotationKind):
 
     id = "rotated_box"
     record = RotatedBox
+    example = "Examples: ships in aerial images, tilted text labels"
+    icon = "M8 3l10 7-5 8L3 11zM17 17l4 1-1 3-3-1z"
+    count_title = "Boxes"
+
+    def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
+        """Return the box."""
+        return draw_box("rotated_box", annotation)
 
 
 KIND = RotatedBoxKind()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.annotations.base import AnnotationKind, AnnotationRecord
+from app.annotations.shapes import Shape, draw_mask
 
 
 class Anomaly(AnnotationRecord, tag="anomaly", frozen=True, omit_defaults=True, gc=False):
@@ -25,10 +26,21 @@ class ScoreMapKind(AnnotationKind):
 
     id = "score_map"
     record = Anomaly
+    example = "Examples: scratches or defects of an unknown kind"
+    icon = "M4 5h16v14H4zM14 9a3 3 0 110 6 3 3 0 010-6zM14 12h.01"
+    has_many_classes = False
 
     def find_fault(self, annotations: Sequence[Any], classes: Sequence[str], value_names: Sequence[str]) -> str:
         """Return nothing: an anomaly names no class of the dataset."""
         return ""
+
+    def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
+        """Return where the image is anomalous, if that is known."""
+        return draw_mask(annotation, mask_url)
+
+    def say(self, annotation: Mapping[str, Any], value_names: Sequence[str]) -> list[str]:
+        """Return whether the image is anomalous."""
+        return ["Anomalous" if annotation["is_anomalous"] else "Normal"]
 
 
 KIND = ScoreMapKind()

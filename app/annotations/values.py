@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from app.annotations.base import NO_CLASS, AnnotationKind, AnnotationRecord, Annotations, numbers_of
+from app.number_text import format_value
 
 MAX_BINS = 10
 IMAGES_PER_BIN = 10
@@ -29,6 +30,10 @@ class ValuesKind(AnnotationKind):
 
     id = "values"
     record = Value
+    example = "Examples: ripeness, weight, age, the angle of a dial"
+    icon = "M4 17a8 8 0 1116 0M12 17l4-6M7 17h.01M17 17h.01"
+    explains = "value"
+    has_many_classes = False
     formats = ("csv",)
     table_target = "numbers"
 
@@ -53,6 +58,12 @@ class ValuesKind(AnnotationKind):
             if len(annotation.values) != width:
                 return f"annotations.values: {len(annotation.values)} numbers, and there are {width} values"
         return ""
+
+    def say(self, annotation: Mapping[str, Any], value_names: Sequence[str]) -> list[str]:
+        """Return each value under its name."""
+        values = annotation["values"]
+        names = value_names if len(value_names) == len(values) else [f"Value {n}" for n in range(1, len(values) + 1)]
+        return [f"{name}: {format_value(value)}" for name, value in zip(names, values, strict=True)]
 
 
 KIND = ValuesKind()

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from app.annotations.mask import SegmentationMask
+from app.annotations.registry import kind_of
 from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
@@ -160,7 +160,7 @@ class DatasetService:
             raise NotFoundError(msg)
         try:
             path = self._stores.datasets.mask_path(project_id, name)
-            if isinstance(annotation, SegmentationMask):
+            if not kind_of(type(annotation)).has_whole_classes:
                 return draw_class_mask(path, self._lookup.find_table(project_id).classes, ImportLimits())
             return draw_object_mask(path, getattr(annotation, "class_id", 0), ImportLimits())
         except (UnsafePathError, UnreadableImageError) as error:

@@ -113,7 +113,7 @@ def explain_image(
     IndexError for a target that it does not have.
     """
     name = load_export(payload.task).OUTPUT_NAMES[0]
-    is_class = get_spec(payload.task).info.annotation_kind == "label"
+    is_class = get_spec(payload.task).kind.explains == "class"
     if outputs[name].ndim != 2:
         return {"heat_map_reason": "Heat maps are not available for models that predict positions in the image."}
     if target is None:
