@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 
 import app.annotations
-from app.annotations.base import AnnotationKind, AnnotationRecord
+from app.annotations.base import AnnotationKind, AnnotationRecord, Annotations
 
 
 class UnknownKindError(LookupError):
@@ -72,3 +72,13 @@ def kind_of_tag(tag: str) -> AnnotationKind:
             return kind
     msg = f"No kind of annotation writes {tag!r} into dataset.json."
     raise UnknownKindError(msg)
+
+
+def classes_of(annotations: Annotations) -> frozenset[str]:
+    """Return the classes that an image shows."""
+    return kind_of(type(annotations[0])).classes_of(annotations) if annotations else frozenset()
+
+
+def dominant_class_of(annotations: Annotations) -> str | None:
+    """Return the class that an image is listed under; None for one without a class."""
+    return kind_of(type(annotations[0])).dominant_class(annotations) if annotations else None

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from app.annotations.registry import kind_of
+from app.annotations.registry import dominant_class_of, kind_of
 from app.core.announcing import announce_change
 from app.core.events import EventBus
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
@@ -20,7 +20,7 @@ from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixels.records import reading_of
 from app.datasets.samples import SAMPLES
-from app.datasets.table import DatasetTable, ImageRecord, class_name_of, describe_name, source_name_of, to_builtins
+from app.datasets.table import DatasetTable, ImageRecord, describe_name, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -251,7 +251,7 @@ def _describe_image(image: ImageRecord, column: int | None) -> ImageItem:
             "source_name": source_name_of(image),
             "width": image.width,
             "height": image.height,
-            "class_name": class_name_of(image),
+            "class_name": dominant_class_of(image.annotations),
             "values": values_of(image),
             "split": image.split,
             "selected_split_value": image.split[column] if column is not None else None,
