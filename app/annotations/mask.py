@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.annotations.base import AnnotationKind, AnnotationRecord
+from app.annotations.results import Row
 from app.annotations.shapes import Shape, draw_mask
 
 
@@ -31,6 +32,10 @@ class MaskKind(AnnotationKind):
     def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
         """Return the mask."""
         return draw_mask(annotation, mask_url)
+
+    def claims_row(self, row: Row) -> bool:
+        """Return whether a mask was predicted."""
+        return "predicted_mask_path" in row
 
 
 KIND = MaskKind()

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import app.annotations
 from app.annotations.base import AnnotationKind, AnnotationRecord, Annotations
+from app.annotations.results import Row
 
 
 class UnknownKindError(LookupError):
@@ -82,3 +83,11 @@ def classes_of(annotations: Annotations) -> frozenset[str]:
 def dominant_class_of(annotations: Annotations) -> str | None:
     """Return the class that an image is listed under; None for one without a class."""
     return kind_of(type(annotations[0])).dominant_class(annotations) if annotations else None
+
+
+def kind_of_row(row: Row) -> AnnotationKind | None:
+    """Return the first kind that a row of results can be of, None for a row that says too little.
+
+    Rows of boxes, rotated boxes and instances have the same fields: they count as boxes.
+    """
+    return next((kind for kind in list_kinds().values() if kind.claims_row(row)), None)

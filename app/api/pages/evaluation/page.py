@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
 
+from app.annotations.registry import get_kind
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.evaluation.detail import Detail, make_detail, result_detail_fragment
 from app.api.pages.evaluation.listing import ExperimentItem, evaluation_list_fragment, make_items
@@ -154,7 +155,7 @@ def read_report(studio: Studio, project_id: str, address: EvaluationAddress) -> 
     if selected.aggregate is not None:
         experiment = selected.experiment.id
         listing = studio.evaluation_pages.list_results(project_id, experiment, address.to_query())
-        if selected.task.annotation_kind == "values":
+        if get_kind(selected.task.annotation_kind).is_scattered:
             points = studio.evaluation_pages.list_points(project_id, experiment, address.value)
     return make_report(project_id, address, selected, listing, points)
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.annotations.results import name_value
 from app.api.pages.charts import Chart, Series
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
-from app.api.pages.evaluation.results import describe_range, name_value
+from app.api.pages.evaluation.results import describe_range
 from app.api.templating import Fragment
 from app.number_text import format_number, format_share
 from app.plurals import count
