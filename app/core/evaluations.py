@@ -188,8 +188,8 @@ class EvaluationService:
             if known is not None and known[0] is rows:
                 self._orders.move_to_end(key)
                 return known[1]
-        view, name_of = self._lookup.find_spec(project_id).result_view, self.source_names.of_project(project_id)
-        order = select_rows(rows, query, view, name_of)
+        fields = self._lookup.find_spec(project_id).kind.result_fields
+        order = select_rows(rows, query, fields, self.source_names.of_project(project_id))
         with self._mutex:
             self._orders[key] = (rows, order)
             while len(self._orders) > CACHED_ORDERS:

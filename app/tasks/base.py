@@ -25,7 +25,7 @@ from app.datasets.table import ImageRecord
 from app.schemas.common import StrictModel
 from app.schemas.experiments import ModelSettings
 from app.schemas.form_hints import form_hint
-from app.schemas.tasks import MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import MetricSpec, TaskInfo
 from app.tasks.metric_choice import AUTO, MetricChoice
 
 if TYPE_CHECKING:
@@ -211,7 +211,6 @@ class TaskSpec:
 
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
-    result_view: ResultView
     choose_auto: Callable[[SplitProfile], MetricChoice] | None = None
     """What the checkpoint metric `auto` stands for; None: always the primary metric."""
     find_metric_warning: Callable[[str, SplitProfile], str] | None = None

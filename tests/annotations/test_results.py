@@ -151,3 +151,24 @@ def test_each_value_with_its_difference() -> None:
         ValueResult("height", "5", "4", "\N{MINUS SIGN}1.000"),
     ]
     assert get_kind("label").list_values(LABEL, []) == []
+
+
+def test_what_lists_are_filtered_and_sorted_by() -> None:
+    offered = {
+        kind.id: {
+            *(name for name in ("class_path", "predicted_path", "correct_path") if getattr(kind.result_fields, name)),
+            *kind.result_fields.sort_paths,
+        }
+        for kind in list_kinds().values()
+    }
+    objects = {"class_path", "predicted_path"}
+    assert offered == {
+        "box": objects,
+        "instance": objects,
+        "label": {"class_path", "predicted_path", "correct_path", "confidence", "error"},
+        "mask": set(),
+        "rotated_box": objects,
+        "score_map": {"correct_path"},
+        "values": {"error"},
+    }
+    assert len(offered) == 7

@@ -20,7 +20,7 @@ from app.schemas.events import Event
 from app.schemas.experiments import AugmentationSettings, HardwareSettings, ModelSettings
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import DatasetLocation, TrainPayload
-from app.schemas.tasks import ArchitectureSpec, MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import ArchitectureSpec, MetricSpec, TaskInfo
 from app.tasks.base import DataPart, Hyperparameters, MetricsPart, ModulePart, TaskContext, TaskSpec
 from app.training.inputs import TaskParts
 from app.training.run import train
@@ -193,7 +193,6 @@ SPEC = TaskSpec(
         default_augmentations={},
     ),
     hyperparameters=Hyperparameters,
-    result_view=ResultView(),
 )
 
 

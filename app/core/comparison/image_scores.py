@@ -15,9 +15,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.annotations.results import ResultFields
 from app.core.stores import Stores
 from app.core.views.paging import read_path
-from app.schemas.tasks import ResultView
 from app.storage.documents import Signature
 
 CACHED_SCORES = 12
@@ -48,11 +48,11 @@ class CommonImages:
     num_training: list[int]
 
 
-def basis_of(view: ResultView) -> Basis | None:
+def basis_of(fields: ResultFields) -> Basis | None:
     """Return what images are compared by, None for a task whose rows say neither."""
-    if view.correct_path is not None:
+    if fields.correct_path is not None:
         return "correct"
-    return "error" if "error" in view.sort_paths else None
+    return "error" if "error" in fields.sort_paths else None
 
 
 @dataclass
@@ -64,7 +64,7 @@ class ScoreCache:
     _common: OrderedDict[tuple[Signature, ...], CommonImages] = field(default_factory=OrderedDict)
     _mutex: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self, project_id: str, experiment_id: str, view: ResultView) -> ImageScores | None:
+    def read(self, project_id: str, experiment_id: str, fields: ResultFields) -> ImageScores | None:
         """Return the scores of an evaluation, None where there are no results."""
         signature = self.stores.evaluations.sign_results(project_id, experiment_id)
         if signature is None:
@@ -77,7 +77,7 @@ class ScoreCache:
         rows = self.stores.evaluations.read_results(project_id, experiment_id)
         if rows is None:
             return None
-        scores = score_rows(rows, view, signature)
+        scores = score_rows(rows, fields, signature)
         with self._mutex:
             self._scores[key] = scores
             self._scores.move_to_end(key)
@@ -100,9 +100,9 @@ class ScoreCache:
         return common
 
 
-def score_rows(rows: Sequence[Mapping[str, Any]], view: ResultView, signature: Signature) -> ImageScores:
+def score_rows(rows: Sequence[Mapping[str, Any]], fields: ResultFields, signature: Signature) -> ImageScores:
     """Return the scores of rows; one without a number counts as not measured."""
-    path = view.correct_path or view.sort_paths.get("error", "")
+    path = fields.correct_path or fields.sort_paths.get("error", "")
     values = [read_path(row, path) for row in rows]
     names = (str(row["filename"]) for row in rows)
     return ImageScores(

@@ -10,7 +10,7 @@ from app.datasets.profile import SplitProfile
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
-from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import AugmentationEntry, MetricSpec, TaskInfo
 from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
@@ -156,12 +156,6 @@ SPEC = TaskSpec(
         },
     ),
     hyperparameters=ClassificationHyperparameters,
-    result_view=ResultView(
-        class_path="ground_truth.class_name",
-        predicted_path="prediction.class_name",
-        correct_path="correct",
-        sort_paths={"confidence": "prediction.confidence", "error": "loss"},
-    ),
     choose_auto=choose_auto,
     find_metric_warning=find_metric_warning,
 )

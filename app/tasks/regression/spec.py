@@ -10,7 +10,7 @@ from app.datasets.profile import SplitProfile
 from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
-from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import AugmentationEntry, MetricSpec, TaskInfo
 from app.tasks.base import STOPPING_METRIC_HINT, Hyperparameters, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
@@ -113,7 +113,6 @@ SPEC = TaskSpec(
         },
     ),
     hyperparameters=RegressionHyperparameters,
-    result_view=ResultView(sort_paths={"error": "max_absolute_error"}),
     choose_auto=choose_auto,
     find_metric_warning=find_metric_warning,
 )
