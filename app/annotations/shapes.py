@@ -17,7 +17,7 @@ class Shape:
     polygon: x and y in turn. mask: `url` of an image of the same size, drawn over everything.
     """
 
-    kind: Literal["box", "rotated_box", "polygon", "mask"]
+    geometry: Literal["box", "rotated_box", "polygon", "mask"]
     numbers: tuple[float, ...] = ()
     label: str = ""
     colour: int = 0
