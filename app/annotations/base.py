@@ -63,7 +63,7 @@ class AnnotationKind:
     has_colours: ClassVar[bool] = True
     """Whether the name of a class is shown in the colour that it has in the image."""
     explains: ClassVar[Literal["class", "value"]] = "class"
-    """What a heat map is about: what speaks for a class, or what raises and lowers a value."""
+    """What a heat map is about: the evidence for a class, or what raises and lowers a value."""
     result_fields: ClassVar[ResultFields] = ResultFields()
     """What lists of results are filtered and sorted by."""
     is_scattered: ClassVar[bool] = False
