@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.pages.figures import format_number
 from app.metric_text import show_metric
+from app.number_text import format_number
 
 
 @pytest.mark.parametrize(

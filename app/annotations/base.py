@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from app.annotations.results import ClassShare, Fact, ResultFields, Row, ValueResult
+from app.annotations.shapes import Shape
+
 NO_CLASS = ""
 
 
@@ -51,6 +54,22 @@ class AnnotationKind:
     """Names of the import formats that can hold this kind."""
     table_target: ClassVar[Literal["", "class", "numbers"]] = ""
     """What the target columns of a table hold: the name of a class, numbers, or nothing that this kind can use."""
+    example: ClassVar[str]
+    """What people use it for, as the dialog for a new project says it."""
+    icon: ClassVar[str]
+    """Path of a drawing, 24 units wide and high."""
+    count_title: ClassVar[str] = ""
+    """What the annotations of an image are called where they are counted; empty when an image has only one."""
+    has_colours: ClassVar[bool] = True
+    """Whether the name of a class is shown in the colour that it has in the image."""
+    explains: ClassVar[Literal["class", "value"]] = "class"
+    """What a heat map is about: the evidence for a class, or what raises and lowers a value."""
+    result_fields: ClassVar[ResultFields] = ResultFields()
+    """What lists of results are filtered and sorted by."""
+    is_scattered: ClassVar[bool] = False
+    """Whether truth and prediction are numbers, so that they can be plotted against each other."""
+    has_many_classes: ClassVar[bool] = True
+    """Whether an image can show several classes."""
     has_whole_classes: ClassVar[bool] = True
     """Whether classes can be merged and left out annotation by annotation; False where pixels hold class ids."""
 
@@ -74,6 +93,57 @@ class AnnotationKind:
     def stratify(self, images: Sequence[Annotations]) -> list[str]:
         """Return the stratum of each image: every subset of a split gets its share of each."""
         return [self.dominant_class(annotations) or NO_CLASS for annotations in images]
+
+    def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
+        """Return the shape of an annotation as dataset.json has it, None where it says something of the whole image.
+
+        `mask_url` is where the pixels of its mask are, if it has one.
+        """
+        return None
+
+    def draw_result(self, row: Row) -> list[Shape]:
+        """Return the shapes of a row of results, truth first; none for a prediction about the whole image."""
+        return []
+
+    def say(self, annotation: Mapping[str, Any], value_names: Sequence[str]) -> list[str]:
+        """Return in words what an annotation without a class says of the whole image, as dataset.json has it."""
+        return []
+
+    def name_truth(self, truth: Any) -> str:
+        """Return what the annotation of an image is called where predictions are compared with it."""
+        return "Annotation"
+
+    def read_prediction(self, row: Row) -> Any:
+        """Return the prediction of a row of results, empty without one."""
+        return row.get("prediction", "")
+
+    def say_answer(self, answer: Any) -> str:
+        """Return a truth or a prediction of a row of results as text."""
+        return str(answer)
+
+    def summarize_result(self, row: Row, value_names: Sequence[str]) -> tuple[str, str]:
+        """Return the two lines below a result in a grid."""
+        return str(row.get("source_name", row["filename"])), str(row.get("subset", ""))
+
+    def list_facts(self, row: Row) -> list[Fact]:
+        """Return what the page of a result says first."""
+        return []
+
+    def rank_classes(self, row: Row, num_shown: int) -> list[ClassShare]:
+        """Return how probable the model finds each class, if it says so; the true one is among the first."""
+        return []
+
+    def list_values(self, row: Row, value_names: Sequence[str]) -> list[ValueResult]:
+        """Return each value with its prediction, for a model that predicts numbers."""
+        return []
+
+    def claims_row(self, row: Row) -> bool:
+        """Return whether a row of results is of this kind, told by its fields."""
+        return False
+
+    def find_row_fault(self, row: Row) -> str:
+        """Return what is wrong with a row of results that this kind claims, empty when nothing is."""
+        return ""
 
     def find_fault(self, annotations: Sequence[Any], classes: Sequence[str], value_names: Sequence[str]) -> str:
         """Return what is wrong with annotations of this kind in dataset.json, empty when nothing is.

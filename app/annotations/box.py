@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
 
-from app.annotations.base import AnnotationKind, AnnotationRecord
+from app.annotations.base import AnnotationRecord
 from app.annotations.fields import Count
+from app.annotations.objects import ObjectKind
+from app.annotations.shapes import Shape, draw_box
 
 
 class Box(AnnotationRecord, tag="bbox", frozen=True):
@@ -30,11 +35,22 @@ class Box(AnnotationRecord, tag="bbox", frozen=True):
         return msgspec.structs.replace(self, class_id=class_id, class_name=class_name)
 
 
-class BoxKind(AnnotationKind):
+class BoxKind(ObjectKind):
     """Images with boxes around objects."""
 
     id = "box"
     record = Box
+    example = "Examples: finding and counting cars, people, fruit"
+    icon = "M3 5h9v8H3zM14 11h7v8h-7z"
+    count_title = "Boxes"
+
+    def draw(self, annotation: Mapping[str, Any], mask_url: str) -> Shape | None:
+        """Return the box."""
+        return draw_box("box", annotation)
+
+    def draw_object(self, item: Mapping[str, Any], *, is_prediction: bool) -> Shape | None:
+        """Return the shape of an object of a row of results."""
+        return draw_box("box", item, is_prediction=is_prediction)
 
 
 KIND = BoxKind()

@@ -9,7 +9,8 @@ from functools import cache
 from types import MappingProxyType
 
 import app.annotations
-from app.annotations.base import AnnotationKind, AnnotationRecord
+from app.annotations.base import AnnotationKind, AnnotationRecord, Annotations
+from app.annotations.results import Row
 
 
 class UnknownKindError(LookupError):
@@ -62,3 +63,31 @@ def kind_of(record: type[AnnotationRecord]) -> AnnotationKind:
             return kind
     msg = f"{record.__name__} belongs to no kind of annotation."
     raise UnknownKindError(msg)
+
+
+@cache
+def kind_of_tag(tag: str) -> AnnotationKind:
+    """Return the kind whose annotations have this `type` in dataset.json; raises UnknownKindError."""
+    for kind in list_kinds().values():
+        if kind.record.__struct_config__.tag == tag:
+            return kind
+    msg = f"No kind of annotation writes {tag!r} into dataset.json."
+    raise UnknownKindError(msg)
+
+
+def classes_of(annotations: Annotations) -> frozenset[str]:
+    """Return the classes that an image shows."""
+    return kind_of(type(annotations[0])).classes_of(annotations) if annotations else frozenset()
+
+
+def dominant_class_of(annotations: Annotations) -> str | None:
+    """Return the class that an image is listed under; None for one without a class."""
+    return kind_of(type(annotations[0])).dominant_class(annotations) if annotations else None
+
+
+def kind_of_row(row: Row) -> AnnotationKind | None:
+    """Return the first kind that a row of results can be of, None for a row that says too little.
+
+    Rows of boxes, rotated boxes and instances have the same fields: they count as boxes.
+    """
+    return next((kind for kind in list_kinds().values() if kind.claims_row(row)), None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from app.annotations.base import NO_CLASS, AnnotationKind, AnnotationRecord, Annotations, numbers_of
+from app.annotations.results import ResultFields, Row, ValueResult, name_value, say_values
+from app.number_text import format_number, format_value
 
 MAX_BINS = 10
 IMAGES_PER_BIN = 10
@@ -29,6 +31,12 @@ class ValuesKind(AnnotationKind):
 
     id = "values"
     record = Value
+    example = "Examples: ripeness, weight, age, the angle of a dial"
+    icon = "M4 17a8 8 0 1116 0M12 17l4-6M7 17h.01M17 17h.01"
+    explains = "value"
+    result_fields = ResultFields(sort_paths={"error": "max_absolute_error"})
+    is_scattered = True
+    has_many_classes = False
     formats = ("csv",)
     table_target = "numbers"
 
@@ -57,6 +65,53 @@ class ValuesKind(AnnotationKind):
             if len(annotation.values) != width:
                 return f"annotations.values: {len(annotation.values)} numbers, and there are {width} values"
         return ""
+
+    def say(self, annotation: Mapping[str, Any], value_names: Sequence[str]) -> list[str]:
+        """Return each value under its name."""
+        values = annotation["values"]
+        names = value_names if len(value_names) == len(values) else [f"Value {n}" for n in range(1, len(values) + 1)]
+        return [f"{name}: {format_value(value)}" for name, value in zip(names, values, strict=True)]
+
+    def name_truth(self, truth: Any) -> str:
+        """Return what the values of an image are called."""
+        return "True value" if isinstance(truth, list) and len(truth) == 1 else "True values"
+
+    def say_answer(self, answer: Any) -> str:
+        """Return the values."""
+        return say_values(answer) if isinstance(answer, list) else str(answer)
+
+    def summarize_result(self, row: Row, value_names: Sequence[str]) -> tuple[str, str]:
+        """Return truth and prediction of the value that is furthest off, and its error."""
+        errors = row["absolute_error"]
+        index = errors.index(max(errors))
+        label = f"{name_value(index, value_names)} " if len(errors) > 1 else ""
+        truth, prediction = row["ground_truth"][index], row["prediction"][index]
+        words = f"{label}{format_value(truth, prediction)} → {format_value(prediction, truth)}"
+        return words, f"error {format_number(errors[index])}"
+
+    def list_values(self, row: Row, value_names: Sequence[str]) -> list[ValueResult]:
+        """Return each value with its prediction and the difference."""
+        return [
+            ValueResult(
+                name=name_value(index, value_names) if value_names or len(row["ground_truth"]) > 1 else "Value",
+                truth=format_value(truth, row["prediction"][index]),
+                prediction=format_value(row["prediction"][index], truth),
+                error=f"{'+' if row['error'][index] > 0 else ''}{format_number(row['error'][index])}",
+            )
+            for index, truth in enumerate(row["ground_truth"])
+        ]
+
+    def claims_row(self, row: Row) -> bool:
+        """Return whether the truth is a list of numbers; that of a row with `predictions` is a list of objects."""
+        return isinstance(row.get("ground_truth"), list) and "predictions" not in row
+
+    def find_row_fault(self, row: Row) -> str:
+        """Return whether there is not one predicted number for each value."""
+        lists: list[Any] = [row["ground_truth"], row.get("prediction"), row.get("absolute_error", row["ground_truth"])]
+        are_alike = all(isinstance(values, list) and len(values) == len(lists[0]) for values in lists)
+        if are_alike and all(isinstance(value, int | float) for values in lists for value in values):
+            return ""
+        return "prediction: it is not one number for each value"
 
 
 KIND = ValuesKind()

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from app.annotations.mask import SegmentationMask
+from app.annotations.registry import dominant_class_of, kind_of
 from app.core.announcing import announce_change
 from app.core.collaborators import Collaborators
 from app.core.exceptions import ConflictError, DatasetNotImportedError, NotFoundError, SplitNotFoundError
@@ -15,7 +15,7 @@ from app.datasets.images import UnreadableImageError
 from app.datasets.mask_pictures import draw_class_mask, draw_object_mask
 from app.datasets.pictures import draw_picture
 from app.datasets.pixels.records import reading_of
-from app.datasets.table import DatasetTable, ImageRecord, class_name_of, describe_name, source_name_of, to_builtins
+from app.datasets.table import DatasetTable, ImageRecord, describe_name, source_name_of, to_builtins
 from app.datasets.thumbnails import draw_thumbnail, write_thumbnail
 from app.durable import make_directory
 from app.schemas.dataset_pages import DatasetRemoval
@@ -154,7 +154,7 @@ class DatasetService:
             raise NotFoundError(msg)
         try:
             path = self._stores.datasets.mask_path(project_id, name)
-            if isinstance(annotation, SegmentationMask):
+            if not kind_of(type(annotation)).has_whole_classes:
                 return draw_class_mask(path, self._lookup.find_table(project_id).classes, ImportLimits())
             return draw_object_mask(path, getattr(annotation, "class_id", 0), ImportLimits())
         except (UnsafePathError, UnreadableImageError) as error:
@@ -245,7 +245,7 @@ def _describe_image(image: ImageRecord, column: int | None) -> ImageItem:
             "source_name": source_name_of(image),
             "width": image.width,
             "height": image.height,
-            "class_name": class_name_of(image),
+            "class_name": dominant_class_of(image.annotations),
             "values": values_of(image),
             "split": image.split,
             "selected_split_value": image.split[column] if column is not None else None,

@@ -54,8 +54,8 @@ class EvaluationResultService:
         key = (project_id, experiment_id, *query.model_dump(exclude={"page", "page_size"}).values())
 
         def order() -> Order:
-            view, name_of = self._lookup.find_spec(project_id).result_view, self._source_names.of_project(project_id)
-            return select_rows(rows, query, view, name_of)
+            fields = self._lookup.find_spec(project_id).kind.result_fields
+            return select_rows(rows, query, fields, self._source_names.of_project(project_id))
 
         return self._orders.get(key, order, state=rows)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from app.annotations.registry import classes_of
 from app.config import Settings
 from app.core.exceptions import CheckpointNotFoundError, invalid_field
 from app.core.forecast.run_settings import complete_settings
 from app.core.lookup import Lookup
 from app.core.stores import Stores
-from app.datasets.table import DatasetTable, class_name_of
+from app.datasets.table import DatasetTable
 from app.schemas.arithmetic import RunMeasurement
 from app.schemas.experiments import ExperimentRecord
 from app.schemas.payloads import DatasetLocation, TrainPayload
@@ -109,6 +110,6 @@ def locate_dataset(stores: Stores, project_id: str, settings: Settings) -> Datas
 def _require_validation_image(table: DatasetTable, index: int, class_name: str) -> None:
     """Raise ValidationFailedError when the recall of a class is to decide and validation cannot measure it."""
     validation = [image for image in table.images if image.split[index] == "val"]
-    if validation and not any(class_name_of(image) == class_name for image in validation):
+    if validation and not any(class_name in classes_of(image.annotations) for image in validation):
         msg = f"The split has no validation images of {class_name!r}, so its recall cannot choose the best checkpoint."
         raise invalid_field("hyperparameters.checkpoint_class", msg)

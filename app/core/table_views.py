@@ -6,14 +6,16 @@ import operator
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import get_args
 
 from pydantic import ValidationError
 
-from app.annotations.base import numbers_of
+from app.annotations.base import AnnotationKind, numbers_of
+from app.annotations.registry import kind_of
 from app.datasets.identical import Groups, find_identical, measure_split_leaks, summarize_identical
 from app.datasets.split_warnings import find_untrained_classes
-from app.datasets.table import DatasetTable, ImageRecord, class_name_of, hash_split, source_name_of
+from app.datasets.table import DatasetTable, ImageRecord, hash_split, source_name_of
 from app.schemas.datasets import ImageQuery, SplitValue
 from app.schemas.leaks import IdenticalImages, SplitLeaks
 from app.schemas.names import fold_name
@@ -26,10 +28,15 @@ NO_CLASS = ""
 
 @dataclass
 class TableView:
-    """What pages need of one table: the class of each image, counts, and orders by query."""
+    """What pages need of one table: the classes of each image, counts, and orders by query.
+
+    `class_names` has one class of each image, the dominant one. `class_sets` has all of them; it is None where an image
+    has no more than one, because sets of a million images take time and memory.
+    """
 
     table: DatasetTable
     class_names: list[str]
+    class_sets: list[frozenset[str]] | None
     class_counts: dict[str, int]
     by_name: dict[str, int]
     total_bytes: int
@@ -109,10 +116,10 @@ class TableView:
 
     def _match(self, query: ImageQuery) -> list[int]:
         """Return the indices that match, in the order of the names."""
-        images, classes = self.table.images, self.class_names
+        images = self.table.images
         indices = self._in_name_order
         if query.filter_class is not None:
-            indices = [i for i in indices if classes[i] == query.filter_class]
+            indices = self._match_class(indices, query.filter_class)
         if query.search:
             needle, names = fold_name(query.search), self._folded_names
             indices = [i for i in indices if needle in names[i]]
@@ -120,6 +127,13 @@ class TableView:
             column = self.table.split_names.index(query.split_name)
             indices = [i for i in indices if images[i].split[column] == query.subset]
         return indices
+
+    def _match_class(self, indices: list[int], name: str) -> list[int]:
+        if self.class_sets is None:
+            classes = self.class_names
+            return [i for i in indices if classes[i] == name]
+        sets = self.class_sets
+        return [i for i in indices if name in sets[i]] if name != NO_CLASS else [i for i in indices if not sets[i]]
 
     def _sort(self, indices: list[int], query: ImageQuery) -> list[int]:
         """Return indices that come in the order of the names in the order of a query; names decide among equals."""
@@ -147,15 +161,28 @@ class TableViews:
 
 def build_view(table: DatasetTable) -> TableView:
     """Count and index a table."""
-    class_names = [class_name_of(image) or NO_CLASS for image in table.images]
-    counted = Counter(class_names)
+    kind = _find_kind(table)
+    class_names, class_sets = [NO_CLASS] * len(table.images), None
+    if kind is not None:
+        dominant_class = kind.dominant_class
+        class_names = [dominant_class(image.annotations) or NO_CLASS for image in table.images]
+        if kind.has_many_classes:
+            class_sets = [kind.classes_of(image.annotations) for image in table.images]
+    counted = Counter(class_names if class_sets is None else chain.from_iterable(class_sets))
     return TableView(
         table=table,
         class_names=class_names,
+        class_sets=class_sets,
         class_counts={name: counted[name] for name in table.classes},
         total_bytes=sum(image.size_bytes for image in table.images),
         by_name={image.filename: index for index, image in enumerate(table.images)},
     )
+
+
+def _find_kind(table: DatasetTable) -> AnnotationKind | None:
+    """Return the kind of a table's annotations, None for a table without one: a dataset has one kind."""
+    first = next((image.annotations[0] for image in table.images if image.annotations), None)
+    return kind_of(type(first)) if first is not None else None
 
 
 def _searched_text(image: ImageRecord) -> str:

@@ -116,7 +116,7 @@ def explain_image(
     """
     name = load_export(payload.task).OUTPUT_NAMES[0]
     spec = get_spec(payload.task)
-    is_class = spec.info.annotation_kind == "label"
+    is_class = spec.kind.explains == "class"
     if spec.capabilities.heat_map != "gradient":
         return {"heat_map_reason": f"Heat maps are not available for {spec.info.title.lower()}."}
     if target is None:

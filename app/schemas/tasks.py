@@ -55,15 +55,6 @@ class AugmentationEntry(FrozenModel):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
-class ResultView(FrozenModel):
-    """Where a result row holds what lists are sorted and filtered by; dotted paths into the row."""
-
-    class_path: str | None = None
-    predicted_path: str | None = None
-    correct_path: str | None = None
-    sort_paths: dict[Literal["confidence", "error"], str] = Field(default_factory=dict)
-
-
 class TaskInfo(FrozenModel):
     """A task as the API lists it."""
 

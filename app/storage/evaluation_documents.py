@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
+from app.annotations.base import AnnotationKind
+from app.annotations.registry import kind_of_row
 from app.schemas.parts import Aggregate
 from app.storage.json_store import CorruptDocumentError, parse_json, read_bytes
 
@@ -135,10 +137,16 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     rows = content.get("results") if isinstance(content, dict) else None
     if not isinstance(rows, list):
         raise CorruptDocumentError(path, "results: it is no list")
+    first: AnnotationKind | None = None
     for number, row in enumerate(rows):
-        if reason := _find_fault(row):
+        reason = _find_fault(row)
+        kind = None if reason else kind_of_row(row)
+        first = kind if number == 0 else first
+        if kind is not None:
+            reason = kind.find_row_fault(row)
+        if reason:
             raise CorruptDocumentError(path, f"results.{number}: {reason}")
-        if _kind_of(row) != _kind_of(rows[0]):
+        if kind is not first:
             raise CorruptDocumentError(path, f"results.{number}: it is of another kind than the first")
     if len({row["filename"] for row in rows}) != len(rows):
         raise CorruptDocumentError(path, "results: an image occurs twice")
@@ -146,16 +154,11 @@ def read_results(path: Path) -> list[dict[str, Any]]:
 
 
 def _find_fault(row: Any) -> str:
-    """Return what is wrong with a row, empty when nothing is."""
+    """Return what is wrong with what rows of every kind have, empty when nothing is."""
     if not isinstance(row, dict) or not isinstance(row.get("filename"), str):
         return "it has no filename"
     if not isinstance(row.get("source_name", ""), str):
         return "source_name: it is no text"
-    truth, prediction = row.get("ground_truth"), row.get("prediction")
-    if isinstance(truth, dict) and "class_name" in truth and not _is_label(truth, prediction):
-        return "prediction: it is not a class with a confidence"
-    if isinstance(truth, list) and not _are_values(truth, prediction, row.get("absolute_error", truth)):
-        return "prediction: it is not one number for each value"
     if not isinstance(row.get("loss"), int | float | None):
         return "loss: it is no number"
     if not isinstance(row.get("correct"), bool | None):
@@ -166,26 +169,5 @@ def _find_fault(row: Any) -> str:
     return ""
 
 
-def _kind_of(row: dict[str, Any]) -> str:
-    truth = row.get("ground_truth")
-    if isinstance(truth, dict):
-        return "label" if "class_name" in truth else "other"
-    return "values" if isinstance(truth, list) else "other"
-
-
 def _is_number(value: Any, *, or_none: bool = False) -> bool:
     return (isinstance(value, int | float) and not isinstance(value, bool)) or (or_none and value is None)
-
-
-def _is_label(truth: dict[str, Any], prediction: Any) -> bool:
-    return (
-        isinstance(prediction, dict)
-        and isinstance(truth["class_name"], str)
-        and isinstance(prediction.get("class_name"), str)
-        and isinstance(prediction.get("confidence"), int | float)
-    )
-
-
-def _are_values(*lists: Any) -> bool:
-    are_alike = all(isinstance(values, list) and len(values) == len(lists[0]) for values in lists)
-    return are_alike and all(isinstance(value, int | float) for values in lists for value in values)

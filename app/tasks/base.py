@@ -27,7 +27,7 @@ from app.datasets.table import ImageRecord
 from app.schemas.experiments import ModelSettings
 from app.schemas.hyperparameters import AUTO, H, Hyperparameters
 from app.schemas.parts import AnyReportPart
-from app.schemas.tasks import MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import MetricSpec, TaskInfo
 from app.tasks.metric_choice import MetricChoice
 
 if TYPE_CHECKING:
@@ -72,7 +72,6 @@ class TaskSpec:
 
     info: TaskInfo
     hyperparameters: type[Hyperparameters]
-    result_view: ResultView
     sample: Sample | None = None
     """Images to begin with; None where none ship with what is installed."""
     capabilities: Capabilities = Capabilities()

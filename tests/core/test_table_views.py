@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from app.annotations.box import Box
 from app.annotations.label import Label
 from app.annotations.values import Value
 from app.core.table_views import TableViews, build_view, values_of
@@ -79,6 +80,28 @@ def test_search_finds_the_name_in_the_source_and_the_file_name(search: str, expe
 
 def test_counts_name_classes_without_images_too() -> None:
     assert build_view(make_table()).class_counts == {"ant": 2, "cat": 2, "cow": 0}
+
+
+def test_an_image_is_found_under_each_of_its_classes_and_sorted_by_the_most_frequent() -> None:
+    square = (0.0, 0.0, 1.0, 1.0)
+    shown = {"a.png": ["cat"], "b.png": ["cow", "ant", "cow"], "c.png": [], "d.png": ["ant"]}
+    images = [
+        ImageRecord(name, 8, 8, [], [Box(0, item, square) for item in names], source_name="")
+        for name, names in shown.items()
+    ]
+    view = build_view(msgspec.structs.replace(make_table(), images=images))
+
+    def find(**query: str) -> list[str]:
+        return [images[index].filename for index in view.order(ImageQuery.model_validate(query))]
+
+    assert view.class_counts == {"ant": 2, "cat": 1, "cow": 1}
+    assert (find(filter_class="ant"), find(filter_class="cow")) == (["b.png", "d.png"], ["b.png"])
+    assert find(filter_class="nobody") == []
+    assert find(sort_by="class") == ["c.png", "d.png", "a.png", "b.png"]
+
+
+def test_images_with_one_class_need_no_sets() -> None:
+    assert build_view(make_table()).class_sets is None
 
 
 def test_a_view_is_kept_until_the_table_is_replaced() -> None:

@@ -133,6 +133,7 @@ def test_it_is_walked_from_import_to_page(added: dict[str, str], tmp_path: Path)
             assert "<h1" in answer.text, page
         shown = httpx.get(f"{url}/projects/{project}/evaluation?experiment={experiment}", timeout=30.0).text
         assert "Mean absolute error" in shown
+        assert "data-chart" in shown
         assert 'id="value-cloud"' in shown
         tile = httpx.get(f"{url}/projects/{project}/dataset?image=03.png", timeout=30.0).text
         assert "4.5" in tile

@@ -282,7 +282,7 @@ def test_result_rows_are_json_and_hold_what_lists_are_sorted_by(task: str) -> No
     results = _results(task)
     assert len(results) == NUM_IMAGES
     json.dumps(results, allow_nan=False)
-    view = registry.get_spec(task).result_view
+    view = registry.get_spec(task).kind.result_fields
     paths = [view.class_path, view.correct_path, *view.sort_paths.values()]
     for path in filter(None, paths):
         value: Any = results[0]

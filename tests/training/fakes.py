@@ -23,16 +23,8 @@ from app.schemas.experiments import AugmentationSettings, HardwareSettings, Mode
 from app.schemas.hyperparameters import Hyperparameters
 from app.schemas.jobs import JobCommand, JobRequest
 from app.schemas.payloads import DatasetLocation, TrainPayload
-from app.schemas.tasks import ArchitectureSpec, MetricSpec, ResultView, TaskInfo
-from app.tasks.base import (
-    Capabilities,
-    DataPart,
-    MetricsPart,
-    ModulePart,
-    TargetPlanes,
-    TaskContext,
-    TaskSpec,
-)
+from app.schemas.tasks import ArchitectureSpec, MetricSpec, TaskInfo
+from app.tasks.base import Capabilities, DataPart, MetricsPart, ModulePart, TargetPlanes, TaskContext, TaskSpec
 from app.training.inputs import TaskParts
 from app.training.run import train
 
@@ -210,7 +202,6 @@ SPEC = TaskSpec(
     ),
     hyperparameters=Hyperparameters,
     capabilities=Capabilities(can_mix=True, can_extract_features=True),
-    result_view=ResultView(),
 )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.api.pages.values import MINUS
-from app.metric_text import show_metric
+from app.number_text import MINUS, format_number
 from app.schemas.parts import Figure
 
 
@@ -35,18 +34,6 @@ class HeadlineFigure:
     width: float
     scale: str
     ends: tuple[str, ...] = ()
-
-
-def format_number(value: float) -> str:
-    """Return a metric with the digits of every page, and a minus sign as it is printed."""
-    text = show_metric(value)
-    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
-
-
-def format_share(value: float) -> str:
-    """Return a share in percent."""
-    percent = 100 * value
-    return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"
 
 
 def make_figures(headline: Mapping[str, Figure]) -> list[HeadlineFigure]:

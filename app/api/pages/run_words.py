@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app import durations
-from app.api.pages.figures import format_number
 from app.api.pages.forms import title_of
+from app.number_text import format_number
 from app.schemas.common import parse_time
 from app.schemas.experiments import ACTIVE_EXPERIMENT_STATUSES, ExperimentRecord, ExperimentStatus, RunRecord
 from app.schemas.tasks import MetricSpec

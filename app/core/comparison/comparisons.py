@@ -78,7 +78,7 @@ class ComparisonService:
         """Return 2 to 6 experiments side by side; raises ExperimentNotFoundError, ValidationFailedError."""
         spec = self._lookup.find_spec(project_id)
         check_selection(query)
-        basis = basis_of(spec.result_view)
+        basis = basis_of(spec.kind.result_fields)
         names = tell_apart(self._stores.experiments.read_all(project_id))
         sides = [self._read_side(project_id, spec, names, experiment_id) for experiment_id in query.experiments]
         settings, num_equal = find_differences(self._read_all_settings(project_id, [side.record for side in sides]))
@@ -124,7 +124,9 @@ class ComparisonService:
             leaks=read_leaks(aggregate) if aggregate else None,
             precision=_read_arithmetic(self._read_config(project_id, record)).get("precision"),
         )
-        return _Side(view, record, self._scores.read(project_id, record.id, spec.result_view) if aggregate else None)
+        return _Side(
+            view, record, self._scores.read(project_id, record.id, spec.kind.result_fields) if aggregate else None
+        )
 
     def _read_epochs(self, project_id: str, record: ExperimentRecord) -> list[EpochMetrics]:
         if record.current_run_id is None:

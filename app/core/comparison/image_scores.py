@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app.annotations.results import ResultFields
 from app.core.stores import Stores
 from app.core.views.paging import read_path
-from app.schemas.tasks import ResultView
 from app.storage.cache import Cache
 from app.storage.documents import Signature
 
@@ -47,11 +47,11 @@ class CommonImages:
     num_training: list[int]
 
 
-def basis_of(view: ResultView) -> Basis | None:
+def basis_of(fields: ResultFields) -> Basis | None:
     """Return what images are compared by, None for a task whose rows say neither."""
-    if view.correct_path is not None:
+    if fields.correct_path is not None:
         return "correct"
-    return "error" if "error" in view.sort_paths else None
+    return "error" if "error" in fields.sort_paths else None
 
 
 @dataclass
@@ -62,7 +62,7 @@ class ScoreCache:
     _scores: Cache[tuple[str, str], ImageScores] = field(default_factory=lambda: Cache(CACHED_SCORES))
     _common: Cache[tuple[Signature, ...], CommonImages] = field(default_factory=lambda: Cache(CACHED_COMMON))
 
-    def read(self, project_id: str, experiment_id: str, view: ResultView) -> ImageScores | None:
+    def read(self, project_id: str, experiment_id: str, fields: ResultFields) -> ImageScores | None:
         """Return the scores of an evaluation, None where there are no results."""
         signature = self.stores.evaluations.sign_results(project_id, experiment_id)
         if signature is None:
@@ -72,7 +72,7 @@ class ScoreCache:
             rows = self.stores.evaluations.read_results(project_id, experiment_id)
             if rows is None:
                 raise FileNotFoundError
-            return score_rows(rows, view, signature)
+            return score_rows(rows, fields, signature)
 
         try:
             return self._scores.get((project_id, experiment_id), score, state=signature)
@@ -85,9 +85,9 @@ class ScoreCache:
         return self._common.get(key, lambda: find_common(scores))
 
 
-def score_rows(rows: Sequence[Mapping[str, Any]], view: ResultView, signature: Signature) -> ImageScores:
+def score_rows(rows: Sequence[Mapping[str, Any]], fields: ResultFields, signature: Signature) -> ImageScores:
     """Return the scores of rows; one without a number counts as not measured."""
-    path = view.correct_path or view.sort_paths.get("error", "")
+    path = fields.correct_path or fields.sort_paths.get("error", "")
     values = [read_path(row, path) for row in rows]
     names = (str(row["filename"]) for row in rows)
     return ImageScores(

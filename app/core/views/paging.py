@@ -1,4 +1,4 @@
-"""Filters, sorts and cuts rows of results by the dotted paths that a task's spec names."""
+"""Filters, sorts and cuts rows of results by the fields that their annotation kind names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from app.annotations.results import ResultFields
 from app.schemas.evaluation import ResultPage, ResultQuery
-from app.schemas.tasks import ResultView
 
 
 def read_path(row: Mapping[str, Any], path: str) -> Any:
@@ -20,8 +20,22 @@ def read_path(row: Mapping[str, Any], path: str) -> Any:
     return value
 
 
+def holds(row: Mapping[str, Any], path: str, wanted: Any) -> bool:
+    """Return whether a row has this at a dotted path; a list on the way needs it in one of its items."""
+    value: Any = row
+    parts = path.split(".")
+    for index, part in enumerate(parts):
+        if isinstance(value, list):
+            rest = ".".join(parts[index:])
+            return any(isinstance(item, Mapping) and holds(item, rest, wanted) for item in value)
+        if not isinstance(value, Mapping) or part not in value:
+            return False
+        value = value[part]
+    return bool(value == wanted)
+
+
 def select_rows(
-    rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView, name_of: Callable[[str], str] = str
+    rows: Sequence[Mapping[str, Any]], query: ResultQuery, fields: ResultFields, name_of: Callable[[str], str] = str
 ) -> list[Mapping[str, Any]]:
     """Return the rows that match a query, in its order; rows without the value sorted by come last.
 
@@ -31,19 +45,19 @@ def select_rows(
     """
     tests: list[tuple[str | None, Any]] = [
         ("subset", query.filter_subset),
-        (view.class_path, query.filter_class),
-        (view.predicted_path, query.filter_predicted),
-        (view.correct_path, query.filter_correct),
+        (fields.class_path, query.filter_class),
+        (fields.predicted_path, query.filter_predicted),
+        (fields.correct_path, query.filter_correct),
     ]
     for path, wanted in tests:
         if wanted is not None:
-            rows = [row for row in rows if path is not None and read_path(row, path) == wanted]
-    ordered = sorted(_select_sure(rows, query, view), key=lambda row: _sort_key(row, name_of))
+            rows = [row for row in rows if path is not None and holds(row, path, wanted)]
+    ordered = sorted(_select_sure(rows, query, fields), key=lambda row: _sort_key(row, name_of))
     if query.sort_by == "worst":
-        return _sort_by_badness(ordered, view, is_best_first=query.sort_order == "desc")
+        return _sort_by_badness(ordered, fields, is_best_first=query.sort_order == "desc")
     if query.sort_by == "filename":
         return ordered[::-1] if query.sort_order == "desc" else ordered
-    path = view.sort_paths.get(query.sort_by)
+    path = fields.sort_paths.get(query.sort_by)
     if path is None:
         return ordered
     present = [row for row in ordered if read_path(row, path) is not None]
@@ -70,23 +84,23 @@ def cut_page(rows: Sequence[Mapping[str, Any]], page: int, page_size: int) -> Re
 
 
 def _select_sure(
-    rows: Sequence[Mapping[str, Any]], query: ResultQuery, view: ResultView
+    rows: Sequence[Mapping[str, Any]], query: ResultQuery, fields: ResultFields
 ) -> Sequence[Mapping[str, Any]]:
     """Return the rows whose confidence lies in the range that is asked for, (above, up to]."""
     above, up_to = query.filter_confidence_above, query.filter_confidence_up_to
     if above is None and up_to is None:
         return rows
-    path = view.sort_paths.get("confidence")
+    path = fields.sort_paths.get("confidence")
     low, high = -math.inf if above is None else above, math.inf if up_to is None else up_to
     sure = [(row, read_path(row, path)) for row in rows] if path is not None else []
     return [row for row, confidence in sure if confidence is not None and low < confidence <= high]
 
 
 def _sort_by_badness(
-    rows: list[Mapping[str, Any]], view: ResultView, *, is_best_first: bool
+    rows: list[Mapping[str, Any]], fields: ResultFields, *, is_best_first: bool
 ) -> list[Mapping[str, Any]]:
-    correct_path, confidence_path = view.correct_path, view.sort_paths.get("confidence")
-    error_path = view.sort_paths.get("error")
+    correct_path, confidence_path = fields.correct_path, fields.sort_paths.get("confidence")
+    error_path = fields.sort_paths.get("error")
 
     def badness(row: Mapping[str, Any]) -> tuple[int, float]:
         if correct_path is not None:

@@ -13,7 +13,7 @@ from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
 from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
-from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import AugmentationEntry, MetricSpec, TaskInfo
 from app.tasks.base import Capabilities, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
@@ -170,12 +170,6 @@ SPEC = TaskSpec(
     ),
     hyperparameters=ClassificationHyperparameters,
     capabilities=Capabilities(can_mix=True, can_extract_features=True, heat_map="gradient"),
-    result_view=ResultView(
-        class_path="ground_truth.class_name",
-        predicted_path="prediction.class_name",
-        correct_path="correct",
-        sort_paths={"confidence": "prediction.confidence", "error": "loss"},
-    ),
     sample=Sample(
         title="Handwritten digits",
         description="1,797 handwritten digits of 8 by 8 pixels, one class per digit.",

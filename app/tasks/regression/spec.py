@@ -13,7 +13,7 @@ from app.models.architectures import ARCHITECTURES
 from app.models.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from app.schemas.form_hints import form_hint
 from app.schemas.hyperparameters import STOPPING_METRIC_HINT, Hyperparameters
-from app.schemas.tasks import AugmentationEntry, MetricSpec, ResultView, TaskInfo
+from app.schemas.tasks import AugmentationEntry, MetricSpec, TaskInfo
 from app.tasks.base import Capabilities, TaskSpec
 from app.tasks.metric_choice import MetricChoice
 
@@ -117,7 +117,6 @@ SPEC = TaskSpec(
     ),
     hyperparameters=RegressionHyperparameters,
     capabilities=Capabilities(can_extract_features=True, heat_map="gradient"),
-    result_view=ResultView(sort_paths={"error": "max_absolute_error"}),
     sample=Sample(
         title="Handwritten digits as numbers",
         description="1,797 handwritten digits of 8 by 8 pixels, each with its digit as a number.",

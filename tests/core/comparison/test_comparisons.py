@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.annotations.results import ResultFields
 from app.core.comparison.comparisons import rank_images
 from app.core.comparison.image_scores import find_common, score_rows
 from app.core.exceptions import ExperimentNotFoundError, NotFoundError, ValidationFailedError
@@ -17,11 +18,10 @@ from app.schemas.comparison import CompareQuery, Comparison
 from app.schemas.evaluation import EvaluationRequest
 from app.schemas.experiments import ExperimentRecord, ExperimentUpdate, RunConfigRecord
 from app.schemas.projects import ProjectCreate
-from app.schemas.tasks import ResultView
 from tests.core.conftest import WAIT_S, create_experiment, train_to_end
 
-CORRECT = ResultView(correct_path="correct", sort_paths={"error": "loss"})
-ERRORS = ResultView(sort_paths={"error": "off.most"})
+CORRECT = ResultFields(correct_path="correct", sort_paths={"error": "loss"})
+ERRORS = ResultFields(sort_paths={"error": "off.most"})
 
 
 def evaluate(studio: Studio, project_id: str, experiment_id: str, *subsets: Any) -> None:

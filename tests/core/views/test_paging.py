@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from app.annotations.registry import get_kind
+from app.annotations.results import ResultFields
 from app.core.views.paging import cut_page, read_path, select_rows
 from app.schemas.evaluation import ResultQuery
-from app.schemas.tasks import ResultView
 
-VIEW = ResultView(
+VIEW = ResultFields(
     class_path="truth.name",
     predicted_path="prediction.name",
     correct_path="correct",
@@ -54,11 +55,11 @@ def test_a_range_of_confidence_holds_its_upper_end_only() -> None:
     assert names(filter_confidence_above=0.2, filter_confidence_up_to=0.7) == ["a", "b"]
     assert names(filter_confidence_up_to=0.2) == ["d"]
     assert names(filter_confidence_above=0.7, filter_correct=True) == ["c"]
-    assert select_rows(ROWS, ResultQuery(filter_confidence_up_to=1.0), ResultView()) == []
+    assert select_rows(ROWS, ResultQuery(filter_confidence_up_to=1.0), ResultFields()) == []
 
 
 def test_a_filter_that_the_task_does_not_know_matches_nothing() -> None:
-    assert select_rows(ROWS, ResultQuery(filter_correct=True), ResultView()) == []
+    assert select_rows(ROWS, ResultQuery(filter_correct=True), ResultFields()) == []
 
 
 def test_pages_are_counted() -> None:
@@ -90,7 +91,7 @@ def test_worst_are_wrong_ones_that_are_sure_then_right_ones_that_are_not() -> No
 
 
 def test_worst_is_the_largest_error_where_nothing_is_right_or_wrong() -> None:
-    view = ResultView(sort_paths={"error": "loss"})
+    view = ResultFields(sort_paths={"error": "loss"})
     found = select_rows(ROWS, ResultQuery(sort_by="worst"), view)
     assert [row["filename"][0] for row in found] == ["d", "a", "c", "b"]
 
@@ -110,3 +111,28 @@ def test_rows_come_in_the_order_of_the_names_that_are_shown(sources: dict[str, s
     for query, wanted in (({}, expected), ({"sort_order": "desc"}, expected[::-1])):
         found = select_rows(ROWS, ResultQuery.model_validate({"sort_by": "filename", **query}), VIEW, name_of)
         assert "".join(row["filename"][0] for row in found) == wanted
+
+
+def test_a_row_with_objects_is_found_under_each_of_their_classes() -> None:
+    objects = {
+        "a.png": (["car", "dog"], ["car"]),
+        "b.png": (["dog"], []),
+        "c.png": ([], ["dog"]),
+    }
+    rows = [
+        {
+            "filename": name,
+            "ground_truth": [{"class_name": item} for item in truth],
+            "predictions": [{"class_name": item} for item in found],
+        }
+        for name, (truth, found) in objects.items()
+    ]
+
+    def find(**query: str) -> list[str]:
+        selected = select_rows(rows, ResultQuery.model_validate(query), get_kind("box").result_fields)
+        return [row["filename"] for row in selected]
+
+    assert find(filter_class="dog") == ["a.png", "b.png"]
+    assert find(filter_class="car") == ["a.png"]
+    assert find(filter_predicted="dog") == ["c.png"]
+    assert find(filter_class="cow") == []

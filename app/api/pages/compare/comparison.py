@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
 from urllib.parse import quote
 
+from app.annotations.base import AnnotationKind
+from app.annotations.registry import get_kind
 from app.api.pages.charts import Chart, Series
 from app.api.pages.compare.selection import Selection, with_metric
 from app.api.pages.compare.settings import SettingRow, list_settings
-from app.api.pages.figures import explain_no_interval, format_number
+from app.api.pages.figures import explain_no_interval
 from app.api.pages.overlays import Picture
 from app.api.pages.run_words import UNFINISHED
 from app.api.pages.subsets import name_measured_images
-from app.api.pages.values import format_difference, format_value
 from app.api.templating import Fragment
+from app.number_text import format_difference, format_number
 from app.plurals import count
 from app.schemas.comparison import ComparedExperiment, ComparedImage, CompareQuery, Comparison, PairedTest
 from app.schemas.parts import Figure
@@ -153,6 +154,7 @@ def build_result(selection: Selection, comparison: Comparison, names: Mapping[st
     chart, curves = _curves(selection, comparison)
     is_correct = comparison.direction == "max"
     page = comparison.images
+    kind = get_kind(comparison.annotation_kind)
     # Without an evaluation of the first one there are only other pairs.
     shown = [test for test in comparison.tests if test.reference == sides[0].id] or comparison.tests
     return Result(
@@ -179,33 +181,13 @@ def build_result(selection: Selection, comparison: Comparison, names: Mapping[st
         if is_correct
         else "Images with the largest differences",
         image_filters=_image_filters(selection, comparison),
-        images=tuple(_image_card(selection.project_id, image, sides, colours) for image in page.items),
+        images=tuple(_image_card(selection.project_id, kind, image, sides, colours) for image in page.items),
         image_page=page.page,
         num_image_pages=page.total_pages,
         has_image_pages=page.total_pages > 1,
         num_images=page.total_items,
         image_url=replace(selection, page=1).url + "&page=",
     )
-
-
-def title_truth(value: Any) -> str:
-    """Return what the annotation of an image is called where predictions are compared with it."""
-    if isinstance(value, dict) and "class_name" in value:
-        return "True class"
-    if isinstance(value, list):
-        return "True value" if len(value) == 1 else "True values"
-    return "Annotation"
-
-
-def describe_truth(value: Any) -> str:
-    """Return a truth or a prediction of any kind as text."""
-    if isinstance(value, dict):
-        name = str(value.get("class_name", value))
-        confidence = value.get("confidence")
-        return f"{name} ({100 * confidence:.0f} %)" if isinstance(confidence, float) else name
-    if isinstance(value, list) and all(isinstance(item, int | float) for item in value):
-        return ", ".join(format_value(item) for item in value)
-    return str(value)
 
 
 def _verdict(test: PairedTest, sides: Sequence[ComparedExperiment]) -> Verdict:
@@ -417,7 +399,11 @@ def _image_filters(selection: Selection, comparison: Comparison) -> tuple[Link, 
 
 
 def _image_card(
-    project_id: str, image: ComparedImage, sides: Sequence[ComparedExperiment], colours: dict[str, int]
+    project_id: str,
+    kind: AnnotationKind,
+    image: ComparedImage,
+    sides: Sequence[ComparedExperiment],
+    colours: dict[str, int],
 ) -> ImageCard:
     name = quote(image.filename, safe="")
     url = "" if image.is_gone else f"/api/datasets/{project_id}/thumbnails/{name}"
@@ -426,10 +412,10 @@ def _image_card(
         Answer(
             name=side.name,
             colour=colours[side.id],
-            text=describe_truth(image.results[side.id].get("prediction", "")),
+            text=kind.say_answer(kind.read_prediction(image.results[side.id])),
             is_best=side.id in image.best,
         )
         for side in sides
     )
     picture = Picture(url, image.source_name or image.filename, 1, 1, href=href)
-    return ImageCard(picture, title_truth(image.ground_truth), describe_truth(image.ground_truth), answers)
+    return ImageCard(picture, kind.name_truth(image.ground_truth), kind.say_answer(image.ground_truth), answers)

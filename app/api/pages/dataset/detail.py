@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from app.annotations.registry import kind_of_tag
+from app.annotations.shapes import Shape
 from app.api.pages.dataset.content import format_bytes
 from app.api.pages.dataset.grid import thumbnail_url
 from app.api.pages.dataset.query import DatasetAddress, page_url
-from app.api.pages.overlays import Picture, Shape
+from app.api.pages.overlays import Picture
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.schemas.dataset_pages import ImageDetail
 
@@ -110,24 +111,8 @@ def draw_shapes(annotations: Sequence[Annotation], mask_url: str) -> list[Shape]
     return [
         shape
         for number, annotation in enumerate(annotations)
-        if (shape := _draw_shape(annotation, f"{mask_url}&annotation={number}")) is not None
+        if (shape := kind_of_tag(annotation["type"]).draw(annotation, f"{mask_url}&annotation={number}")) is not None
     ]
-
-
-def _draw_shape(annotation: Annotation, mask_url: str) -> Shape | None:
-    kind = annotation["type"]
-    label, colour = str(annotation.get("class_name", "")), int(annotation.get("class_id", 0))
-    if kind == "bbox":
-        return Shape("box", tuple(annotation["bbox"]), label, colour)
-    if kind == "oriented_bbox":
-        return Shape("rotated_box", tuple(annotation["bbox"]), label, colour)
-    if annotation.get("polygon"):
-        return Shape("polygon", tuple(n for point in annotation["polygon"] for n in point), label, colour)
-    if annotation.get("mask_path"):
-        return Shape("mask", (), label, colour, url=mask_url)
-    if kind == "instance" and annotation.get("bbox"):
-        return Shape("box", tuple(annotation["bbox"]), label, colour)
-    return None
 
 
 def _list_labels(annotations: Sequence[Annotation], value_names: Sequence[str]) -> list[DetailLabel]:
@@ -136,33 +121,17 @@ def _list_labels(annotations: Sequence[Annotation], value_names: Sequence[str]) 
     colours: dict[str, int] = {}
     labels: list[DetailLabel] = []
     for annotation in annotations:
+        kind = kind_of_tag(annotation["type"])
         if "class_name" in annotation:
             name = annotation["class_name"]
             counts[name] = counts.get(name, 0) + 1
-            colours[name] = 0 if annotation["type"] == "label" else annotation["class_id"] % 8 + 1
-        elif annotation["type"] in _WHOLE_IMAGE:
-            labels += [DetailLabel(text, 0) for text in _WHOLE_IMAGE[annotation["type"]](annotation, value_names)]
+            colours[name] = annotation["class_id"] % 8 + 1 if kind.has_colours else 0
+        labels += [DetailLabel(text, 0) for text in kind.say(annotation, value_names)]
     named = [
         DetailLabel(name if count == 1 else f"{name}: {count:,} objects", colours[name])
         for name, count in counts.items()
     ]
     return named + labels
-
-
-def _name_values(annotation: Annotation, value_names: Sequence[str]) -> list[str]:
-    values = annotation["values"]
-    names = value_names if len(value_names) == len(values) else [f"Value {n}" for n in range(1, len(values) + 1)]
-    return [f"{name}: {format_value(value)}" for name, value in zip(names, values, strict=True)]
-
-
-def _name_state(annotation: Annotation, _: Sequence[str]) -> list[str]:
-    return ["Anomalous" if annotation["is_anomalous"] else "Normal"]
-
-
-_WHOLE_IMAGE: Mapping[str, Callable[[Annotation, Sequence[str]], list[str]]] = {
-    "value": _name_values,
-    "anomaly": _name_state,
-}
 
 
 def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -171,8 +140,9 @@ def _list_facts(record: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     if record.get("size_bytes"):
         facts.append(("File size", format_bytes(record["size_bytes"])))
-    # The one class or value of an image is shown by itself; a count says something of objects.
-    if {annotation["type"] for annotation in record["annotations"]} not in ({"label"}, {"value"}):
+    # The one class, value or mask of an image is shown by itself; only objects are counted.
+    kinds = {kind_of_tag(annotation["type"]) for annotation in record["annotations"]}
+    if not kinds or any(kind.count_title for kind in kinds):
         facts.append(("Annotations", f"{len(record['annotations']):,}"))
     facts += [(f"Split {name}", SUBSET_TITLES[value]) for name, value in record["splits"].items()]
     return facts

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from app.annotations.registry import get_kind
 from app.api.pages.dataset.query import DatasetAddress, page_url
 from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.number_text import format_value
 from app.schemas.dataset_pages import FilterName, ImageListing
 from app.schemas.datasets import DatasetSummary, ImageItem
 
@@ -24,8 +25,6 @@ _SORTS = (
     ("-size", "Largest first"),
     ("size", "Smallest first"),
 )
-# What an image can have several of. Its one class, its values or its mask are not counted.
-_COUNTED: Mapping[str, str] = {"boxes": "Boxes", "rotated_boxes": "Boxes", "instances": "Objects"}
 _VIEWS = (("s", "S"), ("m", "M"), ("l", "L"), ("list", "List"))
 _VIEW_NAMES = {"s": "Small", "m": "Medium", "l": "Large", "list": "List"}
 _FIELD_OF: dict[FilterName, tuple[str, ...]] = {"class": ("class_name",), "search": ("search",), "subset": ("subset",)}
@@ -139,7 +138,7 @@ def make_grid(project_id: str, address: DatasetAddress, listing: ImageListing) -
         is_pixelated=bool(page.items) and all(max(i.width, i.height) <= _PIXELATED_UP_TO_PX for i in page.items),
         has_subsets=address.split is not None,
         truth_title="Class" if listing.has_classes else "Values",
-        count_title=_COUNTED.get(listing.annotation_kind, ""),
+        count_title=get_kind(listing.annotation_kind).count_title,
         subset_links=_subset_links(project_id, address, listing),
         drop_links=_drop_links(project_id, address, listing),
         missing_split=listing.missing_split or "",

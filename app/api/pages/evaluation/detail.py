@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from app.annotations.base import AnnotationKind
+from app.annotations.registry import get_kind
+from app.annotations.results import ValueResult
 from app.api.pages.evaluation.query import PAGE_SIZE, EvaluationAddress, page_url, picture_url, thumbnail_url
-from app.api.pages.evaluation.results import describe_verdict, name_value
-from app.api.pages.figures import Bar, format_number, format_share
+from app.api.pages.evaluation.results import describe_verdict
+from app.api.pages.figures import Bar
 from app.api.pages.overlays import Picture
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
+from app.number_text import format_share
 from app.plurals import count
 from app.schemas.evaluation_pages import ResultDetail
 
 NUM_PROBABILITIES = 8
 MAX_PROBABILITIES = 200
+MAX_SHAPES = 500
 SMALL_SIDE_PX = 200
 Row = Mapping[str, Any]
 
@@ -37,16 +41,6 @@ class Probability:
     name: str
     bar: Bar
     mark: str
-
-
-@dataclass(frozen=True)
-class ValueResult:
-    """One value: truth, prediction, their difference."""
-
-    name: str
-    truth: str
-    prediction: str
-    error: str
 
 
 @dataclass(frozen=True)
@@ -94,9 +88,17 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultDetail)
     name = str(image.get("source_name") or filename)
     width, height = int(image.get("width") or 0), int(image.get("height") or 0)
     verdict = describe_verdict(row)
-    facts = _FACTS.get(view.task.annotation_kind, _no_facts)(row)
+    kind = get_kind(view.task.annotation_kind)
+    facts = kind.list_facts(row)
     size = [("Size", f"{width:,} × {height:,} px")] if width else []
-    probabilities = _list_probabilities(row)
+    probabilities = _list_probabilities(kind, row)
+    picture = Picture(
+        picture_url(project_id, filename),
+        name,
+        width or 1,
+        height or 1,
+        shapes=tuple(kind.draw_result(row)[:MAX_SHAPES]),
+    )
     page = (navigation.position - 1) // PAGE_SIZE + 1 if navigation.position else 1
     return ResultPanel(
         name=name,
@@ -105,7 +107,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultDetail)
         position=f"{navigation.position:,} of {count(navigation.total, 'image')}" if navigation.position else "",
         previous=_image_urls(project_id, address, navigation.prev) if navigation.prev else None,
         next=_image_urls(project_id, address, navigation.next) if navigation.next else None,
-        picture=Picture(picture_url(project_id, filename), name, width or 1, height or 1) if width else None,
+        picture=picture if width else None,
         fallback_url=thumbnail_url(project_id, filename),
         is_small=0 < max(width, height) <= SMALL_SIDE_PX,
         verdict=verdict,
@@ -113,7 +115,7 @@ def make_detail(project_id: str, address: EvaluationAddress, view: ResultDetail)
         probabilities=probabilities[:NUM_PROBABILITIES],
         more_probabilities=probabilities[NUM_PROBABILITIES:MAX_PROBABILITIES],
         more_text=f"{len(probabilities[NUM_PROBABILITIES:MAX_PROBABILITIES]):,} more classes",
-        values=_list_values(row, view.value_names) if view.task.annotation_kind == "values" else [],
+        values=kind.list_values(row, view.value_names),
         dataset_url=f"/projects/{project_id}/dataset" + (f"?image={quote(filename, safe='')}" if width else ""),
         experiment_name=view.experiment_name,
     )
@@ -129,46 +131,8 @@ def _image_urls(project_id: str, address: EvaluationAddress, name: str) -> Neigh
     return NeighbourResult(f"{url}/image{text}", f"{url}/result-detail{text}")
 
 
-def _label_facts(row: Row) -> list[tuple[str, str]]:
-    prediction = row["prediction"]
+def _list_probabilities(kind: AnnotationKind, row: Row) -> list[Probability]:
     return [
-        ("True class", str(row["ground_truth"]["class_name"])),
-        ("Prediction", str(prediction["class_name"])),
-        ("Confidence", format_share(float(prediction["confidence"]))),
-    ]
-
-
-def _no_facts(_row: Row) -> list[tuple[str, str]]:
-    return []
-
-
-_FACTS: dict[str, Callable[[Row], list[tuple[str, str]]]] = {"label": _label_facts}
-
-
-def _list_probabilities(row: Row) -> list[Probability]:
-    probabilities = row.get("probabilities")
-    if not isinstance(probabilities, Mapping):
-        return []
-    truth, said = row["ground_truth"]["class_name"], row["prediction"]["class_name"]
-    ordered = sorted(probabilities.items(), key=lambda item: (-item[1], item[0]))
-    first = [item for item in ordered[NUM_PROBABILITIES:] if item[0] == truth]
-    if first:  # the truth is always in sight, however improbable
-        ordered = [item for item in ordered if item[0] != truth]
-        ordered.insert(NUM_PROBABILITIES - 1, first[0])
-    marks = {said: "prediction", truth: "true class"} if said != truth else {truth: "true class, prediction"}
-    return [
-        Probability(name, Bar(format_share(float(share)), round(100 * float(share), 1)), marks.get(name, ""))
-        for name, share in ordered
-    ]
-
-
-def _list_values(row: Row, names: list[str]) -> list[ValueResult]:
-    return [
-        ValueResult(
-            name=name_value(index, names) if names or len(row["ground_truth"]) > 1 else "Value",
-            truth=format_value(truth, row["prediction"][index]),
-            prediction=format_value(row["prediction"][index], truth),
-            error=f"{'+' if row['error'][index] > 0 else ''}{format_number(row['error'][index])}",
-        )
-        for index, truth in enumerate(row["ground_truth"])
+        Probability(item.name, Bar(format_share(item.share), round(100 * item.share, 1)), item.mark)
+        for item in kind.rank_classes(row, NUM_PROBABILITIES)
     ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.api.pages.figures import format_number
+from app.number_text import format_number
 from app.schemas.leaks import EvaluationLeaks
 from app.schemas.parts import Figure
 

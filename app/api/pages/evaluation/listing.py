@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.api.pages.evaluation.query import page_url
-from app.api.pages.figures import format_number
 from app.api.pages.subsets import name_measured_images
 from app.api.templating import Fragment
+from app.number_text import format_number
 from app.plurals import count
 from app.schemas.evaluation_pages import EvaluatedExperiment, EvaluationListing
 from app.schemas.tasks import TaskInfo

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.annotations.registry import get_kind
 from app.api.pages.evaluation.query import EvaluationAddress, page_url, thumbnail_url, write_query
-from app.api.pages.figures import format_number, format_share
 from app.api.pages.forms import Option
 from app.api.pages.subsets import SUBSET_TITLES
-from app.api.pages.values import format_value
 from app.api.templating import Fragment
 from app.plurals import count
 from app.schemas.evaluation_pages import ResultListing
@@ -145,16 +144,10 @@ def describe_verdict(row: Row) -> str:
     return {True: "Correct", False: "Wrong"}.get(row.get("correct", ""), "")
 
 
-def name_value(index: int, names: list[str]) -> str:
-    """Return what a value is called."""
-    return names[index] if index < len(names) else f"Value {index + 1}"
-
-
 def _make_tile(project_id: str, address: EvaluationAddress, row: Row, listing: ResultListing) -> ResultTile:
     filename = str(row["filename"])
     name = str(row.get("source_name", filename))
-    describe = _LINES.get(listing.task.annotation_kind, _describe_other)
-    first, second = describe(row, listing.value_names)
+    first, second = get_kind(listing.task.annotation_kind).summarize_result(row, listing.value_names)
     verdict = describe_verdict(row)
     return ResultTile(
         name=name,
@@ -165,31 +158,6 @@ def _make_tile(project_id: str, address: EvaluationAddress, row: Row, listing: R
         first_line=first,
         second_line=second,
     )
-
-
-def _describe_label(row: Row, _names: list[str]) -> tuple[str, str]:
-    prediction = row["prediction"]
-    truth = str(row["ground_truth"]["class_name"])
-    said = str(prediction["class_name"])
-    words = said if row.get("correct") else f"{truth} → {said}"
-    return words, f"{format_share(float(prediction['confidence']))} confidence"
-
-
-def _describe_value(row: Row, names: list[str]) -> tuple[str, str]:
-    """Show the value that is furthest off."""
-    errors = row["absolute_error"]
-    index = errors.index(max(errors))
-    label = f"{name_value(index, names)} " if len(errors) > 1 else ""
-    truth, prediction = row["ground_truth"][index], row["prediction"][index]
-    words = f"{label}{format_value(truth, prediction)} → {format_value(prediction, truth)}"
-    return words, f"error {format_number(errors[index])}"
-
-
-def _describe_other(row: Row, _names: list[str]) -> tuple[str, str]:
-    return str(row.get("source_name", row["filename"])), str(row.get("subset", ""))
-
-
-_LINES: dict[str, Callable[[Row, list[str]], tuple[str, str]]] = {"label": _describe_label, "values": _describe_value}
 
 
 def _make_choices(address: EvaluationAddress, listing: ResultListing) -> list[Choice]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from app.api.pages.figures import format_number
 from app.api.pages.subsets import SUBSET_TITLES
+from app.number_text import format_number
 from app.schemas.export import ParityCertificate
 from app.schemas.export_pages import ComparedMetric, ParityImage
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta, timezone
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
+from app.annotations.shapes import Shape
 from app.api.pages.charts import Chart, Series
 from app.api.pages.forms import FormField, Option
-from app.api.pages.overlays import Picture, Shape
+from app.api.pages.overlays import Picture
 from app.api.pages.shell import page_response
 from app.api.pages.times import Moment, describe_moment
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import BeforeValidator
 from starlette.responses import HTMLResponse
 
+from app.annotations.registry import get_kind
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.address_fields import PageNumber
 from app.api.pages.forms import Option
@@ -73,7 +74,7 @@ def show_playground(pid: ProjectPath, studio: StudioDep, experiment: Text = "", 
         image=image,
         image_name=studio.source_names.of_project(pid)(image),
         is_missing=bool(experiment) and experiment not in askable,
-        explains_values=shell.annotation_kind == "values",
+        explains_values=bool(shell.annotation_kind) and get_kind(shell.annotation_kind).explains == "value",
     )
     return page_response("playground/index.html", context)
 

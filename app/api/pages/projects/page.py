@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from app.annotations.registry import get_kind
 from app.api.dependencies import ProjectPath, StudioDep
 from app.api.pages.forms import Option
 from app.api.pages.shell import page_response
@@ -40,15 +41,6 @@ SORT_OPTIONS = (
     Option("created", "Date created"),
     Option("images", "Most images"),
 )
-KIND_EXAMPLES: dict[str, str] = {
-    "label": "Examples: good or defective parts, species, plant diseases",
-    "boxes": "Examples: finding and counting cars, people, fruit",
-    "mask": "Examples: road, sky and trees; healthy and diseased tissue",
-    "instances": "Examples: measuring each cell, picking single parts",
-    "rotated_boxes": "Examples: ships in aerial images, tilted text labels",
-    "score_map": "Examples: scratches or defects of an unknown kind",
-    "values": "Examples: ripeness, weight, age, the angle of a dial",
-}
 WORK_TEXT = {
     "import": "Importing images",
     "train": "Training",
@@ -102,12 +94,12 @@ class ProjectCard:
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """A task to choose in the dialog for a new project."""
+    """A task to choose in the dialog for a new project; `icon` is the path of a drawing."""
 
     id: str
     title: str
     description: str
-    kind: str
+    icon: str
     example: str
 
 
@@ -325,8 +317,8 @@ def _shorten(text: str) -> str:
 
 
 def _task_choice(task: TaskInfo) -> TaskChoice:
-    kind = task.annotation_kind
-    return TaskChoice(task.id, task.title, task.description, kind, KIND_EXAMPLES[kind])
+    kind = get_kind(task.annotation_kind)
+    return TaskChoice(task.id, task.title, task.description, kind.icon, kind.example)
 
 
 def _losses(extent: ProjectExtent) -> list[str]:

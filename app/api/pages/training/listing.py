@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import get_args
 from urllib.parse import urlencode
 
-from app.api.pages.figures import format_number
 from app.api.pages.forms import Option
 from app.api.pages.run_words import add_so_far, name_subset, show_duration, show_size
 from app.api.pages.times import Moment, describe_moment
 from app.api.templating import Fragment
+from app.number_text import format_number
 from app.plurals import count
 from app.schemas.experiments import ExperimentStatus
 from app.schemas.training_views import DeletionView, ExperimentQuery, ExperimentRow, ExperimentRows, SettingsView

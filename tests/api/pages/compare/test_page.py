@@ -275,14 +275,20 @@ def test_the_best_result_of_an_unfinished_run_is_so_far(status: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "title"),
-    [({"class_name": "cat"}, "True class"), ([1.5], "True value"), ([1.5, 2], "True values"), ("x", "Annotation")],
+    ("kind", "truth", "title"),
+    [
+        ("label", {"class_name": "cat"}, "True class"),
+        ("values", [1.5], "True value"),
+        ("values", [1.5, 2], "True values"),
+        ("mask", "x", "Annotation"),
+    ],
 )
-def test_an_image_names_its_annotation_as_other_pages_do(truth: Any, title: str) -> None:
+def test_an_image_names_its_annotation_as_other_pages_do(kind: str, truth: Any, title: str) -> None:
     page = compare_label()
     items = [item.model_copy(update={"ground_truth": truth}) for item in page.images.items]
     assert len(items) == 1
-    page = page.model_copy(update={"images": page.images.model_copy(update={"items": items})})
+    images = page.images.model_copy(update={"items": items})
+    page = page.model_copy(update={"annotation_kind": kind, "images": images})
     assert f"<p>{title}: <strong>" in show(build_result(SELECTION, page))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from app.annotations.shapes import Shape
 from app.api.pages.dataset.detail import draw_shapes, image_detail_fragment
 from app.api.pages.dataset.query import DatasetAddress
-from app.api.pages.overlays import Shape
 from app.api.templating import render_fragment
 from app.schemas.dataset_pages import ImageDetail
 from app.schemas.datasets import ImageInfo

@@ -134,7 +134,7 @@ def test_images_are_sorted_by_path_and_the_list_says_so(client: httpx.Client, im
     assert "Annotations" not in html
 
 
-@pytest.mark.parametrize("kind", ["boxes", "rotated_boxes", "instances", "label", "values", "mask"])
+@pytest.mark.parametrize("kind", ["box", "rotated_box", "instance", "label", "values", "mask"])
 def test_the_list_counts_what_an_image_can_have_several_of(kind: str) -> None:
     item = {"filename": "a.png", "width": 9, "height": 9, "annotation_count": 7, "class_name": None}
     item |= {"split": [], "selected_split_value": None}
@@ -143,7 +143,7 @@ def test_the_list_counts_what_an_image_can_have_several_of(kind: str) -> None:
     listing = ImageListing.model_validate({"page": page, "num_all": 1, "split_names": [], "annotation_kind": kind})
     address = DatasetAddress.model_validate({"view": "list"})
     html = render_fragment(image_grid_fragment("proj-00000000", address, listing))
-    titles = {"boxes": "Boxes", "rotated_boxes": "Boxes", "instances": "Objects"}
+    titles = {"box": "Boxes", "rotated_box": "Boxes", "instance": "Objects"}
     assert re.findall(r'<th scope="col" class="is-number">([^<]+)</th>', html)[1:] == [
         titles[name] for name in [kind] if name in titles
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from app.annotations.results import name_value
 from app.api.pages.charts import Chart
 from app.api.pages.evaluation.query import EvaluationAddress
-from app.api.pages.evaluation.results import name_value
 from app.schemas.parts import ResultFilter
 
 Filters = dict[str, list[str | None]]

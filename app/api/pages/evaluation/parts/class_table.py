@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from app.api.pages.evaluation.parts.base import PartPage, PartView
 from app.api.pages.evaluation.query import EvaluationAddress, page_url
-from app.api.pages.figures import Bar, format_number
+from app.api.pages.figures import Bar
 from app.api.templating import Fragment
+from app.number_text import format_number
 from app.schemas.class_scores import NOT_MEASURED
 from app.schemas.parts import ClassTablePart, ScoreColumn, ScoreRow
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.api.pages.charts import Chart, Series
 from app.api.pages.evaluation.parts.base import ChartPart, PartPage, PartView, chart_id, choose_value, write_filter
-from app.api.pages.figures import format_number
+from app.number_text import format_number
 from app.schemas.parts import HistogramPart
 
 

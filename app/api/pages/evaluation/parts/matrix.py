@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from app.api.pages.evaluation.parts.base import PartPage, PartView
 from app.api.pages.evaluation.query import page_url
 from app.api.pages.evaluation.results import find_cell
-from app.api.pages.figures import format_share
 from app.api.templating import Fragment
+from app.number_text import format_share
 from app.plurals import count
 from app.schemas.parts import MatrixPart
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol, cast
 
+from app.annotations.results import name_value
 from app.api.pages.evaluation.parts.base import PartPage, PartView
 from app.api.pages.evaluation.query import page_url
-from app.api.pages.evaluation.results import name_value
 from app.schemas.parts import AnyReportPart
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.api.pages.charts import Chart, Series
 from app.api.pages.evaluation.parts.base import Filters, PartPage, PartView, write_filter
 from app.api.pages.evaluation.results import describe_range
-from app.api.pages.figures import format_number, format_share
+from app.number_text import format_number, format_share
 from app.plurals import count
 from app.schemas.parts import ReliabilityBin, ReliabilityPart
 

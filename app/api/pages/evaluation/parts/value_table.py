@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.api.pages.evaluation.parts.base import PartPage, PartView, choose_value
-from app.api.pages.figures import format_number
+from app.number_text import format_number
 from app.schemas.parts import ValueTablePart
 
 

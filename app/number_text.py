@@ -1,8 +1,10 @@
-"""How numbers read: values that a model learned or answered, and signs. Metrics are in figures.py."""
+"""Write numbers as pages show them: values that a model learned or predicted, metrics, shares, signs."""
 
 from __future__ import annotations
 
 import math
+
+from app.metric_text import show_metric
 
 LARGEST_IN_FULL = 1e15
 MINUS = "\N{MINUS SIGN}"
@@ -33,3 +35,15 @@ def format_difference(value: float, digits: str) -> str:
     if float(text) == 0.0:
         return text[1:]
     return f"{MINUS}{text[1:]}" if value < 0.0 else text
+
+
+def format_number(value: float) -> str:
+    """Return a metric with the digits of every page, and a minus sign as it is printed."""
+    text = show_metric(value)
+    return f"{MINUS}{text[1:]}" if text.startswith("-") else text
+
+
+def format_share(value: float) -> str:
+    """Return a share in percent."""
+    percent = 100 * value
+    return f"{percent:.0f} %" if percent in {0.0, 100.0} else f"{percent:.1f} %"

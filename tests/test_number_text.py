@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.pages.values import MINUS, format_difference, format_value
+from app.number_text import MINUS, format_difference, format_number, format_share, format_value
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,8 @@ def test_a_value_keeps_the_digits_that_differ(value: float, beside: float | None
 )
 def test_a_difference_has_a_sign_unless_it_rounds_to_zero(value: float, digits: str, wanted: str) -> None:
     assert format_difference(value, digits) == wanted
+
+
+def test_shares_and_metrics() -> None:
+    assert [format_share(value) for value in (0.0, 0.1234, 0.9999, 1.0)] == ["0 %", "12.3 %", "100.0 %", "100 %"]
+    assert [format_number(value) for value in (0.5, -0.5)] == ["0.500", f"{MINUS}0.500"]
