@@ -174,7 +174,7 @@ def test_kept_model_has_the_settings_that_it_was_trained_with(
     [
         {"hardware": {"selected_devices": 5}},
         {"hyperparameters": {"batch_size": "many"}},
-        {"model": {"backbone": 5}},
+        {"model": {"backbone": "resnet18", "unknown": {}}},
     ],
 )
 def test_settings_that_cannot_be_read_change_nothing(
