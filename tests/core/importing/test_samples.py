@@ -57,7 +57,7 @@ def test_a_sample_project_is_ready_to_train_when_its_job_has_completed(studio: S
     assert types.index("DATASET_SELECTED") < types.index("SPLIT_SUMMARY")
 
 
-def test_names_are_free_and_an_import_of_ones_own_gets_no_experiment(studio: Studio, few_images: None) -> None:
+def test_names_are_free_and_an_import_of_ones_own_gets_no_experiment(studio: Studio) -> None:
     projects = [studio.samples.create_project(sample_task(studio)).project_id for _ in range(2)]
     assert [studio.projects.get_project(each).name for each in projects] == ["Sample digits", "Sample digits 2"]
     for project_id in projects:
