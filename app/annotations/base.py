@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 import msgspec
 
+from app.annotations.fields import Count
 from app.annotations.results import ClassShare, Fact, ResultFields, Row, ValueResult
 from app.annotations.shapes import Shape
 
@@ -41,6 +42,34 @@ class AnnotationRecord(msgspec.Struct, tag_field="type", frozen=True):
         return self
 
 
+R = TypeVar("R", bound="ClassedRecord")
+
+
+class ClassedRecord(AnnotationRecord, frozen=True):
+    """An annotation that names its class."""
+
+    class_id: Count
+    class_name: str
+
+    @property
+    def class_label(self) -> str:
+        """Name of the class."""
+        return self.class_name
+
+    def with_class(self: R, class_id: int, class_name: str) -> R:
+        """Return the same annotation under another class."""
+        return msgspec.structs.replace(self, class_id=class_id, class_name=class_name)
+
+
+class ObjectRecord(ClassedRecord, frozen=True):
+    """One of the objects that an image can show."""
+
+    @property
+    def is_object(self) -> bool:
+        """An image can show many."""
+        return True
+
+
 Annotations = Sequence[AnnotationRecord]
 """The annotations of one image."""
 
@@ -66,8 +95,6 @@ class AnnotationKind:
     """What a heat map is about: the evidence for a class, or what raises and lowers a value."""
     result_fields: ClassVar[ResultFields] = ResultFields()
     """What lists of results are filtered and sorted by."""
-    is_scattered: ClassVar[bool] = False
-    """Whether truth and prediction are numbers, so that they can be plotted against each other."""
     has_many_classes: ClassVar[bool] = True
     """Whether an image can show several classes."""
     has_whole_classes: ClassVar[bool] = True

@@ -5,36 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from app.annotations.base import AnnotationRecord
-from app.annotations.fields import Count
+from app.annotations.base import ObjectRecord
 from app.annotations.objects import ObjectKind
 from app.annotations.shapes import Shape, draw_mask, draw_outline
 
 
-class Instance(AnnotationRecord, tag="instance", frozen=True, omit_defaults=True):
+class Instance(ObjectRecord, tag="instance", frozen=True, omit_defaults=True):
     """One object with its outline."""
 
-    class_id: Count
-    class_name: str
     bbox: tuple[float, float, float, float] | None = None
     mask_path: str | None = None
     polygon: list[tuple[float, float]] | None = None
-
-    @property
-    def class_label(self) -> str:
-        """Name of the class."""
-        return self.class_name
-
-    @property
-    def is_object(self) -> bool:
-        """An image can show many."""
-        return True
-
-    def with_class(self, class_id: int, class_name: str) -> Instance:
-        """Return the same object under another class."""
-        return msgspec.structs.replace(self, class_id=class_id, class_name=class_name)
 
 
 class InstanceKind(ObjectKind):

@@ -6,27 +6,12 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-import msgspec
-
-from app.annotations.base import AnnotationKind, AnnotationRecord, Annotations, class_of
-from app.annotations.fields import Count
+from app.annotations.base import AnnotationKind, Annotations, ClassedRecord, class_of
 from app.annotations.results import ClassShare, Fact, ResultFields, Row, describe_confidence, say_class
 
 
-class Label(AnnotationRecord, tag="label", frozen=True, gc=False):
+class Label(ClassedRecord, tag="label", frozen=True, gc=False):
     """One class for the whole image."""
-
-    class_id: Count
-    class_name: str
-
-    @property
-    def class_label(self) -> str:
-        """Name of the class."""
-        return self.class_name
-
-    def with_class(self, class_id: int, class_name: str) -> Label:
-        """Return the label of another class."""
-        return msgspec.structs.replace(self, class_id=class_id, class_name=class_name)
 
 
 class LabelKind(AnnotationKind):

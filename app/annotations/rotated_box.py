@@ -5,34 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
-from app.annotations.base import AnnotationRecord
-from app.annotations.fields import Count
+from app.annotations.base import ObjectRecord
 from app.annotations.objects import ObjectKind
 from app.annotations.shapes import Shape, draw_box
 
 
-class RotatedBox(AnnotationRecord, tag="oriented_bbox", frozen=True):
+class RotatedBox(ObjectRecord, tag="oriented_bbox", frozen=True):
     """A rotated box [cx, cy, w, h, angle in degrees] in pixels of the image."""
 
-    class_id: Count
-    class_name: str
     bbox: tuple[float, float, float, float, float]
-
-    @property
-    def class_label(self) -> str:
-        """Name of the class."""
-        return self.class_name
-
-    @property
-    def is_object(self) -> bool:
-        """An image can show many."""
-        return True
-
-    def with_class(self, class_id: int, class_name: str) -> RotatedBox:
-        """Return the same object under another class."""
-        return msgspec.structs.replace(self, class_id=class_id, class_name=class_name)
 
 
 class RotatedBoxKind(ObjectKind):

@@ -35,7 +35,6 @@ class ValuesKind(AnnotationKind):
     icon = "M4 17a8 8 0 1116 0M12 17l4-6M7 17h.01M17 17h.01"
     explains = "value"
     result_fields = ResultFields(sort_paths={"error": "max_absolute_error"})
-    is_scattered = True
     has_many_classes = False
     formats = ("csv",)
     table_target = "numbers"
