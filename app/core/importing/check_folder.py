@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,12 @@ class CheckFolder:
         except UnsafePathError:
             msg = f"The check {self.path.name} has no picture {name!r}."
             raise NotFoundError(msg) from None
+
+    def keep_pictures(self) -> None:
+        """Remove everything else, as far as the disk lets it."""
+        for name in (REQUEST_NAME, REPORT_NAME, PROBLEMS_NAME):
+            with suppress(OSError):
+                (self.path / name).unlink(missing_ok=True)
 
     def find_report(self, job: JobRecord) -> ImportReport | None:
         """Return the report of a dry run that ended, None before that and after a cancel; raises NotFoundError."""

@@ -43,6 +43,7 @@ class ImportCheckService:
         self._max_checks = shared.settings.concurrent_checks + shared.settings.waiting_checks
         self._limits = make_limits(shared.settings, shared.settings.check_timeout_s, "AI_STUDIO_CHECK_TIMEOUT_S")
         self._asked_at: dict[str, float] = {}
+        self._shown: dict[str, CheckFolder] = {}  # by project: replaced, but a page shows its pictures until the next
         self._mutex = threading.Lock()
         self._starts: Counter[str] = Counter()  # by project: requests that have a place and are no job yet
         shared.scheduler.register(KIND, self)
@@ -89,11 +90,16 @@ class ImportCheckService:
         return self._folder(self._find_job(project_id, job_id)).problems_path()
 
     def preview_path(self, project_id: str, job_id: str, name: str) -> Path:
-        """Return a picture that a dry run drew; raises NotFoundError."""
-        return self._folder(self._find_job(project_id, job_id)).preview_path(name)
+        """Return a picture that a dry run drew, also the last one that was replaced; raises NotFoundError."""
+        self._lookup.find_project(project_id)
+        path = CheckFolder(self._stores.paths.check_dir(project_id, job_id)).preview_path(name)
+        if not path.is_file():
+            raise not_there(job_id)
+        return path
 
     def stop_project(self, project_id: str) -> None:
         """Cancel the dry runs of a project that is deleted, and wait for their ends."""
+        self._shown.pop(project_id, None)
         if self._checks_of(project_id):
             self._scheduler.cancel_project(project_id, STOP_WAIT_S)
 
@@ -182,11 +188,28 @@ class ImportCheckService:
             raise TooManyChecksError(msg)
 
     def _drop_older(self, project_id: str) -> None:
+        """Forget the dry runs that a new one replaces.
+
+        The pictures of the last report stay: a browser loads those further down when they are scrolled to, and the page
+        shows that report until the new one is there.
+        """
         for job in self._checks_of(project_id):
             self._scheduler.cancel(job.id)
-            if self._scheduler.get(job.id).status in TERMINAL_JOB_STATUSES:
-                shutil.rmtree(self._stores.paths.check_dir(project_id, job.id), ignore_errors=True)
-                self._scheduler.forget_job(job.id)
+            status = self._scheduler.get(job.id).status
+            if status not in TERMINAL_JOB_STATUSES:
+                continue
+            if status == "completed":
+                self._keep_pictures(project_id, self._folder(job))
+            else:
+                shutil.rmtree(self._folder(job).path, ignore_errors=True)
+            self._scheduler.forget_job(job.id)
+
+    def _keep_pictures(self, project_id: str, folder: CheckFolder) -> None:
+        folder.keep_pictures()
+        before = self._shown.get(project_id)
+        self._shown[project_id] = folder
+        if before is not None and before != folder:
+            shutil.rmtree(before.path, ignore_errors=True)
 
     def _checks_of(self, project_id: str) -> list[JobRecord]:
         return [job for job in self._scheduler.list_jobs() if job.kind == KIND and job.project_id == project_id]

@@ -53,11 +53,14 @@ def test_only_the_newest_report_is_kept(studio: Studio, project_id: str, tmp_pat
     check_import(studio, project_id, request)
     with pytest.raises(NotFoundError, match="is out of date"):
         studio.import_checks.get_state(project_id, first)
+    check_import(studio, project_id, request)
     project = tmp_path / "workspace" / "projects" / project_id
-    assert len(list((project / "checks").iterdir())) == len(list((project / "jobs").iterdir())) == 1
+    assert len(list((project / "jobs").iterdir())) == 1
+    assert len(list((project / "checks").iterdir())) == 2
+    assert [len(list((project / "checks").glob(f"*/{name}"))) for name in ("report.json", "problems.csv")] == [1, 1]
 
 
-def test_preview_pictures_stay_and_go_with_their_report(studio: Studio, project_id: str, tmp_path: Path) -> None:
+def test_preview_pictures_stay_until_the_report_after_the_next(studio: Studio, project_id: str, tmp_path: Path) -> None:
     request = ImportCheck(source_path=str(draw_class_folders(tmp_path / "source", 8)))
     report = check_import(studio, project_id, request)
     previews = report.previews
@@ -70,7 +73,12 @@ def test_preview_pictures_stay_and_go_with_their_report(studio: Studio, project_
         with pytest.raises(NotFoundError):
             studio.import_checks.preview_path(project_id, first, name)
     check_import(studio, project_id, request)
+    again = [studio.import_checks.preview_path(project_id, first, path.name) for path in pictures]
+    assert again == pictures, "a page shows the last report until it has the new one"
+    check_import(studio, project_id, request)
     assert not any(path.exists() for path in pictures)
+    with pytest.raises(NotFoundError, match="is out of date"):
+        studio.import_checks.preview_path(project_id, first, pictures[0].name)
 
 
 def test_a_newer_one_replaces_one_that_runs(
